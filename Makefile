@@ -1,0 +1,87 @@
+# Every target does its own set-up. What is needed beforehand: Python 3.11 or later, make, and for the
+# first `make install` a package index that pip can reach (whatever pip is set to use).
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+BIN := .venv/bin
+# The locks are complete, so pip need not resolve anything; Python compiles what is imported when it is imported.
+PIP_QUIETLY := -m pip --quiet --quiet --disable-pip-version-check --no-input install --no-deps
+PYTEST_ARGS ?=
+
+# Sets $$python to the first Python that will do, or stops with a sentence that says what is missing.
+FIND_PYTHON = python=; for candidate in python3.11 python3 python; do \
+	  if "$$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+	  then python="$$candidate"; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "Python 3.11 or later with its venv module is needed: python3.11, python3 and python are none." >&2; exit 1; \
+	fi
+
+# uv reads no setting of this machine, and the lock names no index and no file.
+LOCK := $(BIN)/uv pip compile --no-config --system-certs --quiet --universal --python-version 3.11 \
+	--fork-strategy fewest --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade
+
+.PHONY: help
+help: ## say what can be made (this list)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+.PHONY: install
+install: .venv/.installed ## set up .venv with exactly the packages of requirements.lock
+
+.venv/.locked: requirements.lock
+	@$(FIND_PYTHON); echo "Making .venv with $$("$$python" --version) ..."; "$$python" -m venv --clear .venv
+	@echo "Installing the packages of requirements.lock into .venv (a minute or two) ..."
+	@$(BIN)/python $(PIP_QUIETLY) --no-compile --require-hashes --requirement requirements.lock
+	@touch $@
+
+.venv/.installed: .venv/.locked pyproject.toml
+	@echo "Installing Quledger itself ..."
+	@$(BIN)/python $(PIP_QUIETLY) --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: demo
+demo: install ## run a few jobs from submission to result and show what is recorded
+	@$(BIN)/quledger demo
+
+.PHONY: test
+test: peer lint ## run the linters and all tests (what CI runs); PYTEST_ARGS is handed to pytest
+	@echo "Running the tests ..."
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: install ## check style, formatting, types and the order of the layers
+	@echo "Checking style (ruff) ..."
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --quiet --check
+	@echo "Checking types (mypy) ..."
+	@$(BIN)/mypy
+	@echo "Checking imports between the layers (import-linter) ..."
+	@$(BIN)/lint-imports --cache-dir .cache/import-linter
+
+.PHONY: bench
+bench: install ## measure the simulators on this machine
+	@$(BIN)/python benchmarks/simulators.py
+
+.PHONY: peer
+peer: .venv-peer/.installed ## set up .venv-peer with the published SDK that one acceptance test talks to
+
+.venv-peer/.installed: tests/peer/requirements.lock
+	@$(FIND_PYTHON); echo "Making .venv-peer with $$("$$python" --version) ..."; "$$python" -m venv --clear .venv-peer
+	@echo "Installing the packages of tests/peer/requirements.lock into .venv-peer ..."
+	@.venv-peer/bin/python $(PIP_QUIETLY) --no-compile --require-hashes --requirement tests/peer/requirements.lock
+	@touch $@
+
+.PHONY: lock
+lock: install ## renew both lock files: the newest versions that pyproject.toml allows
+	@echo "Resolving requirements.lock ..."
+	@$(LOCK) --all-extras --output-file requirements.lock pyproject.toml
+	@echo "Resolving tests/peer/requirements.lock ..."
+	@$(LOCK) --output-file tests/peer/requirements.lock tests/peer/requirements.in
+
+.PHONY: clean
+clean: ## remove what the other targets made
+	rm -rf .venv .venv-peer .cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""How Quledger is started: the services, the command line and the deployments."""

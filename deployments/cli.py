@@ -1,0 +1,242 @@
+"""The program `quledger`. Each command prints for people, or with `--json` one JSON value for programs.
+
+Exit codes: 0 it worked; 1 it did not work this time (storage, database, Prefect, result not there yet);
+2 the caller can put it right (unknown job, bad setting, bad file).
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from models.errors import InputError, QuledgerError
+from models.settings import Settings
+
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON value.")]
+
+app = App(
+    name="quledger",
+    help="Quantum jobs that people can trust: each one is a Prefect flow run, and its history is kept for ever.",
+    help_flags=["--help", "-h"],
+    version_flags=["--version"],
+)
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    as_json = "--json" in sys.argv
+    try:
+        code = app(exit_on_error=True)
+    except InputError as error:
+        code = _complain(error, 2, as_json=as_json)
+    except QuledgerError as error:
+        code = _complain(error, 1, as_json=as_json)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:
+        # Whoever read our output has had enough.
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(error: QuledgerError, code: int, *, as_json: bool) -> int:
+    message = {"error": type(error).__name__, "message": str(error)}
+    print(json.dumps(message) if as_json else f"quledger: {error}", file=sys.stderr)
+    return code
+
+
+def _print(value: Any, show: Callable[[], None], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(value))
+    else:
+        show()
+
+
+@app.command
+def submit(  # noqa: PLR0913 - one parameter an option
+    backend: str,
+    file: Path,
+    *,
+    user: str = "",
+    project: str = "",
+    priority: int = 0,
+    key: str | None = None,
+    as_json: Json = False,
+) -> int:
+    """Hand in a job and print its id.
+
+    Args:
+        backend: Display name of the backend; `quledger backends` lists them.
+        file: The job document (JSON); `-` reads standard input.
+        user: Whose job it is.
+        project: What it belongs to.
+        priority: Higher is served first among the jobs of one user.
+        key: Idempotency key: the same key with the same document is the same job.
+    """
+    from deployments.submission import submit_document  # noqa: PLC0415 - each command imports what it alone needs
+    from models.errors import UnreadableFile  # noqa: PLC0415
+
+    try:
+        document = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise UnreadableFile(str(file), error.strerror or "unknown reason") from None
+    job = submit_document(backend, document, user=user, project=project, priority=priority, key=key)
+    _print({"job_id": job.job_id, "state": job.state}, lambda: print(job.job_id), as_json=as_json)
+    return 0
+
+
+@app.command
+def drain(
+    *,
+    until_empty: Annotated[bool, Parameter(negative="")] = False,
+    backend: Annotated[list[str] | None, Parameter(name=["--backend", "-b"])] = None,
+    concurrency: int | None = None,
+    time_budget: float | None = None,
+    as_json: Json = False,
+) -> int:
+    """Serve the queues: take jobs from the storage and run each as a Prefect flow run.
+
+    Args:
+        until_empty: End when no job is left; otherwise go on until Ctrl-C.
+        backend: Serve only this backend; may be repeated.
+        concurrency: Jobs at once.
+        time_budget: Seconds after which no more job is begun.
+    """
+    from deployments.drain import drain_here  # noqa: PLC0415
+
+    counts = drain_here(
+        backend, concurrency, until_empty=until_empty, time_budget=time_budget, show=None if as_json else print
+    )
+    said = ", ".join(f"{number} {state}" for state, number in counts.items()) or "no jobs"
+    _print(counts, lambda: print(f"drained: {said}"), as_json=as_json)
+    return 0
+
+
+@app.command
+def status(job_id: str, *, as_json: Json = False) -> int:
+    """Show where a job stands.
+
+    Args:
+        job_id: The job's id.
+    """
+    from deployments import show  # noqa: PLC0415
+    from tasks.services import current  # noqa: PLC0415
+
+    job = current().log.get(job_id)
+    _print(show.status_value(job), lambda: show.status(job), as_json=as_json)
+    return 0
+
+
+@app.command
+def result(job_id: str, *, csv: Annotated[bool, Parameter(negative="")] = False, as_json: Json = False) -> int:
+    """Show the result of a job: a histogram for each experiment.
+
+    Args:
+        job_id: The job's id.
+        csv: Print the counts as CSV instead.
+    """
+    from deployments import show  # noqa: PLC0415
+    from deployments.submission import result_document  # noqa: PLC0415
+
+    document = result_document(job_id)
+    if csv:
+        show.result_csv(document)
+    else:
+        _print(document, lambda: show.result(document), as_json=as_json)
+    return 0
+
+
+@app.command
+def history(job_id: str, *, as_json: Json = False) -> int:
+    """Show every event of a job.
+
+    Args:
+        job_id: The job's id.
+    """
+    from deployments import show  # noqa: PLC0415
+    from models.errors import UnknownJob  # noqa: PLC0415
+    from tasks.services import current  # noqa: PLC0415
+
+    events = current().log.history(job_id)
+    if not events:
+        raise UnknownJob(job_id)
+    _print([show.event_value(event) for event in events], lambda: show.history(events), as_json=as_json)
+    return 0
+
+
+@app.command(name="list")
+def list_jobs(*, backend: str = "", user: str = "", state: str = "", limit: int = 50, as_json: Json = False) -> int:
+    """List jobs, newest first.
+
+    Args:
+        backend: Only of this backend.
+        user: Only of this user.
+        state: Only in this state, such as QUEUED, DONE or ERROR.
+        limit: At most so many.
+    """
+    from deployments import show  # noqa: PLC0415
+    from tasks.services import current  # noqa: PLC0415
+
+    jobs = current().log.jobs(backend=backend, user=user, state=state.upper(), limit=limit)
+    _print([show.status_value(job) for job in jobs], lambda: show.jobs(jobs), as_json=as_json)
+    return 0
+
+
+@app.command
+def backends(*, as_json: Json = False) -> int:
+    """List the backends of this installation and how many jobs wait for each."""
+    from deployments import show  # noqa: PLC0415
+    from tasks import backends as registry  # noqa: PLC0415
+    from tasks.services import current  # noqa: PLC0415
+
+    counts = current().log.counts()
+    rows = [
+        registry.load(name).config.model_dump()
+        | {
+            "pending_jobs": counts.get(name, {}).get("waiting", 0),
+            "running_jobs": counts.get(name, {}).get("running", 0),
+        }
+        for name in registry.names()
+    ]
+    _print(rows, lambda: show.backends(rows), as_json=as_json)
+    return 0
+
+
+@app.command
+def reconcile(*, as_json: Json = False) -> int:
+    """Bring right what a crash left behind: expired leases, documents that do not follow the log."""
+    from deployments.drain import reconcile_here  # noqa: PLC0415
+
+    done = reconcile_here()
+    _print(done, lambda: print(f"{done['expired']} leases expired, {done['relayed']} jobs mirrored"), as_json=as_json)
+    return 0
+
+
+@app.command
+def config(*, as_json: Json = False) -> int:
+    """Print all settings, without secrets; each one is the environment variable QULEDGER_<NAME>."""
+    from deployments import show  # noqa: PLC0415
+
+    values = Settings.read().redacted()
+    _print(values, lambda: show.settings(values), as_json=as_json)
+    return 0
+
+
+@app.command
+def demo(*, folder: Path = Path(".demo"), as_json: Json = False) -> int:
+    """Submit seven real jobs to all four backends, two of them bad, run them, and show what came out.
+
+    Args:
+        folder: Where the demo keeps its database and storage; it is made anew.
+    """
+    from deployments.demo import run_demo  # noqa: PLC0415
+
+    return run_demo(folder, as_json=as_json)
+
+
+if __name__ == "__main__":
+    main()

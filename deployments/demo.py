@@ -1,0 +1,132 @@
+"""`quledger demo`: real jobs for all four backends through a real Prefect, shown so that a newcomer understands."""
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from deployments import show
+from deployments.drain import flows_ready, run_drain
+from deployments.frames import counts_frame
+from deployments.submission import result_document, submit_document
+from models.errors import BadSetting
+from models.job import Job, State
+from models.settings import Settings
+from tasks.services import Services, use
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+MARKER = "quledger-demo"
+"""A file of this name says that the folder is a demo's and may be made anew."""
+
+
+class Story(NamedTuple):
+    """One job of the demo and what it is about."""
+
+    name: str
+    backend: str
+    about: str
+    expected: State = State.DONE
+
+
+STORIES = (
+    Story("rabi_oscillation", "singlequdit", "one atom, eight pulse lengths: a Rabi oscillation"),
+    Story("spin_squeezing", "singlequdit", "20 atoms twisted about one axis, and without the twist"),
+    Story("spin_exchange", "multiqudit", "two spins of three atoms each exchange their excitation"),
+    Story("fermionic_hop", "fermions", "two fermions hop between two tweezers, five hopping times"),
+    Story("rydberg_blockade", "rydberg", "two atoms, without and with the Rydberg blockade"),
+    Story("bad_instructions", "singlequdit", "a job with four mistakes: all are named at once", State.ERROR),
+    Story("not_json", "rydberg", "half a document, as a cut connection leaves it", State.ERROR),
+)
+
+
+def run_demo(folder: Path, *, as_json: bool) -> int:
+    """Run the demo in a folder that is made anew; return the exit code: 0 if every job ended as it should."""
+    folder = folder.expanduser().absolute()
+    if folder.exists() and not (folder / MARKER).exists():
+        msg = f"{folder} exists and is no demo's folder; name another one with --folder"
+        raise BadSetting(msg)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / MARKER).touch()
+    # A demo of its own, whatever the settings of this machine are.
+    for name in ("QULEDGER_STORAGE", "QULEDGER_DATABASE", "PREFECT_API_URL"):
+        os.environ.pop(name, None)
+    os.environ["QULEDGER_HOME"] = str(folder)
+    services = Services(Settings.read())
+    use(services)
+
+    console = Console(stderr=as_json)
+    started = time.monotonic()
+    jobs = {story.name: _submit(story) for story in STORIES}
+    console.print(f"[bold]1.[/] Handed in {len(jobs)} jobs. Each one is in the event log before anything runs it.\n")
+    _run(services, console, len(jobs))
+    ended = {name: services.log.get(job.job_id) for name, job in jobs.items()}
+    if as_json:
+        print(json.dumps({name: show.status_value(job) for name, job in ended.items()}))
+    else:
+        _tell(console, services, ended, time.monotonic() - started)
+    return 0 if all(ended[story.name].state is story.expected for story in STORIES) else 1
+
+
+def _submit(story: Story) -> Job:
+    document = (EXAMPLES / f"{story.name}.json").read_bytes()
+    return submit_document(story.backend, document, user="alice", project="demo")
+
+
+def _run(services: Services, console: Console, total: int) -> None:
+    console.print("[bold]2.[/] Draining the queue: every job becomes one Prefect flow run with four tasks.")
+    with flows_ready(services):
+        columns = (TextColumn("   {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console) as progress:
+            bar = progress.add_task("jobs", total=total)
+            services.on_final = lambda _job: progress.advance(bar)
+            run_drain(until_empty=True)
+    console.print()
+
+
+def _tell(console: Console, services: Services, jobs: dict[str, Job], seconds: float) -> None:
+    console.print(f"[bold]3.[/] What became of them ({seconds:.0f} s in all, most of it Prefect's start):\n")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("job", "backend", "state", "what it is"):
+        table.add_column(column, no_wrap=column != "what it is")
+    for story in STORIES:
+        job = jobs[story.name]
+        colour = "green" if job.state is State.DONE else "red"
+        about = story.about if job.state is State.DONE else f"{story.about}\n[red]{escape(job.reason)}[/]"
+        table.add_row(job.job_id, job.backend, f"[{colour}]{job.state}[/]", about)
+    console.print(table)
+
+    console.print("\n[bold]4.[/] One result: with the blockade the outcome '1 1' (both excited) is gone.\n")
+    counts = counts_frame(result_document(jobs["rydberg_blockade"].job_id))
+    for (name, frame), title in zip(
+        counts.groupby("experiment", sort=False), ("without blockade", "with blockade"), strict=True
+    ):
+        show.histogram(f"{name}, {title}", dict(zip(frame["outcome"], frame["count"], strict=True)))
+
+    job = jobs["rabi_oscillation"]
+    console.print("[bold]5.[/] The history of one job: append-only, hash-chained, mirrored into the storage.\n")
+    show.history(services.log.history(job.job_id))
+
+    home = services.settings.folder
+    shown = home.relative_to(Path.cwd()) if home.is_relative_to(Path.cwd()) else home
+    console.print(
+        f"""
+[bold]What to try next[/] (all of it looks at what this demo left behind):
+
+  export QULEDGER_HOME={shown} PATH=.venv/bin:$PATH
+  quledger list                                 all jobs
+  quledger result {job.job_id}       the Rabi oscillation as histograms
+  quledger history {jobs["bad_instructions"].job_id}      how a bad job ended
+  quledger submit fermions examples/fermionic_hop.json
+  quledger drain --until-empty                  run it
+  ls -R {shown}/storage                      what front ends (sqooler, qlued) read and write
+""",
+        highlight=False,
+    )

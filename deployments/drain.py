@@ -1,0 +1,103 @@
+"""Running flows in this process: an embedded or given Prefect, the right order of imports, a graceful end."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rich.console import Console
+
+from deployments.prefect_server import prefect_server, prepare
+from models.job import Job, State
+from models.settings import Settings
+from tasks.services import Services, use
+
+FLUSH_SECONDS = 20.0
+"""How long an ending drain waits for Prefect to take the last logs and events."""
+
+
+def drain_here(
+    backends: list[str] | None,
+    concurrency: int | None,
+    *,
+    until_empty: bool,
+    time_budget: float | None,
+    show: Callable[[str], None] | None,
+) -> dict[str, int]:
+    """Run `drain_queue` in this process.
+
+    Args:
+        show: called with one line for each job that ends; None says nothing.
+
+    Returns:
+        How many jobs ended in each state.
+    """
+    services = Services(Settings.read())
+    if show is not None:
+        services.on_final = lambda job: show(_line(job))
+    # Before the server starts: what is wrong with settings, database or storage is said at once.
+    services.open()
+    with flows_ready(services):
+        return run_drain(backends=backends, concurrency=concurrency, until_empty=until_empty, time_budget=time_budget)
+
+
+def run_drain(**parameters: Any) -> dict[str, int]:
+    """Run the flow `drain_queue` with these parameters, where flows are ready."""
+    from flows.drain_queue import drain_queue  # noqa: PLC0415 - Prefect is imported once its settings stand
+
+    try:
+        return asyncio.run(_stoppable(drain_queue(**parameters)))
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    """Send what Prefect still holds back of logs and events, while its server is there to take it."""
+    from prefect.events.worker import EventsWorker  # noqa: PLC0415 - as above
+    from prefect.logging.handlers import APILogWorker  # noqa: PLC0415 - as above
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=FLUSH_SECONDS)
+
+
+def reconcile_here() -> dict[str, int]:
+    """Bring right what a crash left behind, without a Prefect server: it works also while none answers."""
+    services = Services(Settings.read())
+    prepare(services.settings)
+    from flows.reconcile import expire_leases  # noqa: PLC0415 - Prefect is imported once its settings stand
+
+    expired = expire_leases(services)
+    return {"expired": len(expired), "relayed": services.mirror.relay_all()}
+
+
+@contextlib.contextmanager
+def flows_ready(services: Services) -> Iterator[str]:
+    """Give the address of the Prefect API while the block may run flows of these services."""
+    console = Console(stderr=True)
+    use(services)
+    with contextlib.ExitStack() as stack:
+        with console.status("Starting the embedded Prefect server (some 15 s) ..."):
+            url = stack.enter_context(prefect_server(services.settings))
+        console.print(f"Prefect UI: {url.removesuffix('/api')}", style="dim")
+        logging.getLogger("quledger").setLevel(logging.INFO)
+        yield url
+
+
+async def _stoppable(flow_run: Any) -> Any:
+    """Wait for a flow run; SIGTERM ends it as Ctrl-C does: what is under way is given back."""
+    task = asyncio.ensure_future(flow_run)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        print("stopped; jobs under way were given back", file=sys.stderr)
+        raise KeyboardInterrupt from None
+
+
+def _line(job: Job) -> str:
+    seconds = (job.updated_at - job.submitted_at).total_seconds()
+    line = f"{job.state:<9} {job.backend:<12} {job.job_id}  {seconds:7.2f} s"
+    return line if job.state is State.DONE else f"{line}  {job.reason[:160]}"

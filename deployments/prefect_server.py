@@ -1,0 +1,110 @@
+"""Which Prefect the flows talk to: the one that `PREFECT_API_URL` names, else an embedded one.
+
+Nothing here may import Prefect, which reads its settings from the environment as it is imported.
+"""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import IO
+
+from models.errors import QuledgerError
+from models.settings import Settings
+
+START_SECONDS = 180.0
+"""How long the embedded server may take; a slow machine needs 20 s."""
+
+TUNED = {
+    # These halve what the server spends on each run; see docs/prefect.md.
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "100",
+    # The UI asks the server that it came from, whatever its port.
+    "PREFECT_SERVER_UI_API_URL": "/api",
+}
+
+QUIET = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    # What runs say goes to Prefect's API and its UI; our own program speaks to the terminal.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_CLI_PROMPT": "false",
+}
+
+
+class PrefectUnavailable(QuledgerError):
+    """The embedded Prefect server did not start."""
+
+
+def prepare(settings: Settings) -> None:
+    """Set what the environment leaves open; to be called before Prefect is imported."""
+    for name, value in (TUNED | QUIET | {"PREFECT_HOME": str(settings.folder / "prefect")}).items():
+        os.environ.setdefault(name, value)
+
+
+@contextlib.contextmanager
+def prefect_server(settings: Settings) -> Iterator[str]:
+    """Give the address of a Prefect API while the block runs.
+
+    Raises:
+        PrefectUnavailable: the embedded server did not start.
+    """
+    prepare(settings)
+    given = os.environ.get("PREFECT_API_URL")
+    if given:
+        yield given
+        return
+    folder = settings.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
+        with (folder / "prefect-server.log").open("ab") as output:
+            server = _start(listening, output)
+    try:
+        _wait(server, url, f"{folder / 'prefect-server.log'}")
+        os.environ["PREFECT_API_URL"] = url
+        yield url
+    finally:
+        os.environ.pop("PREFECT_API_URL", None)
+        assert server.stdin is not None  # noqa: S101 - it was made with a pipe
+        server.stdin.close()
+        try:
+            server.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _start(listening: socket.socket, output: IO[bytes]) -> "subprocess.Popen[bytes]":
+    """Start the server; its own session keeps a Ctrl-C in the terminal from ending it before the flows."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "deployments.embedded_server", str(listening.fileno())],
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        pass_fds=(listening.fileno(),),
+    )
+
+
+def _wait(server: "subprocess.Popen[bytes]", url: str, log: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"{url}/health", timeout=2),  # noqa: S310 - our own loopback address
+        ):
+            return
+        time.sleep(0.1)
+    server.kill()
+    msg = f"the embedded Prefect server did not start; what it said is in {log}"
+    raise PrefectUnavailable(msg)

@@ -1,0 +1,72 @@
+"""Handing in a job and reading its result, without Prefect: the log and the storage are enough."""
+
+import contextlib
+import json
+from typing import Any
+
+from models import clock
+from models.errors import DocumentMissing, Fault, JobRejected, ResultMissing, StorageError, UnknownBackend
+from models.events import Submitted
+from models.job import Job, State
+from models.names import job_id_for, new_job_id
+from storage import layout
+from tasks import backends
+from tasks.services import current
+
+
+def submit_document(  # noqa: PLR0913 - what may be said of a job
+    backend: str, document: bytes, *, user: str = "", project: str = "", priority: int = 0, key: str | None = None
+) -> Job:
+    """Append the job to the log, and put its documents into the storage.
+
+    Raises:
+        UnknownBackend: no backend has this name.
+        JobRejected: the document is larger than the limit.
+        IdempotencyConflict: the key was used for another document.
+        LogUnavailable: nothing was submitted.
+    """
+    known = backends.names()
+    if backend not in known:
+        raise UnknownBackend(backend, known)
+    services = current()
+    limit = services.settings.max_document_bytes
+    if len(document) > limit:
+        message = f"the document has {len(document) / 1e6:.1f} MB; at most {limit / 1e6:g} MB are accepted"
+        raise JobRejected(Fault(message=message))
+    fact = Submitted.of(
+        document,
+        keep_up_to=limit,
+        backend=backend,
+        user=user,
+        project=project,
+        priority=priority,
+        source="cli",
+        idempotency_key=key,
+        received_at=clock.now(),
+    )
+    job_id = new_job_id() if key is None else job_id_for(backend, key)
+    job, _ = services.log.submit(job_id, fact, services.worker)
+    # The log has the job, so it will run; should the storage fail now, the next drain writes its documents.
+    with contextlib.suppress(StorageError):
+        services.mirror.relay(job.job_id)
+    return job
+
+
+def result_document(job_id: str) -> dict[str, Any]:
+    """Return the result of a job that is DONE.
+
+    Raises:
+        UnknownJob: there is no such job.
+        ResultMissing: it has no result (yet); the message says why.
+    """
+    services = current()
+    job = services.log.get(job_id)
+    if job.state is State.ERROR:
+        raise ResultMissing(f"job {job_id} ended in ERROR: {job.reason}")
+    if job.state is not State.DONE:
+        raise ResultMissing(f"job {job_id} is {job.state}; it has no result yet")
+    try:
+        document: dict[str, Any] = json.loads(services.storage.get(layout.result(job.backend, job_id)))
+    except DocumentMissing:
+        raise ResultMissing(f"the result of job {job_id} is not in the storage any more") from None
+    return document

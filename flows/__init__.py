@@ -1,0 +1,1 @@
+"""Order only: each module here is a Prefect flow that calls tasks."""

@@ -1,0 +1,181 @@
+"""Takes jobs from the inbox, claims them in fair order and runs each as a flow run of its own."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+
+from prefect import flow, tags
+
+from flows.publish_backends import publish
+from flows.reconcile import expire_leases
+from flows.run_job import run_job
+from models import clock
+from models.errors import LogError, QuledgerError
+from models.job import FINAL, Job, Phase
+from tasks import backends as registry
+from tasks.attempt import release
+from tasks.services import Services, current
+
+_LOG = logging.getLogger("quledger.drain")
+
+
+@flow(name="drain-queue", persist_result=False)
+async def drain_queue(
+    backends: list[str] | None = None,
+    concurrency: int | None = None,
+    until_empty: bool = True,  # noqa: FBT001, FBT002 - a switch in Prefect's form
+    time_budget: float | None = None,
+) -> dict[str, int]:
+    """Serve the queues of the backends.
+
+    Args:
+        backends: display names; all that are installed by default.
+        concurrency: how many jobs run at once; by default as the settings say.
+        until_empty: end when no job is left; else go on until the time is up.
+        time_budget: seconds after which no more job is claimed.
+
+    Returns:
+        How many jobs ended in each state.
+
+    Raises:
+        UnknownBackend: one of the names has no backend.
+    """
+    services = current()
+    names = backends if backends is not None else registry.names()
+    for name in names:
+        registry.load(name)
+    drain = _Drain(services, names, concurrency or services.settings.concurrency)
+    # Once in the open: whoever starts a drain on a storage that does not answer is told so at once.
+    await asyncio.to_thread(drain.keep_house)
+    async with services.sandboxed(), _repeating(drain.keep_house, services.settings.publish_seconds):
+        counts = await drain.run(until_empty=until_empty, time_budget=time_budget)
+    await asyncio.to_thread(drain.keep_house)
+    return counts
+
+
+class _Drain:
+    """One run of `drain_queue`."""
+
+    def __init__(self, services: Services, names: list[str], concurrency: int) -> None:
+        self._services = services
+        self._names = names
+        self._concurrency = concurrency
+        self._running: set[asyncio.Task[None]] = set()
+        self._counts: dict[str, int] = {}
+
+    def keep_house(self) -> None:
+        """Renew the published configurations, and bring right what a crash left behind."""
+        expire_leases(self._services)
+        publish(self._services, self._names)
+        self._services.mirror.relay_all()
+
+    async def run(self, *, until_empty: bool, time_budget: float | None) -> dict[str, int]:
+        """Claim and run until the queue is empty or the time is up; then wait for what is under way."""
+        try:
+            await self._serve(until_empty=until_empty, time_budget=time_budget)
+        finally:
+            # Stopped: what is under way is cancelled, which gives its jobs back.
+            for task in self._running:
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)
+        return dict(sorted(self._counts.items()))
+
+    async def _serve(self, *, until_empty: bool, time_budget: float | None) -> None:
+        end = time.monotonic() + (time_budget if time_budget is not None else float("inf"))
+        next_look = 0.0
+        unsettled = 0
+        while (now := time.monotonic()) < end:
+            if fresh := now >= next_look:
+                unsettled = await self._look(unsettled)
+                next_look = time.monotonic() + self._services.settings.poll_seconds
+            await self._fill()
+            if until_empty and not self._running and not unsettled and await self._nothing_waits():
+                if fresh:
+                    break
+                # Only a look that found nothing, with nothing running, shows that nothing is left.
+                next_look = 0.0
+                continue
+            await self._rest(min(next_look, end) - time.monotonic())
+        while self._running:
+            await self._rest(self._services.settings.poll_seconds)
+
+    async def _look(self, unsettled: int) -> int:
+        """Take new jobs from the inbox; return how many documents may still be being written."""
+        try:
+            taken = [
+                await asyncio.to_thread(self._services.inbox.take, name, self._services.worker) for name in self._names
+            ]
+        except QuledgerError as error:
+            _LOG.warning("inbox_unavailable action=try_again: %s", error)
+            return unsettled
+        return sum(each.unsettled for each in taken)
+
+    async def _fill(self) -> None:
+        """Claim and start jobs while there is room for them."""
+        lease = timedelta(seconds=self._services.settings.lease_seconds)
+        try:
+            while len(self._running) < self._concurrency:
+                job = await asyncio.to_thread(
+                    self._services.log.claim, self._names, self._services.worker, clock.now() + lease
+                )
+                if job is None:
+                    return
+                task = asyncio.create_task(self._run(job), name=job.job_id)
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+        except LogError as error:
+            _LOG.warning("claim_failed action=try_again: %s", error)
+
+    async def _run(self, job: Job) -> None:
+        """Run one claimed job as a flow run, and see to it that its attempt is over afterwards."""
+        try:
+            with tags(job.backend, *([job.user] if job.user else [])):
+                await run_job(job.job_id, job.attempt, return_state=True)
+        except Exception as error:  # noqa: BLE001 - one run that Prefect cannot begin must not end the drain
+            _LOG.warning("run_broke action=retry job_id=%s: %s", job.job_id, type(error).__name__)
+        try:
+            after = await asyncio.to_thread(release, self._services, job)
+        except LogError as error:
+            _LOG.warning("attempt_unsettled action=wait_for_lease job_id=%s: %s", job.job_id, error)
+            return
+        if after.state in FINAL:
+            self._counts[after.state.value] = self._counts.get(after.state.value, 0) + 1
+            self._services.on_final(after)
+
+    async def _nothing_waits(self) -> bool:
+        try:
+            counts = await asyncio.to_thread(self._services.log.counts)
+        except LogError:
+            return False
+        return not any(counts.get(name, {}).get(Phase.WAITING, 0) for name in self._names)
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait until a job ends, but no longer than that."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=max(seconds, 0.0), return_when=asyncio.FIRST_COMPLETED)
+        else:
+            await asyncio.sleep(max(seconds, 0.0))
+
+
+@contextlib.asynccontextmanager
+async def _repeating(work: Callable[[], None], seconds: float) -> AsyncIterator[None]:
+    """Do the work again and again in a thread while the block runs; an error is reported and the work goes on."""
+
+    async def repeat() -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await asyncio.to_thread(work)
+            except QuledgerError as error:
+                _LOG.warning("housekeeping_failed action=try_again: %s", error)
+
+    task = asyncio.create_task(repeat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

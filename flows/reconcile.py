@@ -1,0 +1,36 @@
+"""Brings right what a crash left behind: leases that ran out, documents that do not follow the log."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+from prefect import flow
+
+from models import clock
+from models.events import Fact, LeaseExpired
+from models.job import Job
+from models.retry import after_attempt
+from tasks.services import Services, current
+
+
+def expire_leases(services: Services) -> list[Job]:
+    """End every attempt whose worker fell silent: its job is tried again, or ends in ERROR after the last one."""
+
+    def decide(job: Job) -> Sequence[Fact]:
+        assert job.worker is not None  # noqa: S101 - a running job has both
+        assert job.lease_until is not None  # noqa: S101
+        expired = LeaseExpired(worker=job.worker, lease_until=job.lease_until)
+        reason = "the worker that had it fell silent"
+        jitter = random.random()  # noqa: S311 - spreads retries, protects nothing
+        return expired, after_attempt(job, reason, "lease", services.retries, now=clock.now(), jitter=jitter)
+
+    return services.log.expire(decide, services.worker)
+
+
+@flow(name="reconcile", persist_result=False)
+async def reconcile() -> dict[str, int]:
+    """Expire leases and relay what is not mirrored; a second run finds nothing to do."""
+    services = current()
+    expired = await asyncio.to_thread(expire_leases, services)
+    relayed = await asyncio.to_thread(services.mirror.relay_all)
+    return {"expired": len(expired), "relayed": relayed}

@@ -1,0 +1,84 @@
+"""What a backend is: its published configuration and the three things it can do.
+
+A backend is any object that fits `Backend`; outside packages offer theirs by the entry point group
+`quledger.backends` and need to import nothing from here. The shape of the configuration is the storage
+contract's (sqooler's `BackendConfigSchemaIn`).
+"""
+
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+JSON = Any
+"""A value that `json` can write."""
+
+
+class GateConfig(BaseModel):
+    """One gate as front ends see it.
+
+    Attributes:
+        parameters: the contract wants one string in a list, such as `["omega, delta, chi"]`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    coupling_map: list[list[int]]
+    description: str
+    name: str
+    parameters: list[str]
+    qasm_def: str = "{}"
+
+
+class BackendConfig(BaseModel):
+    """The published configuration of a backend, in the field order of the contract."""
+
+    model_config = ConfigDict(frozen=True)
+
+    description: str
+    version: str
+    display_name: str = Field(pattern=r"^[a-z0-9]+$")
+    cold_atom_type: Literal["fermion", "boson", "spin", "mixed"]
+    gates: list[GateConfig]
+    max_experiments: int
+    max_shots: int
+    simulator: bool
+    supported_instructions: list[str]
+    num_wires: int
+    wire_order: Literal["sequential", "interleaved"]
+    num_species: int
+    pending_jobs: int | None = None
+    status_msg: str | None = None
+    last_queue_check: str | None = None
+    sign: bool = False
+    kid: str | None = None
+
+
+class Backend(Protocol):
+    """A machine or simulator that runs jobs.
+
+    The three steps run in a child process that may be killed at any time. `validate` and `compile` have no
+    side effects. Each step raises `JobRejected` (or any exception with a `faults` attribute) for what the
+    user can put right; any other exception counts as the backend's own fault.
+    """
+
+    @property
+    def config(self) -> BackendConfig:
+        """The configuration as published, without the changing fields (queue check, pending jobs)."""
+        ...
+
+    def validate(self, document: JSON) -> Any:
+        """Return the typed experiments of a parsed job document, or raise with **all** its faults."""
+        ...
+
+    def compile(self, experiments: Any, seed: int) -> JSON:
+        """Return the program that will really run, as a JSON value.
+
+        Args:
+            experiments: what `validate` returned.
+            seed: entropy for every random choice that the user did not seed; 0 <= seed < 2**63.
+        """
+        ...
+
+    def execute(self, program: JSON) -> list[JSON]:
+        """Run the program; return one contract `ExperimentResult` (as JSON) per experiment, in order."""
+        ...

@@ -1,0 +1,27 @@
+"""UTC everywhere: the one way to say now, and the one way to write a time."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, PlainSerializer
+
+
+def now() -> datetime:
+    """Return the time in UTC, aware, to the microsecond."""
+    return datetime.now(UTC)
+
+
+def to_text(moment: datetime) -> str:
+    """Return an aware time as ISO 8601 in UTC with six decimals, so that text order is time order."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        msg = "a time needs its zone"
+        raise ValueError(msg)
+    return moment.astimezone(UTC)
+
+
+UtcDatetime = Annotated[datetime, AfterValidator(_aware), PlainSerializer(to_text, when_used="json")]
+"""An aware datetime, always in UTC, written by `to_text`."""

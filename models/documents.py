@@ -1,0 +1,110 @@
+"""The JSON documents of the storage contract (sqooler 0.9.0), as pydantic models.
+
+Only what Quledger reads and writes itself is here; a result's experiments are made by the backend.
+"""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.errors import Fault, JobRejected
+
+DETAIL_RECEIVED = "Got your json."
+DETAIL_DONE = DETAIL_RECEIVED + "; Passed json sanity check; Compilation done." + 21 * " " + "Shots sent to solver."
+"""The peer's literal, blanks included: its own tests compare it."""
+
+NO_ERROR = "None"
+"""The contract's word for "no error" is this string, not null."""
+
+StatusWord = Literal["INITIALIZING", "QUEUED", "DONE", "ERROR"]
+WireOrder = Literal["interleaved", "sequential"]
+
+
+class StatusDocument(BaseModel):
+    """What a front end shows of a job: exactly these four fields."""
+
+    job_id: str
+    status: StatusWord
+    detail: str = DETAIL_RECEIVED
+    error_message: str = NO_ERROR
+
+
+class Instruction(BaseModel):
+    """One instruction after validation: wires and parameters hold numbers, not text."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    wires: tuple[int, ...]
+    params: tuple[float, ...]
+
+
+class Experiment(BaseModel):
+    """One experiment after validation.
+
+    Attributes:
+        name: its key in the job document, verbatim.
+        wire_order: carried for the record; no simulator here depends on it.
+        seed: the user's; None leaves the choice to the compilation.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    instructions: tuple[Instruction, ...]
+    num_wires: int
+    shots: int
+    wire_order: WireOrder = "interleaved"
+    seed: int | None = None
+
+
+class ExperimentData(BaseModel):
+    """The outcomes: one string per shot."""
+
+    memory: list[str]
+    instructions: list[Instruction] | None = None
+
+
+class ExperimentResult(BaseModel):
+    """The result of one experiment; `header.name` is the experiment's key in the job."""
+
+    header: dict[str, Any]
+    shots: int
+    success: bool = True
+    data: ExperimentData
+
+
+class ResultDocument(BaseModel):
+    """The result of a job, in the contract's field order. `results` holds `ExperimentResult`s as JSON."""
+
+    backend_name: str | None = None
+    display_name: str
+    backend_version: str
+    job_id: str
+    qobj_id: str | None = None
+    success: bool = True
+    status: StatusWord = "DONE"
+    header: dict[str, Any] = Field(default_factory=dict)
+    results: list[Annotated[Any, "ExperimentResult"]] = Field(default_factory=list)
+
+
+def parse_document(raw: bytes) -> Any:
+    """Return the JSON value in the bytes of a job document.
+
+    NaN and Infinity are let through, as in the peer: the check of the field that holds one names it.
+
+    Raises:
+        JobRejected: the bytes are not one UTF-8 JSON document.
+    """
+    try:
+        return json.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        message = f"the document is not UTF-8 text (byte {error.start})"
+    except json.JSONDecodeError as error:
+        message = f"the document is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
+    except RecursionError:
+        message = "the document is nested too deeply"
+    except ValueError:
+        message = "the document holds a number with too many digits"
+    raise JobRejected(Fault(message=message if raw else "the document is empty"))

@@ -1,0 +1,221 @@
+"""Every error Quledger raises on purpose.
+
+    QuledgerError
+    ├── InputError            the caller can put it right
+    │   ├── JobRejected           the job document has faults (all of them listed)
+    │   ├── UnknownJob            no job has this id
+    │   ├── UnknownBackend        no backend has this name
+    │   ├── BadName               an id or name that may not become part of a path
+    │   ├── IdempotencyConflict   one key, two different documents
+    │   ├── UnreadableFile        a file that the command line names
+    │   └── BadSetting            a setting that cannot be used
+    ├── ResultMissing         the job has no result (yet)
+    ├── LogError              the event log said no
+    │   ├── AppendConflict        somebody else appended first: read again, decide again
+    │   ├── StaleAttempt          the attempt is over: its worker may not write any more
+    │   ├── NotAllowed            the state machine has no such transition
+    │   ├── LogBroken             a stored event is not what was written
+    │   └── LogUnavailable        the database cannot be used now
+    ├── StorageError          the storage said no
+    │   ├── DocumentMissing
+    │   ├── DocumentExists
+    │   ├── StorageUnavailable
+    │   └── StagedResultLost      the result of an earlier attempt is gone: run again
+    └── SandboxError          the job's child process did not come through
+        ├── LimitExceeded         out of CPU time, wall time, memory or output
+        ├── ChildDied
+        └── BackendFailed         the backend raised something that is not the user's fault
+
+The text of an InputError and of a SandboxError may be shown to a user; it holds no path, secret or traceback.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+MAX_ECHO = 200
+"""The most characters of a user's value that a message repeats."""
+
+MAX_FAULTS_SHOWN = 50
+"""The most faults that one message spells out; the rest are counted."""
+
+Blame = Literal["user", "backend", "infrastructure"]
+
+
+def echo(value: object) -> str:
+    """Return `value` as it may be shown in a message: printable, on one line, at most 200 characters."""
+    return printable(repr(value[: MAX_ECHO + 1]) if isinstance(value, str) else str(value))
+
+
+def printable(text: str) -> str:
+    """Return `text` on one line, without control characters or lone surrogates, at most 200 characters."""
+    text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[: MAX_ECHO + 1])
+    return text if len(text) <= MAX_ECHO else text[: MAX_ECHO - 1] + "…"
+
+
+class Fault(BaseModel):
+    """One thing that is wrong with a job document.
+
+    Attributes:
+        experiment: key of the experiment in the document; None where the document itself is wrong.
+        instruction: position in the experiment's list, from 0.
+        name: the instruction's name as the user wrote it.
+        field: the field below experiment or instruction, such as `shots` or `params[0]`.
+        message: what is wrong and what would be right.
+        code: what kind of fault it is; `cost` faults are answered with the contract's dimensionality text.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    message: str
+    experiment: str | None = None
+    instruction: int | None = None
+    name: str | None = None
+    field: str | None = None
+    code: Literal["schema", "cost", "runtime"] = "schema"
+
+    @field_validator("experiment", "name", "field")
+    @classmethod
+    def _one_bounded_line(cls, text: str | None) -> str | None:
+        return None if text is None else printable(text)
+
+    def __str__(self) -> str:
+        where = [] if self.experiment is None else [self.experiment]
+        if self.instruction is not None:
+            where.append(f"instruction {self.instruction}" + (f" ({self.name})" if self.name else ""))
+        if self.field is not None:
+            where.append(self.field)
+        return f"{', '.join(where)}: {self.message}" if where else self.message
+
+
+def describe(faults: "tuple[Fault, ...] | list[Fault]") -> str:
+    """Return all faults in one line, bounded: at most 50 are spelt out, the rest counted."""
+    shown = "; ".join(str(fault) for fault in faults[:MAX_FAULTS_SHOWN])
+    more = len(faults) - MAX_FAULTS_SHOWN
+    return f"{shown}; and {more} more" if more > 0 else shown
+
+
+class QuledgerError(Exception):
+    """The root of the tree above."""
+
+
+class InputError(QuledgerError):
+    """The caller can put it right."""
+
+
+class JobRejected(InputError):
+    """The job document has faults; `faults` holds every one of them."""
+
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__(describe(faults))
+        self.faults = faults
+
+
+class UnknownJob(InputError):
+    """No job has this id."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"no job has the id {echo(job_id)}; `quledger list` shows the jobs")
+
+
+class UnknownBackend(InputError):
+    """No backend has this name."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f"no backend is called {echo(name)}; there are: {', '.join(known) or 'none'}")
+
+
+class BadName(InputError):
+    """An id or a name that may not become part of a path."""
+
+
+class IdempotencyConflict(InputError):
+    """One idempotency key was used for two different documents."""
+
+
+class BadSetting(InputError):
+    """A setting that cannot be used."""
+
+
+class UnreadableFile(InputError):
+    """A file that the command line names cannot be read."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"the file {echo(name)} cannot be read: {reason}")
+
+
+class ResultMissing(QuledgerError):
+    """The job has no result (yet); the text says why."""
+
+
+class LogError(QuledgerError):
+    """The event log said no."""
+
+
+class AppendConflict(LogError):
+    """Somebody else appended first: read the job again and decide again."""
+
+
+class StaleAttempt(LogError):
+    """The attempt is over: its worker may not write any more."""
+
+
+class NotAllowed(LogError):
+    """The state machine has no such transition."""
+
+
+class LogBroken(LogError):
+    """A stored event is not what was written."""
+
+
+class LogUnavailable(LogError):
+    """The database cannot be used now."""
+
+
+class StorageError(QuledgerError):
+    """The storage said no."""
+
+
+class DocumentMissing(StorageError):
+    """No document lies there."""
+
+
+class DocumentExists(StorageError):
+    """A document lies there already."""
+
+
+class StorageUnavailable(StorageError):
+    """The storage cannot be used now."""
+
+
+class StagedResultLost(StorageError):
+    """The result that an earlier attempt staged is gone or was changed: the job has to run again."""
+
+    def __init__(self) -> None:
+        super().__init__("the staged result of an earlier attempt is gone; the job runs again")
+
+
+class SandboxError(QuledgerError):
+    """The job's child process did not come through."""
+
+
+class LimitExceeded(SandboxError):
+    """The job ran out of CPU time, wall time, memory or output."""
+
+
+class ChildDied(SandboxError):
+    """The child process ended without an answer."""
+
+
+class BackendFailed(SandboxError):
+    """The backend raised an exception that is not the user's fault.
+
+    Attributes:
+        kind: the class name of the exception.
+        retryable: whether the backend says that another attempt may succeed.
+    """
+
+    def __init__(self, kind: str, message: str = "", *, retryable: bool = False) -> None:
+        super().__init__(f"the backend failed with {kind}" + (f": {message}" if message else ""))
+        self.kind = kind
+        self.retryable = retryable

@@ -1,0 +1,66 @@
+"""Values from outside: the numbers in them, as leniently as the peer reads them, and their looks in a message.
+
+Lenient is pydantic's lax mode: `"5"`, `5.0` and `true` are numbers; `"five"`, `5.5` where a whole number is due,
+`null`, NaN and infinity are none.
+"""
+
+import math
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from models.errors import echo
+
+_LABEL = 60
+_INT = TypeAdapter(int)
+_FLOAT = TypeAdapter(float)
+_KINDS = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+}
+
+
+def whole(value: Any) -> int | None:
+    """Return the whole number that pydantic's lax mode sees in `value`, or None."""
+    if type(value) is int:
+        return value
+    try:
+        return _INT.validate_python(value)
+    except ValueError:
+        return None
+
+
+def number(value: Any) -> float | None:
+    """Return the finite number that pydantic's lax mode sees in `value`, or None."""
+    try:
+        found = float(value) if type(value) is int else _FLOAT.validate_python(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def label(text: str) -> str:
+    """Return a name from outside as a fault carries it: printable and short."""
+    clean = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[: _LABEL + 1])
+    return clean if len(clean) <= _LABEL else clean[: _LABEL - 1] + "…"
+
+
+def kind(value: Any) -> str:
+    """Return what sort of JSON value this is, in words."""
+    return _KINDS.get(type(value), type(value).__name__)
+
+
+def shown(value: Any) -> str:
+    """Return the value for a message; a number too long to write out is described."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int) and value.bit_length() > 1024:
+        return f"a number of {value.bit_length()} bits"
+    if isinstance(value, list | dict):
+        return kind(value)
+    return "null" if value is None else echo(value)

@@ -1,0 +1,72 @@
+"""Ids and names from outside: checked before any of them becomes part of a path."""
+
+import hashlib
+import re
+import uuid
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from models.errors import BadName, echo
+
+_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,199}")
+_DISPLAY_NAME = re.compile(r"[a-z0-9]{1,100}")
+_DATED_ID = re.compile(r"(?:job-)?(\d{8}_\d{6})-([a-z0-9]+)-(.+)-([0-9a-fA-F]{5})")
+
+
+class DatedId(NamedTuple):
+    """What a job id of the Dropbox layout says: `YYYYmmdd_HHMMSS-D-USER-5hex`, in UTC."""
+
+    submitted_at: datetime
+    backend: str
+    user: str
+
+
+def new_job_id() -> str:
+    """Return a new job id: 24 hexadecimal digits, which MongoDB takes as an ObjectId."""
+    return uuid.uuid4().hex[:24]
+
+
+def job_id_for(backend: str, idempotency_key: str) -> str:
+    """Return the job id that belongs to an idempotency key: the same for the same key, so one key is one job."""
+    return hashlib.sha256(f"{backend}\0{idempotency_key}".encode()).hexdigest()[:24]
+
+
+def is_job_id(text: str) -> bool:
+    """Say whether `text` may be used as a job id: one plain path segment without `..`."""
+    return _JOB_ID.fullmatch(text) is not None and ".." not in text
+
+
+def check_job_id(text: str) -> str:
+    """Return `text` if it is a job id.
+
+    Raises:
+        BadName: it is not.
+    """
+    if not is_job_id(text):
+        msg = f"{echo(text)} is not a job id (letters, digits, '-', '_' and '.', at most 200 of them)"
+        raise BadName(msg)
+    return text
+
+
+def check_display_name(text: str) -> str:
+    """Return `text` if it may be the display name of a backend.
+
+    Raises:
+        BadName: it may not.
+    """
+    if _DISPLAY_NAME.fullmatch(text) is None:
+        msg = f"{echo(text)} is not a backend name (lower-case letters and digits)"
+        raise BadName(msg)
+    return text
+
+
+def dated_id(job_id: str) -> DatedId | None:
+    """Return the parts of a Dropbox job id, or None where the id is of another form. User names may hold dashes."""
+    match = _DATED_ID.fullmatch(job_id)
+    if match is None:
+        return None
+    try:
+        moment = datetime.strptime(match[1], "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return DatedId(moment, match[2], match[3])

@@ -1,0 +1,64 @@
+"""What follows an attempt that did not come through: another one after a pause, or the end."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from models.errors import Blame, Fault
+from models.events import Failed, Retried, Stage
+from models.job import Job
+
+FACTOR = 2.0
+"""Each pause is this many times the last one."""
+
+LONGEST = 600.0
+"""No pause is longer, in seconds."""
+
+KEPT_FAULTS = 50
+"""The most faults that an event keeps; the rest are counted."""
+
+
+class RetryPolicy(NamedTuple):
+    """How often and how patiently a job is tried; `first_pause` in seconds."""
+
+    max_attempts: int
+    first_pause: float
+
+
+def failure(stage: Stage, blame: Blame, faults: tuple[Fault, ...]) -> Failed:
+    """Return the end of a job in ERROR, with a bounded number of its faults."""
+    return Failed(stage=stage, blame=blame, faults=faults[:KEPT_FAULTS], fault_count=len(faults))
+
+
+def after_attempt(  # noqa: PLR0913 - the rule weighs that many things
+    job: Job,
+    reason: str,
+    stage: Stage,
+    policy: RetryPolicy,
+    *,
+    now: datetime,
+    jitter: float,
+    run_again: bool = False,
+) -> Retried | Failed:
+    """Return what follows a failed attempt that was not the user's fault.
+
+    Args:
+        reason: one sentence that a user may read.
+        jitter: random number in [0, 1); spreads the pauses so that many jobs do not come back at once.
+        run_again: do not use what the attempt has staged.
+    """
+    failures = job.failures + 1
+    if failures >= policy.max_attempts:
+        last = Fault(message=f"gave up after {failures} failed attempts; the last one: {reason}", code="runtime")
+        return failure(stage, "infrastructure", (last,))
+    pause = min(LONGEST, policy.first_pause * FACTOR**job.failures) * (0.5 + 0.5 * jitter)
+    return Retried(
+        reason=reason,
+        after_seconds=round(pause, 3),
+        not_before=now + timedelta(seconds=pause),
+        run_again=run_again,
+    )
+
+
+def given_back(reason: str, now: datetime) -> Retried:
+    """Return what ends an attempt in good order: the next one may begin at once, and nothing is counted."""
+    return Retried(reason=reason, after_seconds=0.0, not_before=now, counted=False)

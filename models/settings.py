@@ -1,0 +1,91 @@
+"""Every setting, from the environment: prefix `QULEDGER_`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.errors import BadSetting
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """What an operator may set. Each field is the environment variable `QULEDGER_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="QULEDGER_", frozen=True)
+
+    home: Path = Field(default=Path("~/.quledger"), description="Folder of the database and the default storage.")
+    storage: str = Field(default="", description="URL of the storage; by default the folder `storage` in the home.")
+    database: str = Field(default="", description="URL of the event log; by default `quledger.db` in the home.")
+    concurrency: int = Field(default=4, ge=1, le=64, description="Jobs that one drain runs at once.")
+    poll_seconds: Seconds = Field(default=1.0, description="Pause between two looks at the inbox.")
+    settle_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=2.0, description="How long a document that is not JSON (yet) must lie unchanged before it is judged."
+    )
+    publish_seconds: Seconds = Field(default=30.0, description="How often the published configurations are renewed.")
+    lease_seconds: Seconds = Field(default=60.0, description="How long a silent worker keeps its job.")
+    max_attempts: int = Field(default=5, ge=1, description="Attempts before a job ends in ERROR.")
+    retry_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=2.0, description="Pause after the first failed attempt; it doubles each time, with jitter."
+    )
+    max_document_mb: Annotated[float, Field(gt=0, le=1024)] = Field(default=16.0, description="Largest job document.")
+    cpu_seconds: Seconds = Field(default=40.0, description="CPU time of one job in its child process.")
+    wall_seconds: Seconds = Field(default=50.0, description="Wall time of one job in its child process.")
+    memory_mb: int = Field(default=2048, ge=64, description="Memory of one job in its child process.")
+    result_mb: int = Field(default=512, ge=1, description="Largest result document.")
+
+    @classmethod
+    def read(cls, **overrides: Any) -> "Settings":
+        """Return the settings of this environment.
+
+        Raises:
+            BadSetting: names every variable that cannot be used, and never its value.
+        """
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            wrong = "; ".join(f"QULEDGER_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+            raise BadSetting(wrong) from None
+
+    @property
+    def folder(self) -> Path:
+        """The home with `~` resolved."""
+        return self.home.expanduser().absolute()
+
+    @property
+    def storage_url(self) -> str:
+        """Where the documents lie."""
+        return self.storage or (self.folder / "storage").as_uri()
+
+    @property
+    def database_url(self) -> str:
+        """Where the event log lies."""
+        return self.database or f"sqlite:///{self.folder / 'quledger.db'}"
+
+    @property
+    def max_document_bytes(self) -> int:
+        """Largest job document in bytes."""
+        return int(self.max_document_mb * 1_000_000)
+
+    def redacted(self) -> dict[str, Any]:
+        """Return all settings as they may be printed: without the password of any URL."""
+        shown: dict[str, Any] = self.model_dump(mode="json")
+        shown |= {
+            "home": str(self.folder),
+            "storage": redact_url(self.storage_url),
+            "database": redact_url(self.database_url),
+        }
+        return shown
+
+
+def redact_url(url: str) -> str:
+    """Return the URL without password and query, both of which may hold secrets."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")
+    user = host[0].partition(":")[0]
+    netloc = f"{user}:***@{host[2]}" if host[1] else parts.netloc
+    path = parts.path
+    return urlunsplit((parts.scheme, netloc, path, "***" if parts.query else "", ""))

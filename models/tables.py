@@ -1,0 +1,88 @@
+"""The tables of the event log. `event` is the truth; every other table can be made again from it.
+
+Times are ISO 8601 text in UTC with six decimals (`models.clock.to_text`), so that text order is time order in
+SQLite and PostgreSQL alike; states are plain strings.
+"""
+
+from sqlalchemy import Column, Index, Text, text
+from sqlmodel import Field, SQLModel
+
+
+class EventRow(SQLModel, table=True):
+    """One event, as `models.events.Event`. Database triggers refuse UPDATE and DELETE."""
+
+    __tablename__ = "event"
+
+    job_id: str = Field(primary_key=True, max_length=200)
+    seq: int = Field(primary_key=True)
+    attempt: int
+    kind: str = Field(max_length=40)
+    data: str = Field(sa_column=Column(Text, nullable=False))
+    recorded_at: str = Field(max_length=40)
+    actor: str = Field(max_length=200)
+    flow_run_id: str | None = Field(default=None, max_length=40)
+    prev_hash: str = Field(max_length=64)
+    hash: str = Field(max_length=64)
+
+
+class JobRow(SQLModel, table=True):
+    """A view: the fold of a job's events, written in the same transaction as the append.
+
+    Attributes:
+        fold: `models.job.Job` as JSON; the other columns repeat what queries need.
+        not_before: empty where the job may be claimed at once.
+    """
+
+    __tablename__ = "job"
+
+    job_id: str = Field(primary_key=True, max_length=200)
+    backend: str = Field(max_length=100)
+    user: str = Field(max_length=200)
+    project: str = Field(max_length=200)
+    phase: str = Field(max_length=10)
+    state: str = Field(max_length=20)
+    priority: int
+    received_at: str = Field(max_length=40)
+    submitted_at: str = Field(max_length=40)
+    not_before: str = Field(default="", max_length=40)
+    attempt: int
+    seq: int
+    fold: str = Field(sa_column=Column(Text, nullable=False))
+
+    __table_args__ = (
+        # The head of each user's queue, in the order of service.
+        Index("ix_job_queue", "phase", "backend", "user", text("priority DESC"), "received_at", "job_id"),
+        Index("ix_job_running", "phase", "user"),
+        Index("ix_job_recent", "submitted_at", "job_id"),
+    )
+
+
+class LeaseRow(SQLModel, table=True):
+    """The newest heartbeat of a running attempt. Not history: without a row, the claim's own lease counts."""
+
+    __tablename__ = "lease"
+
+    job_id: str = Field(primary_key=True, max_length=200)
+    attempt: int
+    lease_until: str = Field(max_length=40)
+
+
+class MirrorRow(SQLModel, table=True):
+    """How far a job's documents in the storage follow its events.
+
+    Attributes:
+        seq: of the last event that was mirrored; -1 before the first.
+        place: where the job document lies below the storage's root; empty where that is not known.
+        behind: whether events wait to be mirrored.
+    """
+
+    __tablename__ = "mirror"
+
+    job_id: str = Field(primary_key=True, max_length=200)
+    seq: int = -1
+    place: str = Field(default="", max_length=500)
+    behind: bool = True
+
+    __table_args__ = (
+        Index("ix_mirror_behind", "job_id", sqlite_where=text("behind"), postgresql_where=text("behind")),
+    )

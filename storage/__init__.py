@@ -1,0 +1,1 @@
+"""Where things are kept: documents in a storage, events in a database."""

@@ -1,0 +1,53 @@
+"""How far the mirror of each job has come. An append marks its job as behind, in the same transaction."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine, bindparam, select, text, update
+
+from models.tables import MirrorRow
+from storage.database import reading, writing
+
+_MIRROR: Any = MirrorRow.__table__  # type: ignore[attr-defined]
+
+# Behind again if the log has moved on meanwhile: a late relay may have written what is no longer the newest.
+_ADVANCE = (
+    update(_MIRROR)
+    .where(_MIRROR.c.job_id == bindparam("_job_id"))
+    .values(
+        seq=bindparam("_seq"),
+        place=bindparam("_place"),
+        behind=text("(SELECT job.seq FROM job WHERE job.job_id = mirror.job_id) > :_seq"),
+    )
+)
+_BEHIND = select(_MIRROR.c.job_id).where(text("behind"))
+_GET = select(_MIRROR.c.seq, _MIRROR.c.place).where(_MIRROR.c.job_id == bindparam("job_id"))
+
+
+class Position(NamedTuple):
+    """The last event that was mirrored, and where the job document lies (empty: not known)."""
+
+    seq: int
+    place: str
+
+
+class MirrorCursor:
+    """The cursor of every job, in the log's database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def position(self, job_id: str) -> Position:
+        """Return how far the mirror of a job has come."""
+        with reading(self._engine) as connection:
+            row = connection.execute(_GET, {"job_id": job_id}).one_or_none()
+        return Position(-1, "") if row is None else Position(*row)
+
+    def advance(self, job_id: str, seq: int, place: str) -> None:
+        """Record that the events up to `seq` are mirrored."""
+        with writing(self._engine) as connection:
+            connection.execute(_ADVANCE, {"_job_id": job_id, "_seq": seq, "_place": place})
+
+    def behind(self) -> list[str]:
+        """Return the ids of all jobs whose mirror waits for events."""
+        with reading(self._engine) as connection:
+            return list(connection.scalars(_BEHIND))

@@ -1,0 +1,335 @@
+"""The append-only event log. It alone writes events, and the view of jobs in the same transaction.
+
+Every append is fenced: it names the seq that it follows and the attempt that it belongs to. The unique key
+(job_id, seq) lets exactly one writer win, and `models.job.why_not` has the last word.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, bindparam, func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from models import clock
+from models.errors import AppendConflict, IdempotencyConflict, LogBroken, NotAllowed, StaleAttempt, UnknownJob
+from models.events import GENESIS, Claimed, Event, Fact, Refused, Submitted, seal
+from models.job import TRANSITIONS, Job, Phase, Waiting, apply, fairest, why_not
+from models.tables import EventRow, JobRow, LeaseRow, MirrorRow
+from storage.database import reading, writing
+
+_EVENT: Any = EventRow.__table__  # type: ignore[attr-defined]
+_JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
+_LEASE: Any = LeaseRow.__table__  # type: ignore[attr-defined]
+_MIRROR: Any = MirrorRow.__table__  # type: ignore[attr-defined]
+
+_ADD_EVENT = insert(_EVENT)
+_ADD_JOB = insert(_JOB)
+_ADD_CURSOR = insert(_MIRROR)
+_PUT_JOB = update(_JOB).where(_JOB.c.job_id == bindparam("_job_id"), _JOB.c.seq == bindparam("_seq"))
+_PUT_BEHIND = update(_MIRROR).where(_MIRROR.c.job_id == bindparam("_job_id"))
+_GET_JOB = select(_JOB.c.fold).where(_JOB.c.job_id == bindparam("job_id"))
+_GET_EVENTS = select(_EVENT).where(_EVENT.c.job_id == bindparam("job_id")).order_by(_EVENT.c.seq)
+
+# The users who wait for a backend, one index step each, however long their queues are.
+_WAITING_USERS = text(
+    """
+    WITH RECURSIVE waiting(name) AS (
+        SELECT min("user") FROM job WHERE phase = 'waiting' AND backend = :backend
+        UNION ALL
+        SELECT (SELECT min("user") FROM job WHERE phase = 'waiting' AND backend = :backend AND "user" > waiting.name)
+        FROM waiting WHERE waiting.name IS NOT NULL
+    )
+    SELECT name FROM waiting WHERE name IS NOT NULL
+    """
+)
+_HEAD = text(
+    """
+    SELECT "user", priority, received_at, job_id FROM job
+    WHERE phase = 'waiting' AND backend = :backend AND "user" = :user AND not_before <= :now
+    ORDER BY priority DESC, received_at, job_id LIMIT 1
+    """
+)
+_RUNNING_BY_USER = text("""SELECT "user", count(*) FROM job WHERE phase = 'running' GROUP BY "user" """)
+
+
+class EventLog:
+    """The log in one database; safe to use from several threads and processes at once."""
+
+    def __init__(self, engine: Engine, now: Callable[[], datetime] = clock.now) -> None:
+        self.engine = engine
+        self._now = now
+
+    def submit(self, job_id: str, fact: Submitted, actor: str) -> tuple[Job, bool]:
+        """Begin a job, once: a second submission of the same document under the same id changes nothing.
+
+        Returns:
+            The job, and whether this call began it.
+
+        Raises:
+            IdempotencyConflict: the id belongs to a job with another document.
+        """
+        with writing(self.engine) as connection:
+            job = _find(connection, job_id)
+            if job is None:
+                return self._write(connection, None, fact, job_id=job_id, attempt=0, actor=actor), True
+        if job.document_sha256 != fact.document_sha256 or job.backend != fact.backend:
+            msg = f"job {job_id} exists with another document; use another idempotency key"
+            raise IdempotencyConflict(msg)
+        return job, False
+
+    def append(self, job: Job, *facts: Fact, attempt: int, actor: str, flow_run_id: str | None = None) -> Job:
+        """Append facts, all or none, after the last event that `job` knows.
+
+        Raises:
+            AppendConflict: the log has moved on; read the job again and decide again.
+            StaleAttempt: the attempt is over; the refusal is in the log.
+            NotAllowed: the state machine has no such transition.
+        """
+        with writing(self.engine) as connection:
+            current = _get(connection, job.job_id)
+            late = why_not(current, facts[0], attempt) if _is_late(current, facts[0], attempt) else None
+            if late is None:
+                if current.seq != job.seq:
+                    msg = f"job {job.job_id} is at event {current.seq}, not {job.seq}"
+                    raise AppendConflict(msg)
+                for fact in facts:
+                    reason = why_not(current, fact, attempt)
+                    if reason is not None:
+                        raise NotAllowed(reason)
+                    current = self._write(
+                        connection, current, fact, attempt=attempt, actor=actor, flow_run_id=flow_run_id
+                    )
+                return current
+            refused = Refused(refused_kind=facts[0].kind, refused_attempt=attempt, worker=actor, reason=late)
+            self._write(connection, current, refused, attempt=current.attempt, actor=actor, flow_run_id=flow_run_id)
+        raise StaleAttempt(late)
+
+    def claim(self, backends: Sequence[str], worker: str, lease_until: datetime) -> Job | None:
+        """Give the job whose turn it is to `worker`; None where nothing may be claimed now."""
+        now = clock.to_text(self._now())
+        with reading(self.engine) as connection:
+            # A glance without the write lock: an idle drain must not hold up those who write.
+            if not _heads(connection, backends, now):
+                return None
+        with writing(self.engine) as connection:
+            running = {user: count for user, count in connection.execute(_RUNNING_BY_USER)}  # noqa: C416
+            head = fairest(_heads(connection, backends, now), running)
+            if head is None:
+                return None
+            job = _get(connection, head.job_id)
+            fact = Claimed(worker=worker, lease_until=lease_until)
+            return self._write(connection, job, fact, attempt=job.attempt + 1, actor=worker)
+
+    def heartbeat(self, attempts: dict[str, int], lease_until: datetime) -> dict[str, Job]:
+        """Prolong the leases of running attempts.
+
+        Args:
+            attempts: job id -> attempt.
+
+        Returns:
+            The jobs whose attempt is still the current one; the others are lost to their worker.
+        """
+        held: dict[str, Job] = {}
+        with writing(self.engine) as connection:
+            for job_id, attempt in attempts.items():
+                job = _find(connection, job_id)
+                if job is None or job.attempt != attempt or job.phase is not Phase.RUNNING:
+                    continue
+                held[job_id] = job
+                row = {"attempt": attempt, "lease_until": clock.to_text(lease_until)}
+                done = connection.execute(update(_LEASE).where(_LEASE.c.job_id == job_id).values(**row))
+                if done.rowcount == 0:
+                    connection.execute(insert(_LEASE).values(job_id=job_id, **row))
+        return held
+
+    def expire(self, decide: Callable[[Job], Sequence[Fact]], actor: str) -> list[Job]:
+        """End every attempt whose lease has run out: append what `decide` says of its job.
+
+        Returns:
+            The jobs as they stand after it.
+        """
+        now = clock.to_text(self._now())
+        with reading(self.engine) as connection:
+            if not _expired(connection, now):
+                return []
+        with writing(self.engine) as connection:
+            after = []
+            for job in _expired(connection, now):
+                changed = job
+                for fact in decide(job):
+                    changed = self._write(connection, changed, fact, attempt=job.attempt, actor=actor)
+                after.append(changed)
+            return after
+
+    def get(self, job_id: str) -> Job:
+        """Return the job.
+
+        Raises:
+            UnknownJob: there is none.
+        """
+        with reading(self.engine) as connection:
+            return _get(connection, job_id)
+
+    def known(self, job_ids: Iterable[str]) -> set[str]:
+        """Return those of the ids that have a job."""
+        wanted = list(job_ids)
+        found: set[str] = set()
+        with reading(self.engine) as connection:
+            for start in range(0, len(wanted), 500):
+                part = wanted[start : start + 500]
+                found.update(connection.scalars(select(_JOB.c.job_id).where(_JOB.c.job_id.in_(part))))
+        return found
+
+    def history(self, job_id: str) -> list[Event]:
+        """Return all events of the job, first to last; empty where there is none."""
+        with reading(self.engine) as connection:
+            return [_event(row) for row in connection.execute(_GET_EVENTS, {"job_id": job_id})]
+
+    def submission(self, job_id: str) -> Submitted:
+        """Return the fact that began the job.
+
+        Raises:
+            UnknownJob: there is none.
+        """
+        query = select(_EVENT).where(_EVENT.c.job_id == job_id, _EVENT.c.seq == 0)
+        with reading(self.engine) as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise UnknownJob(job_id)
+        fact = _event(row).fact
+        if not isinstance(fact, Submitted):
+            msg = f"the history of job {job_id} does not begin with its submission"
+            raise LogBroken(msg)
+        return fact
+
+    def jobs(self, *, backend: str = "", user: str = "", state: str = "", limit: int = 50) -> list[Job]:
+        """Return the newest jobs first, of one backend, user or state where that is asked."""
+        query = select(_JOB.c.fold).order_by(_JOB.c.submitted_at.desc(), _JOB.c.job_id.desc()).limit(limit)
+        for column, value in ((_JOB.c.backend, backend), (_JOB.c.user, user), (_JOB.c.state, state)):
+            if value:
+                query = query.where(column == value)
+        with reading(self.engine) as connection:
+            return [Job.model_validate_json(fold) for fold in connection.scalars(query)]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return how many jobs wait and run, by backend and phase."""
+        open_phases = _JOB.c.phase.in_([Phase.WAITING.value, Phase.RUNNING.value])
+        query = select(_JOB.c.backend, _JOB.c.phase, func.count()).where(open_phases).group_by("backend", "phase")
+        counts: dict[str, dict[str, int]] = {}
+        with reading(self.engine) as connection:
+            for backend, phase, number in connection.execute(query):
+                counts.setdefault(backend, {})[phase] = number
+        return counts
+
+    def _write(  # noqa: PLR0913 - an event has that many fields
+        self,
+        connection: Connection,
+        job: Job | None,
+        fact: Fact,
+        *,
+        attempt: int,
+        actor: str,
+        job_id: str = "",
+        flow_run_id: str | None = None,
+    ) -> Job:
+        """Insert one event and rewrite the view; the caller has asked whether it may follow."""
+        event = seal(
+            fact,
+            job_id=job.job_id if job else job_id,
+            seq=job.seq + 1 if job else 0,
+            attempt=attempt,
+            recorded_at=self._now(),
+            actor=actor,
+            flow_run_id=flow_run_id,
+            prev_hash=job.last_hash if job else GENESIS,
+        )
+        after = apply(job, event)
+        try:
+            connection.execute(_ADD_EVENT, event_row(event))
+            row = job_row(after)
+            if job is None:
+                connection.execute(_ADD_JOB, row)
+                connection.execute(_ADD_CURSOR, {"job_id": after.job_id, "seq": -1, "place": "", "behind": True})
+            else:
+                changed = connection.execute(_PUT_JOB, row | {"_job_id": after.job_id, "_seq": job.seq})
+                if changed.rowcount != 1:
+                    msg = f"job {after.job_id} was changed by another writer"
+                    raise AppendConflict(msg)
+                connection.execute(_PUT_BEHIND, {"_job_id": after.job_id, "behind": True})
+        except IntegrityError:
+            msg = f"job {after.job_id} was changed by another writer"
+            raise AppendConflict(msg) from None
+        return after
+
+
+def event_row(event: Event) -> dict[str, Any]:
+    """Return the event as a row of the table."""
+    return event.model_dump() | {"recorded_at": clock.to_text(event.recorded_at)}
+
+
+def job_row(job: Job) -> dict[str, Any]:
+    """Return the job as a row of the view."""
+    return {
+        "job_id": job.job_id,
+        "backend": job.backend,
+        "user": job.user,
+        "project": job.project,
+        "phase": job.phase.value,
+        "state": job.state.value,
+        "priority": job.priority,
+        "received_at": clock.to_text(job.received_at),
+        "submitted_at": clock.to_text(job.submitted_at),
+        "not_before": clock.to_text(job.not_before) if job.not_before else "",
+        "attempt": job.attempt,
+        "seq": job.seq,
+        "fold": job.model_dump_json(),
+    }
+
+
+def _event(row: Any) -> Event:
+    return Event.model_validate(dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def _find(connection: Connection, job_id: str) -> Job | None:
+    fold = connection.execute(_GET_JOB, {"job_id": job_id}).scalar()
+    return None if fold is None else Job.model_validate_json(fold)
+
+
+def _get(connection: Connection, job_id: str) -> Job:
+    job = _find(connection, job_id)
+    if job is None:
+        raise UnknownJob(job_id)
+    return job
+
+
+def _heads(connection: Connection, backends: Sequence[str], now: str) -> list[Waiting]:
+    heads = []
+    for backend in backends:
+        for user in connection.scalars(_WAITING_USERS, {"backend": backend}).all():
+            row = connection.execute(_HEAD, {"backend": backend, "user": user, "now": now}).one_or_none()
+            if row is not None:
+                heads.append(Waiting(*row))
+    return heads
+
+
+def _expired(connection: Connection, now: str) -> list[Job]:
+    newest = (_LEASE.c.job_id == _JOB.c.job_id) & (_LEASE.c.attempt == _JOB.c.attempt)
+    query = (
+        select(_JOB.c.fold, _LEASE.c.lease_until)
+        .select_from(_JOB.outerjoin(_LEASE, newest))
+        .where(_JOB.c.phase == Phase.RUNNING.value)
+    )
+    expired = []
+    for fold, heartbeat in connection.execute(query):
+        job = Job.model_validate_json(fold)
+        claimed = clock.to_text(job.lease_until) if job.lease_until else ""
+        if max(heartbeat or "", claimed) < now:
+            expired.append(job)
+    return expired
+
+
+def _is_late(job: Job, fact: Fact, attempt: int) -> bool:
+    """Say whether a forbidden fact comes from a worker that no longer holds the job."""
+    row = TRANSITIONS.get(fact.kind)
+    return row is not None and row.of_attempt and (attempt < job.attempt or job.phase is not Phase.RUNNING)

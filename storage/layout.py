@@ -1,0 +1,71 @@
+"""Where things lie in a file storage: the layout of sqooler's local provider, and our own documents beside it.
+
+Every function returns a path below the storage's root and checks what it puts into it.
+"""
+
+from models.job import FINAL, Job, State
+from models.names import check_display_name, check_job_id
+
+CONFIGS = "backends/configs"
+RUNNING = "jobs/running"
+DELETED = "jobs/deleted"
+
+
+def config(backend: str) -> str:
+    """Return the path of a backend's published configuration."""
+    return f"{CONFIGS}/{check_display_name(backend)}.json"
+
+
+def queue(backend: str) -> str:
+    """Return the folder into which front ends put a backend's jobs."""
+    return f"jobs/queued/{check_display_name(backend)}"
+
+
+def queued(backend: str, job_id: str) -> str:
+    """Return the path of a job document that waits."""
+    return f"{queue(backend)}/{check_job_id(job_id)}.json"
+
+
+def running(job_id: str) -> str:
+    """Return the path of a job document that a worker has."""
+    return f"{RUNNING}/{check_job_id(job_id)}.json"
+
+
+def finished(backend: str, job_id: str) -> str:
+    """Return the path of the document of a job that is DONE."""
+    return f"jobs/finished/{check_display_name(backend)}/{check_job_id(job_id)}.json"
+
+
+def deleted(job_id: str) -> str:
+    """Return the path of the document of a job that ended in ERROR; it is kept, whatever the folder's name says."""
+    return f"{DELETED}/{check_job_id(job_id)}.json"
+
+
+def place(job: Job) -> str:
+    """Return where the job's document lies, by its state."""
+    if job.state is State.DONE:
+        return finished(job.backend, job.job_id)
+    if job.state in FINAL:
+        return deleted(job.job_id)
+    # A job that waits for another attempt stays with us: no other spooler may take it.
+    return queued(job.backend, job.job_id) if job.attempt == 0 else running(job.job_id)
+
+
+def status(backend: str, job_id: str) -> str:
+    """Return the path of a job's status."""
+    return f"status/{check_display_name(backend)}/{check_job_id(job_id)}.json"
+
+
+def result(backend: str, job_id: str) -> str:
+    """Return the path of a job's result."""
+    return f"results/{check_display_name(backend)}/{check_job_id(job_id)}.json"
+
+
+def events(backend: str, job_id: str) -> str:
+    """Return the path of the mirrored history of a job."""
+    return f"events/{check_display_name(backend)}/{check_job_id(job_id)}.json"
+
+
+def staged(job_id: str, sha256: str) -> str:
+    """Return the path of a result that was computed but is not accepted yet."""
+    return f"staged/{check_job_id(job_id)}/{sha256}.json"

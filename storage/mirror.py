@@ -1,0 +1,111 @@
+"""The mirror: a job's events projected into the documents that front ends read, and the relay that writes them.
+
+Everything here may be done twice, or be killed anywhere and done again: the log says what is right, and the
+cursor is moved last.
+"""
+
+import contextlib
+import json
+import threading
+from typing import Any
+
+from models.errors import DocumentExists, DocumentMissing
+from models.events import Event, Submitted, compact
+from models.job import FINAL, Job, State, fold, status_document
+from storage import layout
+from storage.cursor import MirrorCursor
+from storage.event_log import EventLog
+from storage.provider import StorageProvider
+
+HISTORY_VERSION = 1
+
+LOCKS = 64
+"""As many jobs can be relayed at once in one process."""
+
+
+def history_document(job: Job, events: list[Event]) -> bytes:
+    """Return the mirrored history: all that is needed to put the job into an empty log."""
+    lines = [event.model_dump(mode="json") | {"data": json.loads(event.data)} for event in events]
+    document = {"version": HISTORY_VERSION, "job_id": job.job_id, "events": lines}
+    return json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8")
+
+
+def read_history(content: bytes) -> list[Event]:
+    """Return the events of a mirrored history, exactly as they stood in the log.
+
+    Raises:
+        ValueError: the document is no history.
+    """
+    document: Any = json.loads(content)
+    if not isinstance(document, dict) or document.get("version") != HISTORY_VERSION:
+        msg = f"not a history of version {HISTORY_VERSION}"
+        raise ValueError(msg)
+    lines = document["events"]
+    return [Event.model_validate(line | {"data": compact(line["data"])}) for line in lines]
+
+
+class Mirror:
+    """Writes the documents of jobs into one storage."""
+
+    def __init__(self, log: EventLog, cursor: MirrorCursor, storage: StorageProvider) -> None:
+        self._log = log
+        self._cursor = cursor
+        self._storage = storage
+        # Two relays of one job at once would let the older one write last.
+        self._locks = [threading.Lock() for _ in range(LOCKS)]
+
+    def relay(self, job_id: str) -> None:
+        """Bring the documents of one job up to its last event: history, place, status, in this order.
+
+        Raises:
+            StorageUnavailable: what was not written is written by the next relay.
+        """
+        with self._locks[hash(job_id) % LOCKS]:
+            self._relay(job_id)
+
+    def _relay(self, job_id: str) -> None:
+        events = self._log.history(job_id)
+        job = fold(events)
+        if job is None:
+            return
+        position = self._cursor.position(job_id)
+        if position.seq < job.seq:
+            self._storage.put(layout.events(job.backend, job_id), history_document(job, events))
+            target = layout.place(job)
+            self._settle(job, events[0], position.place or layout.queued(job.backend, job_id), target)
+            self._announce(job, first=position.seq < 0)
+            if job.state is State.DONE and job.executed is not None:
+                self._storage.delete(job.executed.staged)
+            position = position._replace(place=target)
+        self._cursor.advance(job_id, job.seq, position.place)
+
+    def relay_all(self) -> int:
+        """Relay every job that is behind; return how many there were."""
+        behind = self._cursor.behind()
+        for job_id in behind:
+            self.relay(job_id)
+        return len(behind)
+
+    def _settle(self, job: Job, first: Event, source: str, target: str) -> None:
+        """Bring the job document to where it belongs; the log holds its bytes should it be gone."""
+        if source == target and job.source == "inbox":
+            return
+        if source != target:
+            with contextlib.suppress(DocumentMissing):
+                self._storage.move(source, target)
+                return
+        fact = first.fact
+        raw = fact.raw if isinstance(fact, Submitted) else None
+        if raw is not None:
+            with contextlib.suppress(DocumentExists):
+                self._storage.create(target, raw)
+
+    def _announce(self, job: Job, *, first: bool) -> None:
+        """Write the status. A front end writes the first one of its jobs itself, and refuses to overwrite ours."""
+        path = layout.status(job.backend, job.job_id)
+        content = json.dumps(status_document(job).model_dump()).encode("utf-8")
+        if job.state in FINAL:
+            self._storage.put(path, content)
+        elif first and job.source != "inbox":
+            with contextlib.suppress(DocumentExists):
+                self._storage.create(path, content)

@@ -1,0 +1,93 @@
+"""The storage that front ends and Quledger share: one document at a time, addressed by a relative path.
+
+A path is segments joined by `/`, such as `jobs/queued/singlequdit/<id>.json`; `storage.layout` makes them all.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+from models.errors import BadSetting
+from models.settings import redact_url
+
+
+class Entry(NamedTuple):
+    """One document in a folder.
+
+    Attributes:
+        name: last segment of its path.
+        size: in bytes.
+        modified_at: when it was last written (UTC).
+        regular: False for whatever is not a plain document (a directory, a link).
+    """
+
+    name: str
+    size: int
+    modified_at: datetime
+    regular: bool = True
+
+
+class StorageProvider(Protocol):
+    """What a storage can do. Every method may raise `StorageUnavailable`; then it may or may not have happened."""
+
+    @property
+    def url(self) -> str:
+        """Where the storage is, without secrets."""
+        ...
+
+    def get(self, path: str) -> bytes:
+        """Return the document.
+
+        Raises:
+            DocumentMissing: there is none.
+        """
+        ...
+
+    def put(self, path: str, content: bytes) -> None:
+        """Write the document; a reader sees the old one or the new one, never a part."""
+        ...
+
+    def create(self, path: str, content: bytes) -> None:
+        """Write the document only if there is none yet; of several at once, one succeeds.
+
+        Raises:
+            DocumentExists: there is one.
+        """
+        ...
+
+    def move(self, source: str, target: str) -> None:
+        """Move a document; of several at once, one succeeds. What lay at the target is replaced.
+
+        Raises:
+            DocumentMissing: there is none at the source.
+        """
+        ...
+
+    def delete(self, path: str) -> None:
+        """Remove the document; it is no error if there is none."""
+        ...
+
+    def exists(self, path: str) -> bool:
+        """Say whether a document lies there."""
+        ...
+
+    def entries(self, folder: str) -> Iterator[Entry]:
+        """Yield what lies in the folder, in no order, page by page; nothing where there is no folder."""
+        ...
+
+
+def open_storage(url: str) -> StorageProvider:
+    """Return the storage at `url`: `file:///folder`, `memory://name`, or any other URL that fsspec knows.
+
+    Raises:
+        BadSetting: nothing here can open such a URL.
+    """
+    scheme = urlsplit(url).scheme
+    if not scheme:
+        msg = f"the storage {redact_url(url)} is no URL; for a folder write file:///the/folder"
+        raise BadSetting(msg)
+    # Imported here: fsspec and its filesystems are only paid for by those who open one.
+    from storage.files import FsspecStorage  # noqa: PLC0415
+
+    return FsspecStorage(url)

@@ -1,0 +1,1 @@
+"""Thin steps: each module here is a Prefect task or what it calls."""

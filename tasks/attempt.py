@@ -1,0 +1,156 @@
+"""One worker's hold on a job: the only way in which tasks write to the log."""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import AsyncIterator
+from contextvars import ContextVar
+from datetime import timedelta
+
+from models import clock
+from models.errors import AppendConflict, LogError, QuledgerError, StaleAttempt
+from models.events import Fact, Stage
+from models.job import Job, Phase
+from models.retry import after_attempt, given_back
+from tasks.sandbox import JobProcess
+from tasks.services import Services
+
+_LOG = logging.getLogger("quledger.attempt")
+_current: ContextVar["Attempt"] = ContextVar("attempt")
+
+
+class Attempt:
+    """A claimed job in the hands of this process, until it is final, given back or lost.
+
+    Attributes:
+        job: as of the last event that this worker knows.
+        document: the job document; None where it was too large to be kept.
+        number: of the attempt; the fence of every append.
+        seed: entropy of every choice that the user did not seed, once the compilation has drawn it.
+        result: the result document, while the attempt that computed it is still under way.
+    """
+
+    def __init__(
+        self, services: Services, job: Job, document: bytes | None, process: JobProcess, flow_run_id: str | None
+    ) -> None:
+        self.services = services
+        self.job = job
+        self.document = document
+        self.number = job.attempt
+        self.process = process
+        self.seed = 0
+        self.result: bytes | None = None
+        self._flow_run_id = flow_run_id
+
+    @staticmethod
+    def current() -> "Attempt":
+        """Return the attempt of the flow run that is under way here."""
+        return _current.get()
+
+    async def record(self, *facts: Fact) -> Job:
+        """Append facts of this attempt; what others appended meanwhile is no obstacle unless it forbids them.
+
+        Raises:
+            StaleAttempt: the attempt is over.
+        """
+        while True:
+            try:
+                self.job = await asyncio.to_thread(
+                    self.services.log.append,
+                    self.job,
+                    *facts,
+                    attempt=self.number,
+                    actor=self.services.worker,
+                    flow_run_id=self._flow_run_id,
+                )
+            except AppendConflict:
+                self.job = await asyncio.to_thread(self.services.log.get, self.job.job_id)
+                # Asked again below: with the newest events the append is refused or goes through.
+            else:
+                return self.job
+
+    async def give_up(self, reason: str, stage: Stage, *, run_again: bool = False) -> Job:
+        """End the attempt for a reason that is not the user's: the job waits for the next one, or ends in ERROR."""
+        fact = after_attempt(
+            self.job,
+            reason,
+            stage,
+            self.services.retries,
+            now=clock.now(),
+            jitter=_jitter(),
+            run_again=run_again,
+        )
+        return await self.record(fact)
+
+    async def settle(self) -> None:
+        """Leave nothing half done: an attempt that is not over is given back, and the mirror follows the log."""
+        try:
+            self.job = await asyncio.to_thread(release, self.services, self.job)
+        except LogError as error:
+            # The lease runs out by itself, and `reconcile` gives the job to somebody else.
+            _LOG.warning("attempt_unsettled action=wait_for_lease job_id=%s: %s", self.job.job_id, error)
+        await self.mirror()
+
+    async def mirror(self) -> None:
+        """Bring the documents in the storage up to the log; if that fails now, `reconcile` does it later."""
+        try:
+            await asyncio.to_thread(self.services.mirror.relay, self.job.job_id)
+        except QuledgerError as error:
+            _LOG.warning("mirror_behind action=reconcile_later job_id=%s: %s", self.job.job_id, error)
+
+
+def release(services: Services, job: Job) -> Job:
+    """Give a job back if the attempt that `job` shows still runs; return the job as it stands then."""
+    now = services.log.get(job.job_id)
+    if now.phase is not Phase.RUNNING or now.attempt != job.attempt:
+        return now
+    fact = given_back("the run was interrupted", clock.now())
+    try:
+        return services.log.append(now, fact, attempt=job.attempt, actor=services.worker)
+    except (AppendConflict, StaleAttempt):
+        return services.log.get(job.job_id)
+
+
+def _jitter() -> float:
+    return random.random()  # noqa: S311 - spreads retries, protects nothing
+
+
+@contextlib.asynccontextmanager
+async def hold(services: Services, job: Job, flow_run_id: str | None) -> AsyncIterator[Attempt]:
+    """Hold a claimed job while the block runs: its lease is kept alive, and the block is cancelled if it is lost."""
+    document = await asyncio.to_thread(lambda: services.log.submission(job.job_id).raw)
+    async with (
+        services.sandboxed() as sandbox,
+        sandbox.job(job.backend, document or b"", job_id=job.job_id, limits=services.limits) as process,
+    ):
+        attempt = Attempt(services, job, document, process, flow_run_id)
+        token = _current.set(attempt)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in a task
+        keeper = asyncio.create_task(_keep(attempt, task))
+        try:
+            # Moves the job document out of the queue, so that no other spooler takes it too.
+            await attempt.mirror()
+            yield attempt
+        finally:
+            keeper.cancel()
+            _current.reset(token)
+            # Shielded: a cancelled run must still say so in the log.
+            await asyncio.shield(attempt.settle())
+
+
+async def _keep(attempt: Attempt, run: asyncio.Task[object]) -> None:
+    lease = attempt.services.settings.lease_seconds
+    job_id = attempt.job.job_id
+    while True:
+        await asyncio.sleep(lease / 3)
+        until = clock.now() + timedelta(seconds=lease)
+        try:
+            held = await asyncio.to_thread(attempt.services.log.heartbeat, {job_id: attempt.number}, until)
+        except LogError as error:
+            _LOG.warning("heartbeat_failed action=try_again job_id=%s: %s", job_id, error)
+            continue
+        if job_id not in held:
+            run.cancel()
+            return

@@ -1,0 +1,38 @@
+"""The third task: the backend runs the program in the job's own process; the result is staged."""
+
+import asyncio
+import hashlib
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from models.events import Executed
+from models.job import State
+from storage import layout
+from tasks.attempt import Attempt
+from tasks.steps import step
+
+
+@task(name="execution", cache_policy=NO_CACHE, persist_result=False)
+@step("execution", when=State.COMPILED)
+async def execution(attempt: Attempt) -> str:
+    """Run the program and stage the result under its hash, so that no later attempt has to run it again."""
+    answer = await attempt.process.call("execute")
+    result: bytes = answer["document"]
+    sha256 = hashlib.sha256(result).hexdigest()
+    staged = layout.staged(attempt.job.job_id, sha256)
+    await asyncio.to_thread(attempt.services.storage.put, staged, result)
+    attempt.result = result
+    await attempt.record(
+        Executed(
+            seconds=answer["seconds"],
+            cpu_seconds=answer["cpu_seconds"],
+            seed=attempt.seed,
+            versions=answer["versions"],
+            backend_config_sha256=answer["backend_config_sha256"],
+            result_sha256=sha256,
+            result_bytes=len(result),
+            staged=staged,
+        )
+    )
+    return f"executed in {answer['seconds']:.3f} s, result {sha256[:12]}"

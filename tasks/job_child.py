@@ -1,0 +1,275 @@
+"""What runs in the child process of one job: its limits, its three steps and the messages about them.
+
+A message is 12 bytes (length of the header, length of the body), a JSON header and a body of raw bytes. The first
+request carries the job itself in its header and the job document in its body. Results are kept, so that each step
+runs once; a step that needs an earlier one runs it.
+"""
+
+import contextlib
+import functools
+import gc
+import hashlib
+import importlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import resource
+import signal
+import socket
+import struct
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, NoReturn
+
+from models.backend import JSON, Backend, BackendConfig
+from models.documents import ResultDocument, parse_document
+from models.errors import Fault
+
+PREFIX = struct.Struct("!IQ")
+"""Before each message: bytes of the header, bytes of the body."""
+
+MAX_HEADER = 8_000_000
+"""The most bytes of a header; only the faults of a document can make one long."""
+
+MAX_TRACEBACK = 16_000
+"""The most characters of a traceback that go to the operator's log."""
+
+MEGABYTE = 1_000_000
+OURS = "quledger"
+
+Answer = tuple[dict[str, Any], bytes]
+
+
+class Loaded(NamedTuple):
+    """A backend and what a result says about where it comes from."""
+
+    backend: Backend
+    config: BackendConfig
+    config_sha256: str
+    versions: dict[str, str]
+
+
+@functools.cache
+def load(resolver: str, name: str) -> Loaded:
+    """Return a backend; the fork server calls this beforehand, so that no child has to.
+
+    Args:
+        resolver: `module:function`; the function returns the backend of a name.
+    """
+    module, _, function = resolver.partition(":")
+    backend: Backend = getattr(importlib.import_module(module), function)(name)
+    config = BackendConfig.model_validate(backend.config, from_attributes=True)
+    digest = hashlib.sha256(config.model_dump_json().encode()).hexdigest()
+    return Loaded(backend, config, digest, versions(backend))
+
+
+def versions(backend: object) -> dict[str, str]:
+    """Return the versions of Python, of the number crunchers in use and of the backend's own distribution."""
+    found = {"python": platform.python_version()}
+    for name in ("numpy", "scipy"):
+        if name in sys.modules:
+            found[name] = str(sys.modules[name].__version__)
+    package = type(backend).__module__.partition(".")[0]
+    # The search for the distribution of a package reads all that is installed; our own name needs no search.
+    for distribution in [OURS] if package == __name__.partition(".")[0] else _distributions().get(package, [])[:1]:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[distribution] = importlib.metadata.version(distribution)
+    return found
+
+
+@functools.cache
+def _distributions() -> dict[str, list[str]]:
+    return {package: list(names) for package, names in importlib.metadata.packages_distributions().items()}
+
+
+class Steps:
+    """The three steps of one job, each of which runs at most once."""
+
+    def __init__(self, loaded: Loaded, job_id: str, document: bytes) -> None:
+        self._loaded, self._job_id, self._document = loaded, job_id, document
+        self._experiments: list[Any] = []
+        self._program: tuple[int, JSON] | None = None
+        self._is_valid = False
+
+    def validate(self, seed: int | None = None) -> Answer:
+        """Parse and check the document; answer its size and what the backend expects it to cost."""
+        experiments = self._validated()
+        predict = getattr(self._loaded.backend, "predicted_cost", None)
+        cost = predict(experiments) if callable(predict) else None
+        shots = sum(getattr(experiment, "shots", 0) for experiment in experiments)
+        return {"experiments": len(experiments), "shots": shots, "cost": cost}, b""
+
+    def compile(self, seed: int | None) -> Answer:
+        """Answer the program in its body, its digest, and all the seeds that went into it."""
+        program = json.dumps(self._compiled(seed)).encode("ascii")
+        seeds = [getattr(experiment, "seed", None) for experiment in self._experiments]
+        return {"program_sha256": hashlib.sha256(program).hexdigest(), "seed": seed, "seeds": seeds}, program
+
+    def execute(self, seed: int | None) -> Answer:
+        """Answer the result document in its body, and what it took."""
+        program, config = self._compiled(seed), self._loaded.config
+        started = time.perf_counter()
+        results = self._loaded.backend.execute(program)
+        seconds = time.perf_counter() - started
+        if not isinstance(results, list) or len(results) != len(self._experiments):
+            raise TypeError("the backend must return a list with one result per experiment")
+        shell = ResultDocument(
+            display_name=config.display_name, backend_version=config.version, job_id=self._job_id
+        ).model_dump()
+        # Put in afterwards: a dump would copy every shot.
+        document = json.dumps(shell | {"results": results}).encode("ascii")
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        unit = 1 if sys.platform == "darwin" else 1024
+        return {
+            "seconds": round(seconds, 6),
+            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 6),
+            "max_rss_mb": round(usage.ru_maxrss * unit / MEGABYTE, 1),
+            "versions": self._loaded.versions,
+            "backend_config_sha256": self._loaded.config_sha256,
+        }, document
+
+    def _validated(self) -> list[Any]:
+        if not self._is_valid:
+            self._experiments = self._loaded.backend.validate(parse_document(self._document))
+            self._document, self._is_valid = b"", True
+        return self._experiments
+
+    def _compiled(self, seed: int | None) -> JSON:
+        if self._program is None or seed not in (None, self._program[0]):
+            experiments = self._validated()
+            if seed is None:
+                raise ValueError("the first compilation needs a seed")
+            self._program = (seed, self._loaded.backend.compile(experiments, seed))
+        return self._program[1]
+
+
+def serve(channel_fd: int, die_with_parent: Callable[[], None], loaded_bytes: int | None) -> NoReturn:
+    """Be the child: answer the requests of one job until the channel closes, and end the process.
+
+    Args:
+        channel_fd: the job's socket, the only file that stays open beside /dev/null.
+        die_with_parent: sees to it that no child survives the fork server, where the system offers that.
+        loaded_bytes: address space of the fork server; None where the kernel does not limit it (macOS).
+    """
+    status = 1
+    try:
+        os.setsid()
+        die_with_parent()
+        channel = _settle(channel_fd)
+        request, document = receive(channel)
+        job = request["job"]
+        seconds = math.ceil(job["cpu_seconds"])
+        lower(resource.RLIMIT_CPU, seconds, seconds + 1)  # SIGXCPU ends it; if ignored, SIGKILL a second later
+        if loaded_bytes is not None:
+            lower(resource.RLIMIT_AS, loaded_bytes + job["memory_bytes"])
+        steps: Steps | None = None
+        while True:
+            try:
+                if steps is None:
+                    steps = Steps(load(job["resolver"], job["backend"]), job["job_id"], document)
+                header, body = getattr(steps, request["step"])(request["seed"])
+            except BaseException as error:  # even SystemExit is only an answer: the parent decides what ends
+                header, body = _refusal(error), b""
+            _send(channel, header, body, job["answer_bytes"])
+            del header, body
+            request, _ = receive(channel)
+    except EOFError:
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def receive(channel: socket.socket) -> Answer:
+    """Read one message.
+
+    Raises:
+        EOFError: the other side is gone.
+    """
+    head = channel.recv(PREFIX.size, socket.MSG_WAITALL)
+    if len(head) < PREFIX.size:
+        raise EOFError
+    header_size, body_size = PREFIX.unpack(head)
+    header = channel.recv(header_size, socket.MSG_WAITALL)
+    body = channel.recv(body_size, socket.MSG_WAITALL) if body_size else b""
+    if len(header) + len(body) < header_size + body_size:
+        raise EOFError
+    return json.loads(header), body
+
+
+def pack(header: dict[str, Any], body: bytes) -> bytes:
+    """Return the beginning of a message: everything but the body."""
+    text = json.dumps(header).encode("ascii")
+    return PREFIX.pack(len(text), len(body)) + text
+
+
+OUT_OF_MEMORY = {"error": "memory"}
+TOO_LARGE = {"error": "answer"}
+
+
+def _send(channel: socket.socket, header: dict[str, Any], body: bytes, most: int) -> None:
+    try:
+        head = pack(header, body)
+    except (TypeError, ValueError, RecursionError) as error:
+        head, body = pack(_refusal(error), b""), b""
+    if len(head) + len(body) > most or len(head) > MAX_HEADER:
+        head, body = pack(TOO_LARGE, b""), b""
+    channel.sendall(head)
+    if body:
+        channel.sendall(body)
+
+
+def _settle(channel_fd: int) -> socket.socket:
+    """Leave files and signal handlers of the fork server behind."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.dup2(0, 1)
+    os.dup2(0, 2)
+    os.dup2(channel_fd, 3, inheritable=False)
+    os.closerange(4, os.sysconf("SC_OPEN_MAX"))
+    gc.enable()
+    return socket.socket(fileno=3)
+
+
+def lower(kind: int, soft: int, hard: int | None = None) -> None:
+    """Set a limit, but never above the one that holds already."""
+    _, highest = resource.getrlimit(kind)
+    hard = soft if hard is None else hard
+    if highest != resource.RLIM_INFINITY:
+        soft, hard = min(soft, highest), min(hard, highest)
+    resource.setrlimit(kind, (soft, hard))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    for _ in range(20):  # a chain may be a ring
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _refusal(error: BaseException) -> dict[str, Any]:
+    """Return the exception as data."""
+    if any(isinstance(cause, MemoryError) for cause in _causes(error)):
+        error.__traceback__ = None  # its frames hold the memory
+        return OUT_OF_MEMORY
+    faults = getattr(error, "faults", None)
+    if isinstance(faults, list | tuple) and faults:
+        return {"error": "rejected", "faults": [_fault(fault) for fault in faults]}
+    return {
+        "error": "failed",
+        "kind": type(error).__name__,
+        "message": str(error)[:2000],
+        "retryable": getattr(error, "retryable", False) is True,
+        "traceback": "".join(traceback.format_exception(error))[-MAX_TRACEBACK:],
+    }
+
+
+def _fault(fault: object) -> dict[str, Any]:
+    try:
+        return Fault.model_validate(fault, from_attributes=True).model_dump(exclude_none=True)
+    except ValueError:
+        return {"message": str(fault)}

@@ -1,0 +1,276 @@
+"""Child processes for untrusted jobs: each can be killed at any moment and has limits of its own.
+
+    async with Sandbox() as sandbox:
+        async with sandbox.job("fermions", document, job_id="20240101_120000-fermions-lab-a1b2c", limits=limits) as job:
+            size = await job.call("validate")
+            program = await job.call("compile", seed=7)
+            result = await job.call("execute")
+
+The children come from a fork server (`tasks.fork_server`), which alone kills and waits for them. Job documents are
+not trusted, nor are the answers that come back; a backend is code that the operator has installed: nothing here
+keeps it from reading what this user may read or from using the network. On macOS there is no limit of memory.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import logging
+import math
+import os
+import re
+import signal
+import socket
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Any, Literal, NoReturn, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.errors import MAX_ECHO, BackendFailed, ChildDied, Fault, JobRejected, LimitExceeded, SandboxError
+from tasks.fork_client import END_SECONDS, ChildEnd, ForkServerClient
+from tasks.fork_server import NOT_FORKED
+from tasks.job_child import MAX_HEADER, MAX_TRACEBACK, MEGABYTE, PREFIX, pack
+
+log = logging.getLogger("quledger.sandbox")
+
+PRELOADED = ("numpy", "tasks.backends")
+START_SECONDS = 60.0
+
+Step = Literal["validate", "compile", "execute"]
+_BODY: dict[str, str] = {"compile": "program", "execute": "document"}
+_PATH = re.compile(r"(?<![\w.])[\w.~-]*(?:[/\\][\w.~@+-]+){2,}[/\\]?|(?<![\w.])[/~\\][\w.@+-]+")
+
+
+class Limits(BaseModel):
+    """What one job may use in its child process.
+
+    Attributes:
+        cpu_seconds: CPU time; rounded up to whole seconds, since the kernel counts those.
+        wall_seconds: time in which the job is at work, all its calls together.
+        memory_mb: memory beyond what the fork server has loaded, in megabytes of 10^6 bytes.
+        answer_mb: size of the largest answer, in the same megabytes.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    cpu_seconds: float = Field(default=40.0, gt=0)
+    wall_seconds: float = Field(default=50.0, gt=0)
+    memory_mb: float = Field(default=2048.0, gt=0)
+    answer_mb: float = Field(default=512.0, gt=0)
+
+
+class JobProcess:
+    """The child process of one job; it is forked at the first call. One call at a time."""
+
+    def __init__(self, sandbox: "Sandbox", job: dict[str, Any], document: bytes, limits: Limits) -> None:
+        self._sandbox, self._job, self._document, self._limits = sandbox, job, document, limits
+        self._wall_left = limits.wall_seconds
+        self._child: tuple[ForkServerClient, int, socket.socket, asyncio.Future[ChildEnd]] | None = None
+        self._is_introduced = self._is_over = False
+
+    async def call(self, step: Step, *, seed: int | None = None) -> dict[str, Any]:
+        """Run one step, and first those before it that have not been run.
+
+        Args:
+            step: `validate` answers `experiments` and `shots` (counts) and `cost` (the backend's prediction, or
+                None). `compile` answers `program` (JSON as bytes), `program_sha256`, `seed` and `seeds` (what the
+                user gave for each experiment, or None). `execute` answers `document` (the contract's result
+                document as bytes), `seconds` (the run alone), `cpu_seconds` and `max_rss_mb` (the child so far),
+                `versions` and `backend_config_sha256`.
+            seed: for the compilation; needed by the first call that compiles.
+
+        Raises:
+            JobRejected: the document has faults.
+            BackendFailed: the backend raised something else.
+            LimitExceeded: the job needs more than its limits. The child is gone.
+            ChildDied: the child or the fork server ended without an answer. The child is gone.
+        """
+        if self._is_over:
+            raise ChildDied("the job's process has ended")
+        try:
+            channel = await self._forked()
+            started = asyncio.get_running_loop().time()
+            try:
+                async with asyncio.timeout(self._wall_left):
+                    header, body = await self._exchange(channel, step, seed)
+            except TimeoutError:
+                raise LimitExceeded(f"the job took more than {self._limits.wall_seconds:g} s") from None
+            except (EOFError, ConnectionError):
+                self._explain(await self._ended())
+            self._wall_left = max(0.001, self._wall_left - asyncio.get_running_loop().time() + started)
+            if "error" in header:
+                self._raise(header)
+            return header | ({_BODY[step]: body} if step in _BODY else {})
+        except (JobRejected, BackendFailed):
+            raise
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Kill the child with all of its session, and wait until that is done."""
+        self._is_over = True
+        if self._child is not None:
+            try:
+                await self._ended()
+            finally:
+                self._child[2].close()
+                self._child = None
+
+    async def _forked(self) -> socket.socket:
+        if self._child is None:
+            server, number = await self._sandbox.server(), next(self._sandbox.numbers)
+            channel, end = server.fork(number)
+            if server.is_lost:  # it had died unseen, which shows only when it is spoken to
+                channel.close()
+                server = await self._sandbox.server()
+                channel, end = server.fork(number)
+            self._child = server, number, channel, end
+        return self._child[2]
+
+    async def _exchange(self, channel: socket.socket, step: Step, seed: int | None) -> tuple[dict[str, Any], bytes]:
+        loop = asyncio.get_running_loop()
+        request: dict[str, Any] = {"step": step, "seed": seed}
+        body = b""
+        if not self._is_introduced:
+            self._is_introduced, body = True, self._document
+            request["job"], self._document = self._job, b""
+        await loop.sock_sendall(channel, pack(request, body))
+        if body:
+            await loop.sock_sendall(channel, body)
+        header_size, body_size = PREFIX.unpack(await _receive(channel, PREFIX.size))
+        if header_size > MAX_HEADER or body_size > self._job["answer_bytes"]:
+            self._raise({"error": "answer"})
+        try:
+            header = json.loads(await _receive(channel, header_size))
+        except (ValueError, RecursionError):
+            header = None
+        if not isinstance(header, dict):
+            raise ChildDied("the job's process gave an answer that cannot be read")
+        return header, await _receive(channel, body_size)
+
+    async def _ended(self) -> ChildEnd:
+        """Kill the child, if it has not ended by itself, and return how it ended."""
+        assert self._child is not None
+        server, number, _, end = self._child
+        server.kill(number)
+        await asyncio.wait([end], timeout=END_SECONDS)
+        return end.result() if end.done() else ChildEnd(None, 0.0)
+
+    def _explain(self, end: ChildEnd) -> NoReturn:
+        if end.status is None:
+            raise ChildDied("the job's process was lost together with the fork server")
+        if end.status == NOT_FORKED:
+            raise ChildDied("the system had no process for the job")
+        code = os.waitstatus_to_exitcode(end.status)
+        seconds = math.ceil(self._limits.cpu_seconds)
+        if code == -signal.SIGXCPU or (code < 0 and end.cpu_seconds >= seconds):
+            raise LimitExceeded(f"the job used more than {seconds} s of CPU time")
+        if code == -signal.SIGKILL:
+            raise ChildDied("the job's process was killed; the machine may be short of memory")
+        how = f"by a signal: {signal.strsignal(-code)}" if code < 0 else f"by itself, with status {code}"
+        raise ChildDied(f"the job's process ended {how}")
+
+    def _raise(self, header: dict[str, Any]) -> NoReturn:
+        """Raise what the child answered instead of a result."""
+        match header:
+            case {"error": "memory"}:
+                raise LimitExceeded(f"the job needed more than {self._limits.memory_mb:g} MB of memory")
+            case {"error": "answer"}:
+                raise LimitExceeded(f"the job's answer is larger than {self._limits.answer_mb:g} MB")
+            case {"error": "rejected", "faults": list(faults)}:
+                with contextlib.suppress(ValueError):
+                    raise JobRejected(*[Fault.model_validate(fault) for fault in faults])
+            case {"error": "failed", "kind": str(kind), "message": str(message), "retryable": bool(retryable)}:
+                trace = str(header.get("traceback"))[:MAX_TRACEBACK]
+                log.debug("job %s: the backend failed\n%s", self._job["job_id"], trace)
+                raise BackendFailed(_clean(kind), _clean(message), retryable=retryable)
+        raise ChildDied("the job's process gave an answer that cannot be read")
+
+
+async def _receive(channel: socket.socket, size: int) -> bytes:
+    data = bytearray(size)
+    view = memoryview(data)
+    while view:
+        count = await asyncio.get_running_loop().sock_recv_into(channel, view)
+        if count == 0:
+            raise EOFError
+        view = view[count:]
+    return bytes(data)
+
+
+def _clean(text: str) -> str:
+    """Return a backend's text as it may be shown to a user: one bounded line without paths."""
+    line = " ".join(_PATH.sub("…", text[: 10 * MAX_ECHO]).split())
+    line = "".join(c for c in line if c.isprintable())
+    return line if len(line) <= MAX_ECHO else line[: MAX_ECHO - 1] + "…"
+
+
+class Sandbox:
+    """Runs jobs in child processes. It belongs to one event loop; its fork server starts with the first job.
+
+    Args:
+        resolver: `module:function` that returns the backend of a name; the module's `names()`, if it has one, says
+            which backends are loaded beforehand.
+        preload: modules that the fork server imports, so that no child has to.
+    """
+
+    def __init__(self, *, resolver: str = "tasks.backends:load", preload: tuple[str, ...] = PRELOADED) -> None:
+        self._resolver, self._preload = resolver, preload
+        self._starting = asyncio.Lock()
+        self._server: ForkServerClient | None = None
+        self._is_closed = False
+        self.numbers = itertools.count(1)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_closed = True
+        if self._server is not None:
+            await self._server.end()
+
+    @contextlib.asynccontextmanager
+    async def job(
+        self, backend: str, document: bytes, *, job_id: str, limits: Limits | None = None
+    ) -> AsyncIterator[JobProcess]:
+        """Yield the process of one job; when the block is left, by whatever way, the process is gone."""
+        limits = limits or Limits()
+        job = {
+            "backend": backend,
+            "job_id": job_id,
+            "resolver": self._resolver,
+            "cpu_seconds": limits.cpu_seconds,
+            "memory_bytes": int(limits.memory_mb * MEGABYTE),
+            "answer_bytes": int(limits.answer_mb * MEGABYTE),
+        }
+        process = JobProcess(self, job, document, limits)
+        try:
+            yield process
+        finally:
+            await process.close()
+
+    async def server(self) -> ForkServerClient:
+        """Return a fork server that is ready.
+
+        Raises:
+            SandboxError: the sandbox has been closed.
+            ChildDied: the fork server does not start.
+        """
+        async with self._starting:
+            if self._is_closed:
+                raise SandboxError("the sandbox has been closed")
+            if self._server is not None and self._server.is_lost:
+                await self._server.end()
+                self._server = None
+            if self._server is None:
+                self._server = ForkServerClient(self._resolver, self._preload)
+            if not self._server.ready.done():
+                await asyncio.wait([self._server.ready], timeout=START_SECONDS)
+            if self._server.is_lost or not self._server.ready.done():
+                self._server.lose()
+                raise ChildDied("the fork server does not start; its standard error says why")
+            return self._server

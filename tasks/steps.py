@@ -1,0 +1,96 @@
+"""What every task shares: it acts only where the log says so, and it turns every error into an event.
+
+A task ends in one of Prefect's own states: Completed, or Failed with the words that the user reads. It raises
+only when it is cancelled, so no traceback of a user's bad job is ever logged.
+"""
+
+import functools
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from prefect.client.schemas.objects import State as PrefectState
+from prefect.logging import get_run_logger
+from prefect.states import Completed
+from prefect.states import Failed as FailedState
+
+from models.errors import (
+    BackendFailed,
+    Fault,
+    JobRejected,
+    LimitExceeded,
+    LogUnavailable,
+    QuledgerError,
+    SandboxError,
+    StagedResultLost,
+    StaleAttempt,
+    StorageError,
+)
+from models.events import Fact, Stage
+from models.job import State
+from models.retry import failure
+from tasks.attempt import Attempt
+
+_LOG = logging.getLogger("quledger.steps")
+
+Step = Callable[[Attempt], Awaitable[str]]
+"""Does one step of an attempt, records it, and returns one line about it."""
+
+
+def step(stage: Stage, when: State) -> Callable[[Step], Callable[[str], Coroutine[Any, Any, PrefectState]]]:
+    """Make a step into the body of a task of the job with the given id.
+
+    Args:
+        stage: its name in events and messages.
+        when: the only state in which there is something to do; elsewhere the step was done by an earlier attempt.
+    """
+
+    def decorate(body: Step) -> Callable[[str], Coroutine[Any, Any, PrefectState]]:
+        @functools.wraps(body)
+        async def run(job_id: str) -> PrefectState:
+            attempt = Attempt.current()
+            if attempt.job.state is not when:
+                return Completed(message=f"done before: the job is {attempt.job.state}")
+            try:
+                line = await body(attempt)
+            except StaleAttempt as error:
+                return FailedState(message=f"this attempt is over: {error}")
+            except Exception as error:  # noqa: BLE001 - whatever happens to one job must not end the drain
+                return FailedState(message=await _record_failure(attempt, stage, error))
+            get_run_logger().info("%s %s", job_id, line)
+            return Completed(message=line)
+
+        return run
+
+    return decorate
+
+
+async def _record_failure(attempt: Attempt, stage: Stage, error: Exception) -> str:
+    """Append what an error means for the job; return it in words."""
+    message, fact = _meaning(stage, error)
+    try:
+        if fact is None:
+            await attempt.give_up(message, stage, run_again=isinstance(error, StagedResultLost))
+        else:
+            await attempt.record(fact)
+    except QuledgerError as second:
+        # The log does not answer: nothing is recorded, the lease runs out, and the job is tried again.
+        _LOG.warning("failure_unrecorded action=wait_for_lease job_id=%s: %s", attempt.job.job_id, second)
+    return message
+
+
+def _meaning(stage: Stage, error: Exception) -> tuple[str, Fact | None]:
+    """Return an error in words, and the fact that ends the job; None where it is to be tried again."""
+    match error:
+        case JobRejected():
+            return str(error), failure(stage, "user", error.faults)
+        case LimitExceeded():
+            return str(error), failure(stage, "user", (Fault(message=str(error), code="runtime"),))
+        case BackendFailed(retryable=False):
+            return str(error), failure(stage, "backend", (Fault(message=str(error), code="runtime"),))
+        case SandboxError() | StorageError() | LogUnavailable():
+            return str(error), None
+        case _:
+            # A fault of this program: the operator gets the traceback, the user only the kind of error.
+            _LOG.error("step_broke action=retry stage=%s", stage, exc_info=error)
+            return f"the {stage} broke ({type(error).__name__})", None

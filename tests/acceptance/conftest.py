@@ -1,0 +1,126 @@
+"""Acceptance tests: the installed program as a process, against a real Prefect server, in a folder of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from deployments.prefect_server import prefect_server
+from models.settings import Settings
+
+PROGRAM = [sys.executable, "-m", "deployments.cli"]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Prefect server for all tests of the session."""
+    home = tmp_path_factory.mktemp("prefect")
+    # Left alone by the tests: the server's settings come from the environment that starts it.
+    before = dict(os.environ)
+    os.environ["PREFECT_HOME"] = str(home)
+    os.environ.pop("PREFECT_API_URL", None)
+    try:
+        with prefect_server(Settings(home=home)) as url:
+            yield url
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+class Lab:
+    """One laboratory: a home with a database and a storage, and the program `quledger`."""
+
+    def __init__(self, folder: Path, api: str | None) -> None:
+        self.home = folder / "home"
+        self.store = folder / "store"
+        self.api = api
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("QULEDGER_", "PREFECT_"))}
+        self.environment = kept | {
+            "QULEDGER_HOME": str(self.home),
+            "QULEDGER_STORAGE": self.store.as_uri(),
+            "QULEDGER_POLL_SECONDS": "0.2",
+            "QULEDGER_SETTLE_SECONDS": "0.5",
+            "QULEDGER_RETRY_SECONDS": "0.2",
+            "HOME": str(folder),
+            "COLUMNS": "200",
+        }
+        if api is not None:
+            self.environment["PREFECT_API_URL"] = api
+
+    def run(self, *arguments: str, check: bool = True, text: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run the program to its end."""
+        done = subprocess.run(
+            [*PROGRAM, *arguments],
+            env=self.environment | settings,
+            cwd=ROOT,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=250,
+            check=False,
+        )
+        if check:
+            assert done.returncode == 0, done.stderr[-3000:]
+        return done
+
+    def start(self, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
+        """Start the program and leave it running."""
+        return subprocess.Popen(
+            [*PROGRAM, *arguments],
+            env=self.environment | settings,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def json(self, *arguments: str, **settings: str) -> Any:
+        """Run the program with --json and return what it printed."""
+        return json.loads(self.run(*arguments, "--json", **settings).stdout)
+
+    def submit(self, backend: str, document: object, *options: str) -> str:
+        """Submit a document and return the job's id."""
+        text = document if isinstance(document, str) else json.dumps(document)
+        return self.run("submit", backend, "-", *options, text=text).stdout.strip()
+
+    def queue(self, backend: str, name: str, content: bytes) -> None:
+        """Put a file into a queue folder, as a front end does."""
+        path = self.store / "jobs" / "queued" / backend / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    def read(self, path: str) -> Any:
+        """Return the JSON document at a path of the storage."""
+        return json.loads((self.store / path).read_bytes())
+
+    def states(self) -> dict[str, str]:
+        """Return the state of every job by id."""
+        return {job["job_id"]: job["state"] for job in self.json("list", "--limit", "10000")}
+
+    def prefect(self, path: str, body: dict[str, Any]) -> Any:
+        """Ask Prefect's API."""
+        return httpx.post(f"{self.api}{path}", json=body, timeout=30).raise_for_status().json()
+
+
+@pytest.fixture
+def lab(tmp_path: Path, prefect_api: str) -> Lab:
+    """A laboratory that uses the session's Prefect server."""
+    return Lab(tmp_path, prefect_api)
+
+
+@pytest.fixture
+def lonely_lab(tmp_path: Path) -> Lab:
+    """A laboratory that knows of no Prefect server."""
+    return Lab(tmp_path, None)
+
+
+def experiment(*instructions: list[Any], wires: int = 1, shots: int = 100, **more: Any) -> dict[str, Any]:
+    """Return one experiment of a job document."""
+    return {"instructions": list(instructions), "num_wires": wires, "shots": shots, "wire_order": "interleaved"} | more

@@ -1,0 +1,76 @@
+"""The drain dies or is stopped in the midst of its work: nothing is lost."""
+
+import json
+import signal
+import time
+from collections.abc import Callable
+
+from tests.acceptance.conftest import Lab, experiment
+
+SLOW = {
+    f"experiment_{number}": experiment(
+        ["load", [0], [500]], ["rlx", [0], [1.0]], ["rlz2", [0], [0.1]], ["measure", [0], []], shots=200_000
+    )
+    for number in range(4)
+}
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def mirrored(lab: Lab, place: str) -> int:
+    return len(list((lab.store / place).glob("*.json")))
+
+
+def fill(lab: Lab, number: int) -> list[str]:
+    ids = [f"{index:024x}" for index in range(number)]
+    for job_id in ids:
+        lab.queue("singlequdit", f"{job_id}.json", json.dumps(SLOW).encode())
+    return ids
+
+
+def check(lab: Lab, ids: list[str]) -> None:
+    """Every job is DONE, has its result, and was completed exactly once."""
+    assert lab.states() == dict.fromkeys(ids, "DONE")
+    for job_id in ids:
+        kinds = [event["kind"] for event in lab.json("history", job_id)]
+        assert kinds.count("completed") == 1
+        assert lab.read(f"status/singlequdit/{job_id}.json")["status"] == "DONE"
+        assert len(lab.read(f"results/singlequdit/{job_id}.json")["results"]) == 4
+    assert mirrored(lab, "jobs/running") == mirrored(lab, "jobs/queued/singlequdit") == 0
+    assert mirrored(lab, "jobs/finished/singlequdit") == len(ids)
+
+
+def test_kill_9_loses_no_job(lab: Lab):
+    """A drain that is killed in mid-job leaves jobs running; the next one waits for their leases and finishes them all."""
+    ids = fill(lab, 12)
+    drain = lab.start("drain", QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
+    wait_for(lambda: mirrored(lab, "jobs/finished/singlequdit") >= 2)
+    drain.send_signal(signal.SIGKILL)
+    drain.communicate()
+    left = {job["job_id"] for job in lab.json("list") if job["state"] not in {"DONE", "QUEUED"}}
+    assert left
+    lab.run("drain", "--until-empty", QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
+    wait_for(lambda: all(state in {"DONE"} for state in lab.states().values()))
+    check(lab, ids)
+    assert any("lease_expired" in {event["kind"] for event in lab.json("history", job_id)} for job_id in left)
+
+
+def test_sigterm_gives_jobs_back(lab: Lab):
+    """A drain that is told to stop ends soon and leaves no job running; the next one needs no lease to expire."""
+    ids = fill(lab, 8)
+    drain = lab.start("drain")
+    wait_for(lambda: mirrored(lab, "jobs/finished/singlequdit") >= 1)
+    started = time.monotonic()
+    drain.send_signal(signal.SIGTERM)
+    output, _ = drain.communicate(timeout=30)
+    assert "given back" in output
+    assert "Traceback" not in output
+    assert time.monotonic() - started < 30
+    assert {job["state"] for job in lab.json("list")} <= {"DONE", "QUEUED"}
+    lab.run("drain", "--until-empty")
+    check(lab, ids)

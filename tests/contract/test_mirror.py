@@ -1,0 +1,297 @@
+"""The mirror and the inbox: what front ends find in the storage, and what is taken from it."""
+
+import json
+import logging
+import os
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from models.errors import StorageUnavailable
+from models.events import Completed, Executed, Failed, Submitted, Uploaded, Validated
+from models.events import Compiled as CompiledFact
+from models.job import Job, State
+from storage.cursor import MirrorCursor
+from storage.database import open_database
+from storage.event_log import EventLog
+from storage.files import FsspecStorage
+from storage.inbox import Inbox
+from storage.mirror import Mirror, read_history
+
+START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+LATER = datetime.now(UTC) + timedelta(hours=1)
+EXECUTED = Executed(
+    seconds=0.1,
+    cpu_seconds=0.1,
+    seed=5,
+    versions={"python": "3.11"},
+    backend_config_sha256="c",
+    result_sha256="r",
+    result_bytes=2,
+    staged="staged/j/r.json",
+)
+
+
+class House:
+    """A log, a folder and everything between them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "store"
+        self.log = EventLog(open_database(f"sqlite:///{folder / 'log.db'}"))
+        self.storage = FsspecStorage(self.folder.as_uri())
+        self.cursor = MirrorCursor(self.log.engine)
+        self.mirror = Mirror(self.log, self.cursor, self.storage)
+        self.inbox = Inbox(self.log, self.storage, max_bytes=1000, settle_seconds=5)
+
+    def files(self) -> list[str]:
+        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
+
+    def submit(self, job_id: str = "j", source: str = "cli") -> Job:
+        fact = Submitted.of(b'{"a": 1}', keep_up_to=99, backend="rydberg", source=source, received_at=START)
+        return self.log.submit(job_id, fact, "test")[0]
+
+    def queue(self, name: str, content: bytes, *, age: float = 60) -> None:
+        path = self.folder / "jobs" / "queued" / "rydberg" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        then = datetime.now(UTC).timestamp() - age
+        os.utime(path, (then, then))
+
+    def finish(self, job: Job) -> Job:
+        self.storage.put(EXECUTED.staged, b"{}")
+        self.storage.put("results/rydberg/j.json", b"{}")
+        facts = (
+            Validated(experiments=1, shots=1),
+            CompiledFact(program_sha256="p", program_bytes=1, seed=5),
+            EXECUTED,
+            Uploaded(path="results/rydberg/j.json", bytes=2, sha256="r"),
+            Completed(),
+        )
+        return self.log.append(job, *facts, attempt=1, actor="w")
+
+    def claim(self) -> Job:
+        job = self.log.claim(["rydberg"], "w", LATER)
+        assert job is not None
+        return job
+
+    def read(self, path: str) -> object:
+        return json.loads(self.storage.get(path))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def test_our_own_submission_looks_like_a_front_ends(house: House):
+    """A job that came through our door lies in the queue, with the first status beside it."""
+    house.submit()
+    house.mirror.relay("j")
+    assert house.files() == ["events/rydberg/j.json", "jobs/queued/rydberg/j.json", "status/rydberg/j.json"]
+    assert house.storage.get("jobs/queued/rydberg/j.json") == b'{"a": 1}'
+    assert house.read("status/rydberg/j.json") == {
+        "job_id": "j",
+        "status": "INITIALIZING",
+        "detail": "Got your json.",
+        "error_message": "None",
+    }
+
+
+def test_a_front_ends_first_status_is_its_own(house: House):
+    """For a job from the inbox we write no first status: the front end's own would then be refused."""
+    house.queue("j.json", b'{"a": 1}')
+    assert house.inbox.take("rydberg", "w").jobs == ["j"]
+    house.mirror.relay("j")
+    assert house.files() == ["events/rydberg/j.json", "jobs/queued/rydberg/j.json"]
+
+
+def test_the_document_follows_the_job(house: House):
+    """A claimed job lies in running, a done one in finished; the staged result is gone at the end."""
+    house.submit()
+    house.mirror.relay("j")
+    job = house.claim()
+    house.mirror.relay("j")
+    assert house.files() == ["events/rydberg/j.json", "jobs/running/j.json", "status/rydberg/j.json"]
+    house.finish(job)
+    house.mirror.relay("j")
+    assert house.files() == [
+        "events/rydberg/j.json",
+        "jobs/finished/rydberg/j.json",
+        "results/rydberg/j.json",
+        "status/rydberg/j.json",
+    ]
+    status = house.read("status/rydberg/j.json")
+    assert isinstance(status, dict)
+    assert status["status"] == "DONE"
+
+
+def test_a_failed_job_is_kept(house: House):
+    """The document of a job in ERROR lies in deleted, whatever that folder is called."""
+    house.submit()
+    job = house.claim()
+    house.log.append(job, Failed(stage="validation", blame="user", faults=(), fault_count=0), attempt=1, actor="w")
+    house.mirror.relay("j")
+    assert house.storage.get("jobs/deleted/j.json") == b'{"a": 1}'
+
+
+def test_the_mirror_holds_the_same_events(house: House):
+    """The mirrored history reads back as exactly the events of the log, hashes included."""
+    house.submit()
+    house.finish(house.claim())
+    house.mirror.relay("j")
+    events = read_history(house.storage.get("events/rydberg/j.json"))
+    assert events == house.log.history("j")
+    assert all(event.digest() == event.hash for event in events)
+
+
+def test_a_relay_done_twice_changes_nothing(house: House):
+    """Relaying again writes nothing and leaves nobody behind."""
+    house.submit()
+    assert house.mirror.relay_all() == 1
+    stamps = {path: (house.folder / path).stat().st_mtime_ns for path in house.files()}
+    assert house.mirror.relay_all() == 0
+    house.mirror.relay("j")
+    assert stamps == {path: (house.folder / path).stat().st_mtime_ns for path in house.files()}
+
+
+def test_a_relay_cut_short_is_finished_by_the_next(house: House, monkeypatch: pytest.MonkeyPatch):
+    """Wherever the storage fails within a relay, the next one ends with the same documents."""
+    house.submit()
+    job = house.claim()
+    house.finish(job)
+    calls = 0
+    fail_at = 0
+
+    def failing(name: str):
+        original = getattr(house.storage, name)
+
+        def call(*args: object) -> object:
+            nonlocal calls
+            calls += 1
+            if calls == fail_at:
+                raise StorageUnavailable(name)
+            return original(*args)
+
+        return call
+
+    for name in ("put", "create", "move", "delete"):
+        monkeypatch.setattr(house.storage, name, failing(name))
+    for fail_at in range(1, 12):  # noqa: B007 - read by `failing`
+        calls = 0
+        try:
+            house.mirror.relay("j")
+        except StorageUnavailable:
+            assert house.cursor.behind() == ["j"]
+            continue
+        break
+    assert fail_at > 3
+    assert house.cursor.behind() == []
+    assert house.files() == [
+        "events/rydberg/j.json",
+        "jobs/finished/rydberg/j.json",
+        "results/rydberg/j.json",
+        "status/rydberg/j.json",
+    ]
+
+
+def test_a_late_relay_leaves_the_job_behind(house: House):
+    """A cursor that is set to an old event while the log has moved on still calls for another relay."""
+    house.submit()
+    house.claim()
+    house.cursor.advance("j", 0, "jobs/queued/rydberg/j.json")
+    assert house.cursor.behind() == ["j"]
+
+
+def test_a_job_document_that_vanished_is_written_again(house: House):
+    """If somebody removes the job document, the log still has it."""
+    house.submit()
+    house.mirror.relay("j")
+    house.storage.delete("jobs/queued/rydberg/j.json")
+    house.claim()
+    house.mirror.relay("j")
+    assert house.storage.get("jobs/running/j.json") == b'{"a": 1}'
+
+
+def test_the_inbox_takes_each_job_once_and_oldest_first(house: House):
+    """Jobs are submitted in the order of their files' times, and never twice."""
+    house.queue("b.json", b"{}", age=30)
+    house.queue("a.json", b"{}", age=20)
+    house.queue("c.json", b"[]", age=40)
+    assert house.inbox.take("rydberg", "w").jobs == ["c", "b", "a"]
+    assert house.inbox.take("rydberg", "w").jobs == []
+    again = Inbox(house.log, house.storage, max_bytes=1000, settle_seconds=5)
+    assert again.take("rydberg", "w").jobs == []
+
+
+def test_half_a_document_is_given_time(house: House):
+    """JSON that breaks off is left until it has lain still, then judged as it is."""
+    house.queue("a.json", b'{"experiment_0": {', age=0)
+    house.queue("b.json", b"{}", age=0)
+    assert house.inbox.take("rydberg", "w") == (["b"], 1)
+    house.queue("a.json", b'{"experiment_0": {', age=6)
+    assert house.inbox.take("rydberg", "w") == (["a"], 0)
+
+
+def test_garbage_is_left_alone_and_reported_once(house: House, caplog: pytest.LogCaptureFixture):
+    """Whatever is not a job document stays where it is, and is reported once."""
+    folder = house.folder / "jobs" / "queued" / "rydberg"
+    folder.mkdir(parents=True)
+    (folder / "folder.json").mkdir()
+    (folder / "dangling.json").symlink_to(folder / "nowhere")
+    house.queue(".hidden.json", b"{}")
+    house.queue("half.json.tmp", b"{}")
+    house.queue("notes.txt", b"hello")
+    house.queue("..json", b"{}")
+    house.queue("a..b.json", b"{}")
+    house.queue("with blank.json", b"{}")
+    house.queue("job-20260101_000000-rydberg-ann-marie-0a1b2.json", b"{}")
+    house.queue("0123456789abcdef01234567.json", b"\x00\xff\x00")
+    before = house.files()
+    with caplog.at_level(logging.WARNING):
+        taken = house.inbox.take("rydberg", "w")
+        house.inbox.take("rydberg", "w")
+    assert sorted(taken.jobs) == ["0123456789abcdef01234567", "job-20260101_000000-rydberg-ann-marie-0a1b2"]
+    assert house.files() == before
+    assert len(caplog.records) == 6
+
+
+def test_a_dropbox_id_tells_user_and_time(house: House):
+    """User (dashes and all) and submission time are read from an id of the Dropbox form."""
+    house.queue("20260102_030405-rydberg-ann-marie-0a1b2.json", b"{}")
+    house.inbox.take("rydberg", "w")
+    job = house.log.get("20260102_030405-rydberg-ann-marie-0a1b2")
+    assert (job.user, job.received_at) == ("ann-marie", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+
+
+def test_a_document_over_the_limit_is_a_job_without_content(house: House):
+    """A document larger than the limit is taken, never read, and its size is recorded."""
+    house.queue("big.json", b"x" * 1001)
+    assert house.inbox.take("rydberg", "w").jobs == ["big"]
+    assert house.log.submission("big").document is None
+    assert house.log.get("big").document_bytes == 1001
+
+
+def test_a_document_under_the_id_of_another_job_is_left(house: House):
+    """A file that carries the id of a job of another backend stays, and changes nothing of that job."""
+    house.submit("same")
+    path = house.folder / "jobs" / "queued" / "fermions" / "same.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"{}")
+    assert house.inbox.take("fermions", "w").jobs == []
+    assert path.exists()
+    assert house.log.get("same").state is State.QUEUED
+
+
+def test_ids_from_outside_never_leave_the_root(house: House):
+    """No path is made from an id that could climb out of its folder."""
+    from models.errors import BadName  # noqa: PLC0415
+    from storage import layout  # noqa: PLC0415
+
+    for bad in ("../x", "a/b", "..", "", ".", "a\\b", "x" * 201, "a\nb", f"{uuid.uuid4()}/../x"):
+        for make in (layout.running, layout.deleted, lambda job_id: layout.queued("rydberg", job_id)):
+            with pytest.raises(BadName):
+                make(bad)
+    with pytest.raises(BadName):
+        layout.queue("../rydberg")
