@@ -59,7 +59,7 @@ def _print(value: Any, show: Callable[[], None], *, as_json: bool) -> None:
 @app.command
 def submit(  # noqa: PLR0913 - one parameter an option
     backend: str,
-    file: Path,
+    file: Annotated[Path, Parameter(allow_leading_hyphen=True)],
     *,
     user: str = "",
     project: str = "",
@@ -200,7 +200,7 @@ def backends(*, as_json: Json = False) -> int:
             "pending_jobs": counts.get(name, {}).get("waiting", 0),
             "running_jobs": counts.get(name, {}).get("running", 0),
         }
-        for name in registry.names()
+        for name in registry.usable()
     ]
     _print(rows, lambda: show.backends(rows), as_json=as_json)
     return 0

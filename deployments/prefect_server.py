@@ -86,7 +86,7 @@ def prefect_server(settings: Settings) -> Iterator[str]:
 
 def _start(listening: socket.socket, output: IO[bytes]) -> "subprocess.Popen[bytes]":
     """Start the server; its own session keeps a Ctrl-C in the terminal from ending it before the flows."""
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - our own module
         [sys.executable, "-m", "deployments.embedded_server", str(listening.fileno())],
         stdin=subprocess.PIPE,
         stdout=output,

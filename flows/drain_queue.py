@@ -42,9 +42,10 @@ async def drain_queue(
 
     Raises:
         UnknownBackend: one of the names has no backend.
+        BadSetting: one of the names is a plug-in that does not fit. Unasked, such a plug-in is left out.
     """
     services = current()
-    names = backends if backends is not None else registry.names()
+    names = registry.usable() if backends is None else backends
     for name in names:
         registry.load(name)
     drain = _Drain(services, names, concurrency or services.settings.concurrency)

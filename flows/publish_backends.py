@@ -28,6 +28,6 @@ def publish(services: Services, names: Sequence[str]) -> None:
 @flow(name="publish-backends", persist_result=False)
 async def publish_backends() -> list[str]:
     """Publish every backend of this installation; return their names."""
-    names = backends.names()
+    names = backends.usable()
     await asyncio.to_thread(publish, current(), names)
     return names

@@ -1,12 +1,13 @@
 """One job is one flow run: four tasks in order, each beginning where the log says the job stopped."""
 
 import asyncio
-from typing import cast
+from collections.abc import Coroutine
+from typing import Any, cast
 
 from prefect import flow
 from prefect.client.schemas.objects import State as PrefectState
 from prefect.runtime import flow_run
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 
 from models.job import Phase
 from tasks.attempt import hold
@@ -32,7 +33,8 @@ async def run_job(job_id: str, attempt: int) -> PrefectState:
     async with hold(services, job, flow_run.get_id()):
         for task in (validation, compilation, execution, upload):
             # A task returns its own state, which Prefect takes for the state of the task run.
-            state = cast("PrefectState", await task(job_id, return_state=True))
+            state = await cast("Coroutine[Any, Any, PrefectState]", task(job_id, return_state=True))
             if not state.is_completed():
-                return state
+                # A state of the run's own: Prefect words the state of a task run anew.
+                return Failed(message=state.message)
     return Completed(message="DONE")

@@ -20,6 +20,7 @@ MAX_SEED = 2**32 - 1
 """The largest seed that the peer takes."""
 
 NAME_PREFIX = "experiment_"
+_ITEMS = 3  # name, wires, parameters; what follows is ignored
 
 
 def validate_document(device: DeviceSpec, document: Any) -> tuple[Experiment, ...]:
@@ -164,7 +165,7 @@ class _Check:
         if not isinstance(item, list):
             self.fault(f"got {kind(item)}; an instruction is a list [name, [wires], [parameters]]")
             return None
-        if len(item) < 3:
+        if len(item) < _ITEMS:
             self.fault(f"got a list of {len(item)}; an instruction is a list of three: [name, [wires], [parameters]]")
             return None
         spec = None

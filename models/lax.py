@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from models.errors import echo
 
 _LABEL = 60
+_LONGEST_BITS = 1024
 _INT = TypeAdapter(int)
 _FLOAT = TypeAdapter(float)
 _KINDS = {
@@ -46,6 +47,8 @@ def number(value: Any) -> float | None:
 
 def label(text: str) -> str:
     """Return a name from outside as a fault carries it: printable and short."""
+    if len(text) <= _LABEL and text.isprintable():
+        return text
     clean = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[: _LABEL + 1])
     return clean if len(clean) <= _LABEL else clean[: _LABEL - 1] + "…"
 
@@ -59,7 +62,7 @@ def shown(value: Any) -> str:
     """Return the value for a message; a number too long to write out is described."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int) and value.bit_length() > 1024:
+    if isinstance(value, int) and value.bit_length() > _LONGEST_BITS:
         return f"a number of {value.bit_length()} bits"
     if isinstance(value, list | dict):
         return kind(value)

@@ -35,7 +35,7 @@ class ForkServerClient:
         self._control, theirs = socket.socketpair()
         self._control.setblocking(False)
         with theirs:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-P", "-m", "tasks.fork_server", str(theirs.fileno()), resolver, *preload],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/", env=_environment(),
                 pass_fds=[theirs.fileno()], start_new_session=True,
@@ -78,7 +78,8 @@ class ForkServerClient:
                 self._loop.add_writer(self._control, self._write)
                 return
             except OSError:
-                return self.lose()
+                self.lose()
+                return
             if channel:
                 channel.close()
             self._outbox.popleft()
@@ -92,7 +93,8 @@ class ForkServerClient:
         except OSError:
             data = b""
         if not data:
-            return self.lose()
+            self.lose()
+            return
         self._inbox += data
         whole = len(self._inbox) - len(self._inbox) % MESSAGE.size
         for what, number, status, cpu_seconds in MESSAGE.iter_unpack(self._inbox[:whole]):
@@ -140,4 +142,4 @@ def _environment() -> dict[str, str]:
     root = str(Path(__file__).resolve().parent.parent)
     places = dict.fromkeys([root, *(os.path.abspath(place) for place in sys.path if place)])
     # No home: libraries would look for settings and credentials in it.
-    return kept | ONE_THREAD | {"LD_BIND_NOW": "1", "HOME": "/nonexistent", "PYTHONPATH": os.pathsep.join(places)}
+    return kept | ONE_THREAD | {"HOME": "/nonexistent", "PYTHONPATH": os.pathsep.join(places)}

@@ -41,6 +41,8 @@ OPEN_FILES = 64
 NOT_FORKED = -1
 """The wait status of a job that the system had no process for."""
 
+HAS_WAITID = hasattr(os, "waitid")
+
 LOOK_SECONDS = 2.0
 """How often it is made sure that the parent lives: its end of the socket may have leaked elsewhere."""
 
@@ -63,7 +65,8 @@ class ForkServer:
             self._prctl.argtypes = [ctypes.c_int] + 4 * [ctypes.c_ulong]
             self._prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans of a job become ours
             self._prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-            Path("/proc/self/oom_score_adj").write_text("1000")  # short of memory, the system ends a job first
+            with contextlib.suppress(OSError):
+                Path("/proc/self/oom_score_adj").write_text("1000")  # short of memory, the system ends a job first
             pages = int(Path("/proc/self/statm").read_text().split()[0])
             self._loaded_bytes = pages * resource.getpagesize()
             self._prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # no job reads the memory of another one
@@ -78,16 +81,16 @@ class ForkServer:
         waker.setblocking(False)
         wakened.setblocking(False)
         signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # only to be woken up
         selector = selectors.DefaultSelector()
         selector.register(self._control, selectors.EVENT_READ, self._obey)
         selector.register(wakened, selectors.EVENT_READ, lambda: bool(wakened.recv(4096)) and self._reap())
         with contextlib.suppress(ConnectionError):
             self._say(READY)
             while os.getppid() == self._owner:
-                for key, _ in selector.select(LOOK_SECONDS):
-                    if not key.data():
-                        return self._end()
+                carried_out = [key.data() for key, _ in selector.select(LOOK_SECONDS)]
+                if not all(carried_out):
+                    break
         self._end()
 
     def _say(self, what: bytes, number: int = 0, status: int = 0, cpu_seconds: float = 0.0) -> None:
@@ -145,7 +148,7 @@ class ForkServer:
     def _collect(self) -> tuple[int, int, resource.struct_rusage] | None:
         """Return process id, status and usage of one child that has ended, after killing its session."""
         with contextlib.suppress(ChildProcessError):
-            if sys.platform == "linux":
+            if HAS_WAITID:
                 found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
                 if found is None:
                     return None
@@ -194,8 +197,8 @@ def preload(resolver: str, modules: list[str]) -> None:
 def _told(what: str) -> Iterator[None]:
     try:
         yield
-    except Exception as error:
-        print(f"quledger fork server: cannot preload {what}: {error!r:.500}", file=sys.stderr, flush=True)
+    except Exception as error:  # noqa: BLE001 - a broken backend is the trouble of those who ask for it
+        sys.stderr.write(f"quledger fork server: cannot preload {what}: {error!r:.500}\n")
 
 
 def main() -> None:
@@ -208,6 +211,7 @@ def main() -> None:
     gc.disable()
     gc.freeze()  # a collection in a child leaves the shared pages alone
     ForkServer(control).run()
+    os._exit(0)  # nothing here needs a farewell
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import struct
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from models.backend import JSON, Backend, BackendConfig
@@ -91,31 +91,36 @@ class Steps:
 
     def __init__(self, loaded: Loaded, job_id: str, document: bytes) -> None:
         self._loaded, self._job_id, self._document = loaded, job_id, document
-        self._experiments: list[Any] = []
+        self._experiments: Collection[Any] | None = None
         self._program: tuple[int, JSON] | None = None
-        self._is_valid = False
 
-    def validate(self, seed: int | None = None) -> Answer:
-        """Parse and check the document; answer its size and what the backend expects it to cost."""
+    def run(self, step: str, seed: int | None) -> Answer:
+        """Run one step: `validate`, `compile` or `execute`."""
+        match step:
+            case "validate":
+                return self._validate()
+            case "compile":
+                return self._compile(seed)
+        return self._execute(seed)
+
+    def _validate(self) -> Answer:
         experiments = self._validated()
         predict = getattr(self._loaded.backend, "predicted_cost", None)
         cost = predict(experiments) if callable(predict) else None
-        shots = sum(getattr(experiment, "shots", 0) for experiment in experiments)
+        values = experiments.values() if isinstance(experiments, Mapping) else experiments
+        shots = sum(getattr(experiment, "shots", 0) for experiment in values)
         return {"experiments": len(experiments), "shots": shots, "cost": cost}, b""
 
-    def compile(self, seed: int | None) -> Answer:
-        """Answer the program in its body, its digest, and all the seeds that went into it."""
+    def _compile(self, seed: int | None) -> Answer:
         program = json.dumps(self._compiled(seed)).encode("ascii")
-        seeds = [getattr(experiment, "seed", None) for experiment in self._experiments]
-        return {"program_sha256": hashlib.sha256(program).hexdigest(), "seed": seed, "seeds": seeds}, program
+        return {"program_sha256": hashlib.sha256(program).hexdigest(), "seed": seed}, program
 
-    def execute(self, seed: int | None) -> Answer:
-        """Answer the result document in its body, and what it took."""
+    def _execute(self, seed: int | None) -> Answer:
         program, config = self._compiled(seed), self._loaded.config
         started = time.perf_counter()
-        results = self._loaded.backend.execute(program)
+        results: Any = self._loaded.backend.execute(program)
         seconds = time.perf_counter() - started
-        if not isinstance(results, list) or len(results) != len(self._experiments):
+        if not isinstance(results, list) or len(results) != len(self._validated()):
             raise TypeError("the backend must return a list with one result per experiment")
         shell = ResultDocument(
             display_name=config.display_name, backend_version=config.version, job_id=self._job_id
@@ -132,14 +137,14 @@ class Steps:
             "backend_config_sha256": self._loaded.config_sha256,
         }, document
 
-    def _validated(self) -> list[Any]:
-        if not self._is_valid:
-            self._experiments = self._loaded.backend.validate(parse_document(self._document))
-            self._document, self._is_valid = b"", True
+    def _validated(self) -> Collection[Any]:
+        if self._experiments is None:
+            experiments: Collection[Any] = self._loaded.backend.validate(parse_document(self._document))
+            self._experiments, self._document = experiments, b""
         return self._experiments
 
     def _compiled(self, seed: int | None) -> JSON:
-        if self._program is None or seed not in (None, self._program[0]):
+        if self._program is None or seed not in {None, self._program[0]}:
             experiments = self._validated()
             if seed is None:
                 raise ValueError("the first compilation needs a seed")
@@ -171,11 +176,16 @@ def serve(channel_fd: int, die_with_parent: Callable[[], None], loaded_bytes: in
             try:
                 if steps is None:
                     steps = Steps(load(job["resolver"], job["backend"]), job["job_id"], document)
-                header, body = getattr(steps, request["step"])(request["seed"])
-            except BaseException as error:  # even SystemExit is only an answer: the parent decides what ends
-                header, body = _refusal(error), b""
-            _send(channel, header, body, job["answer_bytes"])
-            del header, body
+                header, body = steps.run(request["step"], request["seed"])
+                head = pack(header, body)
+            except BaseException as error:  # noqa: BLE001 - even SystemExit is an answer: the parent decides what ends
+                head, body = pack(_refusal(error)), b""
+            if len(head) > MAX_HEADER or len(head) + len(body) > job["answer_bytes"]:
+                head, body = pack(TOO_LARGE), b""
+            channel.sendall(head)
+            if body:
+                channel.sendall(body)
+            del head, body
             request, _ = receive(channel)
     except EOFError:
         status = 0
@@ -189,18 +199,22 @@ def receive(channel: socket.socket) -> Answer:
     Raises:
         EOFError: the other side is gone.
     """
-    head = channel.recv(PREFIX.size, socket.MSG_WAITALL)
-    if len(head) < PREFIX.size:
-        raise EOFError
-    header_size, body_size = PREFIX.unpack(head)
-    header = channel.recv(header_size, socket.MSG_WAITALL)
-    body = channel.recv(body_size, socket.MSG_WAITALL) if body_size else b""
-    if len(header) + len(body) < header_size + body_size:
-        raise EOFError
-    return json.loads(header), body
+    header_size, body_size = PREFIX.unpack(_received(channel, PREFIX.size))
+    return json.loads(_received(channel, header_size)), _received(channel, body_size)
 
 
-def pack(header: dict[str, Any], body: bytes) -> bytes:
+def _received(channel: socket.socket, size: int) -> bytes:
+    parts = []
+    while size:
+        part = channel.recv(min(size, MEGABYTE))
+        if not part:
+            raise EOFError
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def pack(header: dict[str, Any], body: bytes = b"") -> bytes:
     """Return the beginning of a message: everything but the body."""
     text = json.dumps(header).encode("ascii")
     return PREFIX.pack(len(text), len(body)) + text
@@ -208,18 +222,6 @@ def pack(header: dict[str, Any], body: bytes) -> bytes:
 
 OUT_OF_MEMORY = {"error": "memory"}
 TOO_LARGE = {"error": "answer"}
-
-
-def _send(channel: socket.socket, header: dict[str, Any], body: bytes, most: int) -> None:
-    try:
-        head = pack(header, body)
-    except (TypeError, ValueError, RecursionError) as error:
-        head, body = pack(_refusal(error), b""), b""
-    if len(head) + len(body) > most or len(head) > MAX_HEADER:
-        head, body = pack(TOO_LARGE, b""), b""
-    channel.sendall(head)
-    if body:
-        channel.sendall(body)
 
 
 def _settle(channel_fd: int) -> socket.socket:
@@ -252,7 +254,16 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _refusal(error: BaseException) -> dict[str, Any]:
-    """Return the exception as data."""
+    """Return the exception as data, whatever it is."""
+    try:
+        return _described(error)
+    except MemoryError:
+        return OUT_OF_MEMORY
+    except BaseException:  # noqa: BLE001 - its own methods are broken
+        return {"error": "failed", "kind": type(error).__name__, "message": "", "retryable": False}
+
+
+def _described(error: BaseException) -> dict[str, Any]:
     if any(isinstance(cause, MemoryError) for cause in _causes(error)):
         error.__traceback__ = None  # its frames hold the memory
         return OUT_OF_MEMORY

@@ -23,7 +23,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Literal, NoReturn, Self
+from typing import Any, Literal, NamedTuple, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -60,13 +60,26 @@ class Limits(BaseModel):
     answer_mb: float = Field(default=512.0, gt=0)
 
 
+class _Child(NamedTuple):
+    server: ForkServerClient
+    number: int
+    channel: socket.socket
+    end: asyncio.Future[ChildEnd]
+
+    async def killed(self) -> ChildEnd:
+        """Kill the child, if it has not ended by itself, and return how it ended."""
+        self.server.kill(self.number)
+        await asyncio.wait([self.end], timeout=END_SECONDS)
+        return self.end.result() if self.end.done() else ChildEnd(None, 0.0)
+
+
 class JobProcess:
     """The child process of one job; it is forked at the first call. One call at a time."""
 
     def __init__(self, sandbox: "Sandbox", job: dict[str, Any], document: bytes, limits: Limits) -> None:
         self._sandbox, self._job, self._document, self._limits = sandbox, job, document, limits
         self._wall_left = limits.wall_seconds
-        self._child: tuple[ForkServerClient, int, socket.socket, asyncio.Future[ChildEnd]] | None = None
+        self._child: _Child | None = None
         self._is_introduced = self._is_over = False
 
     async def call(self, step: Step, *, seed: int | None = None) -> dict[str, Any]:
@@ -74,10 +87,9 @@ class JobProcess:
 
         Args:
             step: `validate` answers `experiments` and `shots` (counts) and `cost` (the backend's prediction, or
-                None). `compile` answers `program` (JSON as bytes), `program_sha256`, `seed` and `seeds` (what the
-                user gave for each experiment, or None). `execute` answers `document` (the contract's result
-                document as bytes), `seconds` (the run alone), `cpu_seconds` and `max_rss_mb` (the child so far),
-                `versions` and `backend_config_sha256`.
+                None). `compile` answers `program` (JSON as bytes), `program_sha256` and `seed`. `execute` answers
+                `document` (the contract's result document as bytes), `seconds` (the run alone), `cpu_seconds` and
+                `max_rss_mb` (the child so far), `versions` and `backend_config_sha256`.
             seed: for the compilation; needed by the first call that compiles.
 
         Raises:
@@ -89,15 +101,15 @@ class JobProcess:
         if self._is_over:
             raise ChildDied("the job's process has ended")
         try:
-            channel = await self._forked()
+            self._child = child = self._child or await self._forked()
             started = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout(self._wall_left):
-                    header, body = await self._exchange(channel, step, seed)
+                    header, body = await self._exchange(child.channel, step, seed)
             except TimeoutError:
                 raise LimitExceeded(f"the job took more than {self._limits.wall_seconds:g} s") from None
             except (EOFError, ConnectionError):
-                self._explain(await self._ended())
+                self._explain(await child.killed())
             self._wall_left = max(0.001, self._wall_left - asyncio.get_running_loop().time() + started)
             if "error" in header:
                 self._raise(header)
@@ -113,21 +125,23 @@ class JobProcess:
         self._is_over = True
         if self._child is not None:
             try:
-                await self._ended()
+                await self._child.killed()
             finally:
-                self._child[2].close()
+                self._child.channel.close()
                 self._child = None
 
-    async def _forked(self) -> socket.socket:
-        if self._child is None:
-            server, number = await self._sandbox.server(), next(self._sandbox.numbers)
+    async def _forked(self) -> _Child:
+        number = next(self._sandbox.numbers)
+        try:
+            server = await self._sandbox.server()
             channel, end = server.fork(number)
             if server.is_lost:  # it had died unseen, which shows only when it is spoken to
                 channel.close()
                 server = await self._sandbox.server()
                 channel, end = server.fork(number)
-            self._child = server, number, channel, end
-        return self._child[2]
+        except OSError as error:
+            raise ChildDied(f"the system has no room for the job's process ({error.strerror})") from None
+        return _Child(server, number, channel, end)
 
     async def _exchange(self, channel: socket.socket, step: Step, seed: int | None) -> tuple[dict[str, Any], bytes]:
         loop = asyncio.get_running_loop()
@@ -149,14 +163,6 @@ class JobProcess:
         if not isinstance(header, dict):
             raise ChildDied("the job's process gave an answer that cannot be read")
         return header, await _receive(channel, body_size)
-
-    async def _ended(self) -> ChildEnd:
-        """Kill the child, if it has not ended by itself, and return how it ended."""
-        assert self._child is not None
-        server, number, _, end = self._child
-        server.kill(number)
-        await asyncio.wait([end], timeout=END_SECONDS)
-        return end.result() if end.done() else ChildEnd(None, 0.0)
 
     def _explain(self, end: ChildEnd) -> NoReturn:
         if end.status is None:
@@ -183,7 +189,7 @@ class JobProcess:
                 with contextlib.suppress(ValueError):
                     raise JobRejected(*[Fault.model_validate(fault) for fault in faults])
             case {"error": "failed", "kind": str(kind), "message": str(message), "retryable": bool(retryable)}:
-                trace = str(header.get("traceback"))[:MAX_TRACEBACK]
+                trace = str(header.get("traceback", ""))[:MAX_TRACEBACK]
                 log.debug("job %s: the backend failed\n%s", self._job["job_id"], trace)
                 raise BackendFailed(_clean(kind), _clean(message), retryable=retryable)
         raise ChildDied("the job's process gave an answer that cannot be read")

@@ -5,6 +5,7 @@ display name, its value a class or function without arguments, or a finished obj
 Nothing is imported before it is asked for.
 """
 
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from pydantic import ValidationError
 
 from models.backend import Backend, BackendConfig
 from models.errors import BadSetting, UnknownBackend
+
+_LOG = logging.getLogger("quledger.backends")
 
 GROUP = "quledger.backends"
 
@@ -54,6 +57,19 @@ def load(name: str) -> Backend:
     if plug_in is None:
         raise UnknownBackend(name, names())
     return _checked(plug_in)
+
+
+def usable() -> list[str]:
+    """Return the names of all backends that can be loaded; a plug-in that does not fit is reported and left out."""
+    good = []
+    for name in names():
+        try:
+            load(name)
+        except BadSetting as error:
+            _LOG.error("backend_unusable action=leave_out: %s", error)  # noqa: TRY400 - the sentence says it all
+        else:
+            good.append(name)
+    return good
 
 
 def _plug_ins() -> dict[str, EntryPoint]:

@@ -1,6 +1,6 @@
 """What a job will cost, predicted before anything runs, and the limits it is held against.
 
-The unit of work is one **amplitude update**: one complex amplitude multiplied and added once, about 10 ns of one
+The unit of work is one **amplitude update**: one complex amplitude multiplied and added once, 2 to 4 ns of one
 core. A gate costs terms x dimension: `terms` is 1 for a phase, the number of polynomials times the terms of H for
 an evolution of the whole chain, and about levels / 8 for a matrix on one wire (matrix products run that much
 faster than single updates).
@@ -17,12 +17,14 @@ from models.lax import label
 MATRIX_SPEED = 8
 """How many times faster a matrix product updates an amplitude than a plain array operation."""
 
-GATE_OVERHEAD = 2_000
-"""The least an instruction costs: about 20 microseconds, however small the system."""
+GATE_OVERHEAD = 20_000
+"""The least an instruction costs: about 50 microseconds, however small the system."""
 
-PER_SHOT = 5
-PER_OUTCOME = 100
+PER_SHOT = 15
+PER_OUTCOME = 500
 """Making one memory string, in amplitude updates."""
+
+_WRITTEN_OUT = 1e7
 
 INSTRUCTION_BYTES = 40
 """An instruction as it comes back in the result, without its numbers."""
@@ -33,12 +35,12 @@ class Limits:
     """What a backend lets one job (all its experiments together) use.
 
     Attributes:
-        max_cost: amplitude updates of the whole job; the default is about 20 s of one core.
+        max_cost: amplitude updates of the whole job; the default is 3 to 20 s of one core.
         max_dimension: amplitudes of one experiment's state; the default is 20 qubits (16 MB, five times that at work).
         max_result_bytes: size of the result document; the default is 256 MB.
     """
 
-    max_cost: float = 2e9
+    max_cost: float = 5e9
     max_dimension: int = 2**20
     max_result_bytes: int = 2**28
 
@@ -144,4 +146,4 @@ def number(value: float) -> str:
     """Return a count as a physicist writes it: 10,125 or 3.1e+12."""
     if math.isinf(value):
         return "more than 1e300"
-    return f"{value:,.0f}" if value < 1e7 else f"{value:.2g}"
+    return f"{value:,.0f}" if value < _WRITTEN_OUT else f"{value:.2g}"

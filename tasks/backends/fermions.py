@@ -21,6 +21,9 @@ from tasks.backends.cost import Cost, Limits
 from tasks.backends.sampling import Readout
 from tasks.backends.sectors import Occupied, SectorState
 
+PAIR = 4
+"""Modes of two neighbouring sites: a hop on more acts on the whole chain."""
+
 HOP_TERMS = 8
 """Array operations of a hop of both spins."""
 
@@ -56,7 +59,7 @@ class Fermions(ColdAtomBackend):
 
     def _terms(self, item: Instruction) -> float:
         if item.name == "fhop":
-            return HOP_TERMS * (1 if len(item.wires) == 4 else self.sites * (self.sites - 1) / 2)
+            return HOP_TERMS * (1 if len(item.wires) == PAIR else self.sites * (self.sites - 1) / 2)
         return 2.0 if item.name in ("load", "fint", "fphase") else 0.0
 
     def inspect(self, experiment: Experiment) -> list[Fault]:
@@ -101,7 +104,7 @@ def _apply(state: SectorState, item: Instruction) -> None:
     match item.name:
         case "load":
             state.load(item.wires[0] // 2, down=bool(item.wires[0] % 2))
-        case "fhop" if len(item.wires) == 4:
+        case "fhop" if len(item.wires) == PAIR:
             state.hop(item.wires[0] // 2, item.wires[2] // 2, item.params[0])
         case "fhop":
             state.hop_all(item.params[0])

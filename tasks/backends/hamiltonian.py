@@ -23,6 +23,9 @@ WINDOW = 32
 MIN_DENSE, MAX_DENSE = 128, 1500
 """Up to the first, always eigenvectors (exact at any angle); up to the second, if that is cheaper."""
 
+QUBIT = 2
+"""Levels of a wire with one atom: in an exchange each of its states has one partner, not two."""
+
 STEP_TERMS, WIRE_TERMS = 6, 4
 """Array operations of one Chebyshev step: once, and for each wire (an upper bound for the windows)."""
 
@@ -135,7 +138,7 @@ def off_diagonal_reach(dims: Sequence[int], omega: float, exchange: float) -> fl
     reach = abs(omega) * sum(levels - 1 for levels in dims) / 2
     for one, other in pairwise(dims):
         element = one * other / 4  # bounds sqrt((k+1)(N-k)) on both wires
-        reach += abs(exchange) * element * (1 if min(one, other) == 2 else 2)
+        reach += abs(exchange) * element * (1 if min(one, other) == QUBIT else 2)
     return reach
 
 

@@ -24,6 +24,9 @@ from tasks.backends.cost import Cost, Limits
 from tasks.backends.hamiltonian import ChainHamiltonian, chain_diagonal
 from tasks.backends.sampling import Readout, probabilities_of
 
+PAIR = 2
+"""Wires of a gate between neighbours: rlxly on more acts on the whole chain."""
+
 
 class MultiQudit(ColdAtomBackend):
     """The simulator of `multiqudit`.
@@ -70,7 +73,7 @@ def _apply(state: ChainState, item: Instruction) -> None:
             state.turn(wire, item.params[0] * spin.lz(state.dims[wire] - 1) ** 2)
         case "rlzlz":
             state.zz(item.wires, item.params[0])
-        case "rlxly" if len(item.wires) == 2:
+        case "rlxly" if len(item.wires) == PAIR:
             state.exchange(wire, item.params[0])
         case "rlxly":
             state.evolve(ChainHamiltonian(state.dims, chain_diagonal(state.dims, 0.0), exchange=item.params[0]))
@@ -86,11 +89,9 @@ def _updates(item: Instruction, dims: Sequence[int]) -> float:
     match item.name:
         case "rlx":
             return one_wire_updates(dims, wire)
-        case "rlz" | "rlz2":
-            return size
-        case "rlzlz":
-            return size * (len(item.wires) - 1)
-        case "rlxly" if len(item.wires) == 2:
+        case "rlz" | "rlz2" | "rlzlz":
+            return size * len(item.wires)
+        case "rlxly" if len(item.wires) == PAIR:
             return exchange_updates(dims[wire], dims[wire + 1], size)
         case "rlxly":
             return hamiltonian.updates(dims, 0.0, 0.0, item.params[0])

@@ -54,7 +54,9 @@ class Lab:
         if api is not None:
             self.environment["PREFECT_API_URL"] = api
 
-    def run(self, *arguments: str, check: bool = True, text: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, check: bool = True, text: str = "", **settings: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run the program to its end."""
         done = subprocess.run(
             [*PROGRAM, *arguments],

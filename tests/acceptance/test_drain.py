@@ -6,6 +6,7 @@ import time
 from collections import Counter
 
 import pytest
+
 from tests.acceptance.conftest import Lab, experiment
 
 PI = math.pi
@@ -154,7 +155,7 @@ def test_the_mirror_holds_the_same_events(drained: tuple[Lab, dict[str, str]]):
 
 def test_documents_lie_where_front_ends_look(drained: tuple[Lab, dict[str, str]]):
     """After a drain nothing is queued, running or staged; done jobs are in finished, and configs are published."""
-    lab, jobs = drained
+    lab, _ = drained
     folders = Counter(path.parent.relative_to(lab.store).as_posix() for path in lab.store.rglob("*.json"))
     assert folders["jobs/finished/singlequdit"] == 2
     assert folders["jobs/deleted"] == 4

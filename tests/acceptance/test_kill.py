@@ -16,6 +16,7 @@ SLOW = {
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Return as soon as the condition holds; fail if that takes longer."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -23,10 +24,12 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def mirrored(lab: Lab, place: str) -> int:
+    """Return how many documents lie in a folder of the storage."""
     return len(list((lab.store / place).glob("*.json")))
 
 
 def fill(lab: Lab, number: int) -> list[str]:
+    """Queue so many jobs and return their ids."""
     ids = [f"{index:024x}" for index in range(number)]
     for job_id in ids:
         lab.queue("singlequdit", f"{job_id}.json", json.dumps(SLOW).encode())
@@ -55,7 +58,7 @@ def test_kill_9_loses_no_job(lab: Lab):
     left = {job["job_id"] for job in lab.json("list") if job["state"] not in {"DONE", "QUEUED"}}
     assert left
     lab.run("drain", "--until-empty", QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
-    wait_for(lambda: all(state in {"DONE"} for state in lab.states().values()))
+    wait_for(lambda: set(lab.states().values()) == {"DONE"})
     check(lab, ids)
     assert any("lease_expired" in {event["kind"] for event in lab.json("history", job_id)} for job_id in left)
 

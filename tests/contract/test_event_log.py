@@ -35,20 +35,24 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
+    """A clock at the start of the test."""
     return Clock()
 
 
 @pytest.fixture
 def log(tmp_path: Path, clock: Clock) -> EventLog:
+    """An empty log on SQLite."""
     return EventLog(open_database(f"sqlite:///{tmp_path / 'log.db'}"), clock)
 
 
 def submit(log: EventLog, job_id: str, **fields: object) -> Job:
+    """Submit a job for rydberg; the fields may say otherwise."""
     fields = {"backend": "rydberg", "source": "cli", "received_at": START} | fields
     return log.submit(job_id, Submitted.of(b"{}", keep_up_to=100, **fields), "test")[0]
 
 
 def claim(log: EventLog, worker: str = "w1") -> Job:
+    """Claim the job whose turn it is."""
     job = log.claim(["rydberg"], worker, LATER)
     assert job is not None
     return job
@@ -192,7 +196,9 @@ def test_one_of_two_appenders_wins(tmp_path: Path):
         outcomes: list[str] = []
         barrier = threading.Barrier(2)
 
-        def append(log: EventLog, job: Job = job, outcomes: list[str] = outcomes, barrier: threading.Barrier = barrier):
+        def append(
+            log: EventLog, job: Job = job, outcomes: list[str] = outcomes, barrier: threading.Barrier = barrier
+        ) -> None:
             barrier.wait()
             try:
                 log.append(job, CancelRequested(by="x"), attempt=0, actor="x")
@@ -209,6 +215,8 @@ def test_one_of_two_appenders_wins(tmp_path: Path):
 
 
 def expire(log: EventLog) -> list[Job]:
+    """End the attempts whose lease has run out; each job is tried again at once."""
+
     def decide(job: Job) -> tuple[Fact, ...]:
         assert job.worker is not None
         assert job.lease_until is not None

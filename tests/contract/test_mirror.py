@@ -4,14 +4,15 @@ import json
 import logging
 import os
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from models.errors import StorageUnavailable
-from models.events import Completed, Executed, Failed, Submitted, Uploaded, Validated
 from models.events import Compiled as CompiledFact
+from models.events import Completed, Executed, Failed, Submitted, Uploaded, Validated
 from models.job import Job, State
 from storage.cursor import MirrorCursor
 from storage.database import open_database
@@ -82,6 +83,7 @@ class House:
 
 @pytest.fixture
 def house(tmp_path: Path) -> House:
+    """An empty house."""
     return House(tmp_path)
 
 
@@ -164,7 +166,7 @@ def test_a_relay_cut_short_is_finished_by_the_next(house: House, monkeypatch: py
     calls = 0
     fail_at = 0
 
-    def failing(name: str):
+    def failing(name: str) -> Callable[..., object]:
         original = getattr(house.storage, name)
 
         def call(*args: object) -> object:

@@ -14,6 +14,7 @@ from storage.provider import StorageProvider, open_storage
 
 @pytest.fixture(params=["file", "memory"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> StorageProvider:
+    """An empty storage of each kind."""
     url = tmp_path.as_uri() if request.param == "file" else f"memory://{uuid.uuid4().hex}"
     return open_storage(url)
 
@@ -68,7 +69,9 @@ def test_entries_name_size_and_time(storage: StorageProvider):
     entries = {entry.name: entry for entry in storage.entries("a")}
     assert sorted(entries) == sorted(f"{number}.json" for number in range(20))
     assert entries["7.json"].size == 7
-    assert all(entry.regular and before < entry.modified_at < before + timedelta(minutes=5) for entry in entries.values())
+    assert all(
+        entry.regular and before < entry.modified_at < before + timedelta(minutes=5) for entry in entries.values()
+    )
 
 
 def test_a_folder_that_is_not_there_is_empty(storage: StorageProvider):

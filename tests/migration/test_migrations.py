@@ -15,6 +15,7 @@ from storage.database import HEAD, open_database
 
 
 def indexes(connection: Connection) -> dict[str, str]:
+    """Return the statement of each index, by name."""
     rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"))
     return {name: " ".join(sql.split()) for name, sql in rows}
 

@@ -1,13 +1,17 @@
 """Backends that behave well, and that misbehave in every way, for the tests of the sandbox."""
 
+import contextlib
 import ctypes
 import os
+import random
+import resource
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from models.backend import BackendConfig
 from models.documents import Experiment
@@ -28,6 +32,9 @@ CONFIG = BackendConfig(
     num_species=1,
 )
 
+FORBIDDEN_FILE = Path("/tmp/quledger-sandbox-test")
+"""No job can write this."""
+
 SEEN: list[str] = []
 """What jobs leave behind in this module."""
 
@@ -39,7 +46,7 @@ class Backend:
 
     def __init__(self, name: str) -> None:
         self.step, _, action = name.partition("-")
-        self.action = ACTIONS[action or "nothing"]
+        self.action = getattr(Actions, action or "nothing")
         self.calls = dict.fromkeys(("validate", "compile", "execute"), 0)
 
     def at(self, step: str) -> Any:
@@ -61,40 +68,18 @@ class Backend:
         return [{"name": name, "did": did, "calls": self.calls} for name in program["names"]]
 
 
-class RateLimitError(Exception):
+def load(name: str) -> Backend:
+    """Return the backend `step-action`, or `good`."""
+    return Backend(name)
+
+
+def names() -> list[str]:
+    """Return what the fork server loads beforehand."""
+    return ["good"]
+
+
+class BusyError(Exception):
     retryable = True
-
-
-def loop() -> None:
-    while True:
-        pass
-
-
-def ignore_cpu_warning() -> None:
-    signal.signal(signal.SIGXCPU, signal.SIG_IGN)
-    loop()
-
-
-def memory_bomb() -> None:
-    hoard = []
-    while True:
-        hoard.append(bytearray(1_000_000))
-
-
-def wrapped_memory_bomb() -> None:
-    try:
-        memory_bomb()
-    except MemoryError as error:
-        raise ValueError("no result") from error
-
-
-def answer_bomb() -> str:
-    return "x" * 3_000_000
-
-
-def reject() -> None:
-    faults = [Fault(message=f"wrong {n} ü", experiment="e", instruction=n, name="rx") for n in range(3000)]
-    raise JobRejected(*faults)
 
 
 class PeerError(Exception):
@@ -103,135 +88,186 @@ class PeerError(Exception):
         self.faults = [{"message": "no such gate", "field": "name"}, "not a Fault"]
 
 
-def reject_as_peer() -> None:
-    raise PeerError
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise ValueError
 
 
-def break_down() -> None:
-    raise KeyError(f"cannot read {__file__} for\n{Path.home()}/secret.json, 3/4 done " + 5000 * "x")
+class Actions:
+    """Each returns something for the test, raises, or never comes back."""
 
+    @staticmethod
+    def nothing() -> None:
+        pass
 
-def be_busy() -> None:
-    raise RateLimitError("the machine is busy")
+    # --- never come back
 
+    @staticmethod
+    def loop() -> None:
+        while True:
+            pass
 
-def recurse() -> None:
-    recurse()
+    @staticmethod
+    def ignore_cpu_warning() -> None:
+        signal.signal(signal.SIGXCPU, signal.SIG_IGN)
+        Actions.loop()
 
+    @staticmethod
+    def nap() -> None:
+        time.sleep(0.35)
 
-def ignore_termination() -> None:
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    while True:
+    @staticmethod
+    def sleep() -> None:
         time.sleep(3600)
 
+    @staticmethod
+    def ignore_termination() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        while True:
+            time.sleep(3600)
 
-def breed() -> list[int]:
-    """Leave three processes behind: one in this session, one in its own, and one without a parent."""
-    reader, writer = os.pipe()
-    for kind in range(3):
-        if os.fork() == 0:
-            if kind > 0:
-                os.setsid()
-            if kind == 2 and os.fork() > 0:
-                os._exit(0)
-            os.write(writer, b"%d " % os.getpid())
-            ignore_termination()
-    pids = b""
-    while pids.count(b" ") < 3:
-        pids += os.read(reader, 100)
-    return [int(pid) for pid in pids.split()]
+    # --- take too much
 
+    @staticmethod
+    def memory_bomb() -> None:
+        hoard = []
+        while True:
+            hoard.append(bytearray(1_000_000))
 
-def breed_and_exit() -> None:
-    breed()
-    os._exit(4)
+    @staticmethod
+    def wrapped_memory_bomb() -> None:
+        try:
+            Actions.memory_bomb()
+        except MemoryError as error:
+            raise ValueError("no result") from error
 
+    @staticmethod
+    def answer_bomb() -> str:
+        return "x" * 3_000_000
 
-def look_around() -> dict[str, Any]:
-    """Return what a job can find out here."""
-    secrets = [Path(f"/proc/{pid}/environ").read_bytes() for pid in ("self", os.getppid())]
-    return {
-        "environ": str(dict(os.environ)),
-        "proc": b" ".join(secrets).decode(),
-        "files": sorted(int(name) for name in os.listdir("/proc/self/fd")),
-        "links": [os.readlink(f"/proc/self/fd/{n}") for n in range(3)],
-        "cwd": os.getcwd(),
-        "dumpable": ctypes.CDLL(None).prctl(3, 0, 0, 0, 0),
-        "seen": list(SEEN),
-    }
+    @staticmethod
+    def promise_much() -> None:
+        os.write(3, b"\0\0\0\2" + b"\xff" * 8 + b"{}")
+        time.sleep(3600)
 
+    @staticmethod
+    def write_file() -> None:
+        with FORBIDDEN_FILE.open("wb", buffering=0) as file:
+            file.write(b"x")
 
-def leave_trace() -> None:
-    SEEN.append("the result of another job")
-    os.environ["LEFT"] = "the result of another job"
-    SEEN.append(str(open(0)))  # a file that stays open
+    # --- raise
 
+    @staticmethod
+    def reject() -> None:
+        faults = [Fault(message=f"wrong {n} ü", experiment="e", instruction=n, name="rx") for n in range(3000)]
+        raise JobRejected(*faults)
 
-def write_file() -> None:
-    with Path("/tmp/quledger-sandbox-test").open("wb", buffering=0) as file:  # noqa: S108
-        file.write(b"x")
+    @staticmethod
+    def reject_as_peer() -> None:
+        raise PeerError
 
+    @staticmethod
+    def break_down() -> None:
+        raise KeyError(f"cannot read {__file__} for\n{Path.home()}/secret.json, 3/4 done " + 5000 * "x")
 
-def talk_nonsense() -> None:
-    os.write(3, b"\0\0\0\4" + b"\0" * 8 + b"nope")
-    time.sleep(3600)
+    @staticmethod
+    def be_busy() -> None:
+        raise BusyError("the machine is busy")
 
+    @staticmethod
+    def be_mute() -> None:
+        raise MuteError
 
-def promise_much() -> None:
-    os.write(3, b"\0\0\0\2" + b"\xff" * 8 + b"{}")
-    time.sleep(3600)
+    @staticmethod
+    def recurse() -> None:
+        Actions.recurse()
 
+    @staticmethod
+    def leave() -> None:
+        sys.exit("bye")
 
-def close_channel() -> None:
-    os.close(3)
-    time.sleep(3600)
+    @staticmethod
+    def return_object() -> object:
+        return object()
 
+    # --- end the process, or its conversation
 
-def draw() -> list[float]:
-    import random
+    @staticmethod
+    def exit() -> None:
+        os._exit(3)
 
-    import numpy as np
+    @staticmethod
+    def abort() -> None:
+        os.abort()
 
-    return [random.random(), float(np.random.random())]
+    @staticmethod
+    def kill_itself() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
+    @staticmethod
+    def breed_and_exit() -> None:
+        Actions.breed()
+        os._exit(4)
 
-ACTIONS: dict[str, Callable[[], Any]] = {
-    "nothing": lambda: None,
-    "loop": loop,
-    "ignore_cpu_warning": ignore_cpu_warning,
-    "nap": lambda: time.sleep(0.35),
-    "sleep": lambda: time.sleep(3600),
-    "memory_bomb": memory_bomb,
-    "wrapped_memory_bomb": wrapped_memory_bomb,
-    "answer_bomb": answer_bomb,
-    "reject": reject,
-    "reject_as_peer": reject_as_peer,
-    "break_down": break_down,
-    "be_busy": be_busy,
-    "recurse": recurse,
-    "leave": sys.exit,
-    "exit": lambda: os._exit(3),
-    "abort": os.abort,
-    "kill_itself": lambda: os.kill(os.getpid(), signal.SIGKILL),
-    "ignore_termination": ignore_termination,
-    "breed": breed,
-    "breed_and_exit": breed_and_exit,
-    "look_around": look_around,
-    "leave_trace": leave_trace,
-    "write_file": write_file,
-    "talk_nonsense": talk_nonsense,
-    "promise_much": promise_much,
-    "close_channel": close_channel,
-    "draw": draw,
-    "return_object": object,
-    "return_surrogate": lambda: "\ud800",
-}
+    @staticmethod
+    def talk_nonsense() -> None:
+        os.write(3, b"\0\0\0\4" + b"\0" * 8 + b"nope")
+        time.sleep(3600)
 
+    @staticmethod
+    def close_channel() -> None:
+        os.close(3)
+        time.sleep(3600)
 
-def load(name: str) -> Backend:
-    return Backend(name)
+    # --- tell something
 
+    @staticmethod
+    def breed() -> list[int]:
+        """Leave three processes behind: in this session, in a session of its own, and there without a parent."""
+        reader, writer = os.pipe()
+        for kind in range(3):
+            if os.fork() == 0:
+                if kind > 0:
+                    os.setsid()
+                if kind > 1 and os.fork() > 0:
+                    os._exit(0)
+                os.write(writer, b"%d " % os.getpid())
+                Actions.ignore_termination()
+        pids = b""
+        while pids.count(b" ") < 3:
+            pids += os.read(reader, 100)
+        return [int(pid) for pid in pids.split()]
 
-def names() -> list[str]:
-    return ["good"]
+    @staticmethod
+    def look_around() -> dict[str, Any]:
+        """Return what a job can find out here."""
+        environs = b""
+        for pid in ("self", os.getppid()):
+            with contextlib.suppress(PermissionError):
+                environs += Path(f"/proc/{pid}/environ").read_bytes()
+        return {
+            "environ": str(dict(os.environ)),
+            "proc": environs.decode(),
+            "files": sorted(int(name) for name in os.listdir("/proc/self/fd")),
+            "links": [os.readlink(f"/proc/self/fd/{n}") for n in range(3)],
+            "cwd": str(Path.cwd()),
+            "dumpable": ctypes.CDLL(None).prctl(3, 0, 0, 0, 0),
+            "limits": [resource.getrlimit(kind)[1] for kind in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE)],
+            "seen": list(SEEN),
+        }
+
+    @staticmethod
+    def leave_trace() -> None:
+        SEEN.append("the result of another job")
+        os.environ["LEFT"] = "the result of another job"
+        os.dup(0)
+
+    @staticmethod
+    def draw() -> list[float]:
+        return [random.random(), float(np.random.random())]  # noqa: NPY002 - the global generator is the point
+
+    @staticmethod
+    def calculate() -> float:
+        matrix = np.ones((600, 600), dtype=complex)
+        return float(np.linalg.eigvalsh(matrix @ matrix)[-1])

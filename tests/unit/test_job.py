@@ -7,8 +7,8 @@ import pytest
 from models.errors import Fault
 from models.events import (
     GENESIS,
-    CancelRequested,
     Cancelled,
+    CancelRequested,
     Claimed,
     Compiled,
     Completed,
@@ -43,7 +43,9 @@ EXECUTED = Executed(
     staged="staged/x/r.json",
 )
 UPLOADED = Uploaded(path="results/x", bytes=9, sha256="r")
-FAILED = Failed(stage="validation", blame="user", faults=(Fault(message="wrong", experiment="experiment_0"),), fault_count=1)
+FAILED = Failed(
+    stage="validation", blame="user", faults=(Fault(message="wrong", experiment="experiment_0"),), fault_count=1
+)
 RETRIED = Retried(reason="storm", after_seconds=1, not_before=NOW)
 ALL: tuple[Fact, ...] = (
     SUBMITTED,
@@ -85,6 +87,7 @@ def history(*facts: Fact) -> list[Event]:
 
 
 def job_after(*facts: Fact) -> Job:
+    """Return the job that the facts, one after the other, fold to."""
     job = fold(history(*facts))
     assert job is not None
     return job

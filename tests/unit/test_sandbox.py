@@ -56,6 +56,7 @@ async def run_job(sandbox: Sandbox, backend: str, limits: Limits = WIDE) -> tupl
 
 
 async def error_of(sandbox: Sandbox, backend: str, limits: Limits = WIDE) -> QuledgerError:
+    """Return the error that a job ends with."""
     try:
         answers = await run_job(sandbox, backend, limits)
     except QuledgerError as error:
@@ -78,15 +79,24 @@ def is_there(pid: int) -> bool:
     return True
 
 
+def is_running(pid: int) -> bool:
+    """Say whether a process exists and has not ended; the system's first process may be slow to collect it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return sys.platform != "linux" and is_there(pid)
+
+
 def wait_until_gone(*pids: int) -> None:
-    """Wait until the processes have ended; one whose parent is not we may stay a zombie for a moment."""
+    """Wait until the processes have ended."""
     until = time.monotonic() + 5
-    while left := [pid for pid in pids if is_there(pid)]:
+    while left := [pid for pid in pids if is_running(pid)]:
         assert time.monotonic() < until, f"still there: {left}"
         time.sleep(0.005)
 
 
 def children_of(pid: int) -> list[str]:
+    """Return the process ids of all children, zombies as well."""
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
@@ -97,7 +107,7 @@ def test_three_calls_give_summary_program_and_result(with_sandbox: Runs) -> None
         summary, program, result = await run_job(sandbox, "good")
         assert summary == {"experiments": 2, "shots": 7, "cost": 14}
         assert program["program_sha256"] == hashlib.sha256(program["program"]).hexdigest()
-        assert (program["seed"], program["seeds"]) == (5, [None, 11])
+        assert program["seed"] == 5
         assert json.loads(program["program"])["seed"] == 5
         document = json.loads(result["document"])
         assert list(document) == [
@@ -167,7 +177,7 @@ def test_every_fault_of_a_rejected_job_arrives(with_sandbox: Runs, step: str) ->
         error = await error_of(sandbox, f"{step}-reject")
         assert isinstance(error, JobRejected)
         with pytest.raises(JobRejected) as expected:
-            sandbox_fakes.reject()
+            sandbox_fakes.Actions.reject()
         assert error.faults == expected.value.faults
 
     with_sandbox(test)
@@ -195,7 +205,9 @@ def test_a_document_that_is_no_json_is_rejected(with_sandbox: Runs) -> None:
     with_sandbox(test)
 
 
-def test_a_failing_backend_shows_no_path_but_logs_its_traceback(with_sandbox: Runs, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_backend_shows_no_path_but_logs_its_traceback(
+    with_sandbox: Runs, caplog: pytest.LogCaptureFixture
+) -> None:
     """A backend's own exception gives its class and one bounded line without paths; the log has the traceback."""
 
     async def test(sandbox: Sandbox) -> None:
@@ -219,14 +231,15 @@ def test_a_failing_backend_shows_no_path_but_logs_its_traceback(with_sandbox: Ru
 @pytest.mark.parametrize(
     ("action", "kind", "retryable"),
     [
-        ("be_busy", "RateLimitError", True),
+        ("be_busy", "BusyError", True),
+        ("be_mute", "MuteError", False),
         ("recurse", "RecursionError", False),
         ("leave", "SystemExit", False),
         ("return_object", "TypeError", False),
         ("write_file", "OSError", False),
     ],
 )
-def test_other_exceptions_tell_their_kind(with_sandbox: Runs, action: str, kind: str, retryable: bool) -> None:
+def test_other_exceptions_tell_their_kind(with_sandbox: Runs, action: str, kind: str, *, retryable: bool) -> None:
     """Whatever a backend raises arrives as its failure, with the backend's own word on another attempt."""
 
     async def test(sandbox: Sandbox) -> None:
@@ -235,7 +248,7 @@ def test_other_exceptions_tell_their_kind(with_sandbox: Runs, action: str, kind:
         assert (error.kind, error.retryable) == (kind, retryable)
 
     with_sandbox(test)
-    Path("/tmp/quledger-sandbox-test").unlink(missing_ok=True)  # noqa: S108
+    sandbox_fakes.FORBIDDEN_FILE.unlink(missing_ok=True)
 
 
 def test_an_unknown_backend_is_a_failure(with_sandbox: Runs) -> None:
@@ -274,7 +287,7 @@ def test_wall_limit_counts_all_calls_but_no_pauses(with_sandbox: Runs) -> None:
             await job.call("validate")
             await asyncio.sleep(0.7)
             await job.call("compile", seed=1)
-            with pytest.raises(LimitExceeded, match="0.6 s"):
+            with pytest.raises(LimitExceeded, match="more than 0"):
                 await job.call("compile", seed=2)
 
     with_sandbox(test)
@@ -302,6 +315,18 @@ def test_memory_limit(with_sandbox: Runs, action: str) -> None:
         error = await error_of(sandbox, f"execute-{action}", WIDE.model_copy(update={"memory_mb": 60}))
         assert isinstance(error, LimitExceeded)
         assert "60 MB of memory" in str(error)
+
+    with_sandbox(test)
+
+
+@only_linux
+def test_the_memory_limit_leaves_room_for_linear_algebra(with_sandbox: Runs) -> None:
+    """A calculation that needs 30 MB runs under a limit of 60 MB, since the libraries' own memory does not count."""
+
+    async def test(sandbox: Sandbox) -> None:
+        limits = WIDE.model_copy(update={"memory_mb": 60})
+        _, _, result = await run_job(sandbox, "execute-calculate", limits)
+        assert json.loads(result["document"])["results"][0]["did"] == pytest.approx(360_000)
 
     with_sandbox(test)
 
@@ -399,18 +424,20 @@ def test_leaving_the_sandbox_kills_everything() -> None:
     """A sandbox that is left ends its fork server and the job that is under way, which is told."""
 
     async def run() -> None:
-        async with Sandbox(resolver=RESOLVER, preload=()) as sandbox:
-            async with sandbox.job("compile-nothing", DOCUMENT, job_id="j", limits=WIDE) as job:
-                child = json.loads((await job.call("compile", seed=1))["program"])["pid"]
-                task = asyncio.create_task(error_of(sandbox, "execute-loop"))
+        async with (
+            Sandbox(resolver=RESOLVER, preload=()) as sandbox,
+            sandbox.job("good", DOCUMENT, job_id="j", limits=WIDE) as job,
+        ):
+            child = json.loads((await job.call("compile", seed=1))["program"])["pid"]
+            task = asyncio.create_task(error_of(sandbox, "execute-loop"))
+            await job.call("validate")
+            server = sandbox._server.pid
+            await sandbox.__aexit__(None, None, None)
+            assert not is_there(server)
+            wait_until_gone(child)
+            assert isinstance(await task, SandboxError)
+            with pytest.raises(ChildDied):
                 await job.call("validate")
-                server = sandbox._server.pid
-                await sandbox.__aexit__(None, None, None)
-                assert not is_there(server)
-                wait_until_gone(child)
-                assert isinstance(await task, SandboxError)
-                with pytest.raises(ChildDied):
-                    await job.call("validate")
         with pytest.raises(SandboxError, match="closed"):
             await run_job(sandbox, "good")
 
@@ -542,7 +569,7 @@ def test_many_more_jobs_than_the_socket_holds(with_sandbox: Runs) -> None:
             async with sandbox.job("good", DOCUMENT, job_id="j", limits=WIDE) as job:
                 return int((await job.call("validate"))["shots"])
 
-        assert await asyncio.gather(*[work() for _ in range(400)]) == [7] * 400
+        assert await asyncio.gather(*[work() for _ in range(320)]) == [7] * 320
 
     with_sandbox(test)
 
@@ -557,10 +584,11 @@ def test_no_secret_is_visible(monkeypatch: pytest.MonkeyPatch) -> None:
         seen = await did(sandbox, "look_around")
         assert "verysecret" not in str(seen)
         assert "PATH" in seen["environ"]
-        assert "OPENBLAS_NUM_THREADS" in seen["proc"]
+        assert "OPENBLAS_NUM_THREADS" in (seen["proc"] or seen["environ"])
         assert seen["files"] == [0, 1, 2, 3, 4]  # the fourth is the folder being listed
         assert seen["links"] == ["/dev/null"] * 3
         assert seen["cwd"] == "/"
+        assert seen["limits"] == [0, 0]
 
     with_own_sandbox(test)
 

@@ -1,0 +1,148 @@
+"""The command line: help, JSON, exit codes, and what it says when something is wrong."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import Lab
+
+COMMANDS = ("submit", "drain", "status", "result", "history", "list", "backends", "reconcile", "config", "demo")
+EXAMPLE = "examples/rabi_oscillation.json"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(lonely_lab: Lab, command: str):
+    """`--help` of each command says what it does and knows `--json`."""
+    text = lonely_lab.run(command, "--help").stdout
+    assert "Usage" in text
+    assert "--json" in text
+
+
+def test_help_lists_every_command(lonely_lab: Lab):
+    """The program's own help names all commands."""
+    text = lonely_lab.run("--help").stdout
+    assert all(command in text for command in COMMANDS)
+
+
+def test_submit_prints_the_id_alone(lonely_lab: Lab):
+    """`submit` prints the job's id and nothing else, and the job waits."""
+    job = lonely_lab.run("submit", "singlequdit", EXAMPLE).stdout
+    assert len(job.strip()) == 24
+    assert job.strip().isalnum()
+    assert lonely_lab.json("status", job.strip())["state"] == "QUEUED"
+    assert (lonely_lab.store / f"jobs/queued/singlequdit/{job.strip()}.json").exists()
+
+
+def test_one_key_is_one_job(lonely_lab: Lab):
+    """The same idempotency key twice gives the same job; with another document it is refused."""
+    lab = lonely_lab
+    first, second = (lab.run("submit", "singlequdit", EXAMPLE, "--key", "k1").stdout for _ in range(2))
+    assert first == second
+    assert len(lab.states()) == 1
+    other = lab.run("submit", "singlequdit", "examples/spin_squeezing.json", "--key", "k1", check=False)
+    assert other.returncode == 2
+    assert "another document" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("submit", "nosuch", EXAMPLE), 2, "no backend is called 'nosuch'"),
+        (("submit", "rydberg", "nosuch.json"), 2, "cannot be read"),
+        (("status", "nosuch"), 2, "no job has the id"),
+        (("history", "../../etc/passwd"), 2, "no job has the id"),
+        (("result", "nosuch"), 2, "no job has the id"),
+        (("drain", "--backend", "nosuch", "--until-empty"), 2, "no backend is called 'nosuch'"),
+    ],
+)
+def test_a_wrong_call_says_what_is_wrong(lonely_lab: Lab, arguments: tuple[str, ...], code: int, said: str):
+    """A call that cannot work ends with code 2 and one sentence, as text and as JSON, and no traceback."""
+    done = lonely_lab.run(*arguments, check=False)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    as_json = lonely_lab.run(*arguments, "--json", check=False)
+    assert as_json.returncode == code
+    assert said in json.loads(as_json.stderr)["message"]
+
+
+def test_a_job_without_result_has_an_exit_code(lonely_lab: Lab):
+    """Asking too early for a result ends with code 1 and says where the job stands."""
+    job = lonely_lab.run("submit", "singlequdit", EXAMPLE).stdout.strip()
+    done = lonely_lab.run("result", job, check=False)
+    assert done.returncode == 1
+    assert "QUEUED" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("QULEDGER_CONCURRENCY", "many", "QULEDGER_CONCURRENCY"),
+        ("QULEDGER_STORAGE", "/no/url", "no URL"),
+        ("QULEDGER_DATABASE", "nonsense", "no URL"),
+        ("QULEDGER_DATABASE", "oracle://scott:tiger@h/d", "not supported"),
+        ("QULEDGER_HOME", "/dev/null/x", "folder"),
+    ],
+)
+def test_a_bad_setting_is_named_and_its_value_is_not(lonely_lab: Lab, setting: str, value: str, said: str):
+    """A setting that cannot be used is named in one sentence that holds no secret."""
+    done = lonely_lab.run("drain", "--until-empty", check=False, **{"QULEDGER_HOME": str(lonely_lab.home), setting: value})
+    assert done.returncode in {1, 2}
+    assert said in done.stderr
+    assert "tiger" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_config_shows_no_secret(lonely_lab: Lab):
+    """`config` prints every setting, and passwords as ***."""
+    values = lonely_lab.json("config", QULEDGER_STORAGE="s3://user:hunter2@bucket/x?token=hunter3")
+    assert values["storage"] == "s3://user:***@bucket/x?***"
+    assert values["home"] == str(lonely_lab.home)
+
+
+def test_backends_lists_all_four(lonely_lab: Lab):
+    """`backends` lists each backend with its configuration and its queue."""
+    lonely_lab.run("submit", "fermions", "examples/fermionic_hop.json")
+    rows = {row["display_name"]: row for row in lonely_lab.json("backends")}
+    assert list(rows) == ["singlequdit", "multiqudit", "fermions", "rydberg"]
+    assert rows["fermions"]["pending_jobs"] == 1
+    assert "fermions" in lonely_lab.run("backends").stdout
+
+
+def test_a_storage_that_cannot_be_written_is_named(lonely_lab: Lab, tmp_path: Path):
+    """A drain on a storage that cannot be written ends with one sentence; the jobs keep waiting."""
+    lab = lonely_lab
+    job = lab.run("submit", "singlequdit", EXAMPLE).stdout.strip()
+    (tmp_path / "file").write_text("not a folder")
+    storage = (tmp_path / "file" / "store").as_uri()
+    done = lab.run("drain", "--until-empty", check=False, QULEDGER_STORAGE=storage)
+    assert done.returncode == 1
+    assert "the storage does not answer" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert lab.json("status", job)["state"] == "QUEUED"
+
+
+def test_submit_works_while_the_storage_does_not(lonely_lab: Lab, tmp_path: Path):
+    """A job handed in while the storage is down is in the log; `reconcile` writes its documents later."""
+    lab = lonely_lab
+    (tmp_path / "file").write_text("not a folder")
+    storage = (tmp_path / "file" / "store").as_uri()
+    job = lab.run("submit", "singlequdit", EXAMPLE, QULEDGER_STORAGE=storage).stdout.strip()
+    assert lab.json("reconcile") == {"expired": 0, "relayed": 1}
+    assert lab.read(f"status/singlequdit/{job}.json")["status"] == "INITIALIZING"
+    assert lab.json("reconcile") == {"expired": 0, "relayed": 0}
+
+
+def test_the_demo_tells_its_story(lonely_lab: Lab, tmp_path: Path):
+    """`demo` runs seven jobs, two of them bad, and shows table, histogram, history and what to try next."""
+    lab = lonely_lab
+    done = lab.run("demo", "--folder", str(tmp_path / "demo"))
+    assert done.stdout.count("DONE") >= 5
+    assert done.stdout.count("ERROR") >= 2
+    for part in ("Rabi", "blockade", "█", "submitted", "completed", "What to try next", "not JSON", "rly"):
+        assert part in done.stdout, part
+    assert "Traceback" not in done.stdout + done.stderr
+    again = lab.run("demo", "--folder", str(tmp_path), check=False)
+    assert again.returncode == 2
+    assert "is no demo's folder" in again.stderr

@@ -1,0 +1,45 @@
+"""The docs say what the code does."""
+
+import re
+from pathlib import Path
+
+from models.job import RUNNING, TRANSITIONS, State
+from models.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def transition_table() -> str:
+    """Return the rows of the table in docs/job-states.md."""
+    order = list(State)
+    rows = []
+    for row in TRANSITIONS.values():
+        sources = " ".join(state for state in order if state in row.sources)
+        if row.sources == frozenset(State):
+            sources = "any"
+        elif row.sources == RUNNING:
+            sources = "any running"
+        rows.append(f"| `{row.kind}` | {sources} | {row.target or 'the same'} | {'yes' if row.of_attempt else 'no'} |")
+    return "\n".join(rows)
+
+
+def test_the_table_of_states_is_the_codes():
+    """docs/job-states.md prints exactly the transitions that the code allows."""
+    assert transition_table() in (ROOT / "docs" / "job-states.md").read_text()
+
+
+def test_every_link_leads_somewhere():
+    """Each relative link in README and docs names a file that exists."""
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_settings_in_the_readme_exist():
+    """Each QULEDGER_ variable that README or docs name is a setting, with the default that is stated."""
+    known = {f"QULEDGER_{name.upper()}": field.default for name, field in Settings.model_fields.items()}
+    text = "\n".join(page.read_text() for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
+    assert set(re.findall(r"QULEDGER_[A-Z_]+", text)) <= set(known)
+    for names, defaults in re.findall(r"^\| ((?:`QULEDGER_[A-Z_]+`(?:, )?)+) \| ([\d, .]+) \|", text, re.MULTILINE):
+        stated = [float(value) for value in defaults.split(",")]
+        assert [known[name] for name in re.findall(r"QULEDGER_[A-Z_]+", names)] == stated
