@@ -51,6 +51,10 @@ test: peer lint ## run the linters and all tests (what CI runs); PYTEST_ARGS is 
 	@echo "Running the tests ..."
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+.PHONY: crash
+crash: peer install ## run the whole crash matrix (half an hour); `make test` runs a sample of it
+	@QULEDGER_TEST_CRASH=all $(BIN)/python -m pytest --timeout 1800 tests/crash $(PYTEST_ARGS)
+
 .PHONY: lint
 lint: install ## check style, formatting, types and the order of the layers
 	@echo "Checking style (ruff) ..."

@@ -96,7 +96,7 @@ def jordan_wigner(modes: int) -> list[Matrix]:
     sign, lower = np.diag([1.0, -1.0]), np.array([[0.0, 1.0], [0.0, 0.0]])
     return [
         reduce(
-            lambda left, right: np.kron(left, right),
+            kron,
             [sign if k < mode else lower if k == mode else np.eye(2) for k in range(modes)],
         )
         for mode in range(modes)

@@ -1,7 +1,7 @@
 """The program `quledger`. Each command prints for people, or with `--json` one JSON value for programs.
 
 Exit codes: 0 it worked; 1 it did not work this time (storage, database, Prefect, result not there yet);
-2 the caller can put it right (unknown job, bad setting, bad file).
+2 the caller can put it right (unknown job, bad setting, bad file); 3 `verify` found something that differs.
 """
 
 import json
@@ -168,6 +168,20 @@ def history(job_id: str, *, as_json: Json = False) -> int:
     return 0
 
 
+@app.command
+def retry(job_id: str, *, as_json: Json = False) -> int:
+    """Give a job that ended in ERROR through no fault of its own another chance.
+
+    Args:
+        job_id: The job's id.
+    """
+    from deployments.submission import revive  # noqa: PLC0415
+
+    job = revive(job_id)
+    _print({"job_id": job.job_id, "state": job.state}, lambda: print(f"job {job.job_id} waits again"), as_json=as_json)
+    return 0
+
+
 @app.command(name="list")
 def list_jobs(*, backend: str = "", user: str = "", state: str = "", limit: int = 50, as_json: Json = False) -> int:
     """List jobs, newest first.
@@ -212,7 +226,59 @@ def reconcile(*, as_json: Json = False) -> int:
     from deployments.drain import reconcile_here  # noqa: PLC0415
 
     done = reconcile_here()
-    _print(done, lambda: print(f"{done['expired']} leases expired, {done['relayed']} jobs mirrored"), as_json=as_json)
+    _print(done, lambda: print(", ".join(f"{number} {what}" for what, number in done.items())), as_json=as_json)
+    return 1 if done["failed"] else 0
+
+
+@app.command
+def verify(job_id: str | None = None, *, prefect: bool | None = None, as_json: Json = False) -> int:
+    """Compare the log with itself, its views, the storage and Prefect; end with code 3 if anything differs.
+
+    Args:
+        job_id: Only this job; otherwise all of them, and every document that belongs to none.
+        prefect: Compare with Prefect; by default where PREFECT_API_URL is set.
+    """
+    from deployments.audit import Verification  # noqa: PLC0415
+
+    verification = Verification(prefect=prefect)
+    findings = []
+    count = 0
+    for finding in verification.findings(job_id):
+        count += 1
+        if as_json:
+            findings.append(finding.model_dump())
+        else:
+            print(finding)
+    value = {"jobs": verification.jobs, "findings": findings, "prefect": verification.silent or None}
+    said = f"{verification.jobs} jobs verified: {count or 'no'} differences"
+    _print(value, lambda: print(said), as_json=as_json)
+    if verification.silent:
+        print(f"quledger: {verification.silent}", file=sys.stderr)
+    return 3 if count else 1 if verification.silent else 0
+
+
+@app.command
+def rebuild(*, as_json: Json = False) -> int:
+    """Make the views of the log anew from its events; nothing else is changed. Stop the drains before."""
+    from deployments.audit import rebuild_here  # noqa: PLC0415
+
+    done = rebuild_here()
+    _print(done, lambda: print(f"rebuilt {done['jobs']} jobs from {done['events']} events"), as_json=as_json)
+    return 0
+
+
+@app.command
+def restore(*, source: Annotated[str, Parameter(name="--from")], as_json: Json = False) -> int:
+    """Fill an empty log from the histories in a storage: all of them, or nothing.
+
+    Args:
+        source: URL of the storage.
+    """
+    from deployments.audit import restore_here  # noqa: PLC0415
+
+    done = restore_here(source)
+    said = f"restored {done['jobs']} jobs with {done['events']} events\nNext: quledger reconcile"
+    _print(done, lambda: print(said), as_json=as_json)
     return 0
 
 

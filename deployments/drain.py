@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from rich.console import Console
 from deployments.prefect_server import prefect_server, prepare
 from models.job import Job, State
 from models.settings import Settings
+from tasks import backends as registry
 from tasks.services import Services, use
 
 FLUSH_SECONDS = 20.0
@@ -40,6 +42,8 @@ def drain_here(
         services.on_final = lambda job: show(_line(job))
     # Before the server starts: what is wrong with settings, database or storage is said at once.
     services.open()
+    for name in backends or []:
+        registry.load(name)
     with flows_ready(services):
         return run_drain(backends=backends, concurrency=concurrency, until_empty=until_empty, time_budget=time_budget)
 
@@ -67,10 +71,15 @@ def reconcile_here() -> dict[str, int]:
     """Bring right what a crash left behind, without a Prefect server: it works also while none answers."""
     services = Services(Settings.read())
     prepare(services.settings)
-    from flows.reconcile import expire_leases  # noqa: PLC0415 - Prefect is imported once its settings stand
+    from flows.prefect_runs import crash_dead_runs  # noqa: PLC0415 - Prefect is imported once its settings stand
+    from flows.reconcile import expire_leases  # noqa: PLC0415 - as above
 
     expired = expire_leases(services)
-    return {"expired": len(expired), "relayed": services.mirror.relay_all()}
+    relayed = services.mirror.relay_all()
+    done = {"expired": len(expired), "relayed": relayed.done, "failed": relayed.failed}
+    # Without an address the embedded server would be started just to be asked.
+    known = "PREFECT_API_URL" in os.environ
+    return done | {"crashed": asyncio.run(crash_dead_runs(services)) if known else 0}
 
 
 @contextlib.contextmanager

@@ -6,10 +6,10 @@ from typing import Any
 
 from models import clock
 from models.errors import DocumentMissing, Fault, JobRejected, ResultMissing, StorageError, UnknownBackend
-from models.events import Submitted
+from models.events import Revived, Submitted
 from models.job import Job, State
 from models.names import job_id_for, new_job_id
-from storage import layout
+from storage import crash, layout
 from tasks import backends
 from tasks.services import current
 
@@ -46,9 +46,25 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
     )
     job_id = new_job_id() if key is None else job_id_for(backend, key)
     job, _ = services.log.submit(job_id, fact, services.worker)
+    crash.point("submission.appended")
     # The log has the job, so it will run; should the storage fail now, the next drain writes its documents.
     with contextlib.suppress(StorageError):
         services.mirror.relay(job.job_id)
+    return job
+
+
+def revive(job_id: str) -> Job:
+    """Let a job in ERROR wait again, its failed attempts forgiven.
+
+    Raises:
+        UnknownJob: there is no such job.
+        NotAllowed: it is not in ERROR, or ended through a fault of its document.
+    """
+    services = current()
+    job = services.log.get(job_id)
+    job = services.log.append(job, Revived(by=services.worker), attempt=job.attempt, actor=services.worker)
+    with contextlib.suppress(StorageError):
+        services.mirror.relay(job_id)
     return job
 
 

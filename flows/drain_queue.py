@@ -4,22 +4,26 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from prefect import flow, tags
 
+from flows.prefect_runs import crash_dead_runs
 from flows.publish_backends import publish
 from flows.reconcile import expire_leases
 from flows.run_job import run_job
 from models import clock
 from models.errors import LogError, QuledgerError
 from models.job import FINAL, Job, Phase
+from storage import crash
 from tasks import backends as registry
 from tasks.attempt import release
 from tasks.services import Services, current
 
 _LOG = logging.getLogger("quledger.drain")
+T = TypeVar("T")
 
 
 @flow(name="drain-queue", persist_result=False)
@@ -51,6 +55,7 @@ async def drain_queue(
     drain = _Drain(services, names, concurrency or services.settings.concurrency)
     # Once in the open: whoever starts a drain on a storage that does not answer is told so at once.
     await asyncio.to_thread(drain.keep_house)
+    await crash_dead_runs(services)
     async with services.sandboxed(), _repeating(drain.keep_house, services.settings.publish_seconds):
         counts = await drain.run(until_empty=until_empty, time_budget=time_budget)
     await asyncio.to_thread(drain.keep_house)
@@ -65,6 +70,8 @@ class _Drain:
         self._names = names
         self._concurrency = concurrency
         self._running: set[asyncio.Task[None]] = set()
+        # What this drain has claimed and not seen the end of.
+        self._claimed: dict[str, Job] = {}
         self._counts: dict[str, int] = {}
 
     def keep_house(self) -> None:
@@ -82,6 +89,8 @@ class _Drain:
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
+            for job in self._claimed.values():
+                await asyncio.to_thread(release, self._services, job)
         return dict(sorted(self._counts.items()))
 
     async def _serve(self, *, until_empty: bool, time_budget: float | None) -> None:
@@ -119,16 +128,22 @@ class _Drain:
         lease = timedelta(seconds=self._services.settings.lease_seconds)
         try:
             while len(self._running) < self._concurrency:
-                job = await asyncio.to_thread(
+                claim = asyncio.to_thread(
                     self._services.log.claim, self._names, self._services.worker, clock.now() + lease
                 )
+                job = await _uninterrupted(claim, self._note)
                 if job is None:
                     return
+                crash.point("claim.appended")
                 task = asyncio.create_task(self._run(job), name=job.job_id)
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
         except LogError as error:
             _LOG.warning("claim_failed action=try_again: %s", error)
+
+    def _note(self, job: Job | None) -> None:
+        if job is not None:
+            self._claimed[job.job_id] = job
 
     async def _run(self, job: Job) -> None:
         """Run one claimed job as a flow run, and see to it that its attempt is over afterwards."""
@@ -142,6 +157,7 @@ class _Drain:
         except LogError as error:
             _LOG.warning("attempt_unsettled action=wait_for_lease job_id=%s: %s", job.job_id, error)
             return
+        self._claimed.pop(job.job_id, None)
         if after.state in FINAL:
             self._counts[after.state.value] = self._counts.get(after.state.value, 0) + 1
             self._services.on_final(after)
@@ -159,6 +175,18 @@ class _Drain:
             await asyncio.wait(self._running, timeout=max(seconds, 0.0), return_when=asyncio.FIRST_COMPLETED)
         else:
             await asyncio.sleep(max(seconds, 0.0))
+
+
+async def _uninterrupted(work: Coroutine[Any, Any, T], note: Callable[[T], None]) -> T:
+    """Wait for work that goes on in a thread also when the waiting is cancelled; what it gave is noted either way."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        note(await task)
+        raise
+    note(task.result())
+    return task.result()
 
 
 @contextlib.asynccontextmanager

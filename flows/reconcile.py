@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from prefect import flow
 
+from flows.prefect_runs import crash_dead_runs
 from models import clock
 from models.events import Fact, LeaseExpired
 from models.job import Job
 from models.retry import after_attempt
+from storage import crash
 from tasks.services import Services, current
 
 
@@ -24,13 +26,17 @@ def expire_leases(services: Services) -> list[Job]:
         jitter = random.random()  # noqa: S311 - spreads retries, protects nothing
         return expired, after_attempt(job, reason, "lease", services.retries, now=clock.now(), jitter=jitter)
 
-    return services.log.expire(decide, services.worker)
+    expired = services.log.expire(decide, services.worker)
+    if expired:
+        crash.point("reconcile.appended")
+    return expired
 
 
 @flow(name="reconcile", persist_result=False)
 async def reconcile() -> dict[str, int]:
-    """Expire leases and relay what is not mirrored; a second run finds nothing to do."""
+    """Expire leases, relay what is not mirrored, end dead runs in Prefect; a second run finds nothing to do."""
     services = current()
     expired = await asyncio.to_thread(expire_leases, services)
     relayed = await asyncio.to_thread(services.mirror.relay_all)
-    return {"expired": len(expired), "relayed": relayed}
+    crashed = await crash_dead_runs(services)
+    return {"expired": len(expired), "relayed": relayed.done, "failed": relayed.failed, "crashed": crashed}

@@ -8,6 +8,7 @@
     │   ├── BadName               an id or name that may not become part of a path
     │   ├── IdempotencyConflict   one key, two different documents
     │   ├── UnreadableFile        a file that the command line names
+    │   ├── LogNotEmpty           a restore needs an empty database
     │   └── BadSetting            a setting that cannot be used
     ├── ResultMissing         the job has no result (yet)
     ├── LogError              the event log said no
@@ -20,6 +21,7 @@
     │   ├── DocumentMissing
     │   ├── DocumentExists
     │   ├── StorageUnavailable
+    │   ├── MirrorBroken          the log cannot be restored from this mirror (all that is wrong listed)
     │   └── StagedResultLost      the result of an earlier attempt is gone: run again
     └── SandboxError          the job's child process did not come through
         ├── LimitExceeded         out of CPU time, wall time, memory or output
@@ -144,6 +146,13 @@ class UnreadableFile(InputError):
         super().__init__(f"the file {echo(name)} cannot be read: {reason}")
 
 
+class LogNotEmpty(InputError):
+    """A log is restored into an empty database only."""
+
+    def __init__(self) -> None:
+        super().__init__("the database holds jobs already; set QULEDGER_DATABASE or QULEDGER_HOME to restore elsewhere")
+
+
 class ResultMissing(QuledgerError):
     """The job has no result (yet); the text says why."""
 
@@ -186,6 +195,15 @@ class DocumentExists(StorageError):
 
 class StorageUnavailable(StorageError):
     """The storage cannot be used now."""
+
+
+class MirrorBroken(StorageError):
+    """The log cannot be restored from this mirror; `faults` holds everything that is wrong, and nothing was changed."""
+
+    def __init__(self, url: str, faults: "list[str]") -> None:
+        said = "".join(f"\n  {fault}" for fault in faults)
+        super().__init__(f"the log cannot be restored from {url}, and nothing was changed; {len(faults)} faults:{said}")
+        self.faults = tuple(faults)
 
 
 class StagedResultLost(StorageError):

@@ -204,6 +204,21 @@ class Retried(_Fact):
     run_again: bool = False
 
 
+class Revived(_Fact):
+    """An operator gave a job that had ended in ERROR another chance: it waits again, its failures forgiven."""
+
+    kind: Literal["revived"] = "revived"
+    version: Literal[1] = 1
+    by: str
+
+
+class Withdrawn(_Fact):
+    """The job document was gone from its queue before we could take it: another spooler has it, or its owner."""
+
+    kind: Literal["withdrawn"] = "withdrawn"
+    version: Literal[1] = 1
+
+
 class Refused(_Fact):
     """A late write of an attempt that was over; nothing else changed."""
 
@@ -228,6 +243,8 @@ Fact = Annotated[
     | Cancelled
     | LeaseExpired
     | Retried
+    | Revived
+    | Withdrawn
     | Refused,
     Field(discriminator="kind"),
 ]

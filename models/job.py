@@ -20,6 +20,7 @@ from models.events import (
     Fact,
     Failed,
     Retried,
+    Revived,
     Source,
     Stage,
     Submitted,
@@ -45,6 +46,8 @@ class State(StrEnum):
     DONE = "DONE"
     ERROR = "ERROR"
     CANCELLED = "CANCELLED"
+    WITHDRAWN = "WITHDRAWN"
+    """Its document was taken out of the queue by somebody else, who answers it; we say nothing to front ends."""
 
 
 class Phase(StrEnum):
@@ -56,7 +59,7 @@ class Phase(StrEnum):
 
 
 RUNNING = frozenset({State.CLAIMED, State.VALIDATED, State.COMPILED, State.EXECUTED, State.UPLOADED})
-FINAL = frozenset({State.DONE, State.ERROR, State.CANCELLED})
+FINAL = frozenset({State.DONE, State.ERROR, State.CANCELLED, State.WITHDRAWN})
 _OPEN = RUNNING | {State.QUEUED}
 
 
@@ -84,6 +87,8 @@ TRANSITIONS = {
         Transition("cancelled", _OPEN, State.CANCELLED, of_attempt=True),
         Transition("lease_expired", RUNNING, None, of_attempt=True),
         Transition("retried", RUNNING, State.QUEUED, of_attempt=True),
+        Transition("revived", frozenset({State.ERROR}), State.QUEUED, of_attempt=False),
+        Transition("withdrawn", frozenset({State.CLAIMED}), State.WITHDRAWN, of_attempt=True),
         Transition("refused", frozenset(State), None, of_attempt=False),
     )
 }
@@ -180,6 +185,8 @@ def why_not(job: Job, fact: Fact, attempt: int) -> str | None:
         return f"{fact.kind} cannot follow: the job exists"
     if job.state not in row.sources:
         return f"{fact.kind} cannot follow {job.state}"
+    if fact.kind == "revived" and job.blame == "user":
+        return "the job ended through a fault of its document; it would end so again"
     if fact.kind == "claimed" and attempt != job.attempt + 1:
         return f"the next attempt is {job.attempt + 1}, not {attempt}"
     if row.of_attempt and attempt != job.attempt:
@@ -187,7 +194,7 @@ def why_not(job: Job, fact: Fact, attempt: int) -> str | None:
     return None
 
 
-def apply(job: Job | None, event: Event) -> Job:  # noqa: C901 - one case per kind of fact
+def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one case per kind of fact
     """Return the job after `event`. The event is in the log, so it is folded, not judged.
 
     Raises:
@@ -230,6 +237,8 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901 - one case per ki
             changes |= {"not_before": fact.not_before, "failures": job.failures + int(fact.counted)}
             if fact.run_again:
                 changes["executed"] = None
+        case Revived():
+            changes |= {"failures": 0, "not_before": None, "stage": None, "blame": None, "faults": (), "fault_count": 0}
     if event.flow_run_id is not None:
         changes["flow_run_id"] = event.flow_run_id
     after = job.model_copy(update=changes)

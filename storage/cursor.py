@@ -20,6 +20,7 @@ _ADVANCE = (
     )
 )
 _BEHIND = select(_MIRROR.c.job_id).where(text("behind"))
+_PLACE = update(_MIRROR).where(_MIRROR.c.job_id == bindparam("_job_id")).values(place=bindparam("_place"))
 _GET = select(_MIRROR.c.seq, _MIRROR.c.place).where(_MIRROR.c.job_id == bindparam("job_id"))
 
 
@@ -46,6 +47,11 @@ class MirrorCursor:
         """Record that the events up to `seq` are mirrored."""
         with writing(self._engine) as connection:
             connection.execute(_ADVANCE, {"_job_id": job_id, "_seq": seq, "_place": place})
+
+    def put_place(self, job_id: str, place: str) -> None:
+        """Record where the job document lies, and nothing else."""
+        with writing(self._engine) as connection:
+            connection.execute(_PLACE, {"_job_id": job_id, "_place": place})
 
     def behind(self) -> list[str]:
         """Return the ids of all jobs whose mirror waits for events."""

@@ -23,8 +23,11 @@ BUSY_SECONDS = 60
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def open_database(url: str) -> Engine:
+def open_database(url: str, *, existing: bool = False) -> Engine:
     """Return the engine of a database that has today's tables, made or migrated as needed.
+
+    Args:
+        existing: make and migrate nothing; a database that is missing, empty or old is refused.
 
     Raises:
         BadSetting: the URL is of no database that is supported.
@@ -38,6 +41,9 @@ def open_database(url: str) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         msg = f"the database {redact_url(url)} is not supported; write sqlite:////the/file.db"
         raise BadSetting(msg)
+    if existing and not (parsed.database and Path(parsed.database).is_file()):
+        msg = f"there is no event log at {redact_url(url)}"
+        raise LogUnavailable(msg)
     if parsed.database and parsed.database != ":memory:":
         try:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +54,10 @@ def open_database(url: str) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     with unavailable():
-        _migrate(engine)
+        if existing:
+            _expect_today(engine)
+        else:
+            _migrate(engine)
     return engine
 
 
@@ -121,6 +130,15 @@ def _version(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _expect_today(engine: Engine) -> None:
+    with engine.connect() as connection:
+        version = _version(connection)
+    if version != HEAD:
+        found = f"is of version {version}" if version else "holds no event log"
+        msg = f"the database {found}, and this Quledger needs version {HEAD}; nothing was changed"
+        raise LogUnavailable(msg)
 
 
 def _migrate(engine: Engine) -> None:

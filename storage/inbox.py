@@ -13,7 +13,7 @@ from models.documents import parse_document
 from models.errors import IdempotencyConflict, JobRejected, StorageError, echo
 from models.events import Submitted
 from models.names import dated_id, is_job_id
-from storage import layout
+from storage import crash, layout
 from storage.event_log import EventLog
 from storage.provider import Entry, StorageProvider
 
@@ -69,6 +69,7 @@ class Inbox:
                     unsettled += 1
                     continue
                 self._log.submit(job_id, fact, actor)
+                crash.point("inbox.appended")
             except IdempotencyConflict as error:
                 self._report(f"{layout.queue(backend)}/{entry.name}", str(error))
             except StorageError as error:

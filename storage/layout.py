@@ -51,6 +51,12 @@ def place(job: Job) -> str:
     return queued(job.backend, job.job_id) if job.attempt == 0 else running(job.job_id)
 
 
+def places(job: Job) -> tuple[str, ...]:
+    """Return every path at which the job's document may lie at some time of its life."""
+    backend, job_id = job.backend, job.job_id
+    return queued(backend, job_id), taken(job_id), running(job_id), finished(backend, job_id), deleted(job_id)
+
+
 def status(backend: str, job_id: str) -> str:
     """Return the path of a job's status."""
     return f"status/{check_display_name(backend)}/{check_job_id(job_id)}.json"
@@ -64,6 +70,11 @@ def result(backend: str, job_id: str) -> str:
 def events(backend: str, job_id: str) -> str:
     """Return the path of the mirrored history of a job."""
     return f"events/{check_display_name(backend)}/{check_job_id(job_id)}.json"
+
+
+def taken(job_id: str) -> str:
+    """Return where a job document lies between its queue and `running`: no other spooler ever puts one there."""
+    return f"staged/{check_job_id(job_id)}/document.json"
 
 
 def staged(job_id: str, sha256: str) -> str:

@@ -6,13 +6,14 @@ cursor is moved last.
 
 import contextlib
 import json
+import logging
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
-from models.errors import DocumentExists, DocumentMissing
+from models.errors import DocumentExists, DocumentMissing, StorageError
 from models.events import Event, Submitted, compact
 from models.job import FINAL, Job, State, fold, status_document
-from storage import layout
+from storage import crash, layout
 from storage.cursor import MirrorCursor
 from storage.event_log import EventLog
 from storage.provider import StorageProvider
@@ -21,6 +22,12 @@ HISTORY_VERSION = 1
 
 LOCKS = 64
 """As many jobs can be relayed at once in one process."""
+
+
+PATIENCE = 3
+"""So many failures in a row, and the storage is taken to be down."""
+
+_LOG = logging.getLogger("quledger.mirror")
 
 
 def history_document(job: Job, events: list[Event]) -> bytes:
@@ -44,6 +51,13 @@ def read_history(content: bytes) -> list[Event]:
     return [Event.model_validate(line | {"data": compact(line["data"])}) for line in lines]
 
 
+class Relayed(NamedTuple):
+    """How many jobs were relayed, and how many could not be."""
+
+    done: int
+    failed: int
+
+
 class Mirror:
     """Writes the documents of jobs into one storage."""
 
@@ -53,6 +67,30 @@ class Mirror:
         self._storage = storage
         # Two relays of one job at once would let the older one write last.
         self._locks = [threading.Lock() for _ in range(LOCKS)]
+
+    def take(self, job: Job) -> bool:
+        """Take a claimed job's document out of its queue, so that no other spooler runs it too.
+
+        It goes by way of a place that is ours alone: whatever is killed in between, it is known who has it.
+
+        Returns:
+            False if the document is gone: another spooler was quicker, or its owner has removed it.
+        """
+        with self._locks[hash(job.job_id) % LOCKS]:
+            position = self._cursor.position(job.job_id)
+            queued, ours = layout.queued(job.backend, job.job_id), layout.taken(job.job_id)
+            if position.place not in ("", queued):
+                return True
+            try:
+                self._storage.move(queued, ours)
+            except DocumentMissing:
+                never_queued = job.source != "inbox" and position.seq < 0
+                if not never_queued and not self._storage.exists(ours):
+                    return False
+            crash.point("take.moved")
+            self._cursor.put_place(job.job_id, ours)
+            crash.point("take.recorded")
+            return True
 
     def relay(self, job_id: str) -> None:
         """Bring the documents of one job up to its last event: history, place, status, in this order.
@@ -72,19 +110,32 @@ class Mirror:
         if position.seq < job.seq:
             self._storage.put(layout.events(job.backend, job_id), history_document(job, events))
             target = layout.place(job)
-            self._settle(job, events[0], position.place or layout.queued(job.backend, job_id), target)
-            self._announce(job, first=position.seq < 0)
+            crash.point("mirror.history_written")
+            if job.state is not State.WITHDRAWN:
+                self._settle(job, events[0], position.place or layout.queued(job.backend, job_id), target)
+                crash.point("mirror.document_moved")
+                self._announce(job, events[position.seq + 1 :])
+                crash.point("mirror.status_written")
             if job.state is State.DONE and job.executed is not None:
                 self._storage.delete(job.executed.staged)
             position = position._replace(place=target)
         self._cursor.advance(job_id, job.seq, position.place)
 
-    def relay_all(self) -> int:
-        """Relay every job that is behind; return how many there were."""
-        behind = self._cursor.behind()
-        for job_id in behind:
-            self.relay(job_id)
-        return len(behind)
+    def relay_all(self) -> Relayed:
+        """Relay every job that is behind; one that cannot be relayed now does not keep the others from it."""
+        done = failed = in_a_row = 0
+        for job_id in self._cursor.behind():
+            try:
+                self.relay(job_id)
+            except StorageError as error:
+                _LOG.warning("mirror_behind action=try_again job_id=%s: %s", job_id, error)
+                failed, in_a_row = failed + 1, in_a_row + 1
+                if in_a_row == PATIENCE:
+                    # The storage is down: asking it for each job would only take time.
+                    break
+            else:
+                done, in_a_row = done + 1, 0
+        return Relayed(done, failed)
 
     def _settle(self, job: Job, first: Event, source: str, target: str) -> None:
         """Bring the job document to where it belongs; the log holds its bytes should it be gone."""
@@ -100,12 +151,12 @@ class Mirror:
             with contextlib.suppress(DocumentExists):
                 self._storage.create(target, raw)
 
-    def _announce(self, job: Job, *, first: bool) -> None:
+    def _announce(self, job: Job, fresh: list[Event]) -> None:
         """Write the status. A front end writes the first one of its jobs itself, and refuses to overwrite ours."""
         path = layout.status(job.backend, job.job_id)
         content = json.dumps(status_document(job).model_dump()).encode("utf-8")
-        if job.state in FINAL:
+        if job.state in FINAL or any(event.kind == "revived" for event in fresh):
             self._storage.put(path, content)
-        elif first and job.source != "inbox":
+        elif any(event.kind == "submitted" for event in fresh) and job.source != "inbox":
             with contextlib.suppress(DocumentExists):
                 self._storage.create(path, content)

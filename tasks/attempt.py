@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from models import clock
 from models.errors import AppendConflict, LogError, QuledgerError, StaleAttempt
-from models.events import Fact, Stage
+from models.events import Fact, Stage, Withdrawn
 from models.job import Job, Phase
 from models.retry import after_attempt, given_back
 from tasks.sandbox import JobProcess
@@ -92,6 +92,18 @@ class Attempt:
             _LOG.warning("attempt_unsettled action=wait_for_lease job_id=%s: %s", self.job.job_id, error)
         await self.mirror()
 
+    async def take(self) -> bool:
+        """Take the job document out of its queue; False ends the job here, for then somebody else has it.
+
+        Raises:
+            StorageError: it is not known who has it; the job has to wait.
+        """
+        if await asyncio.to_thread(self.services.mirror.take, self.job):
+            await self.mirror()
+            return True
+        await self.record(Withdrawn())
+        return False
+
     async def mirror(self) -> None:
         """Bring the documents in the storage up to the log; if that fails now, `reconcile` does it later."""
         try:
@@ -130,8 +142,6 @@ async def hold(services: Services, job: Job, flow_run_id: str | None) -> AsyncIt
         assert task is not None  # noqa: S101 - a coroutine runs in a task
         keeper = asyncio.create_task(_keep(attempt, task))
         try:
-            # Moves the job document out of the queue, so that no other spooler takes it too.
-            await attempt.mirror()
             yield attempt
         finally:
             keeper.cancel()

@@ -8,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from models.events import Executed
 from models.job import State
-from storage import layout
+from storage import crash, layout
 from tasks.attempt import Attempt
 from tasks.steps import step
 
@@ -19,9 +19,11 @@ async def execution(attempt: Attempt) -> str:
     """Run the program and stage the result under its hash, so that no later attempt has to run it again."""
     answer = await attempt.process.call("execute")
     result: bytes = answer["document"]
+    crash.point("execution.ran")
     sha256 = hashlib.sha256(result).hexdigest()
     staged = layout.staged(attempt.job.job_id, sha256)
     await asyncio.to_thread(attempt.services.storage.put, staged, result)
+    crash.point("execution.staged")
     attempt.result = result
     await attempt.record(
         Executed(
@@ -35,4 +37,5 @@ async def execution(attempt: Attempt) -> str:
             staged=staged,
         )
     )
+    crash.point("execution.appended")
     return f"executed in {answer['seconds']:.3f} s, result {sha256[:12]}"

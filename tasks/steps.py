@@ -29,6 +29,7 @@ from models.errors import (
 from models.events import Fact, Stage
 from models.job import State
 from models.retry import failure
+from storage import crash
 from tasks.attempt import Attempt
 
 _LOG = logging.getLogger("quledger.steps")
@@ -73,6 +74,7 @@ async def _record_failure(attempt: Attempt, stage: Stage, error: Exception) -> s
             await attempt.give_up(message, stage, run_again=isinstance(error, StagedResultLost))
         else:
             await attempt.record(fact)
+            crash.point("failure.appended")
     except QuledgerError as second:
         # The log does not answer: nothing is recorded, the lease runs out, and the job is tried again.
         _LOG.warning("failure_unrecorded action=wait_for_lease job_id=%s: %s", attempt.job.job_id, second)

@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from models.errors import DocumentMissing, StagedResultLost, StorageUnavailable
 from models.events import Completed, Executed, Uploaded
 from models.job import State
-from storage import layout
+from storage import crash, layout
 from tasks.attempt import Attempt
 from tasks.steps import step
 
@@ -28,7 +28,9 @@ async def upload(attempt: Attempt) -> str:
     if read_back != executed.result_sha256:
         msg = "the result could not be read back as it was written"
         raise StorageUnavailable(msg)
+    crash.point("upload.written")
     await attempt.record(Uploaded(path=path, bytes=len(result), sha256=read_back), Completed())
+    crash.point("upload.appended")
     return f"uploaded: {len(result)} bytes"
 
 

@@ -66,7 +66,7 @@ def usable() -> list[str]:
         try:
             load(name)
         except BadSetting as error:
-            _LOG.error("backend_unusable action=leave_out: %s", error)  # noqa: TRY400 - the sentence says it all
+            _LOG.error("backend_unusable action=leave_out: %s", error)
         else:
             good.append(name)
     return good

@@ -1,6 +1,6 @@
 """What the four simulators share: validation, the program, execution. The physics is in their own files.
 
-A backend gives `predict` (what an experiment costs), `final` (its state) and, if it must, `inspect` (faults that
+A backend gives `predict` (what an experiment costs), `read` (the distribution of what is measured) and, if it must, `inspect` (faults that
 only the physics shows).
 """
 

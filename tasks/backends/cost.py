@@ -127,6 +127,12 @@ def check(limits: Limits, experiments: Iterable[Experiment], costs: Iterable[Cos
 def _too_dear(limits: Limits, experiment: Experiment, cost: Cost) -> Fault:
     dearest = max(range(len(cost.gates)), key=cost.gates.__getitem__)
     alone = cost.gates[dearest]
+    if alone <= GATE_OVERHEAD:
+        message = (
+            f"{number(len(cost.gates))} instructions are predicted to take {number(cost.updates)} amplitude updates"
+            f" ({number(GATE_OVERHEAD)} is the least for each), the limit is {number(limits.max_cost)}; use fewer gates"
+        )
+        return Fault(experiment=label(experiment.name), field="instructions", message=message, code="cost")
     message = (
         f"predicted to take {number(cost.updates)} amplitude updates, the limit is {number(limits.max_cost)};"
         f" this instruction alone takes {number(alone)}, about {number(alone / cost.dimension)} terms"

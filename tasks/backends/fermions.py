@@ -6,7 +6,8 @@ sign, also in mid-circuit; fhop = exp(-i t (c+_a c_c + c+_b c_d + h.c.)) on a, b
 neighbours; fint = exp(-i U sum_s n_up n_down); fphase = exp(-i mu (n_a + n_b)), on all wires the sum over all modes.
 The memory samples the final state, wherever the measures stand.
 
-Source: M. Kohler et al. (Fermi-Hubbard gates of ultracold atoms); J. Hubbard, Proc. R. Soc. A 276, 238 (1963).
+Source: D. Gonzalez-Cuadra et al., PNAS 120, e2304294120 (2023), for these gates in tweezers; J. Hubbard,
+Proc. R. Soc. A 276, 238 (1963), for the interaction.
 """
 
 import math

@@ -104,7 +104,7 @@ def chain_hop_angles(sites: int, angle: float) -> tuple[tuple[int, float], ...]:
             cos, sin = math.cos(turn), math.sin(turn)
             rest[[row - 1, row]] = np.array([[cos, sin], [-sin, cos]]) @ rest[[row - 1, row]]
             hops.append((row - 1, turn))
-    return tuple(reversed(hops))
+    return tuple(hops)  # in either order: the product is a symmetric matrix, as each hop is
 
 
 class SectorState:
@@ -133,7 +133,8 @@ class SectorState:
         if lost > TOLERANCE:
             raise Occupied(lost)
         new = configurations(self.sites, particles + 1)
-        passed = np.bitwise_count(masks[free] & ((1 << site) - 1)) + (self.up if down else 0)
+        # passing the up modes as well would give a down fermion one sign for the whole state: nothing
+        passed = np.bitwise_count(masks[free] & ((1 << site) - 1))
         result = np.zeros((len(new), psi.shape[1]), dtype=np.complex128)
         target = np.searchsorted(new, masks[free] | 1 << site)
         result[target] = psi[free] * (1.0 - 2.0 * (passed & 1))[:, np.newaxis]

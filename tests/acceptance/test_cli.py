@@ -5,9 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import Lab
+from tests.lab import Lab
 
-COMMANDS = ("submit", "drain", "status", "result", "history", "list", "backends", "reconcile", "config", "demo")
+COMMANDS = (
+    "submit",
+    "drain",
+    "status",
+    "result",
+    "history",
+    "list",
+    "backends",
+    "retry",
+    "reconcile",
+    "config",
+    "demo",
+)
 EXAMPLE = "examples/rabi_oscillation.json"
 
 
@@ -52,6 +64,7 @@ def test_one_key_is_one_job(lonely_lab: Lab):
         (("submit", "rydberg", "nosuch.json"), 2, "cannot be read"),
         (("status", "nosuch"), 2, "no job has the id"),
         (("history", "../../etc/passwd"), 2, "no job has the id"),
+        (("retry", "nosuch"), 2, "no job has the id"),
         (("result", "nosuch"), 2, "no job has the id"),
         (("drain", "--backend", "nosuch", "--until-empty"), 2, "no backend is called 'nosuch'"),
     ],
@@ -87,7 +100,9 @@ def test_a_job_without_result_has_an_exit_code(lonely_lab: Lab):
 )
 def test_a_bad_setting_is_named_and_its_value_is_not(lonely_lab: Lab, setting: str, value: str, said: str):
     """A setting that cannot be used is named in one sentence that holds no secret."""
-    done = lonely_lab.run("drain", "--until-empty", check=False, **{"QULEDGER_HOME": str(lonely_lab.home), setting: value})
+    done = lonely_lab.run(
+        "drain", "--until-empty", check=False, **{"QULEDGER_HOME": str(lonely_lab.home), setting: value}
+    )
     assert done.returncode in {1, 2}
     assert said in done.stderr
     assert "tiger" not in done.stderr
@@ -129,9 +144,11 @@ def test_submit_works_while_the_storage_does_not(lonely_lab: Lab, tmp_path: Path
     (tmp_path / "file").write_text("not a folder")
     storage = (tmp_path / "file" / "store").as_uri()
     job = lab.run("submit", "singlequdit", EXAMPLE, QULEDGER_STORAGE=storage).stdout.strip()
-    assert lab.json("reconcile") == {"expired": 0, "relayed": 1}
+    down = lab.run("reconcile", "--json", check=False, QULEDGER_STORAGE=storage)
+    assert (down.returncode, json.loads(down.stdout)["failed"]) == (1, 1)
+    assert lab.json("reconcile") == {"expired": 0, "relayed": 1, "failed": 0, "crashed": 0}
     assert lab.read(f"status/singlequdit/{job}.json")["status"] == "INITIALIZING"
-    assert lab.json("reconcile") == {"expired": 0, "relayed": 0}
+    assert lab.json("reconcile") == {"expired": 0, "relayed": 0, "failed": 0, "crashed": 0}
 
 
 def test_the_demo_tells_its_story(lonely_lab: Lab, tmp_path: Path):

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from tests.acceptance.conftest import Lab, experiment
+from tests.lab import Lab, experiment
 
 PI = math.pi
 FLIP = {"experiment_0": experiment(["rlx", [0], [PI]], ["measure", [0], []], shots=7)}
@@ -117,7 +117,7 @@ def test_every_job_is_a_flow_run_with_four_tasks(drained: tuple[Lab, dict[str, s
             assert (run["state_type"], names) == ("COMPLETED", done)
         backend = name if name in GOOD else "singlequdit"
         assert set(run["tags"]) == ({backend, "ann"} if name in GOOD else {backend})
-        recorded = {event["flow_run_id"] for event in lab.json("history", job_id)} - {None}
+        recorded = {event["flow_run_id"] for event in lab.history(job_id)} - {None}
         assert recorded == {run["id"]}
 
 
@@ -125,6 +125,7 @@ def test_the_history_tells_everything(drained: tuple[Lab, dict[str, str]]):
     """Each transition is there with its time and attempt; the execution with seed and library versions."""
     lab, jobs = drained
     events = lab.json("history", jobs["fermions"])
+    assert events == lab.history(jobs["fermions"])
     assert [event["kind"] for event in events] == [
         "submitted",
         "claimed",
@@ -150,7 +151,7 @@ def test_the_mirror_holds_the_same_events(drained: tuple[Lab, dict[str, str]]):
     lab, jobs = drained
     for name, job_id in jobs.items():
         backend = name if name in GOOD else "singlequdit"
-        assert lab.read(f"events/{backend}/{job_id}.json")["events"] == lab.json("history", job_id)
+        assert lab.read(f"events/{backend}/{job_id}.json")["events"] == lab.history(job_id)
 
 
 def test_documents_lie_where_front_ends_look(drained: tuple[Lab, dict[str, str]]):

@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from tests.acceptance.conftest import Lab, experiment
+from tests.lab import Lab, experiment
 
 SLOW = {
     f"experiment_{number}": experiment(
@@ -40,7 +40,7 @@ def check(lab: Lab, ids: list[str]) -> None:
     """Every job is DONE, has its result, and was completed exactly once."""
     assert lab.states() == dict.fromkeys(ids, "DONE")
     for job_id in ids:
-        kinds = [event["kind"] for event in lab.json("history", job_id)]
+        kinds = [event["kind"] for event in lab.history(job_id)]
         assert kinds.count("completed") == 1
         assert lab.read(f"status/singlequdit/{job_id}.json")["status"] == "DONE"
         assert len(lab.read(f"results/singlequdit/{job_id}.json")["results"]) == 4
@@ -55,12 +55,12 @@ def test_kill_9_loses_no_job(lab: Lab):
     wait_for(lambda: mirrored(lab, "jobs/finished/singlequdit") >= 2)
     drain.send_signal(signal.SIGKILL)
     drain.communicate()
-    left = {job["job_id"] for job in lab.json("list") if job["state"] not in {"DONE", "QUEUED"}}
+    left = {job_id for job_id, state in lab.states().items() if state not in {"DONE", "QUEUED"}}
     assert left
     lab.run("drain", "--until-empty", QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
     wait_for(lambda: set(lab.states().values()) == {"DONE"})
     check(lab, ids)
-    assert any("lease_expired" in {event["kind"] for event in lab.json("history", job_id)} for job_id in left)
+    assert any("lease_expired" in {event["kind"] for event in lab.history(job_id)} for job_id in left)
 
 
 def test_sigterm_gives_jobs_back(lab: Lab):
@@ -74,6 +74,6 @@ def test_sigterm_gives_jobs_back(lab: Lab):
     assert "given back" in output
     assert "Traceback" not in output
     assert time.monotonic() - started < 30
-    assert {job["state"] for job in lab.json("list")} <= {"DONE", "QUEUED"}
+    assert set(lab.states().values()) <= {"DONE", "QUEUED"}
     lab.run("drain", "--until-empty")
     check(lab, ids)

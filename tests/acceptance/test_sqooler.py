@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import Lab
+from tests.lab import Lab
 
 ROOT = Path(__file__).parents[2]
 PEER = ROOT / ".venv-peer" / "bin" / "python"
@@ -27,6 +27,7 @@ def peer(lab: Lab, *arguments: str) -> Any:
 
 def test_sqooler_submits_and_reads_its_result(lab: Lab):
     """A job that sqooler's LocalProvider uploads is DONE for its client, with the right shots and outcomes."""
+    lab.run("drain", "--until-empty")  # publishes the backends: the peer hands in no job to one that it does not know
     job = json.loads((ROOT / "examples" / "rydberg_blockade.json").read_text())
     good = peer(lab, "submit", "rydberg", json.dumps(job))
     bad = peer(lab, "submit", "rydberg", json.dumps({"experiment_0": {}}))
@@ -47,7 +48,7 @@ def test_sqooler_submits_and_reads_its_result(lab: Lab):
 
 
 def test_sqooler_sees_our_backends(lab: Lab):
-    """sqooler lists the published backends, reads their configuration and finds them operational."""
+    """Sqooler lists the published backends, reads their configuration and finds them operational."""
     lab.run("drain", "--until-empty")
     assert set(peer(lab, "backends")) == {"singlequdit", "multiqudit", "fermions", "rydberg"}
     config = peer(lab, "config", "multiqudit")

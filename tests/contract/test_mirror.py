@@ -12,7 +12,7 @@ import pytest
 
 from models.errors import StorageUnavailable
 from models.events import Compiled as CompiledFact
-from models.events import Completed, Executed, Failed, Submitted, Uploaded, Validated
+from models.events import Completed, Executed, Failed, Revived, Submitted, Uploaded, Validated
 from models.job import Job, State
 from storage.cursor import MirrorCursor
 from storage.database import open_database
@@ -138,6 +138,21 @@ def test_a_failed_job_is_kept(house: House):
     assert house.storage.get("jobs/deleted/j.json") == b'{"a": 1}'
 
 
+def test_a_revived_job_is_no_longer_in_error(house: House):
+    """When an operator revives a job, front ends see it wait again, and its document is no longer among the deleted."""
+    house.submit()
+    job = house.claim()
+    failed = Failed(stage="lease", blame="infrastructure", faults=(), fault_count=0)
+    job = house.log.append(job, failed, attempt=1, actor="w")
+    house.mirror.relay("j")
+    house.log.append(job, Revived(by="op"), attempt=1, actor="op")
+    house.mirror.relay("j")
+    assert house.files() == ["events/rydberg/j.json", "jobs/running/j.json", "status/rydberg/j.json"]
+    status = house.read("status/rydberg/j.json")
+    assert isinstance(status, dict)
+    assert status["status"] == "INITIALIZING"
+
+
 def test_the_mirror_holds_the_same_events(house: House):
     """The mirrored history reads back as exactly the events of the log, hashes included."""
     house.submit()
@@ -151,9 +166,9 @@ def test_the_mirror_holds_the_same_events(house: House):
 def test_a_relay_done_twice_changes_nothing(house: House):
     """Relaying again writes nothing and leaves nobody behind."""
     house.submit()
-    assert house.mirror.relay_all() == 1
+    assert house.mirror.relay_all() == (1, 0)
     stamps = {path: (house.folder / path).stat().st_mtime_ns for path in house.files()}
-    assert house.mirror.relay_all() == 0
+    assert house.mirror.relay_all() == (0, 0)
     house.mirror.relay("j")
     assert stamps == {path: (house.folder / path).stat().st_mtime_ns for path in house.files()}
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from typing import Any
 
 from sqooler.schemes import LocalLoginInformation
 from sqooler.storage_providers.local import LocalProvider
@@ -9,7 +10,7 @@ from sqooler.storage_providers.local import LocalProvider
 USER = "ann"
 
 
-def main(store, call, *arguments):
+def main(store: str, call: str, *arguments: str) -> Any:
     """Do one call on the storage and return what the provider says."""
     provider = LocalProvider(LocalLoginInformation(base_path=store))
     if call == "submit":
@@ -30,4 +31,4 @@ def main(store, call, *arguments):
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(*sys.argv[1:])))
+    sys.stdout.write(json.dumps(main(*sys.argv[1:])))

@@ -16,6 +16,7 @@ from tasks.backends.cost import Limits
 from tasks.backends.fermions import Fermions
 from tasks.backends.multiqudit import MultiQudit
 from tasks.backends.rydberg import Rydberg, blockade, blockade_phases
+from tasks.backends.sampling import Readout
 from tasks.backends.singlequdit import SingleQudit
 
 TOLERANCE = 1e-10
@@ -157,10 +158,12 @@ def test_the_blockade_by_doubling_is_the_sum_over_pairs(atoms: int) -> None:
 
 
 def hop(site: int, angle: float) -> list[Any]:
+    """Return a hop between a site and the next."""
     return ["fhop", [2 * site, 2 * site + 1, 2 * site + 2, 2 * site + 3], [angle]]
 
 
 def load(*modes: int) -> list[Any]:
+    """Return loads of these modes."""
     return [["load", [mode], []] for mode in modes]
 
 
@@ -231,16 +234,19 @@ def test_a_load_into_a_mode_that_was_emptied_is_allowed() -> None:
 
 
 def spin_operators(atoms: int) -> tuple[Any, Any, Any]:
+    """Return Lx, Lz and L+ of N atoms."""
     k = np.arange(1, atoms + 1)
     raising = np.diag(np.sqrt(k * (atoms - k + 1.0)), 1)
     return (raising + raising.T) / 2, np.diag(atoms / 2 - np.arange(atoms + 1.0)), raising
 
 
 def placed(matrix: Any, wire: int, dims: Sequence[int]) -> Any:
+    """Return the matrix of one wire on the whole space."""
     return reduce(np.kron, [matrix if place == wire else np.eye(levels) for place, levels in enumerate(dims)])
 
 
 def distribution(state: Any, dims: Sequence[int], measured: Sequence[int]) -> dict[str, float]:
+    """Return the distribution of memory strings of a state."""
     weights: dict[str, float] = {}
     for index, amplitude in zip(product(*map(range, dims)), state, strict=True):
         key = " ".join(str(index[wire]) for wire in measured)
@@ -249,6 +255,7 @@ def distribution(state: Any, dims: Sequence[int], measured: Sequence[int]) -> di
 
 
 def evolved(hamiltonians: Sequence[Any], size: int) -> Any:
+    """Return level 0 after one exponential for each Hamiltonian."""
     state = np.zeros(size, dtype=complex)
     state[0] = 1
     return reduce(lambda psi, h: scipy.linalg.expm(-1j * h) @ psi, hamiltonians, state)
@@ -306,7 +313,7 @@ def method(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     chain.exchange_matrix.cache_clear()
 
 
-@pytest.mark.parametrize("dims", [(2,), (30,), (2, 2), (3, 12), (7, 2, 3), (2, 5, 2, 3), (2, 2, 2, 2, 2)])
+@pytest.mark.parametrize("dims", [(2,), (30,), (2, 2), (3, 12), (7, 2, 3), (2, 3, 2, 3), (2, 2, 2, 2, 2)])
 def test_spin_chains_agree_with_matrix_exponentials(dims: tuple[int, ...], method: str) -> None:
     """Random circuits on chains of spins give what a matrix exponential for each gate gives."""
     random = np.random.default_rng(len(dims) * 100 + dims[0])
@@ -344,13 +351,14 @@ def test_rydberg_chains_agree_with_matrix_exponentials(atoms: int, method: str) 
 
 
 def annihilators(modes: int) -> list[Any]:
+    """Return the annihilation operators of all modes, with their Jordan-Wigner strings."""
     sign, lower = np.diag([1.0, -1.0]), np.array([[0.0, 1.0], [0.0, 0.0]])
     return [
         reduce(np.kron, [sign if k < m else lower if k == m else np.eye(2) for k in range(modes)]) for m in range(modes)
     ]
 
 
-@pytest.mark.parametrize(("sites", "seed"), [(2, 0), (3, 1), (3, 2), (3, 3), (3, 4)])
+@pytest.mark.parametrize(("sites", "seed"), [(2, 0), (3, 1), (3, 2), (3, 3)])
 def test_fermions_agree_with_jordan_wigner(sites: int, seed: int, method: str) -> None:
     """Random circuits of fermions, loads in between included, give what Jordan-Wigner matrices give."""
     random = np.random.default_rng(seed)
@@ -370,7 +378,7 @@ def test_fermions_agree_with_jordan_wigner(sites: int, seed: int, method: str) -
         lambda s: ("fphase", [2 * s, 2 * s + 1], number[2 * s] + number[2 * s + 1]),
         lambda s: ("fphase", every, sum(number)),
     ]
-    for _ in range(20):
+    for _ in range(14):
         mode, angle = int(random.integers(modes)), float(random.uniform(0, 6))
         loaded = lower[mode].T @ state
         if random.random() < 0.4 and abs(np.linalg.norm(loaded) - 1) < 1e-9:
@@ -384,18 +392,34 @@ def test_fermions_agree_with_jordan_wigner(sites: int, seed: int, method: str) -
     assert same(run(Fermions(sites), rows, measured, modes), distribution(state, (2,) * modes, measured))
 
 
+def test_a_load_between_sites_counts_the_fermions_before_it() -> None:
+    """A fermion put between two sites that share another one has the sign of Jordan and Wigner."""
+    lower = annihilators(6)
+    steps = [(0, math.pi / 4), (1, HALF), (-1, 0.0), (0, 0.7), (1, 0.5), (0, 0.9)]
+    state, rows = lower[0].T @ np.eye(64)[0], load(0)
+    for site, angle in steps:
+        if site < 0:
+            state, rows = lower[2].T @ state, [*rows, *load(2)]
+            continue
+        matrix = sum(lower[2 * site + s].T @ lower[2 * site + 2 + s] for s in (0, 1))
+        state, rows = scipy.linalg.expm(-1j * angle * (matrix + matrix.T)) @ state, [*rows, hop(site, angle)]
+    assert same(run(Fermions(3), rows, range(6), 6), distribution(state, (2,) * 6, range(6)))
+
+
 def test_a_hop_over_a_site_counts_the_fermions_between() -> None:
     """The hop between distant sites has the sign of the fermions it passes."""
     lower = annihilators(6)
-    one, two = (lower[a].T @ lower[b] + lower[a + 1].T @ lower[b + 1] for a, b in ((0, 4), (0, 2)))
-    state = lower[0].T @ lower[2].T @ np.eye(64)[0]
-    for matrix, angle in ((one, 0.8), (two, 0.6), (one, 0.4)):
-        state = scipy.linalg.expm(-1j * angle * (matrix + matrix.T)) @ state
+    hops = [(0, 2, 0.8), (1, 2, 0.6), (0, 1, 0.7), (2, 0, 0.4)]
+    state = lower[2].T @ lower[0].T @ np.eye(64)[0]
     found = sectors.SectorState(3)
-    found.load(1, down=False)
     found.load(0, down=False)
-    for a, b, angle in ((0, 2, 0.8), (0, 1, 0.6), (2, 0, 0.4)):
+    found.load(1, down=False)
+    for a, b, angle in hops:
+        matrix = sum(lower[2 * a + s].T @ lower[2 * b + s] for s in (0, 1))
+        phase = np.exp(-0.9j * np.diag(lower[2].T @ lower[2]))
+        state = phase * (scipy.linalg.expm(-1j * angle * (matrix + matrix.T)) @ state)
         found.hop(a, b, angle)
+        found.phase(0.9, [1], [])
     assert same(found.readout(range(6)).distribution(), distribution(state, (2,) * 6, range(6)))
 
 
@@ -428,8 +452,6 @@ def test_a_state_that_is_not_normalised_is_an_error() -> None:
 
     class Leaking(MultiQudit):
         def read(self, experiment: Experiment) -> Any:
-            from tasks.backends.sampling import Readout  # noqa: PLC0415
-
             return Readout.of_wires(np.array([0.5, 0.49]), [2], [0])
 
     with pytest.raises(ArithmeticError, match=r"0\.99"):

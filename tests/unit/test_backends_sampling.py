@@ -2,6 +2,7 @@ import json
 import math
 from collections import Counter
 from importlib.metadata import EntryPoint
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,17 +16,20 @@ from tasks.backends.sampling import Readout
 
 
 def document(shots: int = 100, seed: int | None = None, experiments: int = 1) -> dict[str, Any]:
+    """Return a job of two rotated qubits."""
     gates = [["rlx", [0], [1.0]], ["rlx", [1], [0.5]], ["measure", [0], []], ["measure", [1], []]]
     one = {"instructions": gates, "num_wires": 2, "shots": shots, "seed": seed}
     return {f"experiment_{index}": one for index in range(experiments)}
 
 
 def program(job: Any, seed: int = 1, name: str = "multiqudit") -> Any:
+    """Return the compiled job, as it comes out of JSON."""
     backend = backends.load(name)
     return json.loads(json.dumps(backend.compile(backend.validate(job), seed)))
 
 
 def memories(job: Any, seed: int = 1, name: str = "multiqudit") -> list[list[str]]:
+    """Return the memory of each experiment."""
     return [result["data"]["memory"] for result in backends.load(name).execute(program(job, seed, name))]
 
 
@@ -82,7 +86,7 @@ def test_shots_come_in_random_order() -> None:
     first, second = Counter(memory[:50_000]), Counter(memory[50_000:])
     for outcome in first:
         assert abs(first[outcome] - second[outcome]) < 6 * math.sqrt(2 * first[outcome])
-    repeats = sum(a == b for a, b in zip(memory, memory[1:], strict=False)) / len(memory)
+    repeats = sum(a == b for a, b in pairwise(memory)) / len(memory)
     expected = sum((count / len(memory)) ** 2 for count in Counter(memory).values())
     assert abs(repeats - expected) < 0.01
 
@@ -205,7 +209,7 @@ class Misnamed(Machine):
 class Unconfigured(Machine):
     """Its configuration is not one."""
 
-    config: Any = {"display_name": "machine"}
+    config: Any = "machine"
 
 
 class Broken:

@@ -18,11 +18,13 @@ FIVE = [0, 1, 2, 3, 4]
 
 
 def job(*instructions: Any, num_wires: int = 1, shots: int = 10, experiments: int = 1) -> dict[str, Any]:
+    """Return a job with a measure of wire 0."""
     one = {"instructions": [*instructions, ["measure", [0], []]], "num_wires": num_wires, "shots": shots}
     return {f"experiment_{index}": one for index in range(experiments)}
 
 
 def refused(backend: ColdAtomBackend, document: Any) -> Fault:
+    """Return the one fault of a job that is too dear."""
     with pytest.raises(JobRejected) as caught:
         backend.validate(document)
     (fault,) = caught.value.faults
@@ -31,6 +33,7 @@ def refused(backend: ColdAtomBackend, document: Any) -> Fault:
 
 
 def loads(*atoms: int) -> list[Any]:
+    """Return a load of each wire."""
     return [["load", [wire], [count]] for wire, count in enumerate(atoms)]
 
 
@@ -103,6 +106,13 @@ def test_experiments_are_added_up() -> None:
     one = ["sq_full", [0], [1.0, 1.0, 1.0]]
     assert SingleQudit().validate(job(["load", [0], [500]], *[one] * 100))
     assert "split" in refused(SingleQudit(), job(["load", [0], [500]], *[one] * 100, experiments=100)).message
+
+
+def test_too_many_small_gates_are_refused_as_such() -> None:
+    """Where no gate is dear by itself, the number of gates is what is refused."""
+    fault = refused(SingleQudit(limits=Limits(max_cost=1e6)), job(*[["rlx", [0], [1.0]]] * 100))
+    assert (fault.instruction, fault.field) == (None, "instructions")
+    assert "101 instructions" in fault.message
 
 
 def test_every_experiment_that_is_too_dear_is_named() -> None:

@@ -19,6 +19,7 @@ from models.events import (
     LeaseExpired,
     Refused,
     Retried,
+    Revived,
     Submitted,
     Uploaded,
     Validated,
@@ -121,6 +122,16 @@ def test_only_what_the_table_allows_may_follow(length: int, fact: Fact):
     attempt = job.attempt + (fact.kind == "claimed")
     row = TRANSITIONS.get(fact.kind)
     assert (why_not(job, fact, attempt) is None) == (row is not None and job.state in row.sources)
+
+
+def test_only_a_job_that_failed_without_guilt_is_revived():
+    """A dead letter waits again with its failures forgiven; a job with a bad document does not."""
+    guilty = job_after(SUBMITTED, CLAIMED, FAILED)
+    assert "fault of its document" in (why_not(guilty, Revived(by="op"), 1) or "")
+    facts = (SUBMITTED, CLAIMED, RETRIED, CLAIMED, FAILED.model_copy(update={"blame": "infrastructure"}))
+    assert why_not(job_after(*facts), Revived(by="op"), 2) is None
+    job = job_after(*facts, Revived(by="op"))
+    assert (job.state, job.failures, job.reason, job.attempt) == (State.QUEUED, 0, "", 2)
 
 
 def test_nothing_but_a_refusal_follows_the_end():

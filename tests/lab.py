@@ -1,37 +1,21 @@
-"""Acceptance tests: the installed program as a process, against a real Prefect server, in a folder of its own."""
+"""One laboratory of a test: the installed program as a process, in a folder of its own."""
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
-from deployments.prefect_server import prefect_server
+from deployments.show import event_value
 from models.settings import Settings
+from storage.database import open_database
+from storage.event_log import EventLog
 
 PROGRAM = [sys.executable, "-m", "deployments.cli"]
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="session")
-def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Prefect server for all tests of the session."""
-    home = tmp_path_factory.mktemp("prefect")
-    # Left alone by the tests: the server's settings come from the environment that starts it.
-    before = dict(os.environ)
-    os.environ["PREFECT_HOME"] = str(home)
-    os.environ.pop("PREFECT_API_URL", None)
-    try:
-        with prefect_server(Settings(home=home)) as url:
-            yield url
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+ROOT = Path(__file__).parents[1]
 
 
 class Lab:
@@ -102,25 +86,22 @@ class Lab:
         """Return the JSON document at a path of the storage."""
         return json.loads((self.store / path).read_bytes())
 
+    @property
+    def log(self) -> EventLog:
+        """The event log, read beside the program: quicker than a process for each question."""
+        return EventLog(open_database(Settings(home=self.home).database_url))
+
     def states(self) -> dict[str, str]:
         """Return the state of every job by id."""
-        return {job["job_id"]: job["state"] for job in self.json("list", "--limit", "10000")}
+        return {job.job_id: job.state.value for job in self.log.jobs(limit=100_000)}
+
+    def history(self, job_id: str) -> list[dict[str, Any]]:
+        """Return every event of a job as `quledger history --json` prints it."""
+        return [event_value(event) for event in self.log.history(job_id)]
 
     def prefect(self, path: str, body: dict[str, Any]) -> Any:
         """Ask Prefect's API."""
         return httpx.post(f"{self.api}{path}", json=body, timeout=30).raise_for_status().json()
-
-
-@pytest.fixture
-def lab(tmp_path: Path, prefect_api: str) -> Lab:
-    """A laboratory that uses the session's Prefect server."""
-    return Lab(tmp_path, prefect_api)
-
-
-@pytest.fixture
-def lonely_lab(tmp_path: Path) -> Lab:
-    """A laboratory that knows of no Prefect server."""
-    return Lab(tmp_path, None)
 
 
 def experiment(*instructions: list[Any], wires: int = 1, shots: int = 100, **more: Any) -> dict[str, Any]:

@@ -1,0 +1,103 @@
+"""What `quledger verify`, `rebuild` and `restore` do. None of them needs Prefect or starts it."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+from models.audit import Finding, Run
+from models.errors import BadSetting, QuledgerError
+from models.settings import Settings, redact_url
+from storage.database import open_database
+from storage.provider import open_storage
+from storage.rebuild import rebuild
+from storage.restore import restore
+from storage.verify import Verifier
+
+PAGE = 200
+"""Prefect's own limit of one answer."""
+
+ASK_SECONDS = 15.0
+
+
+class PrefectSilent(QuledgerError):
+    """Prefect could not be asked; everything else may still be compared."""
+
+
+class Verification:
+    """One run of `quledger verify`.
+
+    Attributes:
+        silent: why Prefect was not compared; empty where it was, or was not asked.
+    """
+
+    def __init__(self, *, prefect: bool | None) -> None:
+        """Open the log and the storage.
+
+        Args:
+            prefect: compare with Prefect; None does so where `PREFECT_API_URL` is set.
+        """
+        self._settings = Settings.read()
+        self._engine = open_database(self._settings.database_url, existing=True)
+        self._url = os.environ.get("PREFECT_API_URL", "")
+        if prefect and not self._url:
+            raise BadSetting("PREFECT_API_URL is not set; it says where Prefect can be asked")
+        self.silent = ""
+        runs_of = self._runs_of if self._url and prefect is not False else None
+        self._verifier = Verifier(self._engine, open_storage(self._settings.storage_url), runs_of)
+
+    @property
+    def jobs(self) -> int:
+        """How many jobs were compared so far."""
+        return self._verifier.jobs
+
+    def findings(self, job_id: str | None) -> Iterator[Finding]:
+        """Yield what differs of one job, or of all."""
+        return self._verifier.all() if job_id is None else self._verifier.job(job_id)
+
+    def _runs_of(self, job_ids: list[str]) -> list[Run]:
+        if self.silent:
+            return []
+        try:
+            return prefect_runs(self._url, job_ids)
+        except PrefectSilent as error:
+            self.silent = str(error)
+            return []
+
+
+def prefect_runs(url: str, job_ids: list[str]) -> list[Run]:
+    """Return all runs that Prefect has of these jobs.
+
+    Raises:
+        PrefectSilent: it does not answer, or not as Prefect does.
+    """
+    runs: list[Run] = []
+    body: dict[str, Any] = {
+        "flows": {"name": {"any_": ["run-job"]}},
+        "flow_runs": {"name": {"any_": job_ids}},
+        "sort": "ID_DESC",
+        "limit": PAGE,
+    }
+    try:
+        with httpx.Client(timeout=ASK_SECONDS) as client:
+            while True:
+                answer = client.post(f"{url.rstrip('/')}/flow_runs/filter", json=body | {"offset": len(runs)})
+                page = answer.raise_for_status().json()
+                runs += [Run(str(each["id"]), str(each["name"]), str(each["state_type"])) for each in page]
+                if len(page) < PAGE:
+                    return runs
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+        msg = f"Prefect at {redact_url(url)} could not be asked ({type(error).__name__}), so it was not compared"
+        raise PrefectSilent(msg) from None
+
+
+def rebuild_here() -> dict[str, int]:
+    """Make the views of this installation's log anew."""
+    return rebuild(open_database(Settings.read().database_url, existing=True))
+
+
+def restore_here(url: str) -> dict[str, int]:
+    """Fill this installation's empty log from the storage at `url`."""
+    storage = open_storage(url)
+    return restore(open_database(Settings.read().database_url), storage)

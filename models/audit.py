@@ -1,0 +1,132 @@
+"""What an audit asks: does a stored history hold what was written, and does somebody else's word contradict it.
+
+`judge(job_id, rows)` checks one history; `contradiction(job, runs)` compares a job with Prefect's runs of it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from models.errors import echo, printable
+from models.events import GENESIS, Event, Fact, fact_from_json
+from models.job import FINAL, Job, State, apply, why_not
+from models.names import is_job_id
+
+What = Literal["chain", "view", "history", "place", "status", "result", "staged", "foreign", "behind", "prefect"]
+"""Where something differs: in the events themselves, a view of them, a document, or Prefect."""
+
+UNDER_WAY = frozenset({"SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"})
+"""Prefect's state types of a run that has not ended."""
+
+
+class Finding(BaseModel):
+    """One thing that is not as the log says.
+
+    Attributes:
+        job_id: the job; for a foreign document the id that its name carries, empty where it carries none.
+        message: one sentence for the operator.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    job_id: str
+    what: What
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.job_id or '-'} {self.what}: {self.message}"
+
+
+class Judged(NamedTuple):
+    """A history that was checked.
+
+    Attributes:
+        job: what the events tell, up to the fault; None where even the first one is wrong.
+        events: those before the fault.
+        fault: the first thing that is wrong, None where nothing is; what follows it means nothing.
+    """
+
+    job: Job | None
+    events: list[Event]
+    fault: str | None
+
+
+def judge(job_id: str, rows: Iterable[Mapping[str, Any]]) -> Judged:
+    """Check the events of one job: each is what was written, follows the one before, and was allowed.
+
+    Args:
+        job_id: whose events they are said to be.
+        rows: the events' fields as they are stored, in the order of their seq.
+    """
+    if not is_job_id(job_id):
+        return Judged(None, [], f"{echo(job_id)} is not a job id")
+    job: Job | None = None
+    events: list[Event] = []
+    for row in rows:
+        step = _follow(job_id, job, row)
+        if isinstance(step, str):
+            return Judged(job, events, step)
+        job, event = step
+        events.append(event)
+    return Judged(job, events, None if events else "it has no events")
+
+
+def _follow(job_id: str, job: Job | None, row: Mapping[str, Any]) -> tuple[Job, Event] | str:
+    """Return the job after one more event, and the event; or what is wrong with it."""
+    seq = job.seq + 1 if job else 0
+    try:
+        event = Event.model_validate(dict(row))
+    except (ValidationError, UnicodeError):
+        return f"event {seq} is no event"
+    if event.seq != seq:
+        return f"event {seq} is missing" if event.seq > seq else f"event {event.seq} comes twice"
+    fact = _fact(event)
+    if fact is None:
+        return f"the data of event {seq} are not what was written: they hold no fact"
+    if event.job_id != job_id:
+        return f"event {seq} belongs to job {echo(event.job_id)}"
+    # Two texts of one time have one hash, and the kind has none: so the fields are compared as they are stored.
+    if event.digest() != event.hash or event.kind != fact.kind or event.model_dump(mode="json") != dict(row):
+        return f"event {seq} is not what was written: its hash does not fit"
+    if event.prev_hash != (job.last_hash if job else GENESIS):
+        return f"event {seq} does not carry the hash of the one before it"
+    reason = why_not(job, fact, event.attempt) if job else None
+    if reason is not None:
+        return f"event {seq} was not allowed: {reason}"
+    try:
+        return apply(job, event), event
+    except ValueError as error:
+        return f"event {seq} was not allowed: {printable(str(error))}"
+
+
+def _fact(event: Event) -> Fact | None:
+    try:
+        return fact_from_json(event.data)
+    except (ValueError, AttributeError, RecursionError):
+        return None
+
+
+class Run(NamedTuple):
+    """One flow run as Prefect tells it; its name is the id of the job."""
+
+    run_id: str
+    job_id: str
+    state: str
+
+
+def contradiction(job: Job, runs: Sequence[Run]) -> str | None:
+    """Return what Prefect says of a final job that cannot be true beside the log; None where nothing does.
+
+    Runs of earlier attempts may have ended in any way; runs that Prefect has forgotten say nothing.
+    """
+    if job.state not in FINAL:
+        return None
+    for run in runs:
+        if run.state in UNDER_WAY:
+            return f"the job is {job.state}, and Prefect says that run {run.run_id} is {run.state}"
+        good = run.state == "COMPLETED"
+        wrong = (job.state is State.DONE and not good) or (job.state is State.ERROR and good)
+        if wrong and run.run_id == job.flow_run_id:
+            return f"the job is {job.state}, and Prefect says that its last run {run.run_id} is {run.state}"
+    return None

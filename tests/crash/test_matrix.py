@@ -1,0 +1,114 @@
+"""The crash matrix: a drain dies at a named point with jobs under way; the next one leaves nothing undone.
+
+`make test` runs a sample, `make crash` (QULEDGER_TEST_CRASH=all) the whole matrix.
+"""
+
+import json
+import os
+import signal
+
+import pytest
+
+from storage.crash import POINTS
+from tests.crash.conftest import MATRIX
+from tests.lab import Lab, experiment
+
+WAYS = ("kill", "term", "raise")
+SAMPLE = {
+    ("claim.appended", "kill"),
+    ("take.moved", "kill"),
+    ("execution.staged", "kill"),
+    ("upload.written", "kill"),
+    ("mirror.document_moved", "kill"),
+    ("execution.ran", "term"),
+    ("upload.appended", "raise"),
+}
+ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
+CASES = [(point, way) for point in POINTS for way in WAYS if ALL or (point, way) in SAMPLE]
+ELSEWHERE = {"submission.appended", "reconcile.appended"}
+
+GOOD = {
+    f"experiment_{number}": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=500)
+    for number in range(2)
+}
+BAD = {"experiment_0": experiment(["nope", [0], []], ["measure", [0], []])}
+SETTINGS = {"QULEDGER_LEASE_SECONDS": "2.5", "QULEDGER_PUBLISH_SECONDS": "0.5", "QULEDGER_RETRY_SECONDS": "0"}
+
+
+def fill(lab: Lab) -> dict[str, str]:
+    """Queue five good jobs and a bad one; return what each must end in."""
+    ends = {f"{number:024x}": "DONE" for number in range(5)} | {f"{99:024x}": "ERROR"}
+    for job_id, end in ends.items():
+        lab.queue("singlequdit", f"{job_id}.json", json.dumps(GOOD if end == "DONE" else BAD).encode())
+    return ends
+
+
+def check(lab: Lab, ends: dict[str, str]) -> str:
+    """Every job has ended as it must, its one result is accepted once, log and mirror agree; return what it took."""
+    assert lab.states() == ends
+    retried = 0
+    for job_id, end in ends.items():
+        events = lab.history(job_id)
+        kinds = [event["kind"] for event in events]
+        retried += kinds.count("retried")
+        assert [kinds.count(kind) for kind in ("submitted", "uploaded", "completed", "failed")] == (
+            [1, 1, 1, 0] if end == "DONE" else [1, 0, 0, 1]
+        )
+        assert lab.read(f"events/singlequdit/{job_id}.json")["events"] == events
+        assert lab.read(f"status/singlequdit/{job_id}.json")["status"] == end
+        if end == "DONE":
+            result = lab.read(f"results/singlequdit/{job_id}.json")
+            assert [len(each["data"]["memory"]) for each in result["results"]] == [500, 500]
+    places = sorted(path.relative_to(lab.store).as_posix() for path in lab.store.glob("jobs/**/*.json"))
+    assert places == sorted(
+        f"jobs/finished/singlequdit/{job_id}.json" if end == "DONE" else f"jobs/deleted/{job_id}.json"
+        for job_id, end in ends.items()
+    )
+    assert not list(lab.store.glob("staged/*/*.json"))
+    return f"clean, {retried} retried"
+
+
+@pytest.mark.parametrize(("point", "way"), [case for case in CASES if case[0] not in ELSEWHERE])
+def test_a_drain_that_dies_is_finished_by_the_next(lab: Lab, point: str, way: str):
+    """Wherever a drain dies, and however, the next one ends every job once and leaves log and mirror equal."""
+    ends = fill(lab)
+    first = lab.run("drain", "--until-empty", check=False, **SETTINGS, QULEDGER_CRASH=f"{point}:{way}:2")
+    if way == "kill":
+        assert first.returncode == -signal.SIGKILL
+    elif way == "term":
+        assert first.returncode == 130
+    lab.run("drain", "--until-empty", **SETTINGS)
+    lab.run("reconcile", **SETTINGS)
+    MATRIX[point, way] = check(lab, ends)
+
+
+@pytest.mark.skipif(not ALL, reason="part of the whole matrix: make crash")
+@pytest.mark.parametrize("way", WAYS)
+def test_a_reconciliation_that_dies_is_finished_by_the_next(lab: Lab, way: str):
+    """A death right after leases were expired leaves jobs that the next drain runs."""
+    ends = fill(lab)
+    lab.run("drain", "--until-empty", check=False, **SETTINGS, QULEDGER_CRASH="execution.ran:kill:1")
+    lab.run("drain", "--until-empty", check=False, **SETTINGS, QULEDGER_CRASH=f"reconcile.appended:{way}:1")
+    lab.run("drain", "--until-empty", **SETTINGS)
+    MATRIX["reconcile.appended", way] = check(lab, ends)
+
+
+@pytest.mark.skipif(not ALL, reason="part of the whole matrix: make crash")
+@pytest.mark.parametrize("way", WAYS)
+def test_a_submission_that_dies_is_in_the_log_or_was_never_made(lab: Lab, way: str):
+    """A death between log and storage leaves a job that the next drain runs."""
+    dead = lab.run(
+        "submit", "singlequdit", "-", "--key", "k", text=json.dumps(GOOD), check=False,
+        QULEDGER_CRASH=f"submission.appended:{way}:1",
+    )  # fmt: skip
+    assert dead.returncode != 0
+    (job_id,) = lab.states()
+    lab.run("drain", "--until-empty", **SETTINGS)
+    MATRIX["submission.appended", way] = check(lab, {job_id: "DONE"})
+
+
+def test_a_crash_point_costs_nothing_when_off(lab: Lab):
+    """Without the environment variable no point does anything."""
+    ends = fill(lab)
+    lab.run("drain", "--until-empty")
+    assert check(lab, ends) == "clean, 0 retried"

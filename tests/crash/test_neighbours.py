@@ -1,0 +1,105 @@
+"""Several spoolers on one store: ours, killed and started again, and one of the peer's."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.lab import Lab, experiment
+
+ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
+PEER = Path(__file__).parents[2] / ".venv-peer" / "bin" / "python"
+SPOOLER = Path(__file__).parents[1] / "peer" / "spooler.py"
+JOB = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=300)}
+SETTINGS = {"QULEDGER_LEASE_SECONDS": "5", "QULEDGER_PUBLISH_SECONDS": "1", "QULEDGER_RETRY_SECONDS": "0"}
+
+
+def fill(lab: Lab, number: int) -> list[str]:
+    """Queue so many jobs of four users and return their ids."""
+    ids = [
+        f"20260101_{index // 60:04d}{index % 60:02d}-singlequdit-user{index % 4}-{index:05x}" for index in range(number)
+    ]
+    for job_id in ids:
+        lab.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
+    return ids
+
+
+def test_drains_that_are_killed_at_random_share_one_queue(lab: Lab):
+    """Several drains empty one queue while some are killed: each job is DONE, answered once, and users take turns."""
+    number, workers, kills = (400, 4, 6) if ALL else (60, 2, 2)
+    ids = fill(lab, number)
+    drains = [lab.start("drain", **SETTINGS) for _ in range(workers)]
+    chance = random.Random(7)
+    finished = lab.store / "jobs" / "finished" / "singlequdit"
+    try:
+        for kill in range(1, kills + 1):
+            wait_until(lambda kill=kill: count(finished) >= kill * number // (kills + 2))  # type: ignore[misc]
+            victim = chance.randrange(workers)
+            drains[victim].send_signal(signal.SIGKILL)
+            drains[victim].communicate()
+            drains[victim] = lab.start("drain", **SETTINGS)
+        wait_until(lambda: count(finished) == number)
+    finally:
+        for each in drains:
+            each.send_signal(signal.SIGTERM)
+        for each in drains:
+            each.communicate(timeout=60)
+    lab.run("drain", "--until-empty", **SETTINGS)
+    assert lab.states() == dict.fromkeys(ids, "DONE")
+    histories = [lab.history(job_id) for job_id in (ids if not ALL else ids[::10])]
+    for events in histories:
+        kinds = Counter(event["kind"] for event in events)
+        assert (kinds["uploaded"], kinds["completed"]) == (1, 1)
+    assert count(lab.store / "results" / "singlequdit") == number
+    assert count(lab.store / "jobs" / "running") == 0
+
+
+@pytest.mark.skipif(not PEER.exists(), reason="the peer's environment is missing: make peer")
+def test_a_spooler_of_the_peer_beside_a_drain_of_ours(lab: Lab):
+    """While a laboratory migrates, each job is answered once: by the peer, or by us."""
+    ids = fill(lab, 60 if ALL else 30)
+    lab.json("config")
+    (lab.store / "backends" / "configs").mkdir(parents=True)
+    peer = subprocess.Popen(
+        [PEER, SPOOLER, str(lab.store)],
+        env=os.environ | {"T_WAIT_MAIN": "0.3"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        lab.run("drain", "--until-empty", QULEDGER_CONCURRENCY="2", **SETTINGS)
+        wait_until(lambda: count(lab.store / "results" / "singlequdit") == len(ids))
+        time.sleep(1)  # the peer moves the job and writes the status after the result
+    finally:
+        peer.kill()
+        peer.wait()
+    states = lab.states()
+    for job_id in ids:
+        memory = lab.read(f"results/singlequdit/{job_id}.json")["results"][0]["data"]["memory"]
+        theirs = set(memory) == {"peer"}
+        # What the peer took before we looked, our log never knew.
+        assert states.get(job_id) in ({"WITHDRAWN", None} if theirs else {"DONE"})
+        assert lab.read(f"status/singlequdit/{job_id}.json")["status"] == "DONE"
+        assert (lab.store / f"jobs/finished/singlequdit/{job_id}.json").exists()
+    assert count(lab.store / "jobs" / "running") == count(lab.store / "jobs" / "queued" / "singlequdit") == 0
+    assert "DONE" in states.values()
+
+
+def count(folder: Path) -> int:
+    """Return how many documents lie in a folder."""
+    return len(list(folder.glob("*.json")))
+
+
+def wait_until(condition: object, seconds: float = 240) -> None:
+    """Return as soon as the condition holds; fail if that takes longer."""
+    end = time.monotonic() + seconds
+    assert callable(condition)
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.2)

@@ -1,0 +1,104 @@
+"""The event log under everything that may happen to it, in any order.
+
+`make test` takes a fixed sample. For a longer search with fresh examples set QULEDGER_TEST_EXAMPLES, such as
+`QULEDGER_TEST_EXAMPLES=2000 .venv/bin/python -m pytest --timeout=0 tests/crash/test_state_machine.py`
+(some 150 examples a minute on one core).
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from models.events import Fact
+from models.job import Job, why_not
+from storage import event_log
+from storage.database import open_database
+from storage.event_log import EventLog
+from tests.crash.log_machine import LogMachine, StaleDecision, ZombieResult
+
+ASKED = int(os.environ.get("QULEDGER_TEST_EXAMPLES", "0"))
+
+SAMPLE = settings(
+    max_examples=ASKED or 60,
+    stateful_step_count=40,
+    # The same examples each time in CI; whoever asks for more wants new ones.
+    derandomize=not ASKED,
+    database=None,
+    # A step writes to a database, and how long that takes is the disk's business.
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+HUNT = settings(
+    SAMPLE,
+    max_examples=300,
+    derandomize=True,
+    # That something is found is enough; making it small would take the most time.
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+)
+
+
+class NoSeqFence(EventLog):
+    """Appends after whatever event is the last one."""
+
+    def append(self, job: Job, *facts: Fact, attempt: int, actor: str, flow_run_id: str | None = None) -> Job:
+        return super().append(self.get(job.job_id), *facts, attempt=attempt, actor=actor, flow_run_id=flow_run_id)
+
+
+class ZombieHunt(LogMachine):
+    """Looks for nothing but the result of an attempt that was over."""
+
+    watched = ZombieResult
+
+
+class UnfencedHunt(ZombieHunt):
+    """The same on a log that looks at no seq either."""
+
+    log_class = NoSeqFence
+
+
+class StaleHunt(LogMachine):
+    """Looks for decisions by those who did not know the newest event, on a log that looks at no seq."""
+
+    log_class = NoSeqFence
+    watched = StaleDecision
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """An empty database to copy."""
+    path = tmp_path / "empty.db"
+    open_database(f"sqlite:///{path}").dispose()
+    return path
+
+
+def take_out_the_attempt_fence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the log take every attempt for the current one; what may follow what is still asked."""
+
+    def lenient(job: Job, fact: Fact, attempt: int) -> str | None:
+        return why_not(job, fact, job.attempt)
+
+    monkeypatch.setattr(event_log, "why_not", lenient)
+    monkeypatch.setattr(event_log, "_is_late", lambda *_: False)
+
+
+def test_the_log_keeps_its_promises(empty: Path):
+    """Whatever users, workers and crashes do in whatever order, no invariant of the log breaks."""
+    run_state_machine_as_test(lambda: LogMachine(empty), settings=SAMPLE)
+
+
+@pytest.mark.parametrize("machine", [ZombieHunt, UnfencedHunt])
+def test_without_the_fence_the_zombie_is_found(empty: Path, monkeypatch: pytest.MonkeyPatch, machine: type[LogMachine]):
+    """With the attempt fence taken out, with or without that of the seq, a zombie's result is accepted and found."""
+    take_out_the_attempt_fence(monkeypatch)
+    with pytest.raises(ZombieResult):
+        run_state_machine_as_test(lambda: machine(empty), settings=HUNT)
+
+
+def test_without_the_seq_fence_the_stale_decision_is_found(empty: Path):
+    """With the seq fence alone taken out, an append by who does not know the newest event is accepted and found."""
+    with pytest.raises(StaleDecision):
+        run_state_machine_as_test(lambda: StaleHunt(empty), settings=HUNT)

@@ -1,0 +1,45 @@
+"""Runs in the peer's environment: sqooler's own spooler loop with a backend that answers every job at once."""
+
+import sys
+from typing import Literal
+
+from pydantic import BaseModel
+from sqooler.schemes import LocalLoginInformation
+from sqooler.spoolers import Spooler, create_memory_data
+from sqooler.storage_providers.local import LocalProvider
+from sqooler.utils import main, update_backends
+
+
+class AnyExperiment(BaseModel):
+    """Whatever a test queues."""
+
+    shots: int
+    num_wires: int
+    wire_order: Literal["interleaved", "sequential"]
+    instructions: list
+
+
+class AnyInstruction(BaseModel):
+    """Whatever a test queues."""
+
+    name: str
+    wires: list[int]
+    params: list[float]
+
+
+def run(store: str) -> None:
+    """Serve the queue until killed; start again where the loop dies because somebody else was quicker."""
+    names = ("load", "rlx", "rlz2", "measure")
+    spooler = Spooler(dict.fromkeys(names, AnyInstruction), AnyExperiment, n_wires=1, version="peer", n_max_shots=10**6)
+    spooler.gen_circuit = lambda name, job: create_memory_data(["peer"] * job.shots, name, job.shots)
+    provider = LocalProvider(LocalLoginInformation(base_path=store))
+    update_backends(provider, {"singlequdit": spooler})
+    while True:
+        try:
+            main(provider, {"singlequdit": spooler})
+        except OSError:
+            continue
+
+
+if __name__ == "__main__":
+    run(sys.argv[1])
