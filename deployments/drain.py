@@ -55,10 +55,10 @@ def run_drain(**parameters: Any) -> dict[str, int]:
     try:
         return asyncio.run(_stoppable(drain_queue(**parameters)))
     finally:
-        _flush()
+        flush_prefect()
 
 
-def _flush() -> None:
+def flush_prefect() -> None:
     """Send what Prefect still holds back of logs and events, while its server is there to take it."""
     from prefect.events.worker import EventsWorker  # noqa: PLC0415 - as above
     from prefect.logging.handlers import APILogWorker  # noqa: PLC0415 - as above

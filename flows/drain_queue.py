@@ -1,12 +1,9 @@
 """Takes jobs from the inbox, claims them in fair order and runs each as a flow run of its own."""
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import timedelta
-from typing import Any, TypeVar
 
 from prefect import flow, tags
 
@@ -14,6 +11,7 @@ from flows.prefect_runs import crash_dead_runs
 from flows.publish_backends import publish
 from flows.reconcile import expire_leases
 from flows.run_job import run_job
+from flows.waiting import patiently, repeating, uninterrupted
 from models import clock
 from models.errors import LogError, QuledgerError
 from models.job import FINAL, Job, Phase
@@ -23,7 +21,9 @@ from tasks.attempt import release
 from tasks.services import Services, current
 
 _LOG = logging.getLogger("quledger.drain")
-T = TypeVar("T")
+
+LONGEST_PAUSE = 30.0
+"""How long a drain waits at most, in seconds, before it asks a Prefect that does not answer again."""
 
 
 @flow(name="drain-queue", persist_result=False)
@@ -56,9 +56,9 @@ async def drain_queue(
     # Once in the open: whoever starts a drain on a storage that does not answer is told so at once.
     await asyncio.to_thread(drain.keep_house)
     await crash_dead_runs(services)
-    async with services.sandboxed(), _repeating(drain.keep_house, services.settings.publish_seconds):
+    async with services.sandboxed(), repeating(drain.keep_house, services.settings.publish_seconds):
         counts = await drain.run(until_empty=until_empty, time_budget=time_budget)
-    await asyncio.to_thread(drain.keep_house)
+    await patiently(drain.keep_house)
     return counts
 
 
@@ -73,6 +73,9 @@ class _Drain:
         # What this drain has claimed and not seen the end of.
         self._claimed: dict[str, Job] = {}
         self._counts: dict[str, int] = {}
+        # While Prefect does not answer, no job is claimed: runs that break in a row make the pause longer.
+        self._broken_in_a_row = 0
+        self._claim_from = 0.0
 
     def keep_house(self) -> None:
         """Renew the published configurations, and bring right what a crash left behind."""
@@ -127,11 +130,11 @@ class _Drain:
         """Claim and start jobs while there is room for them."""
         lease = timedelta(seconds=self._services.settings.lease_seconds)
         try:
-            while len(self._running) < self._concurrency:
+            while len(self._running) < self._concurrency and time.monotonic() >= self._claim_from:
                 claim = asyncio.to_thread(
                     self._services.log.claim, self._names, self._services.worker, clock.now() + lease
                 )
-                job = await _uninterrupted(claim, self._note)
+                job = await uninterrupted(claim, self._note)
                 if job is None:
                     return
                 crash.point("claim.appended")
@@ -150,8 +153,11 @@ class _Drain:
         try:
             with tags(job.backend, *([job.user] if job.user else [])):
                 await run_job(job.job_id, job.attempt, return_state=True)
+            self._broken_in_a_row = 0
         except Exception as error:  # noqa: BLE001 - one run that Prefect cannot begin must not end the drain
             _LOG.warning("run_broke action=retry job_id=%s: %s", job.job_id, type(error).__name__)
+            self._broken_in_a_row += 1
+            self._claim_from = time.monotonic() + min(LONGEST_PAUSE, 0.5 * 2.0**self._broken_in_a_row)
         try:
             after = await asyncio.to_thread(release, self._services, job)
         except LogError as error:
@@ -175,36 +181,3 @@ class _Drain:
             await asyncio.wait(self._running, timeout=max(seconds, 0.0), return_when=asyncio.FIRST_COMPLETED)
         else:
             await asyncio.sleep(max(seconds, 0.0))
-
-
-async def _uninterrupted(work: Coroutine[Any, Any, T], note: Callable[[T], None]) -> T:
-    """Wait for work that goes on in a thread also when the waiting is cancelled; what it gave is noted either way."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        note(await task)
-        raise
-    note(task.result())
-    return task.result()
-
-
-@contextlib.asynccontextmanager
-async def _repeating(work: Callable[[], None], seconds: float) -> AsyncIterator[None]:
-    """Do the work again and again in a thread while the block runs; an error is reported and the work goes on."""
-
-    async def repeat() -> None:
-        while True:
-            await asyncio.sleep(seconds)
-            try:
-                await asyncio.to_thread(work)
-            except QuledgerError as error:
-                _LOG.warning("housekeeping_failed action=try_again: %s", error)
-
-    task = asyncio.create_task(repeat())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

@@ -72,7 +72,9 @@ def judge(job_id: str, rows: Iterable[Mapping[str, Any]]) -> Judged:
     return Judged(job, events, None if events else "it has no events")
 
 
-def _follow(job_id: str, job: Job | None, row: Mapping[str, Any]) -> tuple[Job, Event] | str:
+def _follow(  # noqa: PLR0911 - one line for each thing that may be wrong
+    job_id: str, job: Job | None, row: Mapping[str, Any]
+) -> tuple[Job, Event] | str:
     """Return the job after one more event, and the event; or what is wrong with it."""
     seq = job.seq + 1 if job else 0
     try:

@@ -41,7 +41,7 @@ def open_database(url: str, *, existing: bool = False) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         msg = f"the database {redact_url(url)} is not supported; write sqlite:////the/file.db"
         raise BadSetting(msg)
-    if existing and not (parsed.database and Path(parsed.database).is_file()):
+    if existing and not (parsed.database and Path(parsed.database).is_file() and Path(parsed.database).stat().st_size):
         msg = f"there is no event log at {redact_url(url)}"
         raise LogUnavailable(msg)
     if parsed.database and parsed.database != ":memory:":

@@ -19,7 +19,10 @@ from storage.mirror import HISTORY_VERSION
 from storage.provider import StorageProvider
 
 BATCH = 200
-"""Jobs that are written at once; no more than that many are in memory."""
+"""Jobs that are written at once; no more than that many are in memory ..."""
+
+BATCH_BYTES = 16_000_000
+"""... and no more than so many bytes of histories, with the last one on top."""
 
 _TABLES = ("event", "job", "mirror", "lease")
 _ADD_EVENT = insert(EventRow.__table__)  # type: ignore[attr-defined]
@@ -60,6 +63,7 @@ class _Restoration:
         self._connection = connection
         self._storage = storage
         self._batch: dict[str, tuple[Job, list[Event], str]] = {}
+        self._batch_bytes = 0
         self.faults: list[str] = []
         self.jobs = 0
         self.events = 0
@@ -92,8 +96,9 @@ class _Restoration:
                 self._fault(f"events/{entry.name}", "it is no folder of a backend")
 
     def _read(self, path: str, backend: str, job_id: str) -> None:
+        content = self._storage.get(path)
         try:
-            rows = _rows(self._storage.get(path), job_id)
+            rows = _rows(content, job_id)
         except (ValueError, RecursionError) as error:
             self._fault(path, str(error) if type(error) is ValueError else "it is not JSON")
             return
@@ -108,7 +113,8 @@ class _Restoration:
             if job_id in self._batch:
                 self._flush()
             self._batch[job_id] = (judged.job, judged.events, path)
-            if len(self._batch) == BATCH:
+            self._batch_bytes += len(content)
+            if len(self._batch) == BATCH or self._batch_bytes > BATCH_BYTES:
                 self._flush()
 
     def _flush(self) -> None:
@@ -124,6 +130,7 @@ class _Restoration:
         self._connection.execute(_ADD_JOB, [job_row(job) for job, _, _ in found])
         self._connection.execute(_ADD_CURSOR, [self._cursor(job) for job, _, _ in found])
         self._batch = {}
+        self._batch_bytes = 0
 
     def _cursor(self, job: Job) -> dict[str, Any]:
         """Return a cursor at the beginning, which knows where the job document was left."""

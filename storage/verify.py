@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, bindparam, select, text
+from sqlalchemy import Engine, bindparam, select, text
 
 from models.audit import Finding, Run, What, contradiction, judge
 from models.errors import BadName, DocumentMissing, UnknownJob, echo
@@ -141,8 +141,7 @@ class Verifier:
         elif content != json.dumps(status_document(job).model_dump()).encode("utf-8"):
             yield "status", f"{path} does not say that the job is {job.state} as the log does"
         yield from self._result(job)
-        for entry in self._storage.entries(f"staged/{job.job_id}"):
-            yield "staged", f"staged/{job.job_id}/{echo(entry.name)[1:-1]} is left over from a job that is {job.state}"
+        yield from self._staged(job)
 
     def _place(self, job: Job) -> Iterator[tuple[What, str]]:
         place = layout.place(job)
@@ -166,6 +165,14 @@ class Verifier:
             yield "result", f"{path} is missing"
         elif hashlib.sha256(content).hexdigest() != job.uploaded.sha256:
             yield "result", f"{path} is not the result that was accepted"
+
+    def _staged(self, job: Job) -> Iterator[tuple[What, str]]:
+        # A job in ERROR keeps its result: revived, it need not run again.
+        kept = job.executed.staged if job.state is State.ERROR and job.executed else ""
+        for entry in self._storage.entries(f"staged/{job.job_id}"):
+            path = f"staged/{job.job_id}/{echo(entry.name)[1:-1]}"
+            if path != kept and not entry.name.startswith("."):
+                yield "staged", f"{path} is left over, and the job is {job.state}"
 
     def _get(self, path: str) -> bytes | None:
         try:

@@ -1,84 +1,19 @@
 """The mirror and the inbox: what front ends find in the storage, and what is taken from it."""
 
-import json
 import logging
-import os
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from models.errors import StorageUnavailable
-from models.events import Compiled as CompiledFact
-from models.events import Completed, Executed, Failed, Revived, Submitted, Uploaded, Validated
-from models.job import Job, State
-from storage.cursor import MirrorCursor
-from storage.database import open_database
-from storage.event_log import EventLog
-from storage.files import FsspecStorage
+from models.events import Failed, Revived
+from models.job import State
 from storage.inbox import Inbox
-from storage.mirror import Mirror, read_history
-
-START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
-LATER = datetime.now(UTC) + timedelta(hours=1)
-EXECUTED = Executed(
-    seconds=0.1,
-    cpu_seconds=0.1,
-    seed=5,
-    versions={"python": "3.11"},
-    backend_config_sha256="c",
-    result_sha256="r",
-    result_bytes=2,
-    staged="staged/j/r.json",
-)
-
-
-class House:
-    """A log, a folder and everything between them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "store"
-        self.log = EventLog(open_database(f"sqlite:///{folder / 'log.db'}"))
-        self.storage = FsspecStorage(self.folder.as_uri())
-        self.cursor = MirrorCursor(self.log.engine)
-        self.mirror = Mirror(self.log, self.cursor, self.storage)
-        self.inbox = Inbox(self.log, self.storage, max_bytes=1000, settle_seconds=5)
-
-    def files(self) -> list[str]:
-        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
-
-    def submit(self, job_id: str = "j", source: str = "cli") -> Job:
-        fact = Submitted.of(b'{"a": 1}', keep_up_to=99, backend="rydberg", source=source, received_at=START)
-        return self.log.submit(job_id, fact, "test")[0]
-
-    def queue(self, name: str, content: bytes, *, age: float = 60) -> None:
-        path = self.folder / "jobs" / "queued" / "rydberg" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        then = datetime.now(UTC).timestamp() - age
-        os.utime(path, (then, then))
-
-    def finish(self, job: Job) -> Job:
-        self.storage.put(EXECUTED.staged, b"{}")
-        self.storage.put("results/rydberg/j.json", b"{}")
-        facts = (
-            Validated(experiments=1, shots=1),
-            CompiledFact(program_sha256="p", program_bytes=1, seed=5),
-            EXECUTED,
-            Uploaded(path="results/rydberg/j.json", bytes=2, sha256="r"),
-            Completed(),
-        )
-        return self.log.append(job, *facts, attempt=1, actor="w")
-
-    def claim(self) -> Job:
-        job = self.log.claim(["rydberg"], "w", LATER)
-        assert job is not None
-        return job
-
-    def read(self, path: str) -> object:
-        return json.loads(self.storage.get(path))
+from storage.mirror import read_history
+from tests.contract.house import House
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ holds is compared with the model and judged event by event (`judge`) after every
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import Engine, event, text
 
 from models.errors import AppendConflict, Fault, IdempotencyConflict, NotAllowed, StaleAttempt
@@ -111,7 +111,7 @@ class Expected:
     executed: str | None = None
     uploaded: str | None = None
     cancel_requested: bool = False
-    mirrored: Position = Position(-1, "")
+    mirrored: int = -1
 
     @property
     def running(self) -> bool:
@@ -164,6 +164,21 @@ class Worker:
     name: str
     holds: dict[tuple[str, int], Job] = field(default_factory=dict)
     paused: bool = False
+
+
+_DEEDS: list[st.SearchStrategy[tuple[str, dict[str, Any]]]] = []
+_Method = TypeVar("_Method", bound=Callable[..., None])
+
+
+def deed(weight: int = 1, /, **arguments: st.SearchStrategy[Any]) -> Callable[[_Method], _Method]:
+    """Mark what the machine may do in a step; a deed of weight 2 is done twice as often."""
+
+    def mark(method: _Method) -> _Method:
+        for _ in range(weight):
+            _DEEDS.append(st.tuples(st.just(method.__name__), st.fixed_dictionaries(arguments)))
+        return method
+
+    return mark
 
 
 def judge(job_id: str, events: Sequence[Event]) -> Iterator[Violation]:
@@ -259,7 +274,7 @@ class LogMachine(RuleBasedStateMachine):
         backend = BACKENDS[number % len(BACKENDS)]
         return Submitted.of(content, keep_up_to=100, backend=backend, source="cli", received_at=self.now, **fields)
 
-    @rule(number=st.integers(0, 7), user=st.sampled_from(["ann", "bob"]), priority=st.integers(0, 1))
+    @deed(number=st.integers(0, 7), user=st.sampled_from(["ann", "bob"]), priority=st.integers(0, 1))
     def submit(self, number: int, user: str, priority: int) -> None:
         """Submit a job, or the same one again, which changes nothing."""
         job_id = f"j{number}"
@@ -272,12 +287,11 @@ class LogMachine(RuleBasedStateMachine):
 
     @initialize(users=st.lists(st.sampled_from(["ann", "bob"]), min_size=1, max_size=4))
     def open_shop(self, users: list[str]) -> None:
-        """Begin with some jobs: Hypothesis leaves out rules at random, and without a job little can happen."""
+        """Begin with some jobs, for without a job little can happen."""
         for number, user in enumerate(users):
             self.submit(number, user, 0)
 
-    @precondition(lambda self: self.jobs)
-    @rule(pick=_PICK)
+    @deed(pick=_PICK)
     def submit_another(self, pick: int) -> None:
         """Submit another document under the id of a job, which is refused."""
         job_id = self._any_job(pick)
@@ -287,8 +301,7 @@ class LogMachine(RuleBasedStateMachine):
             return
         self._violated(Forgotten(f"{job_id} was taken for another document"))
 
-    @precondition(lambda self: self.jobs)
-    @rule(pick=_PICK, at_once=st.sampled_from([False, False, True]))
+    @deed(pick=_PICK, at_once=st.sampled_from([False, False, True]))
     def cancel(self, pick: int, *, at_once: bool) -> None:
         """Ask to end a job: first by what was shown at its submission, then by how it stands."""
         job_id = self._any_job(pick)
@@ -312,7 +325,7 @@ class LogMachine(RuleBasedStateMachine):
 
     # What workers do.
 
-    @rule(number=_WORKER, backends=st.sampled_from([BACKENDS, BACKENDS[:1]]))
+    @deed(number=_WORKER, backends=st.sampled_from([BACKENDS, BACKENDS[:1]]))
     def claim(self, number: int, backends: tuple[str, ...]) -> None:
         """Take the job whose turn it is: of the user with fewest running jobs, by priority, by submission."""
         worker = self.workers[number]
@@ -331,7 +344,7 @@ class LogMachine(RuleBasedStateMachine):
             expected.tell(Claimed(worker=worker.name, lease_until=self.now + LEASE), expected.attempt + 1)
             worker.holds[job.job_id, job.attempt] = job
 
-    @rule(number=_WORKER, pick=_PICK, steps=st.integers(1, 4))
+    @deed(4, number=_WORKER, pick=_PICK, steps=st.integers(1, 4))
     def work(self, number: int, pick: int, steps: int) -> None:
         """Append the next facts of an attempt, as its worker knows it: perhaps it is over long since."""
         worker, key = self._occupied(number, pick)
@@ -339,17 +352,19 @@ class LogMachine(RuleBasedStateMachine):
             if key in worker.holds:
                 self._record(worker, key, *self._next(worker.holds[key], key[1], worker.name))
 
-    @rule(number=_WORKER, pick=_PICK, steps=st.integers(0, 4), seconds=st.sampled_from([1, 30]))
-    def oversleep(self, number: int, pick: int, steps: int, seconds: int) -> None:
-        """Let a worker's leases run out somewhere in its work, so that it wakes as a zombie."""
+    @deed(2, number=_WORKER, pick=_PICK, steps=st.integers(0, 4), replaced=st.booleans())
+    def oversleep(self, number: int, pick: int, steps: int, *, replaced: bool) -> None:
+        """Let a worker's leases run out somewhere in its work; it wakes as a zombie, perhaps beside another worker."""
         self.work(number, pick, steps)
         self.workers[number].paused = True
         self.let_time_pass(61)
         self.expire(0.0)
-        self.let_time_pass(seconds)
+        self.let_time_pass(30)
+        if replaced:
+            self.work((number + 1) % len(self.workers), pick, steps - 1)
         self.workers[number].paused = False
 
-    @rule(number=_WORKER, pick=_PICK, how=st.sampled_from(["back", "again", "transient", "user", "cancel", "withdraw"]))
+    @deed(number=_WORKER, pick=_PICK, how=st.sampled_from(["back", "again", "transient", "user", "cancel", "withdraw"]))
     def end_attempt(self, number: int, pick: int, how: str) -> None:
         """End an attempt otherwise than with a result."""
         worker, key = self._occupied(number, pick)
@@ -368,25 +383,25 @@ class LogMachine(RuleBasedStateMachine):
             fact = after_attempt(knew, "storm", "execution", RETRIES, now=self.now, jitter=0.5, run_again=again)
         self._record(worker, key, fact)
 
-    @precondition(lambda self: self._held())
-    @rule(pick=_PICK)
+    @deed(pick=_PICK)
     def heartbeat(self, pick: int) -> None:
         """Prolong a lease, or learn that the attempt is over."""
-        self._beat(*self._held()[pick % len(self._held())])
+        if held := self._held():
+            self._beat(*held[pick % len(held)])
 
-    @rule(number=_WORKER)
+    @deed(number=_WORKER)
     def pause_or_wake(self, number: int) -> None:
         """Stop a worker in its tracks, or let it go on with what it knew then."""
         self.workers[number].paused = not self.workers[number].paused
 
-    @rule(number=_WORKER)
+    @deed(number=_WORKER)
     def crash(self, number: int) -> None:
         """Let a worker forget everything, and start it again."""
         self.workers[number] = Worker(f"w{number}")
 
     # What else happens.
 
-    @rule(seconds=st.sampled_from([61, 1, 30, 200]))
+    @deed(seconds=st.sampled_from([61, 1, 30, 200]))
     def let_time_pass(self, seconds: int) -> None:
         """Set the clock forward; workers that are awake keep their leases meanwhile."""
         end = self.now + timedelta(seconds=seconds)
@@ -395,7 +410,7 @@ class LogMachine(RuleBasedStateMachine):
             for worker, key in self._held():
                 self._beat(worker, key)
 
-    @rule(jitter=st.sampled_from([0.0, 0.9]))
+    @deed(jitter=st.sampled_from([0.0, 0.9]))
     def expire(self, jitter: float) -> None:
         """End the attempts whose workers fell silent, as `flows/reconcile.py` does."""
         told: dict[str, tuple[Fact, ...]] = {}
@@ -414,14 +429,14 @@ class LogMachine(RuleBasedStateMachine):
             for fact in facts:
                 self.jobs[job_id].tell(fact, self.jobs[job_id].attempt)
 
-    @rule()
+    @deed()
     def reopen(self) -> None:
         """Close the database and open it again, as after a restart; everything is read anew."""
         self.engine.dispose()
         self._open()
         self.checked.clear()
 
-    @rule()
+    @deed()
     def rebuild(self) -> None:
         """Read every job from its mirrored history alone."""
         for job_id in self.jobs:
@@ -430,20 +445,27 @@ class LogMachine(RuleBasedStateMachine):
             self._same(f"the mirrored history of {job_id}", mirrored, events)
             self._same(f"{job_id} rebuilt", fold(mirrored), job)
 
-    @precondition(lambda self: self.jobs)
-    @rule(pick=_PICK)
+    @deed(pick=_PICK)
     def begin_relay(self, pick: int) -> None:
         """Begin to mirror what a job is now; relays may end in another order."""
         job_id = self._any_job(pick)
         self.relays.append((job_id, self.jobs[job_id].seq))
 
-    @precondition(lambda self: self.relays)
-    @rule(pick=_PICK)
+    @deed(pick=_PICK)
     def end_relay(self, pick: int) -> None:
         """Move the cursor after what was mirrored."""
+        if not self.relays:
+            return
         job_id, seq = self.relays.pop(pick % len(self.relays))
         self.cursor.advance(job_id, seq, f"place{seq}")
-        self.jobs[job_id].mirrored = Position(seq, f"place{seq}")
+        self.jobs[job_id].mirrored = seq
+        self._same(f"cursor of {job_id}", self.cursor.position(job_id), Position(seq, f"place{seq}"))
+
+    @rule(deed=st.one_of(_DEEDS))
+    def step(self, deed: tuple[str, dict[str, Any]]) -> None:
+        """Do one of all that. One rule: of several, Hypothesis leaves out some, and then most examples find nothing."""
+        name, arguments = deed
+        getattr(self, name)(**arguments)
 
     # What must hold after every step.
 
@@ -488,10 +510,8 @@ class LogMachine(RuleBasedStateMachine):
     @invariant()
     def mirror_knows_what_it_owes(self) -> None:
         """Compare the jobs that are behind with those whose newest event is beyond the cursor."""
-        owed = {job_id for job_id, job in self.jobs.items() if job.seq > job.mirrored.seq}
+        owed = {job_id for job_id, job in self.jobs.items() if job.seq > job.mirrored}
         self._same("the jobs that are behind", set(self.cursor.behind()), owed)
-        for job_id, job in self.jobs.items():
-            self._same(f"cursor of {job_id}", self.cursor.position(job_id), job.mirrored)
 
     # Tools of the rules.
 
@@ -571,4 +591,5 @@ class LogMachine(RuleBasedStateMachine):
 
 def _essence(job: Job) -> dict[str, Any]:
     """Return what a refusal must leave as it was."""
+    # `flow_run_id` joins them until the test of it beside the machine passes.
     return job.model_dump(exclude={"seq", "last_hash", "updated_at", "flow_run_id"})

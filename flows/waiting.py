@@ -1,0 +1,58 @@
+"""Three ways to wait for work that is done in a thread."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, TypeVar
+
+from models.errors import QuledgerError
+
+_LOG = logging.getLogger("quledger.drain")
+T = TypeVar("T")
+
+
+async def patiently(work: Callable[[], None]) -> None:
+    """Do the work in a thread; it is tried again a little later before its error is the caller's."""
+    for pause in (0.5, 2.0):
+        try:
+            await asyncio.to_thread(work)
+        except QuledgerError as error:
+            _LOG.warning("housekeeping_failed action=try_again: %s", error)
+            await asyncio.sleep(pause)
+        else:
+            return
+    await asyncio.to_thread(work)
+
+
+async def uninterrupted(work: Coroutine[Any, Any, T], note: Callable[[T], None]) -> T:
+    """Wait for work that goes on in a thread also when the waiting is cancelled; what it gave is noted either way."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        note(await task)
+        raise
+    note(task.result())
+    return task.result()
+
+
+@contextlib.asynccontextmanager
+async def repeating(work: Callable[[], None], seconds: float) -> AsyncIterator[None]:
+    """Do the work again and again in a thread while the block runs; an error is reported and the work goes on."""
+
+    async def repeat() -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await asyncio.to_thread(work)
+            except QuledgerError as error:
+                _LOG.warning("housekeeping_failed action=try_again: %s", error)
+
+    task = asyncio.create_task(repeat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,106 @@
+"""A log, a folder and everything between them: what the tests of mirror, verify and restore stand on."""
+
+import hashlib
+import json
+import os
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from models.events import Compiled as CompiledFact
+from models.events import Completed, Executed, Submitted, Uploaded, Validated
+from models.job import Job
+from storage import layout
+from storage.cursor import MirrorCursor
+from storage.database import open_database
+from storage.event_log import EventLog
+from storage.files import FsspecStorage
+from storage.inbox import Inbox
+from storage.mirror import Mirror
+
+START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+LATER = datetime.now(UTC) + timedelta(hours=1)
+RESULT = b"{}"
+RESULT_SHA256 = hashlib.sha256(RESULT).hexdigest()
+
+
+class House:
+    """A log, a folder and everything between them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "store"
+        self.database = folder / "log.db"
+        self.log = EventLog(open_database(f"sqlite:///{self.database}"))
+        self.storage = FsspecStorage(self.folder.as_uri())
+        self.cursor = MirrorCursor(self.log.engine)
+        self.mirror = Mirror(self.log, self.cursor, self.storage)
+        self.inbox = Inbox(self.log, self.storage, max_bytes=1000, settle_seconds=5)
+
+    def files(self) -> list[str]:
+        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
+
+    def submit(self, job_id: str = "j", source: str = "cli") -> Job:
+        fact = Submitted.of(b'{"a": 1}', keep_up_to=99, backend="rydberg", source=source, received_at=START)
+        return self.log.submit(job_id, fact, "test")[0]
+
+    def queue(self, name: str, content: bytes, *, age: float = 60) -> None:
+        path = self.folder / "jobs" / "queued" / "rydberg" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        then = datetime.now(UTC).timestamp() - age
+        os.utime(path, (then, then))
+
+    def executed(self, job: Job) -> Executed:
+        """Stage the result of a job; return the fact."""
+        staged = layout.staged(job.job_id, RESULT_SHA256)
+        self.storage.put(staged, RESULT)
+        return Executed(
+            seconds=0.1,
+            cpu_seconds=0.1,
+            seed=5,
+            versions={"python": "3.11"},
+            backend_config_sha256="c",
+            result_sha256=RESULT_SHA256,
+            result_bytes=len(RESULT),
+            staged=staged,
+        )
+
+    def uploaded(self, job: Job) -> Uploaded:
+        """Put the result of a job where front ends look; return the fact."""
+        path = layout.result(job.backend, job.job_id)
+        self.storage.put(path, RESULT)
+        return Uploaded(path=path, bytes=len(RESULT), sha256=RESULT_SHA256)
+
+    def finish(self, job: Job) -> Job:
+        facts = (
+            Validated(experiments=1, shots=1),
+            CompiledFact(program_sha256="p", program_bytes=1, seed=5),
+            self.executed(job),
+            self.uploaded(job),
+            Completed(),
+        )
+        return self.log.append(job, *facts, attempt=job.attempt, actor="w")
+
+    def claim(self) -> Job:
+        job = self.log.claim(["rydberg"], "w", LATER)
+        assert job is not None
+        return job
+
+    def read(self, path: str) -> object:
+        return json.loads(self.storage.get(path))
+
+    def tamper(self, *statements: str) -> None:
+        """Change the database behind the log's back, as an intruder would."""
+        with sqlite3.connect(self.database) as raw:
+            for statement in ("DROP TRIGGER IF EXISTS event_no_update", "DROP TRIGGER IF EXISTS event_no_delete"):
+                raw.execute(statement)
+            for statement in statements:
+                assert raw.execute(statement).rowcount == 1, statement
+        raw.close()
+
+    def flip(self, path: str, at: int = -2) -> None:
+        """Change one byte of a document."""
+        file = self.folder / path
+        content = bytearray(file.read_bytes())
+        content[at] ^= 1
+        file.write_bytes(content)

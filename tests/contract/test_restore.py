@@ -1,0 +1,367 @@
+"""Rebuild and restore: from the events alone come the same views, from the mirror alone comes the same log."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from models.errors import LogBroken, LogNotEmpty, LogUnavailable, MirrorBroken
+from models.events import Failed, LeaseExpired, Retried, Revived, Validated
+from models.job import Job
+from storage.cursor import MirrorCursor
+from storage.database import open_database, reading, writing
+from storage.mirror import Mirror
+from storage.provider import open_storage
+from storage.rebuild import dump, rebuild
+from storage.restore import restore
+from storage.verify import Verifier
+from tests.contract.house import LATER, START, House
+
+LOST = Failed(stage="lease", blame="infrastructure", faults=(), fault_count=0)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    """A house with jobs in several states; the mirror of all but one is up to date."""
+    house = House(tmp_path)
+    house.submit("done")
+    house.finish(house.claim())
+    house.submit("failed")
+    house.log.append(house.claim(), LOST, attempt=1, actor="w")
+    house.submit("running")
+    house.claim()
+    house.mirror.relay_all()
+    house.submit("waiting")
+    return house
+
+
+def dumped(house: House, *, cursors: bool = True) -> bytes:
+    """Return the dump of a house's log."""
+    return b"".join(dump(house.log.engine, cursors=cursors))
+
+
+def empty(tmp_path: Path) -> House:
+    """Return a second house, whose log is empty."""
+    return House(tmp_path / "second")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE job SET fold = '{}' WHERE job_id = 'done'",
+        "UPDATE job SET state = 'QUEUED', phase = 'waiting' WHERE job_id = 'done'",
+        "UPDATE job SET job_id = 'ghost' WHERE job_id = 'running'",
+        "DELETE FROM job WHERE job_id = 'failed'",
+        "INSERT INTO mirror VALUES ('zzz', 3, '', 0)",
+        "INSERT INTO mirror VALUES ('aaa', 3, '', 0)",
+        "UPDATE mirror SET behind = 0 WHERE job_id = 'waiting'",
+        "UPDATE mirror SET behind = 1 WHERE job_id = 'done'",
+    ],
+)
+def test_rebuilt_views_are_the_same_to_the_byte(house: House, damage: str):
+    """Whatever happened to a view, a rebuild brings back exactly what stood there."""
+    before = dumped(house)
+    house.tamper(damage)
+    assert dumped(house) != before
+    assert rebuild(house.log.engine) == {"jobs": 4, "events": 12}
+    assert dumped(house) == before
+    rebuild(house.log.engine)
+    assert dumped(house) == before
+
+
+@pytest.mark.parametrize("change", ["seq = 99", "place = 'jobs/elsewhere.json'", "seq = -7", "place = ''"])
+def test_a_cursor_that_cannot_be_true_begins_anew(house: House, change: str):
+    """A rebuilt cursor that cannot have been true is behind, and one relay brings everything right."""
+    before = dumped(house)
+    house.tamper(f"UPDATE mirror SET {change} WHERE job_id = 'done'")
+    rebuild(house.log.engine)
+    assert "done" in house.cursor.behind()
+    house.mirror.relay("done")
+    assert dumped(house) == before
+
+
+def test_a_rebuild_keeps_the_leases_of_running_attempts(house: House):
+    """A heartbeat survives a rebuild; the lease of an attempt that is over does not."""
+    house.log.heartbeat({"running": 1}, LATER)
+    with writing(house.log.engine) as connection:
+        connection.execute(text("INSERT INTO lease VALUES ('done', 1, 'x'), ('ghost', 1, 'x')"))
+    rebuild(house.log.engine)
+    with reading(house.log.engine) as connection:
+        assert list(connection.scalars(text("SELECT job_id FROM lease"))) == ["running"]
+
+
+def test_a_rebuild_refuses_broken_histories(house: House):
+    """A rebuild names every job with a broken chain and changes nothing, not even what it could put right."""
+    house.tamper(
+        "UPDATE event SET data = replace(data, 'a', 'b') WHERE job_id = 'done' AND seq = 0",
+        "UPDATE event SET recorded_at = CAST(x'ff' AS TEXT) WHERE job_id = 'running' AND seq = 1",
+        "DELETE FROM event WHERE job_id = 'failed' AND seq = 0",
+        "UPDATE job SET state = 'X' WHERE job_id = 'waiting'",
+    )
+    before = dumped(house)
+    with pytest.raises(LogBroken, match="done.*failed.*running") as refusal:
+        rebuild(house.log.engine)
+    assert "waiting" not in str(refusal.value)
+    assert dumped(house) == before
+
+
+def test_a_log_comes_back_from_its_mirror(house: House, tmp_path: Path):
+    """From a complete mirror alone comes a log with the same bytes, and after one relay its cursors are the same."""
+    house.mirror.relay_all()
+    other = empty(tmp_path)
+    assert restore(other.log.engine, house.storage) == {"jobs": 4, "events": 12}
+    assert dumped(other, cursors=False) == dumped(house, cursors=False)
+    assert set(other.cursor.behind()) == {"done", "failed", "running", "waiting"}
+    files = house.files()
+    Mirror(other.log, other.cursor, house.storage).relay_all()
+    assert dumped(other) == dumped(house)
+    assert house.files() == files
+    assert list(Verifier(other.log.engine, house.storage).all()) == []
+
+
+def test_a_log_comes_back_into_another_storage(house: House, tmp_path: Path):
+    """A restored log writes the documents of its jobs wherever it goes on; only results are not in the log."""
+    house.mirror.relay_all()
+    other = empty(tmp_path)
+    restore(other.log.engine, house.storage)
+    other.mirror.relay_all()
+    assert set(house.files()) - set(other.files()) == {"results/rydberg/done.json"}
+    assert {(each.job_id, each.what) for each in Verifier(other.log.engine, other.storage).all()} == {
+        ("done", "result")
+    }
+
+
+def test_a_relay_that_was_cut_short_leaves_nothing_behind(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Where the mirror knew of the end of a job and its document was not moved yet, a restored log moves it."""
+    job = house.log.get("running")
+    house.log.append(job, LOST, attempt=1, actor="w")
+    monkeypatch.setattr(house.mirror, "_settle", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        house.mirror.relay("running")
+    other = empty(tmp_path)
+    restore(other.log.engine, house.storage)
+    Mirror(other.log, other.cursor, house.storage).relay_all()
+    assert "jobs/deleted/running.json" in house.files()
+    assert "jobs/running/running.json" not in house.files()
+
+
+def test_a_memory_storage_will_do(tmp_path: Path):
+    """A log is restored from any storage of the contract."""
+    house = House(tmp_path)
+    house.submit("j")
+    storage = open_storage("memory://restore-test")
+    Mirror(house.log, MirrorCursor(house.log.engine), storage).relay_all()
+    other = empty(tmp_path)
+    restore(other.log.engine, storage)
+    assert dumped(other, cursors=False) == dumped(house, cursors=False)
+
+
+@pytest.mark.parametrize("what", ["job", "lease", "mirror"])
+def test_a_log_that_is_not_empty_is_left_alone(house: House, tmp_path: Path, what: str):
+    """Nothing is restored into a database that holds anything."""
+    other = empty(tmp_path)
+    if what == "job":
+        other.submit("own")
+    else:
+        values = {"lease": "('x', 1, '')", "mirror": "('x', 1, '', 0)"}[what]
+        with writing(other.log.engine) as connection:
+            connection.execute(text(f"INSERT INTO {what} VALUES {values}"))
+    before = dumped(other)
+    with pytest.raises(LogNotEmpty):
+        restore(other.log.engine, house.storage)
+    assert dumped(other) == before
+
+
+def edit(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    """Return a function that changes the JSON of the history of `done`."""
+
+    def apply(store: Path) -> None:
+        path = store / "events/rydberg/done.json"
+        document = json.loads(path.read_bytes())
+        change(document)
+        path.write_text(json.dumps(document))
+
+    return apply
+
+
+def write(path: str, content: bytes) -> Callable[[Path], None]:
+    """Return a function that writes one file into the store."""
+
+    def apply(store: Path) -> None:
+        (store / path).parent.mkdir(parents=True, exist_ok=True)
+        (store / path).write_bytes(content)
+
+    return apply
+
+
+def copy(source: str, target: str) -> Callable[[Path], None]:
+    """Return a function that copies one file of the store."""
+    return lambda store: write(target, (store / source).read_bytes())(store)
+
+
+DONE = "events/rydberg/done.json"
+BAD_MIRRORS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "gap": (edit(lambda d: d["events"].pop(2)), f"{DONE}: event 2 is missing"),
+    "first gone": (edit(lambda d: d["events"].pop(0)), f"{DONE}: event 0 is missing"),
+    "twice": (edit(lambda d: d["events"].insert(2, d["events"][1])), f"{DONE}: event 1 comes twice"),
+    "order": (edit(lambda d: d["events"].reverse()), f"{DONE}: event 0 is missing"),
+    "nothing": (edit(lambda d: d["events"].clear()), f"{DONE}: it has no events"),
+    "data": (edit(lambda d: d["events"][0]["data"].update(user="eve")), f"{DONE}: event 0 is not what was written"),
+    "actor": (edit(lambda d: d["events"][3].update(actor="eve")), f"{DONE}: event 3 is not what was written"),
+    "kind": (edit(lambda d: d["events"][3].update(kind="failed")), f"{DONE}: event 3 is not what was written"),
+    "hash": (edit(lambda d: d["events"][3].update(hash="0" * 64)), f"{DONE}: event 3 is not what was written"),
+    "fact": (edit(lambda d: d["events"][3].update(data={"kind": "?"})), f"{DONE}: the data of event 3"),
+    "no fact": (edit(lambda d: d["events"][3].update(data=[])), f"{DONE}: the data of event 3"),
+    "not an event": (edit(lambda d: d["events"][3].update(seq="x")), f"{DONE}: event 3 is no event"),
+    "more": (edit(lambda d: d["events"][3].update(more=1)), f"{DONE}: event 3 is not what was written"),
+    "no list": (edit(lambda d: d.update(events={})), f"{DONE}: its events are no list"),
+    "version": (edit(lambda d: d.update(version=2)), f"{DONE}: it is a history of version 2"),
+    "other job": (edit(lambda d: d.update(job_id="eve")), f"{DONE}: it is the history of another job, eve"),
+    "renamed": (copy(DONE, "events/rydberg/eve.json"), "events/rydberg/eve.json: it is the history of another job"),
+    "other backend": (copy(DONE, "events/fermions/done.json"), "events/fermions/done.json: the job is of the backend"),
+    "no JSON": (write(DONE, b"{"), f"{DONE}: it is not JSON"),
+    "no text": (write(DONE, b"\xff\xfe\x00"), f"{DONE}: it is not JSON"),
+    "deep": (write(DONE, b"[" * 200_000), f"{DONE}: it is not JSON"),
+    "a status": (write(DONE, b'{"job_id": "done"}'), f"{DONE}: it is no history"),
+    "a number": (write(DONE, b"7"), f"{DONE}: it is no history"),
+    "stranger": (write("events/rydberg/notes.txt", b""), "events/rydberg/notes.txt: it is no history"),
+    "stranger above": (write("events/notes.json", b""), "events/notes.json: it is no folder of a backend"),
+    "bad name": (write("events/rydberg/a b.json", b""), "events/rydberg/a b.json: it is no history"),
+    "folder": (write("events/rydberg/x.json/y", b""), "events/rydberg/x.json: it is no history"),
+    "bad folder": (write("events/No Backend/x.json", b""), "events/No Backend: it is no folder of a backend"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_MIRRORS)
+def test_a_bad_mirror_is_refused(house: House, tmp_path: Path, name: str):
+    """A mirror with anything wrong in it is refused with its place and what is wrong, and nothing is restored."""
+    spoil, said = BAD_MIRRORS[name]
+    spoil(house.folder)
+    other = empty(tmp_path)
+    before = dumped(other)
+    with pytest.raises(MirrorBroken) as refusal:
+        restore(other.log.engine, house.storage)
+    assert len(refusal.value.faults) == 1
+    assert refusal.value.faults[0].startswith(said)
+    assert dumped(other) == before == b""
+
+
+def test_two_histories_of_one_job_are_refused(house: House, tmp_path: Path):
+    """Two true histories under one job id, of two backends, are refused: only one can be the job's."""
+    twin = House(tmp_path / "twin")
+    fact = twin.log.submission(twin.submit("done").job_id).model_copy(update={"backend": "fermions"})
+    second = House(tmp_path / "third")
+    second.log.submit("done", fact, "test")
+    second.mirror.relay_all()
+    write("events/fermions/done.json", second.storage.get("events/fermions/done.json"))(house.folder)
+    other = empty(tmp_path)
+    with pytest.raises(MirrorBroken, match="another history has the same job id"):
+        restore(other.log.engine, house.storage)
+    assert dumped(other) == b""
+
+
+def test_all_faults_of_a_mirror_are_named_at_once(house: House, tmp_path: Path):
+    """Whoever has to repair a mirror reads the whole list at the first attempt."""
+    for name in ("gap", "stranger", "stranger above", "other backend", "bad folder"):
+        BAD_MIRRORS[name][0](house.folder)
+    write("events/rydberg/failed.json", b"{}")(house.folder)
+    with pytest.raises(MirrorBroken) as refusal:
+        restore(empty(tmp_path).log.engine, house.storage)
+    assert len(refusal.value.faults) == 6
+    assert all(fault in str(refusal.value) for fault in refusal.value.faults)
+
+
+def test_half_a_document_is_no_fault(house: House, tmp_path: Path):
+    """What a killed writer left beside a history does not keep a log from being restored."""
+    write("events/rydberg/.done.json.0123.tmp", b"{")(house.folder)
+    assert restore(empty(tmp_path).log.engine, house.storage)["jobs"] == 3
+
+
+def test_an_empty_mirror_is_no_mirror(tmp_path: Path):
+    """A storage without a single history is refused: most likely its address is wrong."""
+    with pytest.raises(MirrorBroken, match="no histories"):
+        restore(House(tmp_path).log.engine, open_storage((tmp_path / "nosuch").as_uri()))
+
+
+def test_a_database_of_a_newer_version_is_not_restored_into(tmp_path: Path):
+    """A database that a newer Quledger made is refused before anything is read."""
+    url = f"sqlite:///{tmp_path / 'log.db'}"
+    with writing(open_database(url)) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(LogUnavailable, match="newer Quledger"):
+        open_database(url)
+
+
+STEPS = st.lists(
+    st.sampled_from(["submit", "claim", "validate", "fail", "lose", "revive", "finish", "relay"]), max_size=25
+)
+
+
+class Walk:
+    """Does what is asked for to the first job that it may be done to, with a clock of its own."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.now = START
+        house.log._now = self.tick  # type: ignore[method-assign]
+
+    def tick(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+    def step(self, name: str) -> None:
+        jobs = self.house.log.jobs(limit=1000)
+        if name == "submit":
+            self.house.submit(f"j{len(jobs)}", source="inbox" if len(jobs) % 2 else "cli")
+        elif name == "claim":
+            self.house.log.claim(["rydberg"], "w", LATER)
+        elif name == "relay":
+            self.house.mirror.relay_all()
+        elif job := next((job for job in jobs if job.state == {"revive": "ERROR"}.get(name, "CLAIMED")), None):
+            self._change(name, job)
+
+    def _change(self, name: str, job: Job) -> None:
+        expired = LeaseExpired(worker="w", lease_until=LATER)
+        retried = Retried(reason="lost", after_seconds=0, not_before=START)
+        facts = {
+            "validate": (Validated(experiments=1, shots=1),),
+            "fail": (LOST,),
+            "lose": (expired, retried),
+            "revive": (Revived(by="op"),),
+        }
+        if name == "finish":
+            self.house.finish(job)
+        else:
+            self.house.log.append(job, *facts[name], attempt=job.attempt, actor="w")
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(STEPS)
+def test_any_history_comes_back(steps: list[str]):
+    """Whatever happened to the jobs, rebuild and restore give the same bytes, and the result verifies."""
+    with tempfile.TemporaryDirectory() as name:
+        house = House(Path(name))
+        walk = Walk(house)
+        for step in ["submit", *steps]:
+            walk.step(step)
+        before = dumped(house)
+        rebuild(house.log.engine)
+        assert dumped(house) == before
+        house.mirror.relay_all()
+        other = House(Path(name) / "second")
+        restore(other.log.engine, house.storage)
+        assert dumped(other, cursors=False) == dumped(house, cursors=False)
+        Mirror(other.log, other.cursor, house.storage).relay_all()
+        assert dumped(other) == dumped(house)
+        assert list(Verifier(other.log.engine, house.storage).all()) == []
+        for each in (house, other):
+            each.log.engine.dispose()

@@ -1,0 +1,146 @@
+"""The storage fails, hangs or writes half; the database is locked; Prefect's server dies. Nothing is lost.
+
+These drains run in this process, against the session's Prefect server, so that each call of the storage can be made
+to fail in turn. QULEDGER_TEST_CRASH=all tries every call, otherwise a sample.
+"""
+
+import asyncio
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.errors import StorageUnavailable
+from models.job import State
+from models.settings import Settings
+from storage.mirror import read_history
+from tests.lab import experiment
+
+ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
+GOOD = {"experiment_0": experiment(["load", [0], [9]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
+CALLS = ("get", "put", "create", "move", "delete", "exists", "entries")
+
+
+class Faulty:
+    """A storage whose n-th call fails: `raise`, `hang` (and then raise), or `half` (half a document, and then raise)."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.url = inner.url
+        self.calls = 0
+        self.fail_at = 0
+        self.way = "raise"
+        self.lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.inner, name)
+        if name not in CALLS:
+            return method
+
+        def call(*args: Any) -> Any:
+            with self.lock:
+                self.calls += 1
+                strike = self.calls == self.fail_at
+            if not strike:
+                return method(*args)
+            if self.way == "hang":
+                time.sleep(1.0)
+            if self.way == "half" and name in {"put", "create"}:
+                self.inner.put(args[0], args[1][: len(args[1]) // 2])
+            raise StorageUnavailable(f"made to fail: {name}")
+
+        return call
+
+
+@pytest.fixture
+def house(tmp_path: Path, prefect_api: str) -> Iterator[Any]:
+    """Services of their own on a storage that can be made to fail, with Prefect at hand."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415 - Prefect takes seconds to import
+
+    from deployments.drain import flush_prefect  # noqa: PLC0415 - as above
+    from tasks.services import Services, use  # noqa: PLC0415 - as above
+
+    settings = Settings(
+        home=tmp_path, retry_seconds=0.05, poll_seconds=0.05, publish_seconds=0.3, lease_seconds=2, max_attempts=9
+    )
+    services = Services(settings)
+    services.__dict__["storage"] = Faulty(services.storage)
+    use(services)
+    with temporary_settings({PREFECT_API_URL: prefect_api}):
+        yield services
+        flush_prefect()
+    use(None)
+
+
+def fill(house: Any, number: int = 2) -> list[str]:
+    """Queue good jobs as a front end does."""
+    ids = [f"{index:024x}" for index in range(number)]
+    for job_id in ids:
+        house.storage.inner.put(f"jobs/queued/singlequdit/{job_id}.json", json.dumps(GOOD).encode())
+    return ids
+
+
+def drain() -> dict[str, int]:
+    """Drain in this process until nothing is left."""
+    from flows.drain_queue import drain_queue  # noqa: PLC0415 - Prefect takes seconds to import
+
+    return asyncio.run(drain_queue(backends=["singlequdit"], concurrency=2))
+
+
+def check(house: Any, ids: list[str]) -> None:
+    """Each job is DONE and completed once; log and mirror are equal."""
+    for job_id in ids:
+        events = house.log.history(job_id)
+        assert house.log.get(job_id).state is State.DONE
+        assert [event.kind for event in events].count("completed") == 1
+        assert read_history(house.storage.inner.get(f"events/singlequdit/{job_id}.json")) == events
+        assert json.loads(house.storage.inner.get(f"status/singlequdit/{job_id}.json"))["status"] == "DONE"
+        assert house.storage.inner.exists(f"jobs/finished/singlequdit/{job_id}.json")
+        result = json.loads(house.storage.inner.get(f"results/singlequdit/{job_id}.json"))
+        assert len(result["results"][0]["data"]["memory"]) == 50
+    assert house.cursor.behind() == []
+
+
+def test_a_storage_that_fails_at_any_call_loses_nothing(house: Any):
+    """Whichever call of the storage fails, in whatever way, the drain goes on or the next one ends every job."""
+    ids = fill(house, 1)
+    drain()
+    check(house, ids)
+    calls = house.storage.calls
+    assert calls > 15
+    for way in ("raise", "half", "hang"):
+        for fail_at in range(1, calls + 1) if ALL else range(len(way), calls + 1, 8 if way == "raise" else 20):
+            fresh = f"{way}{fail_at}x".ljust(24, "0")
+            house.storage.inner.put(f"jobs/queued/singlequdit/{fresh}.json", json.dumps(GOOD).encode())
+            house.storage.calls, house.storage.fail_at, house.storage.way = 0, fail_at, way
+            try:
+                drain()
+            except StorageUnavailable:
+                # A storage that fails at the very start, when the backends are published, is said at once.
+                assert fail_at < 8
+            house.storage.fail_at = 0
+            drain()
+            check(house, [fresh])
+
+
+def test_a_locked_database_is_waited_for(house: Any, tmp_path: Path):
+    """While another process holds the database nothing happens; afterwards everything does."""
+    ids = fill(house)
+    assert house.log  # opened, so that the tables are there
+    seconds = 30 if ALL else 4
+    holder = sqlite3.connect(tmp_path / "quledger.db", isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(seconds, lambda: holder.execute("ROLLBACK"))
+    started = time.monotonic()
+    release.start()
+    drain()
+    release.join()
+    holder.close()
+    assert time.monotonic() - started > seconds
+    check(house, ids)
