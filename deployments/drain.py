@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 from rich.console import Console
 
-from deployments.prefect_server import prefect_server, prepare
+from deployments.prefect_server import PrefectUnavailable, prefect_server, prepare
 from models.job import Job, State
 from models.settings import Settings
 from tasks import backends as registry
@@ -54,6 +55,9 @@ def run_drain(**parameters: Any) -> dict[str, int]:
 
     try:
         return asyncio.run(_stoppable(drain_queue(**parameters)))
+    except httpx.HTTPError as error:
+        msg = f"Prefect stopped answering ({type(error).__name__}); the jobs wait, drain again when it is back"
+        raise PrefectUnavailable(msg) from None
     finally:
         flush_prefect()
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from models.errors import QuledgerError
-from models.settings import Settings
+from models.settings import Settings, redact_url
 
 START_SECONDS = 180.0
 """How long the embedded server may take; a slow machine needs 20 s."""
@@ -42,7 +42,7 @@ QUIET = {
 
 
 class PrefectUnavailable(QuledgerError):
-    """The embedded Prefect server did not start."""
+    """No Prefect server answers."""
 
 
 def prepare(settings: Settings) -> None:
@@ -56,11 +56,14 @@ def prefect_server(settings: Settings) -> Iterator[str]:
     """Give the address of a Prefect API while the block runs.
 
     Raises:
-        PrefectUnavailable: the embedded server did not start.
+        PrefectUnavailable: the given server does not answer, or the embedded one did not start.
     """
     prepare(settings)
     given = os.environ.get("PREFECT_API_URL")
     if given:
+        if not _answers(given):
+            msg = f"Prefect does not answer at {redact_url(given)} (PREFECT_API_URL); start it, or unset the variable"
+            raise PrefectUnavailable(msg)
         yield given
         return
     folder = settings.folder
@@ -96,13 +99,18 @@ def _start(listening: socket.socket, output: IO[bytes]) -> "subprocess.Popen[byt
     )
 
 
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5):  # noqa: S310 - the operator's own address
+            return True
+    except (OSError, ValueError):
+        return False
+
+
 def _wait(server: "subprocess.Popen[bytes]", url: str, log: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
-        with (
-            contextlib.suppress(OSError),
-            urllib.request.urlopen(f"{url}/health", timeout=2),  # noqa: S310 - our own loopback address
-        ):
+        if _answers(url):
             return
         time.sleep(0.1)
     server.kill()

@@ -239,7 +239,7 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
                 changes["executed"] = None
         case Revived():
             changes |= {"failures": 0, "not_before": None, "stage": None, "blame": None, "faults": (), "fault_count": 0}
-    if event.flow_run_id is not None:
+    if event.flow_run_id is not None and event.kind != "refused":
         changes["flow_run_id"] = event.flow_run_id
     after = job.model_copy(update=changes)
     if after.phase is not Phase.RUNNING:

@@ -17,6 +17,9 @@ COMMANDS = (
     "backends",
     "retry",
     "reconcile",
+    "verify",
+    "rebuild",
+    "restore",
     "config",
     "demo",
 )
@@ -96,6 +99,7 @@ def test_a_job_without_result_has_an_exit_code(lonely_lab: Lab):
         ("QULEDGER_DATABASE", "nonsense", "no URL"),
         ("QULEDGER_DATABASE", "oracle://scott:tiger@h/d", "not supported"),
         ("QULEDGER_HOME", "/dev/null/x", "folder"),
+        ("PREFECT_API_URL", "http://127.0.0.1:9/api", "Prefect does not answer"),
     ],
 )
 def test_a_bad_setting_is_named_and_its_value_is_not(lonely_lab: Lab, setting: str, value: str, said: str):

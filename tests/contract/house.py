@@ -20,6 +20,7 @@ from storage.mirror import Mirror
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 LATER = datetime.now(UTC) + timedelta(hours=1)
+DOCUMENT = b'{"a": 1}'
 RESULT = b"{}"
 RESULT_SHA256 = hashlib.sha256(RESULT).hexdigest()
 
@@ -40,7 +41,7 @@ class House:
         return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
 
     def submit(self, job_id: str = "j", source: str = "cli") -> Job:
-        fact = Submitted.of(b'{"a": 1}', keep_up_to=99, backend="rydberg", source=source, received_at=START)
+        fact = Submitted.of(DOCUMENT, keep_up_to=99, backend="rydberg", source=source, received_at=START)
         return self.log.submit(job_id, fact, "test")[0]
 
     def queue(self, name: str, content: bytes, *, age: float = 60) -> None:

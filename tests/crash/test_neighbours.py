@@ -4,11 +4,14 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.lab import Lab, experiment
@@ -103,3 +106,50 @@ def wait_until(condition: object, seconds: float = 240) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.2)
+
+
+@pytest.mark.skipif(not ALL, reason="part of the whole matrix: make crash")
+def test_prefects_server_dies_and_comes_back(lab: Lab, tmp_path: Path):
+    """While Prefect does not answer, jobs wait and none is lost; when it is back, the same drain goes on."""
+    ids = fill(lab, 24)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    lab.api = lab.environment["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
+    finished = lab.store / "jobs" / "finished" / "singlequdit"
+    server = start_prefect(port, tmp_path)
+    drain = lab.start("drain", "--until-empty", **SETTINGS)
+    try:
+        wait_until(lambda: count(finished) >= 4)
+        server.kill()
+        server.wait()
+        time.sleep(5)
+        before = count(finished)
+        server = start_prefect(port, tmp_path)
+        wait_until(lambda: count(finished) > before)
+        output, _ = drain.communicate(timeout=240)
+        assert drain.returncode == 0, output
+    finally:
+        drain.kill()
+        server.terminate()
+        server.wait()
+    assert lab.states() == dict.fromkeys(ids, "DONE")
+
+
+def start_prefect(port: int, home: Path) -> "subprocess.Popen[bytes]":
+    """Start a Prefect server on this port and wait until it answers."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "prefect", "server", "start", "--no-ui", "--host", "127.0.0.1", "--port", str(port)],
+        env=os.environ | {"PREFECT_HOME": str(home / "prefect"), "DO_NOT_TRACK": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_until(lambda: answers(port))
+    return server
+
+
+def answers(port: int) -> bool:
+    """Say whether Prefect's server on this port answers."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/api/health", timeout=2).is_success
+    except httpx.HTTPError:
+        return False
