@@ -47,7 +47,7 @@ from storage import layout
 from storage.database import open_database, writing
 from storage.event_log import EventLog, event_row, job_row
 from storage.mirror import history_document
-from storage.provider import open_storage
+from storage.opening import open_storage
 from storage.rebuild import rebuild
 from storage.restore import restore
 
@@ -91,7 +91,7 @@ def life(number: int) -> list[tuple[int, Fact]]:
         backend_config_sha256=SHA,
         result_sha256=SHA,
         result_bytes=2000,
-        staged=layout.staged(job_id(number), SHA),
+        staged=layout.staged(job_id(number), 1),
     )
     done: list[Fact] = [
         Validated(experiments=1, shots=100, cost=3.0),

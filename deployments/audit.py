@@ -10,7 +10,7 @@ from models.audit import Finding, Run
 from models.errors import BadSetting, QuledgerError
 from models.settings import Settings, redact_url
 from storage.database import open_database
-from storage.provider import open_storage
+from storage.opening import open_storage
 from storage.rebuild import rebuild
 from storage.restore import restore
 from storage.verify import Verifier

@@ -89,7 +89,7 @@ def unavailable() -> Iterator[None]:
             "database or disk is full": "the disk is full; free some space",
             "attempt to write a readonly database": "it may only be read; check the file's owner and mode",
             "unable to open database file": "it cannot be opened; check that the folder exists and may be written",
-            "disk I/O error": "the disk does not answer; check it",
+            "disk I/O error": "the disk is full or does not answer; free some space or check it",
         }.get(reason, reason)
         msg = f"the event log cannot be used now: {advice}"
         raise LogUnavailable(msg) from None

@@ -4,11 +4,12 @@ Every function returns a path below the storage's root and checks what it puts i
 """
 
 from models.job import FINAL, Job, State
-from models.names import check_display_name, check_job_id
+from models.names import check_display_name, check_job_id, is_job_id
 
 CONFIGS = "backends/configs"
 RUNNING = "jobs/running"
 DELETED = "jobs/deleted"
+STAGED = "staged"
 
 
 def config(backend: str) -> str:
@@ -74,9 +75,21 @@ def events(backend: str, job_id: str) -> str:
 
 def taken(job_id: str) -> str:
     """Return where a job document lies between its queue and `running`: no other spooler ever puts one there."""
-    return f"staged/{check_job_id(job_id)}/document.json"
+    return f"{STAGED}/{check_job_id(job_id)}.document.json"
 
 
-def staged(job_id: str, sha256: str) -> str:
-    """Return the path of a result that was computed but is not accepted yet."""
-    return f"staged/{check_job_id(job_id)}/{sha256}.json"
+def staged(job_id: str, attempt: int) -> str:
+    """Return the path of the result that an attempt has computed and that is not accepted yet."""
+    return f"{STAGED}/{check_job_id(job_id)}.{attempt}.json"
+
+
+def all_staged(job: Job) -> tuple[str, ...]:
+    """Return every path at which an attempt of the job may have staged a result."""
+    return tuple(staged(job.job_id, attempt) for attempt in range(1, job.attempt + 1))
+
+
+def staged_for(name: str) -> str:
+    """Return the id of the job to which a document's name in the folder of staged ones belongs; empty if to none."""
+    job_id, _, what = name.removesuffix(".json").rpartition(".")
+    ours = name.endswith(".json") and (what == "document" or (what.isascii() and what.isdigit()))
+    return job_id if ours and is_job_id(job_id) else ""

@@ -116,8 +116,7 @@ class Mirror:
                 crash.point("mirror.document_moved")
                 self._announce(job, events[position.seq + 1 :])
                 crash.point("mirror.status_written")
-            if job.state is State.DONE and job.executed is not None:
-                self._storage.delete(job.executed.staged)
+            self._tidy(job)
             position = position._replace(place=target)
         self._cursor.advance(job_id, job.seq, position.place)
 
@@ -136,6 +135,15 @@ class Mirror:
             else:
                 done, in_a_row = done + 1, 0
         return Relayed(done, failed)
+
+    def _tidy(self, job: Job) -> None:
+        """Remove the results that are not the accepted one."""
+        if job.state is State.DONE:
+            for path in layout.all_staged(job):
+                self._storage.delete(path)
+        elif job.state in FINAL and job.executed is not None:
+            # Written by an attempt that ended before it could say so; the staged copy stays for a revival.
+            self._storage.delete(layout.result(job.backend, job.job_id))
 
     def _settle(self, job: Job, first: Event, source: str, target: str) -> None:
         """Bring the job document to where it belongs; the log holds its bytes should it be gone."""

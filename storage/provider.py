@@ -6,10 +6,6 @@ A path is segments joined by `/`, such as `jobs/queued/singlequdit/<id>.json`; `
 from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple, Protocol
-from urllib.parse import urlsplit
-
-from models.errors import BadSetting
-from models.settings import redact_url
 
 
 class Entry(NamedTuple):
@@ -75,19 +71,3 @@ class StorageProvider(Protocol):
     def entries(self, folder: str) -> Iterator[Entry]:
         """Yield what lies in the folder, in no order, page by page; nothing where there is no folder."""
         ...
-
-
-def open_storage(url: str) -> StorageProvider:
-    """Return the storage at `url`: `file:///folder`, `memory://name`, or any other URL that fsspec knows.
-
-    Raises:
-        BadSetting: nothing here can open such a URL.
-    """
-    scheme = urlsplit(url).scheme
-    if not scheme:
-        msg = f"the storage {redact_url(url)} is no URL; for a folder write file:///the/folder"
-        raise BadSetting(msg)
-    # Imported here: fsspec and its filesystems are only paid for by those who open one.
-    from storage.files import FsspecStorage  # noqa: PLC0415
-
-    return FsspecStorage(url)

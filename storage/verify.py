@@ -114,7 +114,9 @@ class Verifier:
         for message in _views(job, record):
             yield Finding(job_id=job_id, what="view", message=message)
         cursor = record.cursor
-        if cursor is None or cursor["behind"]:
+        if cursor is None:
+            return  # nobody can say what the storage should hold by now
+        if cursor["behind"]:
             message = f"the storage waits for events up to {job.seq}; run `quledger reconcile`"
             yield Finding(job_id=job_id, what="behind", message=message)
             return
@@ -169,9 +171,8 @@ class Verifier:
     def _staged(self, job: Job) -> Iterator[tuple[What, str]]:
         # A job in ERROR keeps its result: revived, it need not run again.
         kept = job.executed.staged if job.state is State.ERROR and job.executed else ""
-        for entry in self._storage.entries(f"staged/{job.job_id}"):
-            path = f"staged/{job.job_id}/{echo(entry.name)[1:-1]}"
-            if path != kept and not entry.name.startswith("."):
+        for path in layout.all_staged(job):
+            if path != kept and self._storage.exists(path):
                 yield "staged", f"{path} is left over, and the job is {job.state}"
 
     def _get(self, path: str) -> bytes | None:
@@ -201,14 +202,11 @@ class Verifier:
                     yield from self._folder(f"{top}/{entry.name}", entry.name)
         for folder in _SHARED_FOLDERS:
             yield from self._folder(folder, None)
-        for batch in _batches(self._storage.entries("staged")):
-            known = self._backends_of(entry.name for entry in batch)
+        for batch in _batches(self._storage.entries(layout.STAGED)):
+            known = self._backends_of(layout.staged_for(entry.name) for entry in batch)
             for entry in batch:
-                if entry.name in known and not entry.regular:
-                    continue
-                # A folder that is empty holds no document of anybody.
-                if entry.regular or any(True for _ in self._storage.entries(f"staged/{entry.name}")):
-                    yield from _stranger(f"staged/{entry.name}", entry)
+                if layout.staged_for(entry.name) not in known:
+                    yield from _stranger(f"{layout.STAGED}/{entry.name}", entry)
 
     def _folder(self, folder: str, backend: str | None) -> Iterator[Finding]:
         """Yield what is foreign in one folder; in a folder of a backend, jobs of other backends are."""
@@ -258,7 +256,7 @@ def _views(job: Job, record: Record) -> Iterator[str]:
         yield "`mirror` has no row"
         return
     at_end = cursor["seq"] == job.seq and cursor["place"] == layout.place(job)
-    possible = -1 <= cursor["seq"] <= job.seq and cursor["place"] in ("", *layout.places(job))
+    possible = cursor["seq"] in range(-1, job.seq + 1) and cursor["place"] in ("", *layout.places(job))
     if not (possible if cursor["behind"] else at_end):
         yield "`mirror` says what cannot be: " + ", ".join(f"{name} {echo(cursor[name])}" for name in ("seq", "place"))
 

@@ -70,6 +70,17 @@ class Attempt:
             else:
                 return self.job
 
+    async def check(self) -> None:
+        """Make sure that the attempt is not over.
+
+        Raises:
+            StaleAttempt: it is.
+        """
+        now = await asyncio.to_thread(self.services.log.get, self.job.job_id)
+        if now.attempt != self.number or now.phase is not Phase.RUNNING:
+            msg = f"attempt {self.number} is over; the job is {now.state} in attempt {now.attempt}"
+            raise StaleAttempt(msg)
+
     async def give_up(self, reason: str, stage: Stage, *, run_again: bool = False) -> Job:
         """End the attempt for a reason that is not the user's: the job waits for the next one, or ends in ERROR."""
         fact = after_attempt(

@@ -6,6 +6,7 @@ import hashlib
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from models.errors import StaleAttempt
 from models.events import Executed
 from models.job import State
 from storage import crash, layout
@@ -16,26 +17,30 @@ from tasks.steps import step
 @task(name="execution", cache_policy=NO_CACHE, persist_result=False)
 @step("execution", when=State.COMPILED)
 async def execution(attempt: Attempt) -> str:
-    """Run the program and stage the result under its hash, so that no later attempt has to run it again."""
+    """Run the program and stage the result, so that no later attempt has to run it again."""
     answer = await attempt.process.call("execute")
     result: bytes = answer["document"]
     crash.point("execution.ran")
     sha256 = hashlib.sha256(result).hexdigest()
-    staged = layout.staged(attempt.job.job_id, sha256)
+    staged = layout.staged(attempt.job.job_id, attempt.number)
     await asyncio.to_thread(attempt.services.storage.put, staged, result)
     crash.point("execution.staged")
     attempt.result = result
-    await attempt.record(
-        Executed(
-            seconds=answer["seconds"],
-            cpu_seconds=answer["cpu_seconds"],
-            seed=attempt.seed,
-            versions=answer["versions"],
-            backend_config_sha256=answer["backend_config_sha256"],
-            result_sha256=sha256,
-            result_bytes=len(result),
-            staged=staged,
-        )
+    executed = Executed(
+        seconds=answer["seconds"],
+        cpu_seconds=answer["cpu_seconds"],
+        seed=attempt.seed,
+        versions=answer["versions"],
+        backend_config_sha256=answer["backend_config_sha256"],
+        result_sha256=sha256,
+        result_bytes=len(result),
+        staged=staged,
     )
+    try:
+        await attempt.record(executed)
+    except StaleAttempt:
+        # Nobody will accept it: another attempt has the job.
+        await asyncio.to_thread(attempt.services.storage.delete, staged)
+        raise
     crash.point("execution.appended")
     return f"executed in {answer['seconds']:.3f} s, result {sha256[:12]}"

@@ -19,7 +19,8 @@ from storage.database import open_database
 from storage.event_log import EventLog
 from storage.inbox import Inbox
 from storage.mirror import Mirror
-from storage.provider import StorageProvider, open_storage
+from storage.opening import open_storage
+from storage.provider import StorageProvider
 from tasks.sandbox import Limits, Sandbox
 
 

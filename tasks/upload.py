@@ -22,6 +22,8 @@ async def upload(attempt: Attempt) -> str:
     assert executed is not None  # noqa: S101 - the state machine reaches EXECUTED by no other way
     storage = attempt.services.storage
     result = attempt.result or await _staged(attempt, executed)
+    # A worker that was paused past its lease must not write over what was accepted meanwhile.
+    await attempt.check()
     path = layout.result(attempt.job.backend, attempt.job.job_id)
     await asyncio.to_thread(storage.put, path, result)
     read_back = hashlib.sha256(await asyncio.to_thread(storage.get, path)).hexdigest()

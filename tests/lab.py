@@ -13,6 +13,8 @@ from deployments.show import event_value
 from models.settings import Settings
 from storage.database import open_database
 from storage.event_log import EventLog
+from storage.opening import open_storage
+from storage.verify import Verifier
 
 PROGRAM = [sys.executable, "-m", "deployments.cli"]
 ROOT = Path(__file__).parents[1]
@@ -98,6 +100,10 @@ class Lab:
     def history(self, job_id: str) -> list[dict[str, Any]]:
         """Return every event of a job as `quledger history --json` prints it."""
         return [event_value(event) for event in self.log.history(job_id)]
+
+    def findings(self) -> list[str]:
+        """Return what `quledger verify` finds between log, views and storage."""
+        return [str(finding) for finding in Verifier(self.log.engine, open_storage(self.store.as_uri())).all()]
 
     def prefect(self, path: str, body: dict[str, Any]) -> Any:
         """Ask Prefect's API."""

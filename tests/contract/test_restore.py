@@ -18,7 +18,7 @@ from models.job import Job
 from storage.cursor import MirrorCursor
 from storage.database import open_database, reading, writing
 from storage.mirror import Mirror
-from storage.provider import open_storage
+from storage.opening import open_storage
 from storage.rebuild import dump, rebuild
 from storage.restore import restore
 from storage.verify import Verifier

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from models.errors import BadSetting, DocumentExists, DocumentMissing, StorageError, StorageUnavailable
-from storage.provider import StorageProvider, open_storage
+from storage.opening import open_storage
+from storage.provider import StorageProvider
 
 
 @pytest.fixture(params=["file", "memory"])

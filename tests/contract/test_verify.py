@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from models.audit import Finding, Run, contradiction
 from models.errors import LogUnavailable, UnknownJob
-from models.events import Failed, Refused, Validated
+from models.events import Compiled, Failed, Refused, Validated, Withdrawn
 from storage.database import open_database, writing
 from storage.verify import RunsOf, Verifier
 from tests.contract.house import House
@@ -131,7 +131,9 @@ def test_one_byte_of_a_view_is_noticed(house: House, column: str):
     assert column in views[0].message
 
 
-@pytest.mark.parametrize("change", ["seq = seq + 1", "seq = 0", "place = place || 'x'", "behind = 1, seq = 99"])
+@pytest.mark.parametrize(
+    "change", ["seq = seq + 1", "seq = 0", "seq = 'x', behind = 1", "place = place || 'x'", "behind = 1, seq = 99"]
+)
 def test_a_cursor_that_cannot_be_is_noticed(house: House, change: str):
     """A cursor of the mirror that says what cannot be is named as a view that differs."""
     house.tamper(f"UPDATE mirror SET {change} WHERE job_id = 'done'")
@@ -178,8 +180,9 @@ def test_one_byte_of_a_document_is_noticed(house: House, path: str):
         ("jobs/running/waiting.json", "waiting", "place"),
         ("jobs/finished/rydberg/failed.json", "failed", "place"),
         ("results/rydberg/failed.json", "failed", "result"),
-        ("staged/done/abc.json", "done", "staged"),
-        ("staged/ghost/abc.json", "", "foreign"),
+        ("staged/done.1.json", "done", "staged"),
+        ("staged/ghost.1.json", "", "foreign"),
+        ("staged/notes.txt", "", "foreign"),
         ("events/fermions/done.json", "done", "foreign"),
         ("results/fermions/done.json", "done", "foreign"),
         ("events/rydberg/ghost.json", "ghost", "foreign"),
@@ -207,7 +210,6 @@ def test_what_waits_in_the_inbox_is_not_foreign(house: House):
     house.queue("new.json", b"{}")
     house.storage.put("status/rydberg/new.json", b"{}")
     house.storage.put("events/rydberg/.done.json.123.tmp", b"{")
-    (house.folder / "staged" / "empty").mkdir()
     assert verified(house) == []
 
 
@@ -244,6 +246,26 @@ def test_a_refused_write_is_part_of_a_clean_history(house: House):
         refused = Refused(refused_kind="completed", refused_attempt=1, worker="w", reason="late")
         house.log._write(connection, job, refused, attempt=1, actor="w")
     house.mirror.relay_all()
+    assert verified(house) == []
+
+
+def test_a_job_in_error_keeps_its_staged_result(house: House):
+    """The result of a job that was computed and never uploaded is no leftover, since the job may be revived."""
+    facts = (Validated(experiments=1, shots=1), Compiled(program_sha256="p", program_bytes=1, seed=5))
+    job = house.log.get("running")
+    house.log.append(job, *facts, house.executed(job), FAILED, attempt=1, actor="w")
+    house.mirror.relay_all()
+    assert house.storage.exists("staged/running.1.json")
+    assert verified(house) == []
+
+
+def test_a_withdrawn_job_has_nothing_but_a_history(house: House):
+    """The documents of a job that another spooler took are that one's, whatever they are."""
+    house.storage.delete("jobs/queued/rydberg/waiting.json")
+    house.log.append(house.claim(), Withdrawn(), attempt=1, actor="w")
+    house.mirror.relay_all()
+    house.storage.put("jobs/finished/rydberg/waiting.json", b"other")
+    house.storage.put("results/rydberg/waiting.json", b"{}")
     assert verified(house) == []
 
 

@@ -5,9 +5,11 @@ to fail in turn. QULEDGER_TEST_CRASH=all tries every call, otherwise a sample.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import sqlite3
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +22,7 @@ from models.errors import StorageUnavailable
 from models.job import State
 from models.settings import Settings
 from storage.mirror import read_history
-from tests.lab import experiment
+from tests.lab import Lab, experiment
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 GOOD = {"experiment_0": experiment(["load", [0], [9]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
@@ -144,3 +146,41 @@ def test_a_locked_database_is_waited_for(house: Any, tmp_path: Path):
     holder.close()
     assert time.monotonic() - started > seconds
     check(house, ids)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MB, where this machine lets us mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("a small file system can only be mounted by root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_named_and_nothing_is_lost(lab: Lab, small_disk: Path):
+    """On a full disk the program says so and what to do; when there is room again every job is run."""
+    lab.home, lab.store = small_disk / "home", small_disk / "store"
+    lab.environment |= {"QULEDGER_HOME": str(lab.home), "QULEDGER_STORAGE": lab.store.as_uri()}
+    ids = [lab.submit("singlequdit", GOOD) for _ in range(3)]
+    ballast = small_disk / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+    refused = lab.run("submit", "singlequdit", "-", text=json.dumps(GOOD), check=False)
+    stuck = lab.run("drain", "--until-empty", "--time-budget", "3", check=False)
+    for done in (refused, stuck):
+        assert done.returncode == 1
+        assert "free some space" in done.stderr or "No space left" in done.stderr
+        assert "Traceback" not in done.stderr
+    ballast.unlink()
+    lab.run("drain", "--until-empty")
+    states = lab.states()
+    assert all(states[job_id] == "DONE" for job_id in ids)
+    assert set(states.values()) == {"DONE"}

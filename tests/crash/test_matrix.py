@@ -64,7 +64,7 @@ def check(lab: Lab, ends: dict[str, str]) -> str:
         f"jobs/finished/singlequdit/{job_id}.json" if end == "DONE" else f"jobs/deleted/{job_id}.json"
         for job_id, end in ends.items()
     )
-    assert not list(lab.store.glob("staged/*/*.json"))
+    assert lab.findings() == []
     return f"clean, {retried} retried"
 
 
