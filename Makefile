@@ -10,6 +10,8 @@ BIN := .venv/bin
 # The locks are complete, so pip need not resolve anything; Python compiles what is imported when it is imported.
 PIP_QUIETLY := -m pip --quiet --quiet --disable-pip-version-check --no-input install --no-deps
 PYTEST_ARGS ?=
+# The tests wait more than they compute.
+PARALLEL ?= -n 3 --dist loadgroup
 
 # Sets $$python to the first Python that will do, or stops with a sentence that says what is missing.
 FIND_PYTHON = python=; for candidate in python3.11 python3 python; do \
@@ -49,11 +51,11 @@ demo: install ## run a few jobs from submission to result and show what is recor
 .PHONY: test
 test: peer lint ## run the linters and all tests (what CI runs); PYTEST_ARGS is handed to pytest
 	@echo "Running the tests ..."
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 .PHONY: crash
 crash: peer install ## run the whole crash matrix (half an hour); `make test` runs a sample of it
-	@QULEDGER_TEST_CRASH=all $(BIN)/python -m pytest --timeout 1800 tests/crash $(PYTEST_ARGS)
+	@QULEDGER_TEST_CRASH=all $(BIN)/python -m pytest $(PARALLEL) --timeout 1800 tests/crash $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: install ## check style, formatting, types and the order of the layers

@@ -193,8 +193,14 @@ def list_jobs(*, backend: str = "", user: str = "", state: str = "", limit: int 
         limit: At most so many.
     """
     from deployments import show  # noqa: PLC0415
+    from models.errors import BadName, echo  # noqa: PLC0415
+    from models.job import State  # noqa: PLC0415
     from tasks.services import current  # noqa: PLC0415
 
+    if state and state.upper() not in State.__members__:
+        raise BadName(f"{echo(state)} is no state; there are: {', '.join(State)}")
+    if limit < 1:
+        raise BadName("the limit has to be at least 1")
     jobs = current().log.jobs(backend=backend, user=user, state=state.upper(), limit=limit)
     _print([show.status_value(job) for job in jobs], lambda: show.jobs(jobs), as_json=as_json)
     return 0

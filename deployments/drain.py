@@ -13,10 +13,13 @@ import httpx
 from rich.console import Console
 
 from deployments.prefect_server import PrefectUnavailable, prefect_server, prepare
+from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
 from tasks import backends as registry
 from tasks.services import Services, use
+
+MOST_AT_ONCE = 64
 
 FLUSH_SECONDS = 20.0
 """How long an ending drain waits for Prefect to take the last logs and events."""
@@ -45,6 +48,9 @@ def drain_here(
     services.open()
     for name in backends or []:
         registry.load(name)
+    if concurrency is not None and not 1 <= concurrency <= MOST_AT_ONCE:
+        msg = f"{concurrency} jobs at once cannot be run; say a number from 1 to {MOST_AT_ONCE}"
+        raise BadSetting(msg)
     with flows_ready(services):
         return run_drain(backends=backends, concurrency=concurrency, until_empty=until_empty, time_budget=time_budget)
 

@@ -1,10 +1,8 @@
-"""Results and jobs as pandas data frames: what people compute with and what the terminal shows."""
+"""Results as pandas data frames: what people compute with and what the terminal shows."""
 
 from typing import Any
 
 import pandas as pd
-
-from models.job import Job
 
 
 def counts_frame(result: dict[str, Any]) -> pd.DataFrame:
@@ -28,14 +26,6 @@ def counts_frame(result: dict[str, Any]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
 
 
-def jobs_frame(jobs: list[Job]) -> pd.DataFrame:
-    """Return one row a job: id, backend, user, state, attempt, submitted and updated (UTC), reason."""
-    rows = [
-        (j.job_id, j.backend, j.user, j.state.value, j.attempt, j.submitted_at, j.updated_at, j.reason) for j in jobs
-    ]
-    columns = ["job_id", "backend", "user", "state", "attempt", "submitted_at", "updated_at", "reason"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _levels(outcome: str) -> tuple[int, ...]:
-    return tuple(int(level) for level in outcome.split()) if outcome else ()
+def _levels(outcome: str) -> tuple[tuple[int, str], ...]:
+    """Return what outcomes are sorted by: numbers as numbers, whatever else a backend may say as text."""
+    return tuple((int(level), "") if level.isdecimal() else (-1, level) for level in outcome.split())

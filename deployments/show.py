@@ -19,7 +19,8 @@ BAR = 40
 MOST_OUTCOMES = 32
 """The most bars of one histogram; the rarest outcomes are summed up."""
 
-console = Console(soft_wrap=False)
+# Into a file or a pipe nothing is cut.
+console = Console(width=None if sys.stdout.isatty() else 240)
 _COLOURS = {State.DONE: "green", State.ERROR: "red", State.CANCELLED: "yellow"}
 
 
@@ -53,11 +54,13 @@ def status(job: Job) -> None:
 def jobs(found: list[Job]) -> None:
     """Print a table of jobs."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("job", "backend", "user", "state", "attempt", "submitted (UTC)"):
-        table.add_column(name, no_wrap=True)
+    longest = max((len(job.job_id) for job in found), default=1)
+    for name, width in (("job", longest), ("backend", 4), ("user", 1), ("state", 9), ("attempt", 1)):
+        table.add_column(name, no_wrap=True, min_width=width)
+    table.add_column("submitted (UTC)", no_wrap=True, min_width=16)
     table.add_column("reason", overflow="ellipsis", no_wrap=True, ratio=1)
     for job in found:
-        when = to_text(job.submitted_at)[:19].replace("T", " ")
+        when = to_text(job.submitted_at)[:16].replace("T", " ")
         table.add_row(
             job.job_id, job.backend, escape(job.user), _state(job), str(job.attempt), when, escape(job.reason)
         )

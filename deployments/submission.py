@@ -5,13 +5,29 @@ import json
 from typing import Any
 
 from models import clock
-from models.errors import DocumentMissing, Fault, JobRejected, ResultMissing, StorageError, UnknownBackend
+from models.errors import (
+    MAX_ECHO,
+    BadName,
+    DocumentMissing,
+    Fault,
+    JobRejected,
+    LogError,
+    NotAllowed,
+    NotRevivable,
+    ResultMissing,
+    StorageError,
+    UnknownBackend,
+    echo,
+    printable,
+)
 from models.events import Revived, Submitted
 from models.job import Job, State
 from models.names import job_id_for, new_job_id
 from storage import crash, layout
 from tasks import backends
 from tasks.services import current
+
+MOST_PRIORITY = 1_000_000
 
 
 def submit_document(  # noqa: PLR0913 - what may be said of a job
@@ -21,6 +37,7 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
 
     Raises:
         UnknownBackend: no backend has this name.
+        BadName: user, project, key or priority cannot be used.
         JobRejected: the document is larger than the limit.
         IdempotencyConflict: the key was used for another document.
         LogUnavailable: nothing was submitted.
@@ -28,6 +45,13 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
     known = backends.names()
     if backend not in known:
         raise UnknownBackend(backend, known)
+    for what, text in (("user", user), ("project", project), ("key", key or "")):
+        if text != printable(text):
+            msg = f"the {what} {echo(text)} has to be printable, at most {MAX_ECHO} characters"
+            raise BadName(msg)
+    if abs(priority) > MOST_PRIORITY:
+        msg = f"the priority {echo(priority)} is not a number from -{MOST_PRIORITY} to {MOST_PRIORITY}"
+        raise BadName(msg)
     services = current()
     limit = services.settings.max_document_bytes
     if len(document) > limit:
@@ -47,8 +71,8 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
     job_id = new_job_id() if key is None else job_id_for(backend, key)
     job, _ = services.log.submit(job_id, fact, services.worker)
     crash.point("submission.appended")
-    # The log has the job, so it will run; should the storage fail now, the next drain writes its documents.
-    with contextlib.suppress(StorageError):
+    # The log has the job, so it will run; should its documents not be written now, the next drain writes them.
+    with contextlib.suppress(StorageError, LogError):
         services.mirror.relay(job.job_id)
     return job
 
@@ -58,12 +82,15 @@ def revive(job_id: str) -> Job:
 
     Raises:
         UnknownJob: there is no such job.
-        NotAllowed: it is not in ERROR, or ended through a fault of its document.
+        NotRevivable: it is not in ERROR, or ended through a fault of its document.
     """
     services = current()
     job = services.log.get(job_id)
-    job = services.log.append(job, Revived(by=services.worker), attempt=job.attempt, actor=services.worker)
-    with contextlib.suppress(StorageError):
+    try:
+        job = services.log.append(job, Revived(by=services.worker), attempt=job.attempt, actor=services.worker)
+    except NotAllowed as error:
+        raise NotRevivable(job_id, str(error)) from None
+    with contextlib.suppress(StorageError, LogError):
         services.mirror.relay(job_id)
     return job
 

@@ -1,6 +1,7 @@
 """Takes jobs from the inbox, claims them in fair order and runs each as a flow run of its own."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from datetime import timedelta
@@ -23,7 +24,7 @@ from tasks.services import Services, current
 _LOG = logging.getLogger("quledger.drain")
 
 LONGEST_PAUSE = 30.0
-"""How long a drain waits at most, in seconds, before it asks a Prefect that does not answer again."""
+"""How long a drain waits at most, in seconds, before it tries a storage or a Prefect that fails again."""
 
 
 @flow(name="drain-queue", persist_result=False)
@@ -73,7 +74,7 @@ class _Drain:
         # What this drain has claimed and not seen the end of.
         self._claimed: dict[str, Job] = {}
         self._counts: dict[str, int] = {}
-        # While Prefect does not answer, no job is claimed: runs that break in a row make the pause longer.
+        # While attempts fail in a row no job is claimed, and each one makes the pause longer.
         self._broken_in_a_row = 0
         self._claim_from = 0.0
 
@@ -93,7 +94,8 @@ class _Drain:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
             for job in self._claimed.values():
-                await asyncio.to_thread(release, self._services, job)
+                with contextlib.suppress(LogError):
+                    await asyncio.to_thread(release, self._services, job)
         return dict(sorted(self._counts.items()))
 
     async def _serve(self, *, until_empty: bool, time_budget: float | None) -> None:
@@ -117,14 +119,16 @@ class _Drain:
 
     async def _look(self, unsettled: int) -> int:
         """Take new jobs from the inbox; return how many documents may still be being written."""
-        try:
-            taken = [
-                await asyncio.to_thread(self._services.inbox.take, name, self._services.worker) for name in self._names
-            ]
-        except QuledgerError as error:
-            _LOG.warning("inbox_unavailable action=try_again: %s", error)
-            return unsettled
-        return sum(each.unsettled for each in taken)
+        found = 0
+        for name in self._names:
+            try:
+                taken = await asyncio.to_thread(self._services.inbox.take, name, self._services.worker)
+            except QuledgerError as error:
+                _LOG.warning("inbox_unavailable action=try_again backend=%s: %s", name, error)
+                found += unsettled
+            else:
+                found += taken.unsettled
+        return found
 
     async def _fill(self) -> None:
         """Claim and start jobs while there is room for them."""
@@ -153,20 +157,25 @@ class _Drain:
         try:
             with tags(job.backend, *([job.user] if job.user else [])):
                 await run_job(job.job_id, job.attempt, return_state=True)
-            self._broken_in_a_row = 0
         except Exception as error:  # noqa: BLE001 - one run that Prefect cannot begin must not end the drain
             _LOG.warning("run_broke action=retry job_id=%s: %s", job.job_id, type(error).__name__)
-            self._broken_in_a_row += 1
-            self._claim_from = time.monotonic() + min(LONGEST_PAUSE, 0.5 * 2.0**self._broken_in_a_row)
         try:
             after = await asyncio.to_thread(release, self._services, job)
         except LogError as error:
             _LOG.warning("attempt_unsettled action=wait_for_lease job_id=%s: %s", job.job_id, error)
             return
         self._claimed.pop(job.job_id, None)
+        self._breathe(came_through=after.state in FINAL)
         if after.state in FINAL:
             self._counts[after.state.value] = self._counts.get(after.state.value, 0) + 1
             self._services.on_final(after)
+
+    def _breathe(self, *, came_through: bool) -> None:
+        """Pause the claims while attempts fail in a row: storage or Prefect may be down, and jobs can wait."""
+        self._broken_in_a_row = 0 if came_through else self._broken_in_a_row + 1
+        if self._broken_in_a_row:
+            pause = self._services.settings.retry_seconds * 2.0 ** min(self._broken_in_a_row, 10) / 4
+            self._claim_from = time.monotonic() + min(LONGEST_PAUSE, pause)
 
     async def _nothing_waits(self) -> bool:
         try:

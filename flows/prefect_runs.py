@@ -4,7 +4,6 @@ import asyncio
 import logging
 from datetime import timedelta
 
-import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowFilter,
@@ -40,8 +39,7 @@ async def crash_dead_runs(services: Services) -> int:
             for run in dead:
                 message = "the attempt is over: its worker fell silent or was stopped"
                 await client.set_flow_run_state(run.id, Crashed(message=message), force=True)
-    except httpx.HTTPError as error:
-        # Prefect only displays: what it shows may be put right later.
+    except Exception as error:  # noqa: BLE001 - Prefect only displays: what it shows may be put right later
         _LOG.warning("prefect_unavailable action=later: %s", type(error).__name__)
         return 0
     return len(dead)

@@ -38,7 +38,7 @@ async def run_job(job_id: str, attempt: int) -> PrefectState:
             if not await held.take():
                 return Completed(message="the document was gone from the queue: somebody else has the job")
         except StorageError as error:
-            await held.give_up(str(error), "submission")
+            await held.give_way("the storage did not answer when the job was taken", "submission")
             return Failed(message=str(error))
         for task in (validation, compilation, execution, upload):
             # A task returns its own state, which Prefect takes for the state of the task run.

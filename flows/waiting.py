@@ -31,7 +31,9 @@ async def uninterrupted(work: Coroutine[Any, Any, T], note: Callable[[T], None])
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
-        note(await task)
+        # The cancellation counts, also if the work fails.
+        with contextlib.suppress(Exception):
+            note(await task)
         raise
     note(task.result())
     return task.result()
@@ -46,8 +48,8 @@ async def repeating(work: Callable[[], None], seconds: float) -> AsyncIterator[N
             await asyncio.sleep(seconds)
             try:
                 await asyncio.to_thread(work)
-            except QuledgerError as error:
-                _LOG.warning("housekeeping_failed action=try_again: %s", error)
+            except Exception as error:  # noqa: BLE001 - it has to go on, whatever happened this time
+                _LOG.warning("housekeeping_failed action=try_again: %s: %s", type(error).__name__, error)
 
     task = asyncio.create_task(repeat())
     try:

@@ -7,6 +7,7 @@
     │   ├── UnknownBackend        no backend has this name
     │   ├── BadName               an id or name that may not become part of a path
     │   ├── IdempotencyConflict   one key, two different documents
+    │   ├── NotRevivable          a job that cannot be given another chance
     │   ├── UnreadableFile        a file that the command line names
     │   ├── LogNotEmpty           a restore needs an empty database
     │   └── BadSetting            a setting that cannot be used
@@ -38,6 +39,9 @@ from pydantic import BaseModel, ConfigDict, field_validator
 MAX_ECHO = 200
 """The most characters of a user's value that a message repeats."""
 
+MAX_MESSAGE = 2000
+"""The most characters of one fault's message."""
+
 MAX_FAULTS_SHOWN = 50
 """The most faults that one message spells out; the rest are counted."""
 
@@ -49,10 +53,10 @@ def echo(value: object) -> str:
     return printable(repr(value[: MAX_ECHO + 1]) if isinstance(value, str) else str(value))
 
 
-def printable(text: str) -> str:
-    """Return `text` on one line, without control characters or lone surrogates, at most 200 characters."""
-    text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[: MAX_ECHO + 1])
-    return text if len(text) <= MAX_ECHO else text[: MAX_ECHO - 1] + "…"
+def printable(text: str, most: int = MAX_ECHO) -> str:
+    """Return `text` on one line, without control characters or lone surrogates, at most so many characters."""
+    text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[: most + 1])
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 class Fault(BaseModel):
@@ -80,6 +84,11 @@ class Fault(BaseModel):
     @classmethod
     def _one_bounded_line(cls, text: str | None) -> str | None:
         return None if text is None else printable(text)
+
+    @field_validator("message")
+    @classmethod
+    def _bounded(cls, text: str) -> str:
+        return printable(text.replace("\n", ".."), MAX_MESSAGE)
 
     def __str__(self) -> str:
         where = [] if self.experiment is None else [self.experiment]
@@ -137,6 +146,13 @@ class IdempotencyConflict(InputError):
 
 class BadSetting(InputError):
     """A setting that cannot be used."""
+
+
+class NotRevivable(InputError):
+    """The job cannot be given another chance."""
+
+    def __init__(self, job_id: str, reason: str) -> None:
+        super().__init__(f"job {job_id} cannot be revived: {reason}")
 
 
 class UnreadableFile(InputError):
@@ -218,7 +234,11 @@ class SandboxError(QuledgerError):
 
 
 class LimitExceeded(SandboxError):
-    """The job ran out of CPU time, wall time, memory or output."""
+    """The job ran out of CPU time, wall time, memory or output; `limit` says of which."""
+
+    def __init__(self, message: str, limit: Literal["cpu", "wall", "memory", "answer"]) -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 class ChildDied(SandboxError):

@@ -87,7 +87,7 @@ TRANSITIONS = {
         Transition("cancelled", _OPEN, State.CANCELLED, of_attempt=True),
         Transition("lease_expired", RUNNING, None, of_attempt=True),
         Transition("retried", RUNNING, State.QUEUED, of_attempt=True),
-        Transition("revived", frozenset({State.ERROR}), State.QUEUED, of_attempt=False),
+        Transition("revived", frozenset({State.ERROR, State.WITHDRAWN}), State.QUEUED, of_attempt=False),
         Transition("withdrawn", frozenset({State.CLAIMED}), State.WITHDRAWN, of_attempt=True),
         Transition("refused", frozenset(State), None, of_attempt=False),
     )
@@ -271,7 +271,7 @@ def status_document(job: Job) -> StatusDocument:
         message = job.reason.replace("\n", "..")
         if job.faults and all(fault.code == "cost" for fault in job.faults):
             text = _DIMENSION + message
-        elif job.stage in ("submission", "validation"):
+        elif job.stage == "validation" and job.blame == "user":
             text = _SANITY + message
         else:
             text = "; " + message

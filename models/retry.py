@@ -59,6 +59,12 @@ def after_attempt(  # noqa: PLR0913 - the rule weighs that many things
     )
 
 
-def given_back(reason: str, now: datetime) -> Retried:
-    """Return what ends an attempt in good order: the next one may begin at once, and nothing is counted."""
-    return Retried(reason=reason, after_seconds=0.0, not_before=now, counted=False)
+def given_back(reason: str, now: datetime, pause: float = 0.0) -> Retried:
+    """Return what ends an attempt through nothing that the job can help: nothing is counted.
+
+    Args:
+        pause: seconds until the next attempt may begin; 0 where the worker was stopped in good order.
+    """
+    return Retried(
+        reason=reason, after_seconds=round(pause, 3), not_before=now + timedelta(seconds=pause), counted=False
+    )

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.errors import BadSetting
 
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+Pause = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
@@ -20,15 +20,15 @@ class Settings(BaseSettings):
     home: Path = Field(default=Path("~/.quledger"), description="Folder of the database and the default storage.")
     storage: str = Field(default="", description="URL of the storage; by default the folder `storage` in the home.")
     database: str = Field(default="", description="URL of the event log; by default `quledger.db` in the home.")
-    concurrency: int = Field(default=4, ge=1, le=64, description="Jobs that one drain runs at once.")
+    concurrency: int = Field(default=2, ge=1, le=64, description="Jobs that one drain runs at once.")
     poll_seconds: Seconds = Field(default=1.0, description="Pause between two looks at the inbox.")
-    settle_seconds: Annotated[float, Field(ge=0)] = Field(
+    settle_seconds: Pause = Field(
         default=2.0, description="How long a document that is not JSON (yet) must lie unchanged before it is judged."
     )
     publish_seconds: Seconds = Field(default=30.0, description="How often the published configurations are renewed.")
     lease_seconds: Seconds = Field(default=60.0, description="How long a silent worker keeps its job.")
     max_attempts: int = Field(default=5, ge=1, description="Attempts before a job ends in ERROR.")
-    retry_seconds: Annotated[float, Field(ge=0)] = Field(
+    retry_seconds: Pause = Field(
         default=2.0, description="Pause after the first failed attempt; it doubles each time, with jitter."
     )
     max_document_mb: Annotated[float, Field(gt=0, le=1024)] = Field(default=16.0, description="Largest job document.")
@@ -82,10 +82,12 @@ class Settings(BaseSettings):
 
 
 def redact_url(url: str) -> str:
-    """Return the URL without password and query, both of which may hold secrets."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")
-    user = host[0].partition(":")[0]
-    netloc = f"{user}:***@{host[2]}" if host[1] else parts.netloc
-    path = parts.path
-    return urlunsplit((parts.scheme, netloc, path, "***" if parts.query else "", ""))
+    """Return the URL without user, password and query, all of which may be secrets, also in a chain of URLs."""
+    parts = []
+    for part in url.split("::"):
+        scheme, slashes, rest = part.partition("//")
+        address, question, _ = rest.partition("?")
+        if "@" in address:
+            address = "***@" + address.rpartition("@")[2]
+        parts.append(scheme + slashes + address + (question and "?***"))
+    return "::".join(parts)

@@ -20,6 +20,8 @@ HEAD = "0001"
 BUSY_SECONDS = 60
 """How long a writer waits for the database before it says that it is locked."""
 
+POOL = 40
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -38,19 +40,25 @@ def open_database(url: str, *, existing: bool = False) -> Engine:
     except SQLAlchemyError:
         msg = "the database is no URL; write sqlite:////the/file.db"
         raise BadSetting(msg) from None
-    if parsed.get_backend_name() != "sqlite":
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite") or parsed.database in (None, "", ":memory:"):
         msg = f"the database {redact_url(url)} is not supported; write sqlite:////the/file.db"
         raise BadSetting(msg)
     if existing and not (parsed.database and Path(parsed.database).is_file() and Path(parsed.database).stat().st_size):
         msg = f"there is no event log at {redact_url(url)}"
         raise LogUnavailable(msg)
-    if parsed.database and parsed.database != ":memory:":
-        try:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            msg = f"the folder of the database cannot be made: {error.strerror}"
-            raise LogUnavailable(msg) from None
-    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    try:
+        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"the folder of the database cannot be made: {error.strerror}"
+        raise LogUnavailable(msg) from None
+    # More connections than threads, and more patience than for the lock: the pool is never what fails.
+    engine = create_engine(
+        parsed,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        pool_size=POOL,
+        max_overflow=POOL,
+        pool_timeout=2 * BUSY_SECONDS,
+    )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     with unavailable():
@@ -97,6 +105,9 @@ def unavailable() -> Iterator[None]:
         if isinstance(error.orig, sqlite3.IntegrityError):
             raise
         msg = f"the event log cannot be used: {error.orig}"
+        raise LogUnavailable(msg) from None
+    except SQLAlchemyError as error:
+        msg = f"the event log cannot be used now: {type(error).__name__}"
         raise LogUnavailable(msg) from None
 
 

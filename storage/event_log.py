@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, Engine, bindparam, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from models import clock
 from models.errors import AppendConflict, IdempotencyConflict, LogBroken, NotAllowed, StaleAttempt, UnknownJob
 from models.events import GENESIS, Claimed, Event, Fact, Refused, Submitted, seal
-from models.job import TRANSITIONS, Job, Phase, Waiting, apply, fairest, why_not
+from models.job import TRANSITIONS, Job, Phase, State, Waiting, apply, fairest, why_not
+from models.names import is_job_id
 from models.tables import EventRow, JobRow, LeaseRow, MirrorRow
 from storage.database import reading, writing
 
@@ -107,7 +109,8 @@ class EventLog:
 
     def claim(self, backends: Sequence[str], worker: str, lease_until: datetime) -> Job | None:
         """Give the job whose turn it is to `worker`; None where nothing may be claimed now."""
-        now = clock.to_text(self._now())
+        asked = self._now()
+        now = clock.to_text(asked)
         with reading(self.engine) as connection:
             # A glance without the write lock: an idle drain must not hold up those who write.
             if not _heads(connection, backends, now):
@@ -118,7 +121,8 @@ class EventLog:
             if head is None:
                 return None
             job = _get(connection, head.job_id)
-            fact = Claimed(worker=worker, lease_until=lease_until)
+            # A lease begins when the lock was had, however long that took.
+            fact = Claimed(worker=worker, lease_until=lease_until + (self._now() - asked))
             return self._write(connection, job, fact, attempt=job.attempt + 1, actor=worker)
 
     def heartbeat(self, attempts: dict[str, int], lease_until: datetime) -> dict[str, Job]:
@@ -131,7 +135,9 @@ class EventLog:
             The jobs whose attempt is still the current one; the others are lost to their worker.
         """
         held: dict[str, Job] = {}
+        asked = self._now()
         with writing(self.engine) as connection:
+            lease_until += self._now() - asked
             for job_id, attempt in attempts.items():
                 job = _find(connection, job_id)
                 if job is None or job.attempt != attempt or job.phase is not Phase.RUNNING:
@@ -144,18 +150,18 @@ class EventLog:
         return held
 
     def expire(self, decide: Callable[[Job], Sequence[Fact]], actor: str) -> list[Job]:
-        """End every attempt whose lease has run out: append what `decide` says of its job.
+        """End every attempt of another worker whose lease has run out: append what `decide` says of its job.
 
         Returns:
             The jobs as they stand after it.
         """
         now = clock.to_text(self._now())
         with reading(self.engine) as connection:
-            if not _expired(connection, now):
+            if not _expired(connection, now, actor):
                 return []
         with writing(self.engine) as connection:
             after = []
-            for job in _expired(connection, now):
+            for job in _expired(connection, now, actor):
                 changed = job
                 for fact in decide(job):
                     changed = self._write(connection, changed, fact, attempt=job.attempt, actor=actor)
@@ -168,21 +174,27 @@ class EventLog:
         Raises:
             UnknownJob: there is none.
         """
+        if not is_job_id(job_id):
+            raise UnknownJob(job_id)
         with reading(self.engine) as connection:
             return _get(connection, job_id)
 
-    def known(self, job_ids: Iterable[str]) -> set[str]:
-        """Return those of the ids that have a job."""
+    def known(self, job_ids: Iterable[str]) -> dict[str, tuple[str, State]]:
+        """Return those of the ids that have a job, with its backend and state."""
         wanted = list(job_ids)
-        found: set[str] = set()
+        found: dict[str, tuple[str, State]] = {}
+        columns = select(_JOB.c.job_id, _JOB.c.backend, _JOB.c.state)
         with reading(self.engine) as connection:
             for start in range(0, len(wanted), 500):
                 part = wanted[start : start + 500]
-                found.update(connection.scalars(select(_JOB.c.job_id).where(_JOB.c.job_id.in_(part))))
+                for job_id, backend, state in connection.execute(columns.where(_JOB.c.job_id.in_(part))):
+                    found[job_id] = backend, State(state)
         return found
 
     def history(self, job_id: str) -> list[Event]:
         """Return all events of the job, first to last; empty where there is none."""
+        if not is_job_id(job_id):
+            return []
         with reading(self.engine) as connection:
             return [_event(row) for row in connection.execute(_GET_EVENTS, {"job_id": job_id})]
 
@@ -293,7 +305,11 @@ def _event(row: Any) -> Event:
 
 def _find(connection: Connection, job_id: str) -> Job | None:
     fold = connection.execute(_GET_JOB, {"job_id": job_id}).scalar()
-    return None if fold is None else Job.model_validate_json(fold)
+    try:
+        return None if fold is None else Job.model_validate_json(fold)
+    except ValidationError:
+        msg = f"the view of job {job_id} is damaged; run `quledger verify`"
+        raise LogBroken(msg) from None
 
 
 def _get(connection: Connection, job_id: str) -> Job:
@@ -313,7 +329,7 @@ def _heads(connection: Connection, backends: Sequence[str], now: str) -> list[Wa
     return heads
 
 
-def _expired(connection: Connection, now: str) -> list[Job]:
+def _expired(connection: Connection, now: str, spared: str) -> list[Job]:
     newest = (_LEASE.c.job_id == _JOB.c.job_id) & (_LEASE.c.attempt == _JOB.c.attempt)
     query = (
         select(_JOB.c.fold, _LEASE.c.lease_until)
@@ -324,7 +340,8 @@ def _expired(connection: Connection, now: str) -> list[Job]:
     for fold, heartbeat in connection.execute(query):
         job = Job.model_validate_json(fold)
         claimed = clock.to_text(job.lease_until) if job.lease_until else ""
-        if max(heartbeat or "", claimed) < now:
+        # Whoever asks is alive, so what it holds itself was only late.
+        if max(heartbeat or "", claimed) < now and job.worker != spared:
             expired.append(job)
     return expired
 

@@ -12,7 +12,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from models.errors import BadSetting, DocumentExists, DocumentMissing, StorageUnavailable
+from models.errors import BadSetting, DocumentExists, DocumentMissing, StorageError, StorageUnavailable
 from models.settings import redact_url
 from storage.provider import Entry
 
@@ -47,6 +47,7 @@ class FsspecStorage:
         with self._errors(path):
             if self._local:
                 os.replace(self._write_beside(full, content), full)
+                _sync(os.path.dirname(full))
             else:
                 with self._turn:
                     self._fs.pipe_file(full, content)
@@ -63,6 +64,7 @@ class FsspecStorage:
             try:
                 with _exists(path):
                     os.link(beside, full)
+                _sync(os.path.dirname(full))
             finally:
                 os.unlink(beside)
 
@@ -73,6 +75,7 @@ class FsspecStorage:
             if self._local:
                 os.makedirs(os.path.dirname(full), exist_ok=True)
                 os.replace(origin, full)
+                _sync(os.path.dirname(full))
                 return
             with self._turn:
                 self._fs.cp_file(origin, full)
@@ -85,8 +88,12 @@ class FsspecStorage:
 
     def exists(self, path: str) -> bool:
         """Say whether a document lies there."""
+        # Not isfile(): that takes a storage that does not answer for one without the document.
         with self._errors(path):
-            return bool(self._fs.isfile(self._full(path)))
+            try:
+                return bool(self._fs.info(self._full(path))["type"] == "file")
+            except (FileNotFoundError, NotADirectoryError):
+                return False
 
     def entries(self, folder: str) -> Iterator[Entry]:
         """Yield what lies in the folder."""
@@ -117,8 +124,9 @@ class FsspecStorage:
                 # A file that another process has just moved away is no longer an entry.
                 with contextlib.suppress(FileNotFoundError):
                     stat = item.stat(follow_symlinks=False)
-                    modified = datetime.fromtimestamp(stat.st_mtime, UTC)
-                    yield Entry(item.name, stat.st_size, modified, regular=item.is_file(follow_symlinks=False))
+                    yield Entry(
+                        item.name, stat.st_size, _moment(stat.st_mtime), regular=item.is_file(follow_symlinks=False)
+                    )
 
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}"
@@ -141,8 +149,10 @@ class FsspecStorage:
             yield
         except FileNotFoundError:
             raise DocumentMissing(path) from None
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - every filesystem raises its own kinds of error
+            reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
             msg = f"the storage does not answer for {path}: {reason}"
             raise StorageUnavailable(msg) from None
 
@@ -159,5 +169,16 @@ def _moment(value: object) -> datetime:
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=UTC)
     if isinstance(value, int | float):
-        return datetime.fromtimestamp(value, UTC)
+        # A file may carry any time, also one that no calendar has.
+        with contextlib.suppress(ValueError, OverflowError, OSError):
+            return datetime.fromtimestamp(value, UTC)
     return datetime.now(UTC)
+
+
+def _sync(folder: str) -> None:
+    """Make a new name in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

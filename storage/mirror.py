@@ -7,25 +7,22 @@ cursor is moved last.
 import contextlib
 import json
 import logging
-import threading
 from typing import Any, NamedTuple
 
-from models.errors import DocumentExists, DocumentMissing, StorageError
-from models.events import Event, Submitted, compact
+from models.errors import DocumentExists, DocumentMissing, QuledgerError, StorageError
+from models.events import Event, compact
 from models.job import FINAL, Job, State, fold, status_document
 from storage import crash, layout
 from storage.cursor import MirrorCursor
 from storage.event_log import EventLog
+from storage.locks import JobLocks
 from storage.provider import StorageProvider
 
 HISTORY_VERSION = 1
 
-LOCKS = 64
-"""As many jobs can be relayed at once in one process."""
-
 
 PATIENCE = 3
-"""So many failures in a row, and the storage is taken to be down."""
+"""So many failures in a row, and the storage is asked whether it is there at all."""
 
 _LOG = logging.getLogger("quledger.mirror")
 
@@ -61,12 +58,17 @@ class Relayed(NamedTuple):
 class Mirror:
     """Writes the documents of jobs into one storage."""
 
-    def __init__(self, log: EventLog, cursor: MirrorCursor, storage: StorageProvider) -> None:
+    def __init__(
+        self, log: EventLog, cursor: MirrorCursor, storage: StorageProvider, locks: JobLocks | None = None
+    ) -> None:
         self._log = log
         self._cursor = cursor
         self._storage = storage
-        # Two relays of one job at once would let the older one write last.
-        self._locks = [threading.Lock() for _ in range(LOCKS)]
+        self._locks = locks or JobLocks()
+
+    def alone(self, job_id: str) -> contextlib.AbstractContextManager[None]:
+        """Keep everybody else on this machine from writing the job's documents while the block runs."""
+        return self._locks.held(job_id)
 
     def take(self, job: Job) -> bool:
         """Take a claimed job's document out of its queue, so that no other spooler runs it too.
@@ -74,19 +76,21 @@ class Mirror:
         It goes by way of a place that is ours alone: whatever is killed in between, it is known who has it.
 
         Returns:
-            False if the document is gone: another spooler was quicker, or its owner has removed it.
+            False if another spooler was quicker: the document lies where we have not put it.
         """
-        with self._locks[hash(job.job_id) % LOCKS]:
+        with self.alone(job.job_id):
             position = self._cursor.position(job.job_id)
             queued, ours = layout.queued(job.backend, job.job_id), layout.taken(job.job_id)
-            if position.place not in ("", queued):
+            if position.place not in ("", queued) or job.state is not State.CLAIMED:
                 return True
             try:
                 self._storage.move(queued, ours)
             except DocumentMissing:
-                never_queued = job.source != "inbox" and position.seq < 0
-                if not never_queued and not self._storage.exists(ours):
-                    return False
+                if not self._storage.exists(ours):
+                    if any(self._storage.exists(path) for path in layout.places(job)):
+                        return False
+                    # It is nowhere: removed, or the storage is another one. The log has it, so it is not lost.
+                    self._write_again(job.job_id, ours)
             crash.point("take.moved")
             self._cursor.put_place(job.job_id, ours)
             crash.point("take.recorded")
@@ -98,7 +102,7 @@ class Mirror:
         Raises:
             StorageUnavailable: what was not written is written by the next relay.
         """
-        with self._locks[hash(job_id) % LOCKS]:
+        with self.alone(job_id):
             self._relay(job_id)
 
     def _relay(self, job_id: str) -> None:
@@ -112,7 +116,7 @@ class Mirror:
             target = layout.place(job)
             crash.point("mirror.history_written")
             if job.state is not State.WITHDRAWN:
-                self._settle(job, events[0], position.place or layout.queued(job.backend, job_id), target)
+                self._settle(job, position.place or layout.queued(job.backend, job_id), target)
                 crash.point("mirror.document_moved")
                 self._announce(job, events[position.seq + 1 :])
                 crash.point("mirror.status_written")
@@ -126,15 +130,24 @@ class Mirror:
         for job_id in self._cursor.behind():
             try:
                 self.relay(job_id)
-            except StorageError as error:
-                _LOG.warning("mirror_behind action=try_again job_id=%s: %s", job_id, error)
+            except Exception as error:  # noqa: BLE001 - one damaged job must not keep the others behind
+                _LOG.warning("mirror_behind action=try_again job_id=%s: %s", job_id, _words(error))
                 failed, in_a_row = failed + 1, in_a_row + 1
-                if in_a_row == PATIENCE:
-                    # The storage is down: asking it for each job would only take time.
+                if in_a_row % PATIENCE == 0 and not self.answers():
                     break
             else:
                 done, in_a_row = done + 1, 0
         return Relayed(done, failed)
+
+    def answers(self) -> bool:
+        """Say whether the storage can be written and read just now."""
+        path = f"{layout.STAGED}/.probe"
+        try:
+            self._storage.put(path, b"")
+            self._storage.delete(path)
+        except StorageError:
+            return False
+        return True
 
     def _tidy(self, job: Job) -> None:
         """Remove the results that are not the accepted one."""
@@ -145,19 +158,23 @@ class Mirror:
             # Written by an attempt that ended before it could say so; the staged copy stays for a revival.
             self._storage.delete(layout.result(job.backend, job.job_id))
 
-    def _settle(self, job: Job, first: Event, source: str, target: str) -> None:
+    def _settle(self, job: Job, source: str, target: str) -> None:
         """Bring the job document to where it belongs; the log holds its bytes should it be gone."""
         if source == target and job.source == "inbox":
             return
-        if source != target:
-            with contextlib.suppress(DocumentMissing):
-                self._storage.move(source, target)
-                return
-        fact = first.fact
-        raw = fact.raw if isinstance(fact, Submitted) else None
+        # After a crash it may lie one step further than the cursor says.
+        for place in (source, *layout.places(job)):
+            if place != target:
+                with contextlib.suppress(DocumentMissing):
+                    self._storage.move(place, target)
+                    return
+        self._write_again(job.job_id, target)
+
+    def _write_again(self, job_id: str, path: str) -> None:
+        raw = self._log.submission(job_id).raw
         if raw is not None:
             with contextlib.suppress(DocumentExists):
-                self._storage.create(target, raw)
+                self._storage.create(path, raw)
 
     def _announce(self, job: Job, fresh: list[Event]) -> None:
         """Write the status. A front end writes the first one of its jobs itself, and refuses to overwrite ours."""
@@ -168,3 +185,7 @@ class Mirror:
         elif any(event.kind == "submitted" for event in fresh) and job.source != "inbox":
             with contextlib.suppress(DocumentExists):
                 self._storage.create(path, content)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, QuledgerError) else type(error).__name__

@@ -14,7 +14,10 @@ def open_storage(url: str) -> StorageProvider:
     Raises:
         BadSetting: nothing here can open such a URL.
     """
-    scheme = urlsplit(url).scheme
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        scheme = ""
     if not scheme:
         msg = f"the storage {redact_url(url)} is no URL; for a folder write file:///the/folder"
         raise BadSetting(msg)

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 
 from models import clock
-from models.errors import AppendConflict, LogError, QuledgerError, StaleAttempt
+from models.errors import AppendConflict, LogError, StaleAttempt, UnknownJob
 from models.events import Fact, Stage, Withdrawn
 from models.job import Job, Phase
 from models.retry import after_attempt, given_back
@@ -54,10 +54,13 @@ class Attempt:
         Raises:
             StaleAttempt: the attempt is over.
         """
+        return await asyncio.to_thread(self.record_now, *facts)
+
+    def record_now(self, *facts: Fact) -> Job:
+        """Do what `record` does, in a thread that is there already."""
         while True:
             try:
-                self.job = await asyncio.to_thread(
-                    self.services.log.append,
+                self.job = self.services.log.append(
                     self.job,
                     *facts,
                     attempt=self.number,
@@ -65,18 +68,18 @@ class Attempt:
                     flow_run_id=self._flow_run_id,
                 )
             except AppendConflict:
-                self.job = await asyncio.to_thread(self.services.log.get, self.job.job_id)
-                # Asked again below: with the newest events the append is refused or goes through.
+                self.job = self.services.log.get(self.job.job_id)
+                # Asked again above: with the newest events the append is refused or goes through.
             else:
                 return self.job
 
-    async def check(self) -> None:
+    def check_now(self) -> None:
         """Make sure that the attempt is not over.
 
         Raises:
             StaleAttempt: it is.
         """
-        now = await asyncio.to_thread(self.services.log.get, self.job.job_id)
+        now = self.services.log.get(self.job.job_id)
         if now.attempt != self.number or now.phase is not Phase.RUNNING:
             msg = f"attempt {self.number} is over; the job is {now.state} in attempt {now.attempt}"
             raise StaleAttempt(msg)
@@ -94,11 +97,21 @@ class Attempt:
         )
         return await self.record(fact)
 
-    async def settle(self) -> None:
-        """Leave nothing half done: an attempt that is not over is given back, and the mirror follows the log."""
+    async def give_way(self, reason: str, stage: Stage) -> Job:
+        """End the attempt because the storage failed; it counts only where the storage works for everybody else."""
+        if await asyncio.to_thread(self.services.mirror.answers):
+            return await self.give_up(reason, stage)
+        pause = self.services.retries.first_pause * (0.5 + 0.5 * _jitter())
+        return await self.record(given_back(reason, clock.now(), pause))
+
+    async def settle(self, *, interrupted: bool) -> None:
+        """Leave nothing half done: an attempt that is not over is ended, and the mirror follows the log."""
         try:
-            self.job = await asyncio.to_thread(release, self.services, self.job)
-        except LogError as error:
+            if interrupted:
+                self.job = await asyncio.to_thread(release, self.services, self.job)
+            elif self.job.phase is Phase.RUNNING:
+                await self.give_up("the run ended before the job did", "lease")
+        except (LogError, UnknownJob) as error:
             # The lease runs out by itself, and `reconcile` gives the job to somebody else.
             _LOG.warning("attempt_unsettled action=wait_for_lease job_id=%s: %s", self.job.job_id, error)
         await self.mirror()
@@ -119,8 +132,8 @@ class Attempt:
         """Bring the documents in the storage up to the log; if that fails now, `reconcile` does it later."""
         try:
             await asyncio.to_thread(self.services.mirror.relay, self.job.job_id)
-        except QuledgerError as error:
-            _LOG.warning("mirror_behind action=reconcile_later job_id=%s: %s", self.job.job_id, error)
+        except Exception as error:  # noqa: BLE001 - the job has ended, whatever becomes of its documents now
+            _LOG.warning("mirror_behind action=reconcile_later job_id=%s: %s", self.job.job_id, type(error).__name__)
 
 
 def release(services: Services, job: Job) -> Job:
@@ -152,13 +165,17 @@ async def hold(services: Services, job: Job, flow_run_id: str | None) -> AsyncIt
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine runs in a task
         keeper = asyncio.create_task(_keep(attempt, task))
+        interrupted = False
         try:
             yield attempt
+        except asyncio.CancelledError:
+            interrupted = True
+            raise
         finally:
             keeper.cancel()
             _current.reset(token)
             # Shielded: a cancelled run must still say so in the log.
-            await asyncio.shield(attempt.settle())
+            await asyncio.shield(attempt.settle(interrupted=interrupted))
 
 
 async def _keep(attempt: Attempt, run: asyncio.Task[object]) -> None:
@@ -172,6 +189,9 @@ async def _keep(attempt: Attempt, run: asyncio.Task[object]) -> None:
         except LogError as error:
             _LOG.warning("heartbeat_failed action=try_again job_id=%s: %s", job_id, error)
             continue
+        if attempt.job.phase is not Phase.RUNNING:
+            # It has just ended by our own hand; the run may say so to Prefect in peace.
+            return
         if job_id not in held:
             run.cancel()
             return

@@ -107,7 +107,7 @@ class JobProcess:
                 async with asyncio.timeout(self._wall_left):
                     header, body = await self._exchange(child.channel, step, seed)
             except TimeoutError:
-                raise LimitExceeded(f"the job took more than {self._limits.wall_seconds:g} s") from None
+                raise LimitExceeded(f"the job took more than {self._limits.wall_seconds:g} s", "wall") from None
             except (EOFError, ConnectionError):
                 self._explain(await child.killed())
             self._wall_left = max(0.001, self._wall_left - asyncio.get_running_loop().time() + started)
@@ -172,7 +172,7 @@ class JobProcess:
         code = os.waitstatus_to_exitcode(end.status)
         seconds = math.ceil(self._limits.cpu_seconds)
         if code == -signal.SIGXCPU or (code < 0 and end.cpu_seconds >= seconds):
-            raise LimitExceeded(f"the job used more than {seconds} s of CPU time")
+            raise LimitExceeded(f"the job used more than {seconds} s of CPU time", "cpu")
         if code == -signal.SIGKILL:
             raise ChildDied("the job's process was killed; the machine may be short of memory")
         how = f"by a signal: {signal.strsignal(-code)}" if code < 0 else f"by itself, with status {code}"
@@ -182,9 +182,9 @@ class JobProcess:
         """Raise what the child answered instead of a result."""
         match header:
             case {"error": "memory"}:
-                raise LimitExceeded(f"the job needed more than {self._limits.memory_mb:g} MB of memory")
+                raise LimitExceeded(f"the job needed more than {self._limits.memory_mb:g} MB of memory", "memory")
             case {"error": "answer"}:
-                raise LimitExceeded(f"the job's answer is larger than {self._limits.answer_mb:g} MB")
+                raise LimitExceeded(f"the job's answer is larger than {self._limits.answer_mb:g} MB", "answer")
             case {"error": "rejected", "faults": list(faults)}:
                 with contextlib.suppress(ValueError):
                     raise JobRejected(*[Fault.model_validate(fault) for fault in faults])

@@ -18,6 +18,7 @@ from storage.cursor import MirrorCursor
 from storage.database import open_database
 from storage.event_log import EventLog
 from storage.inbox import Inbox
+from storage.locks import JobLocks
 from storage.mirror import Mirror
 from storage.opening import open_storage
 from storage.provider import StorageProvider
@@ -60,7 +61,7 @@ class Services:
     @cached_property
     def mirror(self) -> Mirror:
         """The relay from the log to the storage."""
-        return Mirror(self.log, self.cursor, self.storage)
+        return Mirror(self.log, self.cursor, self.storage, JobLocks(self.settings.folder / "locks"))
 
     @cached_property
     def inbox(self) -> Inbox:

@@ -16,6 +16,7 @@ from prefect.states import Failed as FailedState
 
 from models.errors import (
     BackendFailed,
+    Blame,
     Fault,
     JobRejected,
     LimitExceeded,
@@ -70,7 +71,9 @@ async def _record_failure(attempt: Attempt, stage: Stage, error: Exception) -> s
     """Append what an error means for the job; return it in words."""
     message, fact = _meaning(stage, error)
     try:
-        if fact is None:
+        if fact is None and isinstance(error, StorageError) and not isinstance(error, StagedResultLost):
+            await attempt.give_way(message, stage)
+        elif fact is None:
             await attempt.give_up(message, stage, run_again=isinstance(error, StagedResultLost))
         else:
             await attempt.record(fact)
@@ -87,11 +90,17 @@ def _meaning(stage: Stage, error: Exception) -> tuple[str, Fact | None]:
         case JobRejected():
             return str(error), failure(stage, "user", error.faults)
         case LimitExceeded():
-            return str(error), failure(stage, "user", (Fault(message=str(error), code="runtime"),))
+            # Wall time depends on what else this machine does: such a job may be revived.
+            blame: Blame = "infrastructure" if error.limit == "wall" else "user"
+            return str(error), failure(stage, blame, (Fault(message=str(error), code="runtime"),))
         case BackendFailed(retryable=False):
             return str(error), failure(stage, "backend", (Fault(message=str(error), code="runtime"),))
-        case SandboxError() | StorageError() | LogUnavailable():
+        case StagedResultLost() | SandboxError() | LogUnavailable():
             return str(error), None
+        case StorageError():
+            # Its own words name a place in the storage, which is no business of the user.
+            _LOG.warning("storage_failed action=retry stage=%s: %s", stage, error)
+            return f"the storage did not answer during the {stage}", None
         case _:
             # A fault of this program: the operator gets the traceback, the user only the kind of error.
             _LOG.error("step_broke action=retry stage=%s", stage, exc_info=error)

@@ -20,20 +20,26 @@ async def upload(attempt: Attempt) -> str:
     """Write the result, read it back, compare, and complete the job."""
     executed = attempt.job.executed
     assert executed is not None  # noqa: S101 - the state machine reaches EXECUTED by no other way
-    storage = attempt.services.storage
     result = attempt.result or await _staged(attempt, executed)
-    # A worker that was paused past its lease must not write over what was accepted meanwhile.
-    await attempt.check()
-    path = layout.result(attempt.job.backend, attempt.job.job_id)
-    await asyncio.to_thread(storage.put, path, result)
-    read_back = hashlib.sha256(await asyncio.to_thread(storage.get, path)).hexdigest()
-    if read_back != executed.result_sha256:
-        msg = "the result could not be read back as it was written"
-        raise StorageUnavailable(msg)
-    crash.point("upload.written")
-    await attempt.record(Uploaded(path=path, bytes=len(result), sha256=read_back), Completed())
+    await asyncio.to_thread(_deliver, attempt, executed, result)
     crash.point("upload.appended")
     return f"uploaded: {len(result)} bytes"
+
+
+def _deliver(attempt: Attempt, executed: Executed, result: bytes) -> None:
+    """Write, read back and record, while nobody else may touch the documents of the job."""
+    storage = attempt.services.storage
+    path = layout.result(attempt.job.backend, attempt.job.job_id)
+    with attempt.services.mirror.alone(attempt.job.job_id):
+        # A worker that was paused past its lease must not write over what was accepted meanwhile.
+        attempt.check_now()
+        storage.put(path, result)
+        read_back = hashlib.sha256(storage.get(path)).hexdigest()
+        if read_back != executed.result_sha256:
+            msg = "the result could not be read back as it was written"
+            raise StorageUnavailable(msg)
+        crash.point("upload.written")
+        attempt.record_now(Uploaded(path=path, bytes=len(result), sha256=read_back), Completed())
 
 
 async def _staged(attempt: Attempt, executed: Executed) -> bytes:

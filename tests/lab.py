@@ -10,11 +10,13 @@ from typing import Any
 import httpx
 
 from deployments.show import event_value
+from deployments.submission import submit_document
 from models.settings import Settings
 from storage.database import open_database
 from storage.event_log import EventLog
 from storage.opening import open_storage
 from storage.verify import Verifier
+from tasks.services import Services, use
 
 PROGRAM = [sys.executable, "-m", "deployments.cli"]
 ROOT = Path(__file__).parents[1]
@@ -73,10 +75,14 @@ class Lab:
         """Run the program with --json and return what it printed."""
         return json.loads(self.run(*arguments, "--json", **settings).stdout)
 
-    def submit(self, backend: str, document: object, *options: str) -> str:
-        """Submit a document and return the job's id."""
+    def submit(self, backend: str, document: object, *, user: str = "") -> str:
+        """Submit a document as `quledger submit` does, and return the job's id."""
         text = document if isinstance(document, str) else json.dumps(document)
-        return self.run("submit", backend, "-", *options, text=text).stdout.strip()
+        use(Services(Settings(home=self.home, storage=self.store.as_uri())))
+        try:
+            return submit_document(backend, text.encode(), user=user).job_id
+        finally:
+            use(None)
 
     def queue(self, backend: str, name: str, content: bytes) -> None:
         """Put a file into a queue folder, as a front end does."""

@@ -9,6 +9,9 @@ import pytest
 
 from tests.lab import Lab, experiment
 
+# The tests of one drain share it, so they run in one process.
+pytestmark = pytest.mark.xdist_group("drained")
+
 PI = math.pi
 FLIP = {"experiment_0": experiment(["rlx", [0], [PI]], ["measure", [0], []], shots=7)}
 GOOD = {
@@ -52,7 +55,7 @@ BAD = {
 def drained(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> tuple[Lab, dict[str, str]]:
     """A laboratory that has drained good and bad jobs, through both doors, in one go."""
     lab = Lab(tmp_path_factory.mktemp("lab"), prefect_api)
-    jobs = {name: lab.submit(name, document, "--user", "ann") for name, document in GOOD.items()}
+    jobs = {name: lab.submit(name, document, user="ann") for name, document in GOOD.items()}
     jobs |= {name: lab.submit("singlequdit", document) for name, (document, _) in BAD.items()}
     jobs["inbox"] = "0123456789abcdef01234567"
     lab.queue("singlequdit", f"{jobs['inbox']}.json", json.dumps(FLIP).encode())
@@ -173,7 +176,7 @@ def test_a_seed_gives_the_same_shots(lab: Lab):
     seeded = {"experiment_0": document | {"seed": 11}}
     jobs = [lab.submit("singlequdit", each) for each in (seeded, seeded, {"experiment_0": document})]
     lab.run("drain", "--until-empty")
-    memories = [lab.json("result", job)["results"][0]["data"]["memory"] for job in jobs]
+    memories = [lab.read(f"results/singlequdit/{job}.json")["results"][0]["data"]["memory"] for job in jobs]
     assert memories[0] == memories[1] != memories[2]
 
 

@@ -1,6 +1,10 @@
 """The mirror and the inbox: what front ends find in the storage, and what is taken from it."""
 
 import logging
+import subprocess
+import sys
+import threading
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from models.errors import StorageUnavailable
-from models.events import Failed, Revived
+from models.events import Failed, Revived, Withdrawn
 from models.job import State
 from storage.inbox import Inbox
+from storage.locks import JobLocks
 from storage.mirror import read_history
 from tests.contract.house import House
 
@@ -225,13 +230,94 @@ def test_a_document_over_the_limit_is_a_job_without_content(house: House):
     assert house.log.get("big").document_bytes == 1001
 
 
-def test_a_document_under_the_id_of_another_job_is_left(house: House):
-    """A file that carries the id of a job of another backend stays, and changes nothing of that job."""
+def test_a_job_that_another_spooler_took_is_not_ours(house: House):
+    """A queued document that lies where we have not put it belongs to somebody else; one that is back is ours again."""
+    house.queue("j.json", b"{}")
+    house.inbox.take("rydberg", "w")
+    house.storage.move("jobs/queued/rydberg/j.json", "jobs/running/j.json")
+    job = house.claim()
+    assert not house.mirror.take(job)
+    house.log.append(job, Withdrawn(), attempt=1, actor="w")
+    house.mirror.relay("j")
+    assert house.files() == ["events/rydberg/j.json", "jobs/running/j.json"]
+    assert house.inbox.take("rydberg", "w").jobs == []
+    house.storage.move("jobs/running/j.json", "jobs/queued/rydberg/j.json")
+    house.inbox.take("rydberg", "w")
+    assert house.log.get("j").state is State.QUEUED
+    assert house.mirror.take(house.claim())
+
+
+def test_a_job_document_that_is_nowhere_is_written_again(house: House):
+    """A storage that has lost its documents, or is another one, makes no job disappear: the log has them all."""
+    house.queue("j.json", b'{"a": 2}')
+    house.inbox.take("rydberg", "w")
+    house.storage.delete("jobs/queued/rydberg/j.json")
+    assert house.mirror.take(house.claim())
+    house.mirror.relay("j")
+    assert house.storage.get("jobs/running/j.json") == b'{"a": 2}'
+
+
+def test_a_storage_that_does_not_answer_is_not_an_empty_one(house: House, monkeypatch: pytest.MonkeyPatch):
+    """While it is not known where the document is, the job is neither run nor withdrawn."""
+    house.queue("j.json", b"{}")
+    house.inbox.take("rydberg", "w")
+    job = house.claim()
+    assert house.mirror.take(job)
+    house.cursor.put_place("j", "")  # as after a death between the move and the record of it
+
+    def broken(path: str) -> dict[str, str]:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(house.storage._fs, "info", broken)
+    with pytest.raises(StorageUnavailable):
+        house.mirror.take(job)
+    monkeypatch.undo()
+    assert house.mirror.take(job)
+
+
+def test_one_process_at_a_time_writes_a_jobs_documents(tmp_path: Path):
+    """A lock of a job that another process holds is waited for, and is free when that process is killed."""
+    code = (
+        "import sys, time; from pathlib import Path; from storage.locks import JobLocks\n"
+        "with JobLocks(Path(sys.argv[1])).held('j'): print('held', flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
+    assert other.stdout is not None
+    assert other.stdout.readline() == b"held\n"
+    got = threading.Event()
+
+    def wait() -> None:
+        with JobLocks(tmp_path).held("j"):
+            got.set()
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    assert not got.wait(0.5)
+    other.kill()
+    other.communicate()
+    assert got.wait(10)
+    waiter.join()
+
+
+def test_a_file_time_in_the_future_keeps_nothing_waiting(house: House):
+    """Half a document is judged when it has lain unchanged here for long enough, whatever its own time says."""
+    house.inbox = Inbox(house.log, house.storage, max_bytes=1000, settle_seconds=0.3)
+    house.queue("a.json", b"{", age=-(10**6))
+    house.queue("b.json", b"{", age=-(10**11))
+    assert house.inbox.take("rydberg", "w") == ([], 2)
+    time.sleep(0.4)
+    assert sorted(house.inbox.take("rydberg", "w").jobs) == ["a", "b"]
+
+
+def test_a_document_under_the_id_of_another_job_is_left(house: House, caplog: pytest.LogCaptureFixture):
+    """A file that carries the id of a job of another backend stays, is reported once, and changes nothing."""
     house.submit("same")
     path = house.folder / "jobs" / "queued" / "fermions" / "same.json"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"{}")
-    assert house.inbox.take("fermions", "w").jobs == []
+    with caplog.at_level(logging.WARNING):
+        assert house.inbox.take("fermions", "w").jobs == house.inbox.take("fermions", "w").jobs == []
+    assert len(caplog.records) == 1
     assert path.exists()
     assert house.log.get("same").state is State.QUEUED
 

@@ -6,13 +6,14 @@
 import json
 import os
 import signal
+from collections.abc import Callable
 
 import pytest
 
 from storage.crash import POINTS
-from tests.crash.conftest import MATRIX
 from tests.lab import Lab, experiment
 
+Record = Callable[[str, object], None]
 WAYS = ("kill", "term", "raise")
 SAMPLE = {
     ("claim.appended", "kill"),
@@ -69,7 +70,7 @@ def check(lab: Lab, ends: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize(("point", "way"), [case for case in CASES if case[0] not in ELSEWHERE])
-def test_a_drain_that_dies_is_finished_by_the_next(lab: Lab, point: str, way: str):
+def test_a_drain_that_dies_is_finished_by_the_next(lab: Lab, point: str, way: str, record_property: Record):
     """Wherever a drain dies, and however, the next one ends every job once and leaves log and mirror equal."""
     ends = fill(lab)
     first = lab.run("drain", "--until-empty", check=False, **SETTINGS, QULEDGER_CRASH=f"{point}:{way}:2")
@@ -79,23 +80,23 @@ def test_a_drain_that_dies_is_finished_by_the_next(lab: Lab, point: str, way: st
         assert first.returncode == 130
     lab.run("drain", "--until-empty", **SETTINGS)
     lab.run("reconcile", **SETTINGS)
-    MATRIX[point, way] = check(lab, ends)
+    record_property("crash", (point, way, check(lab, ends)))
 
 
 @pytest.mark.skipif(not ALL, reason="part of the whole matrix: make crash")
 @pytest.mark.parametrize("way", WAYS)
-def test_a_reconciliation_that_dies_is_finished_by_the_next(lab: Lab, way: str):
+def test_a_reconciliation_that_dies_is_finished_by_the_next(lab: Lab, way: str, record_property: Record):
     """A death right after leases were expired leaves jobs that the next drain runs."""
     ends = fill(lab)
     lab.run("drain", "--until-empty", check=False, **SETTINGS, QULEDGER_CRASH="execution.ran:kill:1")
     lab.run("drain", "--until-empty", check=False, **SETTINGS, QULEDGER_CRASH=f"reconcile.appended:{way}:1")
     lab.run("drain", "--until-empty", **SETTINGS)
-    MATRIX["reconcile.appended", way] = check(lab, ends)
+    record_property("crash", ("reconcile.appended", way, check(lab, ends)))
 
 
 @pytest.mark.skipif(not ALL, reason="part of the whole matrix: make crash")
 @pytest.mark.parametrize("way", WAYS)
-def test_a_submission_that_dies_is_in_the_log_or_was_never_made(lab: Lab, way: str):
+def test_a_submission_that_dies_is_in_the_log_or_was_never_made(lab: Lab, way: str, record_property: Record):
     """A death between log and storage leaves a job that the next drain runs."""
     dead = lab.run(
         "submit", "singlequdit", "-", "--key", "k", text=json.dumps(GOOD), check=False,
@@ -104,7 +105,7 @@ def test_a_submission_that_dies_is_in_the_log_or_was_never_made(lab: Lab, way: s
     assert dead.returncode != 0
     (job_id,) = lab.states()
     lab.run("drain", "--until-empty", **SETTINGS)
-    MATRIX["submission.appended", way] = check(lab, {job_id: "DONE"})
+    record_property("crash", ("submission.appended", way, check(lab, {job_id: "DONE"})))
 
 
 def test_a_crash_point_costs_nothing_when_off(lab: Lab):
