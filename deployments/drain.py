@@ -17,7 +17,7 @@ from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
 from tasks import backends as registry
-from tasks.services import Services, use
+from tasks.services import Services, current, use
 
 MOST_AT_ONCE = 64
 
@@ -58,6 +58,7 @@ def drain_here(
 def run_drain(**parameters: Any) -> dict[str, int]:
     """Run the flow `drain_queue` with these parameters, where flows are ready."""
     from flows.drain_queue import drain_queue  # noqa: PLC0415 - Prefect is imported once its settings stand
+    from tasks.attempt import release_all  # noqa: PLC0415 - as above
 
     try:
         return asyncio.run(_stoppable(drain_queue(**parameters)))
@@ -65,6 +66,8 @@ def run_drain(**parameters: Any) -> dict[str, int]:
         msg = f"Prefect stopped answering ({type(error).__name__}); the jobs wait, drain again when it is back"
         raise PrefectUnavailable(msg) from None
     finally:
+        # Once more, now that no thread of the loop is left that might claim.
+        release_all(current())
         flush_prefect()
 
 

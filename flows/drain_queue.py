@@ -1,10 +1,8 @@
 """Takes jobs from the inbox, claims them in fair order and runs each as a flow run of its own."""
 
 import asyncio
-import contextlib
 import logging
 import time
-from datetime import timedelta
 
 from prefect import flow, tags
 
@@ -12,13 +10,12 @@ from flows.prefect_runs import crash_dead_runs
 from flows.publish_backends import publish
 from flows.reconcile import expire_leases
 from flows.run_job import run_job
-from flows.waiting import patiently, repeating, uninterrupted
-from models import clock
+from flows.waiting import patiently, repeating
 from models.errors import LogError, QuledgerError
 from models.job import FINAL, Job, Phase
 from storage import crash
 from tasks import backends as registry
-from tasks.attempt import release
+from tasks.attempt import claim, release, release_all
 from tasks.services import Services, current
 
 _LOG = logging.getLogger("quledger.drain")
@@ -71,8 +68,6 @@ class _Drain:
         self._names = names
         self._concurrency = concurrency
         self._running: set[asyncio.Task[None]] = set()
-        # What this drain has claimed and not seen the end of.
-        self._claimed: dict[str, Job] = {}
         self._counts: dict[str, int] = {}
         # While attempts fail in a row no job is claimed, and each one makes the pause longer.
         self._broken_in_a_row = 0
@@ -93,9 +88,7 @@ class _Drain:
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
-            for job in self._claimed.values():
-                with contextlib.suppress(LogError):
-                    await asyncio.to_thread(release, self._services, job)
+            await asyncio.to_thread(release_all, self._services)
         return dict(sorted(self._counts.items()))
 
     async def _serve(self, *, until_empty: bool, time_budget: float | None) -> None:
@@ -132,13 +125,9 @@ class _Drain:
 
     async def _fill(self) -> None:
         """Claim and start jobs while there is room for them."""
-        lease = timedelta(seconds=self._services.settings.lease_seconds)
         try:
             while len(self._running) < self._concurrency and time.monotonic() >= self._claim_from:
-                claim = asyncio.to_thread(
-                    self._services.log.claim, self._names, self._services.worker, clock.now() + lease
-                )
-                job = await uninterrupted(claim, self._note)
+                job = await asyncio.to_thread(claim, self._services, self._names)
                 if job is None:
                     return
                 crash.point("claim.appended")
@@ -147,10 +136,6 @@ class _Drain:
                 task.add_done_callback(self._running.discard)
         except LogError as error:
             _LOG.warning("claim_failed action=try_again: %s", error)
-
-    def _note(self, job: Job | None) -> None:
-        if job is not None:
-            self._claimed[job.job_id] = job
 
     async def _run(self, job: Job) -> None:
         """Run one claimed job as a flow run, and see to it that its attempt is over afterwards."""
@@ -164,7 +149,7 @@ class _Drain:
         except LogError as error:
             _LOG.warning("attempt_unsettled action=wait_for_lease job_id=%s: %s", job.job_id, error)
             return
-        self._claimed.pop(job.job_id, None)
+        self._services.claimed.pop(job.job_id, None)
         self._breathe(came_through=after.state in FINAL)
         if after.state in FINAL:
             self._counts[after.state.value] = self._counts.get(after.state.value, 0) + 1

@@ -1,15 +1,13 @@
-"""Three ways to wait for work that is done in a thread."""
+"""Two ways to wait for work that is done in a thread."""
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable
 
 from models.errors import QuledgerError
 
 _LOG = logging.getLogger("quledger.drain")
-T = TypeVar("T")
 
 
 async def patiently(work: Callable[[], None]) -> None:
@@ -23,20 +21,6 @@ async def patiently(work: Callable[[], None]) -> None:
         else:
             return
     await asyncio.to_thread(work)
-
-
-async def uninterrupted(work: Coroutine[Any, Any, T], note: Callable[[T], None]) -> T:
-    """Wait for work that goes on in a thread also when the waiting is cancelled; what it gave is noted either way."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        # The cancellation counts, also if the work fails.
-        with contextlib.suppress(Exception):
-            note(await task)
-        raise
-    note(task.result())
-    return task.result()
 
 
 @contextlib.asynccontextmanager

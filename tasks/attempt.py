@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextvars import ContextVar
 from datetime import timedelta
 
@@ -134,6 +134,23 @@ class Attempt:
             await asyncio.to_thread(self.services.mirror.relay, self.job.job_id)
         except Exception as error:  # noqa: BLE001 - the job has ended, whatever becomes of its documents now
             _LOG.warning("mirror_behind action=reconcile_later job_id=%s: %s", self.job.job_id, type(error).__name__)
+
+
+def claim(services: Services, backends: Sequence[str]) -> Job | None:
+    """Claim the job whose turn it is. Noted in this same thread: whoever waits for it may be cancelled meanwhile."""
+    lease = timedelta(seconds=services.settings.lease_seconds)
+    job = services.log.claim(backends, services.worker, clock.now() + lease)
+    if job is not None:
+        services.claimed[job.job_id] = job
+    return job
+
+
+def release_all(services: Services) -> None:
+    """Give back whatever this process has claimed and not seen the end of."""
+    while services.claimed:
+        _, job = services.claimed.popitem()
+        with contextlib.suppress(LogError):
+            release(services, job)
 
 
 def release(services: Services, job: Job) -> Job:

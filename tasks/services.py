@@ -31,12 +31,14 @@ class Services:
 
     Attributes:
         worker: the name under which this process claims jobs.
+        claimed: what this process has claimed and not seen the end of.
         on_final: called with each job that this process brought to its end.
     """
 
     settings: Settings
     worker: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}")
     on_final: Callable[[Job], None] = lambda _job: None
+    claimed: dict[str, Job] = field(default_factory=dict)
     _sandbox: Sandbox | None = None
 
     def open(self) -> None:

@@ -30,7 +30,7 @@ CALLS = ("get", "put", "create", "move", "delete", "exists", "entries")
 
 
 class Faulty:
-    """A storage whose n-th call fails: `raise`, `hang` (and then raise), or `half` (half a document, and then raise)."""
+    """A storage whose n-th call fails: `raise`, `hang` (and then raise), or `half` (half a document, and then raise), or `outage` (everything fails for five seconds)."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
@@ -38,6 +38,7 @@ class Faulty:
         self.calls = 0
         self.fail_at = 0
         self.way = "raise"
+        self.down_until = 0.0
         self.lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
@@ -46,6 +47,8 @@ class Faulty:
             return method
 
         def call(*args: Any) -> Any:
+            if time.monotonic() < self.down_until:
+                raise StorageUnavailable(f"down: {name}")
             with self.lock:
                 self.calls += 1
                 strike = self.calls == self.fail_at
@@ -53,6 +56,8 @@ class Faulty:
                 return method(*args)
             if self.way == "hang":
                 time.sleep(1.0)
+            if self.way == "outage":
+                self.down_until = time.monotonic() + 5
             if self.way == "half" and name in {"put", "create"}:
                 self.inner.put(args[0], args[1][: len(args[1]) // 2])
             raise StorageUnavailable(f"made to fail: {name}")
@@ -129,6 +134,17 @@ def test_a_storage_that_fails_at_any_call_loses_nothing(house: Any):
             house.storage.fail_at = 0
             drain()
             check(house, [fresh])
+
+
+def test_a_storage_that_is_down_for_a_while_costs_no_attempt(house: Any):
+    """Jobs whose attempts meet a storage that is down wait until it is back, however few attempts they have."""
+    ids = fill(house, 3)
+    house.settings = house.settings.model_copy(update={"max_attempts": 2})
+    house.storage.fail_at, house.storage.way = 12, "outage"  # the first job is just being taken
+    drain()
+    assert house.storage.down_until > 0
+    check(house, ids)
+    assert all(house.log.get(job_id).failures == 0 for job_id in ids)
 
 
 def test_a_locked_database_is_waited_for(house: Any, tmp_path: Path):

@@ -67,8 +67,8 @@ def test_drains_that_are_killed_at_random_share_one_queue(lab: Lab):
 def test_a_spooler_of_the_peer_beside_a_drain_of_ours(lab: Lab):
     """While a laboratory migrates, each job is answered once: by the peer, or by us."""
     ids = fill(lab, 60 if ALL else 30)
-    lab.json("config")
-    (lab.store / "backends" / "configs").mkdir(parents=True)
+    drain = lab.start("drain", "--until-empty", QULEDGER_CONCURRENCY="2", **SETTINGS)
+    wait_until(lambda: count(lab.store / "jobs" / "finished" / "singlequdit") >= 2)
     peer = subprocess.Popen(
         [PEER, SPOOLER, str(lab.store)],
         env=os.environ | {"T_WAIT_MAIN": "0.3"},
@@ -76,7 +76,8 @@ def test_a_spooler_of_the_peer_beside_a_drain_of_ours(lab: Lab):
         stderr=subprocess.DEVNULL,
     )
     try:
-        lab.run("drain", "--until-empty", QULEDGER_CONCURRENCY="2", **SETTINGS)
+        output, _ = drain.communicate(timeout=200)
+        assert drain.returncode == 0, output
         wait_until(lambda: count(lab.store / "results" / "singlequdit") == len(ids))
         time.sleep(1)  # the peer moves the job and writes the status after the result
     finally:
