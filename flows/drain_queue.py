@@ -12,7 +12,7 @@ from flows.reconcile import expire_leases
 from flows.run_job import run_job
 from flows.waiting import patiently, repeating
 from models.errors import LogError, QuledgerError
-from models.job import FINAL, Job, Phase
+from models.job import FINAL, Job
 from storage import crash
 from tasks import backends as registry
 from tasks.attempt import claim, release, release_all
@@ -97,10 +97,10 @@ class _Drain:
         unsettled = 0
         while (now := time.monotonic()) < end:
             if fresh := now >= next_look:
-                unsettled = await self._look(unsettled)
+                unsettled = await self._look()
                 next_look = time.monotonic() + self._services.settings.poll_seconds
             await self._fill()
-            if until_empty and not self._running and not unsettled and await self._nothing_waits():
+            if until_empty and not self._running and not unsettled and await self._nothing_is_left():
                 if fresh:
                     break
                 # Only a look that found nothing, with nothing running, shows that nothing is left.
@@ -110,7 +110,7 @@ class _Drain:
         while self._running:
             await self._rest(self._services.settings.poll_seconds)
 
-    async def _look(self, unsettled: int) -> int:
+    async def _look(self) -> int:
         """Take new jobs from the inbox; return how many documents may still be being written."""
         found = 0
         for name in self._names:
@@ -118,7 +118,8 @@ class _Drain:
                 taken = await asyncio.to_thread(self._services.inbox.take, name, self._services.worker)
             except QuledgerError as error:
                 _LOG.warning("inbox_unavailable action=try_again backend=%s: %s", name, error)
-                found += unsettled
+                # A folder that cannot be read keeps nobody waiting for ever; a storage that is down does.
+                found += not await asyncio.to_thread(self._services.mirror.answers)
             else:
                 found += taken.unsettled
         return found
@@ -162,12 +163,13 @@ class _Drain:
             pause = self._services.settings.retry_seconds * 2.0 ** min(self._broken_in_a_row, 10) / 4
             self._claim_from = time.monotonic() + min(LONGEST_PAUSE, pause)
 
-    async def _nothing_waits(self) -> bool:
+    async def _nothing_is_left(self) -> bool:
+        """Say whether no job waits or runs, in whose hands ever: a dead worker's job comes back when its lease ends."""
         try:
             counts = await asyncio.to_thread(self._services.log.counts)
         except LogError:
             return False
-        return not any(counts.get(name, {}).get(Phase.WAITING, 0) for name in self._names)
+        return not any(counts.get(name) for name in self._names)
 
     async def _rest(self, seconds: float) -> None:
         """Wait until a job ends, but no longer than that."""
