@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -62,7 +63,7 @@ def run_demo(folder: Path, *, as_json: bool) -> int:
     services = Services(Settings.read())
     use(services)
 
-    console = Console(stderr=as_json)
+    console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 120)
     started = time.monotonic()
     jobs = {story.name: _submit(story) for story in STORIES}
     console.print(f"[bold]1.[/] Handed in {len(jobs)} jobs. Each one is in the event log before anything runs it.\n")
