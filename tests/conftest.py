@@ -1,4 +1,4 @@
-"""Fixtures of all tests that run the program: a real Prefect server, and laboratories of their own."""
+"""Fixtures of all tests that run the program, and the crash matrix at the end of their report."""
 
 import os
 from collections.abc import Iterator
@@ -9,6 +9,26 @@ import pytest
 from deployments.prefect_server import prefect_server
 from models.settings import Settings
 from tests.lab import Lab
+
+WAYS = ("kill", "term", "raise")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the matrix of this run, from what each test recorded, in whatever process it ran."""
+    matrix: dict[tuple[str, str], str] = {}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, value in report.user_properties:
+                if name == "crash":
+                    point, way, found = value
+                    matrix[point, way] = found if outcome == "passed" else "FAILED"
+    if not matrix:
+        return
+    terminalreporter.section("crash matrix")
+    terminalreporter.write_line(f"{'crash point':<26}" + "".join(f"{way:<20}" for way in WAYS))
+    for point in sorted({point for point, _ in matrix}):
+        cells = "".join(f"{matrix.get((point, way), '-'):<20}" for way in WAYS)
+        terminalreporter.write_line(f"{point:<26}{cells}")
 
 
 @pytest.fixture(scope="session")
