@@ -73,7 +73,9 @@ def check(lab: Lab, ends: dict[str, str]) -> str:
 def test_a_drain_that_dies_is_finished_by_the_next(lab: Lab, point: str, way: str, record_property: Record):
     """Wherever a drain dies, and however, the next one ends every job once and leaves log and mirror equal."""
     ends = fill(lab)
-    first = lab.run("drain", "--until-empty", check=False, **SETTINGS, QULEDGER_CRASH=f"{point}:{way}:2")
+    # At the second passage, so that other jobs are under way; some points are surely passed only once.
+    passage = 1 if point in {"failure.appended", "take.recorded"} else 2
+    first = lab.run("drain", "--until-empty", check=False, **SETTINGS, QULEDGER_CRASH=f"{point}:{way}:{passage}")
     if way == "kill":
         assert first.returncode == -signal.SIGKILL
     elif way == "term":
