@@ -11,6 +11,9 @@ RUNNING = "jobs/running"
 DELETED = "jobs/deleted"
 STAGED = "staged"
 
+_UNTAKEN = frozenset({State.QUEUED, State.CLAIMED})
+"""States in which the document may not have been taken out of its queue yet."""
+
 
 def config(backend: str) -> str:
     """Return the path of a backend's published configuration."""
@@ -42,14 +45,24 @@ def deleted(job_id: str) -> str:
     return f"{DELETED}/{check_job_id(job_id)}.json"
 
 
-def place(job: Job) -> str:
-    """Return where the job's document lies, by its state."""
+def place(job: Job, known: str = "") -> str:
+    """Return where the job's document lies, by its state.
+
+    Args:
+        job: as of the last event that is mirrored.
+        known: where the document was before; empty if that is not known.
+    """
+    in_queue = queued(job.backend, job.job_id)
+    if job.state is State.WITHDRAWN:
+        return in_queue  # if it ever comes back
     if job.state is State.DONE:
         return finished(job.backend, job.job_id)
     if job.state in FINAL:
         return deleted(job.job_id)
+    if job.state in _UNTAKEN and known in ("", in_queue):
+        return in_queue  # for whoever takes it first: the worker that has claimed it, or another spooler
     # A job that waits for another attempt stays with us: no other spooler may take it.
-    return queued(job.backend, job.job_id) if job.attempt == 0 else running(job.job_id)
+    return in_queue if job.attempt == 0 else running(job.job_id)
 
 
 def places(job: Job) -> tuple[str, ...]:

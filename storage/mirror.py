@@ -113,10 +113,10 @@ class Mirror:
         position = self._cursor.position(job_id)
         if position.seq < job.seq:
             self._storage.put(layout.events(job.backend, job_id), history_document(job, events))
-            target = layout.place(job)
+            target = layout.place(job, position.place)
             crash.point("mirror.history_written")
             if job.state is not State.WITHDRAWN:
-                self._settle(job, position.place or layout.queued(job.backend, job_id), target)
+                self._settle(job, position.place, target)
                 crash.point("mirror.document_moved")
                 self._announce(job, events[position.seq + 1 :])
                 crash.point("mirror.status_written")
@@ -158,17 +158,25 @@ class Mirror:
             # Written by an attempt that ended before it could say so; the staged copy stays for a revival.
             self._storage.delete(layout.result(job.backend, job.job_id))
 
-    def _settle(self, job: Job, source: str, target: str) -> None:
+    def _settle(self, job: Job, known: str, target: str) -> None:
         """Bring the job document to where it belongs; the log holds its bytes should it be gone."""
-        if source == target and job.source == "inbox":
+        places = layout.places(job)
+        in_queue = layout.queued(job.backend, job.job_id)
+        if target == in_queue:
+            # Only `take` takes it from here. A front end has put it there itself; where it went is for `take` to find out.
+            if job.source != "inbox" and not any(self._storage.exists(path) for path in places):
+                self._write_again(job.job_id, target)
             return
+        # What was never taken may be in the hands of another spooler, beyond the places that are ours alone.
+        ours = (in_queue, layout.taken(job.job_id)) if known in ("", in_queue) else (known, *places)
         # After a crash it may lie one step further than the cursor says.
-        for place in (source, *layout.places(job)):
+        for place in ours:
             if place != target:
                 with contextlib.suppress(DocumentMissing):
                     self._storage.move(place, target)
                     return
-        self._write_again(job.job_id, target)
+        if not any(self._storage.exists(path) for path in places):
+            self._write_again(job.job_id, target)
 
     def _write_again(self, job_id: str, path: str) -> None:
         raw = self._log.submission(job_id).raw

@@ -120,10 +120,10 @@ class Verifier:
             message = f"the storage waits for events up to {job.seq}; run `quledger reconcile`"
             yield Finding(job_id=job_id, what="behind", message=message)
             return
-        for what, message in self._documents(job, events):
+        for what, message in self._documents(job, events, cursor["place"]):
             yield Finding(job_id=job_id, what=what, message=message)
 
-    def _documents(self, job: Job, events: list[Event]) -> Iterator[tuple[What, str]]:
+    def _documents(self, job: Job, events: list[Event], known: str) -> Iterator[tuple[What, str]]:
         """Yield what differs between the job and its documents, of which each is a function of its events."""
         path = layout.events(job.backend, job.job_id)
         content = self._get(path)
@@ -133,7 +133,7 @@ class Verifier:
             yield "history", f"{path} does not hold exactly the events of the log"
         if job.state is State.WITHDRAWN:
             return  # its other documents are somebody else's
-        yield from self._place(job)
+        yield from self._place(job, known)
         if job.state not in FINAL:
             return
         path = layout.status(job.backend, job.job_id)
@@ -145,15 +145,17 @@ class Verifier:
         yield from self._result(job)
         yield from self._staged(job)
 
-    def _place(self, job: Job) -> Iterator[tuple[What, str]]:
-        place = layout.place(job)
+    def _place(self, job: Job, known: str) -> Iterator[tuple[What, str]]:
+        place, taken = layout.place(job, known), layout.taken(job.job_id)
         content = self._get(place)
+        if content is None and job.state not in FINAL and job.attempt:
+            content = self._get(taken)  # its worker has just taken it, or died when it had
         if content is None:
             yield "place", f"the job document is missing at {place}"
         elif job.document_sha256 and hashlib.sha256(content).hexdigest() != job.document_sha256:
             yield "place", f"the job document at {place} is not the one that was submitted"
         for path in layout.places(job):
-            if path not in (place, layout.taken(job.job_id)) and self._storage.exists(path):
+            if path not in (place, taken) and self._storage.exists(path):
                 yield "place", f"a job document lies at {path}, and it belongs at {place}"
 
     def _result(self, job: Job) -> Iterator[tuple[What, str]]:
@@ -255,7 +257,7 @@ def _views(job: Job, record: Record) -> Iterator[str]:
     if cursor is None:
         yield "`mirror` has no row"
         return
-    at_end = cursor["seq"] == job.seq and cursor["place"] == layout.place(job)
+    at_end = cursor["seq"] == job.seq and cursor["place"] == layout.place(job, cursor["place"])
     possible = cursor["seq"] in range(-1, job.seq + 1) and cursor["place"] in ("", *layout.places(job))
     if not (possible if cursor["behind"] else at_end):
         yield "`mirror` says what cannot be: " + ", ".join(f"{name} {echo(cursor[name])}" for name in ("seq", "place"))

@@ -87,6 +87,12 @@ class House:
         assert job is not None
         return job
 
+    def take(self) -> Job:
+        """Claim a job and take its document, as a worker does."""
+        job = self.claim()
+        assert self.mirror.take(job)
+        return job
+
     def read(self, path: str) -> object:
         return json.loads(self.storage.get(path))
 

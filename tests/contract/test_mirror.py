@@ -53,7 +53,7 @@ def test_the_document_follows_the_job(house: House):
     """A claimed job lies in running, a done one in finished; the staged result is gone at the end."""
     house.submit()
     house.mirror.relay("j")
-    job = house.claim()
+    job = house.take()
     house.mirror.relay("j")
     assert house.files() == ["events/rydberg/j.json", "jobs/running/j.json", "status/rydberg/j.json"]
     house.finish(job)
@@ -166,7 +166,7 @@ def test_a_job_document_that_vanished_is_written_again(house: House):
     house.submit()
     house.mirror.relay("j")
     house.storage.delete("jobs/queued/rydberg/j.json")
-    house.claim()
+    house.take()
     house.mirror.relay("j")
     assert house.storage.get("jobs/running/j.json") == b'{"a": 1}'
 
@@ -245,6 +245,29 @@ def test_a_job_that_another_spooler_took_is_not_ours(house: House):
     house.inbox.take("rydberg", "w")
     assert house.log.get("j").state is State.QUEUED
     assert house.mirror.take(house.claim())
+
+
+def test_a_relay_between_claim_and_take_leaves_the_document_to_whoever_takes_it(house: House):
+    """Housekeeping that mirrors a claimed job does not take its document: so another spooler that does is noticed."""
+    house.queue("j.json", b"{}")
+    house.inbox.take("rydberg", "w")
+    job = house.claim()
+    house.mirror.relay_all()
+    assert house.files() == ["events/rydberg/j.json", "jobs/queued/rydberg/j.json"]
+    house.storage.move("jobs/queued/rydberg/j.json", "jobs/running/j.json")
+    house.mirror.relay("j")
+    assert not house.mirror.take(job)
+
+
+def test_what_another_spooler_holds_is_not_moved_by_the_end_of_a_job(house: House):
+    """A job that ended before its document was taken leaves it to whoever took it."""
+    house.queue("j.json", b"{}")
+    house.inbox.take("rydberg", "w")
+    job = house.claim()
+    house.storage.move("jobs/queued/rydberg/j.json", "jobs/running/j.json")
+    house.log.append(job, Failed(stage="lease", blame="infrastructure", faults=(), fault_count=0), attempt=1, actor="w")
+    house.mirror.relay_all()
+    assert [path for path in house.files() if path.startswith("jobs/")] == ["jobs/running/j.json"]
 
 
 def test_a_job_document_that_is_nowhere_is_written_again(house: House):

@@ -36,7 +36,7 @@ def house(tmp_path: Path) -> House:
     house.submit("failed")
     house.log.append(house.claim(), LOST, attempt=1, actor="w")
     house.submit("running")
-    house.claim()
+    house.take()
     house.mirror.relay_all()
     house.submit("waiting")
     return house
