@@ -58,7 +58,7 @@ test: peer lint ## run the linters and all tests (what CI runs); PYTEST_ARGS is 
 	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 .PHONY: crash
-crash: peer install ## run the whole crash matrix (an hour on two cores); `make test` runs a sample
+crash: peer install ## run the whole crash matrix (a quarter of an hour on two cores); `make test` runs a sample
 	@QULEDGER_TEST_CRASH=all $(BIN)/python -m pytest $(PARALLEL) --timeout 1800 tests/crash $(PYTEST_ARGS)
 
 .PHONY: lint

@@ -77,8 +77,8 @@ def submit(  # noqa: PLR0913 - one parameter an option
         priority: Higher is served first among the jobs of one user.
         key: Idempotency key: the same key with the same document is the same job.
     """
-    from deployments.submission import submit_document  # noqa: PLC0415 - each command imports what it alone needs
-    from models.errors import UnreadableFile  # noqa: PLC0415
+    from models.errors import UnreadableFile  # noqa: PLC0415 - each command imports what it alone needs
+    from tasks.submission import submit_document  # noqa: PLC0415
 
     try:
         document = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
@@ -140,7 +140,7 @@ def result(job_id: str, *, csv: Annotated[bool, Parameter(negative="")] = False,
         csv: Print the counts as CSV instead.
     """
     from deployments import show  # noqa: PLC0415
-    from deployments.submission import result_document  # noqa: PLC0415
+    from deployments.results import result_document  # noqa: PLC0415
 
     document = result_document(job_id)
     if csv:
@@ -175,10 +175,28 @@ def retry(job_id: str, *, as_json: Json = False) -> int:
     Args:
         job_id: The job's id.
     """
-    from deployments.submission import revive  # noqa: PLC0415
+    from tasks.submission import revive  # noqa: PLC0415
 
     job = revive(job_id)
     _print({"job_id": job.job_id, "state": job.state}, lambda: print(f"job {job.job_id} waits again"), as_json=as_json)
+    return 0
+
+
+@app.command
+def cancel(job_id: str, *, reason: str = "", as_json: Json = False) -> int:
+    """Cancel a job: at once where it waits; where it runs, its worker stops it within seconds.
+
+    Args:
+        job_id: The job's id.
+        reason: Why; it is kept in the job's history.
+    """
+    from models.job import State  # noqa: PLC0415
+    from tasks.services import current  # noqa: PLC0415
+    from tasks.submission import cancel as cancel_job  # noqa: PLC0415
+
+    job = cancel_job(current(), job_id, by="operator", reason=reason)
+    said = f"job {job_id} is cancelled" if job.state is State.CANCELLED else f"job {job_id} is being stopped"
+    _print({"job_id": job_id, "state": job.state}, lambda: print(said), as_json=as_json)
     return 0
 
 

@@ -16,11 +16,12 @@ from rich.table import Table
 from deployments import show
 from deployments.drain import flows_ready, run_drain
 from deployments.frames import counts_frame
-from deployments.submission import result_document, submit_document
+from deployments.results import result_document
 from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
 from tasks.services import Services, use
+from tasks.submission import submit_document
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 MARKER = "quledger-demo"

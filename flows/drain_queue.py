@@ -5,23 +5,30 @@ import logging
 import time
 
 from prefect import flow, tags
+from prefect.client.orchestration import PrefectClient, get_client
 
-from flows.prefect_runs import crash_dead_runs
+from flows.launches import CANCELLED, TO_BEGIN, Launches, launched_run, tags_of
+from flows.prefect_runs import cancel_as_in_prefect, crash_dead_runs
 from flows.publish_backends import publish
 from flows.reconcile import expire_leases
-from flows.run_job import run_job
-from flows.waiting import patiently, repeating
+from flows.run_job import run_attempt
+from flows.waiting import LONGEST_PAUSE, patiently, repeating
+from flows.warm import new_run, run_as
 from models.errors import LogError, QuledgerError
 from models.job import FINAL, Job
 from storage import crash
 from tasks import backends as registry
 from tasks.attempt import claim, release, release_all
 from tasks.services import Services, current
+from tasks.submission import cancel
 
 _LOG = logging.getLogger("quledger.drain")
 
-LONGEST_PAUSE = 30.0
-"""How long a drain waits at most, in seconds, before it tries a storage or a Prefect that fails again."""
+LAUNCH_SECONDS = 0.4
+"""How often a drain looks for jobs that were launched through Prefect."""
+
+CANCEL_SECONDS = 2.0
+"""How often it looks for runs that were cancelled in Prefect."""
 
 
 @flow(name="drain-queue", persist_result=False)
@@ -50,21 +57,18 @@ async def drain_queue(
     names = registry.usable() if backends is None else backends
     for name in names:
         registry.load(name)
-    drain = _Drain(services, names, concurrency or services.settings.concurrency)
-    # Once in the open: whoever starts a drain on a storage that does not answer is told so at once.
-    await asyncio.to_thread(drain.keep_house)
-    await crash_dead_runs(services)
-    async with services.sandboxed(), repeating(drain.keep_house, services.settings.publish_seconds):
-        counts = await drain.run(until_empty=until_empty, time_budget=time_budget)
-    await patiently(drain.keep_house)
-    return counts
+    async with get_client() as client:
+        drain = _Drain(services, client, names, concurrency or services.settings.concurrency)
+        return await drain.all(until_empty=until_empty, time_budget=time_budget)
 
 
 class _Drain:
     """One run of `drain_queue`."""
 
-    def __init__(self, services: Services, names: list[str], concurrency: int) -> None:
+    def __init__(self, services: Services, client: PrefectClient, names: list[str], concurrency: int) -> None:
         self._services = services
+        self._client = client
+        self._launches = Launches(client)
         self._names = names
         self._concurrency = concurrency
         self._running: set[asyncio.Task[None]] = set()
@@ -72,6 +76,27 @@ class _Drain:
         # While attempts fail in a row no job is claimed, and each one makes the pause longer.
         self._broken_in_a_row = 0
         self._claim_from = 0.0
+
+    async def all(self, *, until_empty: bool, time_budget: float | None) -> dict[str, int]:
+        """Keep house, watch Prefect and serve the queues until there is nothing left to do."""
+        # Once in the open: whoever starts a drain on a storage that does not answer is told so at once.
+        await asyncio.to_thread(self.keep_house)
+        await crash_dead_runs(self._services)
+        async with (
+            self._services.sandboxed(),
+            repeating("housekeeping", self._keep_house_aside, self._services.settings.publish_seconds),
+            repeating("launches", self._launches.look, LAUNCH_SECONDS),
+            repeating("cancellations", self._cancel_as_in_prefect, CANCEL_SECONDS),
+        ):
+            counts = await self.run(until_empty=until_empty, time_budget=time_budget)
+        await patiently(self.keep_house)
+        return counts
+
+    async def _keep_house_aside(self) -> None:
+        await asyncio.to_thread(self.keep_house)
+
+    async def _cancel_as_in_prefect(self) -> None:
+        await cancel_as_in_prefect(self._services, self._client)
 
     def keep_house(self) -> None:
         """Renew the published configurations, and bring right what a crash left behind."""
@@ -140,9 +165,16 @@ class _Drain:
 
     async def _run(self, job: Job) -> None:
         """Run one claimed job as a flow run, and see to it that its attempt is over afterwards."""
+        parameters = {"job_id": job.job_id, "attempt": job.attempt}
         try:
-            with tags(job.backend, *([job.user] if job.user else [])):
-                await run_job(job.job_id, job.attempt, return_state=True)
+            run = await launched_run(self._client, job)
+            if run is not None and run.state is not None and run.state.type in CANCELLED:
+                await asyncio.to_thread(cancel, self._services, job.job_id, by="prefect")
+            else:
+                with tags(*tags_of(job)):
+                    if run is None or run.state is None or run.state.type not in TO_BEGIN:
+                        run = await new_run(self._client, run_attempt, job.job_id, parameters, tags_of(job))
+                    await run_as(run_attempt, run, parameters)
         except Exception as error:  # noqa: BLE001 - one run that Prefect cannot begin must not end the drain
             _LOG.warning("run_broke action=retry job_id=%s: %s", job.job_id, type(error).__name__)
         try:

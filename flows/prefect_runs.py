@@ -13,13 +13,15 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import State as PrefectState
 from prefect.states import Crashed
 
-from flows.run_job import run_job
+from flows.run_job import NAME, end_state
 from models import clock
-from models.errors import UnknownJob
-from models.job import Phase
+from models.errors import NotCancellable, UnknownJob
+from models.job import FINAL, Phase
 from tasks.services import Services
+from tasks.submission import cancel
 
 _LOG = logging.getLogger("quledger.prefect")
 
@@ -28,27 +30,39 @@ _UNDER_WAY = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
 
 async def crash_dead_runs(services: Services) -> int:
-    """Set each run to Crashed that Prefect believes to be under way and whose attempt the log knows to be over.
+    """Put right each run that Prefect believes to be under way and whose attempt the log knows to be over.
+
+    The last run of a job that has ended gets the state of the job, any other is Crashed.
 
     Returns:
         How many there were; 0 where Prefect does not answer.
     """
+    count = 0
     try:
         async with get_client() as client:
-            dead = [run for run in await _under_way(client) if await asyncio.to_thread(_is_over, services, run)]
-            for run in dead:
-                message = "the attempt is over: its worker fell silent or was stopped"
-                await client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+            for run in await _runs(client, _UNDER_WAY):
+                state = await asyncio.to_thread(_overdue, services, run)
+                if state is not None:
+                    await client.set_flow_run_state(run.id, state, force=True)
+                    count += 1
     except Exception as error:  # noqa: BLE001 - Prefect only displays: what it shows may be put right later
         _LOG.warning("prefect_unavailable action=later: %s", type(error).__name__)
-        return 0
-    return len(dead)
+    return count
 
 
-async def _under_way(client: PrefectClient) -> list[FlowRun]:
+async def cancel_as_in_prefect(services: Services, client: PrefectClient) -> None:
+    """Cancel each job whose run somebody is cancelling in Prefect."""
+    for run in await _runs(client, [StateType.CANCELLING]):
+        try:
+            await asyncio.to_thread(cancel, services, run.name, by="prefect", reason="cancelled in Prefect")
+        except (UnknownJob, NotCancellable):
+            continue  # of another laboratory; or it was quicker, and its run will say so
+
+
+async def _runs(client: PrefectClient, kinds: list[StateType]) -> list[FlowRun]:
     runs: list[FlowRun] = []
-    states = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY)))
-    flows = FlowFilter(name=FlowFilterName(any_=[run_job.name]))
+    states = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=kinds)))
+    flows = FlowFilter(name=FlowFilterName(any_=[NAME]))
     while True:
         page = await client.read_flow_runs(flow_filter=flows, flow_run_filter=states, limit=PAGE, offset=len(runs))
         runs += page
@@ -56,14 +70,23 @@ async def _under_way(client: PrefectClient) -> list[FlowRun]:
             return runs
 
 
-def _is_over(services: Services, run: FlowRun) -> bool:
-    """Say whether the attempt of a run has been over for a while; a run of another laboratory is left alone."""
-    parameters = run.parameters or {}
+def _overdue(services: Services, run: FlowRun) -> PrefectState | None:
+    """Return the state that a run should have ended in a while ago; None for one that may well be under way."""
     try:
-        job = services.log.get(str(parameters.get("job_id")))
+        job = services.log.get(run.name)
     except UnknownJob:
-        return False
+        return None  # of another laboratory, or not taken into the log yet
     # A run that has just ended may not have told Prefect yet.
     if clock.now() - job.updated_at < timedelta(seconds=services.settings.lease_seconds):
-        return False
-    return job.attempt > parameters.get("attempt", 0) or job.phase is not Phase.RUNNING
+        return None
+    is_last = job.flow_run_id == str(run.id)
+    if job.state in FINAL:
+        return end_state(job) if is_last else _dead()
+    attempt = (run.parameters or {}).get("attempt", 1)
+    waits = is_last and job.phase is Phase.WAITING and job.attempt == 0
+    runs = job.phase is Phase.RUNNING and job.attempt == attempt
+    return None if waits or runs else _dead()
+
+
+def _dead() -> PrefectState:
+    return Crashed(message="the attempt is over: its worker fell silent or was stopped")

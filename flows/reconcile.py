@@ -10,7 +10,7 @@ from flows.prefect_runs import crash_dead_runs
 from models import clock
 from models.events import Fact, LeaseExpired
 from models.job import Job
-from models.retry import after_attempt
+from models.retry import after_attempt, unless_cancelled
 from storage import crash
 from tasks.services import Services, current
 
@@ -24,7 +24,8 @@ def expire_leases(services: Services) -> list[Job]:
         expired = LeaseExpired(worker=job.worker, lease_until=job.lease_until)
         reason = "the worker that had it fell silent"
         jitter = random.random()  # noqa: S311 - spreads retries, protects nothing
-        return expired, after_attempt(job, reason, "lease", services.retries, now=clock.now(), jitter=jitter)
+        after = after_attempt(job, reason, "lease", services.retries, now=clock.now(), jitter=jitter)
+        return expired, unless_cancelled(job, after)
 
     expired = services.log.expire(decide, services.worker)
     if expired:

@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from models.errors import QuledgerError
 
 _LOG = logging.getLogger("quledger.drain")
+
+LONGEST_PAUSE = 30.0
+"""How long a drain waits at most, in seconds, before it tries a storage or a Prefect that fails again."""
 
 
 async def patiently(work: Callable[[], None]) -> None:
@@ -24,16 +27,20 @@ async def patiently(work: Callable[[], None]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def repeating(work: Callable[[], None], seconds: float) -> AsyncIterator[None]:
-    """Do the work again and again in a thread while the block runs; an error is reported and the work goes on."""
+async def repeating(what: str, work: Callable[[], Awaitable[object]], seconds: float) -> AsyncIterator[None]:
+    """Do the work again and again while the block runs; an error is reported, and the pauses grow until it works."""
 
     async def repeat() -> None:
+        failures = 0
         while True:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(min(seconds * 2**failures, max(seconds, LONGEST_PAUSE)))
             try:
-                await asyncio.to_thread(work)
+                await work()
             except Exception as error:  # noqa: BLE001 - it has to go on, whatever happened this time
-                _LOG.warning("housekeeping_failed action=try_again: %s: %s", type(error).__name__, error)
+                failures = min(failures + 1, 10)
+                _LOG.warning("%s_failed action=try_again: %s: %s", what, type(error).__name__, error)
+            else:
+                failures = 0
 
     task = asyncio.create_task(repeat())
     try:

@@ -128,7 +128,7 @@ def contradiction(job: Job, runs: Sequence[Run]) -> str | None:
         if run.state in UNDER_WAY:
             return f"the job is {job.state}, and Prefect says that run {run.run_id} is {run.state}"
         good = run.state == "COMPLETED"
-        wrong = (job.state is State.DONE and not good) or (job.state is State.ERROR and good)
+        wrong = good is not (job.state is State.DONE) and job.state is not State.WITHDRAWN
         if wrong and run.run_id == job.flow_run_id:
             return f"the job is {job.state}, and Prefect says that its last run {run.run_id} is {run.state}"
     return None

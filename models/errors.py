@@ -8,6 +8,7 @@
     │   ├── BadName               an id or name that may not become part of a path
     │   ├── IdempotencyConflict   one key, two different documents
     │   ├── NotRevivable          a job that cannot be given another chance
+    │   ├── NotCancellable        a job that has ended
     │   ├── UnreadableFile        a file that the command line names
     │   ├── LogNotEmpty           a restore needs an empty database
     │   └── BadSetting            a setting that cannot be used
@@ -153,6 +154,13 @@ class NotRevivable(InputError):
 
     def __init__(self, job_id: str, reason: str) -> None:
         super().__init__(f"job {job_id} cannot be revived: {reason}")
+
+
+class NotCancellable(InputError):
+    """The job has ended already."""
+
+    def __init__(self, job_id: str, state: str) -> None:
+        super().__init__(f"job {job_id} cannot be cancelled: it is {state}")
 
 
 class UnreadableFile(InputError):

@@ -175,6 +175,7 @@ def begin(event: Event) -> Job:
         submitted_at=event.recorded_at,
         updated_at=event.recorded_at,
         last_hash=event.hash,
+        flow_run_id=event.flow_run_id,
     )
 
 
@@ -239,6 +240,7 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
                 changes["executed"] = None
         case Revived():
             changes |= {"failures": 0, "not_before": None, "stage": None, "blame": None, "faults": (), "fault_count": 0}
+            changes["cancel_requested"] = False
     if event.flow_run_id is not None and event.kind != "refused":
         changes["flow_run_id"] = event.flow_run_id
     after = job.model_copy(update=changes)

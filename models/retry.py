@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from models.errors import Blame, Fault
-from models.events import Failed, Retried, Stage
+from models.events import Cancelled, Fact, Failed, Retried, Stage
 from models.job import Job
 
 FACTOR = 2.0
@@ -57,6 +57,11 @@ def after_attempt(  # noqa: PLR0913 - the rule weighs that many things
         not_before=now + timedelta(seconds=pause),
         run_again=run_again,
     )
+
+
+def unless_cancelled(job: Job, fact: Fact) -> Fact:
+    """Return what really ends the attempt: a job that somebody wants cancelled is not tried again."""
+    return Cancelled() if job.cancel_requested else fact
 
 
 def given_back(reason: str, now: datetime, pause: float = 0.0) -> Retried:

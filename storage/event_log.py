@@ -62,7 +62,7 @@ class EventLog:
         self.engine = engine
         self._now = now
 
-    def submit(self, job_id: str, fact: Submitted, actor: str) -> tuple[Job, bool]:
+    def submit(self, job_id: str, fact: Submitted, actor: str, *, flow_run_id: str | None = None) -> tuple[Job, bool]:
         """Begin a job, once: a second submission of the same document under the same id changes nothing.
 
         Returns:
@@ -74,7 +74,9 @@ class EventLog:
         with writing(self.engine) as connection:
             job = _find(connection, job_id)
             if job is None:
-                return self._write(connection, None, fact, job_id=job_id, attempt=0, actor=actor), True
+                return self._write(
+                    connection, None, fact, job_id=job_id, attempt=0, actor=actor, flow_run_id=flow_run_id
+                ), True
         if job.document_sha256 != fact.document_sha256 or job.backend != fact.backend:
             msg = f"job {job_id} exists with another document; use another idempotency key"
             raise IdempotencyConflict(msg)
@@ -122,6 +124,16 @@ class EventLog:
                 return None
             job = _get(connection, head.job_id)
             # A lease begins when the lock was had, however long that took.
+            fact = Claimed(worker=worker, lease_until=lease_until + (self._now() - asked))
+            return self._write(connection, job, fact, attempt=job.attempt + 1, actor=worker)
+
+    def claim_job(self, job_id: str, worker: str, lease_until: datetime) -> Job | None:
+        """Give this one job to `worker`, whoever's turn it is; None where it may not be claimed now."""
+        asked = self._now()
+        with writing(self.engine) as connection:
+            job = _find(connection, job_id)
+            if job is None or job.phase is not Phase.WAITING or (job.not_before and job.not_before > asked):
+                return None
             fact = Claimed(worker=worker, lease_until=lease_until + (self._now() - asked))
             return self._write(connection, job, fact, attempt=job.attempt + 1, actor=worker)
 

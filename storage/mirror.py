@@ -151,11 +151,11 @@ class Mirror:
 
     def _tidy(self, job: Job) -> None:
         """Remove the results that are not the accepted one."""
-        if job.state is State.DONE:
+        if job.state in (State.DONE, State.CANCELLED):
             for path in layout.all_staged(job):
                 self._storage.delete(path)
-        elif job.state in FINAL and job.executed is not None:
-            # Written by an attempt that ended before it could say so; the staged copy stays for a revival.
+        if job.state in FINAL and job.state is not State.DONE and job.executed is not None:
+            # Written by an attempt that ended before it could say so; after an ERROR the staged copy stays.
             self._storage.delete(layout.result(job.backend, job.job_id))
 
     def _settle(self, job: Job, known: str, target: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextvars import ContextVar
 from datetime import timedelta
@@ -12,11 +13,15 @@ from models import clock
 from models.errors import AppendConflict, LogError, StaleAttempt, UnknownJob
 from models.events import Fact, Stage, Withdrawn
 from models.job import Job, Phase
-from models.retry import after_attempt, given_back
+from models.retry import after_attempt, given_back, unless_cancelled
 from tasks.sandbox import JobProcess
 from tasks.services import Services
 
 _LOG = logging.getLogger("quledger.attempt")
+
+LOOK_SECONDS = 1.0
+"""How often a worker looks whether its job was cancelled or lost."""
+
 _current: ContextVar["Attempt"] = ContextVar("attempt")
 
 
@@ -27,6 +32,7 @@ class Attempt:
         job: as of the last event that this worker knows.
         document: the job document; None where it was too large to be kept.
         number: of the attempt; the fence of every append.
+        flow_run_id: of the flow run that works on it.
         seed: entropy of every choice that the user did not seed, once the compilation has drawn it.
         result: the result document, while the attempt that computed it is still under way.
     """
@@ -41,7 +47,8 @@ class Attempt:
         self.process = process
         self.seed = 0
         self.result: bytes | None = None
-        self._flow_run_id = flow_run_id
+        self._is_cancelled = job.cancel_requested
+        self.flow_run_id = flow_run_id
 
     @staticmethod
     def current() -> "Attempt":
@@ -65,7 +72,7 @@ class Attempt:
                     *facts,
                     attempt=self.number,
                     actor=self.services.worker,
-                    flow_run_id=self._flow_run_id,
+                    flow_run_id=self.flow_run_id,
                 )
             except AppendConflict:
                 self.job = self.services.log.get(self.job.job_id)
@@ -95,14 +102,23 @@ class Attempt:
             jitter=_jitter(),
             run_again=run_again,
         )
-        return await self.record(fact)
+        return await self.record(unless_cancelled(self.job, fact))
 
     async def give_way(self, reason: str, stage: Stage) -> Job:
         """End the attempt because the storage failed; it counts only where the storage works for everybody else."""
         if await asyncio.to_thread(self.services.mirror.answers):
             return await self.give_up(reason, stage)
         pause = self.services.retries.first_pause * (0.5 + 0.5 * _jitter())
-        return await self.record(given_back(reason, clock.now(), pause))
+        return await self.record(unless_cancelled(self.job, given_back(reason, clock.now(), pause)))
+
+    def is_cancelled(self) -> bool:
+        """Say whether somebody wants the job cancelled; its process is being stopped."""
+        return self._is_cancelled
+
+    async def cancel(self) -> None:
+        """Stop whatever the job is doing; the step that is under way, or the next one, records it."""
+        self._is_cancelled = True
+        await self.process.close()
 
     async def settle(self, *, interrupted: bool) -> None:
         """Leave nothing half done: an attempt that is not over is ended, and the mirror follows the log."""
@@ -136,10 +152,13 @@ class Attempt:
             _LOG.warning("mirror_behind action=reconcile_later job_id=%s: %s", self.job.job_id, type(error).__name__)
 
 
-def claim(services: Services, backends: Sequence[str]) -> Job | None:
-    """Claim the job whose turn it is. Noted in this same thread: whoever waits for it may be cancelled meanwhile."""
-    lease = timedelta(seconds=services.settings.lease_seconds)
-    job = services.log.claim(backends, services.worker, clock.now() + lease)
+def claim(services: Services, backends: Sequence[str], job_id: str | None = None) -> Job | None:
+    """Claim the job whose turn it is, or this one. Noted in this thread: whoever waits for it may be cancelled."""
+    until = clock.now() + timedelta(seconds=services.settings.lease_seconds)
+    if job_id is None:
+        job = services.log.claim(backends, services.worker, until)
+    else:
+        job = services.log.claim_job(job_id, services.worker, until)
     if job is not None:
         services.claimed[job.job_id] = job
     return job
@@ -158,7 +177,7 @@ def release(services: Services, job: Job) -> Job:
     now = services.log.get(job.job_id)
     if now.phase is not Phase.RUNNING or now.attempt != job.attempt:
         return now
-    fact = given_back("the run was interrupted", clock.now())
+    fact = unless_cancelled(now, given_back("the run was interrupted", clock.now()))
     try:
         return services.log.append(now, fact, attempt=job.attempt, actor=services.worker)
     except (AppendConflict, StaleAttempt):
@@ -196,19 +215,28 @@ async def hold(services: Services, job: Job, flow_run_id: str | None) -> AsyncIt
 
 
 async def _keep(attempt: Attempt, run: asyncio.Task[object]) -> None:
+    """Prolong the lease, see whether somebody wants the job cancelled, and end the run when the job is lost."""
     lease = attempt.services.settings.lease_seconds
     job_id = attempt.job.job_id
+    beat_at = time.monotonic() + lease / 3
     while True:
-        await asyncio.sleep(lease / 3)
-        until = clock.now() + timedelta(seconds=lease)
-        try:
-            held = await asyncio.to_thread(attempt.services.log.heartbeat, {job_id: attempt.number}, until)
-        except LogError as error:
-            _LOG.warning("heartbeat_failed action=try_again job_id=%s: %s", job_id, error)
-            continue
+        await asyncio.sleep(min(LOOK_SECONDS, lease / 3))
         if attempt.job.phase is not Phase.RUNNING:
             # It has just ended by our own hand; the run may say so to Prefect in peace.
             return
-        if job_id not in held:
+        try:
+            if time.monotonic() >= beat_at:
+                until = clock.now() + timedelta(seconds=lease)
+                held = await asyncio.to_thread(attempt.services.log.heartbeat, {job_id: attempt.number}, until)
+                beat_at = time.monotonic() + lease / 3
+                now = held.get(job_id)
+            else:
+                now = await asyncio.to_thread(attempt.services.log.get, job_id)
+        except LogError as error:
+            _LOG.warning("heartbeat_failed action=try_again job_id=%s: %s", job_id, error)
+            continue
+        if now is not None and now.cancel_requested and not attempt.is_cancelled():
+            await attempt.cancel()
+        if (now is None or now.attempt != attempt.number) and attempt.job.phase is Phase.RUNNING:
             run.cancel()
             return

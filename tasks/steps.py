@@ -11,6 +11,7 @@ from typing import Any
 
 from prefect.client.schemas.objects import State as PrefectState
 from prefect.logging import get_run_logger
+from prefect.states import Cancelled as CancelledState
 from prefect.states import Completed
 from prefect.states import Failed as FailedState
 
@@ -27,8 +28,8 @@ from models.errors import (
     StaleAttempt,
     StorageError,
 )
-from models.events import Fact, Stage
-from models.job import State
+from models.events import Cancelled, Fact, Stage
+from models.job import Phase, State
 from models.retry import failure
 from storage import crash
 from tasks.attempt import Attempt
@@ -51,6 +52,8 @@ def step(stage: Stage, when: State) -> Callable[[Step], Callable[[str], Coroutin
         @functools.wraps(body)
         async def run(job_id: str) -> PrefectState:
             attempt = Attempt.current()
+            if attempt.is_cancelled():
+                return await _cancelled(attempt)
             if attempt.job.state is not when:
                 return Completed(message=f"done before: the job is {attempt.job.state}")
             try:
@@ -58,6 +61,8 @@ def step(stage: Stage, when: State) -> Callable[[Step], Callable[[str], Coroutin
             except StaleAttempt as error:
                 return FailedState(message=f"this attempt is over: {error}")
             except Exception as error:  # noqa: BLE001 - whatever happens to one job must not end the drain
+                if attempt.is_cancelled():
+                    return await _cancelled(attempt)
                 return FailedState(message=await _record_failure(attempt, stage, error))
             get_run_logger().info("%s %s", job_id, line)
             return Completed(message=line)
@@ -65,6 +70,16 @@ def step(stage: Stage, when: State) -> Callable[[Step], Callable[[str], Coroutin
         return run
 
     return decorate
+
+
+async def _cancelled(attempt: Attempt) -> PrefectState:
+    """End the job as somebody wants it to end."""
+    try:
+        if attempt.job.phase is Phase.RUNNING:
+            await attempt.record(Cancelled())
+    except QuledgerError as error:
+        return FailedState(message=f"the job was cancelled, and that could not be recorded: {error}")
+    return CancelledState(message="the job was cancelled")
 
 
 async def _record_failure(attempt: Attempt, stage: Stage, error: Exception) -> str:

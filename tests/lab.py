@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 
 from deployments.show import event_value
-from deployments.submission import submit_document
 from models.settings import Settings
 from storage.database import open_database
 from storage.event_log import EventLog
 from storage.opening import open_storage
 from storage.verify import Verifier
 from tasks.services import Services, use
+from tasks.submission import submit_document
 
 PROGRAM = [sys.executable, "-m", "deployments.cli"]
 ROOT = Path(__file__).parents[1]

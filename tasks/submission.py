@@ -1,39 +1,49 @@
-"""Handing in a job and reading its result, without Prefect: the log and the storage are enough."""
+"""What may be asked about a job from outside: that it is run, run again, or not run. The log is enough for it."""
 
 import contextlib
-import json
-from typing import Any
 
 from models import clock
 from models.errors import (
     MAX_ECHO,
+    AppendConflict,
     BadName,
-    DocumentMissing,
     Fault,
     JobRejected,
     LogError,
     NotAllowed,
+    NotCancellable,
     NotRevivable,
-    ResultMissing,
     StorageError,
     UnknownBackend,
     echo,
     printable,
 )
-from models.events import Revived, Submitted
-from models.job import Job, State
+from models.events import Cancelled, CancelRequested, Fact, Revived, Source, Submitted
+from models.job import Job, Phase
 from models.names import job_id_for, new_job_id
-from storage import crash, layout
+from storage import crash
 from tasks import backends
-from tasks.services import current
+from tasks.services import Services, current
 
 MOST_PRIORITY = 1_000_000
 
 
 def submit_document(  # noqa: PLR0913 - what may be said of a job
-    backend: str, document: bytes, *, user: str = "", project: str = "", priority: int = 0, key: str | None = None
+    backend: str,
+    document: bytes,
+    *,
+    user: str = "",
+    project: str = "",
+    priority: int = 0,
+    key: str | None = None,
+    source: Source = "cli",
+    run_id: str | None = None,
 ) -> Job:
     """Append the job to the log, and put its documents into the storage.
+
+    Args:
+        key: idempotency key: the same key with the same document is the same job.
+        run_id: the flow run that submits it; without a key, one flow run is one job.
 
     Raises:
         UnknownBackend: no backend has this name.
@@ -64,12 +74,15 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
         user=user,
         project=project,
         priority=priority,
-        source="cli",
+        source=source,
         idempotency_key=key,
         received_at=clock.now(),
     )
-    job_id = new_job_id() if key is None else job_id_for(backend, key)
-    job, _ = services.log.submit(job_id, fact, services.worker)
+    if key is not None:
+        job_id = job_id_for(backend, key)
+    else:
+        job_id = new_job_id() if run_id is None else job_id_for("prefect", run_id)
+    job, _ = services.log.submit(job_id, fact, services.worker, flow_run_id=run_id)
     crash.point("submission.appended")
     # The log has the job, so it will run; should its documents not be written now, the next drain writes them.
     with contextlib.suppress(StorageError, LogError):
@@ -95,21 +108,29 @@ def revive(job_id: str) -> Job:
     return job
 
 
-def result_document(job_id: str) -> dict[str, Any]:
-    """Return the result of a job that is DONE.
+def cancel(services: Services, job_id: str, *, by: str, reason: str = "") -> Job:
+    """Cancel a job: at once where it waits; where it runs, its worker stops it within seconds.
+
+    Args:
+        by: who wants it.
 
     Raises:
         UnknownJob: there is no such job.
-        ResultMissing: it has no result (yet); the message says why.
+        NotCancellable: it has ended.
     """
-    services = current()
-    job = services.log.get(job_id)
-    if job.state is State.ERROR:
-        raise ResultMissing(f"job {job_id} ended in ERROR: {job.reason}")
-    if job.state is not State.DONE:
-        raise ResultMissing(f"job {job_id} is {job.state}; it has no result yet")
-    try:
-        document: dict[str, Any] = json.loads(services.storage.get(layout.result(job.backend, job_id)))
-    except DocumentMissing:
-        raise ResultMissing(f"the result of job {job_id} is not in the storage any more") from None
-    return document
+    while True:
+        job = services.log.get(job_id)
+        if job.cancel_requested and job.phase is not Phase.FINAL:
+            return job
+        facts: list[Fact] = [CancelRequested(by=printable(by), reason=printable(reason))]
+        if job.phase is Phase.WAITING:
+            facts.append(Cancelled())
+        try:
+            job = services.log.append(job, *facts, attempt=job.attempt, actor=services.worker)
+        except AppendConflict:
+            continue
+        except NotAllowed:
+            raise NotCancellable(job_id, job.state) from None
+        with contextlib.suppress(StorageError, LogError):
+            services.mirror.relay(job_id)
+        return job

@@ -1,0 +1,112 @@
+"""Jobs that people launch through Prefect's form or API: a drain takes them into the log, and runs them warm.
+
+Each such job has its flow run already. Where no drain is at hand, a worker of the work pool runs the same flow.
+"""
+
+import asyncio
+import logging
+from datetime import timedelta
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Completed, Failed, Pending
+from pydantic import ValidationError
+
+from flows.run_job import NAME, end_state, submit_request
+from models import clock
+from models.errors import MAX_MESSAGE, InputError, NotRevivable, printable
+from models.job import Job, State
+from models.requests import JobRequest
+from tasks.submission import revive
+
+_LOG = logging.getLogger("quledger.launches")
+
+DEPLOYMENT = f"{NAME}/{NAME}"
+AT_ONCE = 50
+TO_BEGIN = (StateType.SCHEDULED, StateType.PENDING)
+CANCELLED = (StateType.CANCELLED, StateType.CANCELLING)
+SEARCH_SECONDS = 20.0
+"""How often it is asked whether the deployment has come to be, while there is none."""
+
+
+class Launches:
+    """The scheduled runs of the deployment `run-job`."""
+
+    def __init__(self, client: PrefectClient) -> None:
+        self._client = client
+        self._deployment_id: UUID | None = None
+        self._search_at = clock.now()
+
+    async def look(self) -> int:
+        """Take every launched job that is due into the log; return how many runs were seen."""
+        deployment_id = await self._find()
+        if deployment_id is None:
+            return 0
+        runs = await self._client.get_scheduled_flow_runs_for_deployments(
+            [deployment_id], scheduled_before=clock.now(), limit=AT_ONCE
+        )
+        for run in runs:
+            await self._take(run)
+        return len(runs)
+
+    async def _find(self) -> UUID | None:
+        if self._deployment_id is not None or clock.now() < self._search_at:
+            return self._deployment_id
+        try:
+            self._deployment_id = (await self._client.read_deployment_by_name(DEPLOYMENT)).id
+        except ObjectNotFound:
+            self._search_at = clock.now() + timedelta(seconds=SEARCH_SECONDS)
+        return self._deployment_id
+
+    async def _take(self, run: FlowRun) -> None:
+        try:
+            job = await asyncio.to_thread(self._submitted, run)
+        except InputError as error:
+            await self._client.set_flow_run_state(run.id, Failed(message=str(error)), force=True)
+            return
+        if job.flow_run_id != str(run.id):
+            message = f"this is job {job.job_id}, which was submitted before"
+            await self._client.set_flow_run_state(run.id, Completed(message=message), force=True)
+        elif job.state is State.QUEUED:
+            await self._client.update_flow_run(run.id, name=job.job_id, tags=[*run.tags, *tags_of(job)])
+            # Whoever else looks for scheduled runs leaves this one alone from here on.
+            await self._client.set_flow_run_state(run.id, Pending(message=f"job {job.job_id} waits for its turn"))
+        else:
+            await self._client.set_flow_run_state(run.id, end_state(job), force=True)
+
+    def _submitted(self, run: FlowRun) -> Job:
+        """Return the job of a run, which is in the log from now on.
+
+        Raises:
+            InputError: says what is wrong with what was launched.
+        """
+        try:
+            request = JobRequest.model_validate((run.parameters or {}).get("job", {}))
+        except ValidationError as error:
+            faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'job'}: {e['msg']}" for e in error.errors())
+            raise InputError(f"the job cannot be submitted: {printable(faults, MAX_MESSAGE)}") from None
+        job = submit_request(request, str(run.id))
+        if job.state is not State.ERROR or job.flow_run_id != str(run.id):
+            return job
+        try:
+            # Somebody has begun the run again; a job that failed through no fault of its own is given another chance.
+            return revive(job.job_id)
+        except NotRevivable:
+            return job
+
+
+def tags_of(job: Job) -> list[str]:
+    """Return the tags of a job's flow run."""
+    return [tag for tag in dict.fromkeys((job.backend, job.user, job.project)) if tag]
+
+
+async def launched_run(client: PrefectClient, job: Job) -> FlowRun | None:
+    """Return the run that submitted the job; None where it came through another door, or Prefect has forgotten it."""
+    if job.source != "prefect" or job.flow_run_id is None:
+        return None
+    try:
+        return await client.read_flow_run(UUID(job.flow_run_id))
+    except ObjectNotFound:
+        return None

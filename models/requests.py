@@ -1,0 +1,69 @@
+"""A job as it is handed in through Prefect: the form of its UI, and the body of its API."""
+
+import json
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MOST_WIRES = 1000
+
+EXAMPLE = """[
+  ["load", [0], [50]],
+  ["rlx", [0], [1.57]],
+  ["measure", [0], []]
+]"""
+"""A spin of 50 atoms, turned by a quarter: the level that is measured scatters around 25."""
+
+
+class JobRequest(BaseModel):
+    """One job. Either `program` with `wires`, `shots` and `seed`, or a whole `document`."""
+
+    model_config = ConfigDict(extra="forbid", title="Job")
+
+    backend: str = Field(default="singlequdit", description="Which backend runs it.")
+    program: str = Field(
+        default=EXAMPLE,
+        max_length=2_000_000,
+        description="The instructions as JSON: [[name, [wires], [parameters]], ...]; or a whole job document.",
+        json_schema_extra={"format": "json-string"},
+    )
+    wires: int = Field(default=1, ge=1, le=MOST_WIRES, description="Number of wires.")
+    shots: int = Field(default=500, ge=1, description="How often the program is run.")
+    seed: int | None = Field(default=None, description="The same seed gives the same counts; empty draws one.")
+    user: str = Field(default="", max_length=200, description="Whose job it is.")
+    project: str = Field(default="", max_length=200, description="What it belongs to.")
+    priority: int = Field(default=0, description="Higher is served first among the jobs of one user.")
+    key: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="Idempotency key: the same key with the same job is run once; with another job it is refused.",
+    )
+    document: dict[str, Any] | None = Field(
+        default=None, description="A whole job document, as front ends write it; instead of the program."
+    )
+
+    @model_validator(mode="after")
+    def _no_blank_program(self) -> Self:
+        if self.document is None and not self.program.strip():
+            msg = "the program is empty; write instructions, or give a document"
+            raise ValueError(msg)
+        return self
+
+    def job_document(self) -> bytes:
+        """Return the job document, as a front end would have written it.
+
+        What is no JSON is handed on as it is: the validation of the job says what is wrong with it.
+        """
+        if self.document is not None:
+            return json.dumps(self.document).encode("utf-8")
+        try:
+            program = json.loads(self.program)
+        except (ValueError, RecursionError):
+            return self.program.encode("utf-8", "replace")
+        if not isinstance(program, list):
+            return self.program.encode("utf-8", "replace")
+        experiment = {"instructions": program, "num_wires": self.wires, "shots": self.shots}
+        if self.seed is not None:
+            experiment["seed"] = self.seed
+        return json.dumps({"experiment_0": experiment}).encode("utf-8")
