@@ -52,6 +52,10 @@ install: .venv/.installed ## set up .venv with exactly the packages of requireme
 demo: install ## run a few jobs from submission to result and show what is recorded
 	@$(BIN)/quledger demo
 
+.PHONY: up
+up: install ## serve it all: Prefect's server and UI, the deployments and their schedules (Ctrl-C stops it)
+	@$(BIN)/quledger up
+
 .PHONY: test
 test: peer lint ## run the linters and all tests (what CI runs); PYTEST_ARGS is handed to pytest
 	@echo "Running the tests ..."

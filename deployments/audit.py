@@ -2,27 +2,16 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
-import httpx
-
+from flows.prefect_view import PrefectSilent, prefect_runs
 from models.audit import Finding, Run
-from models.errors import BadSetting, QuledgerError
-from models.settings import Settings, redact_url
+from models.errors import BadSetting
+from models.settings import Settings
 from storage.database import open_database
 from storage.opening import open_storage
 from storage.rebuild import rebuild
 from storage.restore import restore
 from storage.verify import Verifier
-
-PAGE = 200
-"""Prefect's own limit of one answer."""
-
-ASK_SECONDS = 15.0
-
-
-class PrefectSilent(QuledgerError):
-    """Prefect could not be asked; everything else may still be compared."""
 
 
 class Verification:
@@ -64,32 +53,6 @@ class Verification:
         except PrefectSilent as error:
             self.silent = str(error)
             return []
-
-
-def prefect_runs(url: str, job_ids: list[str]) -> list[Run]:
-    """Return all runs that Prefect has of these jobs.
-
-    Raises:
-        PrefectSilent: it does not answer, or not as Prefect does.
-    """
-    runs: list[Run] = []
-    body: dict[str, Any] = {
-        "flows": {"name": {"any_": ["run-job"]}},
-        "flow_runs": {"name": {"any_": job_ids}},
-        "sort": "ID_DESC",
-        "limit": PAGE,
-    }
-    try:
-        with httpx.Client(timeout=ASK_SECONDS) as client:
-            while True:
-                answer = client.post(f"{url.rstrip('/')}/flow_runs/filter", json=body | {"offset": len(runs)})
-                page = answer.raise_for_status().json()
-                runs += [Run(str(each["id"]), str(each["name"]), str(each["state_type"])) for each in page]
-                if len(page) < PAGE:
-                    return runs
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
-        msg = f"Prefect at {redact_url(url)} could not be asked ({type(error).__name__}), so it was not compared"
-        raise PrefectSilent(msg) from None
 
 
 def rebuild_here() -> dict[str, int]:

@@ -117,6 +117,19 @@ def drain(
 
 
 @app.command
+def up(*, port: int = 4200) -> int:
+    """Serve everything: Prefect's server and UI, all deployments, their schedules. Ctrl-C stops it.
+
+    Args:
+        port: Of the server, on loopback.
+    """
+    from deployments.up import up as serve  # noqa: PLC0415
+
+    serve(port, lambda line: print(line, flush=True))
+    return 0
+
+
+@app.command
 def status(job_id: str, *, as_json: Json = False) -> int:
     """Show where a job stands.
 

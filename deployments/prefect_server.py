@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from typing import IO
 
-from models.errors import QuledgerError
+from models.errors import BadSetting, QuledgerError
 from models.settings import Settings, redact_url
 
 START_SECONDS = 180.0
@@ -28,6 +28,8 @@ TUNED = {
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
     "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "100",
+    # A drain that waits for the end of the one before it is asked again soon.
+    "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
     # The UI asks the server that it came from, whatever its port.
     "PREFECT_SERVER_UI_API_URL": "/api",
 }
@@ -52,10 +54,14 @@ def prepare(settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def prefect_server(settings: Settings) -> Iterator[str]:
+def prefect_server(settings: Settings, port: int = 0) -> Iterator[str]:
     """Give the address of a Prefect API while the block runs.
 
+    Args:
+        port: where the embedded server listens, on loopback; 0 takes any that is free.
+
     Raises:
+        BadSetting: the port is taken.
         PrefectUnavailable: the given server does not answer, or the embedded one did not start.
     """
     prepare(settings)
@@ -68,7 +74,12 @@ def prefect_server(settings: Settings) -> Iterator[str]:
         return
     folder = settings.folder
     folder.mkdir(parents=True, exist_ok=True)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    try:
+        listening = socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        msg = f"port {port} cannot be listened on ({error.strerror}); name another one with --port"
+        raise BadSetting(msg) from None
+    with listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
         with (folder / "prefect-server.log").open("ab") as output:
             server = _start(listening, output)

@@ -6,9 +6,12 @@ import time
 
 from prefect import flow, tags
 from prefect.client.orchestration import PrefectClient, get_client
+from prefect.runtime import flow_run
 
+from flows.backend_pages import BackendPages
 from flows.launches import CANCELLED, TO_BEGIN, Launches, launched_run, tags_of
 from flows.prefect_runs import cancel_as_in_prefect, crash_dead_runs
+from flows.presence import present
 from flows.publish_backends import publish
 from flows.reconcile import expire_leases
 from flows.run_job import run_attempt
@@ -26,6 +29,15 @@ _LOG = logging.getLogger("quledger.drain")
 
 LAUNCH_SECONDS = 0.4
 """How often a drain looks for jobs that were launched through Prefect."""
+
+GRACE_SECONDS = 5.0
+"""How long a drain that is told to stop lets its jobs run on."""
+
+LOOK_PAUSE = 10
+"""A pause between two looks at the inbox is at least so many times as long as the look."""
+
+PAGES_SECONDS = 15.0
+"""How often the pages of the backends are renewed."""
 
 CANCEL_SECONDS = 2.0
 """How often it looks for runs that were cancelled in Prefect."""
@@ -57,9 +69,15 @@ async def drain_queue(
     names = registry.usable() if backends is None else backends
     for name in names:
         registry.load(name)
+    run_id = str(flow_run.get_id())
     async with get_client() as client:
+        pages = BackendPages(services, client, names, run_id)
         drain = _Drain(services, client, names, concurrency or services.settings.concurrency)
-        return await drain.all(until_empty=until_empty, time_budget=time_budget)
+        with present(services.settings.folder, run_id):
+            async with repeating("pages", pages.write, PAGES_SECONDS):
+                counts = await drain.all(until_empty=until_empty, time_budget=time_budget)
+        await pages.write()
+        return counts
 
 
 class _Drain:
@@ -76,6 +94,7 @@ class _Drain:
         # While attempts fail in a row no job is claimed, and each one makes the pause longer.
         self._broken_in_a_row = 0
         self._claim_from = 0.0
+        self._woken = asyncio.Event()
 
     async def all(self, *, until_empty: bool, time_budget: float | None) -> dict[str, int]:
         """Keep house, watch Prefect and serve the queues until there is nothing left to do."""
@@ -85,7 +104,7 @@ class _Drain:
         async with (
             self._services.sandboxed(),
             repeating("housekeeping", self._keep_house_aside, self._services.settings.publish_seconds),
-            repeating("launches", self._launches.look, LAUNCH_SECONDS),
+            repeating("launches", self._take_launched, LAUNCH_SECONDS),
             repeating("cancellations", self._cancel_as_in_prefect, CANCEL_SECONDS),
         ):
             counts = await self.run(until_empty=until_empty, time_budget=time_budget)
@@ -94,6 +113,10 @@ class _Drain:
 
     async def _keep_house_aside(self) -> None:
         await asyncio.to_thread(self.keep_house)
+
+    async def _take_launched(self) -> None:
+        if await self._launches.look():
+            self._woken.set()
 
     async def _cancel_as_in_prefect(self) -> None:
         await cancel_as_in_prefect(self._services, self._client)
@@ -120,10 +143,12 @@ class _Drain:
         end = time.monotonic() + (time_budget if time_budget is not None else float("inf"))
         next_look = 0.0
         unsettled = 0
-        while (now := time.monotonic()) < end:
+        while (now := time.monotonic()) < end and not self._services.stopping.is_set():
             if fresh := now >= next_look:
                 unsettled = await self._look()
-                next_look = time.monotonic() + self._services.settings.poll_seconds
+                # A storage that takes its time to list is asked less often.
+                took = time.monotonic() - now
+                next_look = now + took + max(self._services.settings.poll_seconds, LOOK_PAUSE * took)
             await self._fill()
             if until_empty and not self._running and not unsettled and await self._nothing_is_left():
                 if fresh:
@@ -132,7 +157,8 @@ class _Drain:
                 next_look = 0.0
                 continue
             await self._rest(min(next_look, end) - time.monotonic())
-        while self._running:
+        # Told to stop, it gives back what does not end soon.
+        while self._running and (not self._services.stopping.is_set() or time.monotonic() < now + GRACE_SECONDS):
             await self._rest(self._services.settings.poll_seconds)
 
     async def _look(self) -> int:
@@ -204,8 +230,11 @@ class _Drain:
         return not any(counts.get(name) for name in self._names)
 
     async def _rest(self, seconds: float) -> None:
-        """Wait until a job ends, but no longer than that."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=max(seconds, 0.0), return_when=asyncio.FIRST_COMPLETED)
-        else:
-            await asyncio.sleep(max(seconds, 0.0))
+        """Wait until a job ends or one was launched, but no longer than that."""
+        woken = asyncio.create_task(self._woken.wait())
+        try:
+            waited_for = [*self._running, woken]
+            await asyncio.wait(waited_for, timeout=max(seconds, 0.0), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            woken.cancel()
+        self._woken.clear()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 
 from prefect.client.orchestration import PrefectClient, get_client
@@ -16,6 +17,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.objects import State as PrefectState
 from prefect.states import Crashed
 
+from flows.presence import forget, has_died
 from flows.run_job import NAME, end_state
 from models import clock
 from models.errors import NotCancellable, UnknownJob
@@ -26,6 +28,9 @@ from tasks.submission import cancel
 _LOG = logging.getLogger("quledger.prefect")
 
 PAGE = 200
+OTHERS = ("drain-queue", "reconcile")
+"""Flows that show on this machine that they are under way."""
+
 _UNDER_WAY = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
 
@@ -40,6 +45,11 @@ async def crash_dead_runs(services: Services) -> int:
     count = 0
     try:
         async with get_client() as client:
+            for run in await _runs(client, _UNDER_WAY, OTHERS):
+                if has_died(services.settings.folder, str(run.id)):
+                    await client.set_flow_run_state(run.id, Crashed(message="its process is gone"), force=True)
+                    forget(services.settings.folder, str(run.id))
+                    count += 1
             for run in await _runs(client, _UNDER_WAY):
                 state = await asyncio.to_thread(_overdue, services, run)
                 if state is not None:
@@ -59,10 +69,10 @@ async def cancel_as_in_prefect(services: Services, client: PrefectClient) -> Non
             continue  # of another laboratory; or it was quicker, and its run will say so
 
 
-async def _runs(client: PrefectClient, kinds: list[StateType]) -> list[FlowRun]:
+async def _runs(client: PrefectClient, kinds: list[StateType], names: Sequence[str] = (NAME,)) -> list[FlowRun]:
     runs: list[FlowRun] = []
     states = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=kinds)))
-    flows = FlowFilter(name=FlowFilterName(any_=[NAME]))
+    flows = FlowFilter(name=FlowFilterName(any_=list(names)))
     while True:
         page = await client.read_flow_runs(flow_filter=flows, flow_run_filter=states, limit=PAGE, offset=len(runs))
         runs += page

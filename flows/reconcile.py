@@ -5,8 +5,10 @@ import random
 from collections.abc import Sequence
 
 from prefect import flow
+from prefect.runtime import flow_run
 
 from flows.prefect_runs import crash_dead_runs
+from flows.presence import present
 from models import clock
 from models.events import Fact, LeaseExpired
 from models.job import Job
@@ -37,7 +39,8 @@ def expire_leases(services: Services) -> list[Job]:
 async def reconcile() -> dict[str, int]:
     """Expire leases, relay what is not mirrored, end dead runs in Prefect; a second run finds nothing to do."""
     services = current()
-    expired = await asyncio.to_thread(expire_leases, services)
-    relayed = await asyncio.to_thread(services.mirror.relay_all)
-    crashed = await crash_dead_runs(services)
+    with present(services.settings.folder, str(flow_run.get_id())):
+        expired = await asyncio.to_thread(expire_leases, services)
+        relayed = await asyncio.to_thread(services.mirror.relay_all)
+        crashed = await crash_dead_runs(services)
     return {"expired": len(expired), "relayed": relayed.done, "failed": relayed.failed, "crashed": crashed}

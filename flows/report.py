@@ -109,16 +109,16 @@ def markdown(job: Job, counts: Counts, events: list[Event]) -> str:
     if job.state is State.DONE:
         lines += [f"Backend **{job.backend}**. Fetch the result: `quledger result {job.job_id} --json`", ""]
     elif job.reason:
-        lines += [f"**{_plain(job.reason)}**", ""]
+        lines += [f"**{plain(job.reason)}**", ""]
     for name, outcomes in counts.items():
         lines += [inline(histogram(outcomes, name), f"histogram of {name}"), ""]
     lines += ["## History", "", "| # | attempt | event | recorded (UTC) | by |", "|---|---|---|---|---|"]
     for event in events:
         when = to_text(event.recorded_at)[:23].replace("T", " ")
-        lines.append(f"| {event.seq} | {event.attempt} | {event.kind} | {when} | {_plain(event.actor)} |")
+        lines.append(f"| {event.seq} | {event.attempt} | {event.kind} | {when} | {plain(event.actor)} |")
     return "\n".join(lines)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return text that Markdown shows as it is."""
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-!|" else c for c in text)

@@ -21,7 +21,7 @@ class Settings(BaseSettings):
     storage: str = Field(default="", description="URL of the storage; by default the folder `storage` in the home.")
     database: str = Field(default="", description="URL of the event log; by default `quledger.db` in the home.")
     concurrency: int = Field(default=2, ge=1, le=64, description="Jobs that one drain runs at once.")
-    poll_seconds: Seconds = Field(default=1.0, description="Pause between two looks at the inbox.")
+    poll_seconds: Seconds = Field(default=0.2, description="Least pause between two looks at the inbox.")
     settle_seconds: Pause = Field(
         default=2.0, description="How long a document that is not JSON (yet) must lie unchanged before it is judged."
     )

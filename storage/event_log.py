@@ -246,6 +246,15 @@ class EventLog:
                 counts.setdefault(backend, {})[phase] = number
         return counts
 
+    def recent(self, since: datetime) -> dict[str, dict[str, int]]:
+        """Return how many of the jobs submitted since then are in each state, by backend."""
+        query = select(_JOB.c.backend, _JOB.c.state, func.count()).where(_JOB.c.submitted_at >= clock.to_text(since))
+        counts: dict[str, dict[str, int]] = {}
+        with reading(self.engine) as connection:
+            for backend, state, number in connection.execute(query.group_by("backend", "state")):
+                counts.setdefault(backend, {})[state] = number
+        return counts
+
     def _write(  # noqa: PLR0913 - an event has that many fields
         self,
         connection: Connection,

@@ -6,6 +6,7 @@ It stands below the flows, because each flow run, wherever it was started, opens
 import contextlib
 import os
 import socket
+import threading
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ class Services:
     Attributes:
         worker: the name under which this process claims jobs.
         claimed: what this process has claimed and not seen the end of.
+        stopping: set when this process is to end: no more jobs are claimed.
         on_final: called with each job that this process brought to its end.
     """
 
@@ -39,6 +41,7 @@ class Services:
     worker: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}")
     on_final: Callable[[Job], None] = lambda _job: None
     claimed: dict[str, Job] = field(default_factory=dict)
+    stopping: threading.Event = field(default_factory=threading.Event)
     _sandbox: Sandbox | None = None
 
     def open(self) -> None:

@@ -1,0 +1,50 @@
+"""Compares everything that repeats the log with the log, and shows what differs."""
+
+import asyncio
+import functools
+from itertools import islice
+
+from prefect import flow
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.client.schemas.objects import State as PrefectState
+from prefect.settings import PREFECT_API_URL
+from prefect.states import Completed, Failed
+
+from flows.prefect_view import prefect_runs
+from flows.report import plain
+from models.audit import Finding
+from models.errors import QuledgerError
+from storage.verify import Verifier
+from tasks.services import current
+
+MOST_SHOWN = 500
+
+
+@flow(name="verify", persist_result=False)
+async def verify(job_id: str | None = None) -> PrefectState:
+    """Compare log, views, storage and Prefect; the run fails if anything differs.
+
+    Args:
+        job_id: only this job; otherwise all of them, and every document that belongs to none.
+    """
+    services = current()
+    runs_of = functools.partial(prefect_runs, str(PREFECT_API_URL.value()))
+    verifier = Verifier(services.log.engine, services.storage, runs_of)
+
+    def compare() -> list[Finding]:
+        return list(islice(verifier.all() if job_id is None else verifier.job(job_id), MOST_SHOWN + 1))
+
+    try:
+        findings = await asyncio.to_thread(compare)
+    except QuledgerError as error:
+        return Failed(message=str(error))
+    more = len(findings) > MOST_SHOWN
+    said = f"{verifier.jobs} jobs verified: {f'more than {MOST_SHOWN}' if more else len(findings) or 'no'} differences"
+    lines = [f"# {said}", ""]
+    if findings:
+        lines += ["| job | what | difference |", "|---|---|---|"]
+        lines += [
+            f"| {plain(each.job_id) or '-'} | {each.what} | {plain(each.message)} |" for each in findings[:MOST_SHOWN]
+        ]
+    await acreate_markdown_artifact(markdown="\n".join(lines), key="verify", description=said)
+    return Failed(message=said) if findings else Completed(message=said)
