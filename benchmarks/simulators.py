@@ -54,7 +54,7 @@ def seconds(run: Callable[[], object], repeat: int = 1) -> float:
 def job(backend: ColdAtomBackend, item: Experiment) -> Callable[[], object]:
     """Return what runs the compiled job, shots and strings included."""
     program = backend.compile([item], 1)
-    return lambda: backend.execute(program)
+    return lambda: list(backend.execute(program))
 
 
 def spin_matrices(atoms: int) -> tuple[Matrix, Matrix, Matrix]:

@@ -5,6 +5,7 @@ A backend is any object that fits `Backend`; outside packages offer theirs by th
 contract's (sqooler's `BackendConfigSchemaIn`).
 """
 
+from collections.abc import Iterable
 from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -79,6 +80,9 @@ class Backend(Protocol):
         """
         ...
 
-    def execute(self, program: JSON) -> list[JSON]:
-        """Run the program; return one contract `ExperimentResult` (as JSON) per experiment, in order."""
+    def execute(self, program: JSON) -> Iterable[JSON]:
+        """Run the program; return one contract `ExperimentResult` (as JSON) per experiment, in order.
+
+        A generator that computes them one after another lets its user see how far the job has come.
+        """
         ...

@@ -11,6 +11,7 @@ from models.events import Executed
 from models.job import State
 from storage import crash, layout
 from tasks.attempt import Attempt
+from tasks.progress import shown
 from tasks.steps import step
 
 
@@ -18,7 +19,8 @@ from tasks.steps import step
 @step("execution", when=State.COMPILED)
 async def execution(attempt: Attempt) -> str:
     """Run the program and stage the result, so that no later attempt has to run it again."""
-    answer = await attempt.process.call("execute")
+    async with shown(lambda: attempt.process.progress):
+        answer = await attempt.process.call("execute")
     result: bytes = answer["document"]
     crash.point("execution.ran")
     sha256 = hashlib.sha256(result).hexdigest()

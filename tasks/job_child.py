@@ -32,6 +32,9 @@ from models.errors import Fault
 PREFIX = struct.Struct("!IQ")
 """Before each message: bytes of the header, bytes of the body."""
 
+PROGRESS_SECONDS = 0.5
+"""The least time between two words about the progress."""
+
 MAX_HEADER = 8_000_000
 """The most bytes of a header; only the faults of a document can make one long."""
 
@@ -87,10 +90,14 @@ def _distributions() -> dict[str, list[str]]:
 
 
 class Steps:
-    """The three steps of one job, each of which runs at most once."""
+    """The three steps of one job, each of which runs at most once.
 
-    def __init__(self, loaded: Loaded, job_id: str, document: bytes) -> None:
-        self._loaded, self._job_id, self._document = loaded, job_id, document
+    Args:
+        tell: called now and then with how many experiments have been executed, of how many.
+    """
+
+    def __init__(self, loaded: Loaded, job_id: str, document: bytes, tell: Callable[[dict[str, int]], None]) -> None:
+        self._loaded, self._job_id, self._document, self._tell = loaded, job_id, document, tell
         self._experiments: Collection[Any] | None = None
         self._program: tuple[int, JSON] | None = None
 
@@ -118,10 +125,16 @@ class Steps:
     def _execute(self, seed: int | None) -> Answer:
         program, config = self._compiled(seed), self._loaded.config
         started = time.perf_counter()
-        results: Any = self._loaded.backend.execute(program)
+        results = []
+        told_at = started
+        for result in self._loaded.backend.execute(program):
+            results.append(result)
+            if time.perf_counter() - told_at > PROGRESS_SECONDS:
+                told_at = time.perf_counter()
+                self._tell({"done": len(results), "of": len(self._validated())})
         seconds = time.perf_counter() - started
-        if not isinstance(results, list) or len(results) != len(self._validated()):
-            raise TypeError("the backend must return a list with one result per experiment")
+        if len(results) != len(self._validated()):
+            raise TypeError("the backend must return one result per experiment")
         shell = ResultDocument(
             display_name=config.display_name, backend_version=config.version, job_id=self._job_id
         ).model_dump()
@@ -172,10 +185,14 @@ def serve(channel_fd: int, die_with_parent: Callable[[], None], loaded_bytes: in
         if loaded_bytes is not None:
             lower(resource.RLIMIT_AS, loaded_bytes + job["memory_bytes"])
         steps: Steps | None = None
+
+        def tell(progress: dict[str, int]) -> None:
+            channel.sendall(pack({"progress": progress}))
+
         while True:
             try:
                 if steps is None:
-                    steps = Steps(load(job["resolver"], job["backend"]), job["job_id"], document)
+                    steps = Steps(load(job["resolver"], job["backend"]), job["job_id"], document, tell)
                 header, body = steps.run(request["step"], request["seed"])
                 head = pack(header, body)
             except BaseException as error:  # noqa: BLE001 - even SystemExit is an answer: the parent decides what ends

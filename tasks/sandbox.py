@@ -74,13 +74,18 @@ class _Child(NamedTuple):
 
 
 class JobProcess:
-    """The child process of one job; it is forked at the first call. One call at a time."""
+    """The child process of one job; it is forked at the first call. One call at a time.
+
+    Attributes:
+        progress: how many experiments of how many have been executed, as far as the child has said.
+    """
 
     def __init__(self, sandbox: "Sandbox", job: dict[str, Any], document: bytes, limits: Limits) -> None:
         self._sandbox, self._job, self._document, self._limits = sandbox, job, document, limits
         self._wall_left = limits.wall_seconds
         self._child: _Child | None = None
         self._is_introduced = self._is_over = False
+        self.progress = (0, 0)
 
     async def call(self, step: Step, *, seed: int | None = None) -> dict[str, Any]:
         """Run one step, and first those before it that have not been run.
@@ -153,16 +158,22 @@ class JobProcess:
         await loop.sock_sendall(channel, pack(request, body))
         if body:
             await loop.sock_sendall(channel, body)
-        header_size, body_size = PREFIX.unpack(await _receive(channel, PREFIX.size))
-        if header_size > MAX_HEADER or body_size > self._job["answer_bytes"]:
-            self._raise({"error": "answer"})
-        try:
-            header = json.loads(await _receive(channel, header_size))
-        except (ValueError, RecursionError):
-            header = None
-        if not isinstance(header, dict):
-            raise ChildDied("the job's process gave an answer that cannot be read")
-        return header, await _receive(channel, body_size)
+        while True:
+            header_size, body_size = PREFIX.unpack(await _receive(channel, PREFIX.size))
+            if header_size > MAX_HEADER or body_size > self._job["answer_bytes"]:
+                self._raise({"error": "answer"})
+            try:
+                header = json.loads(await _receive(channel, header_size))
+            except (ValueError, RecursionError):
+                header = None
+            body = await _receive(channel, body_size)
+            match header:
+                case {"progress": {"done": int(done), "of": int(of)}}:
+                    self.progress = done, of
+                case dict():
+                    return header, body
+                case _:
+                    raise ChildDied("the job's process gave an answer that cannot be read")
 
     def _explain(self, end: ChildEnd) -> NoReturn:
         if end.status is None:

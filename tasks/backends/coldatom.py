@@ -5,7 +5,7 @@ only the physics shows).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -122,8 +122,8 @@ class ColdAtomBackend(ABC):
             ],
         }
 
-    def execute(self, program: JSON) -> list[JSON]:
-        """Run a program of `compile`; return one contract `ExperimentResult` per experiment, in order.
+    def execute(self, program: JSON) -> Iterator[JSON]:
+        """Run a program of `compile`; yield one contract `ExperimentResult` per experiment, in order.
 
         Raises:
             ValueError: the program is not of this backend or of another format.
@@ -131,7 +131,8 @@ class ColdAtomBackend(ABC):
         """
         if program.get("format") != PROGRAM_FORMAT or program.get("backend") != self.device.display_name:
             raise ValueError(f"not a program of format {PROGRAM_FORMAT} for {self.device.display_name}")
-        return [self._run(item) for item in program["experiments"]]
+        for item in program["experiments"]:
+            yield self._run(item)
 
     def _run(self, item: dict[str, Any]) -> JSON:
         instructions = tuple(Instruction(name=n, wires=tuple(w), params=tuple(p)) for n, w, p in item["instructions"])

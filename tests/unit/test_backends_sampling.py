@@ -128,7 +128,7 @@ def test_a_result_is_what_the_contract_says() -> None:
 def test_a_program_of_another_backend_is_refused() -> None:
     """A program runs only on the backend that compiled it."""
     with pytest.raises(ValueError, match="rydberg"):
-        backends.load("rydberg").execute(program(document()))
+        list(backends.load("rydberg").execute(program(document())))
 
 
 def test_wires_that_are_not_measured_are_summed_out() -> None:
@@ -238,7 +238,7 @@ def test_a_plug_in_is_a_backend(plug_in: Any) -> None:
     assert backends.names()[-1] == "machine"
     machine = backends.load("machine")
     assert machine.config.version == "1.0"
-    assert machine.execute(machine.compile(machine.validate({}), 3)) == [[{}, 3]]
+    assert list(machine.execute(machine.compile(machine.validate({}), 3))) == [[{}, 3]]
 
 
 @pytest.mark.parametrize(
