@@ -1,0 +1,194 @@
+"""`quledger up`: jobs launched over HTTP, cancelled, dropped by hand, and what a power cut leaves."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.control_room import ControlRoom, control_room
+from tests.lab import experiment
+
+pytestmark = pytest.mark.xdist_group("control_room")
+
+ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
+GOOD = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []])}
+# About ten seconds of one core.
+LONG = {
+    "experiment_0": experiment(
+        *(["load", [wire], [atoms]] for wire, atoms in enumerate((4, 4, 4, 8, 8))),
+        *[["multiqudit_full", [0, 1, 2, 3, 4], [1.0] * 5]] * 40,
+        ["measure", [0], []],
+        wires=5,
+        shots=10,
+    )
+}
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]:
+    """A control room for all tests of this module."""
+    with control_room(tmp_path_factory.mktemp("room")) as room:
+        yield room
+
+
+def test_a_launched_job_is_one_run_with_everything_to_see(room: ControlRoom):
+    """The default job of the form runs at once: run name and tags, four task runs, artifacts, events, the result."""
+    run = room.ended(room.launch({"user": "ann", "project": "cats", "shots": 123})["id"])
+    assert (run["state_type"], run["state"]["message"]) == ("COMPLETED", "DONE")
+    job_id = run["name"]
+    job = room.lab.log.get(job_id)
+    assert (job.state, job.user, job.project, job.source, job.flow_run_id) == (
+        "DONE",
+        "ann",
+        "cats",
+        "prefect",
+        run["id"],
+    )
+    assert {"singlequdit", "ann", "cats"} <= set(run["tags"])
+    result = room.lab.read(f"results/singlequdit/{job_id}.json")
+    assert len(result["results"][0]["data"]["memory"]) == 123
+    wanted = {"flow_runs": {"id": {"any_": [run["id"]]}}}
+    room.wait(lambda: len(room.ask("POST", "/task_runs/filter", json=wanted).json()) == 4)
+    artifacts = {each["type"]: each["data"] for each in room.ask("POST", "/artifacts/filter", json=wanted).json()}
+    assert sum(row["count"] for row in json.loads(artifacts["table"])) == 123
+    assert "data:image/svg+xml;base64," in artifacts["markdown"]
+    assert "| completed |" in artifacts["markdown"]
+    events = {"filter": {"event": {"name": ["quledger.job.completed"]}}}
+    room.wait(lambda: job_id in room.ask("POST", "/events/filter", json=events).text)
+
+
+def test_a_bad_job_is_a_failed_run_with_its_faults(room: ControlRoom):
+    """Faults of a program are the run's message; what cannot even be submitted is refused by name."""
+    run = room.ended(room.launch({"program": '[["nope", [0], []]]'})["id"])
+    assert run["state_type"] == "FAILED"
+    assert "nope" in run["state"]["message"]
+    assert "Traceback" not in run["state"]["message"]
+    assert room.lab.states()[run["name"]] == "ERROR"
+    empty = room.ended(room.launch({"program": " "})["id"])
+    assert (empty["state_type"], "the program is empty" in empty["state"]["message"]) == ("FAILED", True)
+    deployment = room.ask("GET", "/deployments/name/run-job/run-job").json()["id"]
+    for job in ({"backend": "nope"}, {"shots": 0}, {"colour": "red"}):
+        answer = room.ask("POST", f"/deployments/{deployment}/create_flow_run", json={"parameters": {"job": job}})
+        assert answer.status_code == 409
+        assert next(iter(job)) in answer.text
+
+
+def test_one_key_is_one_job(room: ControlRoom):
+    """A key used again is the same job; with another document the run fails and says so."""
+    first = room.ended(room.launch({"key": "k-1"})["id"])
+    again = room.ended(room.launch({"key": "k-1"})["id"])
+    other = room.ended(room.launch({"key": "k-1", "shots": 7})["id"])
+    assert (first["state"]["message"], again["state_type"]) == ("DONE", "COMPLETED")
+    assert first["name"] in again["state"]["message"]
+    assert (other["state_type"], "another document" in other["state"]["message"]) == ("FAILED", True)
+    run = room.launch({}, idempotency_key="of-prefect")
+    assert room.launch({}, idempotency_key="of-prefect")["id"] == run["id"]
+    assert room.ended(run["id"])["state_type"] == "COMPLETED"
+
+
+def test_many_clients_launch_at_once(room: ControlRoom):
+    """Eight clients post jobs at the same time, each with a key: each job runs once."""
+    each = 50 if ALL else 4
+    before = set(room.lab.states())
+
+    def client(number: int) -> list[str]:
+        return [
+            room.launch({"document": GOOD, "user": f"u{number}", "key": f"{number}-{i}"})["id"] for i in range(each)
+        ]
+
+    with ThreadPoolExecutor(8) as pool:
+        runs = [run_id for part in pool.map(client, range(8)) for run_id in part]
+    for run_id in runs:
+        assert room.ended(run_id, 900)["state"]["message"] == "DONE"
+    states = {job_id: state for job_id, state in room.lab.states().items() if job_id not in before}
+    assert list(states.values()) == ["DONE"] * 8 * each
+    assert {run["name"] for run in map(room.run, runs)} == set(states)
+    assert room.lab.findings() == []
+
+
+def test_a_job_dropped_by_hand_is_done_without_anybody(room: ControlRoom):
+    """With everything idle, a file in the queue folder is DONE within 15 seconds."""
+    room.lab.queue("singlequdit", f"{1:024x}.json", json.dumps(GOOD).encode())
+    status = room.lab.store / "status" / "singlequdit" / f"{1:024x}.json"
+    room.wait(status.exists, 15)
+    assert json.loads(status.read_bytes())["status"] == "DONE"
+
+
+@pytest.mark.parametrize("where", ["prefect", "here"])
+def test_a_running_job_is_cancelled_within_seconds(room: ControlRoom, where: str):
+    """A cancel in Prefect or at the command line stops the computation, and is Cancelled in both."""
+    run_id = room.launch({"backend": "multiqudit", "document": LONG})["id"]
+    room.wait(lambda: room.lab.states().get(room.run(run_id)["name"]) == "COMPILED")
+    job_id = room.run(run_id)["name"]
+    before = time.monotonic()
+    if where == "prefect":
+        room.ask("POST", f"/flow_runs/{run_id}/set_state", json={"state": {"type": "CANCELLING"}}).raise_for_status()
+    else:
+        room.lab.run("cancel", job_id, "--reason", "changed my mind")
+    run = room.ended(run_id)
+    assert time.monotonic() - before < 30  # far less than the job would take on a slow machine
+    assert (run["state_type"], run["state"]["message"]) == ("CANCELLED", "the job was cancelled")
+    assert room.lab.states()[job_id] == "CANCELLED"
+    kinds = [event["kind"] for event in room.lab.history(job_id)]
+    assert kinds[-2:] == ["cancel_requested", "cancelled"]
+    assert room.lab.read(f"status/multiqudit/{job_id}.json")["error_message"] == "None; The job was cancelled."
+    assert room.lab.run("cancel", job_id, check=False).returncode == 2
+    assert room.lab.findings() == []
+
+
+def test_what_is_forced_in_prefect_changes_nothing(room: ControlRoom):
+    """Somebody who forces a state in Prefect changes no job, and `verify` tells."""
+    run = room.ended(room.launch({})["id"])
+    forced = {"state": {"type": "FAILED", "message": "because I say so"}, "force": True}
+    room.ask("POST", f"/flow_runs/{run['id']}/set_state", json=forced).raise_for_status()
+    assert room.lab.states()[run["name"]] == "DONE"
+    done = room.lab.run("verify", run["name"], check=False, PREFECT_API_URL=str(room.lab.api))
+    assert (done.returncode, "Prefect says" in done.stdout) == (3, True)
+    room.ask("DELETE", f"/flow_runs/{run['id']}").raise_for_status()
+    assert room.lab.run("verify", run["name"], PREFECT_API_URL=str(room.lab.api)).returncode == 0
+
+
+def test_verify_runs_as_a_flow(room: ControlRoom):
+    """The deployment `verify` ends with an artifact that says what differs."""
+    deployment = room.ask("GET", "/deployments/name/verify/verify").json()["id"]
+    run = room.ended(room.ask("POST", f"/deployments/{deployment}/create_flow_run", json={}).json()["id"])
+    assert "jobs verified" in run["state"]["message"]
+    artifacts = room.ask("GET", "/artifacts/verify/latest").raise_for_status().json()
+    assert run["state"]["message"] in artifacts["data"]
+
+
+def test_a_power_cut_ends_nothing_for_good(tmp_path: Path):
+    """Every process is killed with jobs under way; after `quledger up` they end, and new ones do, within seconds."""
+    with control_room(tmp_path, QULEDGER_LEASE_SECONDS="5", QULEDGER_PUBLISH_SECONDS="1") as room:
+        for index in range(4):
+            room.lab.queue("singlequdit", f"{index:024x}.json", json.dumps(GOOD).encode())
+        room.wait(room.lab.states)
+        room.kill()
+        room.lab.queue("singlequdit", f"{9:024x}.json", json.dumps(GOOD).encode())
+        room.start()
+        status = room.lab.store / "status" / "singlequdit" / f"{9:024x}.json"
+        room.wait(status.exists, 15)
+        room.wait(lambda: set(room.lab.states().values()) == {"DONE"})
+        # The drain that was killed is Crashed in Prefect, and holds no place.
+        room.wait(
+            lambda: (
+                sorted(run["state_type"] for run in room.runs("drain-queue") if run["start_time"])
+                == ["CRASHED", "RUNNING"]
+            )
+        )
+        processes = room.processes()
+        assert room.stop() == 130
+        time.sleep(1)
+        assert [pid for pid in processes if Path(f"/proc/{pid}").exists()] == []
+        assert room.lab.findings() == []
+
+
+def test_a_taken_port_is_said(tmp_path: Path, room: ControlRoom):
+    """A port that is in use is named, and nothing is left running."""
+    other = ControlRoom(tmp_path)
+    done = other.lab.run("up", "--port", str(room.port), check=False)
+    assert (done.returncode, f"port {room.port}" in done.stderr) == (2, True)

@@ -1,0 +1,128 @@
+"""`quledger up` in a folder of its own, and what people do with it over HTTP."""
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.lab import PROGRAM, ROOT, Lab
+
+READY_SECONDS = 200
+
+
+class ControlRoom:
+    """One laboratory with everything running, and the process that holds it."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            self.port = listening.getsockname()[1]
+        self.lab = Lab(folder, None)
+        self.lab.environment |= settings
+        self.lab.api = f"http://127.0.0.1:{self.port}/api"
+        self.client = httpx.Client(base_url=self.lab.api, timeout=60)
+        self.output = folder / "up.txt"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start `quledger up` and wait until it says that it is ready and a drain runs."""
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [*PROGRAM, "up", "--port", str(self.port)],
+                env=self.lab.environment,
+                cwd=ROOT,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        self.wait(lambda: "Ctrl-C" in self.output.read_text() or self.process.poll() is not None, READY_SECONDS)
+        assert self.process.poll() is None, self.output.read_text()
+        self.wait(lambda: "RUNNING" in [run["state_type"] for run in self.runs("drain-queue")])
+
+    def stop(self) -> int:
+        """End it as Ctrl-C does; return its exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(90)
+
+    def processes(self) -> list[int]:
+        """Return the ids of the program's processes: itself, server, worker and what those have started."""
+        assert self.process is not None
+        found = [self.process.pid]
+        for pid in found:
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                found += [int(child) for child in task.read_text().split()]
+        return found
+
+    def kill(self) -> None:
+        """Kill every process at once, as a power cut does."""
+        processes = self.processes()
+        for pid in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        assert self.process is not None
+        self.process.wait()
+
+    def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """Ask Prefect's API; a server that is busy (503) or has closed the connection is asked again, as the docs say."""
+        for attempt in range(40):
+            with contextlib.suppress(httpx.TransportError):
+                answer = self.client.request(method, path, **more)
+                if answer.status_code != 503:
+                    return answer
+            time.sleep(random.uniform(0.5, 1) * min(10, 0.2 * 2**attempt))
+        raise AssertionError("the server stays busy")
+
+    def launch(self, job: dict[str, Any], **more: Any) -> dict[str, Any]:
+        """Create a flow run of `run-job`, as the form or `curl` does."""
+        deployment = self.ask("GET", "/deployments/name/run-job/run-job").json()["id"]
+        body = {"parameters": {"job": job}} | more
+        answer = self.ask("POST", f"/deployments/{deployment}/create_flow_run", json=body)
+        assert answer.status_code in (200, 201), answer.text
+        created: dict[str, Any] = answer.json()
+        return created
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """Return a flow run as it stands."""
+        found: dict[str, Any] = self.ask("GET", f"/flow_runs/{run_id}").raise_for_status().json()
+        return found
+
+    def ended(self, run_id: str, seconds: float = 120) -> dict[str, Any]:
+        """Return a flow run that has ended, as soon as it has."""
+        self.wait(lambda: self.run(run_id)["state_type"] in {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}, seconds)
+        return self.run(run_id)
+
+    def runs(self, flow: str) -> list[dict[str, Any]]:
+        """Return the newest runs of a flow."""
+        body = {"flows": {"name": {"any_": [flow]}}, "sort": "START_TIME_DESC", "limit": 200}
+        found: list[dict[str, Any]] = self.ask("POST", "/flow_runs/filter", json=body).raise_for_status().json()
+        return found
+
+    def wait(self, condition: Callable[[], object], seconds: float = 120) -> None:
+        """Return as soon as the condition holds; fail if that takes longer."""
+        end = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(httpx.HTTPError):
+                if condition():
+                    return
+            assert time.monotonic() < end, self.output.read_text()
+            time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def control_room(folder: Path, **settings: str) -> Iterator[ControlRoom]:
+    """Give a running control room; it is ended with the block, however that is left."""
+    room = ControlRoom(folder, **settings)
+    room.start()
+    try:
+        yield room
+    finally:
+        if room.process is not None and room.process.poll() is None:
+            room.stop()
+        room.client.close()
