@@ -60,7 +60,8 @@ class JobRow(SQLModel, table=True):
     __table_args__ = (
         # The head of each user's queue, in the order of service.
         Index("ix_job_queue", "phase", "backend", "user", text("priority DESC"), "received_at", "job_id"),
-        Index("ix_job_running", "phase", "user"),
+        # PostgreSQL would now and then look for waiting jobs in it too, and read all of another backend's.
+        Index("ix_job_running", "phase", "user", postgresql_where=text("phase = 'running'")),
         Index("ix_job_recent", "submitted_at", "job_id"),
     )
 

@@ -5,7 +5,7 @@ each other: a turn, then rows of `job` by id, then `event`, `mirror`, `lease`.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
@@ -53,6 +53,7 @@ _BY_WORDS = {
     "resolve host": "there is no such host",
     "refused": "no server answers there; check that it runs and listens on that address",
     "timeout": f"no server answered within {CONNECT_SECONDS} s; check host, port and firewall",
+    "invalid": "an option in the URL cannot be used",
     "server closed the connection": _GONE,
     "connection is lost": _GONE,
     "terminating connection": _GONE,
@@ -65,8 +66,8 @@ class Postgres:
 
     def __init__(self) -> None:
         # Each statement sees what is committed: after a lock was waited for, what its last holder wrote.
-        self.writing = {"isolation_level": "READ COMMITTED"}
-        self.reading = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        self.writing: Mapping[str, Any] = {"isolation_level": "READ COMMITTED"}
+        self.reading: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
     def engine(self, url: URL, busy_seconds: float, *, existing: bool = True, kept: int = KEPT) -> Engine:  # noqa: ARG002 - a server is there or not
         """Return an engine; the server is asked at the first connection."""
@@ -96,17 +97,22 @@ class Postgres:
             msg = "the driver of PostgreSQL is missing; install it with: pip install 'psycopg[binary]'"
             raise LogUnavailable(msg) from None
 
+        session = {
+            "lock_timeout": f"{busy_seconds * 1000:.0f}",
+            "idle_in_transaction_session_timeout": f"{IDLE_SECONDS * 1000}",
+            # A machine that is gone without a word gives its locks back within half a minute, not after hours.
+            "tcp_keepalives_idle": "15",
+            "tcp_keepalives_interval": "5",
+            "tcp_keepalives_count": "3",
+        }
+
         def prepare(connection: Any, _record: object) -> None:
             connection.autocommit = True
+            for name, value in session.items():
+                connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+            # What is committed survives a power cut, whatever the server's habit; stricter habits are kept.
             connection.execute(
-                "SELECT set_config(name, value, false) FROM (VALUES"
-                f" ('lock_timeout', '{busy_seconds * 1000:.0f}'),"
-                f" ('idle_in_transaction_session_timeout', '{IDLE_SECONDS * 1000}'),"
-                # A machine that is gone without a word gives its locks back within half a minute, not after hours.
-                " ('tcp_keepalives_idle', '15'), ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3'),"
-                # What is committed survives a power cut, whatever the server's own habit.
-                " ('synchronous_commit', 'on')) AS ours(name, value)"
-                " WHERE name <> 'synchronous_commit' OR current_setting(name) = 'off'"
+                "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
             )
             connection.autocommit = False
 
@@ -117,7 +123,7 @@ class Postgres:
         """Refuse a database that cannot hold every character."""
         encoding = connection.execute(text("SELECT current_setting('server_encoding')")).scalar()
         if encoding != "UTF8":
-            msg = f"the database has the encoding {encoding}; make one with createdb --encoding=UTF8 --template=template0"
+            msg = f"the database has the encoding {encoding}; make one with createdb --encoding=UTF8 -T template0"
             raise LogUnavailable(msg)
 
     def in_turn(self, connection: Connection, turn: int) -> None:

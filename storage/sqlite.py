@@ -3,7 +3,7 @@
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ class Sqlite:
     """SQLite as `storage.dialects.Dialect`. A transaction that writes has the only write lock from its beginning."""
 
     def __init__(self) -> None:
-        self.writing = {"quledger_begin": "IMMEDIATE"}
-        self.reading: dict[str, Any] = {}
+        self.writing: Mapping[str, Any] = {"quledger_begin": "IMMEDIATE"}
+        self.reading: Mapping[str, Any] = {}
 
     def engine(self, url: URL, busy_seconds: float, *, existing: bool) -> Engine:
         """Return the engine of a file, whose folder is made."""

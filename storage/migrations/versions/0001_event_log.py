@@ -14,8 +14,10 @@ _SQLITE_GUARD = [
     for verb in ("UPDATE", "DELETE")
 ]
 _POSTGRES_GUARD = [
-    "CREATE FUNCTION event_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN RAISE EXCEPTION 'events are append-only' USING ERRCODE = 'integrity_constraint_violation'; END $$",
+    (
+        "CREATE FUNCTION event_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'events are append-only' USING ERRCODE = 'integrity_constraint_violation'; END $$"
+    ),
     # For the statement, not for each row: what would change no row is refused too.
     "CREATE TRIGGER event_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON event EXECUTE FUNCTION event_refuse()",
 ]
@@ -60,7 +62,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_job_queue", "job", ["phase", "backend", "user", sa.text("priority DESC"), "received_at", "job_id"]
     )
-    op.create_index("ix_job_running", "job", ["phase", "user"])
+    op.create_index("ix_job_running", "job", ["phase", "user"], postgresql_where=sa.text("phase = 'running'"))
     op.create_index("ix_job_recent", "job", ["submitted_at", "job_id"])
     op.create_table(
         "lease",
