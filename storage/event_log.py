@@ -45,8 +45,8 @@ _HOLD_RUNNING = (
 )
 _GET_EVENTS = select(_EVENT).where(_EVENT.c.job_id == bindparam("job_id")).order_by(_EVENT.c.seq)
 
-# The users who wait for a backend, one index step each, however long their queues are.
-_WAITING_USERS = text(
+# The head of each user's queue at a backend: two index steps for each user, however long the queues are.
+_HEADS = text(
     """
     WITH RECURSIVE waiting(name) AS (
         SELECT min("user") FROM job WHERE phase = 'waiting' AND backend = :backend
@@ -54,15 +54,16 @@ _WAITING_USERS = text(
         SELECT (SELECT min("user") FROM job WHERE phase = 'waiting' AND backend = :backend AND "user" > waiting.name)
         FROM waiting WHERE waiting.name IS NOT NULL
     )
-    SELECT name FROM waiting WHERE name IS NOT NULL
+    SELECT (
+        SELECT head.job_id FROM job AS head
+        WHERE head.phase = 'waiting' AND head.backend = :backend AND head."user" = waiting.name
+            AND head.not_before <= :now
+        ORDER BY head.priority DESC, head.received_at, head.job_id LIMIT 1
+    ) FROM waiting WHERE waiting.name IS NOT NULL
     """
 )
-_HEAD = text(
-    """
-    SELECT "user", priority, received_at, job_id FROM job
-    WHERE phase = 'waiting' AND backend = :backend AND "user" = :user AND not_before <= :now
-    ORDER BY priority DESC, received_at, job_id LIMIT 1
-    """
+_GET_WAITING = select(_JOB.c.user, _JOB.c.priority, _JOB.c.received_at, _JOB.c.job_id).where(
+    _JOB.c.job_id.in_(bindparam("job_ids", expanding=True))
 )
 _LEASES = (
     select(_JOB.c.fold, _LEASE.c.lease_until)
@@ -377,7 +378,8 @@ def _get(connection: Connection, job_id: str, query: Any = _GET_JOB) -> Job:
 def _next(connection: Connection, backends: Sequence[str], now: str) -> Job | None:
     """Return the job whose turn it is, held; None where nothing may be claimed now."""
     running = {user: count for user, count in connection.execute(_RUNNING_BY_USER)}  # noqa: C416
-    heads = _heads(connection, backends, now)
+    job_ids = _heads(connection, backends, now)
+    heads = [Waiting(*row) for row in connection.execute(_GET_WAITING, {"job_ids": job_ids})]
     while (head := fairest(heads, running)) is not None:
         job = _find(connection, head.job_id, _HOLD_WAITING)
         if job is not None:
@@ -386,14 +388,10 @@ def _next(connection: Connection, backends: Sequence[str], now: str) -> Job | No
     return None
 
 
-def _heads(connection: Connection, backends: Sequence[str], now: str) -> list[Waiting]:
-    heads = []
-    for backend in backends:
-        for user in connection.scalars(_WAITING_USERS, {"backend": backend}).all():
-            row = connection.execute(_HEAD, {"backend": backend, "user": user, "now": now}).one_or_none()
-            if row is not None:
-                heads.append(Waiting(*row))
-    return heads
+def _heads(connection: Connection, backends: Sequence[str], now: str) -> list[str]:
+    """Return the ids of the first waiting job of each user and backend."""
+    found = (connection.scalars(_HEADS, {"backend": backend, "now": now}) for backend in backends)
+    return [job_id for heads in found for job_id in heads if job_id is not None]
 
 
 def _expired(connection: Connection, leases: Any, now: str, spared: str) -> list[Job]:
