@@ -283,9 +283,7 @@ class EventLog:
             job = _find(connection, job_id)
             if job is not None:
                 return job, False
-            after = self._write(
-                connection, None, fact, job_id=job_id, attempt=0, actor=actor, flow_run_id=flow_run_id
-            )
+            after = self._write(connection, None, fact, job_id=job_id, attempt=0, actor=actor, flow_run_id=flow_run_id)
             return after, True
 
     def _write(  # noqa: PLR0913 - an event has that many fields
