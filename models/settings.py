@@ -18,8 +18,15 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="QULEDGER_", frozen=True)
 
     home: Path = Field(default=Path("~/.quledger"), description="Folder of the database and the default storage.")
-    storage: str = Field(default="", description="URL of the storage; by default the folder `storage` in the home.")
-    database: str = Field(default="", description="URL of the event log; by default `quledger.db` in the home.")
+    # Neither URL is shown where settings are printed as a whole: both may hold a password.
+    storage: str = Field(
+        default="", repr=False, description="URL of the storage; by default the folder `storage` in the home."
+    )
+    database: str = Field(
+        default="",
+        repr=False,
+        description="URL of the event log; by default the SQLite file `quledger.db` in the home.",
+    )
     concurrency: int = Field(default=2, ge=1, le=64, description="Jobs that one drain runs at once.")
     poll_seconds: Seconds = Field(default=0.2, description="Least pause between two looks at the inbox.")
     settle_seconds: Pause = Field(
@@ -83,11 +90,16 @@ class Settings(BaseSettings):
 
 def redact_url(url: str) -> str:
     """Return the URL without user, password and query, all of which may be secrets, also in a chain of URLs."""
+    # Two colons may stand in the address or the password of a server.
+    chain = [url] if url.startswith("postgres") else url.split("::")
     parts = []
-    for part in url.split("::"):
+    for part in chain:
         scheme, slashes, rest = part.partition("//")
-        address, question, _ = rest.partition("?")
-        if "@" in address:
+        address, question, query = rest.partition("?")
+        if "@" in query:
+            # Whether the password or the query holds the question mark cannot be told.
+            address = "***"
+        elif "@" in address:
             address = "***@" + address.rpartition("@")[2]
         parts.append(scheme + slashes + address + (question and "?***"))
     return "::".join(parts)

@@ -1,11 +1,19 @@
 """The tables of the event log. `event` is the truth; every other table can be made again from it.
 
 Times are ISO 8601 text in UTC with six decimals (`models.clock.to_text`), so that text order is time order in
-SQLite and PostgreSQL alike; states are plain strings.
+SQLite and PostgreSQL alike; states are plain strings. Text is in the order of its bytes, in whatever language
+the server was set up.
 """
 
-from sqlalchemy import Column, Index, Text, text
+from typing import Any
+
+from sqlalchemy import Column, Index, String, Text, text
 from sqlmodel import Field, SQLModel
+
+
+def words(length: int) -> Any:
+    """Return the type of a short text. PostgreSQL, which would enforce the length, is not told it; SQLite ignores it."""
+    return String(length).with_variant(Text(collation="C"), "postgresql")
 
 
 class EventRow(SQLModel, table=True):
@@ -13,16 +21,16 @@ class EventRow(SQLModel, table=True):
 
     __tablename__ = "event"
 
-    job_id: str = Field(primary_key=True, max_length=200)
+    job_id: str = Field(primary_key=True, sa_type=words(200))
     seq: int = Field(primary_key=True)
     attempt: int
-    kind: str = Field(max_length=40)
+    kind: str = Field(sa_type=words(40))
     data: str = Field(sa_column=Column(Text, nullable=False))
-    recorded_at: str = Field(max_length=40)
-    actor: str = Field(max_length=200)
-    flow_run_id: str | None = Field(default=None, max_length=40)
-    prev_hash: str = Field(max_length=64)
-    hash: str = Field(max_length=64)
+    recorded_at: str = Field(sa_type=words(40))
+    actor: str = Field(sa_type=words(200))
+    flow_run_id: str | None = Field(default=None, sa_type=words(40))
+    prev_hash: str = Field(sa_type=words(64))
+    hash: str = Field(sa_type=words(64))
 
 
 class JobRow(SQLModel, table=True):
@@ -35,16 +43,16 @@ class JobRow(SQLModel, table=True):
 
     __tablename__ = "job"
 
-    job_id: str = Field(primary_key=True, max_length=200)
-    backend: str = Field(max_length=100)
-    user: str = Field(max_length=200)
-    project: str = Field(max_length=200)
-    phase: str = Field(max_length=10)
-    state: str = Field(max_length=20)
+    job_id: str = Field(primary_key=True, sa_type=words(200))
+    backend: str = Field(sa_type=words(100))
+    user: str = Field(sa_type=words(200))
+    project: str = Field(sa_type=words(200))
+    phase: str = Field(sa_type=words(10))
+    state: str = Field(sa_type=words(20))
     priority: int
-    received_at: str = Field(max_length=40)
-    submitted_at: str = Field(max_length=40)
-    not_before: str = Field(default="", max_length=40)
+    received_at: str = Field(sa_type=words(40))
+    submitted_at: str = Field(sa_type=words(40))
+    not_before: str = Field(default="", sa_type=words(40))
     attempt: int
     seq: int
     fold: str = Field(sa_column=Column(Text, nullable=False))
@@ -52,7 +60,8 @@ class JobRow(SQLModel, table=True):
     __table_args__ = (
         # The head of each user's queue, in the order of service.
         Index("ix_job_queue", "phase", "backend", "user", text("priority DESC"), "received_at", "job_id"),
-        Index("ix_job_running", "phase", "user"),
+        # PostgreSQL would now and then look for waiting jobs in it too, and read all of another backend's.
+        Index("ix_job_running", "phase", "user", postgresql_where=text("phase = 'running'")),
         Index("ix_job_recent", "submitted_at", "job_id"),
     )
 
@@ -62,9 +71,9 @@ class LeaseRow(SQLModel, table=True):
 
     __tablename__ = "lease"
 
-    job_id: str = Field(primary_key=True, max_length=200)
+    job_id: str = Field(primary_key=True, sa_type=words(200))
     attempt: int
-    lease_until: str = Field(max_length=40)
+    lease_until: str = Field(sa_type=words(40))
 
 
 class MirrorRow(SQLModel, table=True):
@@ -78,9 +87,9 @@ class MirrorRow(SQLModel, table=True):
 
     __tablename__ = "mirror"
 
-    job_id: str = Field(primary_key=True, max_length=200)
+    job_id: str = Field(primary_key=True, sa_type=words(200))
     seq: int = -1
-    place: str = Field(default="", max_length=500)
+    place: str = Field(default="", sa_type=words(500))
     behind: bool = True
 
     __table_args__ = (

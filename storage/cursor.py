@@ -9,6 +9,9 @@ from storage.database import reading, writing
 
 _MIRROR: Any = MirrorRow.__table__  # type: ignore[attr-defined]
 
+# Held first, so that the next statement sees the job's events as of now: on PostgreSQL a statement that waits for
+# a row goes on with what the other tables held before, and would take back what an append has just said.
+_HOLD = select(_MIRROR.c.seq).where(_MIRROR.c.job_id == bindparam("job_id")).with_for_update()
 # Behind again if the log has moved on meanwhile: a late relay may have written what is no longer the newest.
 _ADVANCE = (
     update(_MIRROR)
@@ -46,6 +49,7 @@ class MirrorCursor:
     def advance(self, job_id: str, seq: int, place: str) -> None:
         """Record that the events up to `seq` are mirrored."""
         with writing(self._engine) as connection:
+            connection.execute(_HOLD, {"job_id": job_id})
             connection.execute(_ADVANCE, {"_job_id": job_id, "_seq": seq, "_place": place})
 
     def put_place(self, job_id: str, place: str) -> None:

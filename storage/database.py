@@ -1,18 +1,16 @@
 """The database of the event log: opened, migrated and guarded in one place."""
 
 import contextlib
-import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
 from models.errors import BadSetting, LogUnavailable
 from models.settings import redact_url
+from storage.dialects import Dialect, Turn, dialect_named, dialect_of
 
 HEAD = "0001"
 """The newest migration; a database of another version is migrated or refused."""
@@ -20,9 +18,8 @@ HEAD = "0001"
 BUSY_SECONDS = 60
 """How long a writer waits for the database before it says that it is locked."""
 
-POOL = 40
-
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_WRITE = "write sqlite:////the/file.db or postgresql://user:password@host:port/name"
 
 
 def open_database(url: str, *, existing: bool = False) -> Engine:
@@ -37,104 +34,75 @@ def open_database(url: str, *, existing: bool = False) -> Engine:
     """
     try:
         parsed = make_url(url)
-    except SQLAlchemyError:
-        msg = "the database is no URL; write sqlite:////the/file.db"
+    except (SQLAlchemyError, ValueError):  # the latter for a port that is no number
+        msg = f"the database is no URL; {_WRITE}"
         raise BadSetting(msg) from None
-    if parsed.drivername not in ("sqlite", "sqlite+pysqlite") or parsed.database in (None, "", ":memory:"):
-        msg = f"the database {redact_url(url)} is not supported; write sqlite:////the/file.db"
+    dialect = dialect_named(parsed.drivername)
+    if dialect is None:
+        msg = f"the database {redact_url(url)} is not supported; {_WRITE}"
         raise BadSetting(msg)
-    if existing and not (parsed.database and Path(parsed.database).is_file() and Path(parsed.database).stat().st_size):
-        msg = f"there is no event log at {redact_url(url)}"
-        raise LogUnavailable(msg)
+    engine = dialect.engine(parsed, BUSY_SECONDS, existing=existing)
     try:
-        Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"the folder of the database cannot be made: {error.strerror}"
-        raise LogUnavailable(msg) from None
-    # More connections than threads, and more patience than for the lock: the pool is never what fails.
-    engine = create_engine(
-        parsed,
-        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
-        pool_size=POOL,
-        max_overflow=POOL,
-        pool_timeout=2 * BUSY_SECONDS,
-    )
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    with unavailable():
-        if existing:
-            _expect_today(engine)
-        else:
-            _migrate(engine)
+        with unavailable(dialect):
+            if existing:
+                _expect_today(engine)
+            else:
+                _migrate(engine, dialect)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 
 @contextlib.contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """Begin a transaction that holds the write lock from its first statement on, and commit it at the end."""
-    with unavailable(), engine.connect() as plain:
-        connection = plain.execution_options(quledger_begin="IMMEDIATE")
+def writing(engine: Engine, *, alone: bool = False) -> Iterator[Connection]:
+    """Begin a transaction that writes, and commit it at the end.
+
+    On SQLite it holds the write lock from its first statement on. On PostgreSQL it sees whatever others commit,
+    so that it has to lock the rows that it decides about.
+
+    Args:
+        alone: nobody else may write meanwhile.
+    """
+    dialect = dialect_of(engine)
+    with unavailable(dialect), engine.connect() as plain:
+        connection = plain.execution_options(**dialect.writing)
         with connection.begin():
+            if alone:
+                dialect.alone(connection)
             yield connection
 
 
 @contextlib.contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """Begin a transaction that sees one state of the database."""
-    with unavailable(), engine.connect() as connection, connection.begin():
-        yield connection
+    dialect = dialect_of(engine)
+    with unavailable(dialect), engine.connect() as plain:
+        connection = plain.execution_options(**dialect.reading)
+        with connection.begin():
+            yield connection
 
 
 @contextlib.contextmanager
-def unavailable() -> Iterator[None]:
+def unavailable(dialect: Dialect) -> Iterator[None]:
     """Turn a database that does not answer into `LogUnavailable`, which says what to do."""
     try:
         yield
+    except IntegrityError:
+        raise
     except OperationalError as error:
-        reason = str(error.orig)
-        advice = {
-            "database is locked": "another process holds it; end that process or wait",
-            "database or disk is full": "the disk is full; free some space",
-            "attempt to write a readonly database": "it may only be read; check the file's owner and mode",
-            "unable to open database file": "it cannot be opened; check that the folder exists and may be written",
-            "disk I/O error": "the disk is full or does not answer; free some space or check it",
-        }.get(reason, reason)
-        msg = f"the event log cannot be used now: {advice}"
+        msg = f"the event log cannot be used now: {dialect.words(_cause(error))}"
         raise LogUnavailable(msg) from None
     except DBAPIError as error:
-        if isinstance(error.orig, sqlite3.IntegrityError):
-            raise
-        msg = f"the event log cannot be used: {error.orig}"
+        msg = f"the event log cannot be used: {dialect.words(_cause(error))}"
         raise LogUnavailable(msg) from None
     except SQLAlchemyError as error:
         msg = f"the event log cannot be used now: {type(error).__name__}"
         raise LogUnavailable(msg) from None
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    # The driver would begin transactions on its own and late: `_begin_sqlite` says when and how instead.
-    connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        _patiently(connection, f"PRAGMA {pragma}")
-
-
-def _patiently(connection: Any, statement: str) -> None:
-    """Run a statement that SQLite does not make wait for a lock by itself (the change to WAL)."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.execute(statement)
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    mode = connection.get_execution_options().get("quledger_begin", "DEFERRED")
-    connection.exec_driver_sql(f"BEGIN {mode}")
+def _cause(error: DBAPIError) -> BaseException:
+    return error.orig or error
 
 
 def _version(connection: Connection) -> str | None:
@@ -152,10 +120,11 @@ def _expect_today(engine: Engine) -> None:
         raise LogUnavailable(msg)
 
 
-def _migrate(engine: Engine) -> None:
+def _migrate(engine: Engine, dialect: Dialect) -> None:
     with engine.connect() as connection:
         if _version(connection) == HEAD:
             return
+        dialect.check(connection)
     # Imported here: 0.2 s that only a new or an old database costs.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -164,6 +133,7 @@ def _migrate(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     with writing(engine) as connection:
+        dialect.in_turn(connection, Turn.MIGRATION)
         version = _version(connection)
         known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
         if version is not None and version not in known:

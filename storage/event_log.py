@@ -2,6 +2,8 @@
 
 Every append is fenced: it names the seq that it follows and the attempt that it belongs to. The unique key
 (job_id, seq) lets exactly one writer win, and `models.job.why_not` has the last word.
+
+Whoever decides about a job holds its row first (`FOR UPDATE`; SQLite has one writer anyway and leaves it out).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +21,7 @@ from models.job import TRANSITIONS, Job, Phase, State, Waiting, apply, fairest, 
 from models.names import is_job_id
 from models.tables import EventRow, JobRow, LeaseRow, MirrorRow
 from storage.database import reading, writing
+from storage.dialects import Turn, dialect_of
 
 _EVENT: Any = EventRow.__table__  # type: ignore[attr-defined]
 _JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
@@ -31,10 +34,19 @@ _ADD_CURSOR = insert(_MIRROR)
 _PUT_JOB = update(_JOB).where(_JOB.c.job_id == bindparam("_job_id"), _JOB.c.seq == bindparam("_seq"))
 _PUT_BEHIND = update(_MIRROR).where(_MIRROR.c.job_id == bindparam("_job_id"))
 _GET_JOB = select(_JOB.c.fold).where(_JOB.c.job_id == bindparam("job_id"))
+_HOLD_JOB = _GET_JOB.with_for_update()
+# A job that somebody else is just writing to is not waited for.
+_HOLD_WAITING = _GET_JOB.where(_JOB.c.phase == Phase.WAITING.value).with_for_update(skip_locked=True)
+_HOLD_RUNNING = (
+    select(_JOB.c.job_id)
+    .where(_JOB.c.job_id.in_(bindparam("job_ids", expanding=True)), _JOB.c.phase == Phase.RUNNING.value)
+    .order_by(_JOB.c.job_id)
+    .with_for_update(skip_locked=True)
+)
 _GET_EVENTS = select(_EVENT).where(_EVENT.c.job_id == bindparam("job_id")).order_by(_EVENT.c.seq)
 
-# The users who wait for a backend, one index step each, however long their queues are.
-_WAITING_USERS = text(
+# The head of each user's queue at a backend: two index steps for each user, however long the queues are.
+_HEADS = text(
     """
     WITH RECURSIVE waiting(name) AS (
         SELECT min("user") FROM job WHERE phase = 'waiting' AND backend = :backend
@@ -42,15 +54,21 @@ _WAITING_USERS = text(
         SELECT (SELECT min("user") FROM job WHERE phase = 'waiting' AND backend = :backend AND "user" > waiting.name)
         FROM waiting WHERE waiting.name IS NOT NULL
     )
-    SELECT name FROM waiting WHERE name IS NOT NULL
+    SELECT (
+        SELECT head.job_id FROM job AS head
+        WHERE head.phase = 'waiting' AND head.backend = :backend AND head."user" = waiting.name
+            AND head.not_before <= :now
+        ORDER BY head.priority DESC, head.received_at, head.job_id LIMIT 1
+    ) FROM waiting WHERE waiting.name IS NOT NULL
     """
 )
-_HEAD = text(
-    """
-    SELECT "user", priority, received_at, job_id FROM job
-    WHERE phase = 'waiting' AND backend = :backend AND "user" = :user AND not_before <= :now
-    ORDER BY priority DESC, received_at, job_id LIMIT 1
-    """
+_GET_WAITING = select(_JOB.c.user, _JOB.c.priority, _JOB.c.received_at, _JOB.c.job_id).where(
+    _JOB.c.job_id.in_(bindparam("job_ids", expanding=True))
+)
+_LEASES = (
+    select(_JOB.c.fold, _LEASE.c.lease_until)
+    .select_from(_JOB.outerjoin(_LEASE, (_LEASE.c.job_id == _JOB.c.job_id) & (_LEASE.c.attempt == _JOB.c.attempt)))
+    .where(_JOB.c.phase == Phase.RUNNING.value)
 )
 _RUNNING_BY_USER = text("""SELECT "user", count(*) FROM job WHERE phase = 'running' GROUP BY "user" """)
 
@@ -71,12 +89,13 @@ class EventLog:
         Raises:
             IdempotencyConflict: the id belongs to a job with another document.
         """
-        with writing(self.engine) as connection:
-            job = _find(connection, job_id)
-            if job is None:
-                return self._write(
-                    connection, None, fact, job_id=job_id, attempt=0, actor=actor, flow_run_id=flow_run_id
-                ), True
+        try:
+            job, begun = self._begin(job_id, fact, actor, flow_run_id)
+        except AppendConflict:
+            # Somebody else has begun it in the same moment, and is through with it now.
+            job, begun = self._begin(job_id, fact, actor, flow_run_id)
+        if begun:
+            return job, True
         if job.document_sha256 != fact.document_sha256 or job.backend != fact.backend:
             msg = f"job {job_id} exists with another document; use another idempotency key"
             raise IdempotencyConflict(msg)
@@ -91,7 +110,7 @@ class EventLog:
             NotAllowed: the state machine has no such transition.
         """
         with writing(self.engine) as connection:
-            current = _get(connection, job.job_id)
+            current = _get(connection, job.job_id, _HOLD_JOB)
             late = why_not(current, facts[0], attempt) if _is_late(current, facts[0], attempt) else None
             if late is None:
                 if current.seq != job.seq:
@@ -118,11 +137,11 @@ class EventLog:
             if not _heads(connection, backends, now):
                 return None
         with writing(self.engine) as connection:
-            running = {user: count for user, count in connection.execute(_RUNNING_BY_USER)}  # noqa: C416
-            head = fairest(_heads(connection, backends, now), running)
-            if head is None:
+            # One claim after another: who is next depends on what everybody else runs.
+            dialect_of(connection).in_turn(connection, Turn.CLAIM)
+            job = _next(connection, backends, now)
+            if job is None:
                 return None
-            job = _get(connection, head.job_id)
             # A lease begins when the lock was had, however long that took.
             fact = Claimed(worker=worker, lease_until=lease_until + (self._now() - asked))
             return self._write(connection, job, fact, attempt=job.attempt + 1, actor=worker)
@@ -150,8 +169,9 @@ class EventLog:
         asked = self._now()
         with writing(self.engine) as connection:
             lease_until += self._now() - asked
-            for job_id, attempt in attempts.items():
-                job = _find(connection, job_id)
+            # In the order of their ids, as everybody who holds several jobs: no two wait for each other.
+            for job_id, attempt in sorted(attempts.items()):
+                job = _find(connection, job_id, _HOLD_JOB)
                 if job is None or job.attempt != attempt or job.phase is not Phase.RUNNING:
                     continue
                 held[job_id] = job
@@ -169,11 +189,14 @@ class EventLog:
         """
         now = clock.to_text(self._now())
         with reading(self.engine) as connection:
-            if not _expired(connection, now, actor):
-                return []
+            silent = _expired(connection, _LEASES, now, actor)
+        if not silent:
+            return []
         with writing(self.engine) as connection:
             after = []
-            for job in _expired(connection, now, actor):
+            held = connection.scalars(_HOLD_RUNNING, {"job_ids": [job.job_id for job in silent]}).all()
+            # Looked at again, now that no heartbeat can come between.
+            for job in _expired(connection, _LEASES.where(_JOB.c.job_id.in_(held)), now, actor):
                 changed = job
                 for fact in decide(job):
                     changed = self._write(connection, changed, fact, attempt=job.attempt, actor=actor)
@@ -255,6 +278,14 @@ class EventLog:
                 counts.setdefault(backend, {})[state] = number
         return counts
 
+    def _begin(self, job_id: str, fact: Submitted, actor: str, flow_run_id: str | None) -> tuple[Job, bool]:
+        with writing(self.engine) as connection:
+            job = _find(connection, job_id)
+            if job is not None:
+                return job, False
+            after = self._write(connection, None, fact, job_id=job_id, attempt=0, actor=actor, flow_run_id=flow_run_id)
+            return after, True
+
     def _write(  # noqa: PLR0913 - an event has that many fields
         self,
         connection: Connection,
@@ -279,10 +310,12 @@ class EventLog:
         )
         after = apply(job, event)
         try:
-            connection.execute(_ADD_EVENT, event_row(event))
             row = job_row(after)
             if job is None:
+                # The job before its event: in this order every writer comes upon the tables.
                 connection.execute(_ADD_JOB, row)
+            connection.execute(_ADD_EVENT, event_row(event))
+            if job is None:
                 connection.execute(_ADD_CURSOR, {"job_id": after.job_id, "seq": -1, "place": "", "behind": True})
             else:
                 changed = connection.execute(_PUT_JOB, row | {"_job_id": after.job_id, "_seq": job.seq})
@@ -324,8 +357,8 @@ def _event(row: Any) -> Event:
     return Event.model_validate(dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name for it
 
 
-def _find(connection: Connection, job_id: str) -> Job | None:
-    fold = connection.execute(_GET_JOB, {"job_id": job_id}).scalar()
+def _find(connection: Connection, job_id: str, query: Any = _GET_JOB) -> Job | None:
+    fold = connection.execute(query, {"job_id": job_id}).scalar()
     try:
         return None if fold is None else Job.model_validate_json(fold)
     except ValidationError:
@@ -333,32 +366,35 @@ def _find(connection: Connection, job_id: str) -> Job | None:
         raise LogBroken(msg) from None
 
 
-def _get(connection: Connection, job_id: str) -> Job:
-    job = _find(connection, job_id)
+def _get(connection: Connection, job_id: str, query: Any = _GET_JOB) -> Job:
+    job = _find(connection, job_id, query)
     if job is None:
         raise UnknownJob(job_id)
     return job
 
 
-def _heads(connection: Connection, backends: Sequence[str], now: str) -> list[Waiting]:
-    heads = []
-    for backend in backends:
-        for user in connection.scalars(_WAITING_USERS, {"backend": backend}).all():
-            row = connection.execute(_HEAD, {"backend": backend, "user": user, "now": now}).one_or_none()
-            if row is not None:
-                heads.append(Waiting(*row))
-    return heads
+def _next(connection: Connection, backends: Sequence[str], now: str) -> Job | None:
+    """Return the job whose turn it is, held; None where nothing may be claimed now."""
+    running = {user: count for user, count in connection.execute(_RUNNING_BY_USER)}  # noqa: C416
+    job_ids = _heads(connection, backends, now)
+    heads = [Waiting(*row) for row in connection.execute(_GET_WAITING, {"job_ids": job_ids})]
+    while (head := fairest(heads, running)) is not None:
+        job = _find(connection, head.job_id, _HOLD_WAITING)
+        if job is not None:
+            return job
+        heads.remove(head)
+    return None
 
 
-def _expired(connection: Connection, now: str, spared: str) -> list[Job]:
-    newest = (_LEASE.c.job_id == _JOB.c.job_id) & (_LEASE.c.attempt == _JOB.c.attempt)
-    query = (
-        select(_JOB.c.fold, _LEASE.c.lease_until)
-        .select_from(_JOB.outerjoin(_LEASE, newest))
-        .where(_JOB.c.phase == Phase.RUNNING.value)
-    )
+def _heads(connection: Connection, backends: Sequence[str], now: str) -> list[str]:
+    """Return the ids of the first waiting job of each user and backend."""
+    found = (connection.scalars(_HEADS, {"backend": backend, "now": now}) for backend in backends)
+    return [job_id for heads in found for job_id in heads if job_id is not None]
+
+
+def _expired(connection: Connection, leases: Any, now: str, spared: str) -> list[Job]:
     expired = []
-    for fold, heartbeat in connection.execute(query):
+    for fold, heartbeat in connection.execute(leases):
         job = Job.model_validate_json(fold)
         claimed = clock.to_text(job.lease_until) if job.lease_until else ""
         # Whoever asks is alive, so what it holds itself was only late.

@@ -8,29 +8,24 @@ from typing import Any
 from sqlalchemy import Connection, select, text
 
 from models.tables import EventRow
+from storage.dialects import dialect_of
 
 EVENT: Any = EventRow.__table__  # type: ignore[attr-defined]
 
-_ALL = select(EVENT).order_by(EVENT.c.job_id, EVENT.c.seq)
+# Read through the key, a part at a time: sorting would copy the whole table first.
+_ALL = select(EVENT).order_by(EVENT.c.job_id, EVENT.c.seq).execution_options(yield_per=500)
 
 Row = dict[str, Any]
 
 
-@contextlib.contextmanager
-def lenient(connection: Connection) -> Iterator[None]:
-    """Read text that is not UTF-8 any more, so that a broken byte is found and named, not stumbled over."""
-    raw: Any = connection.connection.dbapi_connection
-    raw.text_factory = lambda stored: stored.decode("utf-8", "replace")
-    try:
-        yield
-    finally:
-        raw.text_factory = str
+def lenient(connection: Connection) -> contextlib.AbstractContextManager[None]:
+    """Let an audit read what is broken, and take its time."""
+    return dialect_of(connection).lenient(connection)
 
 
 def histories(connection: Connection) -> Iterator[tuple[str, list[Row]]]:
     """Yield each job's id and its events as they are stored, in order; only one job is in memory at a time."""
-    # Read through the key: sorting would copy the whole table first.
-    found = connection.execution_options(yield_per=500).execute(_ALL)
+    found = connection.execute(_ALL)
     for job_id, rows in groupby(found.mappings(), key=lambda row: row["job_id"]):
         yield job_id, [dict(row) for row in rows]
 

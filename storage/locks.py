@@ -1,4 +1,4 @@
-"""Locks of jobs: one process of this machine at a time writes the documents of a job."""
+"""Locks of jobs: one process at a time writes the documents of a job."""
 
 import contextlib
 import fcntl
@@ -7,13 +7,26 @@ import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 SHARDS = 64
 """As many jobs can be written at once; the others share a lock with one of them."""
 
 
+class Locks(Protocol):
+    """Whoever may exclude others from the documents of a job."""
+
+    def held(self, job_id: str) -> contextlib.AbstractContextManager[None]:
+        """Hold the lock of a job while the block runs.
+
+        Raises:
+            StorageUnavailable: somebody else did not give it back in time.
+            LogUnavailable: whoever keeps the locks cannot be reached.
+        """
+
+
 class JobLocks:
-    """Locks between the threads of this process and, by files in a folder, between processes.
+    """Locks of one machine: between the threads of this process and, by files in a folder, between processes.
 
     A process that is killed gives its locks back.
 

@@ -15,7 +15,7 @@ from models.job import FINAL, Job, State, fold, status_document
 from storage import crash, layout
 from storage.cursor import MirrorCursor
 from storage.event_log import EventLog
-from storage.locks import JobLocks
+from storage.locks import JobLocks, Locks
 from storage.provider import StorageProvider
 
 HISTORY_VERSION = 1
@@ -59,7 +59,7 @@ class Mirror:
     """Writes the documents of jobs into one storage."""
 
     def __init__(
-        self, log: EventLog, cursor: MirrorCursor, storage: StorageProvider, locks: JobLocks | None = None
+        self, log: EventLog, cursor: MirrorCursor, storage: StorageProvider, locks: Locks | None = None
     ) -> None:
         self._log = log
         self._cursor = cursor
@@ -67,7 +67,7 @@ class Mirror:
         self._locks = locks or JobLocks()
 
     def alone(self, job_id: str) -> contextlib.AbstractContextManager[None]:
-        """Keep everybody else on this machine from writing the job's documents while the block runs."""
+        """Keep everybody else from writing the job's documents while the block runs."""
         return self._locks.held(job_id)
 
     def take(self, job: Job) -> bool:

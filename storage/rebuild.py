@@ -44,7 +44,7 @@ def rebuild(engine: Engine) -> dict[str, int]:
     batch: list[Job] = []
     events = jobs = 0
     after = ""
-    with writing(engine) as connection, lenient(connection):
+    with writing(engine, alone=True) as connection, lenient(connection):
         for job_id, rows in histories(connection):
             judged = judge(job_id, rows)
             if judged.job is None or judged.fault is not None:
@@ -101,5 +101,7 @@ def dump(engine: Engine, *, cursors: bool = True) -> Iterator[bytes]:
     with reading(engine) as connection, lenient(connection):
         for table, order in tables.items():
             query = text(f"SELECT * FROM {table} ORDER BY {order}")  # noqa: S608 - our own names
-            for row in connection.execution_options(yield_per=500).execute(query).mappings():
-                yield json.dumps([table, dict(row)], sort_keys=True).encode("ascii") + b"\n"
+            for row in connection.execute(query.execution_options(yield_per=500)).mappings():
+                # SQLite has no truth values but 0 and 1.
+                plain = {name: int(value) if isinstance(value, bool) else value for name, value in row.items()}
+                yield json.dumps([table, plain], sort_keys=True).encode("ascii") + b"\n"

@@ -43,7 +43,7 @@ def restore(engine: Engine, storage: StorageProvider) -> dict[str, int]:
         LogNotEmpty: the log holds something.
         MirrorBroken: names everything that is wrong with the mirror.
     """
-    with writing(engine) as connection:
+    with writing(engine, alone=True) as connection:
         for table in _TABLES:
             if connection.execute(text(f"SELECT 1 FROM {table} LIMIT 1")).first():  # noqa: S608 - our own names
                 raise LogNotEmpty

@@ -242,6 +242,8 @@ class Verifier:
             " WHERE event.job_id IN :ids"
         ).bindparams(bindparam("ids", expanding=True))
         wanted = [job_id for job_id in job_ids if is_job_id(job_id)]
+        if not wanted:
+            return {}
         with reading(self._engine) as connection, lenient(connection):
             return {job_id: backend for job_id, backend in connection.execute(query, {"ids": wanted})}  # noqa: C416
 

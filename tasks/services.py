@@ -19,9 +19,10 @@ from storage.cursor import MirrorCursor
 from storage.database import open_database
 from storage.event_log import EventLog
 from storage.inbox import Inbox
-from storage.locks import JobLocks
+from storage.locks import JobLocks, Locks
 from storage.mirror import Mirror
 from storage.opening import open_storage
+from storage.postgres_locks import PostgresJobLocks
 from storage.provider import StorageProvider
 from tasks.sandbox import Limits, Sandbox
 
@@ -66,7 +67,14 @@ class Services:
     @cached_property
     def mirror(self) -> Mirror:
         """The relay from the log to the storage."""
-        return Mirror(self.log, self.cursor, self.storage, JobLocks(self.settings.folder / "locks"))
+        return Mirror(self.log, self.cursor, self.storage, self.locks)
+
+    @cached_property
+    def locks(self) -> Locks:
+        """The locks of jobs; they reach as far as the log: over this machine, or over all that use one server."""
+        if self.log.engine.dialect.name == "postgresql":
+            return PostgresJobLocks(self.log.engine)
+        return JobLocks(self.settings.folder / "locks")
 
     @cached_property
     def inbox(self) -> Inbox:

@@ -9,6 +9,7 @@ import pytest
 from deployments.prefect_server import prefect_server
 from models.settings import Settings
 from tests.lab import Lab
+from tests.postgres import Server, postgres_server
 
 WAYS = ("kill", "term", "raise")
 
@@ -45,6 +46,13 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server for all tests of the session."""
+    with postgres_server() as server:
+        yield server
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from deployments.cli import app
+from models.settings import Settings, redact_url
 from tests.lab import Lab
 
 COMMANDS = (
@@ -118,6 +119,21 @@ def test_config_shows_no_secret(lonely_lab: Lab):
     values = lonely_lab.json("config", QULEDGER_STORAGE="s3://user:hunter2@bucket/x?token=hunter3")
     assert values["storage"] == "s3://***@bucket/x?***"
     assert values["home"] == str(lonely_lab.home)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://ann:hunter2@db.lab:5432/log", "postgresql://***@db.lab:5432/log"),
+        ("postgresql://ann:hun::ter2@[::1]/log?sslmode=require", "postgresql://***@[::1]/log?***"),
+        ("postgresql+psycopg://ann:hun?ter2@db.lab/log", "postgresql+psycopg://***?***"),
+        ("postgresql:///log?password=hun@ter2", "postgresql://***?***"),
+    ],
+)
+def test_the_address_of_a_database_is_shown_without_its_password(url: str, shown: str):
+    """Whatever stands in a password, nothing of it is printed."""
+    assert redact_url(url) == shown
+    assert "hun" not in repr(Settings(database=url))
 
 
 def test_backends_lists_all_four(lonely_lab: Lab):

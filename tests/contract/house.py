@@ -3,16 +3,17 @@
 import hashlib
 import json
 import os
-import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from sqlalchemy import Engine, text
 
 from models.events import Compiled as CompiledFact
 from models.events import Completed, Executed, Submitted, Uploaded, Validated
 from models.job import Job
 from storage import layout
 from storage.cursor import MirrorCursor
-from storage.database import open_database
+from storage.database import open_database, writing
 from storage.event_log import EventLog
 from storage.files import FsspecStorage
 from storage.inbox import Inbox
@@ -24,14 +25,19 @@ DOCUMENT = b'{"a": 1}'
 RESULT = b"{}"
 RESULT_SHA256 = hashlib.sha256(RESULT).hexdigest()
 
+UNGUARD = {
+    "sqlite": ["DROP TRIGGER IF EXISTS event_no_update", "DROP TRIGGER IF EXISTS event_no_delete"],
+    "postgresql": ["DROP TRIGGER IF EXISTS event_append_only ON event"],
+}
+"""What an intruder does first."""
+
 
 class House:
     """A log, a folder and everything between them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: Engine | None = None) -> None:
         self.folder = folder / "store"
-        self.database = folder / "log.db"
-        self.log = EventLog(open_database(f"sqlite:///{self.database}"))
+        self.log = EventLog(engine or open_database(f"sqlite:///{folder / 'log.db'}"))
         self.storage = FsspecStorage(self.folder.as_uri())
         self.cursor = MirrorCursor(self.log.engine)
         self.mirror = Mirror(self.log, self.cursor, self.storage)
@@ -98,12 +104,11 @@ class House:
 
     def tamper(self, *statements: str) -> None:
         """Change the database behind the log's back, as an intruder would."""
-        with sqlite3.connect(self.database) as raw:
-            for statement in ("DROP TRIGGER IF EXISTS event_no_update", "DROP TRIGGER IF EXISTS event_no_delete"):
-                raw.execute(statement)
+        with writing(self.log.engine) as connection:
+            for statement in UNGUARD[self.log.engine.dialect.name]:
+                connection.execute(text(statement))
             for statement in statements:
-                assert raw.execute(statement).rowcount == 1, statement
-        raw.close()
+                assert connection.execute(text(statement)).rowcount == 1, statement
 
     def flip(self, path: str, at: int = -2) -> None:
         """Change one byte of a document."""

@@ -18,13 +18,14 @@ from models.job import State
 from storage.inbox import Inbox
 from storage.locks import JobLocks
 from storage.mirror import read_history
+from tests.contract.conftest import Houses
 from tests.contract.house import House
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
+def house(tmp_path: Path, houses: Houses) -> House:
     """An empty house."""
-    return House(tmp_path)
+    return houses(tmp_path)
 
 
 def test_our_own_submission_looks_like_a_front_ends(house: House):

@@ -22,15 +22,17 @@ from storage.opening import open_storage
 from storage.rebuild import dump, rebuild
 from storage.restore import restore
 from storage.verify import Verifier
+from tests.contract.conftest import Houses
+from tests.contract.databases import Databases
 from tests.contract.house import DOCUMENT, LATER, START, House
 
 LOST = Failed(stage="lease", blame="infrastructure", faults=(), fault_count=0)
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
+def house(tmp_path: Path, houses: Houses) -> House:
     """A house with jobs in several states; the mirror of all but one is up to date."""
-    house = House(tmp_path)
+    house = houses(tmp_path)
     house.submit("done")
     house.finish(house.claim())
     house.submit("failed")
@@ -47,9 +49,10 @@ def dumped(house: House, *, cursors: bool = True) -> bytes:
     return b"".join(dump(house.log.engine, cursors=cursors))
 
 
-def empty(tmp_path: Path) -> House:
-    """Return a second house, whose log is empty."""
-    return House(tmp_path / "second")
+@pytest.fixture
+def other(tmp_path: Path, houses: Houses) -> House:
+    """A second house, whose log is empty."""
+    return houses(tmp_path / "second")
 
 
 @pytest.mark.parametrize(
@@ -59,10 +62,10 @@ def empty(tmp_path: Path) -> House:
         "UPDATE job SET state = 'QUEUED', phase = 'waiting' WHERE job_id = 'done'",
         "UPDATE job SET job_id = 'ghost' WHERE job_id = 'running'",
         "DELETE FROM job WHERE job_id = 'failed'",
-        "INSERT INTO mirror VALUES ('zzz', 3, '', 0)",
-        "INSERT INTO mirror VALUES ('aaa', 3, '', 0)",
-        "UPDATE mirror SET behind = 0 WHERE job_id = 'waiting'",
-        "UPDATE mirror SET behind = 1 WHERE job_id = 'done'",
+        "INSERT INTO mirror VALUES ('zzz', 3, '', false)",
+        "INSERT INTO mirror VALUES ('aaa', 3, '', false)",
+        "UPDATE mirror SET behind = false WHERE job_id = 'waiting'",
+        "UPDATE mirror SET behind = true WHERE job_id = 'done'",
     ],
 )
 def test_rebuilt_views_are_the_same_to_the_byte(house: House, damage: str):
@@ -112,10 +115,9 @@ def test_a_rebuild_refuses_broken_histories(house: House):
     assert dumped(house) == before
 
 
-def test_a_log_comes_back_from_its_mirror(house: House, tmp_path: Path):
+def test_a_log_comes_back_from_its_mirror(house: House, other: House):
     """From a complete mirror alone comes a log with the same bytes, and after one relay its cursors are the same."""
     house.mirror.relay_all()
-    other = empty(tmp_path)
     assert restore(other.log.engine, house.storage) == {"jobs": 4, "events": 13}
     assert dumped(other, cursors=False) == dumped(house, cursors=False)
     assert set(other.cursor.behind()) == {"done", "failed", "running", "waiting"}
@@ -126,10 +128,9 @@ def test_a_log_comes_back_from_its_mirror(house: House, tmp_path: Path):
     assert list(Verifier(other.log.engine, house.storage).all()) == []
 
 
-def test_a_log_comes_back_into_another_storage(house: House, tmp_path: Path):
+def test_a_log_comes_back_into_another_storage(house: House, other: House):
     """A restored log writes the documents of its jobs wherever it goes on; only results are not in the log."""
     house.mirror.relay_all()
-    other = empty(tmp_path)
     restore(other.log.engine, house.storage)
     other.mirror.relay_all()
     assert set(house.files()) - set(other.files()) == {"results/rydberg/done.json"}
@@ -138,41 +139,36 @@ def test_a_log_comes_back_into_another_storage(house: House, tmp_path: Path):
     }
 
 
-def test_a_relay_that_was_cut_short_leaves_nothing_behind(
-    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_relay_that_was_cut_short_leaves_nothing_behind(house: House, other: House, monkeypatch: pytest.MonkeyPatch):
     """Where the mirror knew of the end of a job and its document was not moved yet, a restored log moves it."""
     job = house.log.get("running")
     house.log.append(job, LOST, attempt=1, actor="w")
     monkeypatch.setattr(house.mirror, "_settle", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         house.mirror.relay("running")
-    other = empty(tmp_path)
     restore(other.log.engine, house.storage)
     Mirror(other.log, other.cursor, house.storage).relay_all()
     assert "jobs/deleted/running.json" in house.files()
     assert "jobs/running/running.json" not in house.files()
 
 
-def test_a_memory_storage_will_do(tmp_path: Path):
+def test_a_memory_storage_will_do(other: House, tmp_path: Path, houses: Houses):
     """A log is restored from any storage of the contract."""
-    house = House(tmp_path)
+    house = houses(tmp_path)
     house.submit("j")
     storage = open_storage("memory://restore-test")
     Mirror(house.log, MirrorCursor(house.log.engine), storage).relay_all()
-    other = empty(tmp_path)
     restore(other.log.engine, storage)
     assert dumped(other, cursors=False) == dumped(house, cursors=False)
 
 
 @pytest.mark.parametrize("what", ["job", "lease", "mirror"])
-def test_a_log_that_is_not_empty_is_left_alone(house: House, tmp_path: Path, what: str):
+def test_a_log_that_is_not_empty_is_left_alone(house: House, other: House, what: str):
     """Nothing is restored into a database that holds anything."""
-    other = empty(tmp_path)
     if what == "job":
         other.submit("own")
     else:
-        values = {"lease": "('x', 1, '')", "mirror": "('x', 1, '', 0)"}[what]
+        values = {"lease": "('x', 1, '')", "mirror": "('x', 1, '', false)"}[what]
         with writing(other.log.engine) as connection:
             connection.execute(text(f"INSERT INTO {what} VALUES {values}"))
     before = dumped(other)
@@ -242,11 +238,10 @@ BAD_MIRRORS: dict[str, tuple[Callable[[Path], None], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_MIRRORS)
-def test_a_bad_mirror_is_refused(house: House, tmp_path: Path, name: str):
+def test_a_bad_mirror_is_refused(house: House, other: House, name: str):
     """A mirror with anything wrong in it is refused with its place and what is wrong, and nothing is restored."""
     spoil, said = BAD_MIRRORS[name]
     spoil(house.folder)
-    other = empty(tmp_path)
     before = dumped(other)
     with pytest.raises(MirrorBroken) as refusal:
         restore(other.log.engine, house.storage)
@@ -255,47 +250,46 @@ def test_a_bad_mirror_is_refused(house: House, tmp_path: Path, name: str):
     assert dumped(other) == before == b""
 
 
-def test_two_histories_of_one_job_are_refused(house: House, tmp_path: Path):
+def test_two_histories_of_one_job_are_refused(house: House, other: House, tmp_path: Path, houses: Houses):
     """Two true histories under one job id, of two backends, are refused: only one can be the job's."""
-    twin = House(tmp_path / "twin")
+    twin = houses(tmp_path / "twin")
     fact = twin.log.submission(twin.submit("done").job_id).model_copy(update={"backend": "fermions"})
-    second = House(tmp_path / "third")
+    second = houses(tmp_path / "third")
     second.log.submit("done", fact, "test")
     second.mirror.relay_all()
     write("events/fermions/done.json", second.storage.get("events/fermions/done.json"))(house.folder)
-    other = empty(tmp_path)
     with pytest.raises(MirrorBroken, match="another history has the same job id"):
         restore(other.log.engine, house.storage)
     assert dumped(other) == b""
 
 
-def test_all_faults_of_a_mirror_are_named_at_once(house: House, tmp_path: Path):
+def test_all_faults_of_a_mirror_are_named_at_once(house: House, other: House):
     """Whoever has to repair a mirror reads the whole list at the first attempt."""
     for name in ("gap", "stranger", "stranger above", "other backend", "bad folder"):
         BAD_MIRRORS[name][0](house.folder)
     write("events/rydberg/failed.json", b"{}")(house.folder)
     with pytest.raises(MirrorBroken) as refusal:
-        restore(empty(tmp_path).log.engine, house.storage)
+        restore(other.log.engine, house.storage)
     assert len(refusal.value.faults) == 6
     assert all(fault in str(refusal.value) for fault in refusal.value.faults)
 
 
-def test_half_a_document_is_no_fault(house: House, tmp_path: Path):
+def test_half_a_document_is_no_fault(house: House, other: House):
     """What a killed writer left beside a history does not keep a log from being restored."""
     write("events/rydberg/.done.json.0123.tmp", b"{")(house.folder)
-    assert restore(empty(tmp_path).log.engine, house.storage)["jobs"] == 3
+    assert restore(other.log.engine, house.storage)["jobs"] == 3
 
 
-def test_an_empty_mirror_is_no_mirror(tmp_path: Path):
+def test_an_empty_mirror_is_no_mirror(tmp_path: Path, other: House):
     """A storage without a single history is refused: most likely its address is wrong."""
     with pytest.raises(MirrorBroken, match="no histories"):
-        restore(House(tmp_path).log.engine, open_storage((tmp_path / "nosuch").as_uri()))
+        restore(other.log.engine, open_storage((tmp_path / "nosuch").as_uri()))
 
 
-def test_a_database_of_a_newer_version_is_not_restored_into(tmp_path: Path):
+def test_a_database_of_a_newer_version_is_not_restored_into(tmp_path: Path, databases: Databases):
     """A database that a newer Quledger made is refused before anything is read."""
-    url = f"sqlite:///{tmp_path / 'log.db'}"
-    with writing(open_database(url)) as connection:
+    url = databases.new(tmp_path)
+    with writing(databases.open(url)) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(LogUnavailable, match="newer Quledger"):
         open_database(url)
@@ -347,12 +341,19 @@ class Walk:
             self.house.log.append(job, *facts[name], attempt=job.attempt, actor="w")
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(STEPS)
-def test_any_history_comes_back(steps: list[str]):
+# Each example makes databases of its own.
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(steps=STEPS)
+def test_any_history_comes_back(databases: Databases, steps: list[str]):
     """Whatever happened to the jobs, rebuild and restore give the same bytes, and the result verifies."""
     with tempfile.TemporaryDirectory() as name:
-        house = House(Path(name))
+        house, other = (
+            House(folder, databases.open(databases.new(folder))) for folder in (Path(name), Path(name) / "second")
+        )
         walk = Walk(house)
         for step in ["submit", *steps]:
             walk.step(step)
@@ -360,7 +361,6 @@ def test_any_history_comes_back(steps: list[str]):
         rebuild(house.log.engine)
         assert dumped(house) == before
         house.mirror.relay_all()
-        other = House(Path(name) / "second")
         restore(other.log.engine, house.storage)
         assert dumped(other, cursors=False) == dumped(house, cursors=False)
         Mirror(other.log, other.cursor, house.storage).relay_all()

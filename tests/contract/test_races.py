@@ -1,0 +1,362 @@
+"""Several processes on one log: each job is claimed once and in turn, no mark is lost, nobody waits for ever."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from models import clock
+from models.errors import AppendConflict, LogUnavailable
+from models.events import CancelRequested, LeaseExpired, Submitted
+from models.job import Job, State
+from models.retry import RetryPolicy, after_attempt, given_back
+from storage.cursor import MirrorCursor
+from storage.database import open_database, writing
+from storage.event_log import EventLog
+from storage.mirror import Mirror
+from storage.opening import open_storage
+from storage.rebuild import dump, rebuild
+from storage.restore import restore
+from storage.verify import Verifier
+from tests.contract.databases import Databases, on
+
+ROOT = Path(__file__).parents[2]
+SOON = datetime.now(UTC) + timedelta(hours=1)
+
+CLAIM = """
+import sys
+from datetime import timedelta
+from models import clock
+from storage.database import open_database
+from storage.event_log import EventLog
+log = EventLog(open_database(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+while (job := log.claim(["rydberg"], sys.argv[2], clock.now() + timedelta(hours=1))) is not None:
+    print(job.job_id, flush=True)
+"""
+OPEN = """
+import sys
+from storage import database
+print("ready", flush=True)
+sys.stdin.readline()
+database.open_database(sys.argv[1]).dispose()
+print("open", flush=True)
+"""
+RELAY = """
+import os, sys, time
+from pathlib import Path
+from models.settings import Settings
+from tasks.services import Services
+home, store, url = sys.argv[1:]
+services = Services(Settings(home=Path(home), storage=Path(store).as_uri(), database=url))
+put, alone = services.storage.put, Path(store) / ".somebody-writes"
+
+def watched(path, content):
+    os.close(os.open(alone, os.O_CREAT | os.O_EXCL))
+    time.sleep(0.02)
+    put(path, content)
+    alone.unlink()
+
+services.storage.put = watched
+services.open()
+print("ready", flush=True)
+sys.stdin.readline()
+while not services.log.get("j").cancel_requested or services.cursor.behind():
+    services.mirror.relay("j")
+print("done", flush=True)
+"""
+
+
+@pytest.fixture
+def url(tmp_path: Path, databases: Databases) -> str:
+    """The URL of an empty log."""
+    return databases.new(tmp_path)
+
+
+def run_together(code: str, *arguments: list[str], meanwhile: Callable[[], object] = lambda: None) -> list[list[str]]:
+    """Run one process for each list of arguments, all from the same moment; return the lines that each printed."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, *each], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for each in arguments
+    ]
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        meanwhile()
+        printed = [process.communicate(timeout=120)[0].split() for process in processes]
+        assert [process.returncode for process in processes] == [0] * len(processes)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    return printed
+
+
+def submit(log: EventLog, job_id: str, user: str = "") -> Job:
+    """Submit a job for rydberg."""
+    fact = Submitted.of(b"{}", keep_up_to=100, backend="rydberg", user=user, source="cli", received_at=clock.now())
+    return log.submit(job_id, fact, "test")[0]
+
+
+def claim(log: EventLog, worker: str = "w", until: datetime = SOON) -> Job:
+    """Claim the job whose turn it is."""
+    job = log.claim(["rydberg"], worker, until)
+    assert job is not None
+    return job
+
+
+def expire(log: EventLog) -> list[Job]:
+    """End the attempts whose lease has run out."""
+
+    def decide(job: Job) -> tuple[LeaseExpired, object]:
+        assert job.worker is not None
+        assert job.lease_until is not None
+        fact = LeaseExpired(worker=job.worker, lease_until=job.lease_until)
+        return fact, after_attempt(job, "silent", "lease", RetryPolicy(5, 0.0), now=clock.now(), jitter=0.0)
+
+    return log.expire(decide, "reconcile")  # type: ignore[arg-type]
+
+
+def at_once(*works: Callable[[], object]) -> None:
+    """Run each in a thread of its own, and raise what one of them raises."""
+    errors: list[BaseException] = []
+
+    def guarded(work: Callable[[], object]) -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - raised below
+            errors.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def test_four_processes_share_a_queue_in_turn(url: str, databases: Databases):
+    """Each of 200 jobs is claimed once, and after every single claim all users have had their share."""
+    log = EventLog(databases.open(url))
+    for number in range(200):
+        submit(log, f"j{number:03}", user=f"u{number // 50}")
+    printed = run_together(CLAIM, *([url, f"w{number}"] for number in range(4)))
+    assert Counter(job_id for lines in printed for job_id in lines) == Counter(f"j{number:03}" for number in range(200))
+    claims = sorted((log.history(f"j{number:03}")[1].recorded_at, number // 50) for number in range(200))
+    share: Counter[int] = Counter()
+    for _, user in claims:
+        share[user] += 1
+        assert max(share.values()) - min(share[each] for each in range(4)) <= 1
+
+
+def test_four_processes_open_an_empty_database(request: pytest.FixtureRequest, tmp_path: Path, databases: Databases):
+    """Whoever comes first makes the tables, and nobody stumbles."""
+    if databases.kind == "sqlite":
+        url = f"sqlite:///{tmp_path / 'fresh.db'}"
+        assert run_together(OPEN, *[[url]] * 4) == [["open"]] * 4
+        return
+    server = request.getfixturevalue("postgres")
+    url = server.create("first_opening")
+    try:
+        assert run_together(OPEN, *[[url]] * 4) == [["open"]] * 4
+    finally:
+        server.drop(url)
+
+
+@on("postgresql")
+def test_two_machines_relay_one_job(url: str, databases: Databases, tmp_path: Path):
+    """Two homes that share a log and a storage never write a job's documents at the same time, and the last is right."""
+    store = tmp_path / "store"
+    store.mkdir()
+    log = EventLog(databases.open(url))
+    submit(log, "j")
+
+    def live() -> None:
+        for _ in range(8):
+            job = claim(log)
+            time.sleep(0.1)
+            log.append(job, given_back("again", clock.now()), attempt=job.attempt, actor="w")
+            time.sleep(0.1)
+        job = log.get("j")
+        log.append(job, CancelRequested(by="x"), attempt=job.attempt, actor="x")
+
+    homes = [[str(tmp_path / name), str(store), url] for name in ("one", "two")]
+    assert run_together(RELAY, *homes, meanwhile=live) == [["done"], ["done"]]
+    assert list(Verifier(log.engine, open_storage(store.as_uri())).all()) == []
+
+
+def test_one_of_two_submissions_begins_the_job(url: str, databases: Databases):
+    """Two front ends that hand in the same job at once both get it, and one of them began it."""
+    logs = [EventLog(databases.open(url)) for _ in range(2)]
+    for turn in range(40):
+        begun: list[bool] = []
+        barrier = threading.Barrier(2)
+        fact = Submitted.of(b"{}", keep_up_to=100, backend="rydberg", source="cli", received_at=clock.now())
+
+        def hand_in(log: EventLog, job_id: str, barrier: threading.Barrier, begun: list[bool], fact: Submitted) -> None:
+            barrier.wait()
+            begun.append(log.submit(job_id, fact, "test")[1])
+
+        at_once(
+            *(lambda log=log: hand_in(log, f"j{turn}", barrier, begun, fact) for log in logs)  # noqa: B023 - called at once
+        )
+        assert sorted(begun) == [False, True]
+        assert len(logs[0].history(f"j{turn}")) == 1
+
+
+def test_an_append_during_a_relay_is_not_forgotten(url: str, databases: Databases):
+    """A relay that ends while somebody appends leaves the job behind, so that the next one goes on."""
+    log = EventLog(databases.open(url))
+    cursor = MirrorCursor(databases.open(url))
+    job = submit(log, "j")
+    relayed = threading.Thread(target=cursor.advance, args=("j", 0, "queue"))
+    with writing(log.engine) as connection:
+        log._write(connection, job, CancelRequested(by="x"), attempt=0, actor="x")
+        relayed.start()
+        time.sleep(0.5)
+    relayed.join()
+    assert cursor.behind() == ["j"]
+
+
+def test_a_heartbeat_in_time_beats_the_end_of_the_lease(url: str, databases: Databases):
+    """Housekeeping that saw a lease run out, while the heartbeat was under way, does not end the attempt."""
+    log = EventLog(databases.open(url))
+    other = EventLog(databases.open(url))
+    for turn in range(20):
+        submit(log, f"j{turn}")
+        job = claim(log, until=clock.now() - timedelta(seconds=1))
+        held: list[str] = []
+        ended: list[Job] = []
+        at_once(
+            lambda: held.extend(log.heartbeat({job.job_id: 1}, SOON)),  # noqa: B023 - called at once
+            lambda: ended.extend(expire(other)),  # noqa: B023 - called at once
+        )
+        assert (len(held), len(ended)) in [(1, 0), (0, 1)]
+        if ended:
+            log.append(ended[0], CancelRequested(by="x"), attempt=1, actor="x")
+            assert claim(log).job_id == job.job_id
+
+
+def test_many_heartbeats_and_many_ends_do_not_wait_for_each_other(url: str, databases: Databases):
+    """Workers that prolong many leases at once, in any order, while others end them, all come through."""
+    log = EventLog(databases.open(url))
+    jobs = {}
+    for number in range(12):
+        submit(log, f"j{number:02}")
+        jobs[claim(log, until=clock.now() - timedelta(seconds=1)).job_id] = 1
+    backwards = dict(reversed(jobs.items()))
+
+    def beat(order: dict[str, int]) -> None:
+        mine = EventLog(databases.open(url))
+        for _ in range(15):
+            mine.heartbeat(order, clock.now() - timedelta(seconds=1))
+
+    at_once(lambda: beat(jobs), lambda: beat(backwards), lambda: [expire(log) for _ in range(15)])
+    assert {log.get(job_id).state for job_id in jobs} == {State.QUEUED}
+    assert all([event.kind for event in log.history(job_id)].count("lease_expired") == 1 for job_id in jobs)
+
+
+def test_a_rebuild_beside_writers(url: str, databases: Databases):
+    """While the views are made anew, others submit, claim and give back: all wait their turn, nothing is lost."""
+    log = EventLog(databases.open(url))
+    stop = threading.Event()
+
+    def write(name: str) -> None:
+        mine = EventLog(databases.open(url))
+        number = 0
+        while not stop.is_set():
+            submit(mine, f"{name}{number}")
+            number += 1
+            try:
+                job = mine.claim(["rydberg"], name, SOON)
+                if job is not None:
+                    mine.heartbeat({job.job_id: job.attempt}, SOON)
+                    mine.append(job, given_back("x", clock.now()), attempt=job.attempt, actor=name)
+                    MirrorCursor(mine.engine).advance(job.job_id, job.seq + 1, "")
+            except AppendConflict:
+                continue
+
+    def make_anew() -> None:
+        try:
+            for _ in range(8):
+                rebuild(log.engine)
+                time.sleep(0.05)
+        finally:
+            stop.set()
+
+    at_once(lambda: write("a"), lambda: write("b"), make_anew)
+    before = list(dump(log.engine, cursors=False))
+    rebuild(log.engine)
+    assert list(dump(log.engine, cursors=False)) == before
+    assert len(before) > 20
+
+
+def test_a_restore_lets_nobody_in_between(url: str, databases: Databases, tmp_path: Path):
+    """Of two that restore into one empty log at once, one is told that it is not empty any more."""
+    source = EventLog(open_database(f"sqlite:///{tmp_path / 'source.db'}"))
+    storage = open_storage((tmp_path / "store").as_uri())
+    for number in range(30):
+        submit(source, f"j{number}")
+    Mirror(source, MirrorCursor(source.engine), storage).relay_all()
+    ends: list[str] = []
+
+    def fill() -> None:
+        try:
+            restore(databases.open(url), storage)
+            ends.append("full")
+        except Exception as error:  # noqa: BLE001 - its name is compared
+            ends.append(type(error).__name__)
+
+    at_once(fill, fill)
+    assert sorted(ends) == ["LogNotEmpty", "full"]
+    assert list(dump(source.engine, cursors=False)) == list(dump(databases.open(url), cursors=False))
+    source.engine.dispose()
+
+
+@on("postgresql")
+def test_a_job_that_is_being_written_to_holds_up_no_claim(url: str, databases: Databases):
+    """A claim passes over a job that somebody else has in hand, and takes the next in order."""
+    log = EventLog(databases.open(url))
+    first = submit(log, "a", user="ann")
+    submit(log, "b", user="bob")
+    with writing(databases.open(url)) as connection:
+        log._write(connection, first, CancelRequested(by="x"), attempt=0, actor="x")
+        began = time.monotonic()
+        assert claim(log).job_id == "b"
+        assert log.claim(["rydberg"], "w", SOON) is None
+        assert time.monotonic() - began < 5
+    assert claim(log).job_id == "a"
+
+
+@on("postgresql")
+def test_a_writer_that_stands_still_is_cut_off(url: str, databases: Databases, monkeypatch: pytest.MonkeyPatch):
+    """A process that stops in the midst of an append loses its transaction, and the others go on."""
+    monkeypatch.setattr("storage.postgres.IDLE_SECONDS", 1)
+    slow, quick = EventLog(databases.open(url)), EventLog(databases.open(url))
+    job = submit(slow, "j")
+
+    def stand_still() -> None:
+        with writing(slow.engine) as connection:
+            slow._write(connection, job, CancelRequested(by="slow"), attempt=0, actor="slow")
+            assert quick.append(job, CancelRequested(by="quick"), attempt=0, actor="quick").seq == 1
+            connection.execute(text("SELECT 1"))
+
+    with pytest.raises(LogUnavailable, match=r"stood still|went away"):
+        stand_still()
+    assert [event.actor for event in quick.history("j")] == ["test", "quick"]
