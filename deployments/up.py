@@ -39,7 +39,7 @@ def up(port: int, say: Callable[[str], None]) -> None:
     try:
         with prefect_server(settings, port) as url, _worker(settings) as begin:
             begin()
-            _deploy(settings)
+            deploy(settings, dict(os.environ))
             say(f"Prefect UI:      {url.removesuffix('/api')}")
             say(f"Prefect API:     {url}")
             say(f"Storage:         {settings.redacted()['storage']}")
@@ -56,19 +56,24 @@ def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _deploy(settings: Settings) -> None:
-    """Register what prefect.yaml says."""
+def deploy(settings: Settings, environment: dict[str, str]) -> None:
+    """Register what prefect.yaml says, with the server that the environment names.
+
+    Raises:
+        PrefectUnavailable: it did not work.
+    """
     for command in (["work-pool", "create", POOL, "--type", "process", "--overwrite"], ["deploy", "--all"]):
         done = subprocess.run(  # noqa: S603 - our own words
             [sys.executable, "-m", "prefect", "--no-prompt", *command],
             cwd=ROOT,
-            env=os.environ | {"QULEDGER_CODE": str(ROOT)},
+            env=environment | {"QULEDGER_CODE": str(ROOT)},
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode != 0:
             log = settings.folder / "deploy.log"
+            log.parent.mkdir(parents=True, exist_ok=True)
             log.write_text(done.stdout + done.stderr, encoding="utf-8")
             msg = f"`prefect {' '.join(command)}` did not work; what it said is in {log}"
             raise PrefectUnavailable(msg)

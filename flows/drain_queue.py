@@ -9,7 +9,7 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.runtime import flow_run
 
 from flows.backend_pages import BackendPages
-from flows.launches import CANCELLED, TO_BEGIN, Launches, launched_run, tags_of
+from flows.launches import CANCELS, TO_BEGIN, Launches, dispatch, launched_run, tags_of
 from flows.prefect_runs import cancel_as_in_prefect, crash_dead_runs
 from flows.presence import present
 from flows.publish_backends import publish
@@ -21,7 +21,7 @@ from models.errors import LogError, QuledgerError
 from models.job import FINAL, Job
 from storage import crash
 from tasks import backends as registry
-from tasks.attempt import claim, release, release_all
+from tasks.attempt import claim, claim_for_pool, release, release_all
 from tasks.services import Services, current
 from tasks.submission import cancel
 
@@ -88,6 +88,9 @@ class _Drain:
         self._client = client
         self._launches = Launches(client)
         self._names = names
+        elsewhere = services.settings.dispatch
+        self._handed_on = [name for name in names if elsewhere.get(name) == "deployment"]
+        self._run_here = [name for name in names if name not in self._handed_on]
         self._concurrency = concurrency
         self._running: set[asyncio.Task[None]] = set()
         self._counts: dict[str, int] = {}
@@ -178,8 +181,9 @@ class _Drain:
     async def _fill(self) -> None:
         """Claim and start jobs while there is room for them."""
         try:
+            await self._hand_on()
             while len(self._running) < self._concurrency and time.monotonic() >= self._claim_from:
-                job = await asyncio.to_thread(claim, self._services, self._names)
+                job = await asyncio.to_thread(claim, self._services, self._run_here)
                 if job is None:
                     return
                 crash.point("claim.appended")
@@ -189,12 +193,25 @@ class _Drain:
         except LogError as error:
             _LOG.warning("claim_failed action=try_again: %s", error)
 
+    async def _hand_on(self) -> None:
+        """Hand jobs of backends that are run elsewhere to the workers of the pool."""
+        while self._handed_on and time.monotonic() >= self._claim_from:
+            job = await asyncio.to_thread(claim_for_pool, self._services, self._handed_on)
+            if job is None:
+                return
+            try:
+                await dispatch(self._client, job)
+            except Exception as error:  # noqa: BLE001 - a job that cannot be handed on now waits again
+                _LOG.warning("dispatch_failed action=retry job_id=%s: %s", job.job_id, type(error).__name__)
+                await asyncio.to_thread(release, self._services, job)
+                self._breathe(came_through=False)
+
     async def _run(self, job: Job) -> None:
         """Run one claimed job as a flow run, and see to it that its attempt is over afterwards."""
         parameters = {"job_id": job.job_id, "attempt": job.attempt}
         try:
             run = await launched_run(self._client, job)
-            if run is not None and run.state is not None and run.state.type in CANCELLED:
+            if run is not None and run.state is not None and run.state.type in CANCELS:
                 await asyncio.to_thread(cancel, self._services, job.job_id, by="prefect")
             else:
                 with tags(*tags_of(job)):

@@ -12,11 +12,10 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Failed, Pending
-from pydantic import ValidationError
 
 from flows.run_job import NAME, end_state, submit_request
 from models import clock
-from models.errors import MAX_MESSAGE, InputError, NotRevivable, printable
+from models.errors import InputError, NotRevivable
 from models.job import Job, State
 from models.requests import JobRequest
 from tasks.submission import revive
@@ -24,9 +23,10 @@ from tasks.submission import revive
 _LOG = logging.getLogger("quledger.launches")
 
 DEPLOYMENT = f"{NAME}/{NAME}"
+CLAIMED = f"{NAME}/run-claimed-job"
 AT_ONCE = 50
 TO_BEGIN = (StateType.SCHEDULED, StateType.PENDING)
-CANCELLED = (StateType.CANCELLED, StateType.CANCELLING)
+CANCELS = (StateType.CANCELLED, StateType.CANCELLING)
 SEARCH_SECONDS = 20.0
 """How often it is asked whether the deployment has come to be, while there is none."""
 
@@ -82,11 +82,7 @@ class Launches:
         Raises:
             InputError: says what is wrong with what was launched.
         """
-        try:
-            request = JobRequest.model_validate((run.parameters or {}).get("job", {}))
-        except ValidationError as error:
-            faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'job'}: {e['msg']}" for e in error.errors())
-            raise InputError(f"the job cannot be submitted: {printable(faults, MAX_MESSAGE)}") from None
+        request = JobRequest.read((run.parameters or {}).get("job", {}))
         job = submit_request(request, str(run.id))
         if job.state is not State.ERROR or job.flow_run_id != str(run.id):
             return job
@@ -110,3 +106,19 @@ async def launched_run(client: PrefectClient, job: Job) -> FlowRun | None:
         return await client.read_flow_run(UUID(job.flow_run_id))
     except ObjectNotFound:
         return None
+
+
+async def dispatch(client: PrefectClient, job: Job) -> None:
+    """Schedule a run of the deployment that runs a claimed job in a process of its own.
+
+    Raises:
+        ObjectNotFound: there is no such deployment; `prefect deploy --all` makes it.
+    """
+    deployment = await client.read_deployment_by_name(CLAIMED)
+    await client.create_flow_run_from_deployment(
+        deployment.id,
+        name=job.job_id,
+        parameters={"job_id": job.job_id, "attempt": job.attempt},
+        tags=tags_of(job),
+        idempotency_key=f"{job.job_id}:{job.attempt}",
+    )

@@ -93,22 +93,22 @@ async def run_job(job: JobForm) -> PrefectState:
     services = current()
     run_id = str(flow_run.get_id())
     try:
-        submitted = await asyncio.to_thread(submit_request, job, run_id)
+        # Not validated by Prefect: what is wrong is to be said in words.
+        request = JobRequest.read(dict(job))
+        submitted = await asyncio.to_thread(submit_request, request, run_id)
     except QuledgerError as error:
         return Failed(message=str(error))
-    claimed = await asyncio.to_thread(claim, services, [submitted.backend], submitted.job_id)
-    if claimed is not None:
-        state = await run_attempt.fn(claimed.job_id, claimed.attempt)
-        services.claimed.pop(claimed.job_id, None)
-        now = await asyncio.to_thread(services.log.get, submitted.job_id)
-        if now.state in FINAL:
-            return state
-    # Somebody else runs it, or the attempt failed and somebody will run it again.
     while True:
         now = await asyncio.to_thread(services.log.get, submitted.job_id)
         if now.state in FINAL:
             return end_state(now)
-        await asyncio.sleep(FOLLOW_SECONDS)
+        # Somebody else may have it, or it has to wait: for its next attempt, or for a backend that is busy.
+        claimed = await asyncio.to_thread(claim, services, [now.backend], now.job_id)
+        if claimed is None:
+            await asyncio.sleep(FOLLOW_SECONDS)
+        else:
+            await run_attempt.fn(claimed.job_id, claimed.attempt)
+            services.claimed.pop(claimed.job_id, None)
 
 
 def submit_request(request: JobRequest, run_id: str) -> Job:

@@ -3,7 +3,9 @@
 import json
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from models.errors import MAX_MESSAGE, InputError, printable
 
 MOST_WIRES = 1000
 
@@ -49,6 +51,19 @@ class JobRequest(BaseModel):
             msg = "the program is empty; write instructions, or give a document"
             raise ValueError(msg)
         return self
+
+    @classmethod
+    def read(cls, value: Any) -> "JobRequest":
+        """Return the request that a form or a program has sent.
+
+        Raises:
+            InputError: names every field that cannot be used.
+        """
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'job'}: {e['msg']}" for e in error.errors())
+            raise InputError(f"the job cannot be submitted: {printable(faults, MAX_MESSAGE)}") from None
 
     def job_document(self) -> bytes:
         """Return the job document, as a front end would have written it.

@@ -1,7 +1,7 @@
 """Every setting, from the environment: prefix `QULEDGER_`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -28,6 +28,16 @@ class Settings(BaseSettings):
         description="URL of the event log; by default the SQLite file `quledger.db` in the home.",
     )
     concurrency: int = Field(default=2, ge=1, le=64, description="Jobs that one drain runs at once.")
+    most_at_once: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default={},
+        description="Jobs of a backend that run at once, over all workers, as JSON: {"
+        '"rydberg": 1} for hardware that can do one thing at a time.',
+    )
+    dispatch: dict[str, Literal["drain", "deployment"]] = Field(
+        default={},
+        description="How the jobs of a backend are run, as JSON: by the `drain` itself (the default), or each by a worker"
+        ' of the pool that the `deployment` run-claimed-job belongs to: {"rydberg": "deployment"}.',
+    )
     poll_seconds: Seconds = Field(default=0.2, description="Least pause between two looks at the inbox.")
     settle_seconds: Pause = Field(
         default=2.0, description="How long a document that is not JSON (yet) must lie unchanged before it is judged."

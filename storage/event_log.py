@@ -6,7 +6,7 @@ Every append is fenced: it names the seq that it follows and the attempt that it
 Whoever decides about a job holds its row first (`FOR UPDATE`; SQLite has one writer anyway and leaves it out).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -70,6 +70,7 @@ _LEASES = (
     .select_from(_JOB.outerjoin(_LEASE, (_LEASE.c.job_id == _JOB.c.job_id) & (_LEASE.c.attempt == _JOB.c.attempt)))
     .where(_JOB.c.phase == Phase.RUNNING.value)
 )
+_RUNNING_BY_BACKEND = text("SELECT backend, count(*) FROM job WHERE phase = 'running' GROUP BY backend")
 _RUNNING_BY_USER = text("""SELECT "user", count(*) FROM job WHERE phase = 'running' GROUP BY "user" """)
 
 
@@ -128,8 +129,14 @@ class EventLog:
             self._write(connection, current, refused, attempt=current.attempt, actor=actor, flow_run_id=flow_run_id)
         raise StaleAttempt(late)
 
-    def claim(self, backends: Sequence[str], worker: str, lease_until: datetime) -> Job | None:
-        """Give the job whose turn it is to `worker`; None where nothing may be claimed now."""
+    def claim(
+        self, backends: Sequence[str], worker: str, lease_until: datetime, most: Mapping[str, int] | None = None
+    ) -> Job | None:
+        """Give the job whose turn it is to `worker`; None where nothing may be claimed now.
+
+        Args:
+            most: how many jobs of a backend may run at once, whoever runs them; no limit for one that is missing.
+        """
         asked = self._now()
         now = clock.to_text(asked)
         with reading(self.engine) as connection:
@@ -139,19 +146,24 @@ class EventLog:
         with writing(self.engine) as connection:
             # One claim after another: who is next depends on what everybody else runs.
             dialect_of(connection).in_turn(connection, Turn.CLAIM)
-            job = _next(connection, backends, now)
+            job = _next(connection, _free(connection, backends, most), now)
             if job is None:
                 return None
             # A lease begins when the lock was had, however long that took.
             fact = Claimed(worker=worker, lease_until=lease_until + (self._now() - asked))
             return self._write(connection, job, fact, attempt=job.attempt + 1, actor=worker)
 
-    def claim_job(self, job_id: str, worker: str, lease_until: datetime) -> Job | None:
+    def claim_job(
+        self, job_id: str, worker: str, lease_until: datetime, most: Mapping[str, int] | None = None
+    ) -> Job | None:
         """Give this one job to `worker`, whoever's turn it is; None where it may not be claimed now."""
         asked = self._now()
         with writing(self.engine) as connection:
-            job = _find(connection, job_id)
-            if job is None or job.phase is not Phase.WAITING or (job.not_before and job.not_before > asked):
+            dialect_of(connection).in_turn(connection, Turn.CLAIM)
+            job = _find(connection, job_id, _HOLD_WAITING)
+            if job is None or (job.not_before and job.not_before > asked):
+                return None
+            if not _free(connection, [job.backend], most):
                 return None
             fact = Claimed(worker=worker, lease_until=lease_until + (self._now() - asked))
             return self._write(connection, job, fact, attempt=job.attempt + 1, actor=worker)
@@ -371,6 +383,14 @@ def _get(connection: Connection, job_id: str, query: Any = _GET_JOB) -> Job:
     if job is None:
         raise UnknownJob(job_id)
     return job
+
+
+def _free(connection: Connection, backends: Sequence[str], most: Mapping[str, int] | None) -> Sequence[str]:
+    """Return those of the backends that may run one more job."""
+    if not most:
+        return backends
+    running = {backend: count for backend, count in connection.execute(_RUNNING_BY_BACKEND)}  # noqa: C416
+    return [name for name in backends if name not in most or running.get(name, 0) < most[name]]
 
 
 def _next(connection: Connection, backends: Sequence[str], now: str) -> Job | None:

@@ -155,13 +155,21 @@ class Attempt:
 def claim(services: Services, backends: Sequence[str], job_id: str | None = None) -> Job | None:
     """Claim the job whose turn it is, or this one. Noted in this thread: whoever waits for it may be cancelled."""
     until = clock.now() + timedelta(seconds=services.settings.lease_seconds)
+    most = services.settings.most_at_once
     if job_id is None:
-        job = services.log.claim(backends, services.worker, until)
+        job = services.log.claim(backends, services.worker, until, most)
     else:
-        job = services.log.claim_job(job_id, services.worker, until)
+        job = services.log.claim_job(job_id, services.worker, until, most)
     if job is not None:
         services.claimed[job.job_id] = job
     return job
+
+
+def claim_for_pool(services: Services, backends: Sequence[str]) -> Job | None:
+    """Claim the job whose turn it is for a process that is still to start; if it never does, the lease runs out."""
+    until = clock.now() + timedelta(seconds=services.settings.lease_seconds)
+    most = dict.fromkeys(backends, services.settings.concurrency) | services.settings.most_at_once
+    return services.log.claim(backends, f"{services.worker}/pool", until, most)
 
 
 def release_all(services: Services) -> None:

@@ -21,12 +21,17 @@ READY_SECONDS = 200
 class ControlRoom:
     """One laboratory with everything running, and the process that holds it."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, api: str | None = None, **settings: str) -> None:
+        """Prepare it.
+
+        Args:
+            api: of a server that runs already; otherwise `start` brings one.
+        """
         with socket.create_server(("127.0.0.1", 0)) as listening:
             self.port = listening.getsockname()[1]
-        self.lab = Lab(folder, None)
+        self.lab = Lab(folder, api)
         self.lab.environment |= settings
-        self.lab.api = f"http://127.0.0.1:{self.port}/api"
+        self.lab.api = api or f"http://127.0.0.1:{self.port}/api"
         self.client = httpx.Client(base_url=self.lab.api, timeout=60)
         self.output = folder / "up.txt"
         self.process: subprocess.Popen[bytes] | None = None

@@ -1,0 +1,82 @@
+"""A worker of Prefect's own, without any drain: it runs what is launched, and what a drain hands on."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deployments.up import deploy
+from models.settings import Settings
+from tests.control_room import ControlRoom
+from tests.lab import ROOT, experiment
+
+pytestmark = pytest.mark.xdist_group("control_room")
+
+JOB = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []])}
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Iterator[ControlRoom]:
+    """The deployments on the session's server, and a plain process worker that serves their pool."""
+    room = ControlRoom(tmp_path_factory.mktemp("pool"), api=prefect_api)
+    deploy(Settings(home=room.lab.home), room.lab.environment)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "prefect", "worker", "start", "--pool", "quledger"],
+        env=room.lab.environment | {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_HOME": str(room.lab.home / "p")},
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    yield room
+    worker.terminate()
+    worker.wait(60)
+    room.client.close()
+
+
+def test_a_launched_job_needs_no_drain(room: ControlRoom):
+    """A plain worker submits the job, runs it and keeps to its key; its run is the job's run."""
+    run = room.ended(room.launch({"user": "bob", "key": "one"})["id"])
+    assert (run["state_type"], run["state"]["message"]) == ("COMPLETED", "DONE")
+    (job_id,) = room.lab.states()
+    assert room.lab.log.get(job_id).flow_run_id == run["id"]
+    wanted = {"flow_runs": {"id": {"any_": [run["id"]]}}}
+    room.wait(lambda: len(room.ask("POST", "/task_runs/filter", json=wanted).json()) == 4)
+
+
+def test_a_heavy_backend_is_handed_on(room: ControlRoom):
+    """A drain hands jobs of such a backend to the pool, one at a time where the backend can do no more."""
+    settings = {"QULEDGER_DISPATCH": '{"singlequdit": "deployment"}', "QULEDGER_MOST_AT_ONCE": '{"singlequdit": 1}'}
+    ids = [f"{index:024x}" for index in range(2)]
+    for job_id in ids:
+        room.lab.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
+    drain = room.lab.start("drain", "--until-empty", **settings)
+    most = 0
+    while drain.poll() is None:
+        counts = room.lab.log.counts() if (room.lab.home / "quledger.db").exists() else {}
+        most = max(most, counts.get("singlequdit", {}).get("running", 0))
+        time.sleep(0.1)
+    assert drain.communicate()[0]
+    states = room.lab.states()
+    assert [states[job_id] for job_id in ids] == ["DONE", "DONE"]
+    assert most == 1
+    workers = {event["actor"] for job_id in ids for event in room.lab.history(job_id) if event["kind"] == "executed"}
+    claims = {event["actor"] for job_id in ids for event in room.lab.history(job_id) if event["kind"] == "claimed"}
+    assert all(actor.endswith("/pool") for actor in claims)
+    assert not workers & {actor.removesuffix("/pool") for actor in claims}
+
+
+def test_what_is_deployed_is_what_prefect_yaml_says(room: ControlRoom):
+    """Each deployment is there, with its schedule, limit and a form that a physicist can fill in."""
+    found = {each["name"]: each for each in room.ask("POST", "/deployments/filter", json={}).json()}
+    assert set(found) == {"run-job", "run-claimed-job", "drain-queue", "reconcile", "verify", "publish-backends"}
+    assert [each["schedule"]["interval"] for each in found["drain-queue"]["schedules"]] == [3600]
+    assert found["drain-queue"]["global_concurrency_limit"]["limit"] == 1
+    assert found["drain-queue"]["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+    assert [each["schedule"]["interval"] for each in found["reconcile"]["schedules"]] == [60]
+    form = json.dumps(found["run-job"]["parameter_openapi_schema"])
+    assert '"enum": ["singlequdit", "multiqudit", "fermions", "rydberg"]' in form
+    assert str(Path(ROOT)) in json.dumps(found["run-job"]["pull_steps"])
