@@ -21,13 +21,13 @@ from flows.prefect_view import authentication
 from tests.deployments.files import FOLDER, ROOT, compose, env_file, interpolated
 from tests.lab import Lab, experiment
 
-pytestmark = pytest.mark.xdist_group("compose")
+pytestmark = [pytest.mark.xdist_group("compose"), pytest.mark.timeout(600)]
 
 AUTH = f"operator:{secrets.token_hex(12)}"
 
 WRONG = "operator:something else"
 JOB = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
-WAIT_SECONDS = 120.0
+WAIT_SECONDS = 180.0
 HERE = {"127.0.0.1", "::1"}
 
 
