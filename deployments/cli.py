@@ -130,6 +130,15 @@ def up(*, port: int = 4200) -> int:
 
 
 @app.command
+def worker() -> int:
+    """Serve the deployments of the Prefect server that PREFECT_API_URL names: jobs, drains, schedules."""
+    from deployments.drain import work_here  # noqa: PLC0415
+
+    work_here()
+    return 0
+
+
+@app.command
 def status(job_id: str, *, as_json: Json = False) -> int:
     """Show where a job stands.
 

@@ -55,6 +55,22 @@ def drain_here(
         return run_drain(backends=backends, concurrency=concurrency, until_empty=until_empty, time_budget=time_budget)
 
 
+def work_here() -> None:
+    """Serve the deployments of the given Prefect in this process, until SIGTERM or Ctrl-C.
+
+    Raises:
+        BadSetting: there is none given: nobody could launch anything at an embedded one.
+    """
+    services = Services(Settings.read())
+    services.open()
+    if "PREFECT_API_URL" not in os.environ:
+        raise BadSetting("PREFECT_API_URL is not set; it says whose deployments are served (see `quledger up`)")
+    with flows_ready(services):
+        from deployments.worker import work  # noqa: PLC0415 - Prefect is imported once its settings stand
+
+        work(services)
+
+
 def run_drain(**parameters: Any) -> dict[str, int]:
     """Run the flow `drain_queue` with these parameters, where flows are ready."""
     from flows.drain_queue import drain_queue  # noqa: PLC0415 - Prefect is imported once its settings stand

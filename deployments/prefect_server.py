@@ -9,33 +9,33 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO
 
+import httpx
+
+from flows.prefect_view import REFUSED, authentication, refusal
 from models.errors import BadSetting, QuledgerError
 from models.settings import Settings, redact_url
 
 START_SECONDS = 180.0
 """How long the embedded server may take; a slow machine needs 20 s."""
 
-TUNED = {
-    # These halve what the server spends on each run; see docs/prefect.md.
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "100",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
-    "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "100",
-    # A drain that waits for the end of the one before it is asked again soon.
-    "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
-    # The UI asks the server that it came from, whatever its port.
-    "PREFECT_SERVER_UI_API_URL": "/api",
-}
+ANSWER_SECONDS = 15.0
+"""A server that has just started is slow at first; one that is not there is known at once."""
+
+SERVER_ENV = Path(__file__).with_name("prefect-server.env")
+
+
+def server_settings() -> dict[str, str]:
+    """Return how Prefect's server is tuned, as the file says that Docker and Kubernetes read too."""
+    lines = (line.strip() for line in SERVER_ENV.read_text(encoding="utf-8").splitlines())
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {name: value for name, _, value in pairs}
+
 
 QUIET = {
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     # What runs say goes to Prefect's API and its UI; our own program speaks to the terminal.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
@@ -49,8 +49,11 @@ class PrefectUnavailable(QuledgerError):
 
 def prepare(settings: Settings) -> None:
     """Set what the environment leaves open; to be called before Prefect is imported."""
-    for name, value in (TUNED | QUIET | {"PREFECT_HOME": str(settings.folder / "prefect")}).items():
+    for name, value in (server_settings() | QUIET | {"PREFECT_HOME": str(settings.folder / "prefect")}).items():
         os.environ.setdefault(name, value)
+    if "PREFECT_API_URL" not in os.environ and "PREFECT_SERVER_API_AUTH_STRING" in os.environ:
+        # The server will be ours, and asks us for its password too.
+        os.environ.setdefault("PREFECT_API_AUTH_STRING", os.environ["PREFECT_SERVER_API_AUTH_STRING"])
 
 
 @contextlib.contextmanager
@@ -62,7 +65,7 @@ def prefect_server(settings: Settings, port: int = 0) -> Iterator[str]:
 
     Raises:
         BadSetting: the port is taken.
-        PrefectUnavailable: the given server does not answer, or the embedded one did not start.
+        PrefectUnavailable: the given server does not answer or does not let us in, or the embedded one did not start.
     """
     prepare(settings)
     given = os.environ.get("PREFECT_API_URL")
@@ -111,11 +114,21 @@ def _start(listening: socket.socket, output: IO[bytes]) -> "subprocess.Popen[byt
 
 
 def _answers(url: str) -> bool:
+    """Say whether Prefect is there.
+
+    Raises:
+        PrefectUnavailable: it is, and does not let us in.
+    """
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=5):  # noqa: S310 - the operator's own address
-            return True
-    except (OSError, ValueError):
+        with httpx.Client(timeout=ANSWER_SECONDS, headers=authentication()) as client:
+            client.get(f"{url}/health").raise_for_status()
+            # That anybody may ask; this not.
+            refused = client.get(f"{url}/admin/version").status_code in REFUSED
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         return False
+    if refused:
+        raise PrefectUnavailable(refusal(url))
+    return True
 
 
 def _wait(server: "subprocess.Popen[bytes]", url: str, log: str) -> None:

@@ -1,20 +1,17 @@
 """Everything in one command: Prefect's server with its UI, all deployments, and a warm worker that serves them."""
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-from deployments.prefect_server import PrefectUnavailable, prefect_server
+from deployments.deploy import ROOT, deploy
+from deployments.prefect_server import prefect_server
 from models.settings import Settings
 from tasks.services import Services
 
-ROOT = Path(__file__).resolve().parent.parent
-POOL = "quledger"
 STOP_SECONDS = 40.0
 RESTART_SECONDS = 2.0
 
@@ -39,7 +36,7 @@ def up(port: int, say: Callable[[str], None]) -> None:
     try:
         with prefect_server(settings, port) as url, _worker(settings) as begin:
             begin()
-            deploy(settings, dict(os.environ))
+            deploy()
             say(f"Prefect UI:      {url.removesuffix('/api')}")
             say(f"Prefect API:     {url}")
             say(f"Storage:         {settings.redacted()['storage']}")
@@ -54,29 +51,6 @@ def up(port: int, say: Callable[[str], None]) -> None:
 
 def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
-
-
-def deploy(settings: Settings, environment: dict[str, str]) -> None:
-    """Register what prefect.yaml says, with the server that the environment names.
-
-    Raises:
-        PrefectUnavailable: it did not work.
-    """
-    for command in (["work-pool", "create", POOL, "--type", "process", "--overwrite"], ["deploy", "--all"]):
-        done = subprocess.run(  # noqa: S603 - our own words
-            [sys.executable, "-m", "prefect", "--no-prompt", *command],
-            cwd=ROOT,
-            env=environment | {"QULEDGER_CODE": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            log = settings.folder / "deploy.log"
-            log.parent.mkdir(parents=True, exist_ok=True)
-            log.write_text(done.stdout + done.stderr, encoding="utf-8")
-            msg = f"`prefect {' '.join(command)}` did not work; what it said is in {log}"
-            raise PrefectUnavailable(msg)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import threading
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas import OrchestrationResult
@@ -22,6 +23,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Failed, Pending
 from prefect.utilities.callables import get_parameter_defaults
 
+from deployments.prefect_server import PrefectUnavailable
 from flows.drain_queue import drain_queue
 from flows.launches import DEPLOYMENT
 from flows.prefect_runs import crash_dead_runs
@@ -133,13 +135,14 @@ class Worker:
             _LOG.warning("run_broke action=none run=%s: %s", run.id, type(error).__name__)
 
 
-async def serve(services: Services) -> None:
-    """Serve until standard input ends or SIGTERM comes."""
+async def serve(services: Services, *, with_parent: bool) -> None:
+    """Serve until SIGTERM or Ctrl-C comes, or standard input ends if that is the parent's sign."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    threading.Thread(target=_end_with_parent, args=(loop, stop), daemon=True).start()
+    if with_parent:
+        threading.Thread(target=_end_with_parent, args=(loop, stop), daemon=True).start()
     async with get_client() as client:
         await Worker(services, client).run(stop)
 
@@ -150,19 +153,31 @@ def _end_with_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> No
         loop.call_soon_threadsafe(stop.set)
 
 
-def main() -> None:
-    """Serve the deployments of the server that `PREFECT_API_URL` names; the parent holds our standard input open."""
+def work(services: Services, *, with_parent: bool = False) -> None:
+    """Serve the deployments of the server that `PREFECT_API_URL` names.
+
+    Raises:
+        PrefectUnavailable: it stopped answering before it was known what there is to serve.
+    """
     from deployments.drain import flush_prefect  # noqa: PLC0415 - not needed before the end
 
+    try:
+        asyncio.run(serve(services, with_parent=with_parent))
+    except httpx.HTTPError as error:
+        msg = f"Prefect stopped answering ({type(error).__name__}); start the worker again when it is back"
+        raise PrefectUnavailable(msg) from None
+    finally:
+        release_all(services)
+        flush_prefect()
+
+
+def main() -> None:
+    """Serve for a parent that holds our standard input open, as `quledger up` does."""
     services = Services(Settings.read())
     services.open()
     use(services)
     logging.getLogger("quledger").setLevel(logging.INFO)
-    try:
-        asyncio.run(serve(services))
-    finally:
-        release_all(services)
-        flush_prefect()
+    work(services, with_parent=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What Prefect says of jobs, asked over HTTP: no command that only compares has to import Prefect for it."""
 
+import base64
 import os
 from typing import Any
 
@@ -14,20 +15,24 @@ PAGE = 200
 
 ASK_SECONDS = 15.0
 
+REFUSED = (401, 403)
+
 
 class PrefectSilent(QuledgerError):
     """Prefect could not be asked; everything else may still be compared."""
 
 
-def authentication() -> dict[str, Any]:
-    """Return what an HTTP client needs to be let in, as Prefect's own settings say it."""
+def authentication() -> dict[str, str]:
+    """Return the headers that let an HTTP client in; of two ways to be let in Prefect too takes the password."""
     key, password = os.environ.get("PREFECT_API_KEY"), os.environ.get("PREFECT_API_AUTH_STRING")
-    if key:
-        return {"headers": {"Authorization": f"Bearer {key}"}}
     if password:
-        user, _, secret = password.partition(":")
-        return {"auth": (user, secret)}
-    return {}
+        return {"Authorization": f"Basic {base64.b64encode(password.encode()).decode()}"}
+    return {"Authorization": f"Bearer {key}"} if key and key.isascii() else {}
+
+
+def refusal(url: str) -> str:
+    """Say what to do where Prefect does not let us in."""
+    return f"Prefect at {redact_url(url)} does not let us in; look at PREFECT_API_AUTH_STRING (or PREFECT_API_KEY)"
 
 
 def prefect_runs(url: str, job_ids: list[str]) -> list[Run]:
@@ -44,13 +49,18 @@ def prefect_runs(url: str, job_ids: list[str]) -> list[Run]:
         "limit": PAGE,
     }
     try:
-        with httpx.Client(timeout=ASK_SECONDS, **authentication()) as client:
+        with httpx.Client(timeout=ASK_SECONDS, headers=authentication()) as client:
             while True:
                 answer = client.post(f"{url.rstrip('/')}/flow_runs/filter", json=body | {"offset": len(runs)})
                 page = answer.raise_for_status().json()
                 runs += [Run(str(each["id"]), str(each["name"]), str(each["state_type"])) for each in page]
                 if len(page) < PAGE:
                     return runs
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code in REFUSED:
+            raise PrefectSilent(f"{refusal(url)}; it was not compared") from None
+        code = error.response.status_code
+        raise PrefectSilent(f"Prefect at {redact_url(url)} answered {code}, so it was not compared") from None
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
         msg = f"Prefect at {redact_url(url)} could not be asked ({type(error).__name__}), so it was not compared"
         raise PrefectSilent(msg) from None

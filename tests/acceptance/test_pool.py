@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from deployments.up import deploy
-from models.settings import Settings
 from tests.control_room import ControlRoom
 from tests.lab import ROOT, experiment
 
@@ -23,7 +21,7 @@ JOB = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["me
 def room(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Iterator[ControlRoom]:
     """The deployments on the session's server, and a plain process worker that serves their pool."""
     room = ControlRoom(tmp_path_factory.mktemp("pool"), api=prefect_api)
-    deploy(Settings(home=room.lab.home), room.lab.environment)
+    subprocess.run([sys.executable, "-m", "deployments.deploy"], env=room.lab.environment, cwd=ROOT, check=True)
     worker = subprocess.Popen(
         [sys.executable, "-m", "prefect", "worker", "start", "--pool", "quledger"],
         env=room.lab.environment | {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_HOME": str(room.lab.home / "p")},

@@ -1,0 +1,58 @@
+"""Registers the work pool and the deployments of prefect.yaml: `python -m deployments.deploy`.
+
+It may be done again at any time, and has to be after an update. `quledger up` does it by itself.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from deployments.prefect_server import PrefectUnavailable, prefect_server
+from models.errors import BadSetting, QuledgerError
+from models.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+POOL = "quledger"
+COMMANDS = (["work-pool", "create", POOL, "--type", "process", "--overwrite"], ["deploy", "--all"])
+
+
+def deploy() -> None:
+    """Register all at the server that `PREFECT_API_URL` names.
+
+    Raises:
+        PrefectUnavailable: it did not work; what Prefect said is in `deploy.log` in the home.
+    """
+    for command in COMMANDS:
+        done = subprocess.run(  # noqa: S603 - our own words
+            [sys.executable, "-m", "prefect", "--no-prompt", *command],
+            cwd=ROOT,
+            env=os.environ | {"QULEDGER_CODE": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            log = Settings.read().folder / "deploy.log"
+            log.write_text(done.stdout + done.stderr, encoding="utf-8")
+            msg = f"`prefect {' '.join(command)}` did not work; what it said is in {log}"
+            raise PrefectUnavailable(msg)
+
+
+def main() -> None:
+    """Register all, and end with code 1 where that may work later, with 2 where a setting has to be changed."""
+    try:
+        settings = Settings.read()
+        settings.folder.mkdir(parents=True, exist_ok=True)
+        if "PREFECT_API_URL" not in os.environ:
+            raise BadSetting("PREFECT_API_URL is not set; it says where the deployments are to be registered")
+        with prefect_server(settings):
+            deploy()
+    except QuledgerError as error:
+        print(f"quledger: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, BadSetting) else 1)
+    print("registered: what prefect.yaml says")
+
+
+if __name__ == "__main__":
+    main()
