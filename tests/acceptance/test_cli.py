@@ -19,6 +19,7 @@ COMMANDS = (
     "retry",
     "reconcile",
     "verify",
+    "prune",
     "rebuild",
     "restore",
     "config",
