@@ -13,6 +13,7 @@ COMPILED := deployments.cli, deployments.demo, flows.drain_queue, prefect.server
 # Without compiled modules each process would spend seconds more of its start.
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 # The tests wait more than they compute.
 PARALLEL ?= -n 3 --dist loadgroup
 
@@ -76,8 +77,13 @@ lint: install ## check style, formatting, types and the order of the layers
 	@$(BIN)/lint-imports --cache-dir .cache/import-linter
 
 .PHONY: bench
-bench: install ## measure the simulators on this machine
+bench: peer install ## measure the simulators, and the rates of jobs side by side; BENCH_ARGS is handed on (8 min)
 	@$(BIN)/python benchmarks/simulators.py
+	@$(BIN)/python benchmarks/prefect_rates.py $(BENCH_ARGS)
+
+.PHONY: bench-log
+bench-log: install ## measure how the event log scales
+	@$(BIN)/python benchmarks/log_scale.py
 
 .PHONY: peer
 peer: .venv-peer/.installed ## set up .venv-peer with the published SDK that one acceptance test talks to

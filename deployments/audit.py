@@ -1,17 +1,24 @@
-"""What `quledger verify`, `rebuild` and `restore` do. None of them needs Prefect or starts it."""
+"""What `quledger verify`, `prune`, `rebuild` and `restore` do. None of them starts Prefect."""
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 
+from flows.prefect_prune import prune
 from flows.prefect_view import PrefectSilent, prefect_runs
+from models import clock
 from models.audit import Finding, Run
-from models.errors import BadSetting
+from models.errors import BadSetting, UnknownJob
+from models.job import FINAL
 from models.settings import Settings
 from storage.database import open_database
+from storage.event_log import EventLog
 from storage.opening import open_storage
 from storage.rebuild import rebuild
 from storage.restore import restore
 from storage.verify import Verifier
+
+MOST_DAYS = 36500
 
 
 class Verification:
@@ -53,6 +60,27 @@ class Verification:
         except PrefectSilent as error:
             self.silent = str(error)
             return []
+
+
+def prune_here(days: float) -> dict[str, int]:
+    """Delete runs in Prefect that ended longer ago than so many days."""
+    url = os.environ.get("PREFECT_API_URL", "")
+    if not url:
+        raise BadSetting(
+            "PREFECT_API_URL is not set; it says where Prefect can be asked. An embedded server prunes itself"
+        )
+    if not 0 <= days <= MOST_DAYS:
+        raise BadSetting(f"say a number of days from 0 to {MOST_DAYS}")
+    log = EventLog(open_database(Settings.read().database_url, existing=True))
+
+    def has_ended(job_id: str) -> bool:
+        try:
+            return log.get(job_id).state in FINAL
+        except UnknownJob:
+            return False
+
+    pruned = prune(url, clock.now() - timedelta(days=days), has_ended)
+    return {"deleted": pruned.runs, "left": pruned.left}
 
 
 def rebuild_here() -> dict[str, int]:

@@ -304,6 +304,21 @@ def verify(job_id: str | None = None, *, prefect: bool | None = None, as_json: J
 
 
 @app.command
+def prune(*, days: float = 30, as_json: Json = False) -> int:
+    """Delete old runs in Prefect's own database, which PREFECT_API_URL names. The event log keeps all of its history.
+
+    Args:
+        days: Runs that ended longer ago than so many days are deleted.
+    """
+    from deployments.audit import prune_here  # noqa: PLC0415
+
+    done = prune_here(days)
+    said = f"deleted {done['deleted']} runs that ended more than {days:g} days ago; left {done['left']} of unknown jobs"
+    _print(done, lambda: print(said), as_json=as_json)
+    return 0
+
+
+@app.command
 def rebuild(*, as_json: Json = False) -> int:
     """Make the views of the log anew from its events; nothing else is changed. Stop the drains before."""
     from deployments.audit import rebuild_here  # noqa: PLC0415

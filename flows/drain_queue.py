@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 
-from prefect import flow, tags
+from prefect import flow
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.runtime import flow_run
 
@@ -214,10 +214,9 @@ class _Drain:
             if run is not None and run.state is not None and run.state.type in CANCELS:
                 await asyncio.to_thread(cancel, self._services, job.job_id, by="prefect")
             else:
-                with tags(*tags_of(job)):
-                    if run is None or run.state is None or run.state.type not in TO_BEGIN:
-                        run = await new_run(self._client, run_attempt, job.job_id, parameters, tags_of(job))
-                    await run_as(run_attempt, run, parameters)
+                if run is None or run.state is None or run.state.type not in TO_BEGIN:
+                    run = await new_run(self._client, run_attempt, job.job_id, parameters, tags_of(job))
+                await run_as(run_attempt, run, parameters)
         except Exception as error:  # noqa: BLE001 - one run that Prefect cannot begin must not end the drain
             _LOG.warning("run_broke action=retry job_id=%s: %s", job.job_id, type(error).__name__)
         try:

@@ -4,8 +4,7 @@ Two flows carry the name `run-job`: `run_attempt` runs a job that a drain has cl
 """
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 from prefect import flow
 from prefect.client.schemas.objects import State as PrefectState
@@ -14,6 +13,7 @@ from prefect.states import Cancelled, Completed, Failed
 from pydantic import Field
 
 from flows.report import report
+from flows.warm import run_task
 from models.errors import QuledgerError, StorageError
 from models.job import FINAL, Job, Phase, State
 from models.requests import JobRequest
@@ -63,7 +63,7 @@ async def run_attempt(job_id: str, attempt: int) -> PrefectState:
         state: PrefectState = Completed()
         for task in (validation, compilation, execution, upload):
             # A task returns its own state, which Prefect takes for the state of the task run.
-            state = await cast("Coroutine[Any, Any, PrefectState]", task(job_id, return_state=True))
+            state = await run_task(task, job_id)
             if not state.is_completed():
                 break
     await report(held)

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from prefect.client.schemas.objects import State as PrefectState
-from prefect.logging import get_run_logger
 from prefect.states import Cancelled as CancelledState
 from prefect.states import Completed
 from prefect.states import Failed as FailedState
@@ -51,6 +50,7 @@ def step(stage: Stage, when: State) -> Callable[[Step], Callable[[str], Coroutin
     def decorate(body: Step) -> Callable[[str], Coroutine[Any, Any, PrefectState]]:
         @functools.wraps(body)
         async def run(job_id: str) -> PrefectState:
+            del job_id  # what Prefect shows as the task's input
             attempt = Attempt.current()
             if attempt.is_cancelled():
                 return await _cancelled(attempt)
@@ -64,7 +64,7 @@ def step(stage: Stage, when: State) -> Callable[[Step], Callable[[str], Coroutin
                 if attempt.is_cancelled():
                     return await _cancelled(attempt)
                 return FailedState(message=await _record_failure(attempt, stage, error))
-            get_run_logger().info("%s %s", job_id, line)
+            # Prefect logs the state in which a task run ends, and its message with it.
             return Completed(message=line)
 
         return run

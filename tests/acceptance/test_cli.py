@@ -20,6 +20,7 @@ COMMANDS = (
     "retry",
     "reconcile",
     "verify",
+    "prune",
     "rebuild",
     "restore",
     "config",

@@ -27,19 +27,25 @@ class AnyInstruction(BaseModel):
     params: list[float]
 
 
-def run(store: str) -> None:
-    """Serve the queue until killed; start again where the loop dies because somebody else was quicker."""
+def answering() -> Spooler:
+    """Return a spooler that answers every job at once."""
     names = ("load", "rlx", "rlz2", "measure")
     spooler = Spooler(dict.fromkeys(names, AnyInstruction), AnyExperiment, n_wires=1, version="peer", n_max_shots=10**6)
     spooler.gen_circuit = lambda name, job: create_memory_data(["peer"] * job.shots, name, job.shots)
+    return spooler
+
+
+def run(store: str, *backends: str) -> None:
+    """Serve the queues until killed; start again where the loop dies because somebody else was quicker."""
     provider = LocalProvider(LocalLoginInformation(base_path=store))
-    update_backends(provider, {"singlequdit": spooler})
+    spoolers = {backend: answering() for backend in backends or ("singlequdit",)}
+    update_backends(provider, spoolers)
     while True:
         try:
-            main(provider, {"singlequdit": spooler})
+            main(provider, spoolers)
         except OSError:
             continue
 
 
 if __name__ == "__main__":
-    run(sys.argv[1])
+    run(*sys.argv[1:])

@@ -1,0 +1,395 @@
+"""What is compared: each contestant has a home, a Prefect server and a warm process of its own, or is the spooler."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import statistics
+import sys
+import time
+import urllib.request
+import uuid
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from databases import Database, Sqlite
+from processes import Program, cpu_seconds
+
+from deployments.prefect_server import QUIET, server_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+PEER = ROOT / ".venv-peer" / "bin" / "python"
+STEPS = 4
+PATIENCE = 120.0
+DOCUMENT = json.dumps(
+    {
+        "experiment_0": {
+            "instructions": [
+                ["load", [0], [50]],
+                ["rlx", [0], [1.57]],
+                ["rlz2", [0], [0.3]],
+                ["rlx", [0], [0.7]],
+                ["measure", [0], []],
+            ],
+            "num_wires": 1,
+            "shots": 500,
+            "wire_order": "interleaved",
+        }
+    }
+)
+
+
+@dataclass
+class Round:
+    """One measurement."""
+
+    jobs: int
+    seconds: float
+    """Until the last row had landed."""
+    called: float
+    """Until the last job was done for whoever waits for it."""
+    client: float = 0.0
+    server: float = 0.0
+    database: float = 0.0
+    requests: float = 0.0
+    messages: float = 0.0
+    rows: float = 0.0
+    latencies: list[float] = field(default_factory=list)
+    routes: dict[str, float] = field(default_factory=dict)
+
+
+class Contestant(ABC):
+    """Something that runs jobs; it is stopped except while it is measured."""
+
+    def __init__(self, key: str, title: str, home: Path) -> None:
+        self.key, self.title, self.home = key, title, home
+        home.mkdir(parents=True)
+        self.programs: list[Program] = []
+        self.rounds: list[Round] = []
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Start what takes its time; `ready` waits for it."""
+
+    @abstractmethod
+    def ready(self) -> None:
+        """Wait until jobs can be run."""
+
+    @abstractmethod
+    def measure(self, jobs: int) -> Round:
+        """Run so many jobs."""
+
+    def pause(self) -> None:
+        """Stop everything."""
+        for program in reversed(self.programs):
+            program.pause()
+
+    def resume(self) -> None:
+        """Go on, and let timers that ran out meanwhile have their way."""
+        for program in self.programs:
+            program.resume()
+        time.sleep(1.0)
+
+    def end(self) -> None:
+        """End everything."""
+        for program in reversed(self.programs):
+            program.end()
+
+
+class OnPrefect(Contestant):
+    """A warm process with a Prefect server of its own."""
+
+    def __init__(self, key: str, title: str, home: Path, *, tuned: bool, database: Database | None = None) -> None:
+        super().__init__(key, title, home)
+        self.database = database or Sqlite(home / "prefect" / "prefect.db")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("QULEDGER_", "PREFECT_"))}
+        kept.pop("PYTHONDONTWRITEBYTECODE", None)
+        self.environment = kept | {
+            "HOME": str(home),
+            "PYTHONPATH": str(ROOT),
+            "PREFECT_HOME": str(home / "prefect"),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+        }
+        if tuned:
+            self.environment |= server_settings() | QUIET
+        if database is not None:
+            self.environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database.url
+        self.url = ""
+
+    def begin(self) -> None:
+        """Start the server."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            self.url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
+            fd = listening.fileno()
+            command = [sys.executable, str(ROOT / "benchmarks/counted_server.py"), str(fd), str(self.home / "counts")]
+            self.programs.append(
+                Program(command, self.environment, self.home / "server.log", pass_fds=(fd,), cwd=self.home)
+            )
+
+    def ready(self) -> None:
+        """Wait for the server and start the process."""
+        self.wait_for_server()
+        self.programs.append(
+            Program(
+                self.command(), self.environment | {"PREFECT_API_URL": self.url}, self.home / "client.log", cwd=ROOT
+            )
+        )
+
+    def wait_for_server(self) -> None:
+        """Wait until the server answers."""
+
+        def up() -> bool:
+            if self.programs[0].process.poll() is not None:
+                raise RuntimeError((self.home / "server.log").read_text()[-2000:])
+            return answers(f"{self.url}/health")
+
+        wait(up, "the server did not start")
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """Return the command of the warm process."""
+
+    @abstractmethod
+    def run(self, jobs: int) -> list[float]:
+        """Run jobs; return how long each one took for whoever waits for it."""
+
+    def measure(self, jobs: int) -> Round:
+        """Run jobs and wait until Prefect has recorded every run and every step of them."""
+        rows, counts, landed = self.rows(), self.counts(), self.landed()
+        parts = [[self.programs[1].pid], [self.programs[0].pid], self.database.pids]
+        before = [cpu_seconds(part) for part in parts]
+        begin = time.perf_counter()
+        latencies = self.run(jobs)
+        called = time.perf_counter() - begin
+        wait(lambda: self.landed() >= landed + jobs * (STEPS + 1), "not all runs were recorded", pause=0.1)
+        seconds = time.perf_counter() - begin
+        client, server, database = ((cpu_seconds(part) - was) / jobs for part, was in zip(parts, before, strict=True))
+        # Events follow a moment later.
+        time.sleep(1.5)
+        routes = {route: (number - counts.get(route, 0)) / jobs for route, number in self.counts().items()}
+        return Round(
+            jobs=jobs,
+            seconds=seconds,
+            called=called,
+            client=client,
+            server=server,
+            database=database,
+            requests=sum(number for route, number in routes.items() if not route.startswith("WS")),
+            messages=sum(number for route, number in routes.items() if route.startswith("WS")),
+            rows=(self.rows() - rows) / jobs,
+            latencies=latencies,
+            routes={route: number for route, number in routes.items() if number},
+        )
+
+    def landed(self) -> int:
+        """Return how many runs of jobs and of their steps are in a final state."""
+        final = "state_type IN ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')"
+        flows = "SELECT id FROM flow WHERE name IN ('plain', 'tuned', 'run-job')"
+        ((runs,),) = self.database.query(
+            f"SELECT count(*) FROM flow_run WHERE {final} AND flow_id IN ({flows})"  # noqa: S608 - our own words
+        )
+        ((tasks,),) = self.database.query(
+            f"SELECT count(*) FROM task_run WHERE {final} AND name NOT LIKE 'tuned-%'"  # noqa: S608 - as above
+        )
+        return int(runs) + int(tasks)
+
+    def rows(self) -> int:
+        """Return how many rows all tables have."""
+        if isinstance(self.database, Sqlite):
+            names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+        else:
+            names = "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'"
+        tables = [name for (name,) in self.database.query(names)]
+        return sum(self.database.query(f"SELECT count(*) FROM {name}")[0][0] for name in tables)  # noqa: S608
+
+    def counts(self) -> dict[str, int]:
+        """Return how many requests the server has had, by route."""
+        path = self.home / "counts"
+        path.unlink(missing_ok=True)
+        os.kill(self.programs[0].pid, signal.SIGUSR1)
+        wait(path.exists, "the server did not count", pause=0.02)
+        counted: dict[str, int] = json.loads(path.read_text())
+        return counted
+
+
+class Noop(OnPrefect):
+    """A flow that does nothing."""
+
+    def __init__(self, key: str, title: str, home: Path, *, shape: str, concurrency: int = 1, **more: Any) -> None:
+        super().__init__(key, title, home, tuned=shape != "plain", **more)
+        self._shape, self._concurrency = shape, concurrency
+
+    def command(self) -> list[str]:
+        """Return the command of the warm process."""
+        return [sys.executable, str(ROOT / "benchmarks/noop_flows.py"), self._shape, str(self._concurrency)]
+
+    def ready(self) -> None:
+        """Wait for the process by a first run."""
+        super().ready()
+        self.run(1)
+
+    def run(self, jobs: int) -> list[float]:
+        """Run the flow."""
+        took: list[float] = json.loads(self.programs[1].ask(f"run {jobs}"))
+        return took
+
+
+class Ours(OnPrefect):
+    """Quledger: a drain that serves the inbox, or (`launched`) what is launched through Prefect's API."""
+
+    def __init__(
+        self, key: str, title: str, home: Path, *, concurrency: int, launched: bool = False, **more: Any
+    ) -> None:
+        super().__init__(key, title, home, tuned=True, **more)
+        self._concurrency, self._launched = concurrency, launched
+        self.store = home / "store"
+        self.environment |= {"QULEDGER_HOME": str(home), "QULEDGER_STORAGE": self.store.as_uri()}
+        self._deployment = ""
+
+    def command(self) -> list[str]:
+        """Return the command of the warm process."""
+        return [sys.executable, "-m", "deployments.cli", "drain", "--concurrency", str(self._concurrency)]
+
+    def ready(self) -> None:
+        """Wait for the drain by a first job."""
+        self.wait_for_server()
+        if self._launched:
+            flow = post(f"{self.url}/flows/", {"name": "run-job"})["id"]
+            body = {"name": "run-job", "flow_id": flow, "enforce_parameter_schema": False}
+            self._deployment = post(f"{self.url}/deployments/", body)["id"]
+        super().ready()
+        self.run(1)
+
+    def run(self, jobs: int) -> list[float]:
+        """Hand in jobs and wait until the log has them all as ended."""
+        was = self._ended()
+        for _ in range(jobs):
+            self.launch() if self._launched else queue(self.store, "singlequdit")
+        wait(lambda: self._ended() >= was + jobs, "not all jobs ended", pause=0.05)
+        return self._times(jobs)
+
+    def launch(self) -> None:
+        """Launch one job as a person does through Prefect's API."""
+        job = {"backend": "singlequdit", "document": json.loads(DOCUMENT)}
+        post(f"{self.url}/deployments/{self._deployment}/create_flow_run", {"parameters": {"job": job}})
+
+    def one(self) -> float:
+        """Return how long one job takes while nothing else is to be done, from its document to its status."""
+        begin = time.perf_counter()
+        job_id = queue(self.store, "singlequdit")
+        status = self.store / "status" / "singlequdit" / f"{job_id}.json"
+
+        def done() -> bool:
+            return status.exists() and json.loads(status.read_bytes())["status"] == "DONE"
+
+        wait(done, "the job did not end", pause=0.005)
+        return time.perf_counter() - begin
+
+    def _ended(self) -> int:
+        rows = self._query("SELECT count(*) FROM job WHERE state IN ('DONE', 'ERROR')")
+        return int(rows[0][0]) if rows else 0
+
+    def _times(self, jobs: int) -> list[float]:
+        sql = """
+            SELECT (julianday(max(recorded_at)) - julianday(max(CASE WHEN kind = 'claimed' THEN recorded_at END))) * 86400
+            FROM event GROUP BY job_id ORDER BY max(recorded_at) DESC LIMIT ?
+        """
+        return [row[0] for row in self._query(sql, jobs)]
+
+    def _query(self, sql: str, *values: int) -> list[tuple[Any, ...]]:
+        try:
+            connection = sqlite3.connect(f"file:{self.home / 'quledger.db'}?mode=ro", uri=True, timeout=30)
+        except sqlite3.OperationalError:
+            return []
+        try:
+            return connection.execute(sql, values).fetchall()
+        except sqlite3.OperationalError:
+            return []
+        finally:
+            connection.close()
+
+
+class Spooler(Contestant):
+    """The published spooler, with a backend that answers every job at once."""
+
+    def __init__(self, key: str, title: str, home: Path, *, backends: int, wait_seconds: str | None = None) -> None:
+        super().__init__(key, title, home)
+        self.store = home / "store"
+        self._names = ["singlequdit", "multiqudit", "rydberg", "fermions"][:backends]
+        self._environment = {"HOME": str(home), "PATH": os.environ["PATH"]}
+        if wait_seconds is not None:
+            self._environment["T_WAIT_MAIN"] = wait_seconds
+
+    def begin(self) -> None:
+        """Start the spooler."""
+        command = [str(PEER), str(ROOT / "tests/peer/spooler.py"), str(self.store), *self._names]
+        self.programs.append(Program(command, self._environment, self.home / "spooler.log", cwd=self.home))
+
+    def ready(self) -> None:
+        """Wait for the first job."""
+        self.measure(1)
+
+    def measure(self, jobs: int) -> Round:
+        """Run jobs until the last status is written."""
+        before, begin = cpu_seconds([self.programs[0].pid]), time.perf_counter()
+        ids = [queue(self.store, "singlequdit") for _ in range(jobs)]
+        left = [self.store / "status" / "singlequdit" / f"{job_id}.json" for job_id in ids]
+
+        def done() -> bool:
+            # They end in any order.
+            left[:] = [path for path in left if b'"DONE"' not in path.read_bytes()]
+            return not left
+
+        wait(done, "the spooler did not end its jobs", pause=0.05)
+        seconds = time.perf_counter() - begin
+        cpu = (cpu_seconds([self.programs[0].pid]) - before) / jobs
+        return Round(jobs=jobs, seconds=seconds, called=seconds, client=cpu)
+
+
+def queue(store: Path, backend: str) -> str:
+    """Put a job where a front end puts it, and its first status; return its id."""
+    job_id = uuid.uuid4().hex[:24]
+    status = {"job_id": job_id, "status": "INITIALIZING", "detail": "Got your json.", "error_message": "None"}
+    for path, content in (
+        (store / "status" / backend / f"{job_id}.json", json.dumps(status)),
+        (store / "jobs" / "queued" / backend / f"{job_id}.json", DOCUMENT),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.tmp")
+        beside.write_text(content)
+        beside.replace(path)
+    return job_id
+
+
+def post(url: str, body: dict[str, Any]) -> Any:
+    """Ask Prefect's API."""
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own server
+        return json.load(answer)
+
+
+def answers(url: str) -> bool:
+    """Say whether a server answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own server
+            return True
+    except OSError:
+        return False
+
+
+def wait(until: Any, message: str, pause: float = 0.2) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + PATIENCE
+    while not until():
+        if time.monotonic() > end:
+            raise TimeoutError(message)
+        time.sleep(pause)
+
+
+def median(values: list[float]) -> float:
+    """Return the median, 0 of nothing."""
+    return statistics.median(values) if values else 0.0

@@ -1,0 +1,79 @@
+"""Retention for Prefect's own database: old runs of ours are deleted there. Our log is not touched."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import httpx
+
+from flows.prefect_view import PrefectSilent, authentication
+from models.clock import to_text
+from models.settings import redact_url
+
+JOBS = "run-job"
+OTHERS = ("drain-queue", "reconcile", "verify", "publish-backends")
+OVER = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
+
+BATCH = 50
+"""So many runs Prefect deletes with one call."""
+
+ASK_SECONDS = 60.0
+
+
+class Pruned(NamedTuple):
+    """How many runs were deleted, and how many were left because our log does not know their job as ended."""
+
+    runs: int
+    left: int
+
+
+def prune(url: str, before: datetime, has_ended: Callable[[str], bool]) -> Pruned:
+    """Delete what Prefect has of runs that ended before a moment: the runs, their task runs, artifacts and logs.
+
+    Args:
+        url: of Prefect's API.
+        has_ended: says whether our log knows a job as ended.
+
+    Raises:
+        PrefectSilent: it does not answer; what was deleted so far stays deleted, and the call can be repeated.
+    """
+    over: dict[str, Any] = {"state": {"type": {"any_": OVER}}, "end_time": {"before_": to_text(before)}}
+    try:
+        with httpx.Client(base_url=url.rstrip("/"), timeout=ASK_SECONDS, **authentication()) as client:
+            return _prune(client, over, has_ended)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+        msg = f"Prefect at {redact_url(url)} did not prune ({type(error).__name__})"
+        raise PrefectSilent(msg) from None
+
+
+def _prune(client: httpx.Client, over: dict[str, Any], has_ended: Callable[[str], bool]) -> Pruned:
+    runs = left = 0
+    for flow in (JOBS, *OTHERS):
+        kept = 0
+        while True:
+            body = {"flows": {"name": {"any_": [flow]}}, "flow_runs": over, "sort": "ID_DESC"}
+            page = _ask(client, "/flow_runs/filter", body | {"limit": BATCH, "offset": kept})
+            ours = [run["id"] for run in page if flow != JOBS or has_ended(run["name"])]
+            deleted = _delete(client, over, ours) if ours else 0
+            runs += deleted
+            kept += len(page) - deleted
+            if len(page) < BATCH:
+                break
+        left += kept
+    return Pruned(runs, left)
+
+
+def _delete(client: httpx.Client, over: dict[str, Any], ids: list[str]) -> int:
+    """Delete these runs unless somebody has begun them again meanwhile; return how many there were."""
+    # Prefect deletes task runs and logs with the runs, and leaves artifacts behind.
+    while artifacts := _ask(client, "/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": ids}}, "limit": 200}):
+        for artifact in artifacts:
+            answer = client.delete(f"/artifacts/{artifact['id']}")
+            if answer.status_code != httpx.codes.NOT_FOUND:
+                answer.raise_for_status()
+    done = _ask(client, "/flow_runs/bulk_delete", {"flow_runs": over | {"id": {"any_": ids}}, "limit": BATCH})
+    return len(done["deleted"])
+
+
+def _ask(client: httpx.Client, path: str, body: dict[str, Any]) -> Any:
+    return client.post(path, json=body).raise_for_status().json()

@@ -1,0 +1,82 @@
+"""Retention in Prefect's own database: what `quledger prune` deletes, what it leaves, and what it never touches."""
+
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+from deployments.prefect_server import server_settings
+from tests.lab import Lab, experiment
+
+FLIP = {"experiment_0": experiment(["rlx", [0], [3.0]], ["measure", [0], []], shots=7)}
+FIELDS = {"/task_runs/filter": "task_runs", "/artifacts/filter": "artifacts", "/logs/filter": "logs"}
+
+
+def of_run(lab: Lab, run_id: str) -> dict[str, int]:
+    """Return how many task runs, artifacts and log lines Prefect has of a run."""
+    return {name: len(lab.prefect(path, {name: {"flow_run_id": {"any_": [run_id]}}})) for path, name in FIELDS.items()}
+
+
+def runs(lab: Lab, job_id: str) -> Any:
+    """Return Prefect's runs of a job."""
+    return lab.prefect("/flow_runs/filter", {"flow_runs": {"name": {"any_": [job_id]}}})
+
+
+def wait(until: Any) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + 30
+    while not until():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def test_prune_deletes_old_runs_and_nothing_else(lab: Lab):
+    """Task runs, artifacts and logs go with the run; the log, the documents and `verify` are as before."""
+    job = lab.submit("singlequdit", FLIP)
+    lab.run("drain", "--until-empty")
+    (run,) = runs(lab, job)
+    wait(lambda: of_run(lab, run["id"])["task_runs"] == 4)
+    assert of_run(lab, run["id"])["artifacts"] == 2
+    flow = lab.prefect("/flows/filter", {"flows": {"name": {"any_": ["run-job"]}}})[0]["id"]
+    unknown = lab.prefect("/flow_runs/", {"flow_id": flow, "name": "0" * 24, "state": {"type": "COMPLETED"}})["id"]
+    under_way = lab.prefect("/flow_runs/", {"flow_id": flow, "name": job, "state": {"type": "RUNNING"}})["id"]
+    before = [lab.json(command, job) for command in ("status", "history", "result")]
+
+    assert lab.json("prune")["deleted"] == 0  # nothing is thirty days old
+    done = lab.json("prune", "--days", "0")
+    assert done["deleted"] >= 2  # the job's run and the drain's
+    assert done["left"] >= 1
+
+    assert [each["id"] for each in runs(lab, job)] == [under_way]
+    assert [each["id"] for each in runs(lab, "0" * 24)] == [unknown]
+    wait(lambda: of_run(lab, run["id"]) == {"task_runs": 0, "artifacts": 0, "logs": 0})
+    assert [lab.json(command, job) for command in ("status", "history", "result")] == before
+    lab.prefect(f"/flow_runs/{under_way}/set_state", {"state": {"type": "COMPLETED"}, "force": True})
+    assert lab.run("verify", "--prefect").returncode == 0
+    assert lab.json("prune", "--days", "0")["deleted"] == 1
+    assert lab.run("verify", "--prefect").returncode == 0
+
+
+def test_prune_says_what_it_needs(lonely_lab: Lab):
+    """Without a server's address, or with a number that is no age, it says so and ends with code 2."""
+    refused = lonely_lab.run("prune", check=False)
+    assert refused.returncode == 2
+    assert "PREFECT_API_URL" in refused.stderr
+    refused = lonely_lab.run("prune", "--days", "-1", check=False, PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert refused.returncode == 2
+
+
+def test_the_embedded_server_prunes_itself():
+    """Prefect understands the retention that its server is started with."""
+    code = """
+from prefect.settings import get_current_settings
+vacuum = get_current_settings().server.services.db_vacuum
+print(sorted(vacuum.enabled_vacuum_types), vacuum.retention_period.days)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | server_settings(), capture_output=True, text=True, check=True, timeout=100
+    )
+    assert "'flow_runs'" in done.stdout
+    assert "'events'" in done.stdout
+    assert done.stdout.split()[-1] == "30"

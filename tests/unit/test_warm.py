@@ -1,0 +1,90 @@
+"""What flows/warm.py assumes of Prefect's engines, which Prefect does not document."""
+
+import asyncio
+import inspect
+import time
+from typing import Any
+
+import httpx
+import pytest
+from prefect import flow, task
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.flow_engine import AsyncFlowRunEngine, _send_heartbeats
+from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Completed, Failed
+
+from flows.warm import new_run, run_as, run_task
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+@task
+async def good(name: str) -> State[Any]:
+    """End in a state of its own."""
+    return Completed(message=f"well done, {name}")
+
+
+@task
+async def bad() -> State[Any]:
+    """End in a state of its own."""
+    return Failed(message="no")
+
+
+@flow(name="warm", persist_result=False)
+async def warm(name: str) -> State[Any]:
+    """Run two tasks and return what became of them, and which run this is."""
+    states = [await run_task(good, name), await run_task(bad)]
+    return Completed(message=f"{flow_run.get_id()} {[state.message for state in states]}")
+
+
+async def run_warm() -> tuple[str, State[Any], list[str]]:
+    """Run the flow; return the run's id, its end, and every request that was made meanwhile."""
+    asked: list[str] = []
+
+    async def note(request: httpx.Request) -> None:
+        asked.append(f"{request.method} {request.url.path.split('/api')[1]}")
+
+    @flow(name="outer", persist_result=False)
+    async def outer() -> tuple[str, State[Any], list[str]]:
+        async with get_client() as client:
+            first = await new_run(client, warm, "first", {"name": "you"}, ["tag"])
+            await run_as(warm, first, {"name": "you"})
+            client._client.event_hooks["request"].append(note)
+            run = await new_run(client, warm, "second", {"name": "you"}, ["tag"])
+            state = await run_as(warm, run, {"name": "you"})
+            client._client.event_hooks["request"].remove(note)
+            return str(run.id), state, [line.replace(str(run.id), "ID") for line in asked]
+
+    found: tuple[str, State[Any], list[str]] = await outer()
+    return found
+
+
+def test_a_warm_run_asks_the_server_twice(prefect_api: str):
+    """A run is created as Running and ends: two requests; its task runs are recorded with their states and names."""
+    with temporary_settings({PREFECT_API_URL: prefect_api}):
+        run_id, state, asked = asyncio.run(run_warm())
+        assert asked == ["POST /flow_runs/", "POST /flow_runs/ID/set_state"]
+        assert state.message == f"{run_id} ['well done, you', 'no']"
+        end = time.monotonic() + 30
+        while True:
+            body = {"task_runs": {"flow_run_id": {"any_": [run_id]}}}
+            tasks = httpx.post(f"{prefect_api}/task_runs/filter", json=body).json()
+            states = {each["name"].rsplit("-", 1)[0]: each["state_type"] for each in tasks}
+            if states == {"good": "COMPLETED", "bad": "FAILED"} or time.monotonic() > end:
+                break
+            time.sleep(0.2)
+        assert states == {"good": "COMPLETED", "bad": "FAILED"}
+        run = httpx.get(f"{prefect_api}/flow_runs/{run_id}").json()
+        assert (run["name"], run["tags"], run["run_count"], run["state_type"]) == ("second", ["tag"], 1, "COMPLETED")
+        assert run["start_time"] is not None
+        assert run["end_time"] is not None
+
+
+def test_the_engine_is_as_we_know_it():
+    """The methods that are overridden are there, and heartbeats go through the one that leaves out the first."""
+    for name in ("create_flow_run", "begin_run", "setup_run_context", "_emit_flow_run_heartbeat"):
+        assert callable(getattr(AsyncFlowRunEngine, name))
+    assert "engine._emit_flow_run_heartbeat(" in inspect.getsource(_send_heartbeats)
+    assert "read_flow_run(self.flow_run.id)" in inspect.getsource(AsyncFlowRunEngine.setup_run_context)
