@@ -41,6 +41,19 @@ FIND = """
 """
 """The innermost visible element with just this text."""
 
+PLACE = """
+element => {
+  if (!element) return null;
+  element.scrollIntoView({block: 'center'});
+  const box = element.getBoundingClientRect(), x = box.x + box.width / 2, y = box.y + box.height / 2;
+  const notice = document.elementFromPoint(x, y)?.closest('.p-toast-container__toast, .p-toast__card');
+  if (!notice) return [x, y];
+  notice.querySelector('.p-toast__close-btn')?.click();
+  return null;
+}
+"""
+"""Where to click an element; null where a notice lies over it, which is closed, as anybody would."""
+
 
 class Browser:
     """One browser process and its one page; both end with the block."""
@@ -150,15 +163,13 @@ class Browser:
         self._click(f"({FIND})({json.dumps(text)}, {json.dumps(within)})")
 
     def _click(self, element: str) -> None:
-        """Click in the middle of an element, once it has stopped moving."""
-        self.until(f"!!({element})")
+        """Click in the middle of an element, once it has stopped moving and no notice lies over it."""
+        deadline = time.monotonic() + PATIENCE
         place = before = None
         while place is None or place != before:
+            assert time.monotonic() < deadline, f"cannot click {element}\nThe page says:\n{self.text()[:3000]}"
             before = place
-            place = self.evaluate(
-                f"(() => {{ const e = {element}; if (!e) return null; e.scrollIntoView({{block: 'center'}});"
-                " const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()"
-            )
+            place = self.evaluate(f"({PLACE})({element})")
             time.sleep(PAUSE)
         at = {"x": place[0], "y": place[1]}
         self.call("Input.dispatchMouseEvent", type="mouseMoved", **at)

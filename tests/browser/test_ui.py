@@ -25,7 +25,6 @@ pytestmark = [
 ]
 
 PICTURES = ROOT / ".cache" / "screenshots"
-START_SECONDS = 180.0
 EDITOR = "textarea.p-code-input__textarea"
 TAB = ".p-tab"
 HEAVY: list[list[Any]] = [["load", [0], [500]], *[["sq_full", [0], [1.0, 0.5, 6.0]]] * 1900, ["measure", [0], []]]
@@ -141,6 +140,7 @@ def read_page(browser: Browser) -> str:
 
 
 def test_a_job_from_the_form_to_its_histogram(site: Site, browser: Browser) -> None:
+    """The form as it opens makes a job; its page shows the steps, the counts and a histogram."""
     open_form(site, browser)
     shown = browser.text()
     assert all(f"{name} (Optional)" in shown for name in ("Backend", "Wires", "Shots", "Seed", "User", "Priority"))
@@ -178,6 +178,7 @@ def test_a_job_from_the_form_to_its_histogram(site: Site, browser: Browser) -> N
 
 
 def test_a_bad_job_says_what_is_wrong(site: Site, browser: Browser) -> None:
+    """The run of a bad job is Failed, with every fault and without a traceback."""
     open_form(site, browser)
     browser.type_into(EDITOR, '[["nope",[0],[]]]')
     run = site.run(submit_form(site, browser), "Completed", "Failed")
@@ -195,6 +196,7 @@ def test_a_bad_job_says_what_is_wrong(site: Site, browser: Browser) -> None:
 
 
 def test_text_that_is_no_json_can_be_submitted(site: Site, browser: Browser) -> None:
+    """The editor of the program takes any text, and the job says what is wrong with it."""
     open_form(site, browser)
     browser.type_into(EDITOR, "OPENQASM 3.0;\nqubit q;")
     run = site.run(submit_form(site, browser), "Completed", "Failed")
@@ -217,11 +219,13 @@ def cancel_in_ui(site: Site, browser: Browser, run_id: str, name: str) -> None:
 
 
 def test_a_job_under_way_is_cancelled(site: Site, browser: Browser) -> None:
+    """Cancel on the page of a launched job ends it."""
     run_id = site.launch("run-job", job={"program": json.dumps(HEAVY), "shots": 10})
     cancel_in_ui(site, browser, run_id, "7-cancelled")
 
 
 def test_a_job_of_no_deployment_is_cancelled(site: Site, browser: Browser) -> None:
+    """Cancel ends a job that came through another door, whose run belongs to no deployment."""
     job_id = site.lab.submit("singlequdit", {"experiment_0": experiment(*HEAVY, shots=10)})
     deadline = time.monotonic() + 60
     while not (runs := site.ask("/flow_runs/filter", {"flow_runs": {"name": {"any_": [job_id]}}})):
@@ -232,6 +236,7 @@ def test_a_job_of_no_deployment_is_cancelled(site: Site, browser: Browser) -> No
 
 
 def test_the_artifacts_of_the_laboratory(site: Site, browser: Browser) -> None:
+    """There is a page for each backend, and one of the last verify."""
     site.run(site.launch("verify"), "Completed")
     browser.open(f"{site.address}/artifacts")
     browser.shows("backend-singlequdit", "backend-fermions", "backend-rydberg", "backend-multiqudit", "verify")
