@@ -6,7 +6,10 @@ from typing import Any
 
 from prefect.client.orchestration import PrefectClient
 
+from flows.report import many, plain
 from models import clock
+from models.backend import BackendConfig, GateConfig
+from models.errors import printable
 from models.job import Phase, State
 from tasks import backends
 from tasks.services import Services
@@ -23,8 +26,8 @@ class BackendPages:
 
     async def write(self) -> None:
         """Bring every page up to date."""
-        for name, page in (await asyncio.to_thread(self._pages)).items():
-            body: dict[str, Any] = {"data": page, "description": f"Backend {name}"}
+        for name, (description, text) in (await asyncio.to_thread(self._pages)).items():
+            body: dict[str, Any] = {"data": text, "description": description}
             if name in self._ids:
                 await self._client.request("PATCH", "/artifacts/{id}", path_params={"id": self._ids[name]}, json=body)
                 continue
@@ -32,19 +35,20 @@ class BackendPages:
             answer = await self._client.request("POST", "/artifacts/", json=body)
             self._ids[name] = answer.json()["id"]
 
-    def _pages(self) -> dict[str, str]:
+    def _pages(self) -> dict[str, tuple[str, str]]:
+        """Return one line and the page of each backend."""
         now = clock.now()
         counts, recent = self._services.log.counts(), self._services.log.recent(now - HOUR)
-        checked = now.isoformat(sep=" ", timespec="seconds")
-        return {
-            name: page(
-                name, backends.load(name).config.description, counts.get(name, {}), recent.get(name, {}), checked
-            )
-            for name in self._names
-        }
+        checked = f"{now:%Y-%m-%d %H:%M:%S} UTC"
+        pages = {}
+        for name in self._names:
+            waiting = counts.get(name, {})
+            line = f"{waiting.get(Phase.WAITING, 0)} waiting, {waiting.get(Phase.RUNNING, 0)} running"
+            pages[name] = (line, page(backends.load(name).config, waiting, recent.get(name, {}), checked))
+        return pages
 
 
-def page(name: str, description: str, waiting: dict[str, int], recent: dict[str, int], checked: str) -> str:
+def page(config: BackendConfig, waiting: dict[str, int], recent: dict[str, int], checked: str) -> str:
     """Return the page of one backend.
 
     Args:
@@ -55,18 +59,41 @@ def page(name: str, description: str, waiting: dict[str, int], recent: dict[str,
     rows = {
         "waiting": waiting.get(Phase.WAITING, 0),
         "running": waiting.get(Phase.RUNNING, 0),
-        "done, of the jobs of the last hour": recent.get(State.DONE, 0),
-        "failed, of the jobs of the last hour": recent.get(State.ERROR, 0),
-        "last look at the queue": checked,
+        "submitted in the last hour": sum(recent.values()),
+        "of these done": recent.get(State.DONE, 0),
+        "of these failed": recent.get(State.ERROR, 0),
+        "of these cancelled": recent.get(State.CANCELLED, 0),
     }
+    gates = {gate.name for gate in config.gates}
     return "\n".join(
         [
-            f"# {name}",
+            f"# {config.display_name}",
             "",
-            description,
+            plain(printable(config.description)),
             "",
-            "| | |",
+            "| jobs | number |",
             "|---|---|",
             *(f"| {what} | {value} |" for what, value in rows.items()),
+            "",
+            f"Last look at the queue: {checked}",
+            "",
+            "## What it takes",
+            "",
+            _most(config),
+            "",
+            "| instruction | parameters | what it does |",
+            "|---|---|---|",
+            *(_gate(gate) for gate in config.gates),
+            *(f"| `{name}` | | |" for name in config.supported_instructions if name not in gates),
         ]
     )
+
+
+def _most(config: BackendConfig) -> str:
+    wires, shots = many(config.num_wires, "wire"), many(config.max_shots, "shot")
+    return f"At most {wires} and {shots} in an experiment, {many(config.max_experiments, 'experiment')} in a job."
+
+
+def _gate(gate: GateConfig) -> str:
+    parameters, description = plain(", ".join(gate.parameters)), plain(printable(gate.description))
+    return f"| `{gate.name}` | {parameters} | {description} |"

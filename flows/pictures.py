@@ -4,34 +4,49 @@ import base64
 from collections.abc import Sequence
 from html import escape
 
-WIDTH, BAR_HEIGHT, LABEL_WIDTH, COUNT_WIDTH = 640, 18, 140, 70
-"""In pixels."""
+WIDTH, BAR_HEIGHT, COUNT_WIDTH = 700, 20, 110
+LETTER, MARGIN, TOP = 7.3, 16, 40
+"""In pixels; a letter of the monospaced font at 12 pixels."""
 
-MOST_LETTERS = 18
+MOST_LETTERS = 32
 """Of an outcome."""
 
+PAPER, INK, BAR = "#f8fafc", "#1e293b", "#2563eb"
+"""The picture has a ground of its own, so that it can be read on a dark page and on a light one."""
 
-def histogram(counts: Sequence[tuple[str, int]], title: str) -> str:
-    """Return a picture of counts as SVG text: one horizontal bar for each outcome, in the given order."""
+
+def histogram(counts: Sequence[tuple[str, int]], shots: int, title: str) -> str:
+    """Return a picture of counts as SVG text: one horizontal bar for each outcome, in the given order.
+
+    Args:
+        shots: of the experiment, also those whose outcome is not shown.
+    """
     most = max((count for _, count in counts), default=1)
-    room = WIDTH - LABEL_WIDTH - COUNT_WIDTH
+    labels = [shortened(outcome) for outcome, _ in counts]
+    left = MARGIN + round(LETTER * max((len(label) for label in labels), default=0)) + 8
+    room = WIDTH - left - COUNT_WIDTH
     lines = []
-    for row, (outcome, count) in enumerate(counts):
-        top = 26 + row * BAR_HEIGHT
+    for row, (label, (_, count)) in enumerate(zip(labels, counts, strict=True)):
+        top = TOP + row * BAR_HEIGHT
         width = max(1, round(room * count / most))
-        label = outcome if len(outcome) <= MOST_LETTERS else outcome[: MOST_LETTERS - 1] + "…"
         lines += [
-            f'<text x="{LABEL_WIDTH - 8}" y="{top + 13}" text-anchor="end">{escape(label)}</text>',
-            f'<rect x="{LABEL_WIDTH}" y="{top + 2}" width="{width}" height="{BAR_HEIGHT - 4}" fill="#3b82f6"/>',
-            f'<text x="{LABEL_WIDTH + width + 6}" y="{top + 13}">{count}</text>',
+            f'<text x="{left - 8}" y="{top + 14}" text-anchor="end">{escape(label)}</text>',
+            f'<rect x="{left}" y="{top + 2}" width="{width}" height="{BAR_HEIGHT - 4}" fill="{BAR}"/>',
+            f'<text x="{left + width + 6}" y="{top + 14}">{count} ({count / shots:.1%})</text>',
         ]
-    height = 34 + len(counts) * BAR_HEIGHT
+    height = TOP + len(counts) * BAR_HEIGHT + MARGIN
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" font-family="monospace"'
-        f' font-size="12" fill="#64748b"><text x="8" y="16" font-weight="bold">{escape(title)}</text>'
+        f' font-size="12" fill="{INK}"><rect width="{WIDTH}" height="{height}" rx="6" fill="{PAPER}"/>'
+        f'<text x="{MARGIN}" y="24" font-size="13" font-weight="bold">{escape(title)}</text>'
         + "".join(lines)
         + "</svg>"
     )
+
+
+def shortened(outcome: str) -> str:
+    """Return an outcome that is no longer than a picture can show."""
+    return outcome if len(outcome) <= MOST_LETTERS else outcome[: MOST_LETTERS - 1] + "…"
 
 
 def inline(svg: str, text: str) -> str:

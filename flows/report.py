@@ -4,14 +4,14 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.events import emit_event
 
-from flows.pictures import histogram, inline
+from flows.pictures import histogram, inline, shortened
 from models.clock import to_text
 from models.errors import QuledgerError, printable
 from models.events import Event
@@ -26,8 +26,32 @@ MOST_OUTCOMES = 32
 MOST_BYTES = 5_000_000
 """Of a larger result only the way to it is shown."""
 
-Counts = dict[str, list[tuple[str, int]]]
-"""Experiment -> outcomes with their counts, in the order in which they are shown."""
+
+class Counted(NamedTuple):
+    """The counts of one experiment.
+
+    Attributes:
+        shown: the most frequent outcomes with their counts, in the order in which they are shown.
+        outcomes: how many different ones there are.
+    """
+
+    shown: list[tuple[str, int]]
+    shots: int
+    outcomes: int
+
+    @property
+    def summary(self) -> str:
+        """What the counts are of, and whether these are all."""
+        left_out = self.outcomes - len(self.shown)
+        some = f", the {len(self.shown)} most frequent" if left_out else ""
+        return f"{many(self.shots, 'shot')}, {many(self.outcomes, 'outcome')}{some}"
+
+
+Counts = dict[str, Counted]
+"""Experiment -> its counts."""
+
+
+_TITLES = {State.DONE: "Done", State.ERROR: "Failed", State.CANCELLED: "Cancelled", State.WITHDRAWN: "Withdrawn"}
 
 
 async def report(attempt: Attempt) -> None:
@@ -66,18 +90,26 @@ def _artifacts(attempt: Attempt) -> list[ArtifactCreate]:
     artifacts = []
     if counts:
         rows = [
-            {"experiment": name, "outcome": outcome, "count": count}
-            for name, outcomes in counts.items()
-            for outcome, count in outcomes
+            {"experiment": name, "outcome": outcome, "count": count, "share": f"{count / counted.shots:.2%}"}
+            for name, counted in counts.items()
+            for outcome, count in counted.shown
         ]
         artifacts.append(
             ArtifactCreate(
-                type="table", description=f"Counts of job {job.job_id}", data=json.dumps(rows), flow_run_id=run_id
+                type="table", description=f"Counts: {summary(counts)}", data=json.dumps(rows), flow_run_id=run_id
             )
         )
     page = markdown(job, counts, attempt.services.log.history(job.job_id))
-    artifacts.append(ArtifactCreate(type="markdown", description=f"Job {job.job_id}", data=page, flow_run_id=run_id))
+    what = "Histograms and history" if counts else "What happened, and the history"
+    artifacts.append(ArtifactCreate(type="markdown", description=what, data=page, flow_run_id=run_id))
     return artifacts
+
+
+def summary(counts: Counts) -> str:
+    """Return what the counts of a job are of, in a few words."""
+    if len(counts) == 1:
+        return next(iter(counts.values())).summary
+    return f"{many(len(counts), 'experiment')}, at most {MOST_OUTCOMES} outcomes of each"
 
 
 def _counts(attempt: Attempt) -> Counts:
@@ -91,32 +123,57 @@ def _counts(attempt: Attempt) -> Counts:
         return {}
     document: dict[str, Any] = json.loads(content)
     return {
-        experiment["header"]["name"]: _most(Counter(experiment["data"]["memory"]))
+        experiment["header"]["name"]: _counted(Counter(experiment["data"]["memory"]))
         for experiment in document["results"][:MOST_EXPERIMENTS]
     }
 
 
-def _most(counter: Counter[str]) -> list[tuple[str, int]]:
+def _counted(counter: Counter[str]) -> Counted:
     """Return the most frequent outcomes, in numerical order."""
-    return sorted(
+    shown = sorted(
         counter.most_common(MOST_OUTCOMES), key=lambda pair: [(len(level), level) for level in pair[0].split()]
     )
+    return Counted(shown, counter.total(), len(counter))
 
 
 def markdown(job: Job, counts: Counts, events: list[Event]) -> str:
     """Return the page of a job that has ended."""
-    lines = [f"# Job `{job.job_id}`: {job.state}", ""]
+    lines = [f"# {_TITLES.get(job.state, job.state)}: job `{job.job_id}`", "", *_facts(job), ""]
+    lines += [f"- {plain(str(fault))}" for fault in job.faults]
+    if job.fault_count > len(job.faults):
+        lines.append(f"- and {job.fault_count - len(job.faults)} more")
+    for name, counted in counts.items():
+        picture = histogram(counted.shown, counted.shots, f"{shortened(name)}: {counted.summary}")
+        lines += ["", inline(picture, f"histogram of {plain(name)}")]
     if job.state is State.DONE:
-        lines += [f"Backend **{job.backend}**. Fetch the result: `quledger result {job.job_id} --json`", ""]
-    elif job.reason:
-        lines += [f"**{plain(job.reason)}**", ""]
-    for name, outcomes in counts.items():
-        lines += [inline(histogram(outcomes, name), f"histogram of {name}"), ""]
+        shown = "" if counts else "It is not shown here. "
+        lines += ["", f"{shown}The whole result: `quledger result {job.job_id} --json`"]
+    lines.append("")
     lines += ["## History", "", "| # | attempt | event | recorded (UTC) | by |", "|---|---|---|---|---|"]
     for event in events:
         when = to_text(event.recorded_at)[:23].replace("T", " ")
         lines.append(f"| {event.seq} | {event.attempt} | {event.kind} | {when} | {plain(event.actor)} |")
     return "\n".join(lines)
+
+
+def _facts(job: Job) -> list[str]:
+    """Return who ran what, as a table of two columns."""
+    facts = {"backend": job.backend, "user": job.user, "project": job.project}
+    if job.attempt > 1:
+        facts["attempts"] = str(job.attempt)
+    if job.executed is not None:
+        facts["computed in"] = f"{job.executed.seconds:.3g} s"
+    names = [name for name, value in facts.items() if value]
+    return [
+        f"| {' | '.join(names)} |",
+        f"|{'---|' * len(names)}",
+        f"| {' | '.join(plain(facts[name]) for name in names)} |",
+    ]
+
+
+def many(number: int, what: str) -> str:
+    """Return a number of things in words: 1 shot, 2 shots."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def plain(text: str) -> str:

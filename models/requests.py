@@ -16,25 +16,54 @@ EXAMPLE = """[
 ]"""
 """A spin of 50 atoms, turned by a quarter: the level that is measured scatters around 25."""
 
+FOR_PROGRAMS = ("key", "document")
+"""Fields that are of no use in a form; a body may have them all the same."""
+
+
+def _as_form(schema: dict[str, Any]) -> None:
+    """Leave out of the form what only programs send, and forbid it nobody."""
+    fields = schema["properties"]
+    schema["patternProperties"] = {f"^{name}$": fields.pop(name) for name in FOR_PROGRAMS}
+
+
+def _plain_number(schema: dict[str, Any]) -> None:
+    """Show a number that may be left empty as one input, instead of a choice between types."""
+    schema.pop("anyOf")
+    schema.pop("default")
+    schema["type"] = "integer"
+
 
 class JobRequest(BaseModel):
     """One job. Either `program` with `wires`, `shots` and `seed`, or a whole `document`."""
 
-    model_config = ConfigDict(extra="forbid", title="Job")
+    model_config = ConfigDict(extra="forbid", title="Job", json_schema_extra=_as_form)
 
     backend: str = Field(default="singlequdit", description="Which backend runs it.")
     program: str = Field(
         default=EXAMPLE,
         max_length=2_000_000,
-        description="The instructions as JSON: [[name, [wires], [parameters]], ...]; or a whole job document.",
+        description=(
+            "A list of instructions as JSON, each of them [name, [wires], [parameters]];"
+            " or a whole job document as front ends write it, which brings its own wires, shots and seed."
+        ),
         json_schema_extra={"format": "json-string"},
     )
-    wires: int = Field(default=1, ge=1, le=MOST_WIRES, description="Number of wires.")
+    wires: int = Field(
+        default=1, ge=1, le=MOST_WIRES, description="How many wires the program has; singlequdit has one."
+    )
     shots: int = Field(default=500, ge=1, description="How often the program is run.")
-    seed: int | None = Field(default=None, description="The same seed gives the same counts; empty draws one.")
-    user: str = Field(default="", max_length=200, description="Whose job it is.")
-    project: str = Field(default="", max_length=200, description="What it belongs to.")
-    priority: int = Field(default=0, description="Higher is served first among the jobs of one user.")
+    seed: int | None = Field(
+        default=None,
+        description="The same seed gives the same counts. Left empty, each run draws its own.",
+        json_schema_extra=_plain_number,
+    )
+    user: str = Field(
+        default="", max_length=200, description="Whose job it is: users take turns. It becomes a tag of the run."
+    )
+    project: str = Field(default="", max_length=200, description="What the job belongs to. It becomes a tag too.")
+    priority: int = Field(
+        default=0, description="Jobs of a higher priority go before other jobs of the same user; 0 is usual."
+    )
     key: str | None = Field(
         default=None,
         min_length=1,

@@ -1,0 +1,252 @@
+"""What a person does who only has Prefect's UI: hand in a job, look at its page, cancel it, read the artifacts.
+
+Pictures of every page are kept in `.cache/screenshots/`.
+"""
+
+import json
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.browser.chromium import PROGRAM, Browser
+from tests.lab import ROOT, Lab, experiment
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(PROGRAM is None, reason="no Chromium is installed"),
+    pytest.mark.xdist_group("browser"),
+]
+
+PICTURES = ROOT / ".cache" / "screenshots"
+EDITOR = "textarea.p-code-input__textarea"
+TAB = ".p-tab"
+HEAVY: list[list[Any]] = [["load", [0], [500]], *[["sq_full", [0], [1.0, 0.5, 6.0]]] * 1900, ["measure", [0], []]]
+"""Some 6 s of one core, and the most that the backend takes."""
+
+
+class Site:
+    """A laboratory that `quledger up` serves."""
+
+    def __init__(self, lab: Lab, address: str) -> None:
+        self.lab, self.address = lab, address
+
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Ask Prefect's API."""
+        url = f"{self.address}/api{path}"
+        answer = httpx.get(url, timeout=60) if body is None else httpx.post(url, json=body, timeout=60)
+        return answer.raise_for_status().json()
+
+    def deployment(self, name: str) -> str:
+        """Return the id of a deployment."""
+        return str(self.ask(f"/deployments/name/{name}/{name}")["id"])
+
+    def launch(self, name: str, **parameters: Any) -> str:
+        """Begin a run of a deployment and return its id."""
+        body = {"parameters": parameters}
+        return str(self.ask(f"/deployments/{self.deployment(name)}/create_flow_run", body)["id"])
+
+    def run(self, run_id: str, *states: str) -> dict[str, Any]:
+        """Wait until a run is in one of these states, and return it."""
+        deadline = time.monotonic() + 120
+        while (run := self.ask(f"/flow_runs/{run_id}"))["state_name"] not in states:
+            assert time.monotonic() < deadline, run
+            time.sleep(0.2)
+        return dict(run)
+
+    def page(self, run_id: str) -> str:
+        """Return the address of the page of a run."""
+        return f"{self.address}/runs/flow-run/{run_id}"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Everything that `quledger up` starts, in a home of its own; it ends with the module."""
+    folder = tmp_path_factory.mktemp("up")
+    lab = Lab(folder, None)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    program = lab.start("up", "--port", str(port))
+    try:
+        assert program.stdout is not None
+        said = []
+        # The last line comes when all is ready; a program that ends says no more.
+        for line in program.stdout:
+            said.append(line)
+            if "Ctrl-C" in line:
+                break
+        assert program.poll() is None, said
+        yield Site(lab, f"http://127.0.0.1:{port}")
+    finally:
+        program.send_signal(signal.SIGTERM)
+        try:
+            program.wait(60)
+        except subprocess.TimeoutExpired:
+            program.kill()
+        program.communicate()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser with an empty profile."""
+    with Browser(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
+
+
+def keep(browser: Browser, name: str) -> None:
+    """Keep a picture of the page."""
+    browser.screenshot(PICTURES / f"{name}.png")
+
+
+def open_form(site: Site, browser: Browser) -> None:
+    """Go the way from the list of deployments to the form of `run-job`."""
+    browser.open(f"{site.address}/deployments")
+    browser.click(f"a[href*='/deployments/deployment/{site.deployment('run-job')}']")
+    browser.click_text("Run", "button")
+    browser.click_text("Custom run")
+    browser.has(EDITOR)
+    browser.shows("Program", "Validate parameters")
+
+
+def submit_form(site: Site, browser: Browser) -> str:
+    """Press Submit and return the id of the run that begins."""
+    named = browser.evaluate("document.querySelector('.p-text-input__control').value")
+    before = {run["id"] for run in _runs(site)}
+    browser.click_text("Submit", "button")
+    deadline = time.monotonic() + 60
+    while not (new := [run for run in _runs(site) if run["id"] not in before]):
+        assert time.monotonic() < deadline, f"{named} was not submitted: {browser.text()}"
+        time.sleep(0.2)
+    return str(new[0]["id"])
+
+
+def _runs(site: Site) -> list[dict[str, Any]]:
+    body = {"deployments": {"id": {"any_": [site.deployment("run-job")]}}}
+    return list(site.ask("/flow_runs/filter", body))
+
+
+def read_page(browser: Browser) -> str:
+    """Open the Markdown page of the run that is shown, and return its text."""
+    browser.click_text("Artifacts", TAB)
+    browser.click_text("MARKDOWN")
+    browser.shows("History")
+    return browser.text()
+
+
+def test_a_job_from_the_form_to_its_histogram(site: Site, browser: Browser) -> None:
+    """The form as it opens makes a job; its page shows the steps, the counts and a histogram."""
+    open_form(site, browser)
+    shown = browser.text()
+    assert all(f"{name} (Optional)" in shown for name in ("Backend", "Wires", "Shots", "Seed", "User", "Priority"))
+    # What only programs send is not in the way.
+    assert "Document (Optional)" not in shown
+    assert "Key (Optional)" not in shown
+    assert {"singlequdit", "multiqudit", "fermions", "rydberg"} <= set(shown.split())
+    assert '["rlx", [0], [1.57]]' in browser.evaluate(f"document.querySelector('{EDITOR}').value")
+    numbers = browser.evaluate("[...document.querySelectorAll('.p-number-input__control')].map(e => e.value)")
+    assert numbers == ["1", "500", "", "0"]
+    keep(browser, "1-form")
+
+    run = site.run(submit_form(site, browser), "Completed", "Failed")
+    assert run["state_name"] == "Completed"
+    job_id = run["name"]
+    assert site.lab.json("status", job_id)["state"] == "DONE"
+    assert "singlequdit" in run["tags"]
+
+    browser.open(site.page(run["id"]))
+    browser.shows(job_id, "Completed", "4 Task runs", "validated: 1 experiment", "uploaded:", "singlequdit")
+    browser.click_text("Task Runs", TAB)
+    browser.shows("validation-", "compilation-", "execution-", "upload-")
+    keep(browser, "2-run")
+
+    text = read_page(browser)
+    assert f"Done: job {job_id}" in text
+    browser.until("[...document.querySelectorAll('img')].some(image => image.naturalWidth > 0)")
+    keep(browser, "3-page")
+    tables = site.ask("/artifacts/filter", {"artifacts": {"type": {"any_": ["table"]}}})
+    rows = json.loads(tables[0]["data"])
+    assert sum(row["count"] for row in rows) == 500
+    browser.open(f"{site.address}/artifacts/artifact/{tables[0]['id']}")
+    browser.shows("outcome", "count", "share")
+    keep(browser, "4-counts")
+
+
+def test_a_bad_job_says_what_is_wrong(site: Site, browser: Browser) -> None:
+    """The run of a bad job is Failed, with every fault and without a traceback."""
+    open_form(site, browser)
+    browser.type_into(EDITOR, '[["nope",[0],[]]]')
+    run = site.run(submit_form(site, browser), "Completed", "Failed")
+    assert run["state_name"] == "Failed"
+    assert "singlequdit knows" in run["state"]["message"]
+    assert "there is no measure" in run["state"]["message"]
+    browser.open(site.page(run["id"]))
+    browser.shows("Failed", "singlequdit knows", "Finished in state Failed")
+    assert "Traceback" not in browser.text()
+    keep(browser, "5-bad-run")
+    text = read_page(browser)
+    assert f"Failed: job {run['name']}" in text
+    assert "singlequdit knows" in text
+    keep(browser, "6-bad-page")
+
+
+def test_text_that_is_no_json_can_be_submitted(site: Site, browser: Browser) -> None:
+    """The editor of the program takes any text, and the job says what is wrong with it."""
+    open_form(site, browser)
+    browser.type_into(EDITOR, "OPENQASM 3.0;\nqubit q;")
+    run = site.run(submit_form(site, browser), "Completed", "Failed")
+    assert "JSON" in run["state"]["message"]
+
+
+def cancel_in_ui(site: Site, browser: Browser, run_id: str, name: str) -> None:
+    """Press Cancel on the page of a run that is under way, and see it end."""
+    site.run(run_id, "Running")
+    browser.open(site.page(run_id))
+    browser.click_text("Cancel", "button")
+    browser.click_text("Confirm", "button")
+    begun = time.monotonic()
+    run = site.run(run_id, "Cancelled", "Completed", "Failed", "Crashed")
+    assert run["state_name"] == "Cancelled"
+    assert time.monotonic() - begun < 60
+    browser.shows("Cancelled")
+    keep(browser, name)
+    assert site.lab.json("status", run["name"])["state"] == "CANCELLED"
+
+
+def test_a_job_under_way_is_cancelled(site: Site, browser: Browser) -> None:
+    """Cancel on the page of a launched job ends it."""
+    run_id = site.launch("run-job", job={"program": json.dumps(HEAVY), "shots": 10})
+    cancel_in_ui(site, browser, run_id, "7-cancelled")
+
+
+def test_a_job_of_no_deployment_is_cancelled(site: Site, browser: Browser) -> None:
+    """Cancel ends a job that came through another door, whose run belongs to no deployment."""
+    job_id = site.lab.submit("singlequdit", {"experiment_0": experiment(*HEAVY, shots=10)})
+    deadline = time.monotonic() + 60
+    while not (runs := site.ask("/flow_runs/filter", {"flow_runs": {"name": {"any_": [job_id]}}})):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert runs[0]["deployment_id"] is None
+    cancel_in_ui(site, browser, runs[0]["id"], "8-cancelled-submitted")
+
+
+def test_the_artifacts_of_the_laboratory(site: Site, browser: Browser) -> None:
+    """There is a page for each backend, and one of the last verify."""
+    site.run(site.launch("verify"), "Completed")
+    browser.open(f"{site.address}/artifacts")
+    browser.shows("backend-singlequdit", "backend-fermions", "backend-rydberg", "backend-multiqudit", "verify")
+    browser.shows("differences", "0 waiting")
+    keep(browser, "9-artifacts")
+    for key, words in (
+        ("backend-singlequdit", ("cold atomic gas", "running", "What it takes", "sq_full")),
+        ("verify", ("jobs verified: no differences",)),
+    ):
+        latest = site.ask(f"/artifacts/{key}/latest")
+        browser.open(f"{site.address}/artifacts/artifact/{latest['id']}")
+        browser.shows(*words)
+        keep(browser, f"10-{key}")
