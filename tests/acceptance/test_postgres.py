@@ -5,6 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from models.job import State
+from storage.database import open_database
+from storage.event_log import EventLog
 from tests.lab import Lab, experiment
 from tests.postgres import PASSWORD, Server
 
@@ -24,15 +27,15 @@ def test_two_machines_drain_one_queue(lab: Lab, url: str):
     for number in range(6):
         lab.queue("singlequdit", f"job{number}.json", experiment_document(shots=number + 1))
     homes = [{"QULEDGER_DATABASE": url, "QULEDGER_HOME": str(lab.home / name)} for name in ("one", "two")]
-    drains = [lab.start("drain", **home) for home in homes]
+    drains = [lab.start("drain", "--until-empty", **home) for home in homes]
     said = [drain.communicate(timeout=200)[0] for drain in drains]
     assert [drain.returncode for drain in drains] == [0, 0], said
-    jobs = lab.json("list", **homes[0])
-    assert {job["state"] for job in jobs} == {"DONE"}
-    assert len(jobs) == 6
-    for job in jobs:
-        kinds = [event["kind"] for event in lab.json("history", job["job_id"], **homes[1])]
-        assert kinds.count("completed") == 1
+    engine = open_database(url)
+    log = EventLog(engine)
+    jobs = log.jobs()
+    assert [job.state for job in jobs] == [State.DONE] * 6
+    assert all([event.kind for event in log.history(job.job_id)].count("completed") == 1 for job in jobs)
+    engine.dispose()
     lab.run("verify", "--no-prefect", **homes[0])
     lab.run("rebuild", **homes[1])
     assert PASSWORD not in "".join(said)
