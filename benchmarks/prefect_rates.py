@@ -19,9 +19,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from contestants import PEER, Contestant, Noop, OnPrefect, Ours, Round, Spooler, median
-from databases import Database, create, postgres_server
+from contestants import PEER, Noop, Ours, Spooler
+from databases import Database, Postgres, create, postgres_server
 from history import old_jobs
+from measuring import Contestant, OnPrefect, Round, median
 from processes import machine
 
 Value = Callable[[Round], float]
@@ -154,6 +155,8 @@ def goals(everybody: Sequence[Contestant], idle: Sequence[float]) -> None:
             say(text, rate[mine] / rate[other], goal)
     if "c" in cpu and best in cpu:
         say("CPU per job of (c) at most 1.25 times (b)", cpu["c"] / cpu[best], 1.25, at_most=True)
+        own = value(by_key["c"], lambda r: r.client * 1e3) - value(by_key[best], lambda r: r.client * 1e3)
+        say("ms of CPU of (c) beyond (b) in the client at most 20", own, 20, at_most=True)
     if idle:
         say("s from document to DONE, idle, p50 at most 0.5", quantile(idle, 0.5), 0.5, at_most=True)
 
@@ -161,7 +164,7 @@ def goals(everybody: Sequence[Contestant], idle: Sequence[float]) -> None:
 def say(text: str, found: float, goal: float, *, at_most: bool = False) -> None:
     """Print one goal."""
     met = found <= goal if at_most else found >= goal
-    print(f"{text:50} {found:8.2f}   {'met' if met else 'NOT MET'}")
+    print(f"{text:54} {found:8.2f}   {'met' if met else 'NOT MET'}")
 
 
 def routes(everybody: Sequence[Contestant]) -> None:
@@ -175,7 +178,9 @@ def routes(everybody: Sequence[Contestant]) -> None:
 
 def compare(options: argparse.Namespace, folder: Path, new_database: Callable[[str], Database | None]) -> None:
     """Measure and print everything on one kind of database."""
-    everybody = contestants(folder, options.only, options.concurrency, new_database)
+    # More at once than SQLite can bear makes Prefect's own requests fail and wait.
+    at_once = options.concurrency or (4 if isinstance(new_database("probe"), Postgres) else 2)
+    everybody = contestants(folder, options.only, at_once, new_database)
     try:
         idle = run_all(everybody, options.jobs, options.rounds)
     finally:
@@ -190,7 +195,7 @@ def compare(options: argparse.Namespace, folder: Path, new_database: Callable[[s
 def constancy(options: argparse.Namespace, folder: Path) -> None:
     """Measure (c) with different numbers of jobs in the history, on SQLite."""
     everybody = [
-        Ours("c", f"Quledger after {number} jobs", folder / str(number), concurrency=options.concurrency)
+        Ours("c", f"Quledger after {number} jobs", folder / str(number), concurrency=options.concurrency or 2)
         for number in options.history
     ]
     try:
@@ -216,7 +221,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--jobs", type=int, default=40, help="jobs of each round")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--concurrency", type=int, default=4)
+    parser.add_argument("--concurrency", type=int, help="jobs at once; by default 2 on SQLite, 4 on PostgreSQL")
     parser.add_argument("--only", default="abcde", help="letters of those that take part; B: (b) as child runs")
     parser.add_argument("--postgres", action="store_true", help="PostgreSQL for Prefect, besides SQLite")
     parser.add_argument("--no-sqlite", action="store_true", help="leave SQLite out")

@@ -39,7 +39,7 @@ def prune(url: str, before: datetime, has_ended: Callable[[str], bool]) -> Prune
     """
     over: dict[str, Any] = {"state": {"type": {"any_": OVER}}, "end_time": {"before_": to_text(before)}}
     try:
-        with httpx.Client(base_url=url.rstrip("/"), timeout=ASK_SECONDS, **authentication()) as client:
+        with httpx.Client(base_url=url.rstrip("/"), timeout=ASK_SECONDS, headers=authentication()) as client:
             return _prune(client, over, has_ended)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
         msg = f"Prefect at {redact_url(url)} did not prune ({type(error).__name__})"

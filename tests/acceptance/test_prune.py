@@ -75,7 +75,12 @@ vacuum = get_current_settings().server.services.db_vacuum
 print(sorted(vacuum.enabled_vacuum_types), vacuum.retention_period.days)
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | server_settings(), capture_output=True, text=True, check=True, timeout=100
+        [sys.executable, "-c", code],
+        env=os.environ | server_settings(),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
     )
     assert "'flow_runs'" in done.stdout
     assert "'events'" in done.stdout
