@@ -6,6 +6,7 @@ It may be done again at any time, and has to be after an update. `quledger up` d
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from deployments.prefect_server import PrefectUnavailable, prefect_server
@@ -14,6 +15,9 @@ from models.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 POOL = "quledger"
+PAUSES = (2.0, 5.0, 0.0)
+"""After each try, in seconds: a server on SQLite may be too busy to answer."""
+
 COMMANDS = (["work-pool", "create", POOL, "--type", "process", "--overwrite"], ["deploy", "--all"])
 
 
@@ -24,6 +28,18 @@ def deploy() -> None:
         PrefectUnavailable: it did not work; what Prefect said is in `deploy.log` in the home.
     """
     for command in COMMANDS:
+        output = _patiently(command)
+        if output is not None:
+            log = Settings.read().folder / "deploy.log"
+            log.write_text(output, encoding="utf-8")
+            msg = f"`prefect {' '.join(command)}` did not work; what it said is in {log}"
+            raise PrefectUnavailable(msg)
+
+
+def _patiently(command: list[str]) -> str | None:
+    """Run a command of Prefect until it works; return what it said where it never did."""
+    output = None
+    for pause in PAUSES:
         done = subprocess.run(  # noqa: S603 - our own words
             [sys.executable, "-m", "prefect", "--no-prompt", *command],
             cwd=ROOT,
@@ -32,11 +48,11 @@ def deploy() -> None:
             text=True,
             check=False,
         )
-        if done.returncode != 0:
-            log = Settings.read().folder / "deploy.log"
-            log.write_text(done.stdout + done.stderr, encoding="utf-8")
-            msg = f"`prefect {' '.join(command)}` did not work; what it said is in {log}"
-            raise PrefectUnavailable(msg)
+        if done.returncode == 0:
+            return None
+        output = done.stdout + done.stderr
+        time.sleep(pause)
+    return output
 
 
 def main() -> None:
