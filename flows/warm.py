@@ -5,6 +5,8 @@ beyond its documented interface is in this module alone: the engine of async flo
 `create_flow_run` for the run it is to be.
 """
 
+import signal
+import threading
 from typing import Any
 
 from prefect import Flow
@@ -34,7 +36,11 @@ async def run_as(flow: Flow[Any, Any], run: FlowRun, parameters: dict[str, Any])
     """
     engine = _Engine(flow=flow, parameters=parameters)
     engine.given = run
+    ours = signal.getsignal(signal.SIGTERM)
     async with engine.start():
+        # It has just taken SIGTERM for itself, to end this one run; here the signal is for the whole process.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, ours)
         while engine.is_running():
             async with engine.run_context():
                 _ = await engine.call_flow_fn()
