@@ -13,6 +13,8 @@ flows and tasks, and what they ask the server for. What is left out is only what
 import contextlib
 import copy
 import itertools
+import signal
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -73,7 +75,11 @@ async def run_as(flow: Flow[Any, Any], run: FlowRun, parameters: dict[str, Any])
     """
     engine = _Engine(flow=flow, parameters=parameters)
     engine.given = run
+    ours = signal.getsignal(signal.SIGTERM)
     async with engine.start():
+        # It has just taken SIGTERM for itself, to end this one run; here the signal is for the whole process.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, ours)
         while engine.is_running():
             async with engine.run_context():
                 _ = await engine.call_flow_fn()
