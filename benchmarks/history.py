@@ -37,6 +37,7 @@ def old_jobs(contestant: Ours, number: int) -> None:
     with contextlib.closing(sqlite3.connect(path, timeout=60)) as connection:
         # The newest state belongs to a run and the run to the state.
         connection.execute("PRAGMA foreign_keys=OFF")
+        connection.execute("PRAGMA synchronous=OFF")
         connection.row_factory = sqlite3.Row
         copies = _Copies(connection)
         for start in range(0, number, BATCH):

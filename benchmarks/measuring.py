@@ -7,6 +7,7 @@ import socket
 import statistics
 import sys
 import time
+import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -199,10 +200,17 @@ class OnPrefect(Contestant):
 
 
 def post(url: str, body: dict[str, Any]) -> Any:
-    """Ask Prefect's API."""
+    """Ask Prefect's API, again where its database is busy."""
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own server
-        return json.load(answer)
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own server
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code != 503 or time.monotonic() > end:
+                raise
+        time.sleep(0.3)
 
 
 def answers(url: str) -> bool:

@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from contestants import PEER, Noop, Ours, Spooler
-from databases import Database, Postgres, create, postgres_server
+from databases import Database, create, postgres_server
 from history import old_jobs
 from measuring import Contestant, OnPrefect, Round, median
 from processes import machine
@@ -176,10 +176,10 @@ def routes(everybody: Sequence[Contestant]) -> None:
                 print(f"  {number:6.2f} {route}")
 
 
-def compare(options: argparse.Namespace, folder: Path, new_database: Callable[[str], Database | None]) -> None:
+def compare(
+    options: argparse.Namespace, folder: Path, at_once: int, new_database: Callable[[str], Database | None]
+) -> None:
     """Measure and print everything on one kind of database."""
-    # More at once than SQLite can bear makes Prefect's own requests fail and wait.
-    at_once = options.concurrency or (4 if isinstance(new_database("probe"), Postgres) else 2)
     everybody = contestants(folder, options.only, at_once, new_database)
     try:
         idle = run_all(everybody, options.jobs, options.rounds)
@@ -239,13 +239,19 @@ def main() -> None:
             return
         if not options.no_sqlite:
             print("\nPrefect's database: SQLite")
-            compare(options, folder / "sqlite", lambda _name: None)
+            # More at once than SQLite can bear makes Prefect's own requests fail and wait.
+            compare(options, folder / "sqlite", options.concurrency or 2, lambda _name: None)
         if options.postgres:
             print("\nPrefect's database: PostgreSQL")
             with contextlib.ExitStack() as stack:
                 home = folder / "postgres"
                 server = stack.enter_context(postgres_server(home))
-                compare(options, folder / "on-postgres", lambda name: create(home, server, f"prefect_{name}"))
+                compare(
+                    options,
+                    folder / "on-postgres",
+                    options.concurrency or 4,
+                    lambda name: create(home, server, f"prefect_{name.lower()}"),
+                )
 
 
 if __name__ == "__main__":
