@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.control_room import ControlRoom, control_room
-from tests.lab import experiment
+from tests.lab import ROOT, experiment
 
 pytestmark = pytest.mark.xdist_group("control_room")
 
@@ -159,6 +160,17 @@ def test_verify_runs_as_a_flow(room: ControlRoom):
     assert "jobs verified" in run["state"]["message"]
     artifacts = room.ask("GET", "/artifacts/verify/latest").raise_for_status().json()
     assert run["state"]["message"] in artifacts["data"]
+
+
+def test_an_automation_reacts(room: ControlRoom):
+    """The example of an automation, with a threshold of one: a job that fails makes `verify` run."""
+    automation = yaml.safe_load((ROOT / "examples" / "automation.yaml").read_text())
+    automation["trigger"]["threshold"] = 1
+    automation["actions"][0]["deployment_id"] = room.ask("GET", "/deployments/name/verify/verify").json()["id"]
+    before = {run["id"] for run in room.runs("verify")}
+    room.ask("POST", "/automations/", json=automation).raise_for_status()
+    room.ended(room.launch({"program": "[]"})["id"])
+    room.wait(lambda: {run["id"] for run in room.runs("verify")} - before)
 
 
 def test_a_power_cut_ends_nothing_for_good(tmp_path: Path):
