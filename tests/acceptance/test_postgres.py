@@ -1,17 +1,25 @@
-"""The whole program on a log on PostgreSQL: two machines drain one queue, and every command works."""
+"""The whole program on PostgreSQL: two machines drain one queue, one of them dies, and every command works."""
 
 import json
+import os
+import signal
+import time
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from models.job import State
+from deployments.prefect_server import prefect_server
+from models.settings import Settings
 from storage.database import open_database
 from storage.event_log import EventLog
 from tests.lab import Lab, experiment
 from tests.postgres import PASSWORD, Server
 
-FLIP = experiment(["rlx", [0], [3.14159265]], ["measure", [0], []], shots=7)
+ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
+JOB = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=300)}
+SETTINGS = {"QULEDGER_LEASE_SECONDS": "4", "QULEDGER_PUBLISH_SECONDS": "1", "QULEDGER_RETRY_SECONDS": "0"}
 
 
 @pytest.fixture
@@ -22,26 +30,62 @@ def url(postgres: Server) -> Iterator[str]:
     postgres.drop(url)
 
 
-def test_two_machines_drain_one_queue(lab: Lab, url: str):
-    """Two homes share a log and a storage: every job ends once, verify is content."""
-    for number in range(6):
-        lab.queue("singlequdit", f"job{number}.json", experiment_document(shots=number + 1))
-    homes = [{"QULEDGER_DATABASE": url, "QULEDGER_HOME": str(lab.home / name)} for name in ("one", "two")]
-    drains = [lab.start("drain", "--until-empty", **home) for home in homes]
-    said = [drain.communicate(timeout=200)[0] for drain in drains]
-    assert [drain.returncode for drain in drains] == [0, 0], said
+@pytest.fixture
+def api(postgres: Server, tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A Prefect server: on PostgreSQL in the whole matrix, otherwise the session's."""
+    if not ALL:
+        yield prefect_api
+        return
+    database = postgres.create("prefect")
+    url = database.replace("postgresql://", "postgresql+asyncpg://")
+    monkeypatch.setenv("PREFECT_SERVER_DATABASE_CONNECTION_URL", url)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with prefect_server(Settings(home=tmp_path / "server")) as address:
+        yield address
+    postgres.drop(database)
+
+
+def test_two_machines_drain_one_queue_and_one_dies(tmp_path: Path, api: str, url: str):
+    """Two homes share a log and a storage; one is killed: both did a share, every job ends once, verify is content."""
+    number = 400 if ALL else 16
+    lab = Lab(tmp_path, api)
+    ids = [f"{index:024x}" for index in range(number)]
+    for job_id in ids:
+        lab.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
+    homes = [SETTINGS | {"QULEDGER_DATABASE": url, "QULEDGER_HOME": str(lab.home / name)} for name in ("one", "two")]
+    drains = [lab.start("drain", **home) for home in homes]
     engine = open_database(url)
     log = EventLog(engine)
-    jobs = log.jobs()
-    assert [job.state for job in jobs] == [State.DONE] * 6
-    assert all([event.kind for event in log.history(job.job_id)].count("completed") == 1 for job in jobs)
+    try:
+        wait(lambda: len(shares(log, ids)) == 2 and sum(shares(log, ids).values()) >= number // 4)
+        drains[0].send_signal(signal.SIGKILL)
+        wait(lambda: not log.counts() and len(log.jobs(state="DONE", limit=number)) == number)
+    finally:
+        drains[1].send_signal(signal.SIGTERM)
+        said = [drain.communicate(timeout=60)[0] for drain in drains]
+    share = shares(log, ids)
+    assert len(share) == 2, said
+    assert sum(share.values()) == number
+    kinds = Counter(event.kind for job_id in ids for event in log.history(job_id))
+    assert (kinds["submitted"], kinds["uploaded"], kinds["completed"]) == (number, number, number)
     engine.dispose()
-    lab.run("verify", "--no-prefect", **homes[0])
+    lab.run("reconcile", **homes[1])
+    lab.run("verify", **homes[1])
     lab.run("rebuild", **homes[1])
     assert PASSWORD not in "".join(said)
     assert lab.json("config", **homes[0])["database"] == url.replace(f"quledger:{PASSWORD}", "***")
 
 
-def experiment_document(shots: int) -> bytes:
-    """Return a job document as a front end writes it."""
-    return json.dumps({"experiment_0": FLIP | {"shots": shots}}).encode()
+def shares(log: EventLog, ids: list[str]) -> Counter[str]:
+    """Return how many jobs each worker has completed."""
+    return Counter(event.actor for job_id in ids for event in log.history(job_id) if event.kind == "completed")
+
+
+def wait(condition: object, seconds: float = 1500 if ALL else 200) -> None:
+    """Return as soon as the condition holds; fail if that takes longer."""
+    end = time.monotonic() + seconds
+    assert callable(condition)
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.5)
