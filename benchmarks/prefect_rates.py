@@ -216,6 +216,12 @@ def constancy(options: argparse.Namespace, folder: Path) -> None:
     say("rate after the shortest over the longest history", rates[0] / rates[-1], 1.5, at_most=True)
 
 
+def _stop(number: int, _frame: object) -> None:
+    # Once: a second signal must not interrupt the clearing up.
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(1)
+
+
 def main() -> None:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -229,7 +235,7 @@ def main() -> None:
     parser.add_argument("--routes", action="store_true", help="show the requests by route")
     options = parser.parse_args()
     # Whoever ends us ends what we started.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, _stop)
     print(machine(), flush=True)
     with tempfile.TemporaryDirectory(prefix="quledger-bench-") as name:
         folder = Path(name)
