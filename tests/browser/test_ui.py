@@ -254,7 +254,7 @@ def test_the_artifacts_of_the_laboratory(site: Site, browser: Browser) -> None:
         ("backend-singlequdit", ("cold atomic gas", "running", "What it takes", "sq_full")),
         ("verify", ("jobs verified: no differences",)),
     ):
-        latest = site.ask(f"/artifacts/{key}/latest")
-        browser.open(f"{site.address}/artifacts/artifact/{latest['latest_id']}")
+        latest = site.ask("/artifacts/filter", {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"})[0]
+        browser.open(f"{site.address}/artifacts/artifact/{latest['id']}")
         browser.shows(*words)
         keep(browser, f"10-{key}")
