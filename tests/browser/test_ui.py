@@ -65,6 +65,15 @@ class Site:
             time.sleep(0.2)
         return dict(run)
 
+    def artifact(self, key: str) -> str:
+        """Wait until there is an artifact with this key, and return the id of the latest."""
+        body = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"}
+        deadline = time.monotonic() + 120
+        while not (found := self.ask("/artifacts/filter", body)):
+            assert time.monotonic() < deadline, key
+            time.sleep(0.5)
+        return str(found[0]["id"])
+
     def page(self, run_id: str) -> str:
         """Return the address of the page of a run."""
         return f"{self.address}/runs/flow-run/{run_id}"
@@ -246,6 +255,8 @@ def test_a_run_of_no_deployment_is_cancelled_through_the_api(site: Site, browser
 def test_the_artifacts_of_the_laboratory(site: Site, browser: Browser) -> None:
     """There is a page for each backend, and one of the last verify."""
     site.run(site.launch("verify"), "Completed")
+    for name in ("singlequdit", "multiqudit", "fermions", "rydberg"):
+        site.artifact(f"backend-{name}")
     browser.open(f"{site.address}/artifacts")
     browser.shows("backend-singlequdit", "backend-fermions", "backend-rydberg", "backend-multiqudit", "verify")
     browser.shows("differences", "0 waiting")
@@ -254,7 +265,6 @@ def test_the_artifacts_of_the_laboratory(site: Site, browser: Browser) -> None:
         ("backend-singlequdit", ("cold atomic gas", "running", "What it takes", "sq_full")),
         ("verify", ("jobs verified: no differences",)),
     ):
-        latest = site.ask("/artifacts/filter", {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"})[0]
-        browser.open(f"{site.address}/artifacts/artifact/{latest['id']}")
+        browser.open(f"{site.address}/artifacts/artifact/{site.artifact(key)}")
         browser.shows(*words)
         keep(browser, f"10-{key}")
