@@ -65,6 +65,15 @@ class Site:
             time.sleep(0.2)
         return dict(run)
 
+    def artifact(self, key: str) -> str:
+        """Wait until there is an artifact with this key, and return the id of the latest."""
+        body = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"}
+        deadline = time.monotonic() + 120
+        while not (found := self.ask("/artifacts/filter", body)):
+            assert time.monotonic() < deadline, key
+            time.sleep(0.5)
+        return str(found[0]["id"])
+
     def page(self, run_id: str) -> str:
         """Return the address of the page of a run."""
         return f"{self.address}/runs/flow-run/{run_id}"
@@ -210,8 +219,9 @@ def test_text_that_is_no_json_can_be_submitted(site: Site, browser: Browser) -> 
     assert "JSON" in run["state"]["message"]
 
 
-def cancel_in_ui(site: Site, browser: Browser, run_id: str, name: str) -> None:
-    """Press Cancel on the page of a run that is under way, and see it end."""
+def test_a_job_under_way_is_cancelled(site: Site, browser: Browser) -> None:
+    """Cancel on the page of a launched job ends it."""
+    run_id = site.launch("run-job", job={"program": json.dumps(HEAVY), "shots": 10})
     site.run(run_id, "Running")
     browser.open(site.page(run_id))
     browser.click_text("Cancel", "button")
@@ -221,30 +231,32 @@ def cancel_in_ui(site: Site, browser: Browser, run_id: str, name: str) -> None:
     assert run["state_name"] == "Cancelled"
     assert time.monotonic() - begun < 60
     browser.shows("Cancelled")
-    keep(browser, name)
+    keep(browser, "7-cancelled")
     assert site.lab.json("status", run["name"])["state"] == "CANCELLED"
 
 
-def test_a_job_under_way_is_cancelled(site: Site, browser: Browser) -> None:
-    """Cancel on the page of a launched job ends it."""
-    run_id = site.launch("run-job", job={"program": json.dumps(HEAVY), "shots": 10})
-    cancel_in_ui(site, browser, run_id, "7-cancelled")
-
-
-def test_a_job_of_no_deployment_is_cancelled(site: Site, browser: Browser) -> None:
-    """Cancel ends a job that came through another door, whose run belongs to no deployment."""
+def test_a_run_of_no_deployment_is_cancelled_through_the_api(site: Site, browser: Browser) -> None:
+    """Prefect's UI cancels no run without a deployment, such as that of a job from the queue; its API does."""
     job_id = site.lab.submit("singlequdit", {"experiment_0": experiment(*HEAVY, shots=10)})
     deadline = time.monotonic() + 60
     while not (runs := site.ask("/flow_runs/filter", {"flow_runs": {"name": {"any_": [job_id]}}})):
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    assert runs[0]["deployment_id"] is None
-    cancel_in_ui(site, browser, runs[0]["id"], "8-cancelled-submitted")
+    run_id = runs[0]["id"]
+    site.run(run_id, "Running")
+    site.ask(f"/flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
+    assert site.run(run_id, "Cancelled", "Completed", "Failed", "Crashed")["state_name"] == "Cancelled"
+    assert site.lab.json("status", job_id)["state"] == "CANCELLED"
+    browser.open(site.page(run_id))
+    browser.shows(job_id, "Cancelled")
+    keep(browser, "8-cancelled-through-the-api")
 
 
 def test_the_artifacts_of_the_laboratory(site: Site, browser: Browser) -> None:
     """There is a page for each backend, and one of the last verify."""
     site.run(site.launch("verify"), "Completed")
+    for name in ("singlequdit", "multiqudit", "fermions", "rydberg"):
+        site.artifact(f"backend-{name}")
     browser.open(f"{site.address}/artifacts")
     browser.shows("backend-singlequdit", "backend-fermions", "backend-rydberg", "backend-multiqudit", "verify")
     browser.shows("differences", "0 waiting")
@@ -253,7 +265,6 @@ def test_the_artifacts_of_the_laboratory(site: Site, browser: Browser) -> None:
         ("backend-singlequdit", ("cold atomic gas", "running", "What it takes", "sq_full")),
         ("verify", ("jobs verified: no differences",)),
     ):
-        latest = site.ask(f"/artifacts/{key}/latest")
-        browser.open(f"{site.address}/artifacts/artifact/{latest['id']}")
+        browser.open(f"{site.address}/artifacts/artifact/{site.artifact(key)}")
         browser.shows(*words)
         keep(browser, f"10-{key}")
