@@ -38,6 +38,7 @@ def up(port: int, say: Callable[[str], None]) -> None:
             begin()
             deploy()
             say(f"Prefect UI:      {url.removesuffix('/api')}")
+            say(f"Backends:        {url.removesuffix('/api')}/artifacts")
             say(f"Prefect API:     {url}")
             say(f"Storage:         {settings.redacted()['storage']}")
             say("Launch a job:    UI > Deployments > run-job > Run > Custom run; or `quledger submit`")

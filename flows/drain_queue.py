@@ -86,7 +86,7 @@ class _Drain:
     def __init__(self, services: Services, client: PrefectClient, names: list[str], concurrency: int) -> None:
         self._services = services
         self._client = client
-        self._launches = Launches(client)
+        self._launches = Launches(services, client)
         self._names = names
         elsewhere = services.settings.dispatch
         self._handed_on = [name for name in names if elsewhere.get(name) == "deployment"]
@@ -215,7 +215,8 @@ class _Drain:
                 await asyncio.to_thread(cancel, self._services, job.job_id, by="prefect")
             else:
                 if run is None or run.state is None or run.state.type not in TO_BEGIN:
-                    run = await new_run(self._client, run_attempt, job.job_id, parameters, tags_of(job))
+                    deployment = await self._launches.deployment()
+                    run = await new_run(self._client, run_attempt, job.job_id, parameters, tags_of(job), deployment)
                 await run_as(run_attempt, run, parameters)
         except Exception as error:  # noqa: BLE001 - one run that Prefect cannot begin must not end the drain
             _LOG.warning("run_broke action=retry job_id=%s: %s", job.job_id, type(error).__name__)

@@ -18,6 +18,7 @@ from models import clock
 from models.errors import InputError, NotRevivable
 from models.job import Job, State
 from models.requests import JobRequest
+from tasks.services import Services
 from tasks.submission import revive
 
 _LOG = logging.getLogger("quledger.launches")
@@ -34,14 +35,14 @@ SEARCH_SECONDS = 20.0
 class Launches:
     """The scheduled runs of the deployment `run-job`."""
 
-    def __init__(self, client: PrefectClient) -> None:
-        self._client = client
+    def __init__(self, services: Services, client: PrefectClient) -> None:
+        self._services, self._client = services, client
         self._deployment_id: UUID | None = None
         self._search_at = clock.now()
 
     async def look(self) -> int:
         """Take every launched job that is due into the log; return how many runs were seen."""
-        deployment_id = await self._find()
+        deployment_id = await self.deployment()
         if deployment_id is None:
             return 0
         runs = await self._client.get_scheduled_flow_runs_for_deployments(
@@ -51,7 +52,8 @@ class Launches:
             await self._take(run)
         return len(runs)
 
-    async def _find(self) -> UUID | None:
+    async def deployment(self) -> UUID | None:
+        """Return Prefect's id of the deployment; None while there is none."""
         if self._deployment_id is not None or clock.now() < self._search_at:
             return self._deployment_id
         try:
@@ -82,8 +84,12 @@ class Launches:
         Raises:
             InputError: says what is wrong with what was launched.
         """
-        request = JobRequest.read((run.parameters or {}).get("job", {}))
-        job = submit_request(request, str(run.id))
+        parameters = run.parameters or {}
+        if "job_id" in parameters:
+            # Somebody has begun a run again that a drain had made.
+            job = self._services.log.get(str(parameters["job_id"]))
+        else:
+            job = submit_request(JobRequest.read(parameters.get("job", {})), str(run.id))
         if job.state is not State.ERROR or job.flow_run_id != str(run.id):
             return job
         try:

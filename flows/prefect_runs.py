@@ -10,11 +10,13 @@ from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
     FlowRunFilter,
+    FlowRunFilterExpectedStartTime,
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.objects import State as PrefectState
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Crashed
 
 from flows.presence import forget, has_died
@@ -61,8 +63,14 @@ async def crash_dead_runs(services: Services) -> int:
 
 
 async def cancel_as_in_prefect(services: Services, client: PrefectClient) -> None:
-    """Cancel each job whose run somebody is cancelling in Prefect."""
-    for run in await _runs(client, [StateType.CANCELLING]):
+    """Cancel each job whose run somebody cancels in Prefect, or has cancelled within a day."""
+    recent = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CANCELLING, StateType.CANCELLED])),
+        expected_start_time=FlowRunFilterExpectedStartTime.model_validate({"after_": clock.now() - timedelta(days=1)}),
+    )
+    ours = FlowFilter(name=FlowFilterName(any_=[NAME]))
+    newest = FlowRunSort.EXPECTED_START_TIME_DESC
+    for run in await client.read_flow_runs(flow_filter=ours, flow_run_filter=recent, sort=newest, limit=PAGE):
         try:
             await asyncio.to_thread(cancel, services, run.name, by="prefect", reason="cancelled in Prefect")
         except (UnknownJob, NotCancellable):

@@ -5,9 +5,10 @@ import random
 from collections.abc import Sequence
 
 from prefect import flow
+from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
-from flows.prefect_runs import crash_dead_runs
+from flows.prefect_runs import cancel_as_in_prefect, crash_dead_runs
 from flows.presence import present
 from models import clock
 from models.events import Fact, LeaseExpired
@@ -43,4 +44,6 @@ async def reconcile() -> dict[str, int]:
         expired = await asyncio.to_thread(expire_leases, services)
         relayed = await asyncio.to_thread(services.mirror.relay_all)
         crashed = await crash_dead_runs(services)
+        async with get_client() as client:
+            await cancel_as_in_prefect(services, client)
     return {"expired": len(expired), "relayed": relayed.done, "failed": relayed.failed, "crashed": crashed}

@@ -95,16 +95,28 @@ async def run_task(task: Task[Any, Any], *arguments: Any) -> State[Any]:
     return state
 
 
-async def new_run(
-    client: PrefectClient, flow: Flow[Any, Any], name: str, parameters: dict[str, Any], tags: list[str]
+async def new_run(  # noqa: PLR0913 - what a run is told with
+    client: PrefectClient,
+    flow: Flow[Any, Any],
+    name: str,
+    parameters: dict[str, Any],
+    tags: list[str],
+    deployment_id: UUID | None = None,
 ) -> FlowRun:
-    """Tell Prefect of a run that begins here and now."""
+    """Tell Prefect of a run that begins here and now.
+
+    Args:
+        deployment_id: Prefect's UI lets only runs of a deployment be cancelled.
+    """
     body = FlowRunCreate(
         flow_id=await _flow_id(client, flow.name),
         flow_version=flow.version,
         name=name,
         parameters=parameters,
         tags=tags,
+        deployment_id=deployment_id,
+        # The client asks again where the answer was lost: it is the same run.
+        idempotency_key=":".join(map(str, parameters.values())),
         state=to_state_create(Running()),
     )
     answer = await client.request("POST", "/flow_runs/", json=body.model_dump(mode="json"))
