@@ -215,8 +215,15 @@ class _Drain:
                 await asyncio.to_thread(cancel, self._services, job.job_id, by="prefect")
             else:
                 if run is None or run.state is None or run.state.type not in TO_BEGIN:
-                    deployment = await self._launches.deployment()
-                    run = await new_run(self._client, run_attempt, job.job_id, parameters, tags_of(job), deployment)
+                    run = await new_run(
+                        self._client,
+                        run_attempt,
+                        job.job_id,
+                        parameters,
+                        tags_of(job),
+                        key=f"{job.job_id}:{job.attempt}",
+                        deployment_id=await self._launches.deployment(),
+                    )
                 await run_as(run_attempt, run, parameters)
         except Exception as error:  # noqa: BLE001 - one run that Prefect cannot begin must not end the drain
             _LOG.warning("run_broke action=retry job_id=%s: %s", job.job_id, type(error).__name__)

@@ -101,11 +101,14 @@ async def new_run(  # noqa: PLR0913 - what a run is told with
     name: str,
     parameters: dict[str, Any],
     tags: list[str],
+    *,
+    key: str | None = None,
     deployment_id: UUID | None = None,
 ) -> FlowRun:
     """Tell Prefect of a run that begins here and now.
 
     Args:
+        key: the client asks again where an answer was lost: with the same key it is the same run.
         deployment_id: Prefect's UI lets only runs of a deployment be cancelled.
     """
     body = FlowRunCreate(
@@ -115,8 +118,7 @@ async def new_run(  # noqa: PLR0913 - what a run is told with
         parameters=parameters,
         tags=tags,
         deployment_id=deployment_id,
-        # The client asks again where the answer was lost: it is the same run.
-        idempotency_key=":".join(map(str, parameters.values())),
+        idempotency_key=key,
         state=to_state_create(Running()),
     )
     answer = await client.request("POST", "/flow_runs/", json=body.model_dump(mode="json"))
