@@ -13,9 +13,20 @@ from typing import Any
 
 import httpx
 
-from tests.lab import PROGRAM, ROOT, Lab
+from tests.lab import PROGRAM, ROOT, Lab, experiment
 
 READY_SECONDS = 200
+
+# About twenty seconds of one core.
+LONG = {
+    "experiment_0": experiment(
+        *(["load", [wire], [atoms]] for wire, atoms in enumerate((4, 4, 4, 8, 8))),
+        *[["multiqudit_full", [0, 1, 2, 3, 4], [1.0] * 5]] * 70,
+        ["measure", [0], []],
+        wires=5,
+        shots=10,
+    )
+}
 
 
 class ControlRoom:

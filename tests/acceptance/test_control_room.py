@@ -10,23 +10,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.control_room import ControlRoom, control_room
+from tests.control_room import LONG, ControlRoom, control_room
 from tests.lab import ROOT, experiment
 
 pytestmark = pytest.mark.xdist_group("control_room")
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 GOOD = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []])}
-# About ten seconds of one core.
-LONG = {
-    "experiment_0": experiment(
-        *(["load", [wire], [atoms]] for wire, atoms in enumerate((4, 4, 4, 8, 8))),
-        *[["multiqudit_full", [0, 1, 2, 3, 4], [1.0] * 5]] * 40,
-        ["measure", [0], []],
-        wires=5,
-        shots=10,
-    )
-}
 
 
 @pytest.fixture(scope="module")

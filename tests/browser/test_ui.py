@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from tests.browser.chromium import PROGRAM, Browser
-from tests.lab import ROOT, Lab, experiment
+from tests.control_room import LONG
+from tests.lab import ROOT, Lab
 
 pytestmark = [
     pytest.mark.slow,
@@ -27,8 +28,6 @@ pytestmark = [
 PICTURES = ROOT / ".cache" / "screenshots"
 EDITOR = "textarea.p-code-input__textarea"
 TAB = ".p-tab"
-HEAVY: list[list[Any]] = [["load", [0], [500]], *[["sq_full", [0], [1.0, 0.5, 6.0]]] * 1900, ["measure", [0], []]]
-"""Some 6 s of one core, and the most that the backend takes."""
 
 
 class Site:
@@ -220,8 +219,13 @@ def test_text_that_is_no_json_can_be_submitted(site: Site, browser: Browser) -> 
 
 
 def test_a_job_under_way_is_cancelled(site: Site, browser: Browser) -> None:
-    """Cancel on the page of a launched job ends it."""
-    run_id = site.launch("run-job", job={"program": json.dumps(HEAVY), "shots": 10})
+    """Cancel on the page of a run ends the job, also of one that came from the queue."""
+    job_id = site.lab.submit("multiqudit", LONG)
+    deadline = time.monotonic() + 60
+    while not (runs := site.ask("/flow_runs/filter", {"flow_runs": {"name": {"any_": [job_id]}}})):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    run_id = runs[0]["id"]
     site.run(run_id, "Running")
     browser.open(site.page(run_id))
     browser.click_text("Cancel", "button")
@@ -232,24 +236,7 @@ def test_a_job_under_way_is_cancelled(site: Site, browser: Browser) -> None:
     assert time.monotonic() - begun < 60
     browser.shows("Cancelled")
     keep(browser, "7-cancelled")
-    assert site.lab.json("status", run["name"])["state"] == "CANCELLED"
-
-
-def test_a_run_of_no_deployment_is_cancelled_through_the_api(site: Site, browser: Browser) -> None:
-    """Prefect's UI cancels no run without a deployment, such as that of a job from the queue; its API does."""
-    job_id = site.lab.submit("singlequdit", {"experiment_0": experiment(*HEAVY, shots=10)})
-    deadline = time.monotonic() + 60
-    while not (runs := site.ask("/flow_runs/filter", {"flow_runs": {"name": {"any_": [job_id]}}})):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    run_id = runs[0]["id"]
-    site.run(run_id, "Running")
-    site.ask(f"/flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
-    assert site.run(run_id, "Cancelled", "Completed", "Failed", "Crashed")["state_name"] == "Cancelled"
     assert site.lab.json("status", job_id)["state"] == "CANCELLED"
-    browser.open(site.page(run_id))
-    browser.shows(job_id, "Cancelled")
-    keep(browser, "8-cancelled-through-the-api")
 
 
 def test_the_artifacts_of_the_laboratory(site: Site, browser: Browser) -> None:
