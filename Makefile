@@ -14,8 +14,8 @@ COMPILED := deployments.cli, deployments.demo, flows.drain_queue, prefect.server
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
-# The tests wait more than they compute.
-PARALLEL ?= -n 3 --dist loadgroup
+# The tests wait more than they compute. The tests of a file share what they stand on, so they stay together.
+PARALLEL ?= -n 3 --dist loadfile
 
 # Sets $$python to the first Python that will do, or stops with a sentence that says what is missing.
 FIND_PYTHON = python=; for candidate in python3.11 python3 python; do \
@@ -64,7 +64,7 @@ test: peer lint ## run the linters and all tests (what CI runs); PYTEST_ARGS is 
 
 .PHONY: crash
 crash: peer install ## run the whole crash matrix (a quarter of an hour on two cores); `make test` runs a sample
-	@QULEDGER_TEST_CRASH=all $(BIN)/python -m pytest $(PARALLEL) --timeout 1800 tests/crash $(PYTEST_ARGS)
+	@QULEDGER_TEST_CRASH=all $(BIN)/python -m pytest -n 3 --timeout 1800 tests/crash tests/acceptance/test_control_room.py tests/acceptance/test_postgres.py $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: install ## check style, formatting, types and the order of the layers

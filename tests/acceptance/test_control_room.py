@@ -13,8 +13,6 @@ import yaml
 from tests.control_room import LONG, ControlRoom, control_room
 from tests.lab import ROOT, experiment
 
-pytestmark = pytest.mark.xdist_group("control_room")
-
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 GOOD = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []])}
 

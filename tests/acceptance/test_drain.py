@@ -10,8 +10,6 @@ import pytest
 from tests.lab import Lab, experiment
 
 # The tests of one drain share it, so they run in one process.
-pytestmark = pytest.mark.xdist_group("drained")
-
 PI = math.pi
 FLIP = {"experiment_0": experiment(["rlx", [0], [PI]], ["measure", [0], []], shots=7)}
 GOOD = {

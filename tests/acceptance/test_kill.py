@@ -52,7 +52,7 @@ def test_kill_9_loses_no_job(lab: Lab):
     """A drain that is killed in mid-job leaves jobs running; the next one waits for their leases and finishes them all."""
     ids = fill(lab, 12)
     drain = lab.start("drain", QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
-    wait_for(lambda: mirrored(lab, "jobs/finished/singlequdit") >= 2)
+    wait_for(lambda: mirrored(lab, "jobs/finished/singlequdit") >= 2 and "COMPILED" in lab.states().values())
     drain.send_signal(signal.SIGKILL)
     drain.communicate()
     left = {job_id for job_id, state in lab.states().items() if state not in {"DONE", "QUEUED"}}

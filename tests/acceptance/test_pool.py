@@ -12,8 +12,6 @@ import pytest
 from tests.control_room import ControlRoom
 from tests.lab import ROOT, experiment
 
-pytestmark = pytest.mark.xdist_group("control_room")
-
 JOB = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []])}
 
 

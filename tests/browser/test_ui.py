@@ -22,7 +22,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
     pytest.mark.skipif(PROGRAM is None, reason="no Chromium is installed"),
-    pytest.mark.xdist_group("browser"),
 ]
 
 PICTURES = ROOT / ".cache" / "screenshots"

@@ -21,7 +21,7 @@ from flows.prefect_view import authentication
 from tests.deployments.files import FOLDER, ROOT, compose, env_file, interpolated
 from tests.lab import Lab, experiment
 
-pytestmark = [pytest.mark.xdist_group("compose"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.timeout(600)]
 
 AUTH = f"operator:{secrets.token_hex(12)}"
 
