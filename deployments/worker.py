@@ -11,13 +11,13 @@ import signal
 import sys
 import threading
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas import OrchestrationResult
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Failed, Pending
@@ -111,17 +111,26 @@ class Worker:
             name = self._deployments.get(run.deployment_id) if run.deployment_id else None
             if name is None:
                 continue
-            answer: OrchestrationResult[Any] = await self._client.set_flow_run_state(run.id, Pending())
-            if (
-                answer.status is not SetStateStatus.ACCEPT
-                or answer.state is None
-                or answer.state.type is not StateType.PENDING
-            ):
+            state = await self._pending(run)
+            if state is None:
                 continue  # somebody else has it, or it has to wait for its turn
-            run.state = answer.state
+            run.state = state
             task = asyncio.create_task(self._run(FLOWS[name], run))
             self._tasks[task] = name
             task.add_done_callback(self._tasks.pop)
+
+    async def _pending(self, run: FlowRun) -> State[Any] | None:
+        """Set a run to Pending; return that state, None if the run is not ours."""
+        pending: State[Any] = Pending()
+        # Where an answer is lost, the client asks again, and is told no: by this id we know our own state.
+        pending.state_details.transition_id = mark = uuid4()
+        answer: OrchestrationResult[Any] = await self._client.set_flow_run_state(run.id, pending)
+        if answer.status is SetStateStatus.ACCEPT:
+            state = answer.state
+        else:
+            state = (await self._client.read_flow_run(run.id)).state
+        ours = state is not None and state.is_pending() and state.state_details.transition_id == mark
+        return state if ours else None
 
     async def _run(self, flow: Flow[Any, Any], run: FlowRun) -> None:
         try:

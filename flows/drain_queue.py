@@ -9,7 +9,7 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.runtime import flow_run
 
 from flows.backend_pages import BackendPages
-from flows.launches import CANCELS, TO_BEGIN, Launches, dispatch, launched_run, tags_of
+from flows.launches import CANCELS, TO_BEGIN, Launches, dispatch, tags_of
 from flows.prefect_runs import cancel_as_in_prefect, crash_dead_runs
 from flows.presence import present
 from flows.publish_backends import publish
@@ -210,7 +210,7 @@ class _Drain:
         """Run one claimed job as a flow run, and see to it that its attempt is over afterwards."""
         parameters = {"job_id": job.job_id, "attempt": job.attempt}
         try:
-            run = await launched_run(self._client, job)
+            run = await self._launches.run_of(job)
             if run is not None and run.state is not None and run.state.type in CANCELS:
                 await asyncio.to_thread(cancel, self._services, job.job_id, by="prefect")
             else:

@@ -16,7 +16,7 @@ from prefect.states import Completed, Failed, Pending
 from flows.run_job import NAME, end_state, submit_request
 from models import clock
 from models.errors import InputError, NotRevivable
-from models.job import Job, State
+from models.job import FINAL, Job, State
 from models.requests import JobRequest
 from tasks.services import Services
 from tasks.submission import revive
@@ -39,6 +39,7 @@ class Launches:
         self._services, self._client = services, client
         self._deployment_id: UUID | None = None
         self._search_at = clock.now()
+        self._taking: dict[str, asyncio.Event] = {}
 
     async def look(self) -> int:
         """Take every launched job that is due into the log; return how many runs were seen."""
@@ -49,8 +50,25 @@ class Launches:
             [deployment_id], scheduled_before=clock.now(), limit=AT_ONCE
         )
         for run in runs:
-            await self._take(run)
+            self._taking[str(run.id)] = taken = asyncio.Event()
+            try:
+                await self._take(run)
+            finally:
+                taken.set()
+                del self._taking[str(run.id)]
         return len(runs)
+
+    async def run_of(self, job: Job) -> FlowRun | None:
+        """Return the run that submitted a job; None where it came through another door, or Prefect has forgotten it."""
+        if job.source != "prefect" or job.flow_run_id is None:
+            return None
+        if job.flow_run_id in self._taking:
+            # It may be claimed before it is told to wait, and must not be told so when it runs.
+            await self._taking[job.flow_run_id].wait()
+        try:
+            return await self._client.read_flow_run(UUID(job.flow_run_id))
+        except ObjectNotFound:
+            return None
 
     async def deployment(self) -> UUID | None:
         """Return Prefect's id of the deployment; None while there is none."""
@@ -75,6 +93,10 @@ class Launches:
             await self._client.update_flow_run(run.id, name=job.job_id, tags=[*run.tags, *tags_of(job)])
             # Whoever else looks for scheduled runs leaves this one alone from here on.
             await self._client.set_flow_run_state(run.id, Pending(message=f"job {job.job_id} waits for its turn"))
+            job = await asyncio.to_thread(self._services.log.get, job.job_id)
+            if job.state in FINAL:
+                # Another drain was so quick that the run had ended, and we have just undone that.
+                await self._client.set_flow_run_state(run.id, end_state(job), force=True)
         else:
             await self._client.set_flow_run_state(run.id, end_state(job), force=True)
 
@@ -102,16 +124,6 @@ class Launches:
 def tags_of(job: Job) -> list[str]:
     """Return the tags of a job's flow run."""
     return [tag for tag in dict.fromkeys((job.backend, job.user, job.project)) if tag]
-
-
-async def launched_run(client: PrefectClient, job: Job) -> FlowRun | None:
-    """Return the run that submitted the job; None where it came through another door, or Prefect has forgotten it."""
-    if job.source != "prefect" or job.flow_run_id is None:
-        return None
-    try:
-        return await client.read_flow_run(UUID(job.flow_run_id))
-    except ObjectNotFound:
-        return None
 
 
 async def dispatch(client: PrefectClient, job: Job) -> None:
