@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 from prefect import Flow
@@ -121,16 +121,13 @@ class Worker:
 
     async def _pending(self, run: FlowRun) -> State[Any] | None:
         """Set a run to Pending; return that state, None if the run is not ours."""
-        pending: State[Any] = Pending()
-        # Where an answer is lost, the client asks again, and is told no: by this id we know our own state.
-        pending.state_details.transition_id = mark = uuid4()
-        answer: OrchestrationResult[Any] = await self._client.set_flow_run_state(run.id, pending)
+        # Where an answer is lost, the client asks again, and is told no: by this message we know our own state.
+        message = f"taken by {self._services.worker}"
+        answer: OrchestrationResult[Any] = await self._client.set_flow_run_state(run.id, Pending(message=message))
         if answer.status is SetStateStatus.ACCEPT:
-            state = answer.state
-        else:
-            state = (await self._client.read_flow_run(run.id)).state
-        ours = state is not None and state.is_pending() and state.state_details.transition_id == mark
-        return state if ours else None
+            return answer.state if answer.state is not None and answer.state.is_pending() else None
+        state = (await self._client.read_flow_run(run.id)).state
+        return state if state is not None and state.is_pending() and state.message == message else None
 
     async def _run(self, flow: Flow[Any, Any], run: FlowRun) -> None:
         try:
