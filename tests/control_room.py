@@ -135,8 +135,8 @@ class ControlRoom:
 def control_room(folder: Path, **settings: str) -> Iterator[ControlRoom]:
     """Give a running control room; it is ended with the block, however that is left."""
     room = ControlRoom(folder, **settings)
-    room.start()
     try:
+        room.start()
         yield room
     finally:
         if room.process is not None and room.process.poll() is None:
