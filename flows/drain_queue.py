@@ -105,12 +105,17 @@ class _Drain:
         await asyncio.to_thread(self.keep_house)
         await crash_dead_runs(self._services)
         async with (
-            self._services.sandboxed(),
+            self._services.sandboxed() as sandbox,
             repeating("housekeeping", self._keep_house_aside, self._services.settings.publish_seconds),
             repeating("launches", self._take_launched, LAUNCH_SECONDS),
             repeating("cancellations", self._cancel_as_in_prefect, CANCEL_SECONDS),
         ):
-            counts = await self.run(until_empty=until_empty, time_budget=time_budget)
+            # One that goes on for long is ready for its first job before that comes.
+            warming = [] if until_empty else [asyncio.create_task(sandbox.server())]
+            try:
+                counts = await self.run(until_empty=until_empty, time_budget=time_budget)
+            finally:
+                await asyncio.gather(*warming, return_exceptions=True)
         await patiently(self.keep_house)
         return counts
 

@@ -9,6 +9,7 @@ from typing import Any
 from deployments.prefect_server import server_settings
 from tests.lab import Lab, experiment
 
+UNKNOWN = "f" * 24  # the name of no job of any test
 FLIP = {"experiment_0": experiment(["rlx", [0], [3.0]], ["measure", [0], []], shots=7)}
 FIELDS = {"/task_runs/filter": "task_runs", "/artifacts/filter": "artifacts", "/logs/filter": "logs"}
 
@@ -39,7 +40,7 @@ def test_prune_deletes_old_runs_and_nothing_else(lab: Lab):
     wait(lambda: of_run(lab, run["id"])["task_runs"] == 4)
     assert of_run(lab, run["id"])["artifacts"] == 2
     flow = lab.prefect("/flows/filter", {"flows": {"name": {"any_": ["run-job"]}}})[0]["id"]
-    unknown = lab.prefect("/flow_runs/", {"flow_id": flow, "name": "0" * 24, "state": {"type": "COMPLETED"}})["id"]
+    unknown = lab.prefect("/flow_runs/", {"flow_id": flow, "name": UNKNOWN, "state": {"type": "COMPLETED"}})["id"]
     under_way = lab.prefect("/flow_runs/", {"flow_id": flow, "name": job, "state": {"type": "RUNNING"}})["id"]
     before = [lab.json(command, job) for command in ("status", "history", "result")]
 
@@ -49,7 +50,7 @@ def test_prune_deletes_old_runs_and_nothing_else(lab: Lab):
     assert done["left"] >= 1
 
     assert [each["id"] for each in runs(lab, job)] == [under_way]
-    assert [each["id"] for each in runs(lab, "0" * 24)] == [unknown]
+    assert [each["id"] for each in runs(lab, UNKNOWN)] == [unknown]
     wait(lambda: of_run(lab, run["id"]) == {"task_runs": 0, "artifacts": 0, "logs": 0})
     assert [lab.json(command, job) for command in ("status", "history", "result")] == before
     lab.prefect(f"/flow_runs/{under_way}/set_state", {"state": {"type": "COMPLETED"}, "force": True})
