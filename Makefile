@@ -63,7 +63,7 @@ test: peer lint ## run the linters and all tests (what CI runs); PYTEST_ARGS is 
 	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 .PHONY: crash
-crash: peer install ## run the whole crash matrix (a quarter of an hour on two cores); `make test` runs a sample
+crash: peer install ## run the whole crash matrix and the runs of 400 jobs (long); `make test` runs a sample
 	@QULEDGER_TEST_CRASH=all $(BIN)/python -m pytest -n 3 --timeout 1800 tests/crash tests/acceptance/test_control_room.py tests/acceptance/test_postgres.py $(PYTEST_ARGS)
 
 .PHONY: lint

@@ -97,8 +97,9 @@ class Launches:
             if job.state in FINAL:
                 # Another drain was so quick that the run had ended, and we have just undone that.
                 await self._client.set_flow_run_state(run.id, end_state(job), force=True)
-        else:
+        elif job.state in FINAL:
             await self._client.set_flow_run_state(run.id, end_state(job), force=True)
+        # Otherwise another drain is about to begin it.
 
     def _submitted(self, run: FlowRun) -> Job:
         """Return the job of a run, which is in the log from now on.

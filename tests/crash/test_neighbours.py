@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -24,9 +25,10 @@ SETTINGS = {"QULEDGER_LEASE_SECONDS": "5", "QULEDGER_PUBLISH_SECONDS": "1", "QUL
 
 
 def fill(lab: Lab, number: int) -> list[str]:
-    """Queue so many jobs of four users and return their ids."""
+    """Queue so many jobs of four users, one user's after the other's, and return their ids."""
     ids = [
-        f"20260101_{index // 60:04d}{index % 60:02d}-singlequdit-user{index % 4}-{index:05x}" for index in range(number)
+        f"20260101_{index // 60:04d}{index % 60:02d}-singlequdit-user{4 * index // number}-{index:05x}"
+        for index in range(number)
     ]
     for job_id in ids:
         lab.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
@@ -55,12 +57,36 @@ def test_drains_that_are_killed_at_random_share_one_queue(lab: Lab):
             each.communicate(timeout=60)
     lab.run("drain", "--until-empty", **SETTINGS)
     assert lab.states() == dict.fromkeys(ids, "DONE")
-    histories = [lab.history(job_id) for job_id in (ids if not ALL else ids[::10])]
-    for events in histories:
+    histories = {job_id: lab.history(job_id) for job_id in ids}
+    check_turns(histories)
+    for events in histories.values():
         kinds = Counter(event["kind"] for event in events)
         assert (kinds["uploaded"], kinds["completed"]) == (1, 1)
     assert count(lab.store / "results" / "singlequdit") == number
     assert count(lab.store / "jobs" / "running") == 0
+
+
+def check_turns(histories: dict[str, list[dict[str, Any]]]) -> None:
+    """Replay all events: whoever was claimed for had no more jobs running than anybody else who waited."""
+    events = sorted(
+        (event["recorded_at"], event["seq"], job_id, event) for job_id, h in histories.items() for event in h
+    )
+    waiting: dict[str, str] = {}
+    running: Counter[str] = Counter()
+    for now, _, job_id, event in events:
+        user = job_id.split("-")[2]
+        if event["kind"] == "submitted":
+            waiting[job_id] = now
+        elif event["kind"] == "retried":
+            running[user] -= 1
+            waiting[job_id] = event["data"]["not_before"]
+        elif event["kind"] == "completed":
+            running[user] -= 1
+        elif event["kind"] == "claimed":
+            others = {each.split("-")[2] for each, since in waiting.items() if since < now}
+            assert running[user] <= min(running[other] for other in others | {user}), job_id
+            del waiting[job_id]
+            running[user] += 1
 
 
 @pytest.mark.skipif(not PEER.exists(), reason="the peer's environment is missing: make peer")
