@@ -14,7 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from models.errors import BadSetting, DocumentExists, DocumentMissing, StorageError, StorageUnavailable
 from models.settings import redact_url
-from storage.provider import Entry
+from storage.provider import Abilities, Entry
 
 _MEMORY = threading.Lock()
 
@@ -35,6 +35,8 @@ class FsspecStorage:
         # What lies in memory is changed in several steps, so readers and writers take turns.
         in_memory = isinstance(filesystem, MemoryFileSystem)
         self._turn: contextlib.AbstractContextManager[object] = _MEMORY if in_memory else contextlib.nullcontext()
+        known = self._local or in_memory
+        self.abilities = Abilities(conditional_create=known, atomic_move=known)
 
     def get(self, path: str) -> bytes:
         """Return the document."""

@@ -24,12 +24,32 @@ class Entry(NamedTuple):
     regular: bool = True
 
 
+class Abilities(NamedTuple):
+    """What a storage guarantees beyond the plain reading and writing of one document.
+
+    Attributes:
+        conditional_create: of several `create` of one path at once, exactly one succeeds.
+        atomic_move: of several `move` of one document at once, exactly one succeeds.
+        exact_bytes: what is written is read back byte by byte; otherwise as the same JSON value, in bytes that are a
+            function of that value.
+    """
+
+    conditional_create: bool = True
+    atomic_move: bool = True
+    exact_bytes: bool = True
+
+
 class StorageProvider(Protocol):
     """What a storage can do. Every method may raise `StorageUnavailable`; then it may or may not have happened."""
 
     @property
     def url(self) -> str:
         """Where the storage is, without secrets."""
+        ...
+
+    @property
+    def abilities(self) -> Abilities:
+        """What it guarantees; where something is missing, the fence of the log still keeps each job from ending twice."""
         ...
 
     def get(self, path: str) -> bytes:
