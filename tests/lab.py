@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,19 @@ class Lab:
             check=False,
         )
         if check:
-            assert done.returncode == 0, done.stderr[-3000:]
+            assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done
+
+    def verified(self, *, seconds: float = 90, **settings: str) -> None:
+        """Reconcile until `verify` finds nothing: a run that died is put right in Prefect a lease later."""
+        end = time.monotonic() + seconds
+        while True:
+            self.run("reconcile", **settings)
+            done = self.run("verify", check=False, **settings)
+            if done.returncode == 0:
+                return
+            assert time.monotonic() < end, done.stdout + done.stderr
+            time.sleep(1)
 
     def start(self, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
         """Start the program and leave it running."""

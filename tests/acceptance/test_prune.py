@@ -54,9 +54,10 @@ def test_prune_deletes_old_runs_and_nothing_else(lab: Lab):
     wait(lambda: of_run(lab, run["id"]) == {"task_runs": 0, "artifacts": 0, "logs": 0})
     assert [lab.json(command, job) for command in ("status", "history", "result")] == before
     lab.prefect(f"/flow_runs/{under_way}/set_state", {"state": {"type": "COMPLETED"}, "force": True})
-    assert lab.run("verify", "--prefect").returncode == 0
-    assert lab.json("prune", "--days", "0")["deleted"] == 1
-    assert lab.run("verify", "--prefect").returncode == 0
+    lab.verified()
+    assert lab.json("prune", "--days", "0")["deleted"] >= 1  # the server has runs of other tests too
+    assert runs(lab, job) == []
+    lab.verified()
 
 
 def test_prune_says_what_it_needs(lonely_lab: Lab):

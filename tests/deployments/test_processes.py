@@ -1,6 +1,7 @@
 """The commands of the Compose file, run as processes: with a password, on loopback, and what they leave behind."""
 
 import base64
+import contextlib
 import os
 import re
 import secrets
@@ -122,12 +123,14 @@ def listening(process: "subprocess.Popen[Any]") -> set[str]:
     if process.poll() is not None:
         return set()
     root = psutil.Process(process.pid)
-    return {
-        connection.laddr.ip
-        for each in (root, *root.children(recursive=True))
-        for connection in each.net_connections(kind="inet")
-        if connection.status == psutil.CONN_LISTEN or not connection.raddr
-    }
+    addresses: set[str] = set()
+    for each in (root, *root.children(recursive=True)):
+        # A child may end while it is looked at.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for connection in each.net_connections(kind="inet"):
+                if connection.status == psutil.CONN_LISTEN or not connection.raddr:
+                    addresses.add(connection.laddr.ip)
+    return addresses
 
 
 @pytest.fixture(scope="module")
