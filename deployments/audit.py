@@ -17,6 +17,7 @@ from storage.opening import open_storage
 from storage.rebuild import rebuild
 from storage.restore import restore
 from storage.verify import Verifier
+from tasks.services import open_stores
 
 MOST_DAYS = 36500
 
@@ -41,12 +42,17 @@ class Verification:
             raise BadSetting("PREFECT_API_URL is not set; it says where Prefect can be asked")
         self.silent = ""
         runs_of = self._runs_of if self._url and prefect is not False else None
-        self._verifier = Verifier(self._engine, open_storage(self._settings.storage_url), runs_of)
+        self._verifier = Verifier(self._engine, open_stores(self._settings), runs_of)
 
     @property
     def jobs(self) -> int:
         """How many jobs were compared so far."""
         return self._verifier.jobs
+
+    @property
+    def left_out(self) -> list[str]:
+        """What was not compared so far, and why, a sentence each."""
+        return [*self._verifier.left_out.values()]
 
     def findings(self, job_id: str | None) -> Iterator[Finding]:
         """Yield what differs of one job, or of all."""
@@ -88,7 +94,9 @@ def rebuild_here() -> dict[str, int]:
     return rebuild(open_database(Settings.read().database_url, existing=True))
 
 
-def restore_here(url: str) -> dict[str, int]:
-    """Fill this installation's empty log from the storage at `url`."""
-    storage = open_storage(url)
-    return restore(open_database(Settings.read().database_url), storage)
+def restore_here(urls: list[str] | None) -> dict[str, int]:
+    """Fill this installation's empty log from the storages at these URLs, or from those of the settings."""
+    settings = Settings.read()
+    stores = open_stores(settings)
+    storages = [stores.of(name) for name in stores.names] if urls is None else [open_storage(url) for url in urls]
+    return restore(open_database(settings.database_url), *storages)

@@ -65,6 +65,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
     project: str = "",
     priority: int = 0,
     key: str | None = None,
+    storage: str = "",
     as_json: Json = False,
 ) -> int:
     """Hand in a job and print its id.
@@ -76,6 +77,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
         project: What it belongs to.
         priority: Higher is served first among the jobs of one user.
         key: Idempotency key: the same key with the same document is the same job.
+        storage: Name of the storage that holds its documents, where there are several; the first one by default.
     """
     from models.errors import UnreadableFile  # noqa: PLC0415 - each command imports what it alone needs
     from tasks.submission import submit_document  # noqa: PLC0415
@@ -84,7 +86,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
         document = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
         raise UnreadableFile(str(file), error.strerror or "unknown reason") from None
-    job = submit_document(backend, document, user=user, project=project, priority=priority, key=key)
+    job = submit_document(backend, document, user=user, project=project, priority=priority, key=key, storage=storage)
     _print({"job_id": job.job_id, "state": job.state}, lambda: print(job.job_id), as_json=as_json)
     return 0
 
@@ -329,11 +331,11 @@ def rebuild(*, as_json: Json = False) -> int:
 
 
 @app.command
-def restore(*, source: Annotated[str, Parameter(name="--from")], as_json: Json = False) -> int:
-    """Fill an empty log from the histories in a storage: all of them, or nothing.
+def restore(*, source: Annotated[list[str] | None, Parameter(name="--from")] = None, as_json: Json = False) -> int:
+    """Fill an empty log from the histories in the storages: all of them, or nothing.
 
     Args:
-        source: URL of the storage.
+        source: URL of a storage; may be repeated. Without it, the storages of the settings.
     """
     from deployments.audit import restore_here  # noqa: PLC0415
 

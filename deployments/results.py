@@ -23,7 +23,7 @@ def result_document(job_id: str) -> dict[str, Any]:
     if job.state is not State.DONE:
         raise ResultMissing(f"job {job_id} is {job.state}; it has no result yet")
     try:
-        document: dict[str, Any] = json.loads(services.storage.get(layout.result(job.backend, job_id)))
+        document: dict[str, Any] = json.loads(services.stores.of(job.storage).get(layout.result(job.backend, job_id)))
     except DocumentMissing:
         raise ResultMissing(f"the result of job {job_id} is not in the storage any more") from None
     return document

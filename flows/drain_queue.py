@@ -10,6 +10,7 @@ from prefect.runtime import flow_run
 
 from flows.backend_pages import BackendPages
 from flows.launches import CANCELS, TO_BEGIN, Launches, dispatch, tags_of
+from flows.looks import Looks
 from flows.prefect_runs import cancel_as_in_prefect, crash_dead_runs
 from flows.presence import present
 from flows.publish_backends import publish
@@ -17,7 +18,7 @@ from flows.reconcile import expire_leases
 from flows.run_job import run_attempt
 from flows.waiting import LONGEST_PAUSE, patiently, repeating
 from flows.warm import new_run, run_as
-from models.errors import LogError, QuledgerError
+from models.errors import LogError
 from models.job import FINAL, Job
 from storage import crash
 from tasks import backends as registry
@@ -87,6 +88,7 @@ class _Drain:
         self._services = services
         self._client = client
         self._launches = Launches(services, client)
+        self._looks = Looks(services, names)
         self._names = names
         elsewhere = services.settings.dispatch
         self._handed_on = [name for name in names if elsewhere.get(name) == "deployment"]
@@ -144,6 +146,7 @@ class _Drain:
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
+            await self._looks.close()
             await asyncio.to_thread(release_all, self._services)
         return dict(sorted(self._counts.items()))
 
@@ -153,7 +156,7 @@ class _Drain:
         unsettled = 0
         while (now := time.monotonic()) < end and not self._services.stopping.is_set():
             if fresh := now >= next_look:
-                unsettled = await self._look()
+                unsettled = await self._looks.look()
                 # A storage that takes its time to list is asked less often.
                 took = time.monotonic() - now
                 next_look = now + took + max(self._services.settings.poll_seconds, LOOK_PAUSE * took)
@@ -169,26 +172,13 @@ class _Drain:
         while self._running and (not self._services.stopping.is_set() or time.monotonic() < now + GRACE_SECONDS):
             await self._rest(self._services.settings.poll_seconds)
 
-    async def _look(self) -> int:
-        """Take new jobs from the inbox; return how many documents may still be being written."""
-        found = 0
-        for name in self._names:
-            try:
-                taken = await asyncio.to_thread(self._services.inbox.take, name, self._services.worker)
-            except QuledgerError as error:
-                _LOG.warning("inbox_unavailable action=try_again backend=%s: %s", name, error)
-                # A folder that cannot be read keeps nobody waiting for ever; a storage that is down does.
-                found += not await asyncio.to_thread(self._services.mirror.answers)
-            else:
-                found += taken.unsettled
-        return found
-
     async def _fill(self) -> None:
         """Claim and start jobs while there is room for them."""
         try:
             await self._hand_on()
             while len(self._running) < self._concurrency and time.monotonic() >= self._claim_from:
-                job = await asyncio.to_thread(claim, self._services, self._run_here)
+                without = self._looks.names_of(self._looks.down)
+                job = await asyncio.to_thread(claim, self._services, self._run_here, without=without)
                 if job is None:
                     return
                 crash.point("claim.appended")
@@ -201,7 +191,8 @@ class _Drain:
     async def _hand_on(self) -> None:
         """Hand jobs of backends that are run elsewhere to the workers of the pool."""
         while self._handed_on and time.monotonic() >= self._claim_from:
-            job = await asyncio.to_thread(claim_for_pool, self._services, self._handed_on)
+            without = self._looks.names_of(self._looks.down)
+            job = await asyncio.to_thread(claim_for_pool, self._services, self._handed_on, without=without)
             if job is None:
                 return
             try:
@@ -253,7 +244,8 @@ class _Drain:
     async def _nothing_is_left(self) -> bool:
         """Say whether no job waits or runs, in whose hands ever: a dead worker's job comes back when its lease ends."""
         try:
-            counts = await asyncio.to_thread(self._services.log.counts)
+            without = self._looks.names_of(self._looks.inactive)
+            counts = await asyncio.to_thread(self._services.log.counts, without=without)
         except LogError:
             return False
         return not any(counts.get(name) for name in self._names)

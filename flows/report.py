@@ -118,7 +118,7 @@ def _counts(attempt: Attempt) -> Counts:
     if job.uploaded is None or job.uploaded.bytes > MOST_BYTES:
         return {}
     try:
-        content = attempt.result or attempt.services.storage.get(layout.result(job.backend, job.job_id))
+        content = attempt.result or attempt.storage.get(layout.result(job.backend, job.job_id))
     except QuledgerError:
         return {}
     document: dict[str, Any] = json.loads(content)

@@ -120,6 +120,7 @@ def submit_request(request: JobRequest, run_id: str) -> Job:
         project=request.project,
         priority=request.priority,
         key=request.key,
+        storage=request.storage,
         source="prefect",
         run_id=run_id,
     )

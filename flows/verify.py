@@ -29,7 +29,7 @@ async def verify(job_id: str | None = None) -> PrefectState:
     """
     services = current()
     runs_of = functools.partial(prefect_runs, str(PREFECT_API_URL.value()))
-    verifier = Verifier(services.log.engine, services.storage, runs_of)
+    verifier = Verifier(services.log.engine, services.stores, runs_of)
 
     def compare() -> list[Finding]:
         return list(islice(verifier.all() if job_id is None else verifier.job(job_id), MOST_SHOWN + 1))
@@ -40,7 +40,7 @@ async def verify(job_id: str | None = None) -> PrefectState:
         return Failed(message=str(error))
     more = len(findings) > MOST_SHOWN
     said = f"{verifier.jobs} jobs verified: {f'more than {MOST_SHOWN}' if more else len(findings) or 'no'} differences"
-    lines = [f"# {said}", ""]
+    lines = [f"# {said}", "", *(f"Not compared: {plain(reason)}" for reason in verifier.left_out.values()), ""]
     if findings:
         lines += ["| job | what | difference |", "|---|---|---|"]
         lines += [

@@ -23,6 +23,7 @@
     │   ├── DocumentMissing
     │   ├── DocumentExists
     │   ├── StorageUnavailable
+    │   │   └── StorageInactive       somebody has switched it off
     │   ├── MirrorBroken          the log cannot be restored from this mirror (all that is wrong listed)
     │   └── StagedResultLost      the result of an earlier attempt is gone: run again
     └── SandboxError          the job's child process did not come through
@@ -219,6 +220,13 @@ class DocumentExists(StorageError):
 
 class StorageUnavailable(StorageError):
     """The storage cannot be used now."""
+
+
+class StorageInactive(StorageUnavailable):
+    """The storage is switched off: it is neither read nor written until somebody switches it on again."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the storage {echo(name)} is switched off (is_active): it is neither read nor written")
 
 
 class MirrorBroken(StorageError):

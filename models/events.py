@@ -35,6 +35,7 @@ class Submitted(_Fact):
             it was larger than the limit and only its hash is kept.
         received_at: when the front end stored it (UTC); the order of service goes by it.
         source: `inbox` if a front end put it into the storage, else the door it came through.
+        storage: name of the storage that holds its documents; empty for the first one of the settings.
     """
 
     kind: Literal["submitted"] = "submitted"
@@ -48,6 +49,7 @@ class Submitted(_Fact):
     document_sha256: str
     document_bytes: int
     source: Source
+    storage: str = ""
     idempotency_key: str | None = None
     received_at: UtcDatetime
 

@@ -115,6 +115,7 @@ class Job(BaseModel):
     project: str
     priority: int
     source: Source
+    storage: str = ""
     document_sha256: str
     document_bytes: int
     received_at: UtcDatetime
@@ -169,6 +170,7 @@ def begin(event: Event) -> Job:
         project=fact.project,
         priority=fact.priority,
         source=fact.source,
+        storage=fact.storage,
         document_sha256=fact.document_sha256,
         document_bytes=fact.document_bytes,
         received_at=fact.received_at,

@@ -16,7 +16,7 @@ EXAMPLE = """[
 ]"""
 """A spin of 50 atoms, turned by a quarter: the level that is measured scatters around 25."""
 
-FOR_PROGRAMS = ("key", "document")
+FOR_PROGRAMS = ("key", "storage", "document")
 """Fields that are of no use in a form; a body may have them all the same."""
 
 
@@ -69,6 +69,9 @@ class JobRequest(BaseModel):
         min_length=1,
         max_length=200,
         description="Idempotency key: the same key with the same job is run once; with another job it is refused.",
+    )
+    storage: str = Field(
+        default="", max_length=100, description="Name of the storage that holds its documents; empty for the first one."
     )
     document: dict[str, Any] | None = Field(
         default=None, description="A whole job document, as front ends write it; instead of the program."

@@ -1,12 +1,14 @@
 """Every setting, from the environment: prefix `QULEDGER_`."""
 
+import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from models.errors import BadSetting
+from models.errors import BadSetting, echo
 
 Seconds = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Pause = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
@@ -20,7 +22,10 @@ class Settings(BaseSettings):
     home: Path = Field(default=Path("~/.quledger"), description="Folder of the database and the default storage.")
     # Neither URL is shown where settings are printed as a whole: both may hold a password.
     storage: str = Field(
-        default="", repr=False, description="URL of the storage; by default the folder `storage` in the home."
+        default="",
+        repr=False,
+        description="URL of the storage; by default the folder `storage` in the home. Several at once as JSON, each with"
+        ' its name: {"lab": "file:///data", "cloud": "s3://bucket/prefix"}; jobs that name none belong to the first.',
     )
     database: str = Field(
         default="",
@@ -72,10 +77,22 @@ class Settings(BaseSettings):
         """The home with `~` resolved."""
         return self.home.expanduser().absolute()
 
+    @field_validator("storage")
+    @classmethod
+    def _check_storage(cls, value: str) -> str:
+        _storages(value)
+        return value
+
     @property
-    def storage_url(self) -> str:
-        """Where the documents lie."""
-        return self.storage or (self.folder / "storage").as_uri()
+    def storages(self) -> dict[str, str]:
+        """Where the documents lie: the URL of each storage by its name; a single one has the empty name."""
+        return _storages(self.storage) or {"": (self.folder / "storage").as_uri()}
+
+    @property
+    def redacted_storage(self) -> str | dict[str, str]:
+        """Where the documents lie, as it may be printed."""
+        shown = {name: redact_url(url) for name, url in self.storages.items()}
+        return shown.get("", shown)
 
     @property
     def database_url(self) -> str:
@@ -92,10 +109,38 @@ class Settings(BaseSettings):
         shown: dict[str, Any] = self.model_dump(mode="json")
         shown |= {
             "home": str(self.folder),
-            "storage": redact_url(self.storage_url),
+            "storage": self.redacted_storage,
             "database": redact_url(self.database_url),
         }
         return shown
+
+
+def _storages(value: str) -> dict[str, str]:
+    """Return the URLs in the setting `storage`; empty for an empty one.
+
+    Raises:
+        ValueError: names everything that is wrong with a JSON object, and no URL.
+    """
+    if not value.lstrip().startswith(("{", "[", '"')):
+        return {"": value} if value else {}
+    usage = 'write a URL, or as JSON {"name": "URL", ...}'
+    try:
+        given = json.loads(value)
+    except ValueError:
+        raise ValueError(f"it is not JSON; {usage}") from None
+    if not isinstance(given, dict) or not given:
+        raise ValueError(usage)
+    faults = [
+        f"the name {echo(name)} has to be lower-case letters and digits"
+        for name in given
+        if re.fullmatch(r"[a-z0-9]{1,100}", name) is None
+    ]
+    faults += [
+        f"the storage {echo(name)} has no URL" for name, url in given.items() if not isinstance(url, str) or not url
+    ]
+    if faults:
+        raise ValueError("; ".join(faults))
+    return given
 
 
 def redact_url(url: str) -> str:

@@ -39,6 +39,7 @@ class JobRow(SQLModel, table=True):
     Attributes:
         fold: `models.job.Job` as JSON; the other columns repeat what queries need.
         not_before: empty where the job may be claimed at once.
+        storage: name of the storage that holds its documents; empty for the first one of the settings.
     """
 
     __tablename__ = "job"
@@ -56,6 +57,7 @@ class JobRow(SQLModel, table=True):
     attempt: int
     seq: int
     fold: str = Field(sa_column=Column(Text, nullable=False))
+    storage: str = Field(default="", sa_type=words(100), sa_column_kwargs={"server_default": ""})
 
     __table_args__ = (
         # The head of each user's queue, in the order of service.

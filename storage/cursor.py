@@ -2,12 +2,13 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, bindparam, select, text, update
+from sqlalchemy import Engine, bindparam, func, select, text, update
 
-from models.tables import MirrorRow
+from models.tables import JobRow, MirrorRow
 from storage.database import reading, writing
 
 _MIRROR: Any = MirrorRow.__table__  # type: ignore[attr-defined]
+_JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
 
 # Held first, so that the next statement sees the job's events as of now: on PostgreSQL a statement that waits for
 # a row goes on with what the other tables held before, and would take back what an append has just said.
@@ -22,7 +23,11 @@ _ADVANCE = (
         behind=text("(SELECT job.seq FROM job WHERE job.job_id = mirror.job_id) > :_seq"),
     )
 )
-_BEHIND = select(_MIRROR.c.job_id).where(text("behind"))
+_BEHIND = (
+    select(_MIRROR.c.job_id, func.coalesce(_JOB.c.storage, ""))
+    .select_from(_MIRROR.outerjoin(_JOB, _JOB.c.job_id == _MIRROR.c.job_id))
+    .where(text("behind"))
+)
 _PLACE = update(_MIRROR).where(_MIRROR.c.job_id == bindparam("_job_id")).values(place=bindparam("_place"))
 _GET = select(_MIRROR.c.seq, _MIRROR.c.place).where(_MIRROR.c.job_id == bindparam("job_id"))
 
@@ -57,7 +62,7 @@ class MirrorCursor:
         with writing(self._engine) as connection:
             connection.execute(_PLACE, {"_job_id": job_id, "_place": place})
 
-    def behind(self) -> list[str]:
-        """Return the ids of all jobs whose mirror waits for events."""
+    def behind(self) -> list[tuple[str, str]]:
+        """Return the ids of all jobs whose mirror waits for events, each with the name of its storage."""
         with reading(self._engine) as connection:
-            return list(connection.scalars(_BEHIND))
+            return [(job_id, storage) for job_id, storage in connection.execute(_BEHIND)]

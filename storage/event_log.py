@@ -8,7 +8,7 @@ Whoever decides about a job holds its row first (`FOR UPDATE`; SQLite has one wr
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, Engine, bindparam, func, insert, select, text, update
@@ -46,8 +46,7 @@ _HOLD_RUNNING = (
 _GET_EVENTS = select(_EVENT).where(_EVENT.c.job_id == bindparam("job_id")).order_by(_EVENT.c.seq)
 
 # The head of each user's queue at a backend: two index steps for each user, however long the queues are.
-_HEADS = text(
-    """
+_HEADS_OF = """
     WITH RECURSIVE waiting(name) AS (
         SELECT min("user") FROM job WHERE phase = 'waiting' AND backend = :backend
         UNION ALL
@@ -57,10 +56,13 @@ _HEADS = text(
     SELECT (
         SELECT head.job_id FROM job AS head
         WHERE head.phase = 'waiting' AND head.backend = :backend AND head."user" = waiting.name
-            AND head.not_before <= :now
+            AND head.not_before <= :now {}
         ORDER BY head.priority DESC, head.received_at, head.job_id LIMIT 1
     ) FROM waiting WHERE waiting.name IS NOT NULL
-    """
+"""
+_HEADS = text(_HEADS_OF.format(""))
+_HEADS_ELSEWHERE = text(_HEADS_OF.format("AND head.storage NOT IN :without")).bindparams(
+    bindparam("without", expanding=True)
 )
 _GET_WAITING = select(_JOB.c.user, _JOB.c.priority, _JOB.c.received_at, _JOB.c.job_id).where(
     _JOB.c.job_id.in_(bindparam("job_ids", expanding=True))
@@ -72,6 +74,14 @@ _LEASES = (
 )
 _RUNNING_BY_BACKEND = text("SELECT backend, count(*) FROM job WHERE phase = 'running' GROUP BY backend")
 _RUNNING_BY_USER = text("""SELECT "user", count(*) FROM job WHERE phase = 'running' GROUP BY "user" """)
+
+
+class Known(NamedTuple):
+    """What the inbox asks about a job that it meets again."""
+
+    backend: str
+    storage: str
+    state: State
 
 
 class EventLog:
@@ -130,23 +140,30 @@ class EventLog:
         raise StaleAttempt(late)
 
     def claim(
-        self, backends: Sequence[str], worker: str, lease_until: datetime, most: Mapping[str, int] | None = None
+        self,
+        backends: Sequence[str],
+        worker: str,
+        lease_until: datetime,
+        most: Mapping[str, int] | None = None,
+        *,
+        without: Sequence[str] = (),
     ) -> Job | None:
         """Give the job whose turn it is to `worker`; None where nothing may be claimed now.
 
         Args:
             most: how many jobs of a backend may run at once, whoever runs them; no limit for one that is missing.
+            without: names of storages whose jobs have to wait.
         """
         asked = self._now()
         now = clock.to_text(asked)
         with reading(self.engine) as connection:
             # A glance without the write lock: an idle drain must not hold up those who write.
-            if not _heads(connection, backends, now):
+            if not _heads(connection, backends, now, without):
                 return None
         with writing(self.engine) as connection:
             # One claim after another: who is next depends on what everybody else runs.
             dialect_of(connection).in_turn(connection, Turn.CLAIM)
-            job = _next(connection, _free(connection, backends, most), now)
+            job = _next(connection, _free(connection, backends, most), now, without)
             if job is None:
                 return None
             # A lease begins when the lock was had, however long that took.
@@ -226,16 +243,16 @@ class EventLog:
         with reading(self.engine) as connection:
             return _get(connection, job_id)
 
-    def known(self, job_ids: Iterable[str]) -> dict[str, tuple[str, State]]:
-        """Return those of the ids that have a job, with its backend and state."""
+    def known(self, job_ids: Iterable[str]) -> dict[str, Known]:
+        """Return what is known of those of the ids that have a job."""
         wanted = list(job_ids)
-        found: dict[str, tuple[str, State]] = {}
-        columns = select(_JOB.c.job_id, _JOB.c.backend, _JOB.c.state)
+        found: dict[str, Known] = {}
+        columns = select(_JOB.c.job_id, _JOB.c.backend, _JOB.c.storage, _JOB.c.state)
         with reading(self.engine) as connection:
             for start in range(0, len(wanted), 500):
                 part = wanted[start : start + 500]
-                for job_id, backend, state in connection.execute(columns.where(_JOB.c.job_id.in_(part))):
-                    found[job_id] = backend, State(state)
+                for job_id, backend, storage, state in connection.execute(columns.where(_JOB.c.job_id.in_(part))):
+                    found[job_id] = Known(backend, storage, State(state))
         return found
 
     def history(self, job_id: str) -> list[Event]:
@@ -271,10 +288,16 @@ class EventLog:
         with reading(self.engine) as connection:
             return [Job.model_validate_json(fold) for fold in connection.scalars(query)]
 
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Return how many jobs wait and run, by backend and phase."""
+    def counts(self, *, without: Sequence[str] = ()) -> dict[str, dict[str, int]]:
+        """Return how many jobs wait and run, by backend and phase.
+
+        Args:
+            without: names of storages whose jobs are not counted.
+        """
         open_phases = _JOB.c.phase.in_([Phase.WAITING.value, Phase.RUNNING.value])
         query = select(_JOB.c.backend, _JOB.c.phase, func.count()).where(open_phases).group_by("backend", "phase")
+        if without:
+            query = query.where(_JOB.c.storage.not_in(without))
         counts: dict[str, dict[str, int]] = {}
         with reading(self.engine) as connection:
             for backend, phase, number in connection.execute(query):
@@ -362,6 +385,7 @@ def job_row(job: Job) -> dict[str, Any]:
         "attempt": job.attempt,
         "seq": job.seq,
         "fold": job.model_dump_json(),
+        "storage": job.storage,
     }
 
 
@@ -393,10 +417,10 @@ def _free(connection: Connection, backends: Sequence[str], most: Mapping[str, in
     return [name for name in backends if name not in most or running.get(name, 0) < most[name]]
 
 
-def _next(connection: Connection, backends: Sequence[str], now: str) -> Job | None:
+def _next(connection: Connection, backends: Sequence[str], now: str, without: Sequence[str]) -> Job | None:
     """Return the job whose turn it is, held; None where nothing may be claimed now."""
     running = {user: count for user, count in connection.execute(_RUNNING_BY_USER)}  # noqa: C416
-    job_ids = _heads(connection, backends, now)
+    job_ids = _heads(connection, backends, now, without)
     heads = [Waiting(*row) for row in connection.execute(_GET_WAITING, {"job_ids": job_ids})]
     while (head := fairest(heads, running)) is not None:
         job = _find(connection, head.job_id, _HOLD_WAITING)
@@ -406,9 +430,10 @@ def _next(connection: Connection, backends: Sequence[str], now: str) -> Job | No
     return None
 
 
-def _heads(connection: Connection, backends: Sequence[str], now: str) -> list[str]:
+def _heads(connection: Connection, backends: Sequence[str], now: str, without: Sequence[str]) -> list[str]:
     """Return the ids of the first waiting job of each user and backend."""
-    found = (connection.scalars(_HEADS, {"backend": backend, "now": now}) for backend in backends)
+    query, more = (_HEADS_ELSEWHERE, {"without": list(without)}) if without else (_HEADS, {})
+    found = (connection.scalars(query, {"backend": backend, "now": now} | more) for backend in backends)
     return [job_id for heads in found for job_id in heads if job_id is not None]
 
 

@@ -17,7 +17,8 @@ from models.job import FINAL, State
 from models.names import dated_id, is_job_id
 from storage import crash, layout
 from storage.event_log import EventLog
-from storage.provider import Entry, StorageProvider
+from storage.provider import Entry
+from storage.stores import Stores
 
 _LOG = logging.getLogger("quledger.inbox")
 
@@ -36,19 +37,25 @@ class Taken(NamedTuple):
 
 
 class Inbox:
-    """The queue folders of one storage."""
+    """The queue folders of one storage.
 
-    def __init__(
+    Args:
+        name: of the storage.
+    """
+
+    def __init__(  # noqa: PLR0913 - what an inbox depends on
         self,
         log: EventLog,
-        storage: StorageProvider,
+        stores: Stores,
+        name: str = "",
         *,
         max_bytes: int,
         settle_seconds: float,
         now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._log = log
-        self._storage = storage
+        self._stores = stores
+        self._name = name
         self._max_bytes = max_bytes
         self._settle_seconds = settle_seconds
         self._now = now
@@ -65,9 +72,10 @@ class Inbox:
         """
         folder = layout.queue(backend)
         fresh = self._candidates(folder)
-        for job_id, (owner, state) in self._log.known(fresh).items():
+        for job_id, known in self._log.known(fresh).items():
             del fresh[job_id]
-            self._meet(f"{folder}/{job_id}.json", job_id, state, actor, same=owner == backend)
+            same = known.backend == backend and self._stores.full(known.storage) == self._stores.full(self._name)
+            self._meet(f"{folder}/{job_id}.json", job_id, known.state, actor, same=same)
         waiting = sorted(fresh.items(), key=lambda item: (_received(*item), item[0]))
         jobs: list[str] = []
         unsettled = max(0, len(waiting) - MOST)
@@ -99,7 +107,7 @@ class Inbox:
         """Return the documents in the folder that need a look, by job id."""
         fresh: dict[str, Entry] = {}
         present: set[str] = set()
-        for entry in self._storage.entries(folder):
+        for entry in self._stores.of(self._name).entries(folder):
             path = f"{folder}/{entry.name}"
             present.add(path)
             if path in self._done or entry.name.startswith("."):
@@ -133,12 +141,13 @@ class Inbox:
             "backend": backend,
             "user": dated.user if dated else "",
             "source": "inbox",
+            "storage": self._name,
             "received_at": _received(job_id, entry),
         }
         if entry.size > self._max_bytes:
             # Never read into memory; the run says that it is too large.
             return Submitted(document=None, document_sha256="", document_bytes=entry.size, **fields)
-        content = self._storage.get(path)
+        content = self._stores.of(self._name).get(path)
         if not self._is_settled(path, entry) and not (len(content) <= QUICK and _is_json(content)):
             return None
         self._broken.pop(path, None)

@@ -7,6 +7,7 @@ cursor is moved last.
 import contextlib
 import json
 import logging
+from collections import Counter
 from typing import Any, NamedTuple
 
 from models.errors import DocumentExists, DocumentMissing, QuledgerError, StorageError
@@ -17,6 +18,7 @@ from storage.cursor import MirrorCursor
 from storage.event_log import EventLog
 from storage.locks import JobLocks, Locks
 from storage.provider import StorageProvider
+from storage.stores import Stores
 
 HISTORY_VERSION = 1
 
@@ -56,14 +58,12 @@ class Relayed(NamedTuple):
 
 
 class Mirror:
-    """Writes the documents of jobs into one storage."""
+    """Writes the documents of each job into its storage."""
 
-    def __init__(
-        self, log: EventLog, cursor: MirrorCursor, storage: StorageProvider, locks: Locks | None = None
-    ) -> None:
+    def __init__(self, log: EventLog, cursor: MirrorCursor, stores: Stores, locks: Locks | None = None) -> None:
         self._log = log
         self._cursor = cursor
-        self._storage = storage
+        self._stores = stores
         self._locks = locks or JobLocks()
 
     def alone(self, job_id: str) -> contextlib.AbstractContextManager[None]:
@@ -83,14 +83,15 @@ class Mirror:
             queued, ours = layout.queued(job.backend, job.job_id), layout.taken(job.job_id)
             if position.place not in ("", queued) or job.state is not State.CLAIMED:
                 return True
+            storage = self._stores.of(job.storage)
             try:
-                self._storage.move(queued, ours)
+                storage.move(queued, ours)
             except DocumentMissing:
-                if not self._storage.exists(ours):
-                    if any(self._storage.exists(path) for path in layout.places(job)):
+                if not storage.exists(ours):
+                    if any(storage.exists(path) for path in layout.places(job)):
                         return False
                     # It is nowhere: removed, or the storage is another one. The log has it, so it is not lost.
-                    self._write_again(job.job_id, ours)
+                    self._write_again(storage, job.job_id, ours)
             crash.point("take.moved")
             self._cursor.put_place(job.job_id, ours)
             crash.point("take.recorded")
@@ -112,60 +113,59 @@ class Mirror:
             return
         position = self._cursor.position(job_id)
         if position.seq < job.seq:
-            self._storage.put(layout.events(job.backend, job_id), history_document(job, events))
+            storage = self._stores.of(job.storage)
+            storage.put(layout.events(job.backend, job_id), history_document(job, events))
             target = layout.place(job, position.place)
             crash.point("mirror.history_written")
             if job.state is not State.WITHDRAWN:
-                self._settle(job, position.place, target)
+                self._settle(storage, job, position.place, target)
                 crash.point("mirror.document_moved")
-                self._announce(job, events[position.seq + 1 :])
+                self._announce(storage, job, events[position.seq + 1 :])
                 crash.point("mirror.status_written")
-            self._tidy(job)
+            _tidy(storage, job)
             position = position._replace(place=target)
         self._cursor.advance(job_id, job.seq, position.place)
 
     def relay_all(self) -> Relayed:
         """Relay every job that is behind; one that cannot be relayed now does not keep the others from it."""
-        done = failed = in_a_row = 0
-        for job_id in self._cursor.behind():
+        done = failed = 0
+        in_a_row: Counter[str] = Counter()
+        down: set[str] = set()
+        for job_id, name in self._cursor.behind():
+            if name in down:
+                continue
             try:
                 self.relay(job_id)
             except Exception as error:  # noqa: BLE001 - one damaged job must not keep the others behind
                 _LOG.warning("mirror_behind action=try_again job_id=%s: %s", job_id, _words(error))
-                failed, in_a_row = failed + 1, in_a_row + 1
-                if in_a_row % PATIENCE == 0 and not self.answers():
-                    break
+                failed += 1
+                in_a_row[name] += 1
+                if in_a_row[name] % PATIENCE == 0 and not self.answers(name):
+                    down.add(name)
             else:
-                done, in_a_row = done + 1, 0
+                done += 1
+                in_a_row[name] = 0
         return Relayed(done, failed)
 
-    def answers(self) -> bool:
-        """Say whether the storage can be written and read just now."""
+    def answers(self, name: str) -> bool:
+        """Say whether the storage of this name can be written and read just now."""
         path = f"{layout.STAGED}/.probe"
         try:
-            self._storage.put(path, b"")
-            self._storage.delete(path)
+            storage = self._stores.of(name)
+            storage.put(path, b"")
+            storage.delete(path)
         except StorageError:
             return False
         return True
 
-    def _tidy(self, job: Job) -> None:
-        """Remove the results that are not the accepted one."""
-        if job.state in (State.DONE, State.CANCELLED):
-            for path in layout.all_staged(job):
-                self._storage.delete(path)
-        if job.state in FINAL and job.state is not State.DONE and job.executed is not None:
-            # Written by an attempt that ended before it could say so; after an ERROR the staged copy stays.
-            self._storage.delete(layout.result(job.backend, job.job_id))
-
-    def _settle(self, job: Job, known: str, target: str) -> None:
+    def _settle(self, storage: StorageProvider, job: Job, known: str, target: str) -> None:
         """Bring the job document to where it belongs; the log holds its bytes should it be gone."""
         places = layout.places(job)
         in_queue = layout.queued(job.backend, job.job_id)
         if target == in_queue:
             # Only `take` takes it from here. A front end has put it there itself; where it went is for `take` to find out.
-            if job.source != "inbox" and not any(self._storage.exists(path) for path in places):
-                self._write_again(job.job_id, target)
+            if job.source != "inbox" and not any(storage.exists(path) for path in places):
+                self._write_again(storage, job.job_id, target)
             return
         # What was never taken may be in the hands of another spooler, beyond the places that are ours alone.
         ours = (in_queue, layout.taken(job.job_id)) if known in ("", in_queue) else (known, *places)
@@ -173,26 +173,37 @@ class Mirror:
         for place in ours:
             if place != target:
                 with contextlib.suppress(DocumentMissing):
-                    self._storage.move(place, target)
+                    storage.move(place, target)
                     return
-        if not any(self._storage.exists(path) for path in places):
-            self._write_again(job.job_id, target)
+        if not any(storage.exists(path) for path in places):
+            self._write_again(storage, job.job_id, target)
 
-    def _write_again(self, job_id: str, path: str) -> None:
+    def _write_again(self, storage: StorageProvider, job_id: str, path: str) -> None:
         raw = self._log.submission(job_id).raw
         if raw is not None:
             with contextlib.suppress(DocumentExists):
-                self._storage.create(path, raw)
+                storage.create(path, raw)
 
-    def _announce(self, job: Job, fresh: list[Event]) -> None:
+    @staticmethod
+    def _announce(storage: StorageProvider, job: Job, fresh: list[Event]) -> None:
         """Write the status. A front end writes the first one of its jobs itself, and refuses to overwrite ours."""
         path = layout.status(job.backend, job.job_id)
         content = json.dumps(status_document(job).model_dump()).encode("utf-8")
         if job.state in FINAL or any(event.kind == "revived" for event in fresh):
-            self._storage.put(path, content)
+            storage.put(path, content)
         elif any(event.kind == "submitted" for event in fresh) and job.source != "inbox":
             with contextlib.suppress(DocumentExists):
-                self._storage.create(path, content)
+                storage.create(path, content)
+
+
+def _tidy(storage: StorageProvider, job: Job) -> None:
+    """Remove the results that are not the accepted one."""
+    if job.state in (State.DONE, State.CANCELLED):
+        for path in layout.all_staged(job):
+            storage.delete(path)
+    if job.state in FINAL and job.state is not State.DONE and job.executed is not None:
+        # Written by an attempt that ended before it could say so; after an ERROR the staged copy stays.
+        storage.delete(layout.result(job.backend, job.job_id))
 
 
 def _words(error: Exception) -> str:

@@ -30,8 +30,8 @@ _ADD_JOB = insert(JobRow.__table__)  # type: ignore[attr-defined]
 _ADD_CURSOR = insert(MirrorRow.__table__)  # type: ignore[attr-defined]
 
 
-def restore(engine: Engine, storage: StorageProvider) -> dict[str, int]:
-    """Put every history that lies in the mirror into an empty log, in one transaction.
+def restore(engine: Engine, *storages: StorageProvider) -> dict[str, int]:
+    """Put every history that lies in these mirrors into an empty log, in one transaction.
 
     Each job's documents count as behind afterwards: nothing says that the mirror was whole but for its
     histories, or that the log will go on with this storage.
@@ -41,19 +41,22 @@ def restore(engine: Engine, storage: StorageProvider) -> dict[str, int]:
 
     Raises:
         LogNotEmpty: the log holds something.
-        MirrorBroken: names everything that is wrong with the mirror.
+        MirrorBroken: names everything that is wrong with the mirrors.
     """
     with writing(engine, alone=True) as connection:
         for table in _TABLES:
             if connection.execute(text(f"SELECT 1 FROM {table} LIMIT 1")).first():  # noqa: S608 - our own names
                 raise LogNotEmpty
-        restoration = _Restoration(connection, storage)
-        restoration.run()
-        if not restoration.jobs and not restoration.faults:
-            restoration.faults.append("events/: there are no histories")
-        if restoration.faults:
-            raise MirrorBroken(storage.url, sorted(restoration.faults))
-    return {"jobs": restoration.jobs, "events": restoration.events}
+        jobs = events = 0
+        for storage in storages:
+            restoration = _Restoration(connection, storage)
+            restoration.run()
+            if restoration.faults:
+                raise MirrorBroken(storage.url, sorted(restoration.faults))
+            jobs, events = jobs + restoration.jobs, events + restoration.events
+        if not jobs:
+            raise MirrorBroken(", ".join(storage.url for storage in storages), ["events/: there are no histories"])
+    return {"jobs": jobs, "events": events}
 
 
 class _Restoration:

@@ -6,24 +6,25 @@ Nothing is changed, and a drain may go on meanwhile: a job that differs is read 
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Engine, bindparam, select, text
 
 from models.audit import Finding, Run, What, contradiction, judge
-from models.errors import BadName, DocumentMissing, UnknownJob, echo
+from models.errors import DocumentMissing, StorageInactive, UnknownJob, echo
 from models.events import Event
 from models.job import FINAL, Job, State, status_document
-from models.names import check_display_name, is_job_id
 from storage import layout
 from storage.database import reading
 from storage.event_log import job_row
 from storage.histories import EVENT, Row, histories, lenient, row_of
 from storage.mirror import history_document
-from storage.provider import Entry, StorageProvider
+from storage.provider import StorageProvider
+from storage.stores import Stores
+from storage.strangers import Strangers
 
 BATCH = 200
-"""Jobs about which Prefect, and documents about which the log, is asked at once."""
+"""Jobs about which Prefect is asked at once."""
 
 RunsOf = Callable[[list[str]], list[Run]]
 """Returns Prefect's runs of these jobs."""
@@ -33,8 +34,6 @@ _ORPHANS = (
     "SELECT job_id FROM {} AS view WHERE NOT EXISTS (SELECT 1 FROM event WHERE event.job_id = view.job_id)"
     " ORDER BY job_id"
 )
-_BACKEND_FOLDERS = ("events", "status", "results", "jobs/queued", "jobs/finished")
-_SHARED_FOLDERS = (layout.RUNNING, layout.DELETED)
 
 
 class Record(NamedTuple):
@@ -47,17 +46,19 @@ class Record(NamedTuple):
 
 
 class Verifier:
-    """Compares one log with one storage and, where somebody can be asked, with Prefect.
+    """Compares one log with its storages and, where somebody can be asked, with Prefect.
 
     Attributes:
         jobs: how many were compared so far.
+        left_out: what was not compared because its storage is switched off: name -> why.
     """
 
-    def __init__(self, engine: Engine, storage: StorageProvider, runs_of: RunsOf | None = None) -> None:
+    def __init__(self, engine: Engine, stores: Stores, runs_of: RunsOf | None = None) -> None:
         self._engine = engine
-        self._storage = storage
+        self._stores = stores
         self._runs_of = runs_of
         self.jobs = 0
+        self.left_out: dict[str, str] = {}
 
     def job(self, job_id: str) -> Iterator[Finding]:
         """Yield what differs of one job.
@@ -88,7 +89,14 @@ class Verifier:
                 for job_id in connection.scalars(text(_ORPHANS.format(table))):
                     yield Finding(job_id=job_id, what="view", message=f"`{table}` has a row, and there are no events")
         yield from self._ask_prefect(waiting)
-        yield from self._foreign()
+        for name in self._stores.names:
+            try:
+                storage = self._stores.of(name)
+            except StorageInactive as error:
+                self.left_out[name] = str(error)
+            else:
+                names = {name, ""} if name == self._stores.full("") else {name}
+                yield from Strangers(self._engine, storage, names).all()
 
     def _read(self, job_id: str) -> Record:
         with reading(self._engine) as connection, lenient(connection):
@@ -120,68 +128,72 @@ class Verifier:
             message = f"the storage waits for events up to {job.seq}; run `quledger reconcile`"
             yield Finding(job_id=job_id, what="behind", message=message)
             return
-        for what, message in self._documents(job, events, cursor["place"]):
+        try:
+            storage = self._stores.of(job.storage)
+        except StorageInactive as error:
+            self.left_out[self._stores.full(job.storage)] = str(error)
+            return
+        for what, message in self._documents(storage, job, events, cursor["place"]):
             yield Finding(job_id=job_id, what=what, message=message)
 
-    def _documents(self, job: Job, events: list[Event], known: str) -> Iterator[tuple[What, str]]:
+    def _documents(
+        self, storage: StorageProvider, job: Job, events: list[Event], known: str
+    ) -> Iterator[tuple[What, str]]:
         """Yield what differs between the job and its documents, of which each is a function of its events."""
         path = layout.events(job.backend, job.job_id)
-        content = self._get(path)
+        content = _get(storage, path)
         if content is None:
             yield "history", f"{path} is missing"
         elif content != history_document(job, events):
             yield "history", f"{path} does not hold exactly the events of the log"
         if job.state is State.WITHDRAWN:
             return  # its other documents are somebody else's
-        yield from self._place(job, known)
+        yield from self._place(storage, job, known)
         if job.state not in FINAL:
             return
         path = layout.status(job.backend, job.job_id)
-        content = self._get(path)
+        content = _get(storage, path)
         if content is None:
             yield "status", f"{path} is missing"
         elif content != json.dumps(status_document(job).model_dump()).encode("utf-8"):
             yield "status", f"{path} does not say that the job is {job.state} as the log does"
-        yield from self._result(job)
-        yield from self._staged(job)
+        yield from self._result(storage, job)
+        yield from self._staged(storage, job)
 
-    def _place(self, job: Job, known: str) -> Iterator[tuple[What, str]]:
+    @staticmethod
+    def _place(storage: StorageProvider, job: Job, known: str) -> Iterator[tuple[What, str]]:
         place, taken = layout.place(job, known), layout.taken(job.job_id)
-        content = self._get(place)
+        content = _get(storage, place)
         if content is None and job.state not in FINAL and job.attempt:
-            content = self._get(taken)  # its worker has just taken it, or died when it had
+            content = _get(storage, taken)  # its worker has just taken it, or died when it had
         if content is None:
             yield "place", f"the job document is missing at {place}"
         elif job.document_sha256 and hashlib.sha256(content).hexdigest() != job.document_sha256:
             yield "place", f"the job document at {place} is not the one that was submitted"
         for path in layout.places(job):
-            if path not in (place, taken) and self._storage.exists(path):
+            if path not in (place, taken) and storage.exists(path):
                 yield "place", f"a job document lies at {path}, and it belongs at {place}"
 
-    def _result(self, job: Job) -> Iterator[tuple[What, str]]:
+    @staticmethod
+    def _result(storage: StorageProvider, job: Job) -> Iterator[tuple[What, str]]:
         path = layout.result(job.backend, job.job_id)
         if job.state is not State.DONE or job.uploaded is None:
-            if self._storage.exists(path):
+            if storage.exists(path):
                 yield "result", f"{path} is there, and the job is {job.state}"
             return
-        content = self._get(path)
+        content = _get(storage, path)
         if content is None:
             yield "result", f"{path} is missing"
         elif hashlib.sha256(content).hexdigest() != job.uploaded.sha256:
             yield "result", f"{path} is not the result that was accepted"
 
-    def _staged(self, job: Job) -> Iterator[tuple[What, str]]:
+    @staticmethod
+    def _staged(storage: StorageProvider, job: Job) -> Iterator[tuple[What, str]]:
         # A job in ERROR keeps its result: revived, it need not run again.
         kept = job.executed.staged if job.state is State.ERROR and job.executed else ""
         for path in layout.all_staged(job):
-            if path != kept and self._storage.exists(path):
+            if path != kept and storage.exists(path):
                 yield "staged", f"{path} is left over, and the job is {job.state}"
-
-    def _get(self, path: str) -> bytes | None:
-        try:
-            return self._storage.get(path)
-        except DocumentMissing:
-            return None
 
     def _ask_prefect(self, jobs: list[Job]) -> Iterator[Finding]:
         if self._runs_of is None or not jobs:
@@ -193,59 +205,6 @@ class Verifier:
             message = contradiction(job, runs.get(job.job_id, []))
             if message is not None:
                 yield Finding(job_id=job.job_id, what="prefect", message=message)
-
-    def _foreign(self) -> Iterator[Finding]:
-        """Yield each document that no job of the log accounts for."""
-        for top in _BACKEND_FOLDERS:
-            for entry in self._storage.entries(top):
-                if entry.regular or not _is_display_name(entry.name):
-                    yield from _stranger(f"{top}/{entry.name}", entry)
-                else:
-                    yield from self._folder(f"{top}/{entry.name}", entry.name)
-        for folder in _SHARED_FOLDERS:
-            yield from self._folder(folder, None)
-        for batch in _batches(self._storage.entries(layout.STAGED)):
-            known = self._backends_of(layout.staged_for(entry.name) for entry in batch)
-            for entry in batch:
-                if layout.staged_for(entry.name) not in known:
-                    yield from _stranger(f"{layout.STAGED}/{entry.name}", entry)
-
-    def _folder(self, folder: str, backend: str | None) -> Iterator[Finding]:
-        """Yield what is foreign in one folder; in a folder of a backend, jobs of other backends are."""
-        for batch in _batches(self._storage.entries(folder)):
-            known = self._backends_of(entry.name.removesuffix(".json") for entry in batch)
-            for entry in batch:
-                path = f"{folder}/{entry.name}"
-                job_id = entry.name.removesuffix(".json")
-                if not entry.regular or job_id == entry.name or not is_job_id(job_id):
-                    yield from _stranger(path, entry)
-                elif job_id in known:
-                    if backend is not None and known[job_id] not in (backend, None):
-                        message = f"{path} is there, and the job is of the backend {known[job_id]}"
-                        yield Finding(job_id=job_id, what="foreign", message=message)
-                elif not self._is_new(folder, backend, job_id):
-                    yield Finding(
-                        job_id=job_id, what="foreign", message=f"{path} is of a job that the log does not know"
-                    )
-
-    def _is_new(self, folder: str, backend: str | None, job_id: str) -> bool:
-        """Say whether a front end has just handed in the job: it waits in the inbox, perhaps with its status."""
-        if backend is None or folder.partition("/")[0] not in ("jobs", "status") or folder.startswith("jobs/finished"):
-            return False
-        # While we looked it may have been taken into the log.
-        return self._storage.exists(layout.queued(backend, job_id)) or bool(self._backends_of([job_id]))
-
-    def _backends_of(self, job_ids: Any) -> dict[str, str | None]:
-        """Return those of the ids that the log knows, with their backend where the view has it."""
-        query = text(
-            "SELECT DISTINCT event.job_id, job.backend FROM event LEFT JOIN job ON job.job_id = event.job_id"
-            " WHERE event.job_id IN :ids"
-        ).bindparams(bindparam("ids", expanding=True))
-        wanted = [job_id for job_id in job_ids if is_job_id(job_id)]
-        if not wanted:
-            return {}
-        with reading(self._engine) as connection, lenient(connection):
-            return {job_id: backend for job_id, backend in connection.execute(query, {"ids": wanted})}  # noqa: C416
 
 
 def _views(job: Job, record: Record) -> Iterator[str]:
@@ -265,26 +224,8 @@ def _views(job: Job, record: Record) -> Iterator[str]:
         yield "`mirror` says what cannot be: " + ", ".join(f"{name} {echo(cursor[name])}" for name in ("seq", "place"))
 
 
-def _stranger(path: str, entry: Entry) -> Iterator[Finding]:
-    # What begins with a dot is half a document of a writer that was killed; no reader takes it for one.
-    if not entry.name.startswith("."):
-        yield Finding(job_id="", what="foreign", message=f"{echo(path)[1:-1]} is no document of Quledger")
-
-
-def _is_display_name(name: str) -> bool:
+def _get(storage: StorageProvider, path: str) -> bytes | None:
     try:
-        check_display_name(name)
-    except BadName:
-        return False
-    return True
-
-
-def _batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
-    batch: list[Entry] = []
-    for entry in entries:
-        batch.append(entry)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+        return storage.get(path)
+    except DocumentMissing:
+        return None

@@ -14,6 +14,7 @@ from models.errors import AppendConflict, LogError, StaleAttempt, UnknownJob
 from models.events import Fact, Stage, Withdrawn
 from models.job import Job, Phase
 from models.retry import after_attempt, given_back, unless_cancelled
+from storage.provider import StorageProvider
 from tasks.sandbox import JobProcess
 from tasks.services import Services
 
@@ -49,6 +50,15 @@ class Attempt:
         self.result: bytes | None = None
         self._is_cancelled = job.cancel_requested
         self.flow_run_id = flow_run_id
+
+    @property
+    def storage(self) -> StorageProvider:
+        """The storage that holds the job's documents.
+
+        Raises:
+            StorageUnavailable: it cannot be used now.
+        """
+        return self.services.stores.of(self.job.storage)
 
     @staticmethod
     def current() -> "Attempt":
@@ -106,7 +116,7 @@ class Attempt:
 
     async def give_way(self, reason: str, stage: Stage) -> Job:
         """End the attempt because the storage failed; it counts only where the storage works for everybody else."""
-        if await asyncio.to_thread(self.services.mirror.answers):
+        if await asyncio.to_thread(self.services.mirror.answers, self.job.storage):
             return await self.give_up(reason, stage)
         pause = self.services.retries.first_pause * (0.5 + 0.5 * _jitter())
         return await self.record(unless_cancelled(self.job, given_back(reason, clock.now(), pause)))
@@ -152,12 +162,18 @@ class Attempt:
             _LOG.warning("mirror_behind action=reconcile_later job_id=%s: %s", self.job.job_id, type(error).__name__)
 
 
-def claim(services: Services, backends: Sequence[str], job_id: str | None = None) -> Job | None:
-    """Claim the job whose turn it is, or this one. Noted in this thread: whoever waits for it may be cancelled."""
+def claim(
+    services: Services, backends: Sequence[str], job_id: str | None = None, *, without: Sequence[str] = ()
+) -> Job | None:
+    """Claim the job whose turn it is, or this one. Noted in this thread: whoever waits for it may be cancelled.
+
+    Args:
+        without: names of storages whose jobs have to wait.
+    """
     until = clock.now() + timedelta(seconds=services.settings.lease_seconds)
     most = services.settings.most_at_once
     if job_id is None:
-        job = services.log.claim(backends, services.worker, until, most)
+        job = services.log.claim(backends, services.worker, until, most, without=without)
     else:
         job = services.log.claim_job(job_id, services.worker, until, most)
     if job is not None:
@@ -165,11 +181,11 @@ def claim(services: Services, backends: Sequence[str], job_id: str | None = None
     return job
 
 
-def claim_for_pool(services: Services, backends: Sequence[str]) -> Job | None:
+def claim_for_pool(services: Services, backends: Sequence[str], *, without: Sequence[str] = ()) -> Job | None:
     """Claim the job whose turn it is for a process that is still to start; if it never does, the lease runs out."""
     until = clock.now() + timedelta(seconds=services.settings.lease_seconds)
     most = dict.fromkeys(backends, services.settings.concurrency) | services.settings.most_at_once
-    return services.log.claim(backends, f"{services.worker}/pool", until, most)
+    return services.log.claim(backends, f"{services.worker}/pool", until, most, without=without)
 
 
 def release_all(services: Services) -> None:

@@ -25,7 +25,7 @@ async def execution(attempt: Attempt) -> str:
     crash.point("execution.ran")
     sha256 = hashlib.sha256(result).hexdigest()
     staged = layout.staged(attempt.job.job_id, attempt.number)
-    await asyncio.to_thread(attempt.services.storage.put, staged, result)
+    await asyncio.to_thread(attempt.storage.put, staged, result)
     crash.point("execution.staged")
     attempt.result = result
     executed = Executed(
@@ -42,7 +42,7 @@ async def execution(attempt: Attempt) -> str:
         await attempt.record(executed)
     except StaleAttempt:
         # Nobody will accept it: another attempt has the job.
-        await asyncio.to_thread(attempt.services.storage.delete, staged)
+        await asyncio.to_thread(attempt.storage.delete, staged)
         raise
     crash.point("execution.appended")
     return f"executed in {answer['seconds']:.3f} s, result {sha256[:12]}"

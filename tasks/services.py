@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from models.errors import StorageInactive
 from models.job import Job
 from models.retry import RetryPolicy
 from models.settings import Settings
@@ -24,6 +25,7 @@ from storage.mirror import Mirror
 from storage.opening import open_storage
 from storage.postgres_locks import PostgresJobLocks
 from storage.provider import StorageProvider
+from storage.stores import Opener, Stores
 from tasks.sandbox import Limits, Sandbox
 
 
@@ -46,8 +48,11 @@ class Services:
     _sandbox: Sandbox | None = None
 
     def open(self) -> None:
-        """Open the log and the storage now, so that what is wrong with them is said at once."""
-        _ = self.log, self.storage
+        """Open the log and the storages now, so that what is wrong with them is said at once."""
+        _ = self.log
+        for name in self.stores.names:
+            with contextlib.suppress(StorageInactive):
+                self.stores.of(name)
 
     @cached_property
     def log(self) -> EventLog:
@@ -60,14 +65,14 @@ class Services:
         return MirrorCursor(self.log.engine)
 
     @cached_property
-    def storage(self) -> StorageProvider:
+    def stores(self) -> Stores:
         """Where front ends put jobs and read results."""
-        return open_storage(self.settings.storage_url)
+        return open_stores(self.settings)
 
     @cached_property
     def mirror(self) -> Mirror:
         """The relay from the log to the storage."""
-        return Mirror(self.log, self.cursor, self.storage, self.locks)
+        return Mirror(self.log, self.cursor, self.stores, self.locks)
 
     @cached_property
     def locks(self) -> Locks:
@@ -77,14 +82,18 @@ class Services:
         return JobLocks(self.settings.folder / "locks")
 
     @cached_property
-    def inbox(self) -> Inbox:
-        """The queue folders of the storage."""
-        return Inbox(
-            self.log,
-            self.storage,
-            max_bytes=self.settings.max_document_bytes,
-            settle_seconds=self.settings.settle_seconds,
-        )
+    def inboxes(self) -> dict[str, Inbox]:
+        """The queue folders of each storage, by its name."""
+        return {
+            name: Inbox(
+                self.log,
+                self.stores,
+                name,
+                max_bytes=self.settings.max_document_bytes,
+                settle_seconds=self.settings.settle_seconds,
+            )
+            for name in self.stores.names
+        }
 
     @contextlib.asynccontextmanager
     async def sandboxed(self) -> AsyncIterator[Sandbox]:
@@ -113,6 +122,24 @@ class Services:
     def retries(self) -> RetryPolicy:
         """How often and how patiently a job is tried."""
         return RetryPolicy(self.settings.max_attempts, self.settings.retry_seconds)
+
+
+def open_stores(settings: Settings) -> Stores:
+    """Return the storages of the settings; each is opened when it is first used."""
+    return Stores({name: _opener(url) for name, url in settings.storages.items()})
+
+
+def _opener(url: str) -> Opener:
+    lock = threading.Lock()
+    opened: list[StorageProvider] = []
+
+    def open_once() -> StorageProvider:
+        with lock:
+            if not opened:
+                opened.append(open_storage(url))
+            return opened[0]
+
+    return open_once
 
 
 _services: Services | None = None

@@ -37,17 +37,19 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
     priority: int = 0,
     key: str | None = None,
     source: Source = "cli",
+    storage: str = "",
     run_id: str | None = None,
 ) -> Job:
     """Append the job to the log, and put its documents into the storage.
 
     Args:
         key: idempotency key: the same key with the same document is the same job.
+        storage: name of the one that holds its documents; empty for the first one.
         run_id: the flow run that submits it; without a key, one flow run is one job.
 
     Raises:
         UnknownBackend: no backend has this name.
-        BadName: user, project, key or priority cannot be used.
+        BadName: user, project, key, priority or storage cannot be used.
         JobRejected: the document is larger than the limit.
         IdempotencyConflict: the key was used for another document.
         LogUnavailable: nothing was submitted.
@@ -63,6 +65,9 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
         msg = f"the priority {echo(priority)} is not a number from -{MOST_PRIORITY} to {MOST_PRIORITY}"
         raise BadName(msg)
     services = current()
+    if storage and storage not in services.stores.names:
+        msg = f"there is no storage {echo(storage)}; there are: {', '.join(filter(None, services.stores.names))}"
+        raise BadName(msg)
     limit = services.settings.max_document_bytes
     if len(document) > limit:
         message = f"the document has {len(document) / 1e6:.1f} MB; at most {limit / 1e6:g} MB are accepted"
@@ -75,6 +80,7 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
         project=project,
         priority=priority,
         source=source,
+        storage=storage or services.stores.names[0],
         idempotency_key=key,
         received_at=clock.now(),
     )

@@ -28,7 +28,7 @@ async def upload(attempt: Attempt) -> str:
 
 def _deliver(attempt: Attempt, executed: Executed, result: bytes) -> None:
     """Write, read back and record, while nobody else may touch the documents of the job."""
-    storage = attempt.services.storage
+    storage = attempt.storage
     path = layout.result(attempt.job.backend, attempt.job.job_id)
     with attempt.services.mirror.alone(attempt.job.job_id):
         # A worker that was paused past its lease must not write over what was accepted meanwhile.
@@ -45,7 +45,7 @@ def _deliver(attempt: Attempt, executed: Executed, result: bytes) -> None:
 async def _staged(attempt: Attempt, executed: Executed) -> bytes:
     """Return the result that an earlier attempt staged."""
     try:
-        result = await asyncio.to_thread(attempt.services.storage.get, executed.staged)
+        result = await asyncio.to_thread(attempt.storage.get, executed.staged)
     except DocumentMissing:
         result = b""
     if hashlib.sha256(result).hexdigest() != executed.result_sha256:

@@ -15,6 +15,7 @@ from models.settings import Settings
 from storage.database import open_database
 from storage.event_log import EventLog
 from storage.opening import open_storage
+from storage.stores import Stores
 from storage.verify import Verifier
 from tasks.services import Services, use
 from tasks.submission import submit_document
@@ -121,7 +122,10 @@ class Lab:
 
     def findings(self) -> list[str]:
         """Return what `quledger verify` finds between log, views and storage."""
-        return [str(finding) for finding in Verifier(self.log.engine, open_storage(self.store.as_uri())).all()]
+        return [
+            str(finding)
+            for finding in Verifier(self.log.engine, Stores.single(open_storage(self.store.as_uri()))).all()
+        ]
 
     def prefect(self, path: str, body: dict[str, Any]) -> Any:
         """Ask Prefect's API."""

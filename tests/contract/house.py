@@ -18,6 +18,7 @@ from storage.event_log import EventLog
 from storage.files import FsspecStorage
 from storage.inbox import Inbox
 from storage.mirror import Mirror
+from storage.stores import Stores
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 LATER = datetime.now(UTC) + timedelta(hours=1)
@@ -39,9 +40,10 @@ class House:
         self.folder = folder / "store"
         self.log = EventLog(engine or open_database(f"sqlite:///{folder / 'log.db'}"))
         self.storage = FsspecStorage(self.folder.as_uri())
+        self.stores = Stores.single(self.storage)
         self.cursor = MirrorCursor(self.log.engine)
-        self.mirror = Mirror(self.log, self.cursor, self.storage)
-        self.inbox = Inbox(self.log, self.storage, max_bytes=1000, settle_seconds=5)
+        self.mirror = Mirror(self.log, self.cursor, self.stores)
+        self.inbox = Inbox(self.log, self.stores, max_bytes=1000, settle_seconds=5)
 
     def files(self) -> list[str]:
         return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())

@@ -275,7 +275,7 @@ def test_jobs_are_listed_newest_first(log: EventLog):
     assert [job.job_id for job in log.jobs(backend="rydberg", limit=1)] == ["b"]
     assert log.jobs(state="DONE") == []
     assert log.counts() == {"rydberg": {"waiting": 2}, "fermions": {"waiting": 1}}
-    assert log.known(["a", "x"]) == {"a": ("rydberg", State.QUEUED)}
+    assert log.known(["a", "x"]) == {"a": ("rydberg", "", State.QUEUED)}
 
 
 def test_an_unknown_job_is_an_error(log: EventLog):

@@ -26,6 +26,7 @@ from storage.postgres import Postgres
 from storage.postgres_locks import PostgresJobLocks
 from storage.rebuild import dump
 from storage.restore import restore
+from storage.stores import Stores
 from tests.contract.conftest import Houses
 from tests.contract.databases import Databases, on
 from tests.contract.house import House
@@ -214,7 +215,7 @@ def test_both_kinds_of_database_hold_the_same(houses: Houses, tmp_path: Path):
     old.finish(old.claim())
     old.mirror.relay_all()
     restore(new.log.engine, old.storage)
-    Mirror(new.log, new.cursor, old.storage).relay_all()
+    Mirror(new.log, new.cursor, Stores.single(old.storage)).relay_all()
     assert list(dump(new.log.engine)) == list(dump(old.log.engine))
     old.log.engine.dispose()
 

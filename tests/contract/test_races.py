@@ -24,6 +24,7 @@ from storage.mirror import Mirror
 from storage.opening import open_storage
 from storage.rebuild import dump, rebuild
 from storage.restore import restore
+from storage.stores import Stores
 from storage.verify import Verifier
 from tests.contract.databases import Databases, on
 
@@ -57,7 +58,7 @@ from models.settings import Settings
 from tasks.services import Services
 home, store, url = sys.argv[1:]
 services = Services(Settings(home=Path(home), storage=Path(store).as_uri(), database=url))
-put, alone = services.storage.put, Path(store) / ".somebody-writes"
+put, alone = services.stores.of("").put, Path(store) / ".somebody-writes"
 
 def watched(path, content):
     os.close(os.open(alone, os.O_CREAT | os.O_EXCL))
@@ -65,7 +66,7 @@ def watched(path, content):
     put(path, content)
     alone.unlink()
 
-services.storage.put = watched
+services.stores.of("").put = watched
 services.open()
 print("ready", flush=True)
 sys.stdin.readline()
@@ -198,7 +199,7 @@ def test_two_machines_relay_one_job(url: str, databases: Databases, tmp_path: Pa
 
     homes = [[str(tmp_path / name), str(store), url] for name in ("one", "two")]
     assert run_together(RELAY, *homes, meanwhile=live) == [["done"], ["done"]]
-    assert list(Verifier(log.engine, open_storage(store.as_uri())).all()) == []
+    assert list(Verifier(log.engine, Stores.single(open_storage(store.as_uri()))).all()) == []
 
 
 def test_one_of_two_submissions_begins_the_job(url: str, databases: Databases):
@@ -231,7 +232,7 @@ def test_an_append_during_a_relay_is_not_forgotten(url: str, databases: Database
         relayed.start()
         time.sleep(0.5)
     relayed.join()
-    assert cursor.behind() == ["j"]
+    assert cursor.behind() == [("j", "")]
 
 
 def test_a_heartbeat_in_time_beats_the_end_of_the_lease(url: str, databases: Databases):
@@ -313,7 +314,7 @@ def test_a_restore_lets_nobody_in_between(url: str, databases: Databases, tmp_pa
     storage = open_storage((tmp_path / "store").as_uri())
     for number in range(30):
         submit(source, f"j{number}")
-    Mirror(source, MirrorCursor(source.engine), storage).relay_all()
+    Mirror(source, MirrorCursor(source.engine), Stores.single(storage)).relay_all()
     ends: list[str] = []
 
     def fill() -> None:

@@ -21,6 +21,7 @@ from storage.mirror import Mirror
 from storage.opening import open_storage
 from storage.rebuild import dump, rebuild
 from storage.restore import restore
+from storage.stores import Stores
 from storage.verify import Verifier
 from tests.contract.conftest import Houses
 from tests.contract.databases import Databases
@@ -85,7 +86,7 @@ def test_a_cursor_that_cannot_be_true_begins_anew(house: House, change: str):
     before = dumped(house)
     house.tamper(f"UPDATE mirror SET {change} WHERE job_id = 'done'")
     rebuild(house.log.engine)
-    assert "done" in house.cursor.behind()
+    assert ("done", "") in house.cursor.behind()
     house.mirror.relay("done")
     assert dumped(house) == before
 
@@ -120,12 +121,12 @@ def test_a_log_comes_back_from_its_mirror(house: House, other: House):
     house.mirror.relay_all()
     assert restore(other.log.engine, house.storage) == {"jobs": 4, "events": 13}
     assert dumped(other, cursors=False) == dumped(house, cursors=False)
-    assert set(other.cursor.behind()) == {"done", "failed", "running", "waiting"}
+    assert {job_id for job_id, _ in other.cursor.behind()} == {"done", "failed", "running", "waiting"}
     files = house.files()
-    Mirror(other.log, other.cursor, house.storage).relay_all()
+    Mirror(other.log, other.cursor, Stores.single(house.storage)).relay_all()
     assert dumped(other) == dumped(house)
     assert house.files() == files
-    assert list(Verifier(other.log.engine, house.storage).all()) == []
+    assert list(Verifier(other.log.engine, Stores.single(house.storage)).all()) == []
 
 
 def test_a_log_comes_back_into_another_storage(house: House, other: House):
@@ -134,7 +135,7 @@ def test_a_log_comes_back_into_another_storage(house: House, other: House):
     restore(other.log.engine, house.storage)
     other.mirror.relay_all()
     assert set(house.files()) - set(other.files()) == {"results/rydberg/done.json"}
-    assert {(each.job_id, each.what) for each in Verifier(other.log.engine, other.storage).all()} == {
+    assert {(each.job_id, each.what) for each in Verifier(other.log.engine, Stores.single(other.storage)).all()} == {
         ("done", "result")
     }
 
@@ -147,7 +148,7 @@ def test_a_relay_that_was_cut_short_leaves_nothing_behind(house: House, other: H
     with pytest.raises(ZeroDivisionError):
         house.mirror.relay("running")
     restore(other.log.engine, house.storage)
-    Mirror(other.log, other.cursor, house.storage).relay_all()
+    Mirror(other.log, other.cursor, Stores.single(house.storage)).relay_all()
     assert "jobs/deleted/running.json" in house.files()
     assert "jobs/running/running.json" not in house.files()
 
@@ -157,7 +158,7 @@ def test_a_memory_storage_will_do(other: House, tmp_path: Path, houses: Houses):
     house = houses(tmp_path)
     house.submit("j")
     storage = open_storage("memory://restore-test")
-    Mirror(house.log, MirrorCursor(house.log.engine), storage).relay_all()
+    Mirror(house.log, MirrorCursor(house.log.engine), Stores.single(storage)).relay_all()
     restore(other.log.engine, storage)
     assert dumped(other, cursors=False) == dumped(house, cursors=False)
 
@@ -363,8 +364,8 @@ def test_any_history_comes_back(databases: Databases, steps: list[str]):
         house.mirror.relay_all()
         restore(other.log.engine, house.storage)
         assert dumped(other, cursors=False) == dumped(house, cursors=False)
-        Mirror(other.log, other.cursor, house.storage).relay_all()
+        Mirror(other.log, other.cursor, Stores.single(house.storage)).relay_all()
         assert dumped(other) == dumped(house)
-        assert list(Verifier(other.log.engine, house.storage).all()) == []
+        assert list(Verifier(other.log.engine, Stores.single(house.storage)).all()) == []
         for each in (house, other):
             each.log.engine.dispose()

@@ -10,6 +10,7 @@ from models.audit import Finding, Run, contradiction
 from models.errors import LogUnavailable, UnknownJob
 from models.events import Compiled, Failed, Refused, Validated, Withdrawn
 from storage.database import open_database, reading, writing
+from storage.stores import Stores
 from storage.verify import RunsOf, Verifier
 from tests.contract.conftest import Houses
 from tests.contract.databases import Databases, on
@@ -37,7 +38,7 @@ def house(tmp_path: Path, houses: Houses) -> House:
 
 def verified(house: House, runs_of: RunsOf | None = None) -> list[Finding]:
     """Return everything that differs."""
-    return list(Verifier(house.log.engine, house.storage, runs_of).all())
+    return list(Verifier(house.log.engine, Stores.single(house.storage), runs_of).all())
 
 
 def named(findings: list[Finding]) -> set[tuple[str, str]]:
@@ -47,7 +48,7 @@ def named(findings: list[Finding]) -> set[tuple[str, str]]:
 
 def test_nothing_differs_where_nothing_was_touched(house: House):
     """A house in good order has no findings, whether all jobs are asked about or one."""
-    verifier = Verifier(house.log.engine, house.storage)
+    verifier = Verifier(house.log.engine, Stores.single(house.storage))
     assert list(verifier.all()) == []
     assert verifier.jobs == 5
     for job_id in ("done", "failed", "running", "waiting"):
@@ -57,7 +58,7 @@ def test_nothing_differs_where_nothing_was_touched(house: House):
 def test_an_unknown_job_is_no_clean_job(house: House):
     """Asking about a job that nobody knows is an error."""
     with pytest.raises(UnknownJob):
-        list(Verifier(house.log.engine, house.storage).job("nosuch"))
+        list(Verifier(house.log.engine, Stores.single(house.storage)).job("nosuch"))
 
 
 COLUMNS = ("attempt", "kind", "data", "recorded_at", "actor", "flow_run_id", "prev_hash", "hash")
@@ -75,7 +76,7 @@ def test_one_byte_of_an_event_is_noticed(house: House, column: str, seq: int):
     }.get(column, f"substr({column}, 1, length({column}) - 2) || '~' || substr({column}, -1)")
     house.tamper(f"UPDATE event SET {column} = {change} WHERE job_id = 'done' AND seq = {seq}")
     assert named(verified(house)) == {("done", "chain")}
-    assert named(list(Verifier(house.log.engine, house.storage).job("done"))) == {("done", "chain")}
+    assert named(list(Verifier(house.log.engine, Stores.single(house.storage)).job("done"))) == {("done", "chain")}
 
 
 @on("sqlite")  # PostgreSQL stores no text that is none
@@ -89,7 +90,9 @@ def test_every_single_byte_of_an_event_counts(house: House):
             bad = (content[:at] + bytes([content[at] ^ 0x80]) + content[at + 1 :]).hex()
             where = "WHERE job_id = 'done' AND seq = 3"
             house.tamper(f"UPDATE event SET {column} = CAST(x'{bad}' AS TEXT) {where}")
-            assert named(list(Verifier(house.log.engine, house.storage).job("done"))) == {("done", "chain")}
+            assert named(list(Verifier(house.log.engine, Stores.single(house.storage)).job("done"))) == {
+                ("done", "chain")
+            }
             house.tamper(f"UPDATE event SET {column} = CAST(x'{content.hex()}' AS TEXT) {where}")
     assert verified(house) == []
 

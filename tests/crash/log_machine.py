@@ -511,7 +511,7 @@ class LogMachine(RuleBasedStateMachine):
     def mirror_knows_what_it_owes(self) -> None:
         """Compare the jobs that are behind with those whose newest event is beyond the cursor."""
         owed = {job_id for job_id, job in self.jobs.items() if job.seq > job.mirrored}
-        self._same("the jobs that are behind", set(self.cursor.behind()), owed)
+        self._same("the jobs that are behind", {job_id for job_id, _ in self.cursor.behind()}, owed)
 
     # Tools of the rules.
 

@@ -22,6 +22,7 @@ from models.errors import StorageUnavailable
 from models.job import State
 from models.settings import Settings
 from storage.mirror import read_history
+from storage.stores import Stores
 from tests.lab import Lab, experiment
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
@@ -77,7 +78,8 @@ def house(tmp_path: Path, prefect_api: str) -> Iterator[Any]:
         home=tmp_path, retry_seconds=0.05, poll_seconds=0.05, publish_seconds=0.3, lease_seconds=2, max_attempts=9
     )
     services = Services(settings)
-    services.__dict__["storage"] = Faulty(services.storage)
+    services.storage = Faulty(services.stores.of(""))
+    services.__dict__["stores"] = Stores.single(services.storage)
     use(services)
     with temporary_settings({PREFECT_API_URL: prefect_api}):
         yield services

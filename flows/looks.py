@@ -1,0 +1,78 @@
+"""Looks at the inboxes: at each storage by itself, so that one that is down or slow holds up no other."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from models.errors import QuledgerError, StorageInactive
+from tasks.services import Services
+
+_LOG = logging.getLogger("quledger.drain")
+
+LONGEST_WAIT = 2.0
+"""How long, in seconds, a look at several storages waits for one that does not answer, before it goes on beside."""
+
+
+class Looks:
+    """The inboxes of one drain.
+
+    Attributes:
+        down: names of the storages that cannot be used now: their jobs have to wait.
+        inactive: those of them that somebody has switched off: nobody waits for them.
+    """
+
+    def __init__(self, services: Services, backends: Sequence[str]) -> None:
+        self._services = services
+        self._backends = backends
+        self._under_way: dict[str, asyncio.Task[int]] = {}
+        self.down: set[str] = set()
+        self.inactive: set[str] = set()
+
+    async def look(self) -> int:
+        """Take new jobs from every inbox; return how many documents may still be being written."""
+        for name in self._services.stores.names:
+            if name not in self._under_way:
+                self._under_way[name] = asyncio.create_task(self._look_at(name))
+        alone = len(self._under_way) == 1
+        done, still = await asyncio.wait(self._under_way.values(), timeout=None if alone else LONGEST_WAIT)
+        self._under_way = {name: task for name, task in self._under_way.items() if task in still}
+        return sum(task.result() for task in done) + len(still)
+
+    def names_of(self, storages: set[str]) -> list[str]:
+        """Return the names by which jobs know these storages: the first one has the empty name too."""
+        return sorted(storages | ({""} if self._services.stores.full("") in storages else set()))
+
+    async def close(self) -> None:
+        """Wait for the looks that are under way: what they take is in the log or not."""
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+
+    async def _look_at(self, name: str) -> int:
+        """Look at one storage; it counts as down while it fails and does not answer either."""
+        found = 0
+        try:
+            self._services.stores.of(name)
+        except StorageInactive as error:
+            if name not in self.inactive:
+                _LOG.warning("storage_inactive action=leave: %s", error)
+            self.down.add(name)
+            self.inactive.add(name)
+            return 0
+        except QuledgerError:
+            pass  # said below, for each backend
+        self.inactive.discard(name)
+        answers = True
+        for backend in self._backends:
+            try:
+                taken = await asyncio.to_thread(self._services.inboxes[name].take, backend, self._services.worker)
+            except QuledgerError as error:
+                _LOG.warning("inbox_unavailable action=try_again backend=%s: %s", backend, error)
+                # A folder that cannot be read keeps nobody waiting for ever; a storage that is down does.
+                answers = await asyncio.to_thread(self._services.mirror.answers, name)
+                found += not answers
+            else:
+                found += taken.unsettled
+        if answers:
+            self.down.discard(name)
+        else:
+            self.down.add(name)
+        return found
