@@ -163,17 +163,17 @@ class Attempt:
 
 
 def claim(
-    services: Services, backends: Sequence[str], job_id: str | None = None, *, without: Sequence[str] = ()
+    services: Services, backends: Sequence[str], job_id: str | None = None, *, storages: Sequence[str] | None = None
 ) -> Job | None:
     """Claim the job whose turn it is, or this one. Noted in this thread: whoever waits for it may be cancelled.
 
     Args:
-        without: names of storages whose jobs have to wait.
+        storages: names of the storages whose jobs may run; None for all.
     """
     until = clock.now() + timedelta(seconds=services.settings.lease_seconds)
     most = services.settings.most_at_once
     if job_id is None:
-        job = services.log.claim(backends, services.worker, until, most, without=without)
+        job = services.log.claim(backends, services.worker, until, most, storages=storages)
     else:
         job = services.log.claim_job(job_id, services.worker, until, most)
     if job is not None:
@@ -181,11 +181,11 @@ def claim(
     return job
 
 
-def claim_for_pool(services: Services, backends: Sequence[str], *, without: Sequence[str] = ()) -> Job | None:
+def claim_for_pool(services: Services, backends: Sequence[str], *, storages: Sequence[str] | None = None) -> Job | None:
     """Claim the job whose turn it is for a process that is still to start; if it never does, the lease runs out."""
     until = clock.now() + timedelta(seconds=services.settings.lease_seconds)
     most = dict.fromkeys(backends, services.settings.concurrency) | services.settings.most_at_once
-    return services.log.claim(backends, f"{services.worker}/pool", until, most, without=without)
+    return services.log.claim(backends, f"{services.worker}/pool", until, most, storages=storages)
 
 
 def release_all(services: Services) -> None:
