@@ -17,6 +17,7 @@ from storage import crash, layout
 from storage.cursor import MirrorCursor
 from storage.event_log import EventLog
 from storage.locks import JobLocks, Locks
+from storage.opening import probe
 from storage.provider import StorageProvider
 from storage.stores import Stores
 
@@ -148,12 +149,9 @@ class Mirror:
         return Relayed(done, failed)
 
     def answers(self, name: str) -> bool:
-        """Say whether the storage of this name can be written and read just now."""
-        path = f"{layout.STAGED}/.probe"
+        """Say whether the storage of this name can be written just now."""
         try:
-            storage = self._stores.of(name)
-            storage.put(path, b"")
-            storage.delete(path)
+            probe(self._stores.of(name))
         except StorageError:
             return False
         return True

@@ -4,6 +4,7 @@ It stands below the flows, because each flow run, wherever it was started, opens
 """
 
 import contextlib
+import logging
 import os
 import socket
 import threading
@@ -12,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from models.errors import StorageInactive
+from models.errors import StorageError, StorageInactive, StorageUnavailable
 from models.job import Job
 from models.retry import RetryPolicy
 from models.settings import Settings
@@ -22,11 +23,13 @@ from storage.event_log import EventLog
 from storage.inbox import Inbox
 from storage.locks import JobLocks, Locks
 from storage.mirror import Mirror
-from storage.opening import open_storage
+from storage.opening import open_storage, probe
 from storage.postgres_locks import PostgresJobLocks
 from storage.provider import StorageProvider
 from storage.stores import Opener, Stores
 from tasks.sandbox import Limits, Sandbox
+
+_LOG = logging.getLogger("quledger.services")
 
 BLOCK = "block://"
 """Begins the URL of a storage whose login Prefect keeps."""
@@ -51,13 +54,44 @@ class Services:
     _sandbox: Sandbox | None = None
 
     def open(self) -> None:
-        """Open the log and the storages now, so that what is wrong with them is said at once."""
+        """Open the log and the storages now, so that what is wrong with them is said at once.
+
+        One of several storages that cannot be used is only warned of: it holds up no other.
+
+        Raises:
+            BadSetting: one of them cannot be what the settings say.
+            LogUnavailable: the database cannot be used now.
+            StorageUnavailable: no storage answers now.
+            StorageRefused: the storage does not let us in.
+        """
         _ = self.log
+        failed: list[StorageError] = []
         for name, url in self.settings.storages.items():
             if url.startswith(BLOCK) and "PREFECT_API_URL" not in os.environ:
                 continue  # the Prefect that keeps it is still to be started
-            with contextlib.suppress(StorageInactive):
-                self.stores.of(name)
+            try:
+                probe(self.stores.of(name))
+            except StorageInactive:
+                continue
+            except StorageError as error:
+                failed.append(error)
+        if failed and len(failed) == len(self.settings.storages):
+            raise failed[0]
+        for each in failed:
+            _LOG.warning("storage_unusable action=go_on: %s", each)
+
+    def let_in(self, *names: str) -> None:
+        """Make sure that storages let us in; that one does not answer now is no obstacle to what is only in the log.
+
+        Args:
+            names: of the storages; without any, those of the settings.
+
+        Raises:
+            StorageRefused: it does not, and trying again will not help.
+        """
+        for name in names or self.stores.names:
+            with contextlib.suppress(StorageUnavailable):
+                probe(self.stores.of(name))
 
     @cached_property
     def log(self) -> EventLog:
