@@ -17,6 +17,7 @@ from storage.opening import open_storage
 from storage.rebuild import rebuild
 from storage.restore import restore
 from storage.verify import Verifier
+from tasks.services import signer
 
 MOST_DAYS = 36500
 
@@ -41,7 +42,8 @@ class Verification:
             raise BadSetting("PREFECT_API_URL is not set; it says where Prefect can be asked")
         self.silent = ""
         runs_of = self._runs_of if self._url and prefect is not False else None
-        self._verifier = Verifier(self._engine, open_storage(self._settings.storage_url), runs_of)
+        storage = open_storage(self._settings.storage_url)
+        self._verifier = Verifier(self._engine, storage, runs_of, signer(self._settings, storage).signatures())
 
     @property
     def jobs(self) -> int:

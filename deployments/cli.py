@@ -303,6 +303,11 @@ def verify(job_id: str | None = None, *, prefect: bool | None = None, as_json: J
     return 3 if count else 1 if verification.silent else 0
 
 
+app.command(
+    "deployments.keys:app", name="keys", help="Make, show, rotate and revoke the keys with which backends sign."
+)
+
+
 @app.command
 def prune(*, days: float = 30, as_json: Json = False) -> int:
     """Delete old runs in Prefect's own database, which PREFECT_API_URL names. The event log keeps all of its history.

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine, bindparam, select, text
 
 from models.audit import Finding, Run, What, contradiction, judge
-from models.errors import BadName, DocumentMissing, UnknownJob, echo
+from models.errors import BadName, DocumentMissing, NotAuthentic, UnknownJob, echo
 from models.events import Event
-from models.job import FINAL, Job, State, status_document
+from models.job import FINAL, Job, State, status_document, uploaded_at
 from models.names import check_display_name, is_job_id
 from storage import layout
 from storage.database import reading
@@ -21,6 +21,8 @@ from storage.event_log import job_row
 from storage.histories import EVENT, Row, histories, lenient, row_of
 from storage.mirror import history_document
 from storage.provider import Entry, StorageProvider
+from storage.public_keys import PublicKeys
+from storage.signing import Signatures
 
 BATCH = 200
 """Jobs about which Prefect, and documents about which the log, is asked at once."""
@@ -53,8 +55,21 @@ class Verifier:
         jobs: how many were compared so far.
     """
 
-    def __init__(self, engine: Engine, storage: StorageProvider, runs_of: RunsOf | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        storage: StorageProvider,
+        runs_of: RunsOf | None = None,
+        signatures: Signatures | None = None,
+    ) -> None:
+        """Compare what stands in these.
+
+        Args:
+            signatures: checks them with the keys of this installation; without it, with those in the storage alone.
+        """
         self._engine = engine
+        self._published = PublicKeys(storage)
+        self._signatures = signatures or Signatures(self._published, {})
         self._storage = storage
         self._runs_of = runs_of
         self.jobs = 0
@@ -89,6 +104,11 @@ class Verifier:
                     yield Finding(job_id=job_id, what="view", message=f"`{table}` has a row, and there are no events")
         yield from self._ask_prefect(waiting)
         yield from self._foreign()
+        yield from self._configurations()
+        for path, why in self._published.faults():
+            yield Finding(job_id="", what="signature", message=f"{echo(path)[1:-1]} is no public key: {why}")
+        for path, why in self._signatures.contradictions():
+            yield Finding(job_id="", what="signature", message=f"{path} {why}")
 
     def _read(self, job_id: str) -> Record:
         with reading(self._engine) as connection, lenient(connection):
@@ -142,7 +162,7 @@ class Verifier:
             yield "status", f"{path} is missing"
         elif content != json.dumps(status_document(job).model_dump()).encode("utf-8"):
             yield "status", f"{path} does not say that the job is {job.state} as the log does"
-        yield from self._result(job)
+        yield from self._result(job, events)
         yield from self._staged(job)
 
     def _place(self, job: Job, known: str) -> Iterator[tuple[What, str]]:
@@ -158,7 +178,7 @@ class Verifier:
             if path not in (place, taken) and self._storage.exists(path):
                 yield "place", f"a job document lies at {path}, and it belongs at {place}"
 
-    def _result(self, job: Job) -> Iterator[tuple[What, str]]:
+    def _result(self, job: Job, events: list[Event]) -> Iterator[tuple[What, str]]:
         path = layout.result(job.backend, job.job_id)
         if job.state is not State.DONE or job.uploaded is None:
             if self._storage.exists(path):
@@ -169,6 +189,12 @@ class Verifier:
             yield "result", f"{path} is missing"
         elif hashlib.sha256(content).hexdigest() != job.uploaded.sha256:
             yield "result", f"{path} is not the result that was accepted"
+        if content is not None and job.uploaded.kid is not None:
+            try:
+                # When it was signed is the log's word: that of whoever has stolen the key counts for nothing.
+                self._signatures.check(content, job.uploaded.kid, uploaded_at(events))
+            except NotAuthentic as error:
+                yield "signature", f"{path}: {error}"
 
     def _staged(self, job: Job) -> Iterator[tuple[What, str]]:
         # A job in ERROR keeps its result: revived, it need not run again.
@@ -209,6 +235,18 @@ class Verifier:
             for entry in batch:
                 if layout.staged_for(entry.name) not in known:
                     yield from _stranger(f"{layout.STAGED}/{entry.name}", entry)
+
+    def _configurations(self) -> Iterator[Finding]:
+        """Yield each published configuration whose signature does not hold."""
+        for entry in self._storage.entries(layout.CONFIGS):
+            path = f"{layout.CONFIGS}/{entry.name}"
+            backend = entry.name.removesuffix(".json")
+            if not entry.regular or not _is_display_name(backend):
+                continue
+            content = self._get(path)
+            fault = None if content is None else self._signatures.fault_of_config(content)
+            if fault is not None:
+                yield Finding(job_id="", what="signature", message=f"{path}: {fault}")
 
     def _folder(self, folder: str, backend: str | None) -> Iterator[Finding]:
         """Yield what is foreign in one folder; in a folder of a backend, jobs of other backends are."""

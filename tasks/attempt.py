@@ -22,6 +22,9 @@ _LOG = logging.getLogger("quledger.attempt")
 LOOK_SECONDS = 1.0
 """How often a worker looks whether its job was cancelled or lost."""
 
+OPERATOR_SECONDS = 30.0
+"""How long a job waits before it is seen whether the operator has done what he has to."""
+
 _current: ContextVar["Attempt"] = ContextVar("attempt")
 
 
@@ -110,6 +113,10 @@ class Attempt:
             return await self.give_up(reason, stage)
         pause = self.services.retries.first_pause * (0.5 + 0.5 * _jitter())
         return await self.record(unless_cancelled(self.job, given_back(reason, clock.now(), pause)))
+
+    async def wait_for_operator(self, reason: str) -> Job:
+        """End the attempt because the operator has to do something; however long that takes, no attempt is used up."""
+        return await self.record(unless_cancelled(self.job, given_back(reason, clock.now(), OPERATOR_SECONDS)))
 
     def is_cancelled(self) -> bool:
         """Say whether somebody wants the job cancelled; its process is being stopped."""

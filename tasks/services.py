@@ -19,11 +19,15 @@ from storage.cursor import MirrorCursor
 from storage.database import open_database
 from storage.event_log import EventLog
 from storage.inbox import Inbox
+from storage.keys import KeyFile
 from storage.locks import JobLocks, Locks
 from storage.mirror import Mirror
 from storage.opening import open_storage
 from storage.postgres_locks import PostgresJobLocks
 from storage.provider import StorageProvider
+from storage.public_keys import PublicKeys
+from storage.signer import Signer
+from tasks import backends as registry
 from tasks.sandbox import Limits, Sandbox
 
 
@@ -46,8 +50,9 @@ class Services:
     _sandbox: Sandbox | None = None
 
     def open(self) -> None:
-        """Open the log and the storage now, so that what is wrong with them is said at once."""
+        """Open the log and the storage and look for the keys now, so that what is wrong with them is said at once."""
         _ = self.log, self.storage
+        self.signer.check(registry.names())
 
     @cached_property
     def log(self) -> EventLog:
@@ -63,6 +68,11 @@ class Services:
     def storage(self) -> StorageProvider:
         """Where front ends put jobs and read results."""
         return open_storage(self.settings.storage_url)
+
+    @cached_property
+    def signer(self) -> Signer:
+        """What signs results and configurations."""
+        return signer(self.settings, self.storage)
 
     @cached_property
     def mirror(self) -> Mirror:
@@ -113,6 +123,12 @@ class Services:
     def retries(self) -> RetryPolicy:
         """How often and how patiently a job is tried."""
         return RetryPolicy(self.settings.max_attempts, self.settings.retry_seconds)
+
+
+def signer(settings: Settings, storage: StorageProvider) -> Signer:
+    """Return what signs, and checks signatures, for one storage."""
+    file = KeyFile(settings.folder / "keys")
+    return Signer(file, PublicKeys(storage), which=settings.sign, given=settings.signing_key)
 
 
 _services: Services | None = None
