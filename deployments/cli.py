@@ -253,12 +253,14 @@ def backends(*, as_json: Json = False) -> int:
     from tasks import backends as registry  # noqa: PLC0415
     from tasks.services import current  # noqa: PLC0415
 
-    counts = current().log.counts()
+    counts, signer = current().log.counts(), current().signer
     rows = [
         registry.load(name).config.model_dump()
         | {
             "pending_jobs": counts.get(name, {}).get("waiting", 0),
             "running_jobs": counts.get(name, {}).get("running", 0),
+            "sign": signer.signs(name),
+            "kid": signer.kid(name),
         }
         for name in registry.usable()
     ]

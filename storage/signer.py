@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import SecretStr
 
-from models.errors import KeyUnusable
+from models.errors import BadSetting, KeyUnusable, echo
 from models.signing import Jwk
 from storage.keys import KeyFile
 from storage.public_keys import PublicKeys
@@ -76,12 +76,24 @@ class Signer:
         keys = self.file.read().keys if given is None else (given,)
         self._seen = {key.kid: self.published.publish(key) for key in keys}
 
+    def kid(self, backend: str) -> str | None:
+        """Return the id of the key with which a backend would sign now, for display."""
+        with contextlib.suppress(KeyUnusable):
+            return self._private(backend).kid if self.signs(backend) else None
+        return None
+
     def check(self, backends: Sequence[str]) -> None:
         """See whether each of the backends that signs has a key, without asking the storage.
 
+        Args:
+            backends: all that there are.
+
         Raises:
             KeyUnusable: one has none.
+            BadSetting: one is to sign that is none of these.
         """
+        if not isinstance(self._which, bool) and (strange := sorted(set(self._which) - set(backends))):
+            raise BadSetting(f"QULEDGER_SIGN: no backend is called {', '.join(map(echo, strange))}")
         for backend in backends:
             if self.signs(backend):
                 self._private(backend)

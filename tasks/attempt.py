@@ -22,8 +22,8 @@ _LOG = logging.getLogger("quledger.attempt")
 LOOK_SECONDS = 1.0
 """How often a worker looks whether its job was cancelled or lost."""
 
-OPERATOR_SECONDS = 30.0
-"""How long a job waits before it is seen whether the operator has done what he has to."""
+OPERATOR_PAUSE = 15
+"""So many times the first pause, a job waits before it is seen whether the operator has done what has to be done."""
 
 _current: ContextVar["Attempt"] = ContextVar("attempt")
 
@@ -116,7 +116,8 @@ class Attempt:
 
     async def wait_for_operator(self, reason: str) -> Job:
         """End the attempt because the operator has to do something; however long that takes, no attempt is used up."""
-        return await self.record(unless_cancelled(self.job, given_back(reason, clock.now(), OPERATOR_SECONDS)))
+        pause = OPERATOR_PAUSE * self.services.retries.first_pause
+        return await self.record(unless_cancelled(self.job, given_back(reason, clock.now(), pause)))
 
     def is_cancelled(self) -> bool:
         """Say whether somebody wants the job cancelled; its process is being stopped."""

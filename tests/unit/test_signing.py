@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -82,6 +82,7 @@ JSON_VALUES = st.recursive(
 )
 
 
+@settings(max_examples=50, deadline=None)
 @given(JSON_VALUES)
 def test_whatever_is_signed_is_read_back(payload: Any):
     """The signature of any JSON value still holds when the document was parsed and written anew, in any layout."""
