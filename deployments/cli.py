@@ -257,12 +257,14 @@ def backends(*, as_json: Json = False) -> int:
     from tasks import backends as registry  # noqa: PLC0415
     from tasks.services import current  # noqa: PLC0415
 
-    counts = current().log.counts()
+    counts, signer = current().log.counts(), current().keys
     rows = [
         registry.load(name).config.model_dump()
         | {
             "pending_jobs": counts.get(name, {}).get("waiting", 0),
             "running_jobs": counts.get(name, {}).get("running", 0),
+            "sign": signer.signs(name),
+            "kid": signer.kid(name),
         }
         for name in registry.usable()
     ]
@@ -311,6 +313,11 @@ def verify(job_id: str | None = None, *, prefect: bool | None = None, as_json: J
     if verification.silent:
         print(f"quledger: {verification.silent}", file=sys.stderr)
     return 3 if count else 1 if verification.silent else 0
+
+
+app.command(
+    "deployments.keys:app", name="keys", help="Make, show, rotate and revoke the keys with which backends sign."
+)
 
 
 @app.command

@@ -134,8 +134,11 @@ class _Drain:
     def keep_house(self) -> None:
         """Renew the published configurations, and bring right what a crash left behind."""
         expire_leases(self._services)
-        publish(self._services, self._names)
-        self._services.mirror.relay_all()
+        try:
+            publish(self._services, self._names)
+        finally:
+            # A backend that cannot sign keeps no document of another one back.
+            self._services.mirror.relay_all()
 
     async def run(self, *, until_empty: bool, time_budget: float | None) -> dict[str, int]:
         """Claim and run until the queue is empty or the time is up; then wait for what is under way."""

@@ -5,8 +5,10 @@ Every function returns a path below the storage's root and checks what it puts i
 
 from models.job import FINAL, Job, State
 from models.names import check_display_name, check_job_id, is_job_id
+from models.signing import check_kid
 
 CONFIGS = "backends/configs"
+PUBLIC_KEYS = "backends/public_keys"
 RUNNING = "jobs/running"
 DELETED = "jobs/deleted"
 STAGED = "staged"
@@ -20,6 +22,11 @@ _UNTAKEN = frozenset({State.QUEUED, State.CLAIMED})
 def config(backend: str) -> str:
     """Return the path of a backend's published configuration."""
     return f"{CONFIGS}/{check_display_name(backend)}.json"
+
+
+def public_key(kid: str) -> str:
+    """Return the path of a public key."""
+    return f"{PUBLIC_KEYS}/{check_kid(kid)}.json"
 
 
 def queue(backend: str) -> str:

@@ -23,6 +23,9 @@ _LOG = logging.getLogger("quledger.attempt")
 LOOK_SECONDS = 1.0
 """How often a worker looks whether its job was cancelled or lost."""
 
+OPERATOR_PAUSE = 15
+"""So many times the first pause, a job waits before it is seen whether the operator has done what has to be done."""
+
 _current: ContextVar["Attempt"] = ContextVar("attempt")
 
 
@@ -119,6 +122,11 @@ class Attempt:
         if await asyncio.to_thread(self.services.mirror.answers, self.job.storage):
             return await self.give_up(reason, stage)
         pause = self.services.retries.first_pause * (0.5 + 0.5 * _jitter())
+        return await self.record(unless_cancelled(self.job, given_back(reason, clock.now(), pause)))
+
+    async def wait_for_operator(self, reason: str) -> Job:
+        """End the attempt because the operator has to do something; however long that takes, no attempt is used up."""
+        pause = OPERATOR_PAUSE * self.services.retries.first_pause
         return await self.record(unless_cancelled(self.job, given_back(reason, clock.now(), pause)))
 
     def is_cancelled(self) -> bool:
