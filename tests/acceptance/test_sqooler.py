@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from models.signing import Jwk
-from storage.files import FsspecStorage
+from storage.files import FolderStorage
 from storage.public_keys import PublicKeys
 from storage.signing import Signatures
 from tests.lab import Lab
@@ -89,7 +89,7 @@ def test_we_sign_with_sqoolers_key_and_verify_what_sqooler_signs(lab: Lab):
     setting = peer(lab, "new_key", "theirs", script=SIGNING)
     payload = {"job_id": "gr\u00fcn", "results": [1, 2.5, None, {"a": [True]}]}
     document = peer(lab, "sign", setting, json.dumps(payload), script=SIGNING)
-    published = PublicKeys(FsspecStorage(lab.store.as_uri()))
+    published = PublicKeys(FolderStorage(lab.store.as_uri()))
     published.publish(Jwk.from_setting(SecretStr(setting)))
     assert Signatures(published, {}).check(json.dumps(document).encode(), "theirs") == payload
     job = lab.submit("singlequdit", json.loads((ROOT / "examples" / "rabi_oscillation.json").read_text()))

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from models.errors import BadName, KeyUnusable, NotAuthentic
 from models.signing import Jwk, Keyring, check_kid, from_b64url, header, payload_text, signing_input, taken_apart
-from storage.files import FsspecStorage
+from storage.files import FolderStorage
 from storage.public_keys import PublicKeys
 from storage.signing import Signatures, check_halves, fits, new_key, sign
 
@@ -48,7 +48,7 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 @pytest.fixture
 def published(tmp_path: Path) -> PublicKeys:
     """A storage that knows the key."""
-    keys = PublicKeys(FsspecStorage(tmp_path.as_uri()))
+    keys = PublicKeys(FolderStorage(tmp_path.as_uri()))
     keys.publish(KEY)
     return keys
 
