@@ -22,7 +22,8 @@
     ├── StorageError          the storage said no
     │   ├── DocumentMissing
     │   ├── DocumentExists
-    │   ├── StorageUnavailable
+    │   ├── StorageUnavailable    trying again later may help
+    │   ├── StorageRefused        trying again does not help: credentials, rights, a bucket that is not there
     │   ├── MirrorBroken          the log cannot be restored from this mirror (all that is wrong listed)
     │   └── StagedResultLost      the result of an earlier attempt is gone: run again
     └── SandboxError          the job's child process did not come through
@@ -219,6 +220,10 @@ class DocumentExists(StorageError):
 
 class StorageUnavailable(StorageError):
     """The storage cannot be used now."""
+
+
+class StorageRefused(StorageError):
+    """The storage does not let us in, or lacks what is needed: somebody has to change a setting or a right."""
 
 
 class MirrorBroken(StorageError):

@@ -135,11 +135,12 @@ class Inbox:
             "source": "inbox",
             "received_at": _received(job_id, entry),
         }
-        if entry.size > self._max_bytes:
+        if entry.size > self._max_bytes and self._storage.abilities.exact_bytes:
             # Never read into memory; the run says that it is too large.
             return Submitted(document=None, document_sha256="", document_bytes=entry.size, **fields)
         content = self._storage.get(path)
-        if not self._is_settled(path, entry) and not (len(content) <= QUICK and _is_json(content)):
+        whole = self._storage.abilities.whole_documents or self._is_settled(path, entry)
+        if not whole and not (len(content) <= QUICK and _is_json(content)):
             return None
         self._broken.pop(path, None)
         return Submitted.of(content, keep_up_to=self._max_bytes, **fields)

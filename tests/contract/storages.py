@@ -76,8 +76,12 @@ MEMORY = Kind("memory", _memory, shared=False)
 KINDS = {
     "file": "tests.contract.storages:FILE",
     "memory": "tests.contract.storages:MEMORY",
+    "mongodb": "tests.secantus:MONGODB",
 }
 """Every kind: name -> `module:attribute`, imported when a test needs it."""
+
+if "QULEDGER_TEST_MONGODB" in os.environ:
+    KINDS["mongod"] = "tests.secantus:MONGOD"
 
 
 def kind_named(name: str) -> Kind:

@@ -1,5 +1,6 @@
 """The contract of a storage provider, over every kind of storage, cut by ability."""
 
+import contextlib
 import inspect
 import json
 import sys
@@ -258,7 +259,8 @@ def test_a_mover_that_is_killed_loses_nothing(store: Store, passages: int):
         if places[0] in there and len(there) == 1:
             store.storage.move(*places)
         elif places[0] in there:
-            with pytest.raises(DocumentMissing):
+            # Who has it at both places, the dead mover or this one, is for the storage to say.
+            with contextlib.suppress(DocumentMissing):
                 store.storage.move(*places)
         assert [path for path in places if store.storage.exists(path)] == [places[1]]
         assert store.same(places[1], document(turn))
