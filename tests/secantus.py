@@ -40,8 +40,9 @@ class Server:
         """Return the URL of a storage that is empty."""
         return f"{self.url}?databasePrefix=t{uuid.uuid4().hex[:12]}_"
 
-    def start(self, *, wait: bool = True) -> None:
-        """Start it; `wait` until it answers."""
+    def start(self, *more: str) -> None:
+        """Start it, with more options from now on, and wait until it answers."""
+        self._options += more
         program = Path(sys.executable).with_name("secantusd-py")
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "server.log").open("ab") as log:
@@ -54,8 +55,7 @@ class Server:
                 stdout=log,
                 stderr=log,
             )  # fmt: skip
-        if wait:
-            self._answers()
+        self._answers()
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it, by whatever signal."""

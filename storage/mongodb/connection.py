@@ -6,7 +6,7 @@ import re
 import threading
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -53,8 +53,10 @@ class Connection:
     its own. It connects anew by itself when the server was away.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, login: Mapping[str, str] | None = None) -> None:
+        """`login` may hold `username` and `password`, which then need no escaping."""
         self.url = redact_url(url)
+        self._login = dict(login or {})
         self._uri, self.prefix = _split(url)
         self._host = self.url.partition("//")[2].rpartition("@")[2].partition("/")[0].partition("?")[0]
         self._lock = threading.Lock()
@@ -87,7 +89,9 @@ class Connection:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # pymongo only warns of an option that it does not know
-                client: MongoClient[Document] = MongoClient(self._uri, connect=False, tz_aware=True, **defaults)
+                client: MongoClient[Document] = MongoClient(
+                    self._uri, connect=False, tz_aware=True, **defaults, **self._login
+                )
         except (PyMongoError, ValueError, OSError, Warning) as error:
             msg = (
                 f"the MongoDB URL {self.url} cannot be used ({type(error).__name__}): check host, port and options,"

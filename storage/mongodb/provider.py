@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -42,8 +42,9 @@ class MongoStorage:
 
     abilities = Abilities(exact_bytes=False, whole_documents=True)
 
-    def __init__(self, url: str) -> None:
-        self._connection = Connection(url)
+    def __init__(self, url: str, login: Mapping[str, str] | None = None) -> None:
+        """`login` may hold `username` and `password`, where they are not in the URL."""
+        self._connection = Connection(url, login)
         self.url = self._connection.url
         self._large = LargeDocuments(self._connection, self._named_large)
         self._sizes = True

@@ -66,7 +66,7 @@ def storage(tmp_path: Path, storage_servers: Servers) -> MongoStorage:
 @pytest.fixture
 def look(storage: MongoStorage) -> Iterator[Any]:
     """Look at a database of the storage as any other program does."""
-    uri, prefix = storage._connection._uri, storage._connection.prefix  # noqa: SLF001 - to look beside it
+    uri, prefix = storage._connection._uri, storage._connection.prefix
     with MongoClient[dict[str, Any]](uri) as client:
         yield lambda name: client[f"{prefix}{name}"]
 
