@@ -78,12 +78,14 @@ def submit(  # noqa: PLR0913 - one parameter an option
         key: Idempotency key: the same key with the same document is the same job.
     """
     from models.errors import UnreadableFile  # noqa: PLC0415 - each command imports what it alone needs
+    from tasks.services import current  # noqa: PLC0415
     from tasks.submission import submit_document  # noqa: PLC0415
 
     try:
         document = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
         raise UnreadableFile(str(file), error.strerror or "unknown reason") from None
+    current().let_in()
     job = submit_document(backend, document, user=user, project=project, priority=priority, key=key)
     _print({"job_id": job.job_id, "state": job.state}, lambda: print(job.job_id), as_json=as_json)
     return 0

@@ -10,6 +10,8 @@ CONFIGS = "backends/configs"
 RUNNING = "jobs/running"
 DELETED = "jobs/deleted"
 STAGED = "staged"
+PROBE = f"{STAGED}/.probe"
+"""What is written to see whether the storage can be written."""
 
 _UNTAKEN = frozenset({State.QUEUED, State.CLAIMED})
 """States in which the document may not have been taken out of its queue yet."""

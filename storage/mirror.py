@@ -16,6 +16,7 @@ from storage import crash, layout
 from storage.cursor import MirrorCursor
 from storage.event_log import EventLog
 from storage.locks import JobLocks, Locks
+from storage.opening import probe
 from storage.provider import StorageProvider
 
 HISTORY_VERSION = 1
@@ -140,11 +141,9 @@ class Mirror:
         return Relayed(done, failed)
 
     def answers(self) -> bool:
-        """Say whether the storage can be written and read just now."""
-        path = f"{layout.STAGED}/.probe"
+        """Say whether the storage can be written just now."""
         try:
-            self._storage.put(path, b"")
-            self._storage.delete(path)
+            probe(self._storage)
         except StorageError:
             return False
         return True

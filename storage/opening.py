@@ -1,28 +1,71 @@
-"""Opens the storage at a URL."""
+"""Opens the storage at a URL. Each kind is imported when it is first opened."""
 
+import os
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from models.errors import BadSetting
 from models.settings import redact_url
-from storage.files import FsspecStorage
+from storage import layout
+from storage.files import FolderStorage
 from storage.provider import StorageProvider
 
+S3_LOGIN = ("key", "secret", "token", "endpoint", "region")
+MONGODB_LOGIN = ("username", "password")
 
-def open_storage(url: str) -> StorageProvider:
-    """Return the storage at `url`: `file:///folder`, `memory://name`, `mongodb://host`, or any other that fsspec knows.
+
+def open_storage(url: str, login: Mapping[str, str] | None = None) -> StorageProvider:
+    """Return the storage at `url`; nothing is connected yet.
+
+    Args:
+        url: `file:///folder`, `s3://bucket/prefix`, `mongodb://host`, or any other URL that fsspec knows, such as
+            `memory://name`.
+        login: what the storage needs to let us in, where that does not come from the environment; the names depend
+            on the kind. For S3: `key`, `secret`, `token`, `endpoint`, `region`; for MongoDB: `username`, `password`.
 
     Raises:
-        BadSetting: nothing here can open such a URL.
+        BadSetting: nothing here can open such a URL, or it takes no such login.
     """
+    login = {name: value for name, value in (login or {}).items() if value}
     try:
         scheme = urlsplit(url).scheme
     except ValueError:
         scheme = ""
-    if not scheme:
-        msg = f"the storage {redact_url(url)} is no URL; for a folder write file:///the/folder"
-        raise BadSetting(msg)
-    if scheme in ("mongodb", "mongodb+srv"):
-        from storage.mongodb.provider import MongoStorage  # noqa: PLC0415 - pymongo takes a second to import
+    match scheme:
+        case "":
+            msg = f"the storage {redact_url(url)} is no URL; for a folder write file:///the/folder"
+            raise BadSetting(msg)
+        case "file":
+            _known(login, (), url)
+            return FolderStorage(url)
+        case "s3" | "s3a":
+            _known(login, S3_LOGIN, url)
+            from storage.s3 import S3Storage  # noqa: PLC0415 - s3fs takes a second to import
 
-        return MongoStorage(url)
-    return FsspecStorage(url)
+            return S3Storage(url, login, os.environ)
+        case "mongodb" | "mongodb+srv":
+            _known(login, MONGODB_LOGIN, url)
+            from storage.mongodb.provider import MongoStorage  # noqa: PLC0415 - pymongo takes a second to import
+
+            return MongoStorage(url, login)
+        case _:
+            from storage.filesystems import FsspecStorage  # noqa: PLC0415 - imported where it is used
+
+            return FsspecStorage(url, login)
+
+
+def probe(storage: StorageProvider) -> None:
+    """Make sure that the storage can be reached and written: one request. The empty document is no reader's business.
+
+    Raises:
+        StorageUnavailable: it does not answer now.
+        StorageRefused: it will not until somebody changes a setting or a right.
+    """
+    storage.put(layout.PROBE, b"")
+
+
+def _known(login: Mapping[str, str], names: tuple[str, ...], url: str) -> None:
+    if strange := sorted(set(login) - set(names)):
+        takes = f"it takes {', '.join(names)}" if names else "it takes none"
+        msg = f"the storage {redact_url(url)} takes no login called {', '.join(strange)}; {takes}"
+        raise BadSetting(msg)

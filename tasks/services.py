@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from models.errors import StorageUnavailable
 from models.job import Job
 from models.retry import RetryPolicy
 from models.settings import Settings
@@ -21,7 +22,7 @@ from storage.event_log import EventLog
 from storage.inbox import Inbox
 from storage.locks import JobLocks, Locks
 from storage.mirror import Mirror
-from storage.opening import open_storage
+from storage.opening import open_storage, probe
 from storage.postgres_locks import PostgresJobLocks
 from storage.provider import StorageProvider
 from tasks.sandbox import Limits, Sandbox
@@ -46,8 +47,25 @@ class Services:
     _sandbox: Sandbox | None = None
 
     def open(self) -> None:
-        """Open the log and the storage now, so that what is wrong with them is said at once."""
-        _ = self.log, self.storage
+        """Open the log and the storage now, so that what is wrong with them is said at once.
+
+        Raises:
+            BadSetting: one of them cannot be what the settings say.
+            LogUnavailable: the database cannot be used now.
+            StorageUnavailable: the storage does not answer now.
+            StorageRefused: the storage does not let us in.
+        """
+        _ = self.log
+        probe(self.storage)
+
+    def let_in(self) -> None:
+        """Make sure that the storage lets us in; that it does not answer now is no obstacle to what is only in the log.
+
+        Raises:
+            StorageRefused: it does not, and trying again will not help.
+        """
+        with contextlib.suppress(StorageUnavailable):
+            self.open()
 
     @cached_property
     def log(self) -> EventLog:

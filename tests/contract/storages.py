@@ -70,12 +70,24 @@ def _memory() -> Iterator[Places]:
     yield place
 
 
+@contextlib.contextmanager
+def _folders_by_fsspec() -> Iterator[Places]:
+    def place(folder: Path) -> Place:
+        return Place(f"dir::{(folder / 'store').as_uri()}")
+
+    yield place
+
+
 FILE = Kind("file", _folders)
+DIR = Kind("dir", _folders_by_fsspec, Abilities(conditional_create=False, atomic_move=False))
 MEMORY = Kind("memory", _memory, shared=False)
 
 KINDS = {
     "file": "tests.contract.storages:FILE",
     "memory": "tests.contract.storages:MEMORY",
+    "dir": "tests.contract.storages:DIR",
+    "s3": "tests.seaweedfs:S3",
+    "fsspec": "tests.seaweedfs:FSSPEC",
     "mongodb": "tests.secantus:MONGODB",
 }
 """Every kind: name -> `module:attribute`, imported when a test needs it."""
