@@ -56,7 +56,7 @@ class Connection:
     def __init__(self, url: str, login: Mapping[str, str] | None = None) -> None:
         """`login` may hold `username` and `password`, which then need no escaping."""
         self.url = redact_url(url)
-        self._login = dict(login or {})
+        self._login: dict[str, Any] = dict(login or {})
         self._uri, self.prefix = _split(url)
         self._host = self.url.partition("//")[2].rpartition("@")[2].partition("/")[0].partition("?")[0]
         self._lock = threading.Lock()

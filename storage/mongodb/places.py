@@ -88,7 +88,7 @@ def name_of(folder: str, document: dict[str, Any]) -> tuple[str, bool]:
     elif _HEX.fullmatch(str(name)):
         name = None  # a text that looks like the ObjectId of another document
     if not isinstance(name, str) or "/" in name or not name:
-        return str(document["_id"]), False
+        return f"_id {document['_id']!r}", False
     return f"{name}.json", True
 
 

@@ -2,10 +2,11 @@
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import bson
 from bson.errors import InvalidDocument
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError, OperationFailure
@@ -25,11 +26,11 @@ INLINE = 15 * 1000 * 1000
 PATIENCE = 5.0
 """After so many seconds a mover that has marked a document and not moved it is taken for dead."""
 
+_Write = Callable[[Place, Document], None]
 _TRIES = 20
 _REFUSED = frozenset({2, 9, 15, 22, 52, 56, 57, 10334, 17280, 17419, 17420})
 """Codes with which a server refuses what a document holds: names, nesting, size."""
 
-_TOO_LARGE = frozenset({10334, 17419, 17420})
 _LARGE = f"{BYTES}.large"
 
 
@@ -95,7 +96,7 @@ class MongoStorage:
         here = place_of(source)
         mark = uuid.uuid4().hex
         with self._connection.errors(source):
-            head = self._claim(here, source, mark)
+            head = self._claim(source, target, mark)
             if source != target:
                 self._arrive(target, head, wrapped=_is_wrapper(here, head))
                 self._collection(here).delete_one(here.key | {MOVING: mark})
@@ -197,12 +198,13 @@ class MongoStorage:
         field = values.kept(head) if head else None
         return field.large if field else ""
 
-    def _claim(self, place: Place, path: str, mark: str) -> Document:
+    def _claim(self, path: str, target: str, mark: str) -> Document:
         """Put a mark into the document and return it.
 
         Raises:
             DocumentMissing: there is none, or somebody else has moved it.
         """
+        place = place_of(path)
         collection = self._collection(place)
         change = {"$set": {MOVING: mark}}
         try:
@@ -219,12 +221,13 @@ class MongoStorage:
                 if head is None:
                     time.sleep(pause)
                     pause = min(2 * pause, 0.1)
-        except OperationFailure as error:
-            if error.code not in _TOO_LARGE:
+        except OperationFailure:
+            head = collection.find_one(place.key)
+            if head is None or len(bson.encode(head)) < values.MOST:
                 raise
-            # So full that it has no room for a mark. A kill after this one step would leave it to the log alone.
-            head = collection.find_one_and_delete(place.key)
-            if head is None:
+            # So full that it has no room for a mark: here the deletion decides, after the copy, so nothing is lost.
+            self._arrive(target, head, wrapped=_is_wrapper(place, head))
+            if not collection.delete_one(place.key).deleted_count:
                 raise DocumentMissing(path) from None
         return head
 
@@ -239,24 +242,17 @@ class MongoStorage:
             self._replace(there, _dated(there, values.with_bytes(field, {})))
         else:
             document = head[WRAPPED] if wrapped else {k: v for k, v in head.items() if k not in ("_id", MOVING)}
-            try:
-                self._replace(there, document if there.shared else _dated(there, {WRAPPED: document}))
-            except (ValueError, InvalidDocument, OperationFailure) as error:
-                _raise_unless_refused(error)
+            as_it_is = document if there.shared else _dated(there, {WRAPPED: document})
+            if len(bson.encode(as_it_is)) > values.MOST or not self._accepted(self._replace, there, as_it_is):
                 self._write(target, values.to_bytes(document), self._replace)
 
-    def _write(self, path: str, content: bytes, write: Any) -> None:
+    def _write(self, path: str, content: bytes, write: _Write) -> None:
         """Write the content in the form that is due at the path, by `write`."""
         place = place_of(path)
         folder = path.rpartition("/")[0]
         document = values.to_bson(content, folder) if place.shared else None
-        if document is not None:
-            try:
-                write(place, document)
-            except (ValueError, InvalidDocument, OperationFailure) as error:
-                _raise_unless_refused(error)
-            else:
-                return
+        if document is not None and self._accepted(write, place, document):
+            return
         beside = values.stand_in(content, folder) if place.shared else {}
         if len(content) <= INLINE - len(str(beside)):
             write(place, _dated(place, values.with_bytes(Kept(len(content), content), beside)))
@@ -268,6 +264,18 @@ class MongoStorage:
             self._large.remove(large)
             raise
         self._large.settle(large)
+
+    def _accepted(self, write: _Write, place: Place, document: Document) -> bool:
+        """Write the document by `write`; return False where it is refused for what it holds, as its bytes would not be."""
+        try:
+            write(place, document)
+        except (ValueError, InvalidDocument):
+            return False
+        except OperationFailure as error:
+            if error.code not in _REFUSED:
+                raise
+            return False
+        return True
 
     def _insert(self, place: Place, document: Document) -> None:
         collection = self._collection(place)
@@ -304,12 +312,6 @@ def _is_wrapper(place: Place, head: Document) -> bool:
 
 def _dated(place: Place, document: Document) -> Document:
     return document if place.shared else document | {"at": clock.now()}
-
-
-def _raise_unless_refused(error: Exception) -> None:
-    """Raise again what is not a refusal of the document itself, which its bytes would not meet."""
-    if isinstance(error, OperationFailure) and error.code not in _REFUSED:
-        raise error
 
 
 def _moment(value: object) -> datetime:
