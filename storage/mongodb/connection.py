@@ -111,6 +111,10 @@ class Connection:
         except OperationFailure as error:
             raise self._refusal(path, error) from None
         except (PyMongoError, BSONError, OSError) as error:
+            # After a refused login pymongo takes the server for one that does not answer, and remembers why.
+            for server in self._make().topology_description.server_descriptions().values():
+                if isinstance(server.error, OperationFailure):
+                    raise self._refusal(path, server.error) from None
             raise StorageUnavailable(f"MongoDB at {self._host} {_trouble(error)} (for {path})") from None
 
     def _refusal(self, path: str, error: OperationFailure) -> StorageError:

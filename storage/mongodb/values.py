@@ -4,6 +4,7 @@ A document that front ends share is kept as the BSON of its JSON value, wherever
 is the JSON text that `json.dumps` writes by default. Anything else is kept byte by byte, below a key of its own.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -129,6 +130,9 @@ def _plain(value: Any) -> Any:
     """Return the JSON form of a value that only BSON has."""
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, bytes):
+        with contextlib.suppress(UnicodeDecodeError):
+            return value.decode("ascii")  # sqooler keeps the base64 text of a public key as bytes
     try:
         return json_util.default(value)
     except TypeError:

@@ -23,7 +23,7 @@ from storage import layout
 from storage.database import open_database
 from storage.event_log import EventLog
 from storage.inbox import Inbox
-from storage.mongodb import large, provider, values
+from storage.mongodb import documents, large, provider, values
 from storage.mongodb.provider import MongoStorage
 from storage.opening import open_storage
 from tests.contract.storages import Servers, kind_named
@@ -103,13 +103,13 @@ def test_what_quledger_writes_for_front_ends_is_read_back_byte_by_byte(storage: 
     """Status, configuration and result come back as `json.dumps` wrote them, whatever text and numbers they hold."""
     config = {"display_name": "rydberg", "last_queue_check": "2026-11-21T09:10:46+00:00", "kid": None}
     signed = {"header": {"alg": "EdDSA"}, "payload": config | {"display_name": "fermions"}, "signature": "x=="}
-    documents = {
+    written = {
         layout.status("rydberg", ID): {"job_id": ID, "status": "DONE", "detail": "é\u2028\ud83d\ude00"},
         layout.config("rydberg"): config,
         layout.config("fermions"): signed,
         RESULT: {"results": [{"data": {"memory": ["0 1"], "x": [1.0, 1, 1e-300, -0.0, 0.1, 2**62]}}]},
     }
-    for path, document in documents.items():
+    for path, document in written.items():
         content = json.dumps(document).encode("utf-8")
         for _ in range(2):
             storage.put(path, content)
@@ -178,7 +178,8 @@ def test_documents_of_a_front_end_may_hold_what_only_bson_has(storage: MongoStor
     }
     look("jobs")["queued.rydberg"].insert_one({"_id": ObjectId(ID)} | strange)
     content = storage.get(QUEUED)
-    assert json.loads(content)["date"] == "2026-01-02T00:00:00+00:00"
+    said = json.loads(content)
+    assert (said["date"], said["id"], said["more"][3:]) == ("2026-01-02T00:00:00+00:00", {"$oid": ID}, ["bytes", 5])
     for source, target in ((QUEUED, layout.taken(ID)), (layout.taken(ID), layout.running(ID))):
         storage.move(source, target)
         assert storage.get(target) == content
@@ -260,7 +261,7 @@ def test_parts_that_a_killed_writer_left_are_removed_later(
     storage.put(layout.result("rydberg", "f" * 24), content)
     with monkeypatch.context() as patch:
         if killed_at == "parts":
-            patch.setattr(MongoStorage, "_replace", killed)
+            patch.setattr(documents.Documents, "replace", killed)
         else:
             patch.setattr(large.LargeDocuments, "settle", killed)
         with pytest.raises(Killed):

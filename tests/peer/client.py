@@ -35,7 +35,7 @@ def main(store: str, call: str, *arguments: str) -> Any:
         return provider.get_backend_dict(*arguments).model_dump()
     about = {"operational": provider.get_backend_status, "public_key": provider.get_public_key}
     if call in about:
-        return about[call](*arguments).model_dump()
+        return about[call](*arguments).model_dump(mode="json")
     backend, job_id = arguments
     if call == "status":
         return provider.get_status(backend, USER, job_id).model_dump()
