@@ -113,11 +113,11 @@ class Mirror:
             return
         position = self._cursor.position(job_id)
         if position.seq < job.seq:
-            self._storage.put(layout.events(job.backend, job_id), history_document(job, events))
+            first = self._keep_history(job, events, first=position.seq < 0)
             target = layout.place(job, position.place)
             crash.point("mirror.history_written")
             if job.state is not State.WITHDRAWN:
-                self._settle(job, position.place, target)
+                self._settle(job, position.place, target, first=first)
                 crash.point("mirror.document_moved")
                 self._announce(job, events[position.seq + 1 :])
                 crash.point("mirror.status_written")
@@ -148,6 +148,16 @@ class Mirror:
             return False
         return True
 
+    def _keep_history(self, job: Job, events: list[Event], *, first: bool) -> bool:
+        """Write the history; say whether no relay has ever begun to write anything of this job."""
+        path, content = layout.events(job.backend, job.job_id), history_document(job, events)
+        if first:
+            with contextlib.suppress(DocumentExists):
+                self._storage.create(path, content)
+                return self._storage.abilities.conditional_create
+        self._storage.put(path, content)
+        return False
+
     def _tidy(self, job: Job) -> None:
         """Remove the results that are not the accepted one."""
         if job.state in (State.DONE, State.CANCELLED):
@@ -157,31 +167,56 @@ class Mirror:
             # Written by an attempt that ended before it could say so; after an ERROR the staged copy stays.
             self._storage.delete(layout.result(job.backend, job.job_id))
 
-    def _settle(self, job: Job, known: str, target: str) -> None:
+    def _settle(self, job: Job, known: str, target: str, *, first: bool) -> None:
         """Bring the job document to where it belongs; the log holds its bytes should it be gone."""
         places = layout.places(job)
         in_queue = layout.queued(job.backend, job.job_id)
         if target == in_queue:
             # Only `take` takes it from here. A front end has put it there itself; where it went is for `take` to find out.
-            if job.source != "inbox" and not any(self._storage.exists(path) for path in places):
+            if job.source != "inbox" and (first or not any(self._storage.exists(path) for path in places)):
                 self._write_again(job.job_id, target)
             return
+        never_taken = known in ("", in_queue)
+        if not self._storage.abilities.atomic_move and not never_taken and self._copy(job, known, target):
+            return
         # What was never taken may be in the hands of another spooler, beyond the places that are ours alone.
-        ours = (in_queue, layout.taken(job.job_id)) if known in ("", in_queue) else (known, *places)
+        ours = (in_queue, layout.taken(job.job_id)) if never_taken else (known, *places)
         # After a crash it may lie one step further than the cursor says.
         for place in ours:
             if place != target:
                 with contextlib.suppress(DocumentMissing):
                     self._storage.move(place, target)
-                    return
-        if not any(self._storage.exists(path) for path in places):
-            self._write_again(job.job_id, target)
+                    break
+        else:
+            if not any(self._storage.exists(path) for path in places):
+                self._write_again(job.job_id, target)
+        self._remove_copies(job, target)
 
-    def _write_again(self, job_id: str, path: str) -> None:
+    def _copy(self, job: Job, known: str, target: str) -> bool:
+        """Write the document of a job that we have taken from the log, and delete it where it was: no need to read it."""
+        if not self._write_again(job.job_id, target):
+            return False
+        if known != target:
+            self._storage.delete(known)
+        if job.attempt > 1 or job.state is not State.DONE:
+            self._remove_copies(job, target)
+        return True
+
+    def _remove_copies(self, job: Job, target: str) -> None:
+        """Delete what a mover may have left behind that was killed between its two steps."""
+        if self._storage.abilities.atomic_move or job.state not in FINAL:
+            return
+        for place in (layout.taken(job.job_id), layout.running(job.job_id)):
+            if place != target:
+                self._storage.delete(place)
+
+    def _write_again(self, job_id: str, path: str) -> bool:
+        """Write the document as it was submitted, if there is none; False if the log has not kept it (too large)."""
         raw = self._log.submission(job_id).raw
         if raw is not None:
             with contextlib.suppress(DocumentExists):
                 self._storage.create(path, raw)
+        return raw is not None
 
     def _announce(self, job: Job, fresh: list[Event]) -> None:
         """Write the status. A front end writes the first one of its jobs itself, and refuses to overwrite ours."""
