@@ -33,6 +33,7 @@ from models.errors import (
     printable,
 )
 from models.settings import redact_url
+from storage import crash
 from storage.provider import Abilities, Entry
 
 _MEMORY = threading.Lock()
@@ -125,6 +126,7 @@ class FsspecStorage:
             if not self._is_file(origin):
                 raise DocumentMissing(source)
             self._write(full, self._fs.cat_file(origin))
+            crash.point("move.copied")
             self._fs.rm_file(origin)
 
     def delete(self, path: str) -> None:

@@ -11,15 +11,17 @@ from storage.files import FolderStorage
 from storage.provider import StorageProvider
 
 S3_LOGIN = ("key", "secret", "token", "endpoint", "region")
+MONGODB_LOGIN = ("username", "password")
 
 
 def open_storage(url: str, login: Mapping[str, str] | None = None) -> StorageProvider:
     """Return the storage at `url`; nothing is connected yet.
 
     Args:
-        url: `file:///folder`, `s3://bucket/prefix`, or any other URL that fsspec knows, such as `memory://name`.
+        url: `file:///folder`, `s3://bucket/prefix`, `mongodb://host`, or any other URL that fsspec knows, such as
+            `memory://name`.
         login: what the storage needs to let us in, where that does not come from the environment; the names depend
-            on the kind. For S3: `key`, `secret`, `token`, `endpoint`, `region`.
+            on the kind. For S3: `key`, `secret`, `token`, `endpoint`, `region`; for MongoDB: `username`, `password`.
 
     Raises:
         BadSetting: nothing here can open such a URL, or it takes no such login.
@@ -41,6 +43,11 @@ def open_storage(url: str, login: Mapping[str, str] | None = None) -> StoragePro
             from storage.s3 import S3Storage  # noqa: PLC0415 - s3fs takes a second to import
 
             return S3Storage(url, login, os.environ)
+        case "mongodb" | "mongodb+srv":
+            _known(login, MONGODB_LOGIN, url)
+            from storage.mongodb.provider import MongoStorage  # noqa: PLC0415 - pymongo takes a second to import
+
+            return MongoStorage(url, login)
         case _:
             from storage.filesystems import FsspecStorage  # noqa: PLC0415 - imported where it is used
 

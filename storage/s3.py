@@ -38,6 +38,7 @@ from s3fs import S3FileSystem
 
 from models.errors import BadSetting, DocumentExists, DocumentMissing, StorageUnavailable
 from models.settings import redact_url
+from storage import crash
 from storage.provider import Abilities, Entry
 from storage.s3_errors import code_of, meaning
 
@@ -122,6 +123,7 @@ class S3Storage:
         """Copy on the condition that nothing is there, then delete; see the top of this file."""
         document = self._read(source)
         moved = self._bring(target, document.content)
+        crash.point("move.copied")
         self._call(source, "delete_object")
         if not moved:
             raise DocumentMissing(source)

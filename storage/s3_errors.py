@@ -83,6 +83,8 @@ def _unanswered(error: Exception, path: str, bucket: str) -> StorageError:
             words = "there is no such profile in AWS's own files; check AWS_PROFILE"
         case TokenRetrievalError() | CredentialRetrievalError():
             words = f"the credentials for the bucket {bucket} cannot be renewed; log in again"
+        case RecursionError():  # botocore follows a redirection that does not say where to
+            words = f"the bucket {bucket} is elsewhere; {_REGION}"
         case ValueError() if "endpoint" in str(error).lower():
             words = "the endpoint of S3 is no URL; check AWS_ENDPOINT_URL and write https://host:port"
         case SSLError():

@@ -11,14 +11,15 @@ from typing import NamedTuple
 from sqlalchemy import Engine, bindparam, select, text
 
 from models.audit import Finding, Run, What, contradiction, judge
+from models.documents import same_value
 from models.errors import DocumentMissing, NotAuthentic, StorageInactive, UnknownJob, echo
-from models.events import Event
+from models.events import Event, Submitted
 from models.job import FINAL, Job, State, status_document, uploaded_at
 from storage import layout
 from storage.database import reading
 from storage.event_log import job_row
 from storage.histories import EVENT, Row, histories, lenient, row_of
-from storage.mirror import history_document
+from storage.job_documents import history_document
 from storage.provider import StorageProvider
 from storage.public_keys import PublicKeys
 from storage.signature_audit import audit_signatures
@@ -170,7 +171,7 @@ class Verifier:
             yield "history", f"{path} does not hold exactly the events of the log"
         if job.state is State.WITHDRAWN:
             return  # its other documents are somebody else's
-        yield from self._place(storage, job, known)
+        yield from self._place(storage, job, events[0], known)
         if job.state not in FINAL:
             return
         path = layout.status(job.backend, job.job_id)
@@ -183,14 +184,14 @@ class Verifier:
         yield from self._staged(storage, job)
 
     @staticmethod
-    def _place(storage: StorageProvider, job: Job, known: str) -> Iterator[tuple[What, str]]:
+    def _place(storage: StorageProvider, job: Job, first: Event, known: str) -> Iterator[tuple[What, str]]:
         place, taken = layout.place(job, known), layout.taken(job.job_id)
         content = _get(storage, place)
         if content is None and job.state not in FINAL and job.attempt:
             content = _get(storage, taken)  # its worker has just taken it, or died when it had
         if content is None:
             yield "place", f"the job document is missing at {place}"
-        elif job.document_sha256 and hashlib.sha256(content).hexdigest() != job.document_sha256:
+        elif job.document_sha256 and not _is_submitted(storage, content, job, first):
             yield "place", f"the job document at {place} is not the one that was submitted"
         for path in layout.places(job):
             if path not in (place, taken) and storage.exists(path):
@@ -255,6 +256,14 @@ def _views(job: Job, record: Record) -> Iterator[str]:
     possible = cursor["seq"] in range(-1, job.seq + 1) and cursor["place"] in ("", *layout.places(job))
     if not (possible if cursor["behind"] else at_end):
         yield "`mirror` says what cannot be: " + ", ".join(f"{name} {echo(cursor[name])}" for name in ("seq", "place"))
+
+
+def _is_submitted(storage: StorageProvider, content: bytes, job: Job, first: Event) -> bool:
+    """Say whether this is the document that was submitted, as far as the storage keeps it."""
+    if hashlib.sha256(content).hexdigest() == job.document_sha256:
+        return True
+    raw = first.fact.raw if isinstance(first.fact, Submitted) else None
+    return not storage.abilities.exact_bytes and raw is not None and same_value(raw, content)
 
 
 def _get(storage: StorageProvider, path: str) -> bytes | None:

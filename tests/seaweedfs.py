@@ -77,6 +77,7 @@ class Weed:
             "s3.port.iceberg": spare,
             "s3.port.lance": 0,
             "s3.iam": "false",
+            "s3.autoCreateBucket": "false",
         }
         with (self._folder / "log").open("ab") as said:
             self._process = subprocess.Popen(

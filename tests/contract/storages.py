@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -88,8 +88,21 @@ KINDS = {
     "dir": "tests.contract.storages:DIR",
     "s3": "tests.seaweedfs:S3",
     "fsspec": "tests.seaweedfs:FSSPEC",
+    "mongodb": "tests.secantus:MONGODB",
 }
 """Every kind: name -> `module:attribute`, imported when a test needs it."""
+
+if "QULEDGER_TEST_MONGODB" in os.environ:
+    KINDS["mongod"] = "tests.secantus:MONGOD"
+
+
+LIVES = ("file", "s3")
+"""Kinds over which whole lives of jobs are run: drains that are killed, crash points. The first one runs them all."""
+
+
+def sampled(sample: set[Any], cases: list[Any], *, everything: bool) -> list[tuple[str, Any]]:
+    """Return pairs of kind and case: all cases of the first kind, and of the others the sample, or all if wished."""
+    return [(kind, case) for kind in LIVES for case in cases if everything or kind == LIVES[0] or case in sample]
 
 
 def kind_named(name: str) -> Kind:

@@ -17,8 +17,8 @@ from models.events import Failed, Revived, Withdrawn
 from models.job import State
 from storage import layout
 from storage.inbox import Inbox
+from storage.job_documents import read_history
 from storage.locks import JobLocks
-from storage.mirror import read_history
 from tests.contract.conftest import Houses
 from tests.contract.house import House
 
