@@ -8,6 +8,7 @@ import pytest
 
 from deployments.prefect_server import prefect_server
 from models.settings import Settings
+from tests.contract.storages import Servers
 from tests.lab import Lab
 from tests.postgres import Server, postgres_server
 
@@ -53,6 +54,14 @@ def postgres() -> Iterator[Server]:
     """A PostgreSQL server for all tests of the session."""
     with postgres_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def storage_servers() -> Iterator[Servers]:
+    """The servers of every kind of storage, each started when a test first needs it."""
+    servers = Servers()
+    yield servers
+    servers.close()
 
 
 @pytest.fixture

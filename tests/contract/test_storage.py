@@ -1,149 +1,334 @@
-"""The contract of a storage provider, over every storage that is supported."""
+"""The contract of a storage provider, over every kind of storage, cut by ability."""
 
+import inspect
+import json
+import sys
 import threading
-import uuid
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from models.errors import BadSetting, DocumentExists, DocumentMissing, StorageError, StorageUnavailable
+from models.errors import BadSetting, DocumentExists, DocumentMissing, StorageUnavailable
+from storage import layout
 from storage.opening import open_storage
 from storage.provider import StorageProvider
+from tests.contract import racing
+from tests.contract.storages import KINDS, Kind, Place, Servers, kind_named, surrounded
+
+FOLDER = "jobs/queued/rydberg"
+HERE = f"{FOLDER}/000000000000000000000001.json"
+THERE = "jobs/running/000000000000000000000001.json"
+ONE, TWO = b'{"n": 1}', b'{"n": 2}'
 
 
-@pytest.fixture(params=["file", "memory"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> StorageProvider:
+class Store(NamedTuple):
+    """An empty storage of one kind, and what is known of it."""
+
+    kind: Kind
+    place: Place
+    storage: StorageProvider
+
+    def need(self, *abilities: str) -> None:
+        """Skip the test where the storage does not claim these abilities."""
+        for ability in abilities:
+            if not getattr(self.kind.abilities, ability):
+                pytest.skip(f"{self.kind.name} has no {ability}, and says so")
+
+    def same(self, path: str, content: bytes) -> bool:
+        """Say whether a document holds what was written."""
+        found = self.storage.get(path)
+        return found == content if self.kind.abilities.exact_bytes else json.loads(found) == json.loads(content)
+
+
+@pytest.fixture(params=KINDS)
+def store(request: pytest.FixtureRequest, tmp_path: Path, storage_servers: Servers) -> Iterator[Store]:
     """An empty storage of each kind."""
-    url = tmp_path.as_uri() if request.param == "file" else f"memory://{uuid.uuid4().hex}"
-    return open_storage(url)
+    kind = kind_named(request.param)
+    place = storage_servers.place(kind, tmp_path)
+    deviation = kind.deviations.get(request.function.__name__)
+    if deviation is not None:
+        request.node.add_marker(pytest.mark.xfail(reason=deviation, strict=True))
+    with surrounded(place):
+        yield Store(kind, place, open_storage(place.url))
 
 
-def test_a_document_is_read_as_it_was_written(storage: StorageProvider):
+@pytest.fixture
+def storage(store: Store) -> StorageProvider:
+    """The storage alone."""
+    return store.storage
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_deviation_is_of_a_test_that_exists(name: str):
+    """What a kind of storage declares to do otherwise names a test of this file."""
+    tests = {each for each, _ in inspect.getmembers(sys.modules[__name__], inspect.isfunction)}
+    assert set(kind_named(name).deviations) <= tests
+
+
+def test_it_says_what_it_guarantees(store: Store):
+    """The abilities that a storage claims are those that it is tested for."""
+    assert store.storage.abilities == store.kind.abilities
+
+
+def test_a_document_is_read_as_it_was_written(store: Store):
+    """A JSON document comes back with the same value, whatever characters and numbers are in it."""
+    values = [{}, {"a": [1, -2.5, 1e-300, True, None, "é\u2028\U0001f600\x00"], "b": {"c.d": {"$e": ""}}}]
+    for value in values:
+        store.storage.put(HERE, json.dumps(value).encode())
+        assert json.loads(store.storage.get(HERE)) == value
+
+
+def test_what_is_read_twice_is_the_same(store: Store):
+    """The bytes of a document are a function of it: reading twice, or writing what was read, changes nothing."""
+    store.storage.put(HERE, b'{"b": 1,  "a":[1.0, 2]}')
+    first = store.storage.get(HERE)
+    assert store.storage.get(HERE) == first
+    store.storage.put(HERE, first)
+    assert store.storage.get(HERE) == first
+
+
+def test_any_bytes_are_read_as_they_were_written(store: Store):
     """Bytes come back unchanged, whatever they are."""
-    for content in (b"", b"{}", bytes(range(256)) * 100):
-        storage.put("a/b/c.json", content)
-        assert storage.get("a/b/c.json") == content
+    store.need("exact_bytes")
+    for content in (b"", b"{}", b"half {", bytes(range(256)) * 100):
+        store.storage.put(HERE, content)
+        assert store.storage.get(HERE) == content
 
 
-def test_put_replaces(storage: StorageProvider):
+def test_a_large_document_is_read_as_it_was_written(store: Store):
+    """A result of 20 MB is written and read whole."""
+    content = json.dumps({"memory": ["0 1 0 1 0"] * 1_500_000}).encode()
+    store.storage.put(HERE, content)
+    assert store.same(HERE, content)
+
+
+def test_put_replaces(store: Store):
     """The second document at a path takes the place of the first."""
-    storage.put("a/x.json", b"1")
-    storage.put("a/x.json", b"22")
-    assert storage.get("a/x.json") == b"22"
-    assert [entry.name for entry in storage.entries("a")] == ["x.json"]
+    store.storage.put(HERE, ONE)
+    store.storage.put(HERE, TWO)
+    assert store.same(HERE, TWO)
+    assert [entry.name for entry in store.storage.entries(FOLDER)] == [HERE.rpartition("/")[2]]
 
 
-def test_create_leaves_what_is_there(storage: StorageProvider):
+def test_create_leaves_what_is_there(store: Store):
     """A document that exists is not overwritten, and the caller is told."""
-    storage.create("a/x.json", b"1")
-    with pytest.raises(DocumentExists):
-        storage.create("a/x.json", b"2")
-    assert storage.get("a/x.json") == b"1"
+    store.storage.create(HERE, ONE)
+    for content in (TWO, ONE):
+        with pytest.raises(DocumentExists):
+            store.storage.create(HERE, content)
+    assert store.same(HERE, ONE)
+
+
+def test_create_after_delete(store: Store):
+    """A path that was used and is free again can be used again."""
+    store.storage.create(HERE, ONE)
+    store.storage.delete(HERE)
+    store.storage.create(HERE, TWO)
+    assert store.same(HERE, TWO)
 
 
 def test_a_missing_document_is_an_error_of_its_own(storage: StorageProvider):
     """Reading or moving what is not there says so; deleting it is no error."""
     with pytest.raises(DocumentMissing):
-        storage.get("a/x.json")
+        storage.get(HERE)
     with pytest.raises(DocumentMissing):
-        storage.move("a/x.json", "b/x.json")
-    storage.delete("a/x.json")
-    assert not storage.exists("a/x.json")
+        storage.move(HERE, THERE)
+    storage.delete(HERE)
+    assert not storage.exists(HERE)
 
 
-def test_move_takes_the_document_along(storage: StorageProvider):
-    """After a move the document is at the target and no longer at the source."""
-    storage.put("a/x.json", b"1")
-    storage.put("b/x.json", b"old")
-    storage.move("a/x.json", "b/x.json")
-    assert storage.get("b/x.json") == b"1"
-    assert not storage.exists("a/x.json")
+def test_move_takes_the_document_along(store: Store):
+    """After a move the document is at the target and no longer at the source; what was at the target is replaced."""
+    store.storage.put(HERE, ONE)
+    store.storage.move(HERE, THERE)
+    assert store.same(THERE, ONE)
+    assert not store.storage.exists(HERE)
+    store.storage.put(HERE, TWO)
+    store.storage.move(HERE, THERE)
+    assert store.same(THERE, TWO)
+    assert not store.storage.exists(HERE)
+
+
+def test_a_deleted_document_is_gone(storage: StorageProvider):
+    """A document that was deleted is not read, not listed and not there."""
+    storage.put(HERE, ONE)
+    assert storage.exists(HERE)
+    storage.delete(HERE)
+    assert not storage.exists(HERE)
+    assert list(storage.entries(FOLDER)) == []
 
 
 def test_entries_name_size_and_time(storage: StorageProvider):
     """A listing gives each document once, with its size and the time it was written."""
     before = datetime.now(UTC) - timedelta(seconds=5)
     for number in range(20):
-        storage.put(f"a/{number}.json", b"x" * number)
-    entries = {entry.name: entry for entry in storage.entries("a")}
-    assert sorted(entries) == sorted(f"{number}.json" for number in range(20))
-    assert entries["7.json"].size == 7
+        storage.put(f"{FOLDER}/{number:024x}.json", json.dumps({"x": "x" * number}).encode())
+    entries = {entry.name: entry for entry in storage.entries(FOLDER)}
+    assert sorted(entries) == sorted(f"{number:024x}.json" for number in range(20))
+    assert [entry.size for entry in storage.entries(FOLDER)].count(entries[f"{7:024x}.json"].size) == 1
     assert all(
         entry.regular and before < entry.modified_at < before + timedelta(minutes=5) for entry in entries.values()
     )
 
 
+def test_a_long_listing_is_complete(storage: StorageProvider):
+    """A queue of more documents than a server lists at once is listed whole, each document once."""
+    for number in range(1005):
+        storage.put(f"{FOLDER}/{number:024x}.json", b"{}")
+    listed = [entry.name for entry in storage.entries(FOLDER)]
+    assert sorted(listed) == [f"{number:024x}.json" for number in range(1005)]
+
+
+def test_what_was_just_written_is_listed(storage: StorageProvider):
+    """A listing shows what was written since the last one: nothing is remembered in between."""
+    assert list(storage.entries(FOLDER)) == []
+    storage.put(HERE, ONE)
+    assert len(list(storage.entries(FOLDER))) == 1
+    storage.move(HERE, THERE)
+    assert list(storage.entries(FOLDER)) == []
+
+
 def test_a_folder_that_is_not_there_is_empty(storage: StorageProvider):
     """Listing a folder that nobody made yields nothing."""
-    assert list(storage.entries("no/such/folder")) == []
+    assert list(storage.entries("jobs/finished/rydberg")) == []
 
 
 def test_folders_are_not_documents(storage: StorageProvider):
     """A folder inside a folder is listed as not regular."""
-    storage.put("a/b/x.json", b"1")
-    assert [(entry.name, entry.regular) for entry in storage.entries("a")] == [("b", False)]
-    assert not storage.exists("a/b")
+    storage.put(HERE, ONE)
+    assert [(entry.name, entry.regular) for entry in storage.entries("jobs/queued")] == [("rydberg", False)]
+    assert not storage.exists(FOLDER)
 
 
-def race(work: Callable[[int], None], threads: int = 8) -> list[BaseException | None]:
-    """Do the work in several threads at once; return what each one raised."""
-    results: list[BaseException | None] = [None] * threads
-    barrier = threading.Barrier(threads)
-
-    def run(number: int) -> None:
-        barrier.wait()
-        try:
-            work(number)
-        except StorageError as error:
-            results[number] = error
-
-    workers = [threading.Thread(target=run, args=(number,)) for number in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    return results
+def test_of_two_threads_one_creates(store: Store):
+    """Whenever two threads create one document, exactly one succeeds, and its document is there."""
+    store.need("conditional_create")
+    check_creations(store, racing.by_threads(store.storage, racing.create))
 
 
-def test_one_mover_wins(storage: StorageProvider):
-    """Of several movers of one document exactly one succeeds."""
-    for turn in range(50):
-        storage.put(f"q/{turn}.json", b"1")
-        results = race(lambda number, turn=turn: storage.move(f"q/{turn}.json", f"r{number}/{turn}.json"))  # type: ignore[misc]
-        assert [type(result) for result in results].count(type(None)) == 1
-        assert sum(storage.exists(f"r{number}/{turn}.json") for number in range(8)) == 1
+def test_of_two_processes_one_creates(store: Store):
+    """Whenever two processes create one document, exactly one succeeds, and its document is there."""
+    store.need("conditional_create")
+    check_creations(store, racing.by_processes(shared(store), racing.create))
 
 
-def test_one_creator_wins(storage: StorageProvider):
-    """Of several creators of one document exactly one succeeds, and its bytes are there."""
-    for turn in range(50):
-        results = race(lambda number, turn=turn: storage.create(f"c/{turn}.json", b"%d" % number))  # type: ignore[misc]
-        (winner,) = (number for number, result in enumerate(results) if result is None)
-        assert storage.get(f"c/{turn}.json") == b"%d" % winner
+def test_of_two_threads_one_moves(store: Store):
+    """Whenever two threads move one document to places of their own, exactly one succeeds."""
+    store.need("atomic_move")
+    prepare(store)
+    check_moves_apart(store, racing.by_threads(store.storage, racing.move_apart))
+
+
+def test_of_two_processes_one_moves(store: Store):
+    """Whenever two processes move one document to places of their own, exactly one succeeds."""
+    store.need("atomic_move")
+    prepare(store)
+    check_moves_apart(store, racing.by_processes(shared(store), racing.move_apart))
+
+
+def test_of_two_threads_one_moves_to_a_free_place(store: Store):
+    """Also without an atomic move: when two threads move one document to one free place, exactly one succeeds."""
+    store.need("conditional_create")
+    prepare(store)
+    check_moves_together(store, racing.by_threads(store.storage, racing.move_together))
+
+
+def test_of_two_processes_one_moves_to_a_free_place(store: Store):
+    """Also without an atomic move: when two processes move one document to one free place, exactly one succeeds."""
+    store.need("conditional_create")
+    prepare(store)
+    check_moves_together(store, racing.by_processes(shared(store), racing.move_together))
+
+
+@pytest.mark.parametrize("passages", [1, 20, 45])
+def test_a_mover_that_is_killed_loses_nothing(store: Store, passages: int):
+    """Wherever a mover is killed, each document is whole in at least one place, and the next move finishes it."""
+    number = 60
+    prepare(store, number)
+    url = shared(store)
+    racing.kill_a_mover(url, number, lambda: store.storage.exists(layout.taken(racing.job(passages))))
+    for turn in range(number):
+        places = racing.queued(turn), layout.taken(racing.job(turn))
+        there = [path for path in places if store.storage.exists(path)]
+        assert there
+        assert all(store.same(path, document(turn)) for path in there)
+        if places[0] in there and len(there) == 1:
+            store.storage.move(*places)
+        elif places[0] in there:
+            with pytest.raises(DocumentMissing):
+                store.storage.move(*places)
+        assert [path for path in places if store.storage.exists(path)] == [places[1]]
+        assert store.same(places[1], document(turn))
 
 
 def test_readers_never_see_half_a_document(storage: StorageProvider):
     """While a document is rewritten again and again, each read gives one whole version."""
-    versions = [bytes([65 + number]) * 200_000 for number in range(4)]
-    storage.put("x.json", versions[0])
+    versions = [json.dumps({"x": chr(65 + number) * 200_000}).encode() for number in range(4)]
+    storage.put(HERE, versions[0])
+    known = [json.loads(version) for version in versions]
     done = threading.Event()
 
     def write() -> None:
         number = 0
         while not done.is_set():
             number += 1
-            storage.put("x.json", versions[number % 4])
+            storage.put(HERE, versions[number % 4])
 
     writer = threading.Thread(target=write)
     writer.start()
     try:
         for _ in range(300):
-            assert storage.get("x.json") in versions
+            assert json.loads(storage.get(HERE)) in known
     finally:
         done.set()
         writer.join()
+
+
+def shared(store: Store) -> str:
+    """Return the URL at which another process opens the storage."""
+    if not store.kind.shared:
+        pytest.skip(f"no other process can open {store.kind.name}")
+    return store.place.url
+
+
+def document(turn: int) -> bytes:
+    """Return what movers move in round number so."""
+    return b'{"turn": %d}' % turn
+
+
+def prepare(store: Store, rounds: int = racing.ROUNDS) -> None:
+    """Put down what movers race for."""
+    for turn in range(rounds):
+        store.storage.put(racing.queued(turn), document(turn))
+
+
+def check_creations(store: Store, winners: list[list[int]]) -> None:
+    """Each round has one winner, whose document is there."""
+    assert len(winners) == racing.ROUNDS
+    for turn, won in enumerate(winners):
+        (winner,) = won
+        assert store.same(layout.status("rydberg", racing.job(turn)), b'{"racer": %d}' % winner)
+
+
+def check_moves_apart(store: Store, winners: list[list[int]]) -> None:
+    """Each round has one winner, who alone has the document."""
+    assert len(winners) == racing.ROUNDS
+    for turn, won in enumerate(winners):
+        (winner,) = won
+        assert store.same(racing.own_place(winner, turn), document(turn))
+        assert not store.storage.exists(racing.own_place(1 - winner, turn))
+        assert not store.storage.exists(racing.queued(turn))
+
+
+def check_moves_together(store: Store, winners: list[list[int]]) -> None:
+    """Each round has one winner, and the document has moved."""
+    assert [len(won) for won in winners] == [1] * racing.ROUNDS
+    for turn in range(len(winners)):
+        assert store.same(layout.taken(racing.job(turn)), document(turn))
+        assert not store.storage.exists(racing.queued(turn))
 
 
 def test_a_link_is_not_a_document(tmp_path: Path):

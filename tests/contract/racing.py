@@ -1,0 +1,130 @@
+"""Races over one storage: threads of this process, and processes of their own that go through all rounds together."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from multiprocessing.sharedctypes import SynchronizedArray
+from multiprocessing.synchronize import Barrier as Line
+from typing import Any
+
+from models.errors import DocumentExists, DocumentMissing
+from storage import layout
+from storage.opening import open_storage
+from storage.provider import StorageProvider
+
+ROUNDS = 200
+SECONDS = 240
+
+LOST, WON, BROKE = 0, 1, 2
+
+Work = Callable[[StorageProvider, int, int], None]
+"""What racer number so does in round number so; it raises when it loses."""
+
+
+def job(turn: int) -> str:
+    """Return the id of the job that round number so is about."""
+    return f"{turn:024x}"
+
+
+def queued(turn: int) -> str:
+    """Return the document that movers race for."""
+    return layout.queued("rydberg", job(turn))
+
+
+def own_place(racer: int, turn: int) -> str:
+    """Return where racer number so moves it, when each has a place of its own."""
+    return (layout.taken(job(turn)), layout.running(job(turn)))[racer]
+
+
+def create(storage: StorageProvider, racer: int, turn: int) -> None:
+    """Claim by a conditional create."""
+    storage.create(layout.status("rydberg", job(turn)), b'{"racer": %d}' % racer)
+
+
+def move_apart(storage: StorageProvider, racer: int, turn: int) -> None:
+    """Claim by moving the document to a place of one's own."""
+    storage.move(queued(turn), own_place(racer, turn))
+
+
+def move_together(storage: StorageProvider, racer: int, turn: int) -> None:
+    """Claim by moving the document to the place that all racers move it to."""
+    storage.move(queued(turn), layout.taken(job(turn)))
+
+
+def by_threads(storage: StorageProvider, work: Work, racers: int = 2, rounds: int = ROUNDS) -> list[list[int]]:
+    """Let threads race over all rounds; return the winners of each round."""
+    outcomes = [[LOST] * rounds for _ in range(racers)]
+    line = threading.Barrier(racers)
+    threads = [
+        threading.Thread(target=_race, args=(storage, work, racer, outcomes[racer], line)) for racer in range(racers)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return _winners(outcomes)
+
+
+def by_processes(url: str, work: Work, racers: int = 2, rounds: int = ROUNDS) -> list[list[int]]:
+    """Let processes of their own race over all rounds; return the winners of each round."""
+    context = multiprocessing.get_context("spawn")
+    outcomes = [context.Array("i", rounds) for _ in range(racers)]
+    line = context.Barrier(racers)
+    children = [
+        context.Process(target=_race_there, args=(url, work, racer, outcomes[racer], line)) for racer in range(racers)
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(SECONDS)
+        assert child.exitcode == 0
+        child.close()
+    return _winners([list(each) for each in outcomes])
+
+
+def kill_a_mover(url: str, number: int, after: Callable[[], bool]) -> None:
+    """Move so many queued documents in another process, and kill it as soon as `after` says so."""
+    child = multiprocessing.get_context("spawn").Process(target=_move_all, args=(url, number))
+    child.start()
+    try:
+        while child.is_alive() and not after():
+            pass
+    finally:
+        assert child.pid is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        child.close()
+
+
+def _move_all(url: str, number: int) -> None:
+    storage = open_storage(url)
+    for turn in range(number):
+        move_together(storage, 0, turn)
+
+
+def _race_there(url: str, work: Work, racer: int, outcomes: "SynchronizedArray[int]", line: Line) -> None:
+    _race(open_storage(url), work, racer, outcomes, line)
+
+
+def _race(storage: StorageProvider, work: Work, racer: int, outcomes: Any, line: Any) -> None:
+    for turn in range(len(outcomes)):
+        line.wait(SECONDS)
+        try:
+            work(storage, racer, turn)
+        except (DocumentExists, DocumentMissing):
+            outcomes[turn] = LOST
+        except Exception:
+            outcomes[turn] = BROKE
+            line.abort()
+            raise
+        else:
+            outcomes[turn] = WON
+
+
+def _winners(outcomes: list[list[int]]) -> list[list[int]]:
+    assert not any(BROKE in each for each in outcomes)
+    return [[racer for racer, won in enumerate(turn) if won == WON] for turn in zip(*outcomes, strict=True)]
