@@ -18,7 +18,11 @@ POOL = "quledger"
 PAUSES = (2.0, 5.0, 0.0)
 """After each try, in seconds: a server on SQLite may be too busy to answer."""
 
-COMMANDS = (["work-pool", "create", POOL, "--type", "process", "--overwrite"], ["deploy", "--all"])
+COMMANDS = (
+    ["work-pool", "create", POOL, "--type", "process", "--overwrite"],
+    ["block", "register", "-m", "tasks.storage_block"],
+    ["deploy", "--all"],
+)
 
 
 def deploy() -> None:

@@ -5,6 +5,7 @@ Each such job has its flow run already. Where no drain is at hand, a worker of t
 
 import asyncio
 import logging
+import time
 from datetime import timedelta
 from uuid import UUID
 
@@ -28,6 +29,9 @@ CLAIMED = f"{NAME}/run-claimed-job"
 AT_ONCE = 50
 TO_BEGIN = (StateType.SCHEDULED, StateType.PENDING)
 CANCELS = (StateType.CANCELLED, StateType.CANCELLING)
+FRESH_SECONDS = 2.0
+"""For how long a run is taken to be as it was when it was taken; who cancels it meanwhile is heard a moment later."""
+
 SEARCH_SECONDS = 20.0
 """How often it is asked whether the deployment has come to be, while there is none."""
 
@@ -40,6 +44,8 @@ class Launches:
         self._deployment_id: UUID | None = None
         self._search_at = clock.now()
         self._taking: dict[str, asyncio.Event] = {}
+        # Runs as they were when they were taken, with the time (on the steady clock): most begin at once.
+        self._fresh: dict[str, tuple[float, FlowRun]] = {}
 
     async def look(self) -> int:
         """Take every launched job that is due into the log; return how many runs were seen."""
@@ -49,6 +55,7 @@ class Launches:
         runs = await self._client.get_scheduled_flow_runs_for_deployments(
             [deployment_id], scheduled_before=clock.now(), limit=AT_ONCE
         )
+        self._fresh = {key: kept for key, kept in self._fresh.items() if time.monotonic() < kept[0] + FRESH_SECONDS}
         for run in runs:
             self._taking[str(run.id)] = taken = asyncio.Event()
             try:
@@ -65,6 +72,9 @@ class Launches:
         if job.flow_run_id in self._taking:
             # It may be claimed before it is told to wait, and must not be told so when it runs.
             await self._taking[job.flow_run_id].wait()
+        taken_at, run = self._fresh.pop(job.flow_run_id, (float("-inf"), None))
+        if run is not None and time.monotonic() < taken_at + FRESH_SECONDS:
+            return run
         try:
             return await self._client.read_flow_run(UUID(job.flow_run_id))
         except ObjectNotFound:
@@ -89,8 +99,12 @@ class Launches:
         if job.flow_run_id != str(run.id):
             message = f"this is job {job.job_id}, which was submitted before"
             await self._client.set_flow_run_state(run.id, Completed(message=message), force=True)
-        elif job.state is State.QUEUED:
+        elif job.state is State.QUEUED and run.name != job.job_id:
+            # It may well begin in a moment; if it does not, it is told at the next look that it has to wait.
             await self._client.update_flow_run(run.id, name=job.job_id, tags=[*run.tags, *tags_of(job)])
+            self._fresh[str(run.id)] = time.monotonic(), run.model_copy(update={"name": job.job_id})
+        elif job.state is State.QUEUED:
+            self._fresh.pop(str(run.id), None)
             # Whoever else looks for scheduled runs leaves this one alone from here on.
             await self._client.set_flow_run_state(run.id, Pending(message=f"job {job.job_id} waits for its turn"))
             job = await asyncio.to_thread(self._services.log.get, job.job_id)

@@ -44,8 +44,8 @@ def publish(services: Services, names: Sequence[str]) -> None:
             failed.append(error)
     if failed and len(failed) == len(services.stores.names):
         raise failed[0]
-    for error in failed:
-        _LOG.warning("publish_failed action=try_again: %s", error)
+    for each in failed:
+        _LOG.warning("publish_failed action=try_again: %s", each)
 
 
 @flow(name="publish-backends", persist_result=False)

@@ -1,6 +1,6 @@
 """The storages of one laboratory: each job stays with the one through which it came."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Self
 
 from models.errors import StorageUnavailable, echo
@@ -41,12 +41,3 @@ class Stores:
     def full(self, name: str) -> str:
         """Return the name by which a storage is set: that of the first one for the empty name."""
         return name or self.names[0]
-
-    def usable(self) -> Iterator[tuple[str, StorageProvider]]:
-        """Yield each storage that can be used now."""
-        for name in self.names:
-            try:
-                storage = self.of(name)
-            except StorageUnavailable:
-                continue
-            yield name, storage

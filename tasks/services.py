@@ -28,6 +28,9 @@ from storage.provider import StorageProvider
 from storage.stores import Opener, Stores
 from tasks.sandbox import Limits, Sandbox
 
+BLOCK = "block://"
+"""Begins the URL of a storage whose login Prefect keeps."""
+
 
 @dataclass
 class Services:
@@ -50,7 +53,9 @@ class Services:
     def open(self) -> None:
         """Open the log and the storages now, so that what is wrong with them is said at once."""
         _ = self.log
-        for name in self.stores.names:
+        for name, url in self.settings.storages.items():
+            if url.startswith(BLOCK) and "PREFECT_API_URL" not in os.environ:
+                continue  # the Prefect that keeps it is still to be started
             with contextlib.suppress(StorageInactive):
                 self.stores.of(name)
 
@@ -130,6 +135,8 @@ def open_stores(settings: Settings) -> Stores:
 
 
 def _opener(url: str) -> Opener:
+    if url.startswith(BLOCK):
+        return _block_opener(url)
     lock = threading.Lock()
     opened: list[StorageProvider] = []
 
@@ -140,6 +147,20 @@ def _opener(url: str) -> Opener:
             return opened[0]
 
     return open_once
+
+
+def _block_opener(url: str) -> Opener:
+    made: list[Opener] = []
+
+    def open_block() -> StorageProvider:
+        if not made:
+            # Prefect takes seconds to import, and some commands need it for nothing else.
+            from tasks.storage_block import BlockOpener  # noqa: PLC0415
+
+            made.append(BlockOpener(url))
+        return made[0]()
+
+    return open_block
 
 
 _services: Services | None = None

@@ -1,0 +1,98 @@
+"""What the login of a storage says: the words in which front ends (qlued) keep it, turned into a URL and options."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Literal, NamedTuple
+from urllib.parse import quote, quote_plus
+
+from models.errors import BadSetting, echo
+
+Kind = Literal["local", "s3", "mongodb", "dropbox", "other"]
+
+
+class Address(NamedTuple):
+    """Where a storage is, and what it needs to let us in.
+
+    Attributes:
+        url: may hold a password.
+        login: options of `storage.opening.open_storage`.
+    """
+
+    url: str
+    login: dict[str, str]
+
+
+def address(kind: Kind, text: str) -> Address:
+    """Return where the storage with this login is.
+
+    Args:
+        kind: `local` wants `base_path`; `s3` wants `url`, and takes `key`, `secret`, `token`, `endpoint`, `region`;
+            `mongodb` wants `url`, or qlued's `mongodb_username`, `mongodb_password` and `mongodb_database_url`;
+            `dropbox` wants `app_key`, `app_secret` and `refresh_token`, and takes `url`; `other` wants `url`, and hands
+            everything else to the filesystem.
+        text: the login as a JSON object of texts.
+
+    Raises:
+        BadSetting: names every field that is missing, strange or no text, and never its value.
+    """
+    fields = _read(text)
+    wanted, taken, make = _KINDS[kind]
+    if kind == "mongodb" and "url" in fields:
+        wanted = ("url",)
+    faults = [f"the field {name} is missing" for name in wanted if not fields.get(name)]
+    if kind != "other":
+        faults += [f"the field {echo(name)} is strange" for name in fields if name not in (*wanted, *taken)]
+    if not faults and kind == "local" and not _is_absolute(fields["base_path"]):
+        faults.append("the field base_path is no absolute path")
+    if faults:
+        raise BadSetting(f"the login of a storage of the kind {kind} cannot be used: {'; '.join(faults)}")
+    return make(fields)
+
+
+def _read(text: str) -> dict[str, str]:
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict) or not all(isinstance(value, str) for value in fields.values()):
+        raise BadSetting('the login of the storage is no JSON object of texts, such as {"base_path": "/data"}')
+    return fields
+
+
+def _is_absolute(path: str) -> bool:
+    return PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()
+
+
+def _local(fields: Mapping[str, str]) -> Address:
+    path = fields["base_path"]
+    pure = PurePosixPath(path) if PurePosixPath(path).is_absolute() else PureWindowsPath(path)
+    return Address(pure.as_uri(), {})
+
+
+def _as_given(fields: Mapping[str, str]) -> Address:
+    return Address(fields["url"], {name: value for name, value in fields.items() if name != "url"})
+
+
+def _mongodb(fields: Mapping[str, str]) -> Address:
+    if "url" in fields:
+        return Address(fields["url"], {})
+    user, password = quote_plus(fields["mongodb_username"]), quote_plus(fields["mongodb_password"])
+    # The peer keeps the host alone, and always speaks to a cluster found by its DNS name.
+    return Address(f"mongodb+srv://{user}:{password}@{quote(fields['mongodb_database_url'], safe='/?=&:,')}", {})
+
+
+def _dropbox(fields: Mapping[str, str]) -> Address:
+    given = _as_given({"url": "dropbox:///Backend_files"} | dict(fields))
+    return Address(given.url, given.login)
+
+
+_S3 = ("key", "secret", "token", "endpoint", "region")
+_QLUED = ("mongodb_username", "mongodb_password", "mongodb_database_url")
+_KINDS: dict[Kind, tuple[tuple[str, ...], tuple[str, ...], Callable[[Mapping[str, str]], Address]]] = {
+    "local": (("base_path",), (), _local),
+    "s3": (("url",), _S3, _as_given),
+    "mongodb": (_QLUED, (), _mongodb),
+    "dropbox": (("app_key", "app_secret", "refresh_token"), ("url",), _dropbox),
+    "other": (("url",), (), _as_given),
+}

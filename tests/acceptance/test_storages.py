@@ -1,0 +1,202 @@
+"""One drain serves several storages; one of them is down, switched off, or kept by Prefect as a block."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.lab import ROOT, Lab, experiment
+
+JOB = {"experiment_0": experiment(["rlx", [0], [3.0]], ["measure", [0], []], shots=7)}
+WAIT_SECONDS = 120.0
+
+
+class Rooms:
+    """A laboratory with two storages, `lab` and `cloud`, in folders."""
+
+    def __init__(self, folder: Path, api: str) -> None:
+        self.lab = Lab(folder, api)
+        self.folders = {name: folder / name for name in ("lab", "cloud")}
+        self.drains: list[subprocess.Popen[str]] = []
+        urls = {name: path.as_uri() for name, path in self.folders.items()}
+        self.settings = {"QULEDGER_STORAGE": json.dumps(urls), "QULEDGER_PUBLISH_SECONDS": "1"}
+
+    def queue(self, name: str, job_id: str) -> None:
+        path = self.folders[name] / "jobs" / "queued" / "singlequdit" / f"{job_id}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(JOB))
+
+    def status(self, name: str, job_id: str) -> str:
+        path = self.folders[name] / "status" / "singlequdit" / f"{job_id}.json"
+        return str(json.loads(path.read_text())["status"]) if path.exists() else ""
+
+    def drain(self) -> None:
+        self.drains.append(self.lab.start("drain", **self.settings))
+
+    def wait(self, until: Callable[[], Any]) -> None:
+        end = time.monotonic() + WAIT_SECONDS
+        while not until():
+            assert time.monotonic() < end
+            time.sleep(0.2)
+
+    def stop(self) -> str:
+        said = ""
+        while self.drains:
+            drain = self.drains.pop()
+            drain.terminate()
+            said += drain.communicate(timeout=60)[0]
+        return said
+
+
+@pytest.fixture
+def rooms(tmp_path: Path, prefect_api: str) -> Iterator[Rooms]:
+    """Two empty storages; what drains them ends with the test."""
+    rooms = Rooms(tmp_path, prefect_api)
+    yield rooms
+    rooms.stop()
+
+
+def test_each_job_stays_with_its_storage(rooms: Rooms):
+    """Jobs of both inboxes, and jobs submitted for either, end where they came from; log and storages agree."""
+    queued = {"lab": "a" * 24, "cloud": "b" * 24}
+    for name, job_id in queued.items():
+        rooms.queue(name, job_id)
+    (rooms.lab.home.parent / "job.json").write_text(json.dumps(JOB))
+    submitted = {
+        name: rooms.lab.json(
+            "submit", "singlequdit", str(rooms.lab.home.parent / "job.json"), "--storage", name, **rooms.settings
+        )["job_id"]
+        for name in ("lab", "cloud")
+    }
+    rooms.lab.run("drain", "--until-empty", **rooms.settings)
+    for name, other in (("lab", "cloud"), ("cloud", "lab")):
+        for job_id in (queued[name], submitted[name]):
+            assert rooms.status(name, job_id) == "DONE"
+            assert rooms.status(other, job_id) == ""
+            assert (rooms.folders[name] / "results" / "singlequdit" / f"{job_id}.json").exists()
+            assert rooms.lab.json("result", job_id, **rooms.settings)["status"] == "DONE"
+        config = json.loads((rooms.folders[name] / "backends" / "configs" / "singlequdit.json").read_text())
+        assert config["display_name"] == "singlequdit"
+    rooms.lab.verified(**rooms.settings)
+    unknown = rooms.lab.run(
+        "submit",
+        "singlequdit",
+        str(rooms.lab.home.parent / "job.json"),
+        "--storage",
+        "nosuch",
+        check=False,
+        **rooms.settings,
+    )
+    assert unknown.returncode == 2
+    assert "lab, cloud" in unknown.stderr
+
+
+def test_the_log_is_restored_from_all_storages(rooms: Rooms, tmp_path: Path):
+    """An empty database takes the histories of every storage of the settings, and nothing differs afterwards."""
+    rooms.queue("lab", "a" * 24)
+    rooms.queue("cloud", "b" * 24)
+    rooms.lab.run("drain", "--until-empty", **rooms.settings)
+    elsewhere = rooms.settings | {"QULEDGER_DATABASE": f"sqlite:///{tmp_path / 'new.db'}"}
+    assert rooms.lab.json("restore", **elsewhere)["jobs"] == 2
+    rooms.lab.verified(**elsewhere)
+
+
+def test_a_storage_that_is_down_holds_up_no_other(rooms: Rooms):
+    """While one storage cannot be read or written, the jobs of the other run; its own wait and lose no attempt."""
+    rooms.queue("lab", "a" * 24)
+    rooms.drain()
+    rooms.wait(lambda: rooms.status("lab", "a" * 24) == "DONE")
+    rooms.queue("cloud", "b" * 24)
+    rooms.wait(lambda: rooms.status("cloud", "b" * 24) == "DONE")
+    # A file where the folder was: nothing below it can be read or written.
+    down = rooms.folders["cloud"].with_name("cloud-down")
+    rooms.folders["cloud"].rename(down)
+    rooms.folders["cloud"].write_text("")
+    rooms.queue("lab", "c" * 24)
+    waiting = rooms.lab.json(
+        "submit", "singlequdit", "-", "--storage", "cloud", text=json.dumps(JOB), **rooms.settings
+    )["job_id"]
+    rooms.wait(lambda: rooms.status("lab", "c" * 24) == "DONE")
+    time.sleep(3)
+    before = [event["kind"] for event in rooms.lab.history(waiting)]
+    time.sleep(3)
+    assert [event["kind"] for event in rooms.lab.history(waiting)] == before, "no event while nobody can do anything"
+    rooms.folders["cloud"].unlink()
+    down.rename(rooms.folders["cloud"])
+    rooms.wait(lambda: rooms.status("cloud", waiting) == "DONE")
+    assert rooms.lab.states() == dict.fromkeys(["a" * 24, "b" * 24, "c" * 24, waiting], "DONE")
+    rooms.stop()
+    rooms.lab.verified(**rooms.settings)
+
+
+def test_a_block_is_a_storage_until_it_is_switched_off(rooms: Rooms, prefect_api: str):
+    """A block made through Prefect's API is opened by its name, left alone while it is off, and served again."""
+    made = subprocess.run(
+        [sys.executable, "-m", "prefect", "block", "register", "-m", "tasks.storage_block"],
+        env=rooms.lab.environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert made.returncode == 0, made.stderr
+    kind = httpx.get(f"{prefect_api}/block_types/slug/quledger-storage").raise_for_status().json()
+    schemas = httpx.post(
+        f"{prefect_api}/block_schemas/filter", json={"block_schemas": {"block_type_id": {"any_": [kind["id"]]}}}
+    ).raise_for_status()
+    login = json.dumps({"base_path": str(rooms.folders["cloud"])})
+    block = httpx.post(
+        f"{prefect_api}/block_documents/",
+        json={
+            "name": "cloud",
+            "block_type_id": kind["id"],
+            "block_schema_id": schemas.json()[0]["id"],
+            "data": {"kind": "local", "login": login, "owner": "bob"},
+        },
+    ).raise_for_status()
+    address = f"{prefect_api}/block_documents/{block.json()['id']}"
+    shown = httpx.get(address).raise_for_status().json()["data"]
+    assert str(rooms.folders["cloud"]) not in json.dumps(shown), "a login is not shown"
+
+    def switch(*, on: bool) -> None:
+        body = {"data": {"is_active": on}, "merge_existing_data": True}
+        httpx.patch(address, json=body).raise_for_status()
+
+    rooms.settings["QULEDGER_STORAGE"] = json.dumps({"lab": rooms.folders["lab"].as_uri(), "cloud": "block://cloud"})
+    rooms.queue("cloud", "a" * 24)
+    rooms.lab.run("drain", "--until-empty", **rooms.settings)
+    assert rooms.status("cloud", "a" * 24) == "DONE"
+
+    switch(on=False)
+    rooms.queue("cloud", "b" * 24)
+    submitted = rooms.lab.json(
+        "submit", "singlequdit", "-", "--storage", "cloud", text=json.dumps(JOB), **rooms.settings
+    )["job_id"]
+    rooms.queue("lab", "c" * 24)
+    said = rooms.lab.run("drain", "--until-empty", **rooms.settings).stderr
+    assert "'cloud' is switched off" in said
+    assert rooms.status("lab", "c" * 24) == "DONE"
+    assert rooms.status("cloud", "b" * 24) == rooms.status("cloud", submitted) == ""
+    assert rooms.lab.states()[submitted] == "QUEUED"
+    assert "'cloud' is switched off" in rooms.lab.run("verify", **rooms.settings, check=False).stdout
+
+    switch(on=True)
+    rooms.lab.run("drain", "--until-empty", **rooms.settings)
+    assert rooms.status("cloud", "b" * 24) == rooms.status("cloud", submitted) == "DONE"
+    rooms.lab.verified(**rooms.settings)
+
+
+def test_a_block_that_is_not_there_is_named(rooms: Rooms):
+    """One sentence says which block is missing; nothing else happens."""
+    settings = rooms.settings | {"QULEDGER_STORAGE": "block://nosuch"}
+    done = rooms.lab.run("drain", "--until-empty", check=False, **settings)
+    assert done.returncode == 1
+    assert "'nosuch'" in done.stderr
+    assert "Traceback" not in done.stderr
