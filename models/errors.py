@@ -22,8 +22,9 @@
     ├── StorageError          the storage said no
     │   ├── DocumentMissing
     │   ├── DocumentExists
-    │   ├── StorageUnavailable
+    │   ├── StorageUnavailable    trying again later may help
     │   │   └── StorageInactive       somebody has switched it off
+    │   ├── StorageRefused        trying again does not help: credentials, rights, a bucket that is not there
     │   ├── MirrorBroken          the log cannot be restored from this mirror (all that is wrong listed)
     │   └── StagedResultLost      the result of an earlier attempt is gone: run again
     └── SandboxError          the job's child process did not come through
@@ -227,6 +228,10 @@ class StorageInactive(StorageUnavailable):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"the storage {echo(name)} is switched off (is_active): it is neither read nor written")
+
+
+class StorageRefused(StorageError):
+    """The storage does not let us in, or lacks what is needed: somebody has to change a setting or a right."""
 
 
 class MirrorBroken(StorageError):

@@ -76,6 +76,7 @@ MEMORY = Kind("memory", _memory, shared=False)
 KINDS = {
     "file": "tests.contract.storages:FILE",
     "memory": "tests.contract.storages:MEMORY",
+    "dropbox": "tests.dropbox_kind:DROPBOX",
 }
 """Every kind: name -> `module:attribute`, imported when a test needs it."""
 
@@ -110,7 +111,7 @@ class Servers:
 def surrounded(place: Place) -> Iterator[None]:
     """Set the environment that the storage needs, here and in every process that is started meanwhile."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
+        for name in [name for name in os.environ if name.startswith(("AWS_", "DROPBOX_"))]:
             patch.delenv(name)
         for name, value in place.environment.items():
             patch.setenv(name, value)
