@@ -12,16 +12,18 @@ from storage.provider import StorageProvider
 
 S3_LOGIN = ("key", "secret", "token", "endpoint", "region")
 MONGODB_LOGIN = ("username", "password")
+DROPBOX_LOGIN = ("app_key", "app_secret", "refresh_token")
 
 
 def open_storage(url: str, login: Mapping[str, str] | None = None) -> StorageProvider:
     """Return the storage at `url`; nothing is connected yet.
 
     Args:
-        url: `file:///folder`, `s3://bucket/prefix`, `mongodb://host`, or any other URL that fsspec knows, such as
-            `memory://name`.
+        url: `file:///folder`, `s3://bucket/prefix`, `mongodb://host`, `dropbox:///Backend_files`, or any other URL that
+            fsspec knows, such as `memory://name`.
         login: what the storage needs to let us in, where that does not come from the environment; the names depend
-            on the kind. For S3: `key`, `secret`, `token`, `endpoint`, `region`; for MongoDB: `username`, `password`.
+            on the kind. For S3: `key`, `secret`, `token`, `endpoint`, `region`; for MongoDB: `username`, `password`;
+            for Dropbox: `app_key`, `app_secret`, `refresh_token`.
 
     Raises:
         BadSetting: nothing here can open such a URL, or it takes no such login.
@@ -48,6 +50,11 @@ def open_storage(url: str, login: Mapping[str, str] | None = None) -> StoragePro
             from storage.mongodb.provider import MongoStorage  # noqa: PLC0415 - pymongo takes a second to import
 
             return MongoStorage(url, login)
+        case "dropbox":
+            _known(login, DROPBOX_LOGIN, url)
+            from storage.dropbox_storage import DropboxStorage  # noqa: PLC0415 - the client takes two seconds to import
+
+            return DropboxStorage(url, login, os.environ)
         case _:
             from storage.filesystems import FsspecStorage  # noqa: PLC0415 - imported where it is used
 

@@ -89,6 +89,7 @@ KINDS = {
     "s3": "tests.seaweedfs:S3",
     "fsspec": "tests.seaweedfs:FSSPEC",
     "mongodb": "tests.secantus:MONGODB",
+    "dropbox": "tests.dropbox_kind:DROPBOX",
 }
 """Every kind: name -> `module:attribute`, imported when a test needs it."""
 
@@ -135,7 +136,7 @@ class Servers:
 def surrounded(place: Place) -> Iterator[None]:
     """Set the environment that the storage needs, here and in every process that is started meanwhile."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
+        for name in [name for name in os.environ if name.startswith(("AWS_", "DROPBOX_"))]:
             patch.delenv(name)
         for name, value in place.environment.items():
             patch.setenv(name, value)

@@ -1,0 +1,621 @@
+"""A server that speaks the calls of Dropbox's API that we use, for the tests: HTTPS, on loopback only, with faults on demand.
+
+No Dropbox was asked to write this. Requests, answers and errors follow Dropbox's documentation and the types of its
+official client, which reads them. Files lie in SQLite, so the process can be killed at any moment and started again.
+
+As a program: `python tests/dropbox_server.py FOLDER PORT`, with the certificate in FOLDER.
+"""
+
+import contextlib
+import datetime as dt
+import ipaddress
+import json
+import shutil
+import socket
+import sqlite3
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+KEY, SECRET, REFRESH = "labappkey", "s3cret-of-the-app", "r3fresh-of-the-lab"
+PAGE = 200
+"""The most entries of one page, however many are asked for."""
+
+START_SECONDS = 60
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS node (
+    path TEXT PRIMARY KEY, name TEXT NOT NULL, shown TEXT NOT NULL, folder INTEGER NOT NULL, id TEXT NOT NULL,
+    rev TEXT, content BLOB, hash TEXT, client_modified TEXT, server_modified TEXT
+);
+CREATE TABLE IF NOT EXISTS session (id TEXT PRIMARY KEY, closed INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS part (session TEXT NOT NULL, start INTEGER NOT NULL, content BLOB NOT NULL);
+"""
+
+
+class Refused(Exception):
+    """An answer that is no success."""
+
+    def __init__(self, error: Any, status: int = 409, headers: dict[str, str] | None = None) -> None:
+        super().__init__(status)
+        self.status = status
+        self.headers = headers or {}
+        self.error = error
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The error as Dropbox writes it."""
+        words, error = [], self.error
+        while isinstance(error, dict) and ".tag" in error:
+            words.append(error[".tag"])
+            error = error.get(error[".tag"], error.get("reason"))
+        return {"error_summary": "/".join([*words, "..."]), "error": self.error}
+
+
+def union(*tags: str, **fields: Any) -> dict[str, Any]:
+    """Return nested unions of Dropbox's as JSON; the fields stand beside the innermost tag."""
+    found: Any = fields
+    for tag in reversed(tags):
+        found = {".tag": tag} | ({tag: found} if ".tag" in found else found)
+    return dict(found)
+
+
+class Store:
+    """The files. Every call is one transaction under one lock, so it is done whole, or not at all."""
+
+    def __init__(self, file: Path) -> None:
+        self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        self._db.row_factory = sqlite3.Row
+        # The process is killed in the tests, the machine is not.
+        self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;" + _TABLES)
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def whole(self) -> Iterator[None]:
+        """Do what is in the block, or nothing of it."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def node(self, path: str) -> sqlite3.Row | None:
+        """Return what lies at a path."""
+        found: sqlite3.Row | None = self._db.execute("SELECT * FROM node WHERE path = ?", [path.lower()]).fetchone()
+        return found
+
+    def commit(self, arg: dict[str, Any], content: bytes) -> dict[str, Any]:
+        """Write a file, as its mode allows."""
+        path, mode = arg["path"], arg.get("mode", "add")
+        mode = mode if isinstance(mode, str) else mode[".tag"]
+        _check(path, ("path",))
+        old = self.node(path)
+        if old is not None and old["folder"]:
+            raise Refused(_failed("conflict", "folder"))
+        new = content_hash(content)
+        if old is not None and mode == "add":
+            if arg.get("strict_conflict") or old["hash"] != new:
+                raise Refused(_failed("conflict", "file"))
+            return _metadata(old)
+        if old is not None and old["hash"] == new:
+            return _metadata(old)
+        self._folders(path, lambda: Refused(_failed("conflict", "file_ancestor")))
+        now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        identity = old["id"] if old is not None else f"id:{uuid.uuid4().hex}"
+        name = path.rpartition("/")[2]
+        self._db.execute(
+            "INSERT OR REPLACE INTO node VALUES (?, ?, ?, 0, ?, ?, ?, ?, ?, ?)",
+            [path.lower(), name, path, identity, _rev(), content, new, arg.get("client_modified") or now, now],
+        )
+        return _metadata(self._there(path))
+
+    def download(self, arg: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Return a file's metadata and content."""
+        node = self._lookup(arg["path"], "path")
+        if node["folder"]:
+            raise Refused(union("path", "not_file"))
+        return _metadata(node), bytes(node["content"])
+
+    def get_metadata(self, arg: dict[str, Any]) -> dict[str, Any]:
+        """Return what is known of a file or a folder."""
+        return _metadata(self._lookup(arg["path"], "path"), tagged=True)
+
+    def move(self, arg: dict[str, Any]) -> dict[str, Any]:
+        """Give a file another path."""
+        origin, goal = arg["from_path"], arg["to_path"]
+        _check(goal, ("to",))
+        node = self._lookup(origin, "from_lookup")
+        if (there := self.node(goal)) is not None:
+            raise Refused(union("to", "conflict", "folder" if there["folder"] else "file"))
+        assert not node["folder"], "nobody moves folders here"
+        self._folders(goal, lambda: Refused(union("to", "conflict", "file_ancestor")))
+        self._db.execute(
+            "UPDATE node SET path = ?, name = ?, shown = ?, rev = ? WHERE path = ?",
+            [goal.lower(), goal.rpartition("/")[2], goal, _rev(), origin.lower()],
+        )
+        return {"metadata": _metadata(self._there(goal), tagged=True)}
+
+    def delete(self, arg: dict[str, Any]) -> dict[str, Any]:
+        """Remove a file, or a folder with all that is in it."""
+        node = self._lookup(arg["path"], "path_lookup")
+        if arg.get("parent_rev") not in (None, node["rev"]):
+            raise Refused(union("path_write", "conflict", "file"))
+        path = node["path"]
+        self._db.execute("DELETE FROM node WHERE path = ? OR path GLOB ?", [path, f"{_literal(path)}/*"])
+        return {"metadata": _metadata(node, tagged=True)}
+
+    def list_folder(self, arg: dict[str, Any]) -> dict[str, Any]:
+        """Return the first page of a listing."""
+        path = arg["path"].rstrip("/")
+        if path and not self._lookup(path, "path")["folder"]:
+            raise Refused(union("path", "not_folder"))
+        return self.go_on(
+            {
+                "path": path.lower(),
+                "recursive": arg.get("recursive", False),
+                "after": "",
+                "limit": min(arg.get("limit") or PAGE, PAGE),
+            }
+        )
+
+    def go_on(self, cursor: dict[str, Any]) -> dict[str, Any]:
+        """Return the page of a listing that follows."""
+        path, limit = cursor["path"], cursor["limit"]
+        below = f"{_literal(path)}/*"
+        depth = "" if cursor["recursive"] else " AND path NOT GLOB ?"
+        itself = " OR path = ?" if cursor["recursive"] else ""
+        wanted = [below, *([] if cursor["recursive"] else [f"{below}/*"])]
+        rows = self._db.execute(
+            f"SELECT path, name, shown, folder, id, rev, hash, client_modified, server_modified,"
+            f" length(content) AS size FROM node WHERE ((path GLOB ?{depth}){itself}) AND path > ?"
+            " ORDER BY path LIMIT ?",
+            [*wanted, *([path] if itself else []), cursor["after"], limit + 1],
+        ).fetchall()
+        page = rows[:limit]
+        then = cursor | {"after": page[-1]["path"] if page else cursor["after"]}
+        return {
+            "entries": [_metadata(each, tagged=True) for each in page],
+            "cursor": urllib.parse.quote(json.dumps(then)),
+            "has_more": len(rows) > limit,
+        }
+
+    def session_start(self, content: bytes) -> dict[str, Any]:
+        """Begin a file that comes in parts."""
+        session = f"pid_upload_session:{uuid.uuid4().hex}"
+        self._db.execute("INSERT INTO session (id) VALUES (?)", [session])
+        self._db.execute("INSERT INTO part VALUES (?, 0, ?)", [session, content])
+        return {"session_id": session}
+
+    def session_append(self, cursor: dict[str, Any], content: bytes, *above: str) -> None:
+        """Take the next part of a file."""
+        session, offset = cursor["session_id"], cursor["offset"]
+        row = self._db.execute("SELECT closed FROM session WHERE id = ?", [session]).fetchone()
+        if row is None:
+            raise Refused(union(*above, "not_found"))
+        if row["closed"]:
+            raise Refused(union(*above, "closed"))
+        ends = "SELECT coalesce(max(start + length(content)), 0) FROM part WHERE session = ?"
+        (correct,) = self._db.execute(ends, [session]).fetchone()
+        if correct != offset:
+            raise Refused(union(*above, "incorrect_offset", correct_offset=correct))
+        self._db.execute("INSERT INTO part VALUES (?, ?, ?)", [session, offset, content])
+
+    def session_finish(self, arg: dict[str, Any], content: bytes) -> dict[str, Any]:
+        """Write the file whose parts have come."""
+        self.session_append(arg["cursor"], content, "lookup_failed")
+        session = arg["cursor"]["session_id"]
+        parts = self._db.execute(
+            "SELECT content FROM part WHERE session = ? ORDER BY start, length(content)", [session]
+        )
+        whole = b"".join(bytes(part["content"]) for part in parts)
+        self._db.execute("UPDATE session SET closed = 1 WHERE id = ?", [session])
+        return self.commit(arg["commit"], whole)
+
+    def _there(self, path: str) -> sqlite3.Row:
+        node = self.node(path)
+        assert node is not None
+        return node
+
+    def _lookup(self, path: str, tag: str) -> sqlite3.Row:
+        _check(path, (tag,))
+        node = self.node(path)
+        if node is None:
+            raise Refused(union(tag, "not_found"))
+        return node
+
+    def _folders(self, path: str, refused: Callable[[], Refused]) -> None:
+        """Make the folders above a path."""
+        above = path.rpartition("/")[0]
+        while above:
+            there = self.node(above)
+            if there is not None and not there["folder"]:
+                raise refused()
+            if there is not None:
+                return
+            self._db.execute(
+                "INSERT INTO node (path, name, shown, folder, id) VALUES (?, ?, ?, 1, ?)",
+                [above.lower(), above.rpartition("/")[2], above, f"id:{uuid.uuid4().hex}"],
+            )
+            above = above.rpartition("/")[0]
+
+
+def content_hash(content: bytes) -> str:
+    """Return Dropbox's hash of a content: of the hashes of its blocks of 4 MiB."""
+    from hashlib import sha256  # noqa: PLC0415 - what it is about
+
+    size = 4 * 2**20
+    blocks = (sha256(content[start : start + size]).digest() for start in range(0, len(content), size))
+    return sha256(b"".join(blocks)).hexdigest()
+
+
+def _rev() -> str:
+    return uuid.uuid4().hex[:15]
+
+
+def _literal(path: str) -> str:
+    return "".join(f"[{each}]" if each in "*?[" else each for each in path)
+
+
+def _failed(*reason: str) -> dict[str, Any]:
+    return {".tag": "path", "reason": union(*reason), "upload_session_id": "none"}
+
+
+def _check(path: str, above: tuple[str, ...]) -> None:
+    if not path.startswith("/") or path.endswith("/") or "//" in path or "/../" in f"{path}/" or "/./" in f"{path}/":
+        raise Refused(union(*above, "malformed_path", malformed_path=path))
+
+
+def _metadata(node: sqlite3.Row, *, tagged: bool = False) -> dict[str, Any]:
+    """Return a file or a folder as Dropbox writes it."""
+    known = {"name": node["name"], "path_lower": node["path"], "path_display": node["shown"], "id": node["id"]}
+    tag = {".tag": "folder" if node["folder"] else "file"} if tagged or node["folder"] else {}
+    if node["folder"]:
+        return tag | known
+    return (
+        tag
+        | known
+        | {
+            "client_modified": node["client_modified"],
+            "server_modified": node["server_modified"],
+            "rev": node["rev"],
+            "size": node["size"] if "size" in node.keys() else len(node["content"]),  # noqa: SIM118 - of a row
+            "is_downloadable": True,
+            "content_hash": node["hash"],
+        }
+    )
+
+
+class Faults:
+    """What goes wrong next, by order of a test, and how often each call came."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: list[dict[str, Any]] = []
+        self.calls: Counter[str] = Counter()
+
+    def add(self, faults: list[dict[str, Any]]) -> None:
+        """Order faults: `call`, `kind`, and what belongs to the kind; `times` (1) so often, after `skip` (0) calls."""
+        with self._lock:
+            self._waiting += [{"times": 1, "skip": 0} | fault for fault in faults]
+
+    def clear(self) -> None:
+        """Forget what was ordered and counted."""
+        with self._lock:
+            self._waiting.clear()
+            self.calls.clear()
+
+    def next(self, call: str) -> dict[str, Any]:
+        """Count a call; return the fault that is its own."""
+        with self._lock:
+            self.calls[call] += 1
+            for fault in self._waiting:
+                if fault["call"] in ("", call) and fault["times"]:
+                    if fault["skip"]:
+                        fault["skip"] -= 1
+                        continue
+                    fault["times"] -= 1
+                    return fault
+        return {}
+
+
+class Dropbox(ThreadingHTTPServer):
+    """The server."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, folder: Path, port: int) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
+        self.store = Store(folder / "files.db")
+        self.faults = Faults()
+        self.tokens: dict[str, float] = {}
+        self.refresh_tokens = {REFRESH}
+        self.lifetime = 14400
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+        # Each connection shakes hands in the thread that serves it.
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of connections that the other side cuts."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Dropbox
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def do_POST(self) -> None:
+        """Serve one call."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        call = self.path.removeprefix("/2/").lstrip("/")
+        if call == "control":
+            self._answer(200, json.dumps(self._control(json.loads(body))).encode())
+            return
+        fault = self.server.faults.next(call)
+        try:
+            self._serve(call, body, fault)
+        except Refused as refused:
+            json_body = refused.status == 409 or isinstance(refused.error, dict)
+            content = json.dumps(refused.body) if json_body else str(refused.error)
+            kind = "application/json" if json_body else "text/plain; charset=utf-8"
+            self._answer(refused.status, content.encode(), {"Content-Type": kind} | refused.headers)
+        except ConnectionAbortedError:
+            self.close_connection = True
+            with contextlib.suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
+
+    def _serve(self, call: str, body: bytes, fault: dict[str, Any]) -> None:
+        kind = fault.get("kind", "")
+        self._fail_before(kind, fault)
+        if call == "oauth2/token":
+            headers, content = {}, json.dumps(self._token(body)).encode()
+        else:
+            self._authorise()
+            with self.server.store.whole():
+                headers, content = self._call(call.removeprefix("files/"), body)
+        if kind == "cut_after":
+            raise ConnectionAbortedError
+        if kind == "error_after":
+            raise Refused("An error of the server", 500)
+        if kind == "broken":
+            content = content[:-1] + b"#"
+        self._answer(200, content, headers, most=len(content) // 2 if kind == "cut_short" else None)
+        if kind == "cut_short":
+            raise ConnectionAbortedError
+
+    def _control(self, order: dict[str, Any]) -> dict[str, Any]:
+        server = self.server
+        if order.get("clear"):
+            server.faults.clear()
+            server.lifetime, server.refresh_tokens = 14400, {REFRESH}
+        server.faults.add(order.get("faults", []))
+        if order.get("expire"):
+            server.tokens = dict.fromkeys(server.tokens, 0.0)
+        if "lifetime" in order:
+            server.lifetime = order["lifetime"]
+        if order.get("revoke"):
+            server.refresh_tokens.clear()
+            server.tokens.clear()
+        return {"calls": dict(server.faults.calls)}
+
+    def _fail_before(self, kind: str, fault: dict[str, Any]) -> None:
+        if kind == "cut_before":
+            raise ConnectionAbortedError
+        if kind == "429":
+            seconds, reason = fault.get("seconds", 1), fault.get("reason", "too_many_requests")
+            headers = {"Retry-After": str(seconds)}
+            if fault.get("plain"):
+                raise Refused("Too many requests", 429, headers)
+            raise Refused({"reason": {".tag": reason}, **fault.get("fields", {})}, 429, headers)
+        if kind == "401":
+            raise Refused(union(fault["tag"], **fault.get("fields", {})), 401)
+        if kind == "409":
+            raise Refused(fault["error"], 409)
+        if kind.isdigit():
+            raise Refused("An error of the server", int(kind))
+
+    def _token(self, body: bytes) -> dict[str, Any]:
+        given = dict(urllib.parse.parse_qsl(body.decode()))
+        if (given.get("client_id"), given.get("client_secret")) != (KEY, SECRET):
+            words = '{"error": "invalid_client", "error_description": "Invalid client_id or client_secret"}'
+            raise Refused(words, 400)
+        if given.get("grant_type") != "refresh_token" or given.get("refresh_token") not in self.server.refresh_tokens:
+            words = '{"error": "invalid_grant", "error_description": "refresh token is invalid or revoked"}'
+            raise Refused(words, 400, {"Content-Type": "application/json"})
+        token = f"sl.{uuid.uuid4().hex}"
+        self.server.tokens[token] = time.monotonic() + self.server.lifetime
+        return {"access_token": token, "token_type": "bearer", "expires_in": 14400}
+
+    def _authorise(self) -> None:
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        # What an earlier process of this server gave out has run out.
+        if not token.startswith("sl."):
+            raise Refused(union("invalid_access_token"), 401)
+        if self.server.tokens.get(token, 0.0) < time.monotonic():
+            raise Refused(union("expired_access_token"), 401)
+
+    def _call(self, call: str, body: bytes) -> tuple[dict[str, str], bytes]:
+        store = self.server.store
+        arg = json.loads(self.headers.get("Dropbox-API-Arg") or (body if body.startswith(b"{") else b"{}"))
+        if "content_hash" in arg and arg["content_hash"] not in (None, content_hash(body)):
+            raise Refused(union("content_hash_mismatch"))
+        if call == "download":
+            found, content = store.download(arg)
+            return {"Dropbox-API-Result": json.dumps(found), "Content-Type": "application/octet-stream"}, content
+        calls: dict[str, Callable[[], Any]] = {
+            "upload": lambda: store.commit(arg, body),
+            "upload_session/start": lambda: store.session_start(body),
+            "upload_session/append_v2": lambda: store.session_append(arg["cursor"], body),
+            "upload_session/finish": lambda: store.session_finish(arg, body),
+            "get_metadata": lambda: store.get_metadata(arg),
+            "move_v2": lambda: store.move(arg),
+            "delete_v2": lambda: store.delete(arg),
+            "list_folder": lambda: store.list_folder(arg),
+            "list_folder/continue": lambda: store.go_on(json.loads(urllib.parse.unquote(arg["cursor"]))),
+            "users/get_current_account": lambda: _ACCOUNT,
+        }
+        if call not in calls:
+            raise Refused(f"Unknown API function: {call!r}", 400)
+        return {}, json.dumps(calls[call]()).encode()
+
+    def _answer(
+        self, status: int, content: bytes, headers: dict[str, str] | None = None, *, most: int | None = None
+    ) -> None:
+        self.send_response(status)
+        usual = {"Content-Type": "application/json", "X-Dropbox-Request-Id": uuid.uuid4().hex}
+        for name, value in (usual | (headers or {})).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[:most])
+        self.wfile.flush()
+
+
+_ACCOUNT = {
+    "account_id": "dbid:AAH4f99T0taONIb-OurWxbNQ6ywGRopQngc",
+    "name": {
+        "given_name": "Ann",
+        "surname": "Lab",
+        "familiar_name": "Ann",
+        "display_name": "Ann Lab",
+        "abbreviated_name": "AL",
+    },
+    "email": "ann@lab.example",
+    "email_verified": True,
+    "disabled": False,
+    "locale": "en",
+    "referral_link": "https://db.tt/ZITNuhtI",
+    "is_paired": False,
+    "account_type": {".tag": "basic"},
+    "root_info": {".tag": "user", "root_namespace_id": "3235641", "home_namespace_id": "3235641"},
+}
+
+
+class Service:
+    """A server as a process of its own, that can be killed and started again on the same files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._made = 0
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        _certify(folder)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables with which a process finds it; all but the login are the official client's own."""
+        host = f"127.0.0.1:{self.port}"
+        return {
+            "DROPBOX_APP_KEY": KEY,
+            "DROPBOX_APP_SECRET": SECRET,
+            "DROPBOX_REFRESH_TOKEN": REFRESH,
+            "DROPBOX_API_HOST": host,
+            "DROPBOX_API_CONTENT_HOST": host,
+            "REQUESTS_CA_BUNDLE": str(self._folder / "cert.pem"),
+            "NO_PROXY": "127.0.0.1",
+        }
+
+    def url(self) -> str:
+        """Return the URL of an empty storage."""
+        self._made += 1
+        return f"dropbox:///Place {self._made}/Backend_files"
+
+    def start(self) -> None:
+        """Start it on the files that are there."""
+        self._process = subprocess.Popen([sys.executable, __file__, str(self._folder), str(self.port)])
+        end = time.monotonic() + START_SECONDS
+        while True:
+            with contextlib.suppress(OSError):
+                self.control()
+                return
+            assert self._process.poll() is None, "the server did not start"
+            assert time.monotonic() < end, "the server does not answer"
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End it at once, whatever it is doing."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def control(self, **order: Any) -> dict[str, int]:
+        """Order faults and the like; return how often each call has come since it was cleared."""
+        context = ssl.create_default_context(cafile=str(self._folder / "cert.pem"))
+        with (
+            socket.create_connection(("127.0.0.1", self.port), timeout=30) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
+        ):
+            body = json.dumps(order).encode()
+            head = f"POST /control HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+            connection.sendall(head.encode() + body)
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        calls: dict[str, int] = json.loads(answer.partition(b"\r\n\r\n")[2])["calls"]
+        return calls
+
+
+@contextlib.contextmanager
+def dropbox_service() -> Iterator[Service]:
+    """Run a server while the block runs."""
+    folder = Path(tempfile.mkdtemp(prefix="quledger-dropbox-"))
+    service = Service(folder)
+    try:
+        service.start()
+        yield service
+    finally:
+        service.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _certify(folder: Path) -> None:
+    """Make a certificate for this machine alone, signed by itself."""
+    from cryptography import x509  # noqa: PLC0415 - the server itself does not need it
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415 - as above
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415 - as above
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+
+if __name__ == "__main__":
+    Dropbox(Path(sys.argv[1]), int(sys.argv[2])).serve_forever()
