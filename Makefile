@@ -57,6 +57,10 @@ demo: install ## run a few jobs from submission to result and show what is recor
 up: install ## serve it all: Prefect's server and UI, the deployments and their schedules (Ctrl-C stops it)
 	@$(BIN)/quledger up
 
+.PHONY: services
+services: install ## start real local servers to try storages with: S3, MongoDB's protocol, PostgreSQL (Ctrl-C stops them)
+	@$(BIN)/python -m tests.services
+
 .PHONY: test
 test: peer lint ## run the linters and all tests (what CI runs); PYTEST_ARGS is handed to pytest
 	@echo "Running the tests ..."

@@ -28,7 +28,7 @@ def address(kind: Kind, text: str) -> Address:
 
     Args:
         kind: `local` wants `base_path`; `s3` wants `url`, and takes `key`, `secret`, `token`, `endpoint`, `region`;
-            `mongodb` wants `url`, or qlued's `mongodb_username`, `mongodb_password` and `mongodb_database_url`;
+            `mongodb` wants `url` and takes `username` and `password`, or wants qlued's `mongodb_username`, `mongodb_password` and `mongodb_database_url`;
             `dropbox` wants `app_key`, `app_secret` and `refresh_token`, and takes `url`; `other` wants `url`, and hands
             everything else to the filesystem.
         text: the login as a JSON object of texts.
@@ -39,7 +39,7 @@ def address(kind: Kind, text: str) -> Address:
     fields = _read(text)
     wanted, taken, make = _KINDS[kind]
     if kind == "mongodb" and "url" in fields:
-        wanted = ("url",)
+        wanted, taken = ("url",), ("username", "password")
     faults = [f"the field {name} is missing" for name in wanted if not fields.get(name)]
     if kind != "other":
         faults += [f"the field {echo(name)} is strange" for name in fields if name not in (*wanted, *taken)]
@@ -76,7 +76,7 @@ def _as_given(fields: Mapping[str, str]) -> Address:
 
 def _mongodb(fields: Mapping[str, str]) -> Address:
     if "url" in fields:
-        return Address(fields["url"], {})
+        return _as_given(fields)
     user, password = quote_plus(fields["mongodb_username"]), quote_plus(fields["mongodb_password"])
     # The peer keeps the host alone, and always speaks to a cluster found by its DNS name.
     return Address(f"mongodb+srv://{user}:{password}@{quote(fields['mongodb_database_url'], safe='/?=&:,')}", {})

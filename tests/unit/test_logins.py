@@ -51,6 +51,7 @@ def test_a_setting_that_names_no_storages_says_why(value: str, said: str, monkey
         ("local", {"base_path": "/data/my store"}, ("file:///data/my%20store", {})),
         ("s3", {"url": "s3://b/p", "key": "k", "secret": "s"}, ("s3://b/p", {"key": "k", "secret": "s"})),
         ("mongodb", {"url": "mongodb://h:1/"}, ("mongodb://h:1/", {})),
+        ("mongodb", {"url": "mongodb://h:1/", "username": "u"}, ("mongodb://h:1/", {"username": "u"})),
         (
             "mongodb",
             {"mongodb_username": "al@x", "mongodb_password": "p/w", "mongodb_database_url": "c.example.net"},
