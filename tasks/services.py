@@ -4,6 +4,7 @@ It stands below the flows, because each flow run, wherever it was started, opens
 """
 
 import contextlib
+import logging
 import os
 import socket
 import threading
@@ -131,6 +132,10 @@ def signer(settings: Settings, storage: StorageProvider) -> Signer:
     return Signer(file, PublicKeys(storage), which=settings.sign, given=settings.signing_key)
 
 
+TELLTALES = ("websockets", "botocore", "aiobotocore", "s3fs", "pymongo", "urllib3", "dropbox")
+"""Libraries that write headers or commands, with the passwords in them, into their DEBUG logs."""
+
+
 _services: Services | None = None
 
 
@@ -146,3 +151,5 @@ def use(services: Services | None) -> None:
     """Make these the services of this process; None forgets them, so that the next call opens them anew."""
     global _services  # noqa: PLW0603 - a process has one environment, so it has one set of services
     _services = services
+    for name in TELLTALES:
+        logging.getLogger(name).setLevel(logging.INFO)
