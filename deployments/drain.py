@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 import httpx
 from rich.console import Console
 
+from deployments.logs import speak
 from deployments.prefect_server import PrefectUnavailable, prefect_server, prepare
 from models.errors import BadSetting
 from models.job import Job, State
@@ -121,7 +121,7 @@ def flows_ready(services: Services) -> Iterator[str]:
         with console.status("Starting the embedded Prefect server (some 15 s) ..."):
             url = stack.enter_context(prefect_server(services.settings))
         console.print(f"Prefect UI: {url.removesuffix('/api')}", style="dim")
-        logging.getLogger("quledger").setLevel(logging.INFO)
+        speak()
         yield url
 
 

@@ -10,6 +10,8 @@ import socket
 import sys
 import threading
 
+from deployments.logs import hush_server
+
 
 def _end_with_parent() -> None:
     sys.stdin.buffer.read()
@@ -21,6 +23,7 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import uvicorn  # noqa: PLC0415 - after the watch has begun: importing takes seconds
 
+    hush_server()
     config = uvicorn.Config("prefect.server.api.server:create_app", factory=True, log_level="error", lifespan="on")
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
 

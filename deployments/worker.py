@@ -23,6 +23,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Failed, Pending
 from prefect.utilities.callables import get_parameter_defaults
 
+from deployments.logs import speak
 from deployments.prefect_server import PrefectUnavailable
 from flows.drain_queue import drain_queue
 from flows.launches import DEPLOYMENT
@@ -182,7 +183,7 @@ def main() -> None:
     services = Services(Settings.read())
     services.open()
     use(services)
-    logging.getLogger("quledger").setLevel(logging.INFO)
+    speak()
     work(services, with_parent=True)
 
 

@@ -231,6 +231,10 @@ def _block_opener(url: str) -> Opener:
     return open_block
 
 
+TELLTALES = ("websockets", "botocore", "aiobotocore", "s3fs", "pymongo", "urllib3", "dropbox")
+"""Libraries that write headers or commands, with the passwords in them, into their DEBUG logs."""
+
+
 _services: Services | None = None
 
 
@@ -246,3 +250,5 @@ def use(services: Services | None) -> None:
     """Make these the services of this process; None forgets them, so that the next call opens them anew."""
     global _services  # noqa: PLW0603 - a process has one environment, so it has one set of services
     _services = services
+    for name in TELLTALES:
+        logging.getLogger(name).setLevel(logging.INFO)

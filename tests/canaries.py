@@ -64,6 +64,9 @@ BREAKING = {
     "password of a database that is not there": Place(
         {"QULEDGER_DATABASE": f"postgresql://ann:{{}}@{UNREACHABLE}/log"}, said="event log"
     ),
+    "PGPASSWORD": Place(
+        {"QULEDGER_DATABASE": f"postgresql://ann@{UNREACHABLE}/log", "PGPASSWORD": "{}"}, said="event log"
+    ),
     "password of a database with a bad port": Place(
         {"QULEDGER_DATABASE": "postgresql://ann:{}@127.0.0.1:none/log"}, said="database"
     ),
