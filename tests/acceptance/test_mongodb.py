@@ -20,6 +20,7 @@ from tests.secantus import Server, secantus_server
 ROOT = Path(__file__).parents[2]
 PEER = ROOT / ".venv-peer" / "bin" / "python"
 CLIENT = ROOT / "tests" / "peer" / "client.py"
+EXAMPLE = "examples/rydberg_blockade.json"
 JOB = {"experiment_0": experiment(["rlx", [0], [1.0]], ["measure", [0], []])}
 
 
@@ -119,18 +120,34 @@ def test_nothing_is_lost_when_the_server_goes_away(tmp_path: Path, prefect_api: 
         assert lab.findings() == []
 
 
-def test_what_is_wrong_is_said_at_once(tmp_path: Path, prefect_api: str, server: Server):
-    """Without a server, drain, submit and reconcile say what to check and leave the jobs as they are."""
-    lab = Lab(tmp_path, prefect_api, Place(server.fresh()))
-    job_id = lab.submit("multiqudit", JOB)
-    away = "mongodb://ann:s3cret@127.0.0.1:9/?serverSelectionTimeoutMS=500"
-    done = lab.run("drain", "--until-empty", check=False, QULEDGER_STORAGE=away)
-    assert done.returncode != 0
-    assert "127.0.0.1" in done.stderr
-    assert "does not answer" in done.stderr
-    assert "s3cret" not in done.stderr + done.stdout
-    assert "Traceback" not in done.stderr
-    assert lab.states() == {job_id: "QUEUED"}
+def test_what_is_wrong_is_said_at_once(tmp_path: Path):
+    """With a wrong password drain, submit and reconcile end with one sentence and a code, and no job is touched."""
+    with secantus_server() as server:
+        with MongoClient[dict[str, Any]](server.url) as client:
+            client.admin.command(
+                "createUser", "ann", pwd="r1ght", roles=[{"role": "readWriteAnyDatabase", "db": "admin"}]
+            )
+        server.stop()
+        server.start("--auth")
+        lab = Lab(tmp_path, None, Place(f"mongodb://ann:r1ght@127.0.0.1:{server.port}/"))
+        job_id = lab.run("submit", "rydberg", EXAMPLE).stdout.strip()
+        before = lab.history(job_id)
+        assert lab.exists(layout.queued("rydberg", job_id))
+        wrong = lab.url.replace("r1ght", "wr0ng")
+        away = "mongodb://ann:wr0ng@127.0.0.1:9/?serverSelectionTimeoutMS=500"
+        for arguments in (("drain", "--until-empty"), ("submit", "rydberg", EXAMPLE), ("reconcile",)):
+            said = lab.run(*arguments, check=False, QULEDGER_STORAGE=wrong)
+            assert said.returncode == 1
+            assert said.stderr.startswith("quledger: MongoDB at 127.0.0.1"), said.stderr
+            assert "does not accept user and password" in said.stderr
+            assert said.stderr.count("\n") == 1
+            assert "wr0ng" not in said.stdout + said.stderr
+        said = lab.run("drain", "--until-empty", check=False, QULEDGER_STORAGE=away)
+        assert said.returncode == 1
+        assert "does not answer" in said.stderr
+        assert "wr0ng" not in said.stdout + said.stderr
+        assert lab.states() == {job_id: "QUEUED"}
+        assert lab.history(job_id) == before
 
 
 def peer(url: str, *arguments: str) -> Any:
