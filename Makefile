@@ -32,7 +32,7 @@ LOCK := $(BIN)/uv pip compile --no-config --system-certs --quiet --universal --p
 
 .PHONY: help
 help: ## say what can be made (this list)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
 .PHONY: install
 install: .venv/.installed ## set up .venv with exactly the packages of requirements.lock
@@ -84,6 +84,10 @@ bench: peer install ## measure the simulators, and the rates of jobs side by sid
 .PHONY: bench-log
 bench-log: install ## measure how the event log scales
 	@$(BIN)/python benchmarks/log_scale.py
+
+.PHONY: bench-storages
+bench-storages: install ## measure every kind of storage: jobs/s, requests and bytes per job, listings; BENCH_ARGS is handed on
+	@$(BIN)/python benchmarks/storages.py $(BENCH_ARGS)
 
 .PHONY: peer
 peer: .venv-peer/.installed ## set up .venv-peer with the published SDK that one acceptance test talks to

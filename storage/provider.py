@@ -29,7 +29,13 @@ class Abilities(NamedTuple):
 
     Attributes:
         conditional_create: of several `create` of one path at once, exactly one succeeds.
-        atomic_move: of several `move` of one document at once, exactly one succeeds.
+        atomic_move: of several `move` of one document at once, exactly one succeeds, and the document is never in two
+            places. Without it a move copies and deletes. Killed in between it leaves a copy at either place, which the
+            next move from here to there finishes: it raises `DocumentMissing`, as to anybody who comes too late. With
+            `conditional_create`, of several who move to *one* place where nothing lies exactly one succeeds; who move
+            to different places may all succeed. Quledger takes each document by way of one place, under the job's
+            lock, and the mirror removes copies; a copy that a paused worker brings back later cannot end the job a
+            second time, since the log refuses its events.
         exact_bytes: what is written is read back byte by byte; otherwise as the same JSON value, in bytes that are a
             function of that value.
         whole_documents: nobody sees a part of a document, whoever writes it; a front end writes files bit by bit.
@@ -42,7 +48,11 @@ class Abilities(NamedTuple):
 
 
 class StorageProvider(Protocol):
-    """What a storage can do. Every method may raise `StorageUnavailable`; then it may or may not have happened."""
+    """What a storage can do.
+
+    Every method may raise `StorageUnavailable`; then it may or may not have happened. Each may raise `StorageRefused`
+    where trying again cannot help; then it has not happened.
+    """
 
     @property
     def url(self) -> str:

@@ -1,5 +1,6 @@
 """The mirror and the inbox: what front ends find in the storage, and what is taken from it."""
 
+import contextlib
 import logging
 import subprocess
 import sys
@@ -12,15 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import StorageUnavailable
-from models.events import Failed, Revived, Withdrawn
+from models.errors import DocumentExists, DocumentMissing, StorageUnavailable
+from models.events import Cancelled, CancelRequested, Failed, Revived, Withdrawn
 from models.job import State
+from models.retry import given_back
 from storage import layout
+from storage.files import FolderStorage
 from storage.inbox import Inbox
 from storage.locks import JobLocks
-from storage.mirror import read_history
+from storage.mirror import Mirror, read_history
+from storage.provider import Abilities
+from storage.verify import Verifier
 from tests.contract.conftest import Houses
-from tests.contract.house import House
+from tests.contract.databases import on
+from tests.contract.house import START, House
 
 
 @pytest.fixture
@@ -358,3 +364,55 @@ def test_ids_from_outside_never_leave_the_root(house: House):
                 make(bad)
     with pytest.raises(BadName):
         layout.queue("../rydberg")
+
+
+class TwoSteps(FolderStorage):
+    """A folder that can only copy and delete, and in which the next delete never comes, as after a kill."""
+
+    abilities = Abilities(atomic_move=False)
+    killed = False
+
+    def move(self, source: str, target: str) -> None:
+        content = self.get(source)
+        try:
+            self.create(target, content)
+        except DocumentExists:
+            self.delete(source)
+            raise DocumentMissing(source) from None
+        self.delete(source)
+
+    def delete(self, path: str) -> None:
+        if self.killed:
+            self.killed = False
+            raise StorageUnavailable("killed before the delete")
+        super().delete(path)
+
+
+@pytest.mark.parametrize("at", ["take", "relay"])
+@pytest.mark.parametrize("end", ["cancelled", "done"])
+@on("sqlite")
+def test_a_move_in_two_steps_leaves_no_copy(tmp_path: Path, house: House, at: str, end: str):
+    """Where a document is copied and deleted, a mover killed in between leaves nothing behind once the job has ended."""
+    house.storage = TwoSteps(house.folder.as_uri())
+    house.mirror = Mirror(house.log, house.cursor, house.storage)
+    house.submit()
+    house.mirror.relay("j")
+    job = house.claim()
+    house.storage.killed = at == "take"
+    with pytest.raises(StorageUnavailable) if at == "take" else contextlib.nullcontext():
+        house.mirror.take(job)
+    house.storage.killed = at == "relay"
+    with pytest.raises(StorageUnavailable) if at == "relay" else contextlib.nullcontext():
+        house.mirror.relay("j")
+    if at == "relay":
+        assert len([path for path in house.files() if path.startswith(("jobs/", "staged/"))]) == 2
+    job = house.log.append(job, given_back("killed", START), attempt=1, actor="w")
+    if end == "cancelled":
+        facts = (CancelRequested(by="ann"), Cancelled())
+        house.log.append(job, *facts, attempt=1, actor="w")
+    else:
+        house.finish(house.take())
+    house.mirror.relay("j")
+    place = "jobs/deleted/j.json" if end == "cancelled" else "jobs/finished/rydberg/j.json"
+    assert [path for path in house.files() if path.startswith(("jobs/", "staged/"))] == [place]
+    assert list(Verifier(house.log.engine, house.storage).all()) == []
