@@ -39,10 +39,10 @@ def mongo_lab(tmp_path: Path, prefect_api: str, server: Server) -> Lab:
 
 def test_jobs_of_front_ends_are_done(mongo_lab: Lab):
     """Jobs that front ends insert, and those of the command line, end DONE with all their documents in their places."""
-    url, _, option = mongo_lab.url.partition("?")
+    url, _, prefix = mongo_lab.url.partition("&databasePrefix=")
     inserted = [ObjectId() for _ in range(3)]
     with MongoClient[dict[str, Any]](url) as client:
-        jobs = client[option.partition("=")[2] + "jobs"]
+        jobs = client[f"{prefix}jobs"]
         jobs["queued.multiqudit"].insert_many([{"_id": each, **JOB} for each in inserted])
     odd = mongo_lab.submit("multiqudit", json.dumps(JOB, indent=3), user="ann")  # the same value in other bytes
     assert mongo_lab.json("drain", "--until-empty") == {"DONE": 4}
