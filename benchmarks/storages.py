@@ -30,13 +30,16 @@ TOPS = ("events", "jobs", "results", "staged", "status")
 _SERVER = re.compile(r"127\.0\.0\.1:(\d+)")
 _REQUEST = re.compile(rb"(?:^|\r\n)(GET|PUT|POST|DELETE|HEAD) (\S+) HTTP/1\.1\r\n")
 _ID = re.compile(r"[0-9a-f]{24}")
+_COMMAND = re.compile(rb"^.{8}\0{4}\xdd\x07\0\0.{5}.{4}([\x02\x10])(\w+)\0(?:.{4}([^\0]*))?", re.DOTALL)
+"""MongoDB's OP_MSG: lengths and ids, the code 2013, flags, and the first member of the command: its name and its text."""
+_ABOUT_ITSELF = ("hello", "ismaster", "ping", "endSessions", "serverStatus")
 
 
 class Relay:
     """Stands between a program and a server on loopback, hands everything on and counts it.
 
     Attributes:
-        requests: how many there were: of HTTP by method and folder; of other protocols how often a client spoke.
+        requests: how many there were: of HTTP by method and folder, of MongoDB by command and collection; else how often a client spoke.
         bytes: how many went either way.
     """
 
@@ -80,8 +83,15 @@ class Relay:
 
 
 def _named(chunk: bytes) -> list[str]:
-    """Return what is asked for in a piece of HTTP; the ids of jobs are left out, of what else is asked the folder."""
+    """Return what is asked for in a piece of HTTP, or by a command of MongoDB; the ids of jobs are left out."""
     names = []
+    if command := _COMMAND.match(chunk):
+        what = command[2].decode()
+        collection = (command[3] or b"").decode("latin-1")
+        if what in _ABOUT_ITSELF:
+            return ["other"]
+        listing = what in ("listCollections", "getMore") or (what == "find" and b"bson_size" in chunk)
+        return ["LIST" if listing else f"{what} {collection}"]
     for method, target in _REQUEST.findall(chunk):
         path, _, query = target.decode("latin-1").partition("?")
         if "list-type" in query:

@@ -29,8 +29,8 @@ class Abilities(NamedTuple):
 
     Attributes:
         conditional_create: of several `create` of one path at once, exactly one succeeds.
-        atomic_move: of several `move` of one document at once, exactly one succeeds, and the document is never in two
-            places. Without it a move copies and deletes. Killed in between it leaves a copy at either place, which the
+        atomic_move: of several `move` of one document at once, exactly one succeeds, and what a killed one may have left
+            is put right by the next move of the document. Without it a move copies and deletes. Killed in between it leaves a copy at either place, which the
             next move from here to there finishes: it raises `DocumentMissing`, as to anybody who comes too late. With
             `conditional_create`, of several who move to *one* place where nothing lies exactly one succeeds; who move
             to different places may all succeed. Quledger takes each document by way of one place, under the job's

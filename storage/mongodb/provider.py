@@ -1,5 +1,6 @@
 """The storage provider over MongoDB."""
 
+import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -8,6 +9,7 @@ import bson
 from pymongo.errors import OperationFailure
 
 from models.errors import DocumentMissing
+from storage import crash
 from storage.mongodb import values
 from storage.mongodb.connection import Connection, Document
 from storage.mongodb.documents import Documents
@@ -59,7 +61,7 @@ class MongoStorage:
         is gone, and say that it is missing. At every moment the document is whole at the source or the target, so a
         mover that is killed loses nothing: whoever next moves the document finds the dead one's mark unchanged for
         `PATIENCE` seconds, puts its own in its place (again one change, in which one succeeds) and moves it. Killed
-        between the last two steps, a mover leaves the document at both places until that next move.
+        between the last two steps, a mover leaves the document at both places; the next move removes that copy.
 
         A mover that is not dead but stands still for longer than that, between two steps, may put an old copy back
         to the target. Job documents never change, and the log's fence says which attempt counts.
@@ -69,9 +71,14 @@ class MongoStorage:
         if source == target and self.exists(source):
             return
         with self._connection.errors(source):
-            head = self._claim(source, target, mark)
+            head = self._claim(source, target, {"by": mark, "to": target})
             self._documents.arrive(source, head, target)
-            self._documents.at(here).delete_one(here.key | {MOVING: mark})
+            crash.point("move.copied")
+            abandoned = _abandoned(source, head)
+            if abandoned not in ("", target):
+                copied = place_of(abandoned)
+                self._documents.at(copied).delete_one(copied.key)  # only the head: parts are now the target's
+            self._documents.at(here).delete_one(here.key | {f"{MOVING}.by": mark})
 
     def delete(self, path: str) -> None:
         """Remove the document if it is there, its parts last."""
@@ -89,8 +96,8 @@ class MongoStorage:
         with self._connection.errors(folder):
             yield from self._listing.entries(folder)
 
-    def _claim(self, source: str, target: str, mark: str) -> Document:
-        """Put a mark into the document and return it.
+    def _claim(self, source: str, target: str, mark: dict[str, str]) -> Document:
+        """Put a mark into the document and return it, with the mark that it had before.
 
         Raises:
             DocumentMissing: there is none, or somebody else has moved it.
@@ -121,3 +128,13 @@ class MongoStorage:
             if not collection.delete_one(place.key).deleted_count:
                 raise DocumentMissing(source) from None
         return head
+
+
+def _abandoned(source: str, head: Document) -> str:
+    """Return where a dead mover may have left a copy; empty if there was none, or the mark is not one of ours."""
+    mark = head.get(MOVING)
+    target = mark.get("to") if isinstance(mark, dict) else None
+    job_id = source.rpartition("/")[2].partition(".")[0]
+    # A mark may be forged: it must lead to the same job's own places only.
+    ours = isinstance(target, str) and re.fullmatch(rf"(jobs|staged)/.*{re.escape(job_id)}(\.document)?\.json", target)
+    return target if ours and isinstance(target, str) else ""

@@ -12,52 +12,16 @@ import pytest
 from bson import ObjectId
 from pymongo import MongoClient
 
-from models.settings import Settings
 from storage import layout
-from storage.opening import open_storage
-from storage.provider import StorageProvider
-from storage.stores import Stores
-from storage.verify import Verifier
-from tasks.services import Services, use
-from tasks.submission import submit_document
+from tests.contract.storages import Place
 from tests.lab import Lab, experiment
 from tests.secantus import Server, secantus_server
 
 ROOT = Path(__file__).parents[2]
 PEER = ROOT / ".venv-peer" / "bin" / "python"
 CLIENT = ROOT / "tests" / "peer" / "client.py"
+EXAMPLE = "examples/rydberg_blockade.json"
 JOB = {"experiment_0": experiment(["rlx", [0], [1.0]], ["measure", [0], []])}
-
-
-class MongoLab(Lab):
-    """A laboratory whose storage is on a MongoDB server."""
-
-    def __init__(self, folder: Path, api: str | None, url: str) -> None:
-        super().__init__(folder, api)
-        self.url = url
-        self.environment["QULEDGER_STORAGE"] = url
-
-    @property
-    def storage(self) -> StorageProvider:
-        """The storage, opened beside the program."""
-        return open_storage(self.url)
-
-    def submit(self, backend: str, document: object, *, user: str = "") -> str:
-        """Submit a document as `quledger submit` does, and return the job's id."""
-        text = document if isinstance(document, str) else json.dumps(document)
-        use(Services(Settings(home=self.home, storage=self.url)))
-        try:
-            return submit_document(backend, text.encode(), user=user).job_id
-        finally:
-            use(None)
-
-    def read(self, path: str) -> Any:
-        """Return the JSON document at a path of the storage."""
-        return json.loads(self.storage.get(path))
-
-    def findings(self) -> list[str]:
-        """Return what `quledger verify` finds between log, views and storage."""
-        return [str(finding) for finding in Verifier(self.log.engine, Stores.single(self.storage)).all()]
 
 
 @pytest.fixture(scope="module")
@@ -68,17 +32,17 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def mongo_lab(tmp_path: Path, prefect_api: str, server: Server) -> MongoLab:
+def mongo_lab(tmp_path: Path, prefect_api: str, server: Server) -> Lab:
     """A laboratory with an empty storage."""
-    return MongoLab(tmp_path, prefect_api, server.fresh())
+    return Lab(tmp_path, prefect_api, Place(server.fresh()))
 
 
-def test_jobs_of_front_ends_are_done(mongo_lab: MongoLab):
+def test_jobs_of_front_ends_are_done(mongo_lab: Lab):
     """Jobs that front ends insert, and those of the command line, end DONE with all their documents in their places."""
-    url, _, option = mongo_lab.url.partition("?")
+    url, _, prefix = mongo_lab.url.partition("&databasePrefix=")
     inserted = [ObjectId() for _ in range(3)]
     with MongoClient[dict[str, Any]](url) as client:
-        jobs = client[option.partition("=")[2] + "jobs"]
+        jobs = client[f"{prefix}jobs"]
         jobs["queued.multiqudit"].insert_many([{"_id": each, **JOB} for each in inserted])
     odd = mongo_lab.submit("multiqudit", json.dumps(JOB, indent=3), user="ann")  # the same value in other bytes
     assert mongo_lab.json("drain", "--until-empty") == {"DONE": 4}
@@ -91,7 +55,7 @@ def test_jobs_of_front_ends_are_done(mongo_lab: MongoLab):
     assert mongo_lab.findings() == []
 
 
-def test_what_bson_cannot_hold_ends_in_error_or_runs(mongo_lab: MongoLab):
+def test_what_bson_cannot_hold_ends_in_error_or_runs(mongo_lab: Lab):
     """Whole numbers beyond 64 bit and the like are judged as everywhere: the field is named, and the next job runs."""
     huge = 2**70
     wrong = {
@@ -115,7 +79,7 @@ def test_what_bson_cannot_hold_ends_in_error_or_runs(mongo_lab: MongoLab):
 
 
 @pytest.mark.slow
-def test_the_largest_result_is_kept_whole(mongo_lab: MongoLab):
+def test_the_largest_result_is_kept_whole(mongo_lab: Lab):
     """A million shots on five wires are DONE; our reader has them all, and front ends find where they are."""
     gates = [["rlx", [wire], [1.5]] for wire in range(5)] + [["measure", [wire], []] for wire in range(5)]
     job_id = mongo_lab.submit("multiqudit", {"experiment_0": experiment(*gates, wires=5, shots=1_000_000)})
@@ -139,7 +103,7 @@ def wait(what: Callable[[], bool], seconds: float = 90) -> None:
 def test_nothing_is_lost_when_the_server_goes_away(tmp_path: Path, prefect_api: str, how: signal.Signals):
     """The server is stopped or killed in mid-drain and comes back: every job ends DONE, once, with all documents."""
     with secantus_server() as server:
-        lab = MongoLab(tmp_path, prefect_api, f"{server.fresh()}&serverSelectionTimeoutMS=1000")
+        lab = Lab(tmp_path, prefect_api, Place(f"{server.fresh()}&serverSelectionTimeoutMS=1000"))
         ids = {lab.submit("multiqudit", JOB) for _ in range(12)}
         drain = lab.start("drain", "--until-empty")
         try:
@@ -156,18 +120,34 @@ def test_nothing_is_lost_when_the_server_goes_away(tmp_path: Path, prefect_api: 
         assert lab.findings() == []
 
 
-def test_what_is_wrong_is_said_at_once(tmp_path: Path, prefect_api: str, server: Server):
-    """Without a server, drain, submit and reconcile say what to check and leave the jobs as they are."""
-    lab = MongoLab(tmp_path, prefect_api, server.fresh())
-    job_id = lab.submit("multiqudit", JOB)
-    away = "mongodb://ann:s3cret@127.0.0.1:9/?serverSelectionTimeoutMS=500"
-    done = lab.run("drain", "--until-empty", check=False, QULEDGER_STORAGE=away)
-    assert done.returncode != 0
-    assert "127.0.0.1" in done.stderr
-    assert "does not answer" in done.stderr
-    assert "s3cret" not in done.stderr + done.stdout
-    assert "Traceback" not in done.stderr
-    assert lab.states() == {job_id: "QUEUED"}
+def test_what_is_wrong_is_said_at_once(tmp_path: Path):
+    """With a wrong password drain, submit and reconcile end with one sentence and a code, and no job is touched."""
+    with secantus_server() as server:
+        with MongoClient[dict[str, Any]](server.url) as client:
+            client.admin.command(
+                "createUser", "ann", pwd="r1ght", roles=[{"role": "readWriteAnyDatabase", "db": "admin"}]
+            )
+        server.stop()
+        server.start("--auth")
+        lab = Lab(tmp_path, None, Place(f"mongodb://ann:r1ght@127.0.0.1:{server.port}/"))
+        job_id = lab.run("submit", "rydberg", EXAMPLE).stdout.strip()
+        before = lab.history(job_id)
+        assert lab.exists(layout.queued("rydberg", job_id))
+        wrong = lab.url.replace("r1ght", "wr0ng")
+        away = "mongodb://ann:wr0ng@127.0.0.1:9/?serverSelectionTimeoutMS=500"
+        for arguments in (("drain", "--until-empty"), ("submit", "rydberg", EXAMPLE), ("reconcile",)):
+            said = lab.run(*arguments, check=False, QULEDGER_STORAGE=wrong)
+            assert said.returncode == 1
+            assert said.stderr.startswith("quledger: MongoDB at 127.0.0.1"), said.stderr
+            assert "does not accept user and password" in said.stderr
+            assert said.stderr.count("\n") == 1
+            assert "wr0ng" not in said.stdout + said.stderr
+        said = lab.run("drain", "--until-empty", check=False, QULEDGER_STORAGE=away)
+        assert said.returncode == 1
+        assert "does not answer" in said.stderr
+        assert "wr0ng" not in said.stdout + said.stderr
+        assert lab.states() == {job_id: "QUEUED"}
+        assert lab.history(job_id) == before
 
 
 def peer(url: str, *arguments: str) -> Any:
@@ -181,7 +161,7 @@ def peer(url: str, *arguments: str) -> Any:
 def test_sqooler_over_mongodb(tmp_path: Path, prefect_api: str):
     """Sqooler's own MongodbProvider hands in jobs and reads configurations, keys, status and results that we wrote."""
     with secantus_server() as server:  # its names have no prefix, so it needs a server of its own
-        lab = MongoLab(tmp_path, prefect_api, server.url)
+        lab = Lab(tmp_path, prefect_api, Place(server.url))
         lab.run("drain", "--until-empty")  # publishes the backends
         good = peer(lab.url, "submit", "multiqudit", json.dumps(JOB))
         bad = peer(lab.url, "submit", "multiqudit", json.dumps({"experiment_0": {}}))

@@ -97,7 +97,7 @@ if "QULEDGER_TEST_MONGODB" in os.environ:
     KINDS["mongod"] = "tests.secantus:MONGOD"
 
 
-LIVES = ("file", "s3")
+LIVES = ("file", "s3", "mongodb")
 """Kinds over which whole lives of jobs are run: drains that are killed, crash points. The first one runs them all."""
 
 

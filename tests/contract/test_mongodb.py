@@ -318,6 +318,14 @@ def test_the_next_mover_finishes_what_a_dead_one_began(
         assert storage.get(QUEUED) == b'{"a": 1}'
         storage.move(QUEUED, layout.running(ID))
         storage.move(layout.running(ID), QUEUED)
+    # It had copied the document already, to where nobody wants it any more.
+    for target, left in ((layout.taken(ID), False), (layout.status("rydberg", ID), True)):
+        storage.put(target, b'{"a": 1}')
+        mark = {"by": "dead", "to": target}
+        look("jobs")["queued.rydberg"].update_one({"_id": ObjectId(ID)}, {"$set": {"quledger_move": mark}})
+        storage.move(QUEUED, layout.running(ID))
+        assert storage.exists(target) == left
+        storage.move(layout.running(ID), QUEUED)
     monkeypatch.setattr(provider, "PATIENCE", 60)
     look("jobs")["queued.rydberg"].update_one({"_id": ObjectId(ID)}, {"$set": {"quledger_move": "alive"}})
     timer = threading.Timer(0.3, look("jobs")["queued.rydberg"].delete_one, ({"_id": ObjectId(ID)},))

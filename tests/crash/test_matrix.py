@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from storage.crash import POINTS
-from tests.contract.storages import kind_named, sampled
+from tests.contract.storages import sampled
 from tests.lab import Lab, experiment
 
 Record = Callable[[str, object], None]
@@ -35,7 +35,7 @@ SAMPLE_OF_OTHERS = {("take.moved", "kill"), ("upload.written", "kill"), (WITHOUT
 STORED = [
     (kind, point, way)
     for kind, (point, way) in sampled(SAMPLE_OF_OTHERS, CASES, everything=ALL)
-    if point != WITHOUT_RENAME or not kind_named(kind).abilities.atomic_move
+    if point != WITHOUT_RENAME or kind != "file"
 ]
 
 GOOD = {
