@@ -97,22 +97,32 @@ class Store:
         found: sqlite3.Row | None = self._db.execute("SELECT * FROM node WHERE path = ?", [path.lower()]).fetchone()
         return found
 
-    def commit(self, arg: dict[str, Any], content: bytes) -> dict[str, Any]:
+    def commit(self, arg: dict[str, Any], content: bytes, *, in_parts: bool = False) -> dict[str, Any]:
         """Write a file, as its mode allows."""
         path, mode = arg["path"], arg.get("mode", "add")
         mode = mode if isinstance(mode, str) else mode[".tag"]
         _check(path, ("path",))
+
+        def refused(what: str) -> Refused:
+            # An upload says more than the end of one in parts.
+            why = union("conflict", what)
+            return Refused(
+                {".tag": "path", "path": why}
+                if in_parts
+                else {".tag": "path", "reason": why, "upload_session_id": "none"}
+            )
+
         old = self.node(path)
         if old is not None and old["folder"]:
-            raise Refused(_failed("conflict", "folder"))
+            raise refused("folder")
         new = content_hash(content)
         if old is not None and mode == "add":
             if arg.get("strict_conflict") or old["hash"] != new:
-                raise Refused(_failed("conflict", "file"))
+                raise refused("file")
             return _metadata(old)
         if old is not None and old["hash"] == new:
             return _metadata(old)
-        self._folders(path, lambda: Refused(_failed("conflict", "file_ancestor")))
+        self._folders(path, lambda: refused("file_ancestor"))
         now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         identity = old["id"] if old is not None else f"id:{uuid.uuid4().hex}"
         name = path.rpartition("/")[2]
@@ -222,7 +232,7 @@ class Store:
         )
         whole = b"".join(bytes(part["content"]) for part in parts)
         self._db.execute("UPDATE session SET closed = 1 WHERE id = ?", [session])
-        return self.commit(arg["commit"], whole)
+        return self.commit(arg["commit"], whole, in_parts=True)
 
     def _there(self, path: str) -> sqlite3.Row:
         node = self.node(path)
@@ -267,10 +277,6 @@ def _rev() -> str:
 
 def _literal(path: str) -> str:
     return "".join(f"[{each}]" if each in "*?[" else each for each in path)
-
-
-def _failed(*reason: str) -> dict[str, Any]:
-    return {".tag": "path", "reason": union(*reason), "upload_session_id": "none"}
 
 
 def _check(path: str, above: tuple[str, ...]) -> None:
