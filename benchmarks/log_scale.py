@@ -46,7 +46,7 @@ from models.tables import EventRow, JobRow, MirrorRow
 from storage import layout
 from storage.database import open_database, writing
 from storage.event_log import EventLog, event_row, job_row
-from storage.mirror import history_document
+from storage.job_documents import history_document
 from storage.opening import open_storage
 from storage.rebuild import rebuild
 from storage.restore import restore

@@ -17,7 +17,7 @@ from storage.opening import open_storage
 from storage.rebuild import rebuild
 from storage.restore import restore
 from storage.verify import Verifier
-from tasks.services import open_stores
+from tasks.services import Services
 
 MOST_DAYS = 36500
 
@@ -42,7 +42,8 @@ class Verification:
             raise BadSetting("PREFECT_API_URL is not set; it says where Prefect can be asked")
         self.silent = ""
         runs_of = self._runs_of if self._url and prefect is not False else None
-        self._verifier = Verifier(self._engine, open_stores(self._settings), runs_of)
+        services = Services(self._settings)
+        self._verifier = Verifier(self._engine, services.stores, runs_of, services.signatures)
 
     @property
     def jobs(self) -> int:
@@ -97,6 +98,6 @@ def rebuild_here() -> dict[str, int]:
 def restore_here(urls: list[str] | None) -> dict[str, int]:
     """Fill this installation's empty log from the storages at these URLs, or from those of the settings."""
     settings = Settings.read()
-    stores = open_stores(settings)
+    stores = Services(settings).stores
     storages = [stores.of(name) for name in stores.names] if urls is None else [open_storage(url) for url in urls]
     return restore(open_database(settings.database_url), *storages)

@@ -80,12 +80,14 @@ def submit(  # noqa: PLR0913 - one parameter an option
         storage: Name of the storage that holds its documents, where there are several; the first one by default.
     """
     from models.errors import UnreadableFile  # noqa: PLC0415 - each command imports what it alone needs
+    from tasks.services import current  # noqa: PLC0415
     from tasks.submission import submit_document  # noqa: PLC0415
 
     try:
         document = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
         raise UnreadableFile(str(file), error.strerror or "unknown reason") from None
+    current().let_in(storage)
     job = submit_document(backend, document, user=user, project=project, priority=priority, key=key, storage=storage)
     _print({"job_id": job.job_id, "state": job.state}, lambda: print(job.job_id), as_json=as_json)
     return 0
@@ -255,12 +257,14 @@ def backends(*, as_json: Json = False) -> int:
     from tasks import backends as registry  # noqa: PLC0415
     from tasks.services import current  # noqa: PLC0415
 
-    counts = current().log.counts()
+    counts, signer = current().log.counts(), current().keys
     rows = [
         registry.load(name).config.model_dump()
         | {
             "pending_jobs": counts.get(name, {}).get("waiting", 0),
             "running_jobs": counts.get(name, {}).get("running", 0),
+            "sign": signer.signs(name),
+            "kid": signer.kid(name),
         }
         for name in registry.usable()
     ]
@@ -309,6 +313,11 @@ def verify(job_id: str | None = None, *, prefect: bool | None = None, as_json: J
     if verification.silent:
         print(f"quledger: {verification.silent}", file=sys.stderr)
     return 3 if count else 1 if verification.silent else 0
+
+
+app.command(
+    "deployments.keys:app", name="keys", help="Make, show, rotate and revoke the keys with which backends sign."
+)
 
 
 @app.command

@@ -58,7 +58,7 @@ def run_demo(folder: Path, *, as_json: bool) -> int:
     folder.mkdir(parents=True)
     (folder / MARKER).touch()
     # A demo of its own, whatever the settings of this machine are.
-    for name in ("QULEDGER_STORAGE", "QULEDGER_DATABASE", "PREFECT_API_URL"):
+    for name in ("QULEDGER_STORAGE", "QULEDGER_DATABASE", "QULEDGER_SIGN", "PREFECT_API_URL"):
         os.environ.pop(name, None)
     os.environ["QULEDGER_HOME"] = str(folder)
     services = Services(Settings.read())

@@ -99,6 +99,7 @@ def flush_prefect() -> None:
 def reconcile_here() -> dict[str, int]:
     """Bring right what a crash left behind, without a Prefect server: it works also while none answers."""
     services = Services(Settings.read())
+    services.let_in()
     prepare(services.settings)
     from flows.prefect_runs import crash_dead_runs  # noqa: PLC0415 - Prefect is imported once its settings stand
     from flows.reconcile import expire_leases  # noqa: PLC0415 - as above

@@ -3,18 +3,20 @@
 import json
 from typing import Any
 
-from models.errors import DocumentMissing, ResultMissing
-from models.job import State
+from models.errors import DocumentMissing, NotAuthentic, ResultMissing
+from models.job import State, uploaded_at
+from models.signing import unwrapped
 from storage import layout
 from tasks.services import current
 
 
 def result_document(job_id: str) -> dict[str, Any]:
-    """Return the result of a job that is DONE.
+    """Return the result of a job that is DONE; if it was signed, its signature holds.
 
     Raises:
         UnknownJob: there is no such job.
         ResultMissing: it has no result (yet); the message says why.
+        NotAuthentic: what lies there is not what was signed.
     """
     services = current()
     job = services.log.get(job_id)
@@ -23,7 +25,20 @@ def result_document(job_id: str) -> dict[str, Any]:
     if job.state is not State.DONE:
         raise ResultMissing(f"job {job_id} is {job.state}; it has no result yet")
     try:
-        document: dict[str, Any] = json.loads(services.stores.of(job.storage).get(layout.result(job.backend, job_id)))
+        content = services.stores.of(job.storage).get(layout.result(job.backend, job_id))
     except DocumentMissing:
         raise ResultMissing(f"the result of job {job_id} is not in the storage any more") from None
-    return document
+    kid = None if job.uploaded is None else job.uploaded.kid
+    try:
+        if kid is not None:
+            when = uploaded_at(services.log.history(job_id))
+            document: Any = services.signatures(job.storage).check(content, kid, when)
+        else:
+            document = unwrapped(json.loads(content))
+    except NotAuthentic as error:
+        raise NotAuthentic(f"the result of job {job_id} is not to be trusted: {error}") from None
+    except (ValueError, RecursionError):
+        raise NotAuthentic(f"the result of job {job_id} is not to be trusted: it is not JSON") from None
+    if not isinstance(document, dict) or document.get("job_id") != job_id:
+        raise NotAuthentic(f"the result of job {job_id} is not to be trusted: it is of another job")
+    return dict(document)

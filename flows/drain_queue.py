@@ -134,8 +134,11 @@ class _Drain:
     def keep_house(self) -> None:
         """Renew the published configurations, and bring right what a crash left behind."""
         expire_leases(self._services)
-        publish(self._services, self._names)
-        self._services.mirror.relay_all()
+        try:
+            publish(self._services, self._names)
+        finally:
+            # A backend that cannot sign keeps no document of another one back.
+            self._services.mirror.relay_all()
 
     async def run(self, *, until_empty: bool, time_budget: float | None) -> dict[str, int]:
         """Claim and run until the queue is empty or the time is up; then wait for what is under way."""
@@ -177,8 +180,8 @@ class _Drain:
         try:
             await self._hand_on()
             while len(self._running) < self._concurrency and time.monotonic() >= self._claim_from:
-                without = self._looks.names_of(self._looks.down)
-                job = await asyncio.to_thread(claim, self._services, self._run_here, without=without)
+                usable = self._looks.usable()
+                job = await asyncio.to_thread(claim, self._services, self._run_here, storages=usable)
                 if job is None:
                     return
                 crash.point("claim.appended")
@@ -191,8 +194,8 @@ class _Drain:
     async def _hand_on(self) -> None:
         """Hand jobs of backends that are run elsewhere to the workers of the pool."""
         while self._handed_on and time.monotonic() >= self._claim_from:
-            without = self._looks.names_of(self._looks.down)
-            job = await asyncio.to_thread(claim_for_pool, self._services, self._handed_on, without=without)
+            usable = self._looks.usable()
+            job = await asyncio.to_thread(claim_for_pool, self._services, self._handed_on, storages=usable)
             if job is None:
                 return
             try:
@@ -229,7 +232,8 @@ class _Drain:
             _LOG.warning("attempt_unsettled action=wait_for_lease job_id=%s: %s", job.job_id, error)
             return
         self._services.claimed.pop(job.job_id, None)
-        self._breathe(came_through=after.state in FINAL)
+        if after.state in FINAL or not await self._looks.doubt(job.storage):
+            self._breathe(came_through=after.state in FINAL)
         if after.state in FINAL:
             self._counts[after.state.value] = self._counts.get(after.state.value, 0) + 1
             self._services.on_final(after)
@@ -244,8 +248,7 @@ class _Drain:
     async def _nothing_is_left(self) -> bool:
         """Say whether no job waits or runs, in whose hands ever: a dead worker's job comes back when its lease ends."""
         try:
-            without = self._looks.names_of(self._looks.inactive)
-            counts = await asyncio.to_thread(self._services.log.counts, without=without)
+            counts = await asyncio.to_thread(self._services.log.counts, storages=self._looks.awaited())
         except LogError:
             return False
         return not any(counts.get(name) for name in self._names)

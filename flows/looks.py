@@ -38,9 +38,26 @@ class Looks:
         self._under_way = {name: task for name, task in self._under_way.items() if task in still}
         return sum(task.result() for task in done) + len(still)
 
-    def names_of(self, storages: set[str]) -> list[str]:
-        """Return the names by which jobs know these storages: the first one has the empty name too."""
-        return sorted(storages | ({""} if self._services.stores.full("") in storages else set()))
+    def usable(self) -> list[str]:
+        """Return the names by which jobs know the storages that can be used now; the jobs of all others wait."""
+        return self._names_but(self.down)
+
+    def awaited(self) -> list[str]:
+        """Return the names by which jobs know the storages that are to be served, now or when they are back."""
+        return self._names_but(self.inactive)
+
+    def _names_but(self, left_out: set[str]) -> list[str]:
+        stores = self._services.stores
+        names = [name for name in stores.names if name not in left_out]
+        # The first one has the empty name too.
+        return names if stores.full("") in left_out else sorted({"", *names})
+
+    async def doubt(self, name: str) -> bool:
+        """Ask the storage of a job that did not come through whether it is there; return whether it is down."""
+        full = self._services.stores.full(name)
+        if full in self._services.stores.names and not await asyncio.to_thread(self._services.mirror.answers, full):
+            self.down.add(full)
+        return full in self.down
 
     async def close(self) -> None:
         """Wait for the looks that are under way: what they take is in the log or not."""
@@ -50,7 +67,7 @@ class Looks:
         """Look at one storage; it counts as down while it fails and does not answer either."""
         found = 0
         try:
-            self._services.stores.of(name)
+            await asyncio.to_thread(self._services.stores.of, name)
         except StorageInactive as error:
             if name not in self.inactive:
                 _LOG.warning("storage_inactive action=leave: %s", error)
@@ -60,6 +77,9 @@ class Looks:
         except QuledgerError:
             pass  # said below, for each backend
         self.inactive.discard(name)
+        # A folder that cannot be listed looks like one that nobody made: what is down has to answer first.
+        if name in self.down and not await asyncio.to_thread(self._services.mirror.answers, name):
+            return 1
         answers = True
         for backend in self._backends:
             try:

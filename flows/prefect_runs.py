@@ -57,6 +57,11 @@ async def crash_dead_runs(services: Services) -> int:
                 if state is not None:
                     await client.set_flow_run_state(run.id, state, force=True)
                     count += 1
+            for run in await _recent(client, [StateType.CRASHED]):
+                state = await asyncio.to_thread(_stopped_late, services, run)
+                if state is not None:
+                    await client.set_flow_run_state(run.id, state, force=True)
+                    count += 1
     except Exception as error:  # noqa: BLE001 - Prefect only displays: what it shows may be put right later
         _LOG.warning("prefect_unavailable action=later: %s", type(error).__name__)
     return count
@@ -64,17 +69,22 @@ async def crash_dead_runs(services: Services) -> int:
 
 async def cancel_as_in_prefect(services: Services, client: PrefectClient) -> None:
     """Cancel each job whose run somebody cancels in Prefect, or has cancelled within a day."""
-    recent = FlowRunFilter(
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CANCELLING, StateType.CANCELLED])),
-        expected_start_time=FlowRunFilterExpectedStartTime.model_validate({"after_": clock.now() - timedelta(days=1)}),
-    )
-    ours = FlowFilter(name=FlowFilterName(any_=[NAME]))
-    newest = FlowRunSort.EXPECTED_START_TIME_DESC
-    for run in await client.read_flow_runs(flow_filter=ours, flow_run_filter=recent, sort=newest, limit=PAGE):
+    for run in await _recent(client, [StateType.CANCELLING, StateType.CANCELLED]):
         try:
             await asyncio.to_thread(cancel, services, run.name, by="prefect", reason="cancelled in Prefect")
         except (UnknownJob, NotCancellable):
             continue  # of another laboratory; or it was quicker, and its run will say so
+
+
+async def _recent(client: PrefectClient, kinds: list[StateType]) -> list[FlowRun]:
+    """Return the newest runs of jobs that are in such a state, of those that were to start within a day."""
+    recent = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=kinds)),
+        expected_start_time=FlowRunFilterExpectedStartTime.model_validate({"after_": clock.now() - timedelta(days=1)}),
+    )
+    ours = FlowFilter(name=FlowFilterName(any_=[NAME]))
+    newest = FlowRunSort.EXPECTED_START_TIME_DESC
+    return await client.read_flow_runs(flow_filter=ours, flow_run_filter=recent, sort=newest, limit=PAGE)
 
 
 async def _runs(client: PrefectClient, kinds: list[StateType], names: Sequence[str] = (NAME,)) -> list[FlowRun]:
@@ -104,6 +114,15 @@ def _overdue(services: Services, run: FlowRun) -> PrefectState | None:
     waits = is_last and job.phase is Phase.WAITING and job.attempt == 0
     runs = job.phase is Phase.RUNNING and job.attempt == attempt
     return None if waits or runs else _dead()
+
+
+def _stopped_late(services: Services, run: FlowRun) -> PrefectState | None:
+    """Return the state of a job that its run had ended when the run itself was stopped; None where it had not."""
+    try:
+        job = services.log.get(run.name)
+    except UnknownJob:
+        return None
+    return end_state(job) if job.state in FINAL and job.flow_run_id == str(run.id) else None
 
 
 def _dead() -> PrefectState:

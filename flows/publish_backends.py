@@ -9,9 +9,10 @@ from prefect import flow
 
 from models import clock
 from models.backend import BackendConfig
-from models.errors import StorageError, StorageInactive
+from models.errors import KeyUnusable, StorageError, StorageInactive
 from models.job import Phase
 from storage import layout
+from storage.signing import sign
 from tasks import backends
 from tasks.services import Services, current
 
@@ -23,29 +24,55 @@ def publish(services: Services, names: Sequence[str]) -> None:
 
     Raises:
         StorageUnavailable: not one storage could be written.
+        KeyUnusable: a backend signs and cannot; its configuration is left to grow old, all others are published.
     """
     counts = services.log.counts()
     checked = clock.now().replace(microsecond=0).isoformat()
-    documents: dict[str, bytes] = {}
-    for name in names:
-        config: BackendConfig = backends.load(name).config
-        waiting = counts.get(name, {}).get(Phase.WAITING, 0)
-        published = config.model_copy(update={"last_queue_check": checked, "pending_jobs": waiting})
-        documents[layout.config(name)] = json.dumps(published.model_dump()).encode("utf-8")
+    configs = [
+        backends.load(name).config.model_copy(
+            update={"last_queue_check": checked, "pending_jobs": counts.get(name, {}).get(Phase.WAITING, 0)}
+        )
+        for name in names
+    ]
     failed: list[StorageError] = []
+    unusable: KeyUnusable | None = None
     for store in services.stores.names:
         try:
-            storage = services.stores.of(store)
-            for path, content in documents.items():
-                storage.put(path, content)
+            _publish_to(services, store, configs)
         except StorageInactive:
             continue
+        except KeyUnusable as error:
+            unusable = error
         except StorageError as error:
             failed.append(error)
     if failed and len(failed) == len(services.stores.names):
         raise failed[0]
     for each in failed:
         _LOG.warning("publish_failed action=try_again: %s", each)
+    if unusable is not None:
+        raise unusable
+
+
+def _publish_to(services: Services, store: str, configs: Sequence[BackendConfig]) -> None:
+    """Write the configurations to one storage, each signed where its backend signs."""
+    storage, signer = services.stores.of(store), services.signer(store)
+    unusable: KeyUnusable | None = None
+    try:
+        signer.publish()
+    except KeyUnusable as error:
+        unusable = error
+    for config in configs:
+        name = config.display_name
+        try:
+            key = signer.key(name)
+        except KeyUnusable as error:
+            unusable = error
+            continue
+        published = config.model_copy(update={"sign": signer.signs(name), "kid": key and key.kid}).model_dump()
+        content = json.dumps(published).encode("utf-8") if key is None else sign(published, key)
+        storage.put(layout.config(name), content)
+    if unusable is not None:
+        raise unusable
 
 
 @flow(name="publish-backends", persist_result=False)

@@ -16,6 +16,7 @@ from models.clock import to_text
 from models.errors import QuledgerError, printable
 from models.events import Event
 from models.job import FINAL, Job, State
+from models.signing import unwrapped
 from storage import layout
 from tasks.attempt import Attempt
 
@@ -121,7 +122,7 @@ def _counts(attempt: Attempt) -> Counts:
         content = attempt.result or attempt.storage.get(layout.result(job.backend, job.job_id))
     except QuledgerError:
         return {}
-    document: dict[str, Any] = json.loads(content)
+    document: dict[str, Any] = unwrapped(json.loads(content))
     return {
         experiment["header"]["name"]: _counted(Counter(experiment["data"]["memory"]))
         for experiment in document["results"][:MOST_EXPERIMENTS]

@@ -29,7 +29,7 @@ async def verify(job_id: str | None = None) -> PrefectState:
     """
     services = current()
     runs_of = functools.partial(prefect_runs, str(PREFECT_API_URL.value()))
-    verifier = Verifier(services.log.engine, services.stores, runs_of)
+    verifier = Verifier(services.log.engine, services.stores, runs_of, services.signatures)
 
     def compare() -> list[Finding]:
         return list(islice(verifier.all() if job_id is None else verifier.job(job_id), MOST_SHOWN + 1))

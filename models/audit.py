@@ -13,8 +13,10 @@ from models.events import GENESIS, Event, Fact, fact_from_json
 from models.job import FINAL, Job, State, apply, why_not
 from models.names import is_job_id
 
-What = Literal["chain", "view", "history", "place", "status", "result", "staged", "foreign", "behind", "prefect"]
-"""Where something differs: in the events themselves, a view of them, a document, or Prefect."""
+What = Literal[
+    "chain", "view", "history", "place", "status", "result", "staged", "foreign", "behind", "prefect", "signature"
+]
+"""Where something differs: in the events themselves, a view of them, a document, Prefect, a signature or a key."""
 
 UNDER_WAY = frozenset({"SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"})
 """Prefect's state types of a run that has not ended."""

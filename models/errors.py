@@ -11,8 +11,13 @@
     │   ├── NotCancellable        a job that has ended
     │   ├── UnreadableFile        a file that the command line names
     │   ├── LogNotEmpty           a restore needs an empty database
+    │   ├── UnknownKey            there is no such key
+    │   ├── KeyExists             there is a key already
     │   └── BadSetting            a setting that cannot be used
     ├── ResultMissing         the job has no result (yet)
+    ├── SigningError          signing or checking a signature
+    │   ├── KeyUnusable           the operator's key cannot be used: what is to be signed waits
+    │   └── NotAuthentic          a document is unsigned, forged, or signed by a key that is not to be trusted
     ├── LogError              the event log said no
     │   ├── AppendConflict        somebody else appended first: read again, decide again
     │   ├── StaleAttempt          the attempt is over: its worker may not write any more
@@ -179,8 +184,28 @@ class LogNotEmpty(InputError):
         super().__init__("the database holds jobs already; set QULEDGER_DATABASE or QULEDGER_HOME to restore elsewhere")
 
 
+class UnknownKey(InputError):
+    """There is no such key."""
+
+
+class KeyExists(InputError):
+    """There is a key already; it is not written over."""
+
+
 class ResultMissing(QuledgerError):
     """The job has no result (yet); the text says why."""
+
+
+class SigningError(QuledgerError):
+    """Signing or checking a signature; no text of these holds a key."""
+
+
+class KeyUnusable(SigningError):
+    """The key that a backend signs with cannot be used: the operator has to do something, and jobs wait for it."""
+
+
+class NotAuthentic(SigningError):
+    """A document is not signed as it should be; the text says in which way."""
 
 
 class LogError(QuledgerError):

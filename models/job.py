@@ -3,6 +3,7 @@
 `apply(job, event)` folds one event in; `why_not(job, fact, attempt)` says what forbids a fact, if anything does.
 """
 
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -257,6 +258,11 @@ def fold(events: list[Event]) -> Job | None:
     for event in events:
         job = apply(job, event)
     return job
+
+
+def uploaded_at(events: list[Event]) -> datetime | None:
+    """Return when the log learnt that the result is where front ends look (UTC): signed it was before."""
+    return next((event.recorded_at for event in reversed(events) if event.kind == "uploaded"), None)
 
 
 _SANITY = "; Failed json sanity check. File will be deleted. Error message : "

@@ -5,19 +5,20 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from models.errors import BadSetting, echo
 
 Seconds = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
+_FIELD = re.compile(r'field "(\w+)"')
 Pause = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
     """What an operator may set. Each field is the environment variable `QULEDGER_<NAME>`."""
 
-    model_config = SettingsConfigDict(env_prefix="QULEDGER_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="QULEDGER_", frozen=True, hide_input_in_errors=True)
 
     home: Path = Field(default=Path("~/.quledger"), description="Folder of the database and the default storage.")
     # Neither URL is shown where settings are printed as a whole: both may hold a password.
@@ -42,6 +43,15 @@ class Settings(BaseSettings):
         default={},
         description="How the jobs of a backend are run, as JSON: by the `drain` itself (the default), or each by a worker"
         ' of the pool that the `deployment` run-claimed-job belongs to: {"rydberg": "deployment"}.',
+    )
+    sign: bool | list[Annotated[str, Field(pattern=r"^[a-z0-9]+$")]] = Field(
+        default=False,
+        description='Which backends sign their results and configurations: `true`, `false`, or some of them as JSON: ["rydberg"].',
+    )
+    signing_key: SecretStr | None = Field(
+        default=None,
+        description="The private key with which all of them sign, as base64url of its JSON; by default the keys that"
+        " `quledger keys` keeps in the home.",
     )
     poll_seconds: Seconds = Field(default=0.2, description="Least pause between two looks at the inbox.")
     settle_seconds: Pause = Field(
@@ -71,6 +81,11 @@ class Settings(BaseSettings):
         except ValidationError as error:
             wrong = "; ".join(f"QULEDGER_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
             raise BadSetting(wrong) from None
+        except SettingsError as error:
+            name = _FIELD.search(str(error))
+            raise BadSetting(
+                f"QULEDGER_{name[1].upper() if name else '...'}: it is not the JSON that belongs there"
+            ) from None
 
     @property
     def folder(self) -> Path:

@@ -15,6 +15,7 @@ POINTS = {
     "run.begun": "Prefect knows of the run, nothing was done yet",
     "take.moved": "the job document is out of its queue, the cursor does not say so",
     "take.recorded": "the cursor says so, the document is not in its place yet",
+    "move.copied": "a storage that cannot rename has the document at its target, and at its source still",
     "validation.appended": "`validated` is in the log",
     "compilation.appended": "`compiled` is in the log",
     "execution.ran": "the backend has run, nothing says so",

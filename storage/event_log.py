@@ -61,9 +61,7 @@ _HEADS_OF = """
     ) FROM waiting WHERE waiting.name IS NOT NULL
 """
 _HEADS = text(_HEADS_OF.format(""))
-_HEADS_ELSEWHERE = text(_HEADS_OF.format("AND head.storage NOT IN :without")).bindparams(
-    bindparam("without", expanding=True)
-)
+_HEADS_IN = text(_HEADS_OF.format("AND head.storage IN :storages")).bindparams(bindparam("storages", expanding=True))
 _GET_WAITING = select(_JOB.c.user, _JOB.c.priority, _JOB.c.received_at, _JOB.c.job_id).where(
     _JOB.c.job_id.in_(bindparam("job_ids", expanding=True))
 )
@@ -146,24 +144,24 @@ class EventLog:
         lease_until: datetime,
         most: Mapping[str, int] | None = None,
         *,
-        without: Sequence[str] = (),
+        storages: Sequence[str] | None = None,
     ) -> Job | None:
         """Give the job whose turn it is to `worker`; None where nothing may be claimed now.
 
         Args:
             most: how many jobs of a backend may run at once, whoever runs them; no limit for one that is missing.
-            without: names of storages whose jobs have to wait.
+            storages: names of the storages whose jobs may run; None for all.
         """
         asked = self._now()
         now = clock.to_text(asked)
         with reading(self.engine) as connection:
             # A glance without the write lock: an idle drain must not hold up those who write.
-            if not _heads(connection, backends, now, without):
+            if not _heads(connection, backends, now, storages):
                 return None
         with writing(self.engine) as connection:
             # One claim after another: who is next depends on what everybody else runs.
             dialect_of(connection).in_turn(connection, Turn.CLAIM)
-            job = _next(connection, _free(connection, backends, most), now, without)
+            job = _next(connection, _free(connection, backends, most), now, storages)
             if job is None:
                 return None
             # A lease begins when the lock was had, however long that took.
@@ -288,16 +286,16 @@ class EventLog:
         with reading(self.engine) as connection:
             return [Job.model_validate_json(fold) for fold in connection.scalars(query)]
 
-    def counts(self, *, without: Sequence[str] = ()) -> dict[str, dict[str, int]]:
+    def counts(self, *, storages: Sequence[str] | None = None) -> dict[str, dict[str, int]]:
         """Return how many jobs wait and run, by backend and phase.
 
         Args:
-            without: names of storages whose jobs are not counted.
+            storages: names of the storages whose jobs are counted; None for all.
         """
         open_phases = _JOB.c.phase.in_([Phase.WAITING.value, Phase.RUNNING.value])
         query = select(_JOB.c.backend, _JOB.c.phase, func.count()).where(open_phases).group_by("backend", "phase")
-        if without:
-            query = query.where(_JOB.c.storage.not_in(without))
+        if storages is not None:
+            query = query.where(_JOB.c.storage.in_(storages))
         counts: dict[str, dict[str, int]] = {}
         with reading(self.engine) as connection:
             for backend, phase, number in connection.execute(query):
@@ -417,10 +415,10 @@ def _free(connection: Connection, backends: Sequence[str], most: Mapping[str, in
     return [name for name in backends if name not in most or running.get(name, 0) < most[name]]
 
 
-def _next(connection: Connection, backends: Sequence[str], now: str, without: Sequence[str]) -> Job | None:
+def _next(connection: Connection, backends: Sequence[str], now: str, storages: Sequence[str] | None) -> Job | None:
     """Return the job whose turn it is, held; None where nothing may be claimed now."""
     running = {user: count for user, count in connection.execute(_RUNNING_BY_USER)}  # noqa: C416
-    job_ids = _heads(connection, backends, now, without)
+    job_ids = _heads(connection, backends, now, storages)
     heads = [Waiting(*row) for row in connection.execute(_GET_WAITING, {"job_ids": job_ids})]
     while (head := fairest(heads, running)) is not None:
         job = _find(connection, head.job_id, _HOLD_WAITING)
@@ -430,9 +428,9 @@ def _next(connection: Connection, backends: Sequence[str], now: str, without: Se
     return None
 
 
-def _heads(connection: Connection, backends: Sequence[str], now: str, without: Sequence[str]) -> list[str]:
+def _heads(connection: Connection, backends: Sequence[str], now: str, storages: Sequence[str] | None) -> list[str]:
     """Return the ids of the first waiting job of each user and backend."""
-    query, more = (_HEADS_ELSEWHERE, {"without": list(without)}) if without else (_HEADS, {})
+    query, more = (_HEADS, {}) if storages is None else (_HEADS_IN, {"storages": list(storages)})
     found = (connection.scalars(query, {"backend": backend, "now": now} | more) for backend in backends)
     return [job_id for heads in found for job_id in heads if job_id is not None]
 

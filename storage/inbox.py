@@ -17,7 +17,7 @@ from models.job import FINAL, State
 from models.names import dated_id, is_job_id
 from storage import crash, layout
 from storage.event_log import EventLog
-from storage.provider import Entry
+from storage.provider import Entry, StorageProvider
 from storage.stores import Stores
 
 _LOG = logging.getLogger("quledger.inbox")
@@ -65,6 +65,10 @@ class Inbox:
         # Documents that were broken at the first look: how they looked, and when (on the steady clock).
         self._broken: dict[str, tuple[int, datetime, float]] = {}
 
+    @property
+    def _storage(self) -> StorageProvider:
+        return self._stores.of(self._name)
+
     def take(self, backend: str, actor: str) -> Taken:
         """Append `submitted` for each job in the queue folder that the log does not know, oldest first.
 
@@ -107,7 +111,7 @@ class Inbox:
         """Return the documents in the folder that need a look, by job id."""
         fresh: dict[str, Entry] = {}
         present: set[str] = set()
-        for entry in self._stores.of(self._name).entries(folder):
+        for entry in self._storage.entries(folder):
             path = f"{folder}/{entry.name}"
             present.add(path)
             if path in self._done or entry.name.startswith("."):
@@ -144,11 +148,12 @@ class Inbox:
             "storage": self._name,
             "received_at": _received(job_id, entry),
         }
-        if entry.size > self._max_bytes:
+        if entry.size > self._max_bytes and self._storage.abilities.exact_bytes:
             # Never read into memory; the run says that it is too large.
             return Submitted(document=None, document_sha256="", document_bytes=entry.size, **fields)
-        content = self._stores.of(self._name).get(path)
-        if not self._is_settled(path, entry) and not (len(content) <= QUICK and _is_json(content)):
+        content = self._storage.get(path)
+        whole = self._storage.abilities.whole_documents or self._is_settled(path, entry)
+        if not whole and not (len(content) <= QUICK and _is_json(content)):
             return None
         self._broken.pop(path, None)
         return Submitted.of(content, keep_up_to=self._max_bytes, **fields)

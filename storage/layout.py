@@ -5,11 +5,15 @@ Every function returns a path below the storage's root and checks what it puts i
 
 from models.job import FINAL, Job, State
 from models.names import check_display_name, check_job_id, is_job_id
+from models.signing import check_kid
 
 CONFIGS = "backends/configs"
+PUBLIC_KEYS = "backends/public_keys"
 RUNNING = "jobs/running"
 DELETED = "jobs/deleted"
 STAGED = "staged"
+PROBE = f"{STAGED}/.probe"
+"""What is written to see whether the storage can be written."""
 
 _UNTAKEN = frozenset({State.QUEUED, State.CLAIMED})
 """States in which the document may not have been taken out of its queue yet."""
@@ -18,6 +22,11 @@ _UNTAKEN = frozenset({State.QUEUED, State.CLAIMED})
 def config(backend: str) -> str:
     """Return the path of a backend's published configuration."""
     return f"{CONFIGS}/{check_display_name(backend)}.json"
+
+
+def public_key(kid: str) -> str:
+    """Return the path of a public key."""
+    return f"{PUBLIC_KEYS}/{check_kid(kid)}.json"
 
 
 def queue(backend: str) -> str:

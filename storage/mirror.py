@@ -5,49 +5,24 @@ cursor is moved last.
 """
 
 import contextlib
-import json
 import logging
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from models.errors import DocumentExists, DocumentMissing, QuledgerError, StorageError
-from models.events import Event, compact
-from models.job import FINAL, Job, State, fold, status_document
+from models.errors import QuledgerError, StorageError
+from models.job import Job, State, fold
 from storage import crash, layout
 from storage.cursor import MirrorCursor
 from storage.event_log import EventLog
+from storage.job_documents import JobDocuments
 from storage.locks import JobLocks, Locks
-from storage.provider import StorageProvider
+from storage.opening import probe
 from storage.stores import Stores
-
-HISTORY_VERSION = 1
-
 
 PATIENCE = 3
 """So many failures in a row, and the storage is asked whether it is there at all."""
 
 _LOG = logging.getLogger("quledger.mirror")
-
-
-def history_document(job: Job, events: list[Event]) -> bytes:
-    """Return the mirrored history: all that is needed to put the job into an empty log."""
-    lines = [event.model_dump(mode="json") | {"data": json.loads(event.data)} for event in events]
-    document = {"version": HISTORY_VERSION, "job_id": job.job_id, "events": lines}
-    return json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8")
-
-
-def read_history(content: bytes) -> list[Event]:
-    """Return the events of a mirrored history, exactly as they stood in the log.
-
-    Raises:
-        ValueError: the document is no history.
-    """
-    document: Any = json.loads(content)
-    if not isinstance(document, dict) or document.get("version") != HISTORY_VERSION:
-        msg = f"not a history of version {HISTORY_VERSION}"
-        raise ValueError(msg)
-    lines = document["events"]
-    return [Event.model_validate(line | {"data": compact(line["data"])}) for line in lines]
 
 
 class Relayed(NamedTuple):
@@ -79,21 +54,13 @@ class Mirror:
             False if another spooler was quicker: the document lies where we have not put it.
         """
         with self.alone(job.job_id):
-            position = self._cursor.position(job.job_id)
-            queued, ours = layout.queued(job.backend, job.job_id), layout.taken(job.job_id)
-            if position.place not in ("", queued) or job.state is not State.CLAIMED:
+            place = self._cursor.position(job.job_id).place
+            if place not in ("", layout.queued(job.backend, job.job_id)) or job.state is not State.CLAIMED:
                 return True
-            storage = self._stores.of(job.storage)
-            try:
-                storage.move(queued, ours)
-            except DocumentMissing:
-                if not storage.exists(ours):
-                    if any(storage.exists(path) for path in layout.places(job)):
-                        return False
-                    # It is nowhere: removed, or the storage is another one. The log has it, so it is not lost.
-                    self._write_again(storage, job.job_id, ours)
+            if not self._documents(job).take(job):
+                return False
             crash.point("take.moved")
-            self._cursor.put_place(job.job_id, ours)
+            self._cursor.put_place(job.job_id, layout.taken(job.job_id))
             crash.point("take.recorded")
             return True
 
@@ -113,16 +80,16 @@ class Mirror:
             return
         position = self._cursor.position(job_id)
         if position.seq < job.seq:
-            storage = self._stores.of(job.storage)
-            storage.put(layout.events(job.backend, job_id), history_document(job, events))
+            documents = self._documents(job)
+            first = documents.keep_history(job, events, first=position.seq < 0)
             target = layout.place(job, position.place)
             crash.point("mirror.history_written")
             if job.state is not State.WITHDRAWN:
-                self._settle(storage, job, position.place, target)
+                documents.settle(job, position.place, target, first=first)
                 crash.point("mirror.document_moved")
-                self._announce(storage, job, events[position.seq + 1 :])
+                documents.announce(job, events[position.seq + 1 :])
                 crash.point("mirror.status_written")
-            _tidy(storage, job)
+            documents.tidy(job)
             position = position._replace(place=target)
         self._cursor.advance(job_id, job.seq, position.place)
 
@@ -148,62 +115,15 @@ class Mirror:
         return Relayed(done, failed)
 
     def answers(self, name: str) -> bool:
-        """Say whether the storage of this name can be written and read just now."""
-        path = f"{layout.STAGED}/.probe"
+        """Say whether the storage of this name can be written just now."""
         try:
-            storage = self._stores.of(name)
-            storage.put(path, b"")
-            storage.delete(path)
+            probe(self._stores.of(name))
         except StorageError:
             return False
         return True
 
-    def _settle(self, storage: StorageProvider, job: Job, known: str, target: str) -> None:
-        """Bring the job document to where it belongs; the log holds its bytes should it be gone."""
-        places = layout.places(job)
-        in_queue = layout.queued(job.backend, job.job_id)
-        if target == in_queue:
-            # Only `take` takes it from here. A front end has put it there itself; where it went is for `take` to find out.
-            if job.source != "inbox" and not any(storage.exists(path) for path in places):
-                self._write_again(storage, job.job_id, target)
-            return
-        # What was never taken may be in the hands of another spooler, beyond the places that are ours alone.
-        ours = (in_queue, layout.taken(job.job_id)) if known in ("", in_queue) else (known, *places)
-        # After a crash it may lie one step further than the cursor says.
-        for place in ours:
-            if place != target:
-                with contextlib.suppress(DocumentMissing):
-                    storage.move(place, target)
-                    return
-        if not any(storage.exists(path) for path in places):
-            self._write_again(storage, job.job_id, target)
-
-    def _write_again(self, storage: StorageProvider, job_id: str, path: str) -> None:
-        raw = self._log.submission(job_id).raw
-        if raw is not None:
-            with contextlib.suppress(DocumentExists):
-                storage.create(path, raw)
-
-    @staticmethod
-    def _announce(storage: StorageProvider, job: Job, fresh: list[Event]) -> None:
-        """Write the status. A front end writes the first one of its jobs itself, and refuses to overwrite ours."""
-        path = layout.status(job.backend, job.job_id)
-        content = json.dumps(status_document(job).model_dump()).encode("utf-8")
-        if job.state in FINAL or any(event.kind == "revived" for event in fresh):
-            storage.put(path, content)
-        elif any(event.kind == "submitted" for event in fresh) and job.source != "inbox":
-            with contextlib.suppress(DocumentExists):
-                storage.create(path, content)
-
-
-def _tidy(storage: StorageProvider, job: Job) -> None:
-    """Remove the results that are not the accepted one."""
-    if job.state in (State.DONE, State.CANCELLED):
-        for path in layout.all_staged(job):
-            storage.delete(path)
-    if job.state in FINAL and job.state is not State.DONE and job.executed is not None:
-        # Written by an attempt that ended before it could say so; after an ERROR the staged copy stays.
-        storage.delete(layout.result(job.backend, job.job_id))
+    def _documents(self, job: Job) -> JobDocuments:
+        return JobDocuments(self._log, self._stores.of(job.storage))
 
 
 def _words(error: Exception) -> str:

@@ -6,9 +6,12 @@ from urllib.parse import urlsplit
 
 from models.errors import BadSetting
 from models.settings import redact_url
-from storage.files import FsspecStorage
+from storage import layout
+from storage.files import FolderStorage
 from storage.provider import StorageProvider
 
+S3_LOGIN = ("key", "secret", "token", "endpoint", "region")
+MONGODB_LOGIN = ("username", "password")
 DROPBOX_LOGIN = ("app_key", "app_secret", "refresh_token")
 
 
@@ -16,9 +19,11 @@ def open_storage(url: str, login: Mapping[str, str] | None = None) -> StoragePro
     """Return the storage at `url`; nothing is connected yet.
 
     Args:
-        url: `file:///folder`, `dropbox:///Backend_files`, or any other URL that fsspec knows, such as `memory://name`.
+        url: `file:///folder`, `s3://bucket/prefix`, `mongodb://host`, `dropbox:///folder`, or any other URL that
+            fsspec knows, such as `memory://name`.
         login: what the storage needs to let us in, where that does not come from the environment; the names depend
-            on the kind. For Dropbox: `app_key`, `app_secret`, `refresh_token`.
+            on the kind. For S3: `key`, `secret`, `token`, `endpoint`, `region`; for MongoDB: `username`, `password`;
+            for Dropbox: `app_key`, `app_secret`, `refresh_token`.
 
     Raises:
         BadSetting: nothing here can open such a URL, or it takes no such login.
@@ -28,15 +33,42 @@ def open_storage(url: str, login: Mapping[str, str] | None = None) -> StoragePro
         scheme = urlsplit(url).scheme
     except ValueError:
         scheme = ""
-    if not scheme:
-        msg = f"the storage {redact_url(url)} is no URL; for a folder write file:///the/folder"
-        raise BadSetting(msg)
-    if scheme == "dropbox":
-        _known(login, DROPBOX_LOGIN, url)
-        from storage.dropbox_storage import DropboxStorage  # noqa: PLC0415 - the client takes two seconds to import
+    match scheme:
+        case "":
+            msg = f"the storage {redact_url(url)} is no URL; for a folder write file:///the/folder"
+            raise BadSetting(msg)
+        case "file":
+            _known(login, (), url)
+            return FolderStorage(url)
+        case "s3" | "s3a":
+            _known(login, S3_LOGIN, url)
+            from storage.s3 import S3Storage  # noqa: PLC0415 - s3fs takes a second to import
 
-        return DropboxStorage(url, login, os.environ)
-    return FsspecStorage(url)
+            return S3Storage(url, login, os.environ)
+        case "mongodb" | "mongodb+srv":
+            _known(login, MONGODB_LOGIN, url)
+            from storage.mongodb.provider import MongoStorage  # noqa: PLC0415 - pymongo takes a second to import
+
+            return MongoStorage(url, login)
+        case "dropbox":
+            _known(login, DROPBOX_LOGIN, url)
+            from storage.dropbox_storage import DropboxStorage  # noqa: PLC0415 - its client takes seconds to import
+
+            return DropboxStorage(url, login, os.environ)
+        case _:
+            from storage.filesystems import FsspecStorage  # noqa: PLC0415 - imported where it is used
+
+            return FsspecStorage(url, login)
+
+
+def probe(storage: StorageProvider) -> None:
+    """Make sure that the storage can be reached and written: one request. The empty document is no reader's business.
+
+    Raises:
+        StorageUnavailable: it does not answer now.
+        StorageRefused: it will not until somebody changes a setting or a right.
+    """
+    storage.put(layout.PROBE, b"")
 
 
 def _known(login: Mapping[str, str], names: tuple[str, ...], url: str) -> None:

@@ -32,11 +32,13 @@ class Abilities(NamedTuple):
         atomic_move: of several `move` of one document at once, exactly one succeeds.
         exact_bytes: what is written is read back byte by byte; otherwise as the same JSON value, in bytes that are a
             function of that value.
+        whole_documents: nobody sees a part of a document, whoever writes it; a front end writes files bit by bit.
     """
 
     conditional_create: bool = True
     atomic_move: bool = True
     exact_bytes: bool = True
+    whole_documents: bool = False
 
 
 class StorageProvider(Protocol):

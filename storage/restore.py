@@ -15,7 +15,7 @@ from models.tables import EventRow, JobRow, MirrorRow
 from storage import layout
 from storage.database import writing
 from storage.event_log import event_row, job_row
-from storage.mirror import HISTORY_VERSION
+from storage.job_documents import HISTORY_VERSION
 from storage.provider import StorageProvider
 
 BATCH = 200

@@ -11,15 +11,19 @@ from typing import NamedTuple
 from sqlalchemy import Engine, bindparam, select, text
 
 from models.audit import Finding, Run, What, contradiction, judge
-from models.errors import DocumentMissing, StorageInactive, UnknownJob, echo
-from models.events import Event
-from models.job import FINAL, Job, State, status_document
+from models.documents import same_value
+from models.errors import DocumentMissing, NotAuthentic, StorageInactive, UnknownJob, echo
+from models.events import Event, Submitted
+from models.job import FINAL, Job, State, status_document, uploaded_at
 from storage import layout
 from storage.database import reading
 from storage.event_log import job_row
 from storage.histories import EVENT, Row, histories, lenient, row_of
-from storage.mirror import history_document
+from storage.job_documents import history_document
 from storage.provider import StorageProvider
+from storage.public_keys import PublicKeys
+from storage.signature_audit import audit_signatures
+from storage.signing import Signatures
 from storage.stores import Stores
 from storage.strangers import Strangers
 
@@ -28,6 +32,9 @@ BATCH = 200
 
 RunsOf = Callable[[list[str]], list[Run]]
 """Returns Prefect's runs of these jobs."""
+
+SignaturesOf = Callable[[str], Signatures]
+"""Returns what checks the signatures in the storage of this name."""
 
 _ONE = select(EVENT).where(EVENT.c.job_id == bindparam("job_id")).order_by(EVENT.c.seq)
 _ORPHANS = (
@@ -53,9 +60,24 @@ class Verifier:
         left_out: what was not compared because its storage is switched off: name -> why.
     """
 
-    def __init__(self, engine: Engine, stores: Stores, runs_of: RunsOf | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        stores: Stores,
+        runs_of: RunsOf | None = None,
+        signatures_of: SignaturesOf | None = None,
+    ) -> None:
+        """Compare what stands in these.
+
+        Args:
+            signatures_of: checks signatures in a storage with the keys of this installation too; without it, with
+                those in the storage alone.
+        """
         self._engine = engine
         self._stores = stores
+        self._signatures_of = signatures_of or (lambda name: Signatures(PublicKeys(stores.of(name)), {}))
+        # They remember keys: each storage is asked once.
+        self._checks: dict[str, Signatures] = {}
         self._runs_of = runs_of
         self.jobs = 0
         self.left_out: dict[str, str] = {}
@@ -97,6 +119,7 @@ class Verifier:
             else:
                 names = {name, ""} if name == self._stores.full("") else {name}
                 yield from Strangers(self._engine, storage, names).all()
+                yield from audit_signatures(storage, self._signatures(name))
 
     def _read(self, job_id: str) -> Record:
         with reading(self._engine) as connection, lenient(connection):
@@ -148,7 +171,7 @@ class Verifier:
             yield "history", f"{path} does not hold exactly the events of the log"
         if job.state is State.WITHDRAWN:
             return  # its other documents are somebody else's
-        yield from self._place(storage, job, known)
+        yield from self._place(storage, job, events[0], known)
         if job.state not in FINAL:
             return
         path = layout.status(job.backend, job.job_id)
@@ -157,25 +180,24 @@ class Verifier:
             yield "status", f"{path} is missing"
         elif content != json.dumps(status_document(job).model_dump()).encode("utf-8"):
             yield "status", f"{path} does not say that the job is {job.state} as the log does"
-        yield from self._result(storage, job)
+        yield from self._result(storage, job, events)
         yield from self._staged(storage, job)
 
     @staticmethod
-    def _place(storage: StorageProvider, job: Job, known: str) -> Iterator[tuple[What, str]]:
+    def _place(storage: StorageProvider, job: Job, first: Event, known: str) -> Iterator[tuple[What, str]]:
         place, taken = layout.place(job, known), layout.taken(job.job_id)
         content = _get(storage, place)
         if content is None and job.state not in FINAL and job.attempt:
             content = _get(storage, taken)  # its worker has just taken it, or died when it had
         if content is None:
             yield "place", f"the job document is missing at {place}"
-        elif job.document_sha256 and hashlib.sha256(content).hexdigest() != job.document_sha256:
+        elif job.document_sha256 and not _is_submitted(storage, content, job, first):
             yield "place", f"the job document at {place} is not the one that was submitted"
         for path in layout.places(job):
             if path not in (place, taken) and storage.exists(path):
                 yield "place", f"a job document lies at {path}, and it belongs at {place}"
 
-    @staticmethod
-    def _result(storage: StorageProvider, job: Job) -> Iterator[tuple[What, str]]:
+    def _result(self, storage: StorageProvider, job: Job, events: list[Event]) -> Iterator[tuple[What, str]]:
         path = layout.result(job.backend, job.job_id)
         if job.state is not State.DONE or job.uploaded is None:
             if storage.exists(path):
@@ -186,6 +208,18 @@ class Verifier:
             yield "result", f"{path} is missing"
         elif hashlib.sha256(content).hexdigest() != job.uploaded.sha256:
             yield "result", f"{path} is not the result that was accepted"
+        if content is not None and job.uploaded.kid is not None:
+            try:
+                # When it was signed is the log's word: that of whoever has stolen the key counts for nothing.
+                self._signatures(job.storage).check(content, job.uploaded.kid, uploaded_at(events))
+            except NotAuthentic as error:
+                yield "signature", f"{path}: {error}"
+
+    def _signatures(self, name: str) -> Signatures:
+        full = self._stores.full(name)
+        if full not in self._checks:
+            self._checks[full] = self._signatures_of(full)
+        return self._checks[full]
 
     @staticmethod
     def _staged(storage: StorageProvider, job: Job) -> Iterator[tuple[What, str]]:
@@ -222,6 +256,14 @@ def _views(job: Job, record: Record) -> Iterator[str]:
     possible = cursor["seq"] in range(-1, job.seq + 1) and cursor["place"] in ("", *layout.places(job))
     if not (possible if cursor["behind"] else at_end):
         yield "`mirror` says what cannot be: " + ", ".join(f"{name} {echo(cursor[name])}" for name in ("seq", "place"))
+
+
+def _is_submitted(storage: StorageProvider, content: bytes, job: Job, first: Event) -> bool:
+    """Say whether this is the document that was submitted, as far as the storage keeps it."""
+    if hashlib.sha256(content).hexdigest() == job.document_sha256:
+        return True
+    raw = first.fact.raw if isinstance(first.fact, Submitted) else None
+    return not storage.abilities.exact_bytes and raw is not None and same_value(raw, content)
 
 
 def _get(storage: StorageProvider, path: str) -> bytes | None:

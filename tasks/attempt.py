@@ -23,6 +23,9 @@ _LOG = logging.getLogger("quledger.attempt")
 LOOK_SECONDS = 1.0
 """How often a worker looks whether its job was cancelled or lost."""
 
+OPERATOR_PAUSE = 15
+"""So many times the first pause, a job waits before it is seen whether the operator has done what has to be done."""
+
 _current: ContextVar["Attempt"] = ContextVar("attempt")
 
 
@@ -121,6 +124,11 @@ class Attempt:
         pause = self.services.retries.first_pause * (0.5 + 0.5 * _jitter())
         return await self.record(unless_cancelled(self.job, given_back(reason, clock.now(), pause)))
 
+    async def wait_for_operator(self, reason: str) -> Job:
+        """End the attempt because the operator has to do something; however long that takes, no attempt is used up."""
+        pause = OPERATOR_PAUSE * self.services.retries.first_pause
+        return await self.record(unless_cancelled(self.job, given_back(reason, clock.now(), pause)))
+
     def is_cancelled(self) -> bool:
         """Say whether somebody wants the job cancelled; its process is being stopped."""
         return self._is_cancelled
@@ -163,17 +171,17 @@ class Attempt:
 
 
 def claim(
-    services: Services, backends: Sequence[str], job_id: str | None = None, *, without: Sequence[str] = ()
+    services: Services, backends: Sequence[str], job_id: str | None = None, *, storages: Sequence[str] | None = None
 ) -> Job | None:
     """Claim the job whose turn it is, or this one. Noted in this thread: whoever waits for it may be cancelled.
 
     Args:
-        without: names of storages whose jobs have to wait.
+        storages: names of the storages whose jobs may run; None for all.
     """
     until = clock.now() + timedelta(seconds=services.settings.lease_seconds)
     most = services.settings.most_at_once
     if job_id is None:
-        job = services.log.claim(backends, services.worker, until, most, without=without)
+        job = services.log.claim(backends, services.worker, until, most, storages=storages)
     else:
         job = services.log.claim_job(job_id, services.worker, until, most)
     if job is not None:
@@ -181,11 +189,11 @@ def claim(
     return job
 
 
-def claim_for_pool(services: Services, backends: Sequence[str], *, without: Sequence[str] = ()) -> Job | None:
+def claim_for_pool(services: Services, backends: Sequence[str], *, storages: Sequence[str] | None = None) -> Job | None:
     """Claim the job whose turn it is for a process that is still to start; if it never does, the lease runs out."""
     until = clock.now() + timedelta(seconds=services.settings.lease_seconds)
     most = dict.fromkeys(backends, services.settings.concurrency) | services.settings.most_at_once
-    return services.log.claim(backends, f"{services.worker}/pool", until, most, without=without)
+    return services.log.claim(backends, f"{services.worker}/pool", until, most, storages=storages)
 
 
 def release_all(services: Services) -> None:

@@ -4,6 +4,7 @@ It stands below the flows, because each flow run, wherever it was started, opens
 """
 
 import contextlib
+import logging
 import os
 import socket
 import threading
@@ -12,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from models.errors import StorageInactive
+from models.errors import StorageError, StorageInactive, StorageUnavailable
 from models.job import Job
 from models.retry import RetryPolicy
 from models.settings import Settings
@@ -20,13 +21,20 @@ from storage.cursor import MirrorCursor
 from storage.database import open_database
 from storage.event_log import EventLog
 from storage.inbox import Inbox
+from storage.keys import KeyFile
 from storage.locks import JobLocks, Locks
 from storage.mirror import Mirror
-from storage.opening import open_storage
+from storage.opening import open_storage, probe
 from storage.postgres_locks import PostgresJobLocks
 from storage.provider import StorageProvider
+from storage.public_keys import PublicKeys, PublicKeysEverywhere
+from storage.signer import Signer
+from storage.signing import Signatures
 from storage.stores import Opener, Stores
+from tasks import backends as registry
 from tasks.sandbox import Limits, Sandbox
+
+_LOG = logging.getLogger("quledger.services")
 
 BLOCK = "block://"
 """Begins the URL of a storage whose login Prefect keeps."""
@@ -49,15 +57,49 @@ class Services:
     claimed: dict[str, Job] = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
     _sandbox: Sandbox | None = None
+    _signers: dict[str, tuple[StorageProvider, Signer]] = field(default_factory=dict)
 
     def open(self) -> None:
-        """Open the log and the storages now, so that what is wrong with them is said at once."""
+        """Open the log and the storages and look for the keys now, so that what is wrong is said at once.
+
+        One of several storages that cannot be used is only warned of: it holds up no other.
+
+        Raises:
+            BadSetting: one of them cannot be what the settings say.
+            LogUnavailable: the database cannot be used now.
+            StorageUnavailable: no storage answers now.
+            StorageRefused: the storage does not let us in.
+            KeyUnusable: a backend signs and has no key that can be used.
+        """
         _ = self.log
+        self.keys.check(registry.names())
+        failed: list[StorageError] = []
         for name, url in self.settings.storages.items():
             if url.startswith(BLOCK) and "PREFECT_API_URL" not in os.environ:
                 continue  # the Prefect that keeps it is still to be started
-            with contextlib.suppress(StorageInactive):
-                self.stores.of(name)
+            try:
+                probe(self.stores.of(name))
+            except StorageInactive:
+                continue
+            except StorageError as error:
+                failed.append(error)
+        if failed and len(failed) == len(self.settings.storages):
+            raise failed[0]
+        for each in failed:
+            _LOG.warning("storage_unusable action=go_on: %s", each)
+
+    def let_in(self, *names: str) -> None:
+        """Make sure that storages let us in; that one does not answer now is no obstacle to what is only in the log.
+
+        Args:
+            names: of the storages; without any, those of the settings.
+
+        Raises:
+            StorageRefused: it does not, and trying again will not help.
+        """
+        for name in names or self.stores.names:
+            with contextlib.suppress(StorageUnavailable):
+                probe(self.stores.of(name))
 
     @cached_property
     def log(self) -> EventLog:
@@ -73,6 +115,32 @@ class Services:
     def stores(self) -> Stores:
         """Where front ends put jobs and read results."""
         return open_stores(self.settings)
+
+    @cached_property
+    def keys(self) -> Signer:
+        """The keys with which backends sign, published in all storages."""
+        return self._signer(PublicKeysEverywhere(self.stores))
+
+    def signer(self, name: str) -> Signer:
+        """Return what signs results and configurations in the storage of this name.
+
+        Raises:
+            StorageUnavailable: it cannot be used now.
+        """
+        storage = self.stores.of(name)
+        made = self._signers.get(name)
+        # A storage that was opened anew may be another one.
+        if made is None or made[0] is not storage:
+            made = self._signers[name] = storage, self._signer(PublicKeys(storage))
+        return made[1]
+
+    def signatures(self, name: str) -> Signatures:
+        """Return what checks signatures in the storage of this name, with the keys of this machine too."""
+        return self.signer(name).signatures()
+
+    def _signer(self, published: PublicKeys) -> Signer:
+        file = KeyFile(self.settings.folder / "keys")
+        return Signer(file, published, which=self.settings.sign, given=self.settings.signing_key)
 
     @cached_property
     def mirror(self) -> Mirror:

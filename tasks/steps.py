@@ -19,6 +19,7 @@ from models.errors import (
     Blame,
     Fault,
     JobRejected,
+    KeyUnusable,
     LimitExceeded,
     LogUnavailable,
     QuledgerError,
@@ -34,6 +35,11 @@ from storage import crash
 from tasks.attempt import Attempt
 
 _LOG = logging.getLogger("quledger.steps")
+
+_NOT_READY = {
+    False: ("storage_failed", "the storage did not answer"),
+    True: ("cannot_sign", "the key that the laboratory signs with could not be used"),
+}
 
 Step = Callable[[Attempt], Awaitable[str]]
 """Does one step of an attempt, records it, and returns one line about it."""
@@ -86,7 +92,9 @@ async def _record_failure(attempt: Attempt, stage: Stage, error: Exception) -> s
     """Append what an error means for the job; return it in words."""
     message, fact = _meaning(stage, error)
     try:
-        if fact is None and isinstance(error, StorageError) and not isinstance(error, StagedResultLost):
+        if isinstance(error, KeyUnusable):
+            await attempt.wait_for_operator(message)
+        elif fact is None and isinstance(error, StorageError) and not isinstance(error, StagedResultLost):
             await attempt.give_way(message, stage)
         elif fact is None:
             await attempt.give_up(message, stage, run_again=isinstance(error, StagedResultLost))
@@ -112,10 +120,11 @@ def _meaning(stage: Stage, error: Exception) -> tuple[str, Fact | None]:
             return str(error), failure(stage, "backend", (Fault(message=str(error), code="runtime"),))
         case StagedResultLost() | SandboxError() | LogUnavailable():
             return str(error), None
-        case StorageError():
-            # Its own words name a place in the storage, which is no business of the user.
-            _LOG.warning("storage_failed action=retry stage=%s: %s", stage, error)
-            return f"the storage did not answer during the {stage}", None
+        case StorageError() | KeyUnusable():
+            # Its own words name a place in the storage or a key, which is no business of the user.
+            what, said = _NOT_READY[isinstance(error, KeyUnusable)]
+            _LOG.warning("%s action=retry stage=%s: %s", what, stage, error)
+            return f"{said} during the {stage}", None
         case _:
             # A fault of this program: the operator gets the traceback, the user only the kind of error.
             _LOG.error("step_broke action=retry stage=%s", stage, exc_info=error)

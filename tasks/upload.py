@@ -21,25 +21,32 @@ async def upload(attempt: Attempt) -> str:
     executed = attempt.job.executed
     assert executed is not None  # noqa: S101 - the state machine reaches EXECUTED by no other way
     result = attempt.result or await _staged(attempt, executed)
-    await asyncio.to_thread(_deliver, attempt, executed, result)
+    content, kid = await asyncio.to_thread(_sealed, attempt, result)
+    await asyncio.to_thread(_deliver, attempt, content, kid)
     crash.point("upload.appended")
-    return f"uploaded: {len(result)} bytes"
+    return f"uploaded: {len(content)} bytes" + (f", signed with the key {kid}" if kid else "")
 
 
-def _deliver(attempt: Attempt, executed: Executed, result: bytes) -> None:
+def _sealed(attempt: Attempt, result: bytes) -> tuple[bytes, str | None]:
+    return attempt.services.signer(attempt.job.storage).sealed(attempt.job.backend, result)
+
+
+def _deliver(attempt: Attempt, content: bytes, kid: str | None) -> None:
     """Write, read back and record, while nobody else may touch the documents of the job."""
     storage = attempt.storage
+    sha256 = hashlib.sha256(content).hexdigest()
     path = layout.result(attempt.job.backend, attempt.job.job_id)
     with attempt.services.mirror.alone(attempt.job.job_id):
         # A worker that was paused past its lease must not write over what was accepted meanwhile.
         attempt.check_now()
-        storage.put(path, result)
+        # A killed attempt may have written it already, signed with a key that was replaced since: this one counts.
+        storage.put(path, content)
         read_back = hashlib.sha256(storage.get(path)).hexdigest()
-        if read_back != executed.result_sha256:
+        if read_back != sha256:
             msg = "the result could not be read back as it was written"
             raise StorageUnavailable(msg)
         crash.point("upload.written")
-        attempt.record_now(Uploaded(path=path, bytes=len(result), sha256=read_back), Completed())
+        attempt.record_now(Uploaded(path=path, bytes=len(content), sha256=read_back, kid=kid), Completed())
 
 
 async def _staged(attempt: Attempt, executed: Executed) -> bytes:

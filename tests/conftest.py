@@ -9,7 +9,7 @@ import pytest
 from deployments.prefect_server import prefect_server
 from models.settings import Settings
 from tests.contract.storages import Servers
-from tests.lab import Lab
+from tests.lab import Lab, lab_on
 from tests.postgres import Server, postgres_server
 
 WAYS = ("kill", "term", "raise")
@@ -17,20 +17,20 @@ WAYS = ("kill", "term", "raise")
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the matrix of this run, from what each test recorded, in whatever process it ran."""
-    matrix: dict[tuple[str, str], str] = {}
+    matrix: dict[tuple[str, str, str], str] = {}
     for outcome in ("passed", "failed"):
         for report in terminalreporter.stats.get(outcome, []):
             for name, value in report.user_properties:
                 if name == "crash":
-                    point, way, found = value
-                    matrix[point, way] = found if outcome == "passed" else "FAILED"
+                    kind, point, way, found = value
+                    matrix[kind, point, way] = found if outcome == "passed" else "FAILED"
     if not matrix:
         return
     terminalreporter.section("crash matrix")
-    terminalreporter.write_line(f"{'crash point':<26}" + "".join(f"{way:<20}" for way in WAYS))
-    for point in sorted({point for point, _ in matrix}):
-        cells = "".join(f"{matrix.get((point, way), '-'):<20}" for way in WAYS)
-        terminalreporter.write_line(f"{point:<26}{cells}")
+    terminalreporter.write_line(f"{'storage':<9}{'crash point':<26}" + "".join(f"{way:<20}" for way in WAYS))
+    for kind, point in sorted({(kind, point) for kind, point, _ in matrix}):
+        cells = "".join(f"{matrix.get((kind, point, way), '-'):<20}" for way in WAYS)
+        terminalreporter.write_line(f"{kind:<9}{point:<26}{cells}")
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +68,15 @@ def storage_servers() -> Iterator[Servers]:
 def lab(tmp_path: Path, prefect_api: str) -> Lab:
     """A laboratory that uses the session's Prefect server."""
     return Lab(tmp_path, prefect_api)
+
+
+@pytest.fixture
+def stored_lab(
+    request: pytest.FixtureRequest, tmp_path: Path, prefect_api: str, storage_servers: Servers
+) -> Iterator[Lab]:
+    """A laboratory like `lab`, on a storage of the kind that the test is parametrised with."""
+    with lab_on(request.param, tmp_path, prefect_api, storage_servers) as lab:
+        yield lab
 
 
 @pytest.fixture

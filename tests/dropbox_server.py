@@ -8,7 +8,6 @@ As a program: `python tests/dropbox_server.py FOLDER PORT`, with the certificate
 
 import contextlib
 import datetime as dt
-import ipaddress
 import json
 import shutil
 import socket
@@ -351,7 +350,7 @@ class Dropbox(ThreadingHTTPServer):
         self.refresh_tokens = {REFRESH}
         self.lifetime = 14400
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+        context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
         # Each connection shakes hands in the thread that serves it.
         self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
@@ -528,7 +527,9 @@ class Service:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
-        _certify(folder)
+        from tests.certificates import self_signed  # noqa: PLC0415 - the server itself starts without it
+
+        self._certificate, _ = self_signed(folder, "127.0.0.1")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -540,7 +541,7 @@ class Service:
             "DROPBOX_REFRESH_TOKEN": REFRESH,
             "DROPBOX_API_HOST": host,
             "DROPBOX_API_CONTENT_HOST": host,
-            "REQUESTS_CA_BUNDLE": str(self._folder / "cert.pem"),
+            "REQUESTS_CA_BUNDLE": str(self._certificate),
             "NO_PROXY": "127.0.0.1",
         }
 
@@ -570,7 +571,7 @@ class Service:
 
     def control(self, **order: Any) -> dict[str, int]:
         """Order faults and the like; return how often each call has come since it was cleared."""
-        context = ssl.create_default_context(cafile=str(self._folder / "cert.pem"))
+        context = ssl.create_default_context(cafile=str(self._certificate))
         with (
             socket.create_connection(("127.0.0.1", self.port), timeout=30) as plain,
             context.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
@@ -594,33 +595,6 @@ def dropbox_service() -> Iterator[Service]:
     finally:
         service.kill()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _certify(folder: Path) -> None:
-    """Make a certificate for this machine alone, signed by itself."""
-    from cryptography import x509  # noqa: PLC0415 - the server itself does not need it
-    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415 - as above
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415 - as above
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """One laboratory of a test: the installed program as a process, in a folder of its own."""
 
+import contextlib
+import functools
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +18,28 @@ from models.settings import Settings
 from storage.database import open_database
 from storage.event_log import EventLog
 from storage.opening import open_storage
+from storage.provider import StorageProvider
 from storage.stores import Stores
 from storage.verify import Verifier
 from tasks.services import Services, use
 from tasks.submission import submit_document
+from tests.contract.storages import Place, Servers, kind_named, surrounded
 
 PROGRAM = [sys.executable, "-m", "deployments.cli"]
 ROOT = Path(__file__).parents[1]
 
 
 class Lab:
-    """One laboratory: a home with a database and a storage, and the program `quledger`."""
+    """One laboratory: a home with a database and a storage, and the program `quledger`.
 
-    def __init__(self, folder: Path, api: str | None) -> None:
+    Attributes:
+        store: the folder of its storage, where that is a folder.
+    """
+
+    def __init__(self, folder: Path, api: str | None, place: Place | None = None) -> None:
         self.home = folder / "home"
         self.store = folder / "store"
+        self.place = place
         self.api = api
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("QULEDGER_", "PREFECT_"))}
         self.environment = kept | {
@@ -41,6 +51,8 @@ class Lab:
             "HOME": str(folder),
             "COLUMNS": "200",
         }
+        if place is not None:
+            self.environment |= {"QULEDGER_STORAGE": place.url, **place.environment}
         if api is not None:
             self.environment["PREFECT_API_URL"] = api
 
@@ -91,21 +103,49 @@ class Lab:
     def submit(self, backend: str, document: object, *, user: str = "") -> str:
         """Submit a document as `quledger submit` does, and return the job's id."""
         text = document if isinstance(document, str) else json.dumps(document)
-        use(Services(Settings(home=self.home, storage=self.store.as_uri())))
+        use(Services(Settings(home=self.home, storage=self.url)))
         try:
             return submit_document(backend, text.encode(), user=user).job_id
         finally:
             use(None)
 
+    @property
+    def url(self) -> str:
+        """Where its storage is."""
+        return self.store.as_uri() if self.place is None else self.place.url
+
+    @functools.cached_property
+    def storage(self) -> StorageProvider:
+        """Its storage, used beside the program."""
+        return open_storage(self.url)
+
     def queue(self, backend: str, name: str, content: bytes) -> None:
-        """Put a file into a queue folder, as a front end does."""
+        """Put a document into a queue folder, as a front end does."""
+        if self.place is not None:
+            self.storage.put(f"jobs/queued/{backend}/{name}", content)
+            return
         path = self.store / "jobs" / "queued" / backend / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
     def read(self, path: str) -> Any:
         """Return the JSON document at a path of the storage."""
-        return json.loads((self.store / path).read_bytes())
+        return json.loads(self.storage.get(path))
+
+    def exists(self, path: str) -> bool:
+        """Say whether a document is in the storage."""
+        return self.storage.exists(path)
+
+    def documents(self, folder: str) -> list[str]:
+        """Return the paths of all JSON documents below a folder of the storage, sorted."""
+        found = []
+        for entry in self.storage.entries(folder):
+            path = f"{folder}/{entry.name}"
+            if not entry.regular:
+                found += self.documents(path)
+            elif entry.name.endswith(".json"):
+                found.append(path)
+        return sorted(found)
 
     @property
     def log(self) -> EventLog:
@@ -122,14 +162,19 @@ class Lab:
 
     def findings(self) -> list[str]:
         """Return what `quledger verify` finds between log, views and storage."""
-        return [
-            str(finding)
-            for finding in Verifier(self.log.engine, Stores.single(open_storage(self.store.as_uri()))).all()
-        ]
+        return [str(finding) for finding in Verifier(self.log.engine, Stores.single(self.storage)).all()]
 
     def prefect(self, path: str, body: dict[str, Any]) -> Any:
         """Ask Prefect's API."""
         return httpx.post(f"{self.api}{path}", json=body, timeout=30).raise_for_status().json()
+
+
+@contextlib.contextmanager
+def lab_on(kind: str, folder: Path, api: str | None, servers: Servers) -> Iterator[Lab]:
+    """Give a laboratory on an empty storage of a kind; this process finds the storage too while the block runs."""
+    place = servers.place(kind_named(kind), folder)
+    with surrounded(place):
+        yield Lab(folder, api, place)
 
 
 def experiment(*instructions: list[Any], wires: int = 1, shots: int = 100, **more: Any) -> dict[str, Any]:

@@ -4,10 +4,12 @@ import json
 import math
 import time
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
-from tests.lab import Lab, experiment
+from tests.contract.storages import LIVES, Servers
+from tests.lab import Lab, experiment, lab_on
 
 # The tests of one drain share it, so they run in one process.
 PI = math.pi
@@ -49,17 +51,26 @@ BAD = {
 }
 
 
-@pytest.fixture(scope="module")
-def drained(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> tuple[Lab, dict[str, str]]:
-    """A laboratory that has drained good and bad jobs, through both doors, in one go."""
-    lab = Lab(tmp_path_factory.mktemp("lab"), prefect_api)
+@pytest.fixture(scope="module", params=LIVES)
+def drained(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    prefect_api: str,
+    storage_servers: Servers,
+) -> Iterator[tuple[Lab, dict[str, str]]]:
+    """A laboratory that has drained good and bad jobs, through both doors, in one go; on each kind of storage."""
+    with lab_on(request.param, tmp_path_factory.mktemp("lab"), prefect_api, storage_servers) as lab:
+        yield lab, _drained(lab)
+
+
+def _drained(lab: Lab) -> dict[str, str]:
     jobs = {name: lab.submit(name, document, user="ann") for name, document in GOOD.items()}
     jobs |= {name: lab.submit("singlequdit", document) for name, (document, _) in BAD.items()}
     jobs["inbox"] = "0123456789abcdef01234567"
     lab.queue("singlequdit", f"{jobs['inbox']}.json", json.dumps(FLIP).encode())
     counts = lab.json("drain", "--until-empty")
     assert counts == {"DONE": 5, "ERROR": 4}
-    return lab, jobs
+    return jobs
 
 
 @pytest.mark.parametrize("backend", GOOD)
@@ -95,8 +106,8 @@ def test_a_bad_job_is_told_what_is_wrong(drained: tuple[Lab, dict[str, str]], na
     assert BAD[name][1] in status["error_message"]
     assert "Traceback" not in json.dumps(status)
     assert str(lab.home) not in json.dumps(status)
-    assert (lab.store / f"jobs/deleted/{jobs[name]}.json").exists()
-    assert not (lab.store / f"results/singlequdit/{jobs[name]}.json").exists()
+    assert lab.exists(f"jobs/deleted/{jobs[name]}.json")
+    assert not lab.exists(f"results/singlequdit/{jobs[name]}.json")
     failed = lab.run("result", jobs[name], check=False)
     assert failed.returncode == 1
     assert "ended in ERROR" in failed.stderr
@@ -158,7 +169,8 @@ def test_the_mirror_holds_the_same_events(drained: tuple[Lab, dict[str, str]]):
 def test_documents_lie_where_front_ends_look(drained: tuple[Lab, dict[str, str]]):
     """After a drain nothing is queued, running or staged; done jobs are in finished, and configs are published."""
     lab, _ = drained
-    folders = Counter(path.parent.relative_to(lab.store).as_posix() for path in lab.store.rglob("*.json"))
+    tops = ("backends", "events", "jobs", "results", "staged", "status")
+    folders = Counter(path.rpartition("/")[0] for top in tops for path in lab.documents(top))
     assert folders["jobs/finished/singlequdit"] == 2
     assert folders["jobs/deleted"] == 4
     assert folders["backends/configs"] == 4

@@ -1,11 +1,17 @@
 """The drain dies or is stopped in the midst of its work: nothing is lost."""
 
 import json
+import os
 import signal
 import time
 from collections.abc import Callable
 
+import pytest
+
+from tests.contract.storages import LIVES
 from tests.lab import Lab, experiment
+
+ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 
 SLOW = {
     f"experiment_{number}": experiment(
@@ -25,7 +31,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 def mirrored(lab: Lab, place: str) -> int:
     """Return how many documents lie in a folder of the storage."""
-    return len(list((lab.store / place).glob("*.json")))
+    return len(lab.documents(place))
 
 
 def fill(lab: Lab, number: int) -> list[str]:
@@ -48,8 +54,10 @@ def check(lab: Lab, ids: list[str]) -> None:
     assert mirrored(lab, "jobs/finished/singlequdit") == len(ids)
 
 
-def test_kill_9_loses_no_job(lab: Lab):
+@pytest.mark.parametrize("stored_lab", LIVES, indirect=True)
+def test_kill_9_loses_no_job(stored_lab: Lab):
     """A drain that is killed in mid-job leaves jobs running; the next one waits for their leases and finishes them all."""
+    lab = stored_lab
     ids = fill(lab, 12)
     drain = lab.start("drain", QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
     wait_for(lambda: mirrored(lab, "jobs/finished/singlequdit") >= 2 and "COMPILED" in lab.states().values())
@@ -63,8 +71,10 @@ def test_kill_9_loses_no_job(lab: Lab):
     assert any("lease_expired" in {event["kind"] for event in lab.history(job_id)} for job_id in left)
 
 
-def test_sigterm_gives_jobs_back(lab: Lab):
+@pytest.mark.parametrize("stored_lab", LIVES if ALL else LIVES[:1], indirect=True)
+def test_sigterm_gives_jobs_back(stored_lab: Lab):
     """A drain that is told to stop ends soon and leaves no job running; the next one needs no lease to expire."""
+    lab = stored_lab
     ids = fill(lab, 8)
     drain = lab.start("drain")
     wait_for(lambda: mirrored(lab, "jobs/finished/singlequdit") >= 1)

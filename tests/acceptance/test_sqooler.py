@@ -6,20 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from models.signing import Jwk
+from storage.files import FolderStorage
+from storage.public_keys import PublicKeys
+from storage.signing import Signatures
 from tests.lab import Lab
 
 ROOT = Path(__file__).parents[2]
 PEER = ROOT / ".venv-peer" / "bin" / "python"
 CLIENT = ROOT / "tests" / "peer" / "client.py"
+SIGNING = ROOT / "tests" / "peer" / "signing.py"
 
 pytestmark = pytest.mark.skipif(not PEER.exists(), reason="the peer's environment is missing: make peer")
 
 
-def peer(lab: Lab, *arguments: str) -> Any:
+def peer(lab: Lab, *arguments: str, script: Path = CLIENT) -> Any:
     """Run one call of the peer's client on the laboratory's storage."""
     done = subprocess.run(
-        [PEER, CLIENT, str(lab.store), *arguments], capture_output=True, text=True, timeout=60, check=False
+        [PEER, script, str(lab.store), *arguments], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
@@ -56,3 +62,37 @@ def test_sqooler_sees_our_backends(lab: Lab):
     assert config["basis_gates"] == ["rlx", "rlz", "rlz2", "rlxly", "rlzlz", "multiqudit_full"]
     status = peer(lab, "operational", "multiqudit")
     assert (status["operational"], status["backend_name"]) == (True, "default_multiqudit_simulator")
+
+
+def test_sqooler_reads_and_verifies_what_we_sign(lab: Lab):
+    """The published package reads a signed configuration and result, finds the key, and its own check says yes."""
+    lab.run("keys", "new", "--kid", "lab-1")
+    document = json.loads((ROOT / "examples" / "rydberg_blockade.json").read_text())
+    job = lab.submit("rydberg", document)
+    assert lab.json("drain", "--until-empty", QULEDGER_SIGN="true") == {"DONE": 1}
+    assert peer(lab, "config", "rydberg")["max_shots"] == 1_000_000
+    assert peer(lab, "operational", "rydberg")["operational"]
+    assert peer(lab, "key", "rydberg", script=SIGNING) == lab.read("backends/public_keys/lab-1.json")
+    assert len(peer(lab, "result", "rydberg", job)["results"]) == 2
+    for path in ("backends/configs/rydberg", f"results/rydberg/{job}"):
+        assert peer(lab, "verifies", path, "lab-1", script=SIGNING) is True
+    # Our own documents of revocation have a field more, which the package passes over.
+    lab.run("keys", "revoke", "lab-1", "--reason", "for a test", QULEDGER_SIGN="true")
+    assert peer(lab, "verifies", f"results/rydberg/{job}", "lab-1", script=SIGNING) is True
+    path = lab.store / f"results/rydberg/{job}.json"
+    path.write_bytes(path.read_bytes().replace(b'"shots": 1000', b'"shots": 1001', 1))
+    assert peer(lab, "verifies", f"results/rydberg/{job}", "lab-1", script=SIGNING) is False
+
+
+def test_we_sign_with_sqoolers_key_and_verify_what_sqooler_signs(lab: Lab):
+    """A key made by sqooler works as our setting, and a document that sqooler signs holds for us until it is changed."""
+    setting = peer(lab, "new_key", "theirs", script=SIGNING)
+    payload = {"job_id": "gr\u00fcn", "results": [1, 2.5, None, {"a": [True]}]}
+    document = peer(lab, "sign", setting, json.dumps(payload), script=SIGNING)
+    published = PublicKeys(FolderStorage(lab.store.as_uri()))
+    published.publish(Jwk.from_setting(SecretStr(setting)))
+    assert Signatures(published, {}).check(json.dumps(document).encode(), "theirs") == payload
+    job = lab.submit("singlequdit", json.loads((ROOT / "examples" / "rabi_oscillation.json").read_text()))
+    done = lab.run("drain", "--until-empty", QULEDGER_SIGN='["singlequdit"]', QULEDGER_SIGNING_KEY=setting)
+    assert setting not in done.stdout + done.stderr
+    assert peer(lab, "verifies", f"results/singlequdit/{job}", "theirs", script=SIGNING) is True

@@ -15,7 +15,7 @@ from storage import layout
 from storage.cursor import MirrorCursor
 from storage.database import open_database, writing
 from storage.event_log import EventLog
-from storage.files import FsspecStorage
+from storage.files import FolderStorage
 from storage.inbox import Inbox
 from storage.mirror import Mirror
 from storage.stores import Stores
@@ -39,7 +39,7 @@ class House:
     def __init__(self, folder: Path, engine: Engine | None = None) -> None:
         self.folder = folder / "store"
         self.log = EventLog(engine or open_database(f"sqlite:///{folder / 'log.db'}"))
-        self.storage = FsspecStorage(self.folder.as_uri())
+        self.storage = FolderStorage(self.folder.as_uri())
         self.stores = Stores.single(self.storage)
         self.cursor = MirrorCursor(self.log.engine)
         self.mirror = Mirror(self.log, self.cursor, self.stores)

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -70,15 +70,40 @@ def _memory() -> Iterator[Places]:
     yield place
 
 
+@contextlib.contextmanager
+def _folders_by_fsspec() -> Iterator[Places]:
+    def place(folder: Path) -> Place:
+        return Place(f"dir::{(folder / 'store').as_uri()}")
+
+    yield place
+
+
 FILE = Kind("file", _folders)
+DIR = Kind("dir", _folders_by_fsspec, Abilities(conditional_create=False, atomic_move=False))
 MEMORY = Kind("memory", _memory, shared=False)
 
 KINDS = {
     "file": "tests.contract.storages:FILE",
     "memory": "tests.contract.storages:MEMORY",
+    "dir": "tests.contract.storages:DIR",
+    "s3": "tests.seaweedfs:S3",
+    "fsspec": "tests.seaweedfs:FSSPEC",
+    "mongodb": "tests.secantus:MONGODB",
     "dropbox": "tests.dropbox_kind:DROPBOX",
 }
 """Every kind: name -> `module:attribute`, imported when a test needs it."""
+
+if "QULEDGER_TEST_MONGODB" in os.environ:
+    KINDS["mongod"] = "tests.secantus:MONGOD"
+
+
+LIVES = ("file", "s3")
+"""Kinds over which whole lives of jobs are run: drains that are killed, crash points. The first one runs them all."""
+
+
+def sampled(sample: set[Any], cases: list[Any], *, everything: bool) -> list[tuple[str, Any]]:
+    """Return pairs of kind and case: all cases of the first kind, and of the others the sample, or all if wished."""
+    return [(kind, case) for kind in LIVES for case in cases if everything or kind == LIVES[0] or case in sample]
 
 
 def kind_named(name: str) -> Kind:

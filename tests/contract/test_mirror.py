@@ -15,9 +15,10 @@ import pytest
 from models.errors import StorageUnavailable
 from models.events import Failed, Revived, Withdrawn
 from models.job import State
+from storage import layout
 from storage.inbox import Inbox
+from storage.job_documents import read_history
 from storage.locks import JobLocks
-from storage.mirror import read_history
 from tests.contract.conftest import Houses
 from tests.contract.house import House
 
@@ -281,7 +282,7 @@ def test_a_job_document_that_is_nowhere_is_written_again(house: House):
     assert house.storage.get("jobs/running/j.json") == b'{"a": 2}'
 
 
-def test_a_storage_that_does_not_answer_is_not_an_empty_one(house: House, monkeypatch: pytest.MonkeyPatch):
+def test_a_storage_that_does_not_answer_is_not_an_empty_one(house: House):
     """While it is not known where the document is, the job is neither run nor withdrawn."""
     house.queue("j.json", b"{}")
     house.inbox.take("rydberg", "w")
@@ -289,13 +290,13 @@ def test_a_storage_that_does_not_answer_is_not_an_empty_one(house: House, monkey
     assert house.mirror.take(job)
     house.cursor.put_place("j", "")  # as after a death between the move and the record of it
 
-    def broken(path: str) -> dict[str, str]:
-        raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr(house.storage._fs, "info", broken)
+    ours = house.folder / layout.taken("j")
+    ours.rename(house.folder / "kept")
+    ours.symlink_to(ours)  # whoever asks for it now gets an error of the system
     with pytest.raises(StorageUnavailable):
         house.mirror.take(job)
-    monkeypatch.undo()
+    ours.unlink()
+    (house.folder / "kept").rename(ours)
     assert house.mirror.take(job)
 
 

@@ -39,7 +39,7 @@ from models.retry import RetryPolicy, after_attempt, failure, given_back
 from storage.cursor import MirrorCursor, Position
 from storage.database import open_database, reading
 from storage.event_log import EventLog, job_row
-from storage.mirror import history_document, read_history
+from storage.job_documents import history_document, read_history
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 LEASE = timedelta(seconds=60)

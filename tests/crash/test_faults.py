@@ -21,7 +21,7 @@ import pytest
 from models.errors import StorageUnavailable
 from models.job import State
 from models.settings import Settings
-from storage.mirror import read_history
+from storage.job_documents import read_history
 from storage.stores import Stores
 from tests.lab import Lab, experiment
 

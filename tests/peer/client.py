@@ -1,18 +1,29 @@
-"""Runs in the peer's environment: one call of sqooler's own LocalProvider, its answer as JSON."""
+"""Runs in the peer's environment: one call of one of sqooler's own providers, its answer as JSON."""
 
 import json
 import sys
 from typing import Any
 
-from sqooler.schemes import LocalLoginInformation
+from sqooler.schemes import LocalLoginInformation, MongodbLoginInformation
+from sqooler.storage_providers import mongodb
 from sqooler.storage_providers.local import LocalProvider
 
 USER = "ann"
 
 
+def provider_at(store: str) -> Any:
+    """Return sqooler's provider for a folder, or for the URL of a MongoDB server."""
+    if not store.startswith("mongodb://"):
+        return LocalProvider(LocalLoginInformation(base_path=store))
+    client = mongodb.MongoClient(store)
+    mongodb.MongoClient = lambda _address: client  # its own address is always one of mongodb+srv://
+    login = MongodbLoginInformation(mongodb_username="", mongodb_password="", mongodb_database_url="")
+    return mongodb.MongodbProvider(login)
+
+
 def main(store: str, call: str, *arguments: str) -> Any:
     """Do one call on the storage and return what the provider says."""
-    provider = LocalProvider(LocalLoginInformation(base_path=store))
+    provider = provider_at(store)
     if call == "submit":
         backend, document = arguments
         job_id = provider.upload_job(job_dict=json.loads(document), display_name=backend, username=USER)
@@ -22,8 +33,9 @@ def main(store: str, call: str, *arguments: str) -> Any:
         return provider.get_backends()
     if call == "config":
         return provider.get_backend_dict(*arguments).model_dump()
-    if call == "operational":
-        return provider.get_backend_status(*arguments).model_dump()
+    about = {"operational": provider.get_backend_status, "public_key": provider.get_public_key}
+    if call in about:
+        return about[call](*arguments).model_dump(mode="json")
     backend, job_id = arguments
     if call == "status":
         return provider.get_status(backend, USER, job_id).model_dump()

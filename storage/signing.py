@@ -1,0 +1,169 @@
+"""Ed25519: making keys, signing documents, and checking signatures. The `cryptography` package is imported when used."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from models.clock import to_text
+from models.errors import DocumentMissing, KeyUnusable, NotAuthentic, echo
+from models.signing import (
+    Jwk,
+    Signed,
+    b64url,
+    from_b64url,
+    header,
+    is_signed,
+    payload_text,
+    signing_input,
+    taken_apart,
+    unwrapped,
+)
+from storage import layout
+from storage.public_keys import PublicKeys, later
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+
+def new_key(kid: str) -> Jwk:
+    """Return a new private key."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - takes 0.1 s
+
+    key = Ed25519PrivateKey.generate()
+    public, private = b64url(key.public_key().public_bytes_raw()), b64url(key.private_bytes_raw())
+    return Jwk(x=public, key_ops="sign", kid=kid, d=SecretStr(private))
+
+
+def check_halves(key: Jwk) -> Jwk:
+    """Return a private key whose two halves belong together.
+
+    Raises:
+        KeyUnusable: they do not.
+    """
+    if b64url(_private(key).public_key().public_bytes_raw()) != key.x:
+        raise KeyUnusable(f"the key {key.kid} is broken: `x` is not the public half of `d`")
+    return key
+
+
+def sign(payload: Any, key: Jwk) -> bytes:
+    """Return the signed document as JSON text; the same payload and key give the same bytes (RFC 8032).
+
+    Args:
+        payload: a JSON value.
+        key: a private key.
+    """
+    head, text = header(key.kid), payload_text(payload)
+    signature = b64url(_private(key).sign(signing_input(head, text)))
+    # Put together by hand: a dump of the whole would write the payload, which may be large, a second time.
+    parts = (b'{"header": ', payload_text(head), b', "payload": ', text, b', "signature": "', signature.encode(), b'"}')
+    return b"".join(parts)
+
+
+def _private(key: Jwk) -> "Ed25519PrivateKey":
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - as above
+
+    assert key.d is not None  # noqa: S101 - whoever has no private key cannot come here
+    return Ed25519PrivateKey.from_private_bytes(from_b64url(key.d.get_secret_value()))
+
+
+def fits(signed: Signed, key: Jwk) -> bool:
+    """Say whether this key made the signature."""
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - as above
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - as above
+
+    try:
+        Ed25519PublicKey.from_public_bytes(from_b64url(key.x)).verify(signed.signature, signed.message)
+    except InvalidSignature:
+        return False
+    return True
+
+
+class Signatures:
+    """Checks the signatures of documents in one storage. It remembers keys, so make a new one for each round.
+
+    A key that this installation holds itself is believed before the one that is published under its id.
+    """
+
+    def __init__(self, published: PublicKeys, own: Mapping[str, Jwk]) -> None:
+        self._published = published
+        self._own = own
+        self._known: dict[str, Jwk | None] = {}
+
+    def check(self, content: bytes, kid: str | None = None, signed_at: datetime | None = None) -> Any:
+        """Return the payload of a signed document.
+
+        Args:
+            kid: which key has to have signed it; None lets it be any that is known.
+            signed_at: when it was signed (UTC), by the word of somebody who is to be trusted; None if nobody has said so.
+
+        Raises:
+            NotAuthentic: says what is wrong.
+            StorageUnavailable: the key could not be read.
+        """
+        try:
+            document = json.loads(content)
+        except (ValueError, RecursionError):
+            raise NotAuthentic("it is not JSON") from None
+        signed = taken_apart(document)
+        if kid is not None and signed.kid != kid:
+            raise NotAuthentic(f"it is signed with the key {echo(signed.kid)} instead of {kid}")
+        key = self.key(signed.kid)
+        if key is None:
+            raise NotAuthentic(f"it is signed with the key {echo(signed.kid)}, and nobody knows such a key")
+        if not fits(signed, key):
+            raise NotAuthentic(f"it is forged: its signature is not of the key {key.kid} and this content")
+        if key.revoked_at is not None and (signed_at is None or signed_at >= key.revoked_at):
+            raise NotAuthentic(f"it is signed with the key {key.kid}, which is revoked as of {to_text(key.revoked_at)}")
+        return signed.payload
+
+    def fault_of_config(self, content: bytes) -> str | None:
+        """Return what is wrong with the signature of a published configuration; one that says `sign: false` has none."""
+        try:
+            document = json.loads(content)
+        except (ValueError, RecursionError):
+            return "it is not JSON"
+        config = unwrapped(document)
+        if not isinstance(config, dict):
+            return "it is no configuration"
+        if not is_signed(document) and not config.get("sign"):
+            return None
+        try:
+            self.check(content, config.get("kid"))
+        except NotAuthentic as error:
+            return str(error)
+        return None if config.get("sign") else "it is signed, and says that the backend does not sign"
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield the path of each key that is published in another way than this installation holds it, and how."""
+        for kid, own in self._own.items():
+            try:
+                published = self._published.get(kid)
+            except DocumentMissing:
+                yield layout.public_key(kid), "is missing: nobody else can check what this key signs"
+                continue
+            except KeyUnusable:
+                continue  # said elsewhere
+            if published.x != own.x:
+                yield layout.public_key(kid), "is not the public key that belongs to the private one"
+            elif own.revoked_at is not None and later(published.revoked_at, own.revoked_at):
+                yield layout.public_key(kid), f"does not say that the key is revoked as of {to_text(own.revoked_at)}"
+
+    def key(self, kid: str) -> Jwk | None:
+        """Return the public key with this id, None where there is none."""
+        if kid not in self._known:
+            self._known[kid] = self._find(kid)
+        return self._known[kid]
+
+    def _find(self, kid: str) -> Jwk | None:
+        try:
+            published = self._published.get(kid)
+        except (DocumentMissing, KeyUnusable):
+            published = None
+        own = self._own.get(kid)
+        if own is None or published is None:
+            return own or published
+        # Whoever revokes a key may not have been here.
+        return published if own.x == published.x and later(own.revoked_at, published.revoked_at) else own

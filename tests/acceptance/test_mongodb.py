@@ -1,0 +1,216 @@
+"""The life of a job over MongoDB: several jobs, strange ones, the largest result, a server that goes away, sqooler."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from pymongo import MongoClient
+
+from models.settings import Settings
+from storage import layout
+from storage.opening import open_storage
+from storage.provider import StorageProvider
+from storage.stores import Stores
+from storage.verify import Verifier
+from tasks.services import Services, use
+from tasks.submission import submit_document
+from tests.lab import Lab, experiment
+from tests.secantus import Server, secantus_server
+
+ROOT = Path(__file__).parents[2]
+PEER = ROOT / ".venv-peer" / "bin" / "python"
+CLIENT = ROOT / "tests" / "peer" / "client.py"
+JOB = {"experiment_0": experiment(["rlx", [0], [1.0]], ["measure", [0], []])}
+
+
+class MongoLab(Lab):
+    """A laboratory whose storage is on a MongoDB server."""
+
+    def __init__(self, folder: Path, api: str | None, url: str) -> None:
+        super().__init__(folder, api)
+        self.url = url
+        self.environment["QULEDGER_STORAGE"] = url
+
+    @property
+    def storage(self) -> StorageProvider:
+        """The storage, opened beside the program."""
+        return open_storage(self.url)
+
+    def submit(self, backend: str, document: object, *, user: str = "") -> str:
+        """Submit a document as `quledger submit` does, and return the job's id."""
+        text = document if isinstance(document, str) else json.dumps(document)
+        use(Services(Settings(home=self.home, storage=self.url)))
+        try:
+            return submit_document(backend, text.encode(), user=user).job_id
+        finally:
+            use(None)
+
+    def read(self, path: str) -> Any:
+        """Return the JSON document at a path of the storage."""
+        return json.loads(self.storage.get(path))
+
+    def findings(self) -> list[str]:
+        """Return what `quledger verify` finds between log, views and storage."""
+        return [str(finding) for finding in Verifier(self.log.engine, Stores.single(self.storage)).all()]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server for the tests of this file."""
+    with secantus_server() as server:
+        yield server
+
+
+@pytest.fixture
+def mongo_lab(tmp_path: Path, prefect_api: str, server: Server) -> MongoLab:
+    """A laboratory with an empty storage."""
+    return MongoLab(tmp_path, prefect_api, server.fresh())
+
+
+def test_jobs_of_front_ends_are_done(mongo_lab: MongoLab):
+    """Jobs that front ends insert, and those of the command line, end DONE with all their documents in their places."""
+    url, _, option = mongo_lab.url.partition("?")
+    inserted = [ObjectId() for _ in range(3)]
+    with MongoClient[dict[str, Any]](url) as client:
+        jobs = client[option.partition("=")[2] + "jobs"]
+        jobs["queued.multiqudit"].insert_many([{"_id": each, **JOB} for each in inserted])
+    odd = mongo_lab.submit("multiqudit", json.dumps(JOB, indent=3), user="ann")  # the same value in other bytes
+    assert mongo_lab.json("drain", "--until-empty") == {"DONE": 4}
+    for job_id in (*map(str, inserted), odd):
+        assert mongo_lab.read(layout.status("multiqudit", job_id))["status"] == "DONE"
+        assert mongo_lab.read(layout.finished("multiqudit", job_id)) == JOB
+        result = mongo_lab.read(layout.result("multiqudit", job_id))
+        assert len(result["results"][0]["data"]["memory"]) == 100
+    assert list(mongo_lab.storage.entries(layout.queue("multiqudit"))) == []
+    assert mongo_lab.findings() == []
+
+
+def test_what_bson_cannot_hold_ends_in_error_or_runs(mongo_lab: MongoLab):
+    """Whole numbers beyond 64 bit and the like are judged as everywhere: the field is named, and the next job runs."""
+    huge = 2**70
+    wrong = {
+        "shots": JOB["experiment_0"] | {"shots": huge},
+        "num_wires": JOB["experiment_0"] | {"num_wires": huge},
+        "seed": JOB["experiment_0"] | {"seed": huge},
+        "wires[0]": experiment(["rlx", [huge], [1.0]], ["measure", [0], []]),
+    }
+    ids = {field: mongo_lab.submit("multiqudit", {"experiment_0": each}) for field, each in wrong.items()}
+    ids |= {text: mongo_lab.submit("multiqudit", text) for text in ("half {", "[1]", '{"$set": 1}', '{"a":' * 500)}
+    good = mongo_lab.submit("multiqudit", {"experiment_0": JOB["experiment_0"] | {"$unknown": {"a.b": huge}}})
+    assert mongo_lab.json("drain", "--until-empty") == {"DONE": 1, "ERROR": len(ids)}
+    for field, job_id in ids.items():
+        status = mongo_lab.read(layout.status("multiqudit", job_id))
+        assert status["status"] == "ERROR"
+        if field in wrong:
+            assert field in status["error_message"]
+        assert mongo_lab.storage.exists(layout.deleted(job_id))
+    assert mongo_lab.states()[good] == "DONE"
+    assert mongo_lab.findings() == []
+
+
+@pytest.mark.slow
+def test_the_largest_result_is_kept_whole(mongo_lab: MongoLab):
+    """A million shots on five wires are DONE; our reader has them all, and front ends find where they are."""
+    gates = [["rlx", [wire], [1.5]] for wire in range(5)] + [["measure", [wire], []] for wire in range(5)]
+    job_id = mongo_lab.submit("multiqudit", {"experiment_0": experiment(*gates, wires=5, shots=1_000_000)})
+    assert mongo_lab.json("drain", "--until-empty") == {"DONE": 1}
+    content = mongo_lab.storage.get(layout.result("multiqudit", job_id))
+    assert len(json.loads(content)["results"][0]["data"]["memory"]) == 1_000_000
+    assert len(mongo_lab.json("result", job_id)["results"][0]["data"]["memory"]) == 1_000_000
+    assert mongo_lab.findings() == []
+
+
+def wait(what: Callable[[], bool], seconds: float = 90) -> None:
+    """Wait until it is so."""
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_lost_when_the_server_goes_away(tmp_path: Path, prefect_api: str, how: signal.Signals):
+    """The server is stopped or killed in mid-drain and comes back: every job ends DONE, once, with all documents."""
+    with secantus_server() as server:
+        lab = MongoLab(tmp_path, prefect_api, f"{server.fresh()}&serverSelectionTimeoutMS=1000")
+        ids = {lab.submit("multiqudit", JOB) for _ in range(12)}
+        drain = lab.start("drain", "--until-empty")
+        try:
+            wait(lambda: "DONE" in lab.states().values())
+            server.stop(how)
+            time.sleep(4)
+            server.start()
+            drain.wait(200)
+        finally:
+            drain.kill()
+            drain.communicate()
+        lab.run("drain", "--until-empty")
+        assert lab.states() == dict.fromkeys(ids, "DONE")
+        assert lab.findings() == []
+
+
+def test_what_is_wrong_is_said_at_once(tmp_path: Path, prefect_api: str, server: Server):
+    """Without a server, drain, submit and reconcile say what to check and leave the jobs as they are."""
+    lab = MongoLab(tmp_path, prefect_api, server.fresh())
+    job_id = lab.submit("multiqudit", JOB)
+    away = "mongodb://ann:s3cret@127.0.0.1:9/?serverSelectionTimeoutMS=500"
+    done = lab.run("drain", "--until-empty", check=False, QULEDGER_STORAGE=away)
+    assert done.returncode != 0
+    assert "127.0.0.1" in done.stderr
+    assert "does not answer" in done.stderr
+    assert "s3cret" not in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    assert lab.states() == {job_id: "QUEUED"}
+
+
+def peer(url: str, *arguments: str) -> Any:
+    """Run one call of the peer's client on the storage."""
+    done = subprocess.run([PEER, CLIENT, url, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+@pytest.mark.skipif(not PEER.exists(), reason="the peer's environment is missing: make peer")
+def test_sqooler_over_mongodb(tmp_path: Path, prefect_api: str):
+    """Sqooler's own MongodbProvider hands in jobs and reads configurations, keys, status and results that we wrote."""
+    with secantus_server() as server:  # its names have no prefix, so it needs a server of its own
+        lab = MongoLab(tmp_path, prefect_api, server.url)
+        lab.run("drain", "--until-empty")  # publishes the backends
+        good = peer(lab.url, "submit", "multiqudit", json.dumps(JOB))
+        bad = peer(lab.url, "submit", "multiqudit", json.dumps({"experiment_0": {}}))
+        assert peer(lab.url, "status", "multiqudit", good)["status"] == "INITIALIZING"
+        assert lab.json("drain", "--until-empty") == {"DONE": 1, "ERROR": 1}
+
+        status = peer(lab.url, "status", "multiqudit", good)
+        assert (status["job_id"], status["status"], status["error_message"]) == (good, "DONE", "None")
+        result = peer(lab.url, "result", "multiqudit", good)
+        assert (result["backend_name"], result["status"]) == ("default_multiqudit_simulator", "DONE")
+        assert [len(each["data"]["memory"]) for each in result["results"]] == [100]
+        failed = peer(lab.url, "status", "multiqudit", bad)
+        assert failed["status"] == "ERROR"
+        assert "experiment_0" in failed["error_message"]
+
+        assert set(peer(lab.url, "backends")) == {"singlequdit", "multiqudit", "fermions", "rydberg"}
+        assert peer(lab.url, "config", "multiqudit")["n_qubits"] == 5
+        seen = peer(lab.url, "operational", "multiqudit")
+        assert (seen["operational"], seen["backend_name"]) == (True, "default_multiqudit_simulator")
+
+        key = {"x": "abc=", "key_ops": "verify", "kid": "k1", "d": None, "kty": "OKP", "alg": "EdDSA", "crv": "Ed25519"}
+        lab.storage.put("backends/public_keys/k1.json", json.dumps(key).encode())
+        config = lab.read(layout.config("multiqudit")) | {"kid": "k1"}
+        lab.storage.put(layout.config("multiqudit"), json.dumps(config).encode())
+        assert peer(lab.url, "public_key", "multiqudit") == key
+
+        # A result in parts: sqooler reads whose it is and that it is DONE, and where its outcomes are.
+        whole = result | {"results": [result["results"][0] | {"data": {"memory": ["0 1 0 1 0"] * 1_500_000}}]}
+        lab.storage.put(layout.result("multiqudit", good), json.dumps(whole).encode())
+        result = peer(lab.url, "result", "multiqudit", good)
+        assert (result["job_id"], result["status"], result["results"]) == (good, "DONE", [])
+        assert "GridFS" in result["header"]["note"]

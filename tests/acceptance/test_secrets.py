@@ -1,0 +1,207 @@
+"""A secret that is put wherever one can be put is found nowhere else: in no database, document, log or output."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import inspect, text
+
+from storage.database import open_database, reading
+from tests.canaries import BREAKING, Canaries, Place
+from tests.control_room import ControlRoom
+from tests.lab import Lab, experiment
+from tests.postgres import Server
+
+pytestmark = [pytest.mark.timeout(900)]
+
+LOUD = {
+    "PREFECT_LOGGING_LEVEL": "DEBUG",
+    "PREFECT_LOGGING_ROOT_LEVEL": "DEBUG",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "DEBUG",
+    "PREFECT_SERVER_LOGGING_LEVEL": "DEBUG",
+    "PREFECT_DEBUG_MODE": "true",
+}
+GOOD = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
+BAD = {"experiment_0": experiment(["nope", [0], []], ["measure", [0], []])}
+LISTED = ("flow_runs", "task_runs", "logs", "artifacts", "events", "deployments", "flows", "work_pools", "variables")
+LISTED += ("block_documents", "flow_run_states", "automations", "concurrency_limits")
+COMMANDS = (
+    ("config",),
+    ("config", "--json"),
+    ("--help",),
+    ("keys", "show"),
+    ("keys", "show", "--json"),
+    ("keys", "show", "canary-key"),
+    ("list",),
+    ("verify",),
+    ("reconcile",),
+    ("keys", "revoke", "canary-key", "--reason", "for a test"),
+    ("keys", "new"),
+    ("drain", "--until-empty"),
+)
+
+
+class Guarded:
+    """A control room in which every secret is a canary, and everything works."""
+
+    def __init__(self, folder: Path) -> None:
+        self.canaries = Canaries()
+        self.folder = folder
+        password = f"operator:{self.canaries.new('password of Prefect')}"
+        self.room = ControlRoom(
+            folder,
+            **LOUD,
+            PREFECT_SERVER_API_AUTH_STRING=password,
+            PREFECT_API_AUTH_STRING=password,
+            QULEDGER_SIGN="true",
+            QULEDGER_SIGNING_KEY=self.canaries.new_signing_key("QULEDGER_SIGNING_KEY"),
+            AWS_ACCESS_KEY_ID="AKIDEXAMPLE",
+            AWS_SECRET_ACCESS_KEY=self.canaries.new("AWS_SECRET_ACCESS_KEY"),
+            AWS_SESSION_TOKEN=self.canaries.new("AWS_SESSION_TOKEN"),
+        )
+        self.room.client.auth = ("operator", password.partition(":")[2])
+        self.said: list[bytes] = []
+        self.keyring = self.room.lab.home / "keys" / "keyring.json"
+
+    def run(self, *arguments: str, **settings: str) -> str:
+        """Run a command, keep what it says, and return it."""
+        lab = self.room.lab
+        done = lab.run(*arguments, check=False, **({"PREFECT_API_URL": lab.api or ""} | settings))
+        self.said.append((done.stdout + done.stderr).encode())
+        return done.stdout + done.stderr
+
+    def command_lines(self) -> bytes:
+        """Return what everybody on this machine may see of our processes."""
+        return b"\n".join(Path(f"/proc/{pid}/cmdline").read_bytes() for pid in self.room.processes())
+
+    def prefect_api(self) -> Iterator[tuple[str, bytes]]:
+        """Yield everything that Prefect's API tells."""
+        for what in LISTED:
+            answer = self.room.ask("POST", f"/{what}/filter", json={})
+            if answer.status_code in (404, 405):
+                answer = self.room.ask("GET", f"/{what}/")
+            yield what, answer.content
+        for path in ("/admin/settings", "/admin/version", "/health"):
+            yield path, self.room.ask("GET", path).content
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """The control room, while it runs."""
+    guarded = Guarded(tmp_path_factory.mktemp("guarded"))
+    try:
+        guarded.room.start()
+        yield guarded
+    finally:
+        if guarded.room.process is not None and guarded.room.process.poll() is None:
+            guarded.room.stop()
+        guarded.room.client.close()
+
+
+def breaks(lab: Lab, canaries: Canaries, name: str, place: Place, **base: str) -> bytes:
+    """Use a secret where it does not work; return what was said."""
+    secret = canaries.new(name)
+    settings = {key: value.format(secret) for key, value in place.settings.items()}
+    done = lab.run(*(word.format(secret) for word in place.command), check=False, **(base | LOUD | settings))
+    said = done.stdout + done.stderr
+    assert done.returncode in {1, 2}, said
+    assert place.said in said
+    assert "Traceback" not in said
+    return said.encode()
+
+
+@pytest.mark.parametrize("name", BREAKING)
+def test_a_secret_that_does_not_work_is_not_repeated(tmp_path: Path, guarded: Guarded, name: str):
+    """A call that fails because of what holds a secret says so in words that do not hold it, and writes it nowhere."""
+    lab, canaries = Lab(tmp_path, guarded.room.lab.api), Canaries()
+    base = {"PREFECT_API_AUTH_STRING": guarded.room.lab.environment["PREFECT_API_AUTH_STRING"]}
+    said = breaks(lab, canaries, name, BREAKING[name], **base)
+    for command in ("config", "list", "verify"):
+        settings = {
+            key: value.format(canaries.new(f"{name} {command}")) for key, value in BREAKING[name].settings.items()
+        }
+        done = lab.run(command, check=False, **(base | LOUD | settings))
+        said += (done.stdout + done.stderr).encode()
+        assert b"Traceback" not in said
+    assert canaries.in_bytes(said) == set()
+    assert canaries.in_files(tmp_path) == {}
+    assert canaries.in_files(guarded.folder) == {}
+
+
+def test_a_broken_key_file_is_not_repeated(lonely_lab: Lab):
+    """A file of keys that is no more what it was is named, whatever still stands in it."""
+    canaries = Canaries()
+    folder = lonely_lab.home / "keys"
+    folder.mkdir(parents=True, mode=0o700)
+    for shape in ('{{"keys": [{{"d": "{}"}}]}}', "{}", '{{"active": {{"{}": 1}}}}', '{{"keys": "{}"'):
+        file = folder / "keyring.json"
+        file.touch(mode=0o600)
+        file.write_text(shape.format(canaries.new(shape)))
+        for arguments in (("keys", "show"), ("keys", "rotate"), ("drain", "--until-empty"), ("config",)):
+            done = lonely_lab.run(*arguments, check=False, QULEDGER_SIGN="true", **LOUD)
+            assert canaries.in_bytes((done.stdout + done.stderr).encode()) == set()
+            assert "Traceback" not in done.stderr
+            assert arguments == ("config",) or "keyring.json in QULEDGER_HOME is broken" in done.stderr
+        assert canaries.in_files(lonely_lab.home.parent, [file]) == {}
+
+
+def test_a_database_password_is_nowhere_but_in_the_setting(guarded: Guarded, tmp_path: Path, postgres: Server):
+    """A drain on PostgreSQL leaves its password in no table, document, log or output, and a wrong one neither."""
+    canaries = Canaries()
+    password = canaries.new("the right password")
+    postgres.sql(f"CREATE ROLE canary LOGIN PASSWORD '{password}'", "CREATE DATABASE canary OWNER canary")
+    url = f"postgresql://canary:{password}@127.0.0.1:{postgres.port}/canary"
+    lab = Lab(tmp_path, guarded.room.lab.api)
+    lab.environment |= LOUD | {"PREFECT_API_AUTH_STRING": guarded.room.lab.environment["PREFECT_API_AUTH_STRING"]}
+    try:
+        said = []
+        for wrong in (False, True):
+            here = url.replace(password, canaries.new("a wrong password")) if wrong else url
+            lab.queue("singlequdit", f"{int(wrong):024x}.json", json.dumps(GOOD).encode())
+            for command in (("drain", "--until-empty"), ("list",), ("config",), ("verify", "--no-prefect")):
+                done = lab.run(*command, check=False, QULEDGER_DATABASE=here)
+                assert (done.returncode != 0) == (wrong and command != ("config",)), done.stderr
+                said.append((done.stdout + done.stderr).encode())
+        engine = open_database(url, existing=True)
+        with reading(engine) as connection:
+            for table in inspect(connection).get_table_names():
+                rows = [tuple(row) for row in connection.execute(text(f'SELECT * FROM "{table}"'))]
+                said.append(repr(rows).encode())
+        engine.dispose()
+        assert b"completed" in said[-1] + b"".join(said)
+        assert canaries.in_bytes(b"\n".join(said)) == set()
+        assert canaries.in_files(tmp_path) == {}
+        assert canaries.in_files(guarded.folder) == {}
+    finally:
+        postgres.sql("DROP DATABASE IF EXISTS canary WITH (FORCE)", "DROP ROLE IF EXISTS canary")
+
+
+def test_secrets_that_work_are_nowhere_but_in_their_place(guarded: Guarded):
+    """Jobs good and bad, launched, queued and signed, and every command: no canary in any byte that is left behind."""
+    room, canaries = guarded.room, guarded.canaries
+    launched = room.ended(room.launch({"user": "ann", "shots": 50})["id"])
+    assert launched["state_type"] == "COMPLETED"
+    ids = {"0" * 23 + "1": GOOD, "0" * 23 + "2": BAD}
+    for job_id, document in ids.items():
+        room.lab.queue("singlequdit", f"{job_id}.json", json.dumps(document).encode())
+    room.wait(lambda: {room.lab.states().get(job_id) for job_id in ids} == {"DONE", "ERROR"})
+    job = launched["name"]
+    assert room.lab.read(f"results/singlequdit/{job}.json")["header"]["kid"] == "canary-key"
+    for arguments in (*COMMANDS, ("result", job), ("history", job), ("status", job), ("keys", "new", "--help")):
+        guarded.run(*arguments)
+    guarded.run("drain", "--until-empty", PREFECT_API_AUTH_STRING="operator:wrong")
+    time.sleep(2)  # what Prefect holds back of logs and events
+    for what, content in guarded.prefect_api():
+        assert canaries.in_bytes(content) == set(), what
+    assert canaries.in_bytes(guarded.command_lines()) == set()
+    assert canaries.in_bytes(b"\n".join(guarded.said)) == set()
+    files = canaries.in_files(guarded.folder, [guarded.keyring])
+    assert files == {}
+    # They were looked for where they would be.
+    names = {path.name for path in guarded.folder.rglob("*") if path.is_file()}
+    assert {"quledger.db", "prefect.db", "prefect-server.log", "worker.log", "up.txt"} <= names
+    assert canaries.in_bytes(json.dumps(room.lab.environment).encode()) >= {"AWS_SECRET_ACCESS_KEY"}
+    assert room.stop() in (0, 130)
+    assert canaries.in_files(guarded.folder, [guarded.keyring]) == {}
