@@ -19,7 +19,7 @@ def open_storage(url: str, login: Mapping[str, str] | None = None) -> StoragePro
     """Return the storage at `url`; nothing is connected yet.
 
     Args:
-        url: `file:///folder`, `s3://bucket/prefix`, `mongodb://host`, `dropbox:///Backend_files`, or any other URL that
+        url: `file:///folder`, `s3://bucket/prefix`, `mongodb://host`, `dropbox:///folder`, or any other URL that
             fsspec knows, such as `memory://name`.
         login: what the storage needs to let us in, where that does not come from the environment; the names depend
             on the kind. For S3: `key`, `secret`, `token`, `endpoint`, `region`; for MongoDB: `username`, `password`;
@@ -52,7 +52,7 @@ def open_storage(url: str, login: Mapping[str, str] | None = None) -> StoragePro
             return MongoStorage(url, login)
         case "dropbox":
             _known(login, DROPBOX_LOGIN, url)
-            from storage.dropbox_storage import DropboxStorage  # noqa: PLC0415 - the client takes two seconds to import
+            from storage.dropbox_storage import DropboxStorage  # noqa: PLC0415 - its client takes seconds to import
 
             return DropboxStorage(url, login, os.environ)
         case _:

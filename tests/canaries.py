@@ -61,6 +61,27 @@ BREAKING = {
         },
         said="storage",
     ),
+    "DROPBOX_APP_SECRET": Place(
+        {
+            "QULEDGER_STORAGE": "dropbox:///x",
+            "DROPBOX_API_HOST": UNREACHABLE,
+            "DROPBOX_APP_KEY": "key",
+            "DROPBOX_APP_SECRET": "{}",
+            "DROPBOX_REFRESH_TOKEN": "x",
+        },
+        said="Dropbox",
+    ),
+    "DROPBOX_REFRESH_TOKEN": Place(
+        {
+            "QULEDGER_STORAGE": "dropbox:///x",
+            "DROPBOX_API_HOST": UNREACHABLE,
+            "DROPBOX_APP_KEY": "key",
+            "DROPBOX_APP_SECRET": "x",
+            "DROPBOX_REFRESH_TOKEN": "{}",
+        },
+        said="Dropbox",
+    ),
+    "token in the URL of a Dropbox": Place({"QULEDGER_STORAGE": "dropbox:///x?token={}"}, said="DROPBOX_REFRESH_TOKEN"),
     "password of a database that is not there": Place(
         {"QULEDGER_DATABASE": f"postgresql://ann:{{}}@{UNREACHABLE}/log"}, said="event log"
     ),

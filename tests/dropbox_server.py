@@ -8,7 +8,6 @@ As a program: `python tests/dropbox_server.py FOLDER PORT`, with the certificate
 
 import contextlib
 import datetime as dt
-import ipaddress
 import json
 import shutil
 import socket
@@ -97,22 +96,32 @@ class Store:
         found: sqlite3.Row | None = self._db.execute("SELECT * FROM node WHERE path = ?", [path.lower()]).fetchone()
         return found
 
-    def commit(self, arg: dict[str, Any], content: bytes) -> dict[str, Any]:
+    def commit(self, arg: dict[str, Any], content: bytes, *, in_parts: bool = False) -> dict[str, Any]:
         """Write a file, as its mode allows."""
         path, mode = arg["path"], arg.get("mode", "add")
         mode = mode if isinstance(mode, str) else mode[".tag"]
         _check(path, ("path",))
+
+        def refused(what: str) -> Refused:
+            # An upload says more than the end of one in parts.
+            why = union("conflict", what)
+            return Refused(
+                {".tag": "path", "path": why}
+                if in_parts
+                else {".tag": "path", "reason": why, "upload_session_id": "none"}
+            )
+
         old = self.node(path)
         if old is not None and old["folder"]:
-            raise Refused(_failed("conflict", "folder"))
+            raise refused("folder")
         new = content_hash(content)
         if old is not None and mode == "add":
             if arg.get("strict_conflict") or old["hash"] != new:
-                raise Refused(_failed("conflict", "file"))
+                raise refused("file")
             return _metadata(old)
         if old is not None and old["hash"] == new:
             return _metadata(old)
-        self._folders(path, lambda: Refused(_failed("conflict", "file_ancestor")))
+        self._folders(path, lambda: refused("file_ancestor"))
         now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         identity = old["id"] if old is not None else f"id:{uuid.uuid4().hex}"
         name = path.rpartition("/")[2]
@@ -222,7 +231,7 @@ class Store:
         )
         whole = b"".join(bytes(part["content"]) for part in parts)
         self._db.execute("UPDATE session SET closed = 1 WHERE id = ?", [session])
-        return self.commit(arg["commit"], whole)
+        return self.commit(arg["commit"], whole, in_parts=True)
 
     def _there(self, path: str) -> sqlite3.Row:
         node = self.node(path)
@@ -267,10 +276,6 @@ def _rev() -> str:
 
 def _literal(path: str) -> str:
     return "".join(f"[{each}]" if each in "*?[" else each for each in path)
-
-
-def _failed(*reason: str) -> dict[str, Any]:
-    return {".tag": "path", "reason": union(*reason), "upload_session_id": "none"}
 
 
 def _check(path: str, above: tuple[str, ...]) -> None:
@@ -345,7 +350,7 @@ class Dropbox(ThreadingHTTPServer):
         self.refresh_tokens = {REFRESH}
         self.lifetime = 14400
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+        context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
         # Each connection shakes hands in the thread that serves it.
         self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
@@ -522,7 +527,9 @@ class Service:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
-        _certify(folder)
+        from tests.certificates import self_signed  # noqa: PLC0415 - the server itself starts without it
+
+        self._certificate, _ = self_signed(folder, "127.0.0.1")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -534,7 +541,7 @@ class Service:
             "DROPBOX_REFRESH_TOKEN": REFRESH,
             "DROPBOX_API_HOST": host,
             "DROPBOX_API_CONTENT_HOST": host,
-            "REQUESTS_CA_BUNDLE": str(self._folder / "cert.pem"),
+            "REQUESTS_CA_BUNDLE": str(self._certificate),
             "NO_PROXY": "127.0.0.1",
         }
 
@@ -564,7 +571,7 @@ class Service:
 
     def control(self, **order: Any) -> dict[str, int]:
         """Order faults and the like; return how often each call has come since it was cleared."""
-        context = ssl.create_default_context(cafile=str(self._folder / "cert.pem"))
+        context = ssl.create_default_context(cafile=str(self._certificate))
         with (
             socket.create_connection(("127.0.0.1", self.port), timeout=30) as plain,
             context.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
@@ -588,33 +595,6 @@ def dropbox_service() -> Iterator[Service]:
     finally:
         service.kill()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _certify(folder: Path) -> None:
-    """Make a certificate for this machine alone, signed by itself."""
-    from cryptography import x509  # noqa: PLC0415 - the server itself does not need it
-    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415 - as above
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415 - as above
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
 
 
 if __name__ == "__main__":

@@ -1,18 +1,24 @@
 """Runs in the peer's environment: one call of one of sqooler's own providers, its answer as JSON."""
 
 import json
+import os
 import sys
 from typing import Any
 
-from sqooler.schemes import LocalLoginInformation, MongodbLoginInformation
+from sqooler.schemes import DropboxLoginInformation, LocalLoginInformation, MongodbLoginInformation
 from sqooler.storage_providers import mongodb
+from sqooler.storage_providers.dropbox import DropboxProvider
 from sqooler.storage_providers.local import LocalProvider
 
-USER = "ann"
+USER = os.environ.get("SQOOLER_USER", "ann")
 
 
 def provider_at(store: str) -> Any:
-    """Return sqooler's provider for a folder, or for the URL of a MongoDB server."""
+    """Return sqooler's provider for a folder, for the URL of a MongoDB server, or for the Dropbox of the environment."""
+    if store.startswith("dropbox://"):
+        names = ("app_key", "app_secret", "refresh_token")
+        login = {name: os.environ[f"DROPBOX_{name.upper()}"] for name in names}
+        return DropboxProvider(DropboxLoginInformation(**login))
     if not store.startswith("mongodb://"):
         return LocalProvider(LocalLoginInformation(base_path=store))
     client = mongodb.MongoClient(store)

@@ -1,0 +1,124 @@
+"""The life of a job over Dropbox: a server that is killed in mid-drain, a token that is revoked, sqooler as the client."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.storages import Place, surrounded
+from tests.dropbox_server import REFRESH, SECRET, Service, dropbox_service
+from tests.lab import ROOT, Lab, experiment
+
+PEER = ROOT / ".venv-peer" / "bin" / "python"
+CLIENT = ROOT / "tests" / "peer" / "client.py"
+JOB = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=500)}
+SETTINGS = {"QULEDGER_LEASE_SECONDS": "5", "QULEDGER_PUBLISH_SECONDS": "5", "QULEDGER_RETRY_SECONDS": "0.2"}
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    """A server of this test's own."""
+    with dropbox_service() as service:
+        yield service
+
+
+@pytest.fixture
+def lab(tmp_path: Path, prefect_api: str, service: Service) -> Iterator[Lab]:
+    """A laboratory whose storage is where sqooler looks in that Dropbox."""
+    place = Place("dropbox:///Backend_files", service.environment)
+    with surrounded(place):
+        yield Lab(tmp_path, prefect_api, place)
+
+
+def test_a_server_that_is_killed_loses_nothing(lab: Lab, service: Service):
+    """The server is killed in mid-drain and comes back on its files: every job ends once, and all agree."""
+    ids = [f"20261121_0910{number:02d}-singlequdit-ann-{number:05x}" for number in range(6)]
+    ids += [f"{number:024x}" for number in range(6)]
+    for job_id in ids:
+        lab.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
+    drain = lab.start("drain", "--until-empty", **SETTINGS)
+    try:
+        wait_until(lambda: 1 <= list(lab.states().values()).count("DONE") < len(ids))
+        service.kill()
+        time.sleep(4)
+        service.start()
+        output, _ = drain.communicate(timeout=240)
+    finally:
+        drain.kill()
+        drain.wait()
+    assert drain.returncode == 0, output[-3000:]
+    assert "Traceback" not in output
+    lab.run("reconcile", **SETTINGS)
+    assert lab.states() == dict.fromkeys(ids, "DONE")
+    for job_id in ids:
+        assert [event["kind"] for event in lab.history(job_id)].count("completed") == 1
+        assert lab.read(f"status/singlequdit/{job_id}.json")["status"] == "DONE"
+        assert len(lab.read(f"results/singlequdit/{job_id}.json")["results"][0]["data"]["memory"]) == 500
+    assert lab.findings() == []
+    assert lab.documents("jobs/finished") == sorted(f"jobs/finished/singlequdit/{job_id}.json" for job_id in ids)
+    assert lab.documents("jobs/queued") + lab.documents("jobs/running") + lab.documents("staged") == []
+
+
+def test_a_revoked_token_changes_nothing(lab: Lab, service: Service):
+    """With a refresh token that was revoked the program ends with one sentence and a code, and no job is touched."""
+    job = lab.run("submit", "singlequdit", "examples/rabi_oscillation.json").stdout.strip()
+    before = lab.history(job)
+    service.control(revoke=True)
+    said = lab.run("drain", "--until-empty", check=False)
+    assert said.returncode == 1
+    assert said.stderr.startswith("quledger: Dropbox lets nobody in: its refresh token is not valid")
+    assert said.stderr.count("\n") == 1
+    assert not any(secret in said.stdout + said.stderr for secret in (REFRESH, SECRET))
+    assert lab.history(job) == before
+
+
+@pytest.mark.skipif(not PEER.exists(), reason="the peer's environment is missing: make peer")
+@pytest.mark.parametrize("user", ["ann", "ann-marie"])
+def test_sqooler_submits_and_reads_its_result(lab: Lab, service: Service, user: str):
+    """A job that sqooler's DropboxProvider uploads is DONE for it, also for a user with a dash; it sees our backends."""
+    lab.run("drain", "--until-empty")
+
+    def peer(*arguments: str) -> Any:
+        done = subprocess.run(
+            [PEER, CLIENT, lab.url, *arguments],
+            env=lab.environment | {"SQOOLER_USER": user},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        return json.loads(done.stdout)
+
+    good = peer("submit", "rydberg", (ROOT / "examples" / "rydberg_blockade.json").read_text())
+    bad = peer("submit", "rydberg", json.dumps({"experiment_0": {}}))
+    assert peer("status", "rydberg", good)["status"] == "INITIALIZING"
+    service.control(clear=True)
+    assert lab.json("drain", "--until-empty") == {"DONE": 1, "ERROR": 1}
+
+    assert lab.history(good)[0]["data"]["user"] == user
+    status = peer("status", "rydberg", good)
+    assert (status["job_id"], status["status"], status["error_message"]) == (good, "DONE", "None")
+    result = peer("result", "rydberg", good)
+    assert result["status"] == "DONE"
+    assert result["backend_name"] == "default_rydberg_simulator"
+    assert [len(each["data"]["memory"]) for each in result["results"]] == [1000, 1000]
+    failed = peer("status", "rydberg", bad)
+    assert failed["status"] == "ERROR"
+    assert "experiment_0" in failed["error_message"]
+
+    assert set(peer("backends")) == {"singlequdit", "multiqudit", "fermions", "rydberg"}
+    assert peer("config", "multiqudit")["n_qubits"] == 5
+    assert peer("operational", "multiqudit")["operational"] is True
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 180) -> None:
+    """Return as soon as the condition holds; fail if that takes longer."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
