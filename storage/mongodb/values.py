@@ -73,7 +73,7 @@ def kept(document: Mapping[str, Any]) -> Kept | None:
 def to_bson(content: bytes, folder: str) -> dict[str, Any] | None:
     """Return the BSON document with the JSON value of `content`; None where only the bytes themselves will do.
 
-    In a queue the value is enough. What Quledger writes for front ends has to be read back byte by byte.
+    Of a job or a public key the value is enough. What else Quledger writes has to be read back byte by byte.
     """
     try:
         value = json.loads(content.decode("utf-8"))
@@ -81,7 +81,7 @@ def to_bson(content: bytes, folder: str) -> dict[str, Any] | None:
         return None
     if not isinstance(value, dict) or not _storable(value):
         return None
-    if not folder.startswith("jobs/") and _canonical(value) != content:
+    if not folder.startswith(("jobs/", "backends/public_keys")) and _canonical(value) != content:
         return None
     if folder == "backends/configs":
         for holder in (value, value.get("payload")):
