@@ -15,7 +15,7 @@ import httpx
 
 from tests.lab import PROGRAM, ROOT, Lab, experiment
 
-READY_SECONDS = 200
+READY_SECONDS = 500
 
 # About twenty seconds of one core.
 LONG = {
@@ -59,7 +59,7 @@ class ControlRoom:
             )
         self.wait(lambda: "Ctrl-C" in self.output.read_text() or self.process.poll() is not None, READY_SECONDS)
         assert self.process.poll() is None, self.output.read_text()
-        self.wait(lambda: "RUNNING" in [run["state_type"] for run in self.runs("drain-queue")])
+        self.wait(lambda: "RUNNING" in [run["state_type"] for run in self.runs("drain-queue")], READY_SECONDS)
 
     def stop(self) -> int:
         """End it as Ctrl-C does; return its exit code."""

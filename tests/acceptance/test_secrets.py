@@ -14,7 +14,7 @@ from tests.control_room import ControlRoom
 from tests.lab import Lab, experiment
 from tests.postgres import Server
 
-pytestmark = [pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.timeout(1800)]
 
 LOUD_SERVER = {
     "PREFECT_LOGGING_LEVEL": "DEBUG",
@@ -184,12 +184,12 @@ def test_secrets_that_work_are_nowhere_but_in_their_place(guarded: Guarded):
     room, canaries = guarded.room, guarded.canaries
     guarded.run("submit", "singlequdit", "examples/rabi_oscillation.json")
     guarded.run("drain", "--until-empty")
-    launched = room.ended(room.launch({"user": "ann", "shots": 50})["id"])
+    launched = room.ended(room.launch({"user": "ann", "shots": 50})["id"], 400)
     assert launched["state_type"] == "COMPLETED"
     ids = {"0" * 23 + "1": GOOD, "0" * 23 + "2": BAD}
     for job_id, document in ids.items():
         room.lab.queue("singlequdit", f"{job_id}.json", json.dumps(document).encode())
-    room.wait(lambda: {room.lab.states().get(job_id) for job_id in ids} == {"DONE", "ERROR"})
+    room.wait(lambda: {room.lab.states().get(job_id) for job_id in ids} == {"DONE", "ERROR"}, 400)
     job = launched["name"]
     assert room.lab.read(f"results/singlequdit/{job}.json")["header"]["kid"] == "canary-key"
     for arguments in (*COMMANDS, ("result", job), ("history", job), ("status", job), ("keys", "new", "--help")):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
+from deployments.cli import app
 from models.signing import is_signed
 from tests.lab import ROOT, Lab, experiment
 
@@ -250,3 +251,12 @@ def test_keys_are_not_made_twice(lonely_lab: Lab):
     for process in started:
         process.communicate()
     assert len(os.listdir(lab.store / "backends/public_keys")) == 2
+
+
+@pytest.mark.parametrize("command", ["new", "show", "rotate", "revoke"])
+def test_every_command_of_keys_explains_itself(command: str, capsys: pytest.CaptureFixture[str]):
+    """`--help` of each command says what it does and knows `--json`."""
+    app(["keys", command, "--help"], exit_on_error=False, result_action="return_value")
+    text = capsys.readouterr().out
+    assert "Usage: quledger keys" in text
+    assert "--json" in text
