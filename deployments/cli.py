@@ -65,6 +65,8 @@ def submit(  # noqa: PLR0913 - one parameter an option
     project: str = "",
     priority: int = 0,
     key: str | None = None,
+    shots: int | None = None,
+    seed: int | None = None,
     storage: str = "",
     as_json: Json = False,
 ) -> int:
@@ -72,14 +74,17 @@ def submit(  # noqa: PLR0913 - one parameter an option
 
     Args:
         backend: Display name of the backend; `quledger backends` lists them.
-        file: The job document (JSON); `-` reads standard input.
+        file: The job document (JSON), or an OpenQASM program for a qubit device; `-` reads standard input.
         user: Whose job it is.
         project: What it belongs to.
         priority: Higher is served first among the jobs of one user.
         key: Idempotency key: the same key with the same document is the same job.
+        shots: Of an OpenQASM program; 1000 if left out. A JSON document says its own.
+        seed: Of an OpenQASM program: the same seed gives the same counts.
         storage: Name of the storage that holds its documents, where there are several; the first one by default.
     """
-    from models.errors import UnreadableFile  # noqa: PLC0415 - each command imports what it alone needs
+    from deployments.files import job_document  # noqa: PLC0415 - each command imports what it alone needs
+    from models.errors import UnreadableFile  # noqa: PLC0415
     from tasks.services import current  # noqa: PLC0415
     from tasks.submission import submit_document  # noqa: PLC0415
 
@@ -87,6 +92,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
         document = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
         raise UnreadableFile(str(file), error.strerror or "unknown reason") from None
+    document = job_document(document, is_qasm=file.suffix == ".qasm", shots=shots, seed=seed)
     current().let_in(storage)
     job = submit_document(backend, document, user=user, project=project, priority=priority, key=key, storage=storage)
     _print({"job_id": job.job_id, "state": job.state}, lambda: print(job.job_id), as_json=as_json)

@@ -6,7 +6,7 @@ import pandas as pd
 
 
 def counts_frame(result: dict[str, Any]) -> pd.DataFrame:
-    """Return how often each outcome was seen.
+    """Return how often each outcome was seen; an estimation has none.
 
     Args:
         result: a contract result document.
@@ -17,13 +17,34 @@ def counts_frame(result: dict[str, Any]) -> pd.DataFrame:
     """
     frames = []
     for experiment in result["results"]:
-        counts = pd.Series(experiment["data"]["memory"], dtype=str).value_counts()
+        if "exp_value" in experiment["data"]:
+            continue
+        found = experiment["data"].get("counts")
+        memory = pd.Series(experiment["data"]["memory"], dtype=str)
+        counts = memory.value_counts() if found is None else pd.Series(found, dtype=int)
         frame = counts.rename_axis("outcome").reset_index(name="count")
         frame.insert(0, "experiment", experiment["header"]["name"])
         frame["frequency"] = frame["count"] / experiment["shots"]
         frames.append(frame.sort_values("outcome", key=lambda column: column.map(_levels)))
     columns = ["experiment", "outcome", "count", "frequency"]
     return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+
+
+def values_frame(result: dict[str, Any]) -> pd.DataFrame:
+    """Return the expectation values.
+
+    Args:
+        result: a contract result document.
+
+    Returns:
+        Columns `experiment`, `exp_value`, `std` (its standard error) and `shots` (of each group of terms).
+    """
+    rows = [
+        (each["header"]["name"], each["data"]["exp_value"], each["data"]["stds"], each["shots"])
+        for each in result["results"]
+        if "exp_value" in each["data"]
+    ]
+    return pd.DataFrame(rows, columns=["experiment", "exp_value", "std", "shots"])
 
 
 def _levels(outcome: str) -> tuple[tuple[int, str], ...]:

@@ -91,12 +91,16 @@ def history(events: list[Event]) -> None:
 
 
 def result(document: dict[str, Any]) -> None:
-    """Print a histogram of each experiment."""
-    from deployments.frames import counts_frame  # noqa: PLC0415 - pandas takes half a second
+    """Print a histogram of each experiment, and the expectation values."""
+    from deployments.frames import counts_frame, values_frame  # noqa: PLC0415 - pandas takes half a second
 
     console.print(f"{document['display_name']} {document['backend_version']}, job {document['job_id']}")
     for name, frame in counts_frame(document).groupby("experiment", sort=False):
         histogram(str(name), dict(zip(frame["outcome"], frame["count"], strict=True)))
+    for row in values_frame(document).itertuples():
+        console.print(
+            f"{row.experiment}: {row.exp_value:.6g} ± {row.std:.2g} ({row.shots} shots for each group of terms)"
+        )
 
 
 def histogram(title: str, counts: dict[str, int]) -> None:
@@ -118,10 +122,14 @@ def histogram(title: str, counts: dict[str, int]) -> None:
 
 
 def result_csv(document: dict[str, Any]) -> None:
-    """Print the counts of a result as CSV."""
-    from deployments.frames import counts_frame  # noqa: PLC0415 - pandas takes half a second
+    """Print the counts of a result as CSV; those of estimations are values and standard errors."""
+    from deployments.frames import counts_frame, values_frame  # noqa: PLC0415 - pandas takes half a second
 
-    counts_frame(document).to_csv(sys.stdout, index=False)
+    counts, values = counts_frame(document), values_frame(document)
+    if len(counts) or values.empty:
+        counts.to_csv(sys.stdout, index=False)
+    if len(values):
+        values.to_csv(sys.stdout, index=False)
 
 
 def backends(rows: list[dict[str, Any]]) -> None:

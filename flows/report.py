@@ -48,8 +48,26 @@ class Counted(NamedTuple):
         return f"{many(self.shots, 'shot')}, {many(self.outcomes, 'outcome')}{some}"
 
 
-Counts = dict[str, Counted]
-"""Experiment -> its counts."""
+class Value(NamedTuple):
+    """The expectation value of one experiment.
+
+    Attributes:
+        std: its standard error.
+        shots: of each group of terms.
+    """
+
+    exp_value: float
+    std: float
+    shots: int
+
+    @property
+    def summary(self) -> str:
+        """The value with its error."""
+        return f"{self.exp_value:.6g} ± {self.std:.2g}, {many(self.shots, 'shot')} for each group of terms"
+
+
+Counts = dict[str, Counted | Value]
+"""Experiment -> its counts, or its expectation value."""
 
 
 _TITLES = {State.DONE: "Done", State.ERROR: "Failed", State.CANCELLED: "Cancelled", State.WITHDRAWN: "Withdrawn"}
@@ -90,11 +108,7 @@ def _artifacts(attempt: Attempt) -> list[ArtifactCreate]:
     counts = _counts(attempt) if job.state is State.DONE else {}
     artifacts = []
     if counts:
-        rows = [
-            {"experiment": name, "outcome": outcome, "count": count, "share": f"{count / counted.shots:.2%}"}
-            for name, counted in counts.items()
-            for outcome, count in counted.shown
-        ]
+        rows = [row for name, found in counts.items() for row in _rows(name, found)]
         artifacts.append(
             ArtifactCreate(
                 type="table", description=f"Counts: {summary(counts)}", data=json.dumps(rows), flow_run_id=run_id
@@ -104,6 +118,16 @@ def _artifacts(attempt: Attempt) -> list[ArtifactCreate]:
     what = "Histograms and history" if counts else "What happened, and the history"
     artifacts.append(ArtifactCreate(type="markdown", description=what, data=page, flow_run_id=run_id))
     return artifacts
+
+
+def _rows(name: str, found: Counted | Value) -> list[dict[str, Any]]:
+    """Return the rows of one experiment in the table of results."""
+    if isinstance(found, Value):
+        return [{"experiment": name, "expectation value": found.exp_value, "standard error": found.std}]
+    return [
+        {"experiment": name, "outcome": outcome, "count": count, "share": f"{count / found.shots:.2%}"}
+        for outcome, count in found.shown
+    ]
 
 
 def summary(counts: Counts) -> str:
@@ -123,10 +147,14 @@ def _counts(attempt: Attempt) -> Counts:
     except QuledgerError:
         return {}
     document: dict[str, Any] = unwrapped(json.loads(content))
-    return {
-        experiment["header"]["name"]: _counted(Counter(experiment["data"]["memory"]))
-        for experiment in document["results"][:MOST_EXPERIMENTS]
-    }
+    return {experiment["header"]["name"]: _read(experiment) for experiment in document["results"][:MOST_EXPERIMENTS]}
+
+
+def _read(experiment: dict[str, Any]) -> Counted | Value:
+    data = experiment["data"]
+    if "exp_value" in data:
+        return Value(data["exp_value"], data["stds"], experiment["shots"])
+    return _counted(Counter(data["counts"] if "counts" in data else data["memory"]))
 
 
 def _counted(counter: Counter[str]) -> Counted:
@@ -144,6 +172,9 @@ def markdown(job: Job, counts: Counts, events: list[Event]) -> str:
     if job.fault_count > len(job.faults):
         lines.append(f"- and {job.fault_count - len(job.faults)} more")
     for name, counted in counts.items():
+        if isinstance(counted, Value):
+            lines += ["", f"{plain(name)}: **{counted.summary}**"]
+            continue
         picture = histogram(counted.shown, counted.shots, f"{shortened(name)}: {counted.summary}")
         lines += ["", inline(picture, f"histogram of {plain(name)}")]
     if job.state is State.DONE:

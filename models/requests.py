@@ -6,6 +6,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.errors import MAX_MESSAGE, InputError, printable
+from models.openqasm import is_openqasm
 
 MOST_WIRES = 1000
 
@@ -33,6 +34,14 @@ def _plain_number(schema: dict[str, Any]) -> None:
     schema["type"] = "integer"
 
 
+def qasm_document(program: str, shots: int, seed: int | None) -> bytes:
+    """Return the job document of one OpenQASM program."""
+    experiment: dict[str, Any] = {"program": program, "shots": shots}
+    if seed is not None:
+        experiment["seed"] = seed
+    return json.dumps({"experiment_0": experiment}).encode("utf-8")
+
+
 class JobRequest(BaseModel):
     """One job. Either `program` with `wires`, `shots` and `seed`, or a whole `document`."""
 
@@ -44,6 +53,7 @@ class JobRequest(BaseModel):
         max_length=2_000_000,
         description=(
             "A list of instructions as JSON, each of them [name, [wires], [parameters]];"
+            " or OpenQASM 2 or 3 for a qubit device;"
             " or a whole job document as front ends write it, which brings its own wires, shots and seed."
         ),
         json_schema_extra={"format": "json-string"},
@@ -107,6 +117,8 @@ class JobRequest(BaseModel):
         try:
             program = json.loads(self.program)
         except (ValueError, RecursionError):
+            if is_openqasm(self.program):
+                return qasm_document(self.program, self.shots, self.seed)
             return self.program.encode("utf-8", "replace")
         if not isinstance(program, list):
             return self.program.encode("utf-8", "replace")

@@ -33,6 +33,10 @@ class Settings(BaseSettings):
         repr=False,
         description="URL of the event log; by default the SQLite file `quledger.db` in the home.",
     )
+    devices: Path | None = Field(
+        default=None,
+        description="Folder of qubit devices, one JSON description each: NAME.json becomes the backend NAME.",
+    )
     concurrency: int = Field(default=2, ge=1, le=64, description="Jobs that one drain runs at once.")
     most_at_once: dict[str, Annotated[int, Field(ge=1)]] = Field(
         default={},

@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 from tasks.fork_server import ENDED, FORK, KILL, MESSAGE, READY
 
-KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+DEVICES = "QULEDGER_DEVICES"
+KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", DEVICES)
 """All that the children see of this process's environment."""
 
-ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL", "VECLIB", "NUMEXPR")}
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL", "VECLIB", "NUMEXPR", "RAYON")}
+ONE_THREAD["QISKIT_IN_PARALLEL"] = "TRUE"  # so that Qiskit starts no threads or processes of its own
 
 END_SECONDS = 5.0
 """The longest wait for the end of a process that has been told to end."""
@@ -29,14 +31,19 @@ class ChildEnd(NamedTuple):
 
 
 class ForkServerClient:
-    """One fork server as seen from here; it never comes back once it is lost."""
+    """One fork server as seen from here; it never comes back once it is lost.
 
-    def __init__(self, resolver: str, preload: tuple[str, ...]) -> None:
+    Args:
+        preload: modules that it imports.
+        needs: modules beyond those; it loads the backends that need just them.
+    """
+
+    def __init__(self, resolver: str, preload: tuple[str, ...], needs: tuple[str, ...] = ()) -> None:
         self._control, theirs = socket.socketpair()
         self._control.setblocking(False)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-P", "-m", "tasks.fork_server", str(theirs.fileno()), resolver, *preload],
+                [sys.executable, "-P", "-m", "tasks.fork_server", str(theirs.fileno()), resolver, ",".join(needs), *preload],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/", env=_environment(),
                 pass_fds=[theirs.fileno()], start_new_session=True,
             )  # fmt: skip
@@ -139,6 +146,8 @@ def _shut(channel: socket.socket) -> None:
 
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    if DEVICES in kept:
+        kept[DEVICES] = os.path.abspath(os.path.expanduser(kept[DEVICES]))  # there is neither this folder nor a home
     root = str(Path(__file__).resolve().parent.parent)
     places = dict.fromkeys([root, *(os.path.abspath(place) for place in sys.path if place)])
     # No home: libraries would look for settings and credentials in it.

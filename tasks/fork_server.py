@@ -1,8 +1,8 @@
 """The process that all job processes are forked from: everything is imported once, and a job costs a fork.
 
-    python -P -m tasks.fork_server FD RESOLVER MODULE...
+    python -P -m tasks.fork_server FD RESOLVER NEEDS MODULE...
 
-FD is one end of a socket pair. Over it the sandbox sends FORK with the job's socket, and KILL; the answers are
+NEEDS are modules with commas between them; the backends that need just these are loaded beforehand. FD is one end of a socket pair. Over it the sandbox sends FORK with the job's socket, and KILL; the answers are
 READY, once, and ENDED for each job. Only this process waits for its children, so a process id that it holds
 cannot have been given to somebody else when it kills. It ends, with all its children, when the other end closes.
 
@@ -175,15 +175,18 @@ class ForkServer:
                 self._numbers.pop(pid, None)
 
 
-def preload(resolver: str, modules: list[str]) -> None:
-    """Import the modules and load all backends of the resolver; what fails is told and left to the jobs."""
-    for name in modules:
+def preload(resolver: str, modules: list[str], needs: list[str]) -> None:
+    """Import the modules, and load the backends that need just `needs`; what fails is told and left to the jobs."""
+    for name in [*modules, *needs]:
         with _told(name):
             importlib.import_module(name)
     module = resolver.partition(":")[0]
     with _told(module):
-        names = getattr(importlib.import_module(module), "names", list)
-        for backend in names():
+        registry = importlib.import_module(module)
+        needs_of = getattr(registry, "needs", lambda _: ())
+        for backend in getattr(registry, "names", list)():
+            if list(needs_of(backend)) != needs:
+                continue
             with _told(backend):
                 job_child.load(resolver, backend)
     if "numpy" in sys.modules:
@@ -203,10 +206,10 @@ def _told(what: str) -> Iterator[None]:
 
 def main() -> None:
     """Run the server on the socket of the command line."""
-    fd, resolver, *modules = sys.argv[1:]
+    fd, resolver, needs, *modules = sys.argv[1:]
     control = socket.socket(fileno=int(fd))
     control.set_inheritable(False)
-    preload(resolver, modules)
+    preload(resolver, modules, needs.split(",") if needs else [])
     gc.collect()
     gc.disable()
     gc.freeze()  # a collection in a child leaves the shared pages alone

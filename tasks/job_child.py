@@ -73,7 +73,7 @@ def load(resolver: str, name: str) -> Loaded:
 def versions(backend: object) -> dict[str, str]:
     """Return the versions of Python, of the number crunchers in use and of the backend's own distribution."""
     found = {"python": platform.python_version()}
-    for name in ("numpy", "scipy"):
+    for name in ("numpy", "scipy", "qiskit", "qiskit_aer"):
         if name in sys.modules:
             found[name] = str(sys.modules[name].__version__)
     package = type(backend).__module__.partition(".")[0]

@@ -13,6 +13,7 @@ keeps it from reading what this user may read or from using the network. On macO
 
 import asyncio
 import contextlib
+import importlib
 import itertools
 import json
 import logging
@@ -21,6 +22,7 @@ import os
 import re
 import signal
 import socket
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, NoReturn, Self
@@ -138,11 +140,11 @@ class JobProcess:
     async def _forked(self) -> _Child:
         number = next(self._sandbox.numbers)
         try:
-            server = await self._sandbox.server()
+            server = await self._sandbox.server(self._job["backend"])
             channel, end = server.fork(number)
             if server.is_lost:  # it had died unseen, which shows only when it is spoken to
                 channel.close()
-                server = await self._sandbox.server()
+                server = await self._sandbox.server(self._job["backend"])
                 channel, end = server.fork(number)
         except OSError as error:
             raise ChildDied(f"the system has no room for the job's process ({error.strerror})") from None
@@ -225,18 +227,22 @@ def _clean(text: str) -> str:
 
 
 class Sandbox:
-    """Runs jobs in child processes. It belongs to one event loop; its fork server starts with the first job.
+    """Runs jobs in child processes. It belongs to one event loop.
+
+    A fork server starts with the first job. Backends that need modules of their own, which take seconds to import, get
+    a fork server of their own with their first job: the others neither wait for those modules nor carry them.
 
     Args:
         resolver: `module:function` that returns the backend of a name; the module's `names()`, if it has one, says
-            which backends are loaded beforehand.
+            which backends are loaded beforehand, and its `needs(name)`, if it has one, which modules a backend alone
+            needs.
         preload: modules that the fork server imports, so that no child has to.
     """
 
     def __init__(self, *, resolver: str = "tasks.backends:load", preload: tuple[str, ...] = PRELOADED) -> None:
         self._resolver, self._preload = resolver, preload
-        self._starting = asyncio.Lock()
-        self._server: ForkServerClient | None = None
+        self._starting: defaultdict[tuple[str, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._servers: dict[tuple[str, ...], ForkServerClient] = {}
         self._is_closed = False
         self.numbers = itertools.count(1)
 
@@ -247,8 +253,8 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._is_closed = True
-        if self._server is not None:
-            await self._server.end()
+        for server in self._servers.values():
+            await server.end()
 
     @contextlib.asynccontextmanager
     async def job(
@@ -270,24 +276,32 @@ class Sandbox:
         finally:
             await process.close()
 
-    async def server(self) -> ForkServerClient:
-        """Return a fork server that is ready.
+    async def server(self, backend: str = "") -> ForkServerClient:
+        """Return a fork server that is ready: for jobs of this backend, or of those that need no modules of their own.
 
         Raises:
             SandboxError: the sandbox has been closed.
             ChildDied: the fork server does not start.
         """
-        async with self._starting:
+        needs = self._needs(backend)
+        async with self._starting[needs]:
             if self._is_closed:
                 raise SandboxError("the sandbox has been closed")
-            if self._server is not None and self._server.is_lost:
-                await self._server.end()
-                self._server = None
-            if self._server is None:
-                self._server = ForkServerClient(self._resolver, self._preload)
-            if not self._server.ready.done():
-                await asyncio.wait([self._server.ready], timeout=START_SECONDS)
-            if self._server.is_lost or not self._server.ready.done():
-                self._server.lose()
+            server = self._servers.get(needs)
+            if server is not None and server.is_lost:
+                await server.end()
+                server = None
+            if server is None:
+                server = self._servers[needs] = ForkServerClient(self._resolver, self._preload, needs)
+            if not server.ready.done():
+                await asyncio.wait([server.ready], timeout=START_SECONDS)
+            if server.is_lost or not server.ready.done():
+                server.lose()
                 raise ChildDied("the fork server does not start; its standard error says why")
-            return self._server
+            return server
+
+    def _needs(self, backend: str) -> tuple[str, ...]:
+        """Return the modules that this backend alone needs."""
+        registry = importlib.import_module(self._resolver.partition(":")[0])
+        needs = getattr(registry, "needs", None)
+        return tuple(needs(backend)) if callable(needs) else ()

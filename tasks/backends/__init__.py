@@ -1,4 +1,4 @@
-"""The backends by name: those of this package, and those that other packages offer.
+"""The backends by name: those of this package, those of the published qubit devices, and those of other packages.
 
 Another package offers one by the entry point group `quledger.backends`: the entry point's name is the backend's
 display name, its value a class or function without arguments, or a finished object, that fits `models.backend.Backend`.
@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from models.backend import Backend, BackendConfig
 from models.errors import BadSetting, UnknownBackend
+from tasks.backends.qubits import published
 
 _LOG = logging.getLogger("quledger.backends")
 
@@ -35,8 +36,13 @@ _STEPS = ("validate", "compile", "execute")
 
 
 def names() -> list[str]:
-    """Return the names of all backends: the built-in ones first, then the plug-ins in alphabetical order."""
-    return [*BUILT_IN, *sorted(_plug_ins())]
+    """Return the names of all backends: the built-in ones, the qubit devices, the plug-ins in alphabetical order."""
+    return [*BUILT_IN, *published.names(), *sorted(_plug_ins())]
+
+
+def needs(name: str) -> tuple[str, ...]:
+    """Return the modules that this backend alone needs and that take seconds to import; imports nothing."""
+    return published.PRELOADED if name in published.names() else ()
 
 
 @lru_cache(maxsize=64)
@@ -53,6 +59,8 @@ def load(name: str) -> Backend:
         module, attribute = BUILT_IN[name].split(":")
         make = cast("Callable[[], Backend]", getattr(import_module(module), attribute))
         return make()
+    if name in published.names():
+        return published.load(name)
     plug_in = _plug_ins().get(name)
     if plug_in is None:
         raise UnknownBackend(name, names())
@@ -75,7 +83,8 @@ def usable() -> list[str]:
 def _plug_ins() -> dict[str, EntryPoint]:
     """Return the plug-ins whose names can be display names and are not taken."""
     found = entry_points(group=GROUP)
-    return {point.name: point for point in found if _NAME.fullmatch(point.name) and point.name not in BUILT_IN}
+    taken = {*BUILT_IN, *published.names()}
+    return {point.name: point for point in found if _NAME.fullmatch(point.name) and point.name not in taken}
 
 
 def _checked(point: EntryPoint) -> Backend:

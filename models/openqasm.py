@@ -1,0 +1,278 @@
+"""What can be said of an OpenQASM text before any parser sees it: size, version, includes, and what is never allowed.
+
+A text that comes through holds no include but the two that are known by heart, is nested no deeper than a parser can
+go, and has no number that overflows. Whether it is a program, the parsers say. Sources: OpenQASM 2.0
+(arXiv:1707.03429) and the OpenQASM 3 specification, whose lexer knows `/* */`, `'text'` and pragmas; that of 2.0 does not.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+MOST_BYTES = 2_000_000
+MOST_STATEMENTS = {2: 50_000, 3: 10_000}
+"""Statements of one program by language version; the parser of version 3 needs about 0.6 ms for each."""
+
+MOST_TOKENS = 4_000
+"""In one statement."""
+
+DEEPEST = {"{": 24, "(": 64, "[": 8}
+MOST_FAULTS = 20
+MOST_DIGITS = 40
+MOST_CLBITS = 4_096
+
+INCLUDES = {2: "qelib1.inc", 3: "stdgates.inc"}
+
+REFUSED = {
+    "def": "subroutines (def) are not supported; write a gate",
+    "extern": "extern is not supported: there is no program outside to call",
+    "defcal": "pulses (defcal) are not supported",
+    "defcalgrammar": "pulses (defcalgrammar) are not supported",
+    "cal": "pulses (cal) are not supported",
+    "pragma": "pragmas are not supported",
+    "box": "timing (box) is not supported",
+    "delay": "timing (delay) is not supported",
+    "stretch": "timing (stretch) is not supported",
+    "duration": "timing (duration) is not supported",
+    "input": "inputs are not supported; write the number into the program",
+    "output": "outputs are not supported; all classical bits are returned",
+    "opaque": "opaque gates are not supported: there is no definition to simulate",
+}
+"""What a statement may not begin with."""
+
+_HIDDEN = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
+_TOKEN = re.compile(
+    r"""(?P<space>[ \t\r\n]+|//[^\n]*)
+    |(?P<comment>/\*)
+    |(?P<string>"[^"\r\t\n]*"|'[^'\r\t\n]*')
+    |(?P<number>0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+
+        |(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9_]+)?)
+    |(?P<name>[^\W\d]\w*|\$[0-9]+)
+    |(?P<pragma>\#)
+    |(?P<symbol>->|==|!=|\*\*|[-+*/%^&|~!=<>{}()\[\];:,.@])""",
+    re.VERBOSE,
+)
+
+
+class Mark(NamedTuple):
+    """One fault of a text.
+
+    Attributes:
+        line: from 1.
+        column: from 1, in characters.
+    """
+
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}, column {self.column}: {self.message}"
+
+
+NO_OPENING = Mark(1, 1, "this does not look like OpenQASM: there is no OPENQASM 3.0; or OPENQASM 2.0; to begin with")
+"""Said beside the faults of a text that does not name its language."""
+
+
+class Scan(NamedTuple):
+    """What a text says of itself.
+
+    Attributes:
+        version: of the language, 2 or 3.
+        declared: there is an OPENQASM statement.
+        statements: how many there are.
+        marks: all that is wrong, in the order of the text.
+    """
+
+    version: int
+    declared: bool
+    statements: int
+    marks: list[Mark]
+
+
+def is_openqasm(text: str) -> bool:
+    """Return True if the first word that is no comment is OPENQASM."""
+    return re.match(r"(?:\s+|//[^\n]*\n|/\*.*?\*/)*OPENQASM\b", text[:100_000], re.DOTALL) is not None
+
+
+def scan(text: str, most_qubits: int) -> Scan:
+    """Look through a text once.
+
+    Args:
+        most_qubits: what the device has; an OpenQASM 2 register that is larger is refused here already.
+    """
+    return _Scanner(text, most_qubits).scan()
+
+
+class _Enough(Exception):
+    pass
+
+
+class _Scanner:
+    def __init__(self, text: str, most_qubits: int) -> None:
+        self.text, self.most_qubits = text, most_qubits
+        self.marks: list[Mark] = []
+        self.version, self.declared, self.statements = 3, False, 0
+        self.open: list[tuple[str, int]] = []
+        self.sizes = {"qreg": 0, "creg": 0}
+
+    def mark(self, place: int, message: str) -> None:
+        line = self.text.count("\n", 0, place) + 1
+        self.marks.append(Mark(line, place - (self.text.rfind("\n", 0, place) + 1) + 1, message))
+        if len(self.marks) >= MOST_FAULTS:
+            raise _Enough
+
+    def scan(self) -> Scan:
+        size = len(self.text.encode("utf-8", "surrogatepass"))
+        if size > MOST_BYTES:
+            message = f"the program has {size / 1e6:.1f} MB; at most {MOST_BYTES / 1e6:g} MB are accepted"
+            return Scan(3, False, 0, [Mark(1, 1, message)])
+        if not self.text.strip():
+            return Scan(3, False, 0, [Mark(1, 1, "the program is empty")])
+        try:
+            self.characters()
+            self.tokens()
+        except _Enough:
+            pass
+        marks = sorted(set(self.marks))
+        return Scan(self.version, self.declared, self.statements, [NO_OPENING, *marks] if self.unlikely() else marks)
+
+    def unlikely(self) -> bool:
+        """Return True if the faults are rather those of a text in another language."""
+        return bool(self.marks) and not self.declared and "OPENQASM" not in self.text
+
+    def characters(self) -> None:
+        """Find what cannot be seen: a text must be what it looks like."""
+        for found in _HIDDEN.finditer(self.text):
+            self.mark(found.start(), f"the invisible character U+{ord(found[0]):04X} is not allowed")
+
+    def tokens(self) -> None:
+        """Find faults token by token, statement by statement."""
+        statement: list[tuple[str, str, int]] = []
+        for kind, token, place in self.lexed():
+            if kind == "symbol" and self.bracket(token, place):
+                return
+            if token not in {";", "{", "}"} or kind != "symbol":
+                statement.append((kind, token, place))
+                if len(statement) == MOST_TOKENS:
+                    self.mark(statement[0][2], f"the statement has more than {MOST_TOKENS} words")
+                    return
+                continue
+            if statement:
+                self.statement(statement)
+                self.statements += 1
+                if self.statements > MOST_STATEMENTS[self.version]:
+                    most = MOST_STATEMENTS[self.version]
+                    self.mark(place, f"there are more than {most:,} statements, too many for OpenQASM {self.version}")
+                    return
+            statement = []
+        if self.open:
+            self.mark(self.open[-1][1], f"the bracket {self.open[-1][0]} is never closed")
+        elif statement:
+            self.statement(statement)
+            _, token, place = statement[-1]
+            self.mark(place + len(token), "a semicolon is missing")
+
+    def lexed(self) -> Iterator[tuple[str, str, int]]:
+        place = 0
+        while place < len(self.text):
+            found = _TOKEN.match(self.text, place)
+            if found is None:
+                if not _HIDDEN.match(self.text, place):
+                    self.mark(place, self.stranger(self.text[place]))
+                place += 1
+                continue
+            kind = found.lastgroup or ""
+            end = found.end()
+            if kind == "comment":
+                if self.version == 2:  # noqa: PLR2004 - the version; there the parser would read on inside
+                    self.mark(place, "OpenQASM 2 has no /* */; write //")
+                end = self.text.find("*/", place + 2) + 2
+                if end < 2:  # noqa: PLR2004 - not found
+                    self.mark(place, "the comment is never closed")
+                    return
+            elif kind != "space":
+                yield kind, found[0], place
+            place = end
+
+    def stranger(self, character: str) -> str:
+        if character in "\"'":
+            return "the text in quotes is not closed on its line"
+        return f"the character U+{ord(character):04X} has no place in OpenQASM"
+
+    def bracket(self, sign: str, place: int) -> bool:
+        """Follow the nesting; return True if it is no use to go on."""
+        if sign in "{([":
+            self.open.append((sign, place))
+            depth = sum(1 for each, _ in self.open if each == sign) if len(self.open) > min(DEEPEST.values()) else 0
+            if depth > DEEPEST[sign]:
+                self.mark(place, f"the brackets {sign} are nested more than {DEEPEST[sign]} deep")
+                return True
+        elif sign in "})]":
+            right = {"}": "{", ")": "(", "]": "["}[sign]
+            if not self.open or self.open[-1][0] != right:
+                self.mark(place, f"the bracket {sign} closes nothing")
+                return True
+            self.open.pop()
+        return False
+
+    def statement(self, tokens: list[tuple[str, str, int]]) -> None:
+        kind, word, place = tokens[0]
+        if word == "OPENQASM":
+            self.opening(tokens)
+        elif kind == "pragma" or (kind == "name" and word in REFUSED):
+            self.mark(place, REFUSED.get(word, REFUSED["pragma"]))
+        elif word == "@":
+            self.mark(place, "annotations are not supported")
+        elif word in self.sizes and self.version == 2:  # noqa: PLR2004 - the version
+            self.register(word, tokens)
+        for position, (kind, word, place) in enumerate(tokens):
+            if kind == "number":
+                self.number(word, place)
+            elif word[0] == "$" and int(word[1:MOST_DIGITS]) >= self.most_qubits:
+                self.mark(place, f"there is no such qubit; the device has {self.most_qubits}")
+            elif word == "include" and kind == "name":
+                self.include(tokens[position + 1 :], place, alone=position == 0)
+
+    def opening(self, tokens: list[tuple[str, str, int]]) -> None:
+        _, _, place = tokens[0]
+        self.declared = True
+        if self.statements:
+            self.mark(place, "OPENQASM must be the first statement")
+        said = tokens[1][1] if len(tokens) > 1 else ""
+        if said in {"2", "2.0"}:
+            self.version = 2
+        elif said not in {"3", "3.0", "3.1"}:
+            shown = said if re.fullmatch(r"[0-9.]{1,10}", said) else "this version"
+            self.mark(place, f"OpenQASM {shown} is not known; write OPENQASM 2.0; or OPENQASM 3.0;")
+
+    def include(self, after: list[tuple[str, str, int]], place: int, *, alone: bool) -> None:
+        allowed = INCLUDES[self.version]
+        name = after[0][1][1:-1] if len(after) == 1 and after[0][0] == "string" else ""
+        if alone and name == allowed:
+            return
+        if name in INCLUDES.values():
+            self.mark(place, f'this file does not belong to OpenQASM {self.version}; include "{allowed}"')
+        else:
+            self.mark(place, f'nothing but include "{allowed}"; is allowed: no file is read')
+
+    def number(self, word: str, place: int) -> None:
+        digits = word.replace("_", "")
+        if len(digits) > MOST_DIGITS:
+            self.mark(place, f"the number has more than {MOST_DIGITS} digits")
+        elif not digits[:2].lower().startswith(("0x", "0b", "0o")) and math.isinf(float(digits)):
+            self.mark(place, "the number is too large: it is infinite as a floating-point number")
+
+    def register(self, word: str, tokens: list[tuple[str, str, int]]) -> None:
+        sizes = [token for kind, token, _ in tokens if kind == "number"]
+        if len(sizes) != 1 or not sizes[0].isdecimal() or len(sizes[0]) > MOST_DIGITS:
+            return
+        self.sizes[word] += int(sizes[0])
+        most, what = (self.most_qubits, "qubits") if word == "qreg" else (MOST_CLBITS, "classical bits")
+        if self.sizes[word] > most:
+            found = f"{self.sizes[word]:,}"
+            who = "the device has" if word == "qreg" else "the limit is"
+            self.mark(tokens[0][2], f"too many {what}: the program has {found}, {who} {most}")

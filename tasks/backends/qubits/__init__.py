@@ -1,0 +1,1 @@
+"""The backend of qubits: OpenQASM in, counts and expectation values out."""

@@ -1,0 +1,125 @@
+"""What a circuit is like: where its bits come from, whether it ends in its measurements, what it will cost."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
+from qiskit.circuit import Clbit, ControlFlowOp
+from qiskit.transpiler import PassManager
+from qiskit.transpiler.passes import UnrollForLoops
+
+IDLE = frozenset({"barrier", "id", "delay"})
+"""What touches a qubit without changing it, but for noise."""
+
+
+def side_by_side(circuits: Sequence[QuantumCircuit]) -> QuantumCircuit:
+    """Return all circuits as one, on qubits and bits of their own: those of the first come first.
+
+    Every classical bit is in a register afterwards, so that the order of the registers is that of the bits.
+    """
+    joint = QuantumCircuit(QuantumRegister(sum(circuit.num_qubits for circuit in circuits), "q"))
+    first = 0
+    for number, circuit in enumerate(circuits):
+        prefix = f"p{number}_" if len(circuits) > 1 else ""
+        bits = [Clbit() for _ in circuit.clbits]
+        joint.add_bits(bits)
+        registers = [(register.name, list(register)) for register in circuit.cregs]
+        registers += [(f"bit_{place}", [bit]) for place, bit in enumerate(circuit.clbits) if not _held(circuit, bit)]
+        taken = [(name, [circuit.find_bit(bit).index for bit in held]) for name, held in registers]
+        for name, places in sorted(taken, key=lambda pair: pair[1]):
+            joint.add_register(ClassicalRegister(name=prefix + name, bits=[bits[place] for place in places]))
+        joint.compose(circuit, joint.qubits[first : first + circuit.num_qubits], bits, inplace=True)
+        first += circuit.num_qubits
+    return joint
+
+
+def _held(circuit: QuantumCircuit, bit: Clbit) -> bool:
+    return bool(circuit.find_bit(bit).registers)
+
+
+def without_loops(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Return the circuit with its `for` loops written out, unless one is left by `break` or `continue`."""
+    if not any(item.operation.name == "for_loop" for item in everything(circuit)):
+        return circuit
+    written: QuantumCircuit = PassManager([UnrollForLoops()]).run(circuit)
+    return written
+
+
+def everything(circuit: QuantumCircuit) -> Iterator[Any]:
+    """Yield every operation, also those within branches and loops."""
+    for item in circuit.data:
+        yield item
+        if isinstance(item.operation, ControlFlowOp):
+            for block in item.operation.blocks:
+                yield from everything(block)
+
+
+def sources(circuit: QuantumCircuit) -> list[int | None]:
+    """Return for each classical bit the qubit that was read into it last, or None."""
+    found: list[int | None] = [None] * circuit.num_clbits
+    _follow(circuit, list(range(circuit.num_qubits)), list(range(circuit.num_clbits)), found)
+    return found
+
+
+def _follow(circuit: QuantumCircuit, qubits: list[int], clbits: list[int], found: list[int | None]) -> None:
+    where = {bit: qubits[place] for place, bit in enumerate(circuit.qubits)}
+    into = {bit: clbits[place] for place, bit in enumerate(circuit.clbits)}
+    for item in circuit.data:
+        if item.operation.name == "measure":
+            found[into[item.clbits[0]]] = where[item.qubits[0]]
+        elif isinstance(item.operation, ControlFlowOp):
+            for block in item.operation.blocks:
+                _follow(block, [where[q] for q in item.qubits], [into[c] for c in item.clbits], found)
+
+
+def ends_in_measurements(circuit: QuantumCircuit) -> bool:
+    """Return True if there are gates, then measurements, and nothing else: no reset, no branch, nothing in between."""
+    read: set[Any] = set()
+    for item in circuit.data:
+        operation = item.operation
+        if operation.name == "measure":
+            if item.qubits[0] in read:
+                return False
+            read.add(item.qubits[0])
+        elif operation.name in IDLE:
+            continue
+        elif (
+            operation.name == "reset"
+            or isinstance(operation, ControlFlowOp)
+            or item.clbits
+            or (read and not read.isdisjoint(item.qubits))
+        ):
+            return False
+    return True
+
+
+def without_measurements(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Return the circuit without its last measurements, and with all its bits."""
+    later: set[Any] = set()
+    kept = []
+    for item in reversed(circuit.data):
+        if item.operation.name == "measure" and item.qubits[0] not in later and item.clbits[0] not in later:
+            continue
+        if item.operation.name != "barrier":
+            later.update(item.qubits)
+            later.update(item.clbits)
+        kept.append(item)
+    bare: QuantumCircuit = circuit.copy_empty_like()
+    for item in reversed(kept):
+        bare.append(item)
+    return bare
+
+
+def active_qubits(circuit: QuantumCircuit) -> list[int]:
+    """Return the qubits that are touched, in rising order."""
+    touched = {qubit for item in circuit.data if item.operation.name not in IDLE for qubit in item.qubits}
+    return sorted(circuit.find_bit(qubit).index for qubit in touched)
+
+
+def two_qubit_gates(circuit: QuantumCircuit) -> int:
+    """Return the number of gates on two or more qubits, those in branches included."""
+    return sum(
+        1
+        for item in everything(circuit)
+        if len(item.qubits) > 1 and item.operation.name != "barrier" and not isinstance(item.operation, ControlFlowOp)
+    )

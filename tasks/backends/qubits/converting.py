@@ -1,0 +1,351 @@
+"""Qiskit's converter of OpenQASM 3, which goes on after a fault and refuses what would take for ever to build."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from openqasm3 import ast
+from openqasm3.visitor import QASMVisitor
+from qiskit import QuantumCircuit
+from qiskit_qasm3_import import ConversionError, types
+from qiskit_qasm3_import.converter import ConvertVisitor
+from qiskit_qasm3_import.data import Scope, Symbol
+from qiskit_qasm3_import.exceptions import raise_from_node
+from qiskit_qasm3_import.state import LocalScope
+
+from models.errors import printable
+from models.openqasm import MOST_CLBITS, MOST_FAULTS, Mark
+from tasks.backends.cost import number
+from tasks.backends.qubits.sizes import MOST_OPERATIONS, endless
+
+MOST_BUILT = 30_000
+"""Operations in the definitions that gates are built from; the converter copies them at about 70 microseconds each."""
+
+MOST_POWER_QUBITS = 5
+"""`pow @` makes a gate a matrix of 4**qubits numbers."""
+
+CONTROLLED = 30
+"""What one control makes of one operation of a gate that is not elementary, about."""
+
+Statement = ast.Statement | ast.Pragma
+_CONTROLS = {ast.GateModifierName.ctrl, ast.GateModifierName.negctrl}
+_PLACE = re.compile(r"^(\d+),(\d+): ")
+_UNDEFINED = re.compile(r"(?:Undefined symbol|gate) '([^']*)'(?: is not defined)?\.?$")
+_WORDS = {
+    "register size error": "the two sides differ in size",
+    "duplicate qubit arguments": "a qubit is named twice",
+    "index must be int, slice or list": "an index is no whole number that fits",
+    "duplicate bit arguments": "a qubit or bit is named twice",
+    "measurements must save their result in Qiskit": "the outcome of a measurement must go into a bit",
+}
+_NODE = re.compile(r"node of type (\w+?)(?:Statement|Declaration)? is not supported")
+
+
+class Converter(ConvertVisitor):
+    """One conversion.
+
+    Args:
+        text: what the program was read from.
+        most_qubits: what the device has.
+
+    Attributes:
+        marks: all faults.
+        dear: the first gate that is right but expands to more operations than can be run.
+    """
+
+    def __init__(self, text: str, most_qubits: int) -> None:
+        super().__init__()
+        self._text = text
+        self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
+        self.marks: list[Mark] = []
+        self.dear: list[Mark] = []
+        self._most_qubits = most_qubits
+        self._qubits = self._clbits = self._built = 0
+        self._sizes: dict[str, int] = {}
+        self._lost: set[str] = set()
+
+    def circuit(self, program: ast.Program) -> QuantumCircuit:
+        """Return the circuit; it is whole only if there are no marks and nothing is too dear."""
+        return self.convert(program).circuit
+
+    def visit_Program(self, node: ast.Program, context: Any) -> Any:  # noqa: N802 - the visitor's name for it
+        """Convert every statement, and note what is wrong with each."""
+        done = 0
+        for statement in node.statements:
+            try:
+                self.visit(statement, context)
+                self._look(statement, list(context.circuit.data[done:]))
+            except _TooDear as error:
+                self.dear = self.dear or [_place(statement)._replace(message=str(error))]
+                self._lose(statement)
+            except ConversionError as error:
+                self._note(str(error.message), statement)
+            except MemoryError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the converter takes every program to be right
+                self._note(_plain(error), statement)
+            done = len(context.circuit.data)
+            if len(self.marks) >= MOST_FAULTS:
+                break
+        return context
+
+    def _look(self, statement: Statement, items: list[Any]) -> None:
+        """Find what shows only when a statement has been built."""
+        for item in items:
+            operation = item.operation
+            if any(isinstance(each, float) and not math.isfinite(each) for each in operation.params):
+                raise_from_node(statement, "an angle is not finite")
+            if endless(operation):
+                raise_from_node(statement, "a while loop never ends: nothing in it changes the bits of its condition")
+
+    def _note(self, message: str, statement: Statement) -> None:
+        mark = _place(statement)
+        found = _PLACE.match(message)
+        if found is not None:
+            line, column, message = int(found[1]), int(found[2]), message[found.end() :]
+            mark = Mark(line, self._column(statement, line, column), "")
+        missing = _UNDEFINED.search(message)
+        if missing is None or missing[1] not in self._lost:
+            self.marks.append(mark._replace(message=printable(_worded(message.rstrip(".")))))
+        self._lose(statement)
+
+    def _column(self, statement: Statement, line: int, column: int) -> int:
+        """Return the column, from 1, of a place that the parser gives: of some names it counts from the text's begin."""
+        start = self._starts[line - 1]
+        names = _Names()
+        names.visit(statement)
+        for name in names.places.get((line, column), ()):
+            if self._text.startswith(name, column) and not self._text.startswith(name, start + column):
+                column -= start
+                break
+        return column + 1
+
+    def _lose(self, statement: Statement) -> None:
+        """Keep in mind what a faulty statement would have declared: it is not missed again."""
+        if isinstance(statement, ast.QuantumGate):
+            if statement.duration is not None:
+                names = [getattr(qubit, "name", None) for qubit in statement.qubits]
+                self._lost.update(name for name in names if isinstance(name, str))
+            return
+        for holder in ("qubit", "identifier", "name", "target"):
+            name = getattr(getattr(statement, holder, None), "name", None)
+            if isinstance(name, str):
+                self._lost.add(name)
+
+    def visit_QubitDeclaration(self, node: ast.QubitDeclaration, context: Any) -> Any:  # noqa: N802
+        """Declare qubits, no more than there are."""
+        self._qubits += 1 if node.size is None else self._size(node, node.size, context)
+        if self._qubits > self._most_qubits:
+            raise_from_node(
+                node, f"too many qubits: the program has {self._qubits:,}, the device has {self._most_qubits}"
+            )
+        self._fresh(node.qubit.name, node, context)
+        return super().visit_QubitDeclaration(node, context)
+
+    def visit_ClassicalDeclaration(self, node: ast.ClassicalDeclaration, context: Any) -> Any:  # noqa: N802
+        """Declare bits, no more than anybody reads."""
+        if isinstance(node.type, ast.BitType):
+            self._clbits += 1 if node.type.size is None else self._size(node, node.type.size, context)
+            if self._clbits > MOST_CLBITS:
+                raise_from_node(
+                    node, f"too many classical bits: the program has {self._clbits:,}, the limit is {MOST_CLBITS}"
+                )
+            self._fresh(node.identifier.name, node, context)
+        return super().visit_ClassicalDeclaration(node, context)
+
+    def _size(self, node: ast.QASMNode, expression: ast.Expression, context: Any) -> int:
+        size: int = self._resolve_constant_int(expression, context)
+        if size < 1:
+            raise_from_node(node, f"a register has at least one element, not {number(size)}")
+        return size
+
+    def _fresh(self, name: str, node: ast.QASMNode, context: Any) -> None:
+        old = context.symbol_table.get(name, node)
+        if old is not None:
+            before = (
+                "" if old.definer is None or old.definer.span is None else f", on line {old.definer.span.start_line}"
+            )
+            raise_from_node(node, f"the name '{name}' is taken{before}")
+
+    def visit_QuantumGateDefinition(self, node: ast.QuantumGateDefinition, context: Any) -> Any:  # noqa: N802
+        """Define a gate of gates that can be run."""
+        for statement in node.body:
+            if not isinstance(statement, ast.QuantumGate | ast.QuantumPhase | ast.QuantumBarrier):
+                raise_from_node(statement, "in a gate there can only be gates")
+        size = sum(self._weight(each, context) for each in node.body if not isinstance(each, ast.QuantumBarrier))
+        if size > MOST_OPERATIONS:
+            raise _TooDear(f"the gate expands to {number(size)} operations; at most {MOST_OPERATIONS:,} are run")
+        context = super().visit_QuantumGateDefinition(node, context)
+        self._sizes[node.name.name] = max(size, 1)
+        return context
+
+    def visit_QuantumGate(self, node: ast.QuantumGate, context: Any) -> Any:  # noqa: N802
+        """Apply a gate that has the right size."""
+        name = node.name.name
+        if node.duration is not None:
+            raise_from_node(
+                node, f"'{name}[...]' is no type of a declaration, and gates with a duration do not exist here"
+            )
+        weight = self._weight(node, context)
+        self._built += weight if weight > 1 or context.scope is Scope.LOCAL else 0
+        if self._built > MOST_BUILT:
+            raise _TooDear(f"definitions and loops expand to more than {MOST_BUILT:,} operations; fewer can be built")
+        symbol = context.symbol_table.get(name, node)
+        if symbol is not None and isinstance(symbol.type, types.Gate) and isinstance(symbol.type.n_quantum, int):
+            wanted = symbol.type.n_quantum + sum(self._controls(each, context) for each in node.modifiers)
+            if len(node.qubits) != wanted:
+                raise_from_node(node, f"'{name}' acts on {wanted} qubits, not on {len(node.qubits)}")
+            if len(node.arguments) != symbol.type.n_classical:
+                wanted, got = symbol.type.n_classical, len(node.arguments)
+                raise_from_node(node, f"'{name}' takes {wanted} parameters, not {got}")
+        return super().visit_QuantumGate(node, context)
+
+    def _resolve_qarg(self, node: ast.Expression, context: Any) -> Any:
+        return self._within(node, super()._resolve_qarg(node, context), context)
+
+    def _resolve_carg(self, node: ast.Expression, context: Any) -> Any:
+        return self._within(node, super()._resolve_carg(node, context), context)
+
+    def _within(self, node: ast.Expression, found: Any, context: Any) -> Any:
+        """Refuse a range that is cut off where its register ends, which the converter lets through."""
+        if not isinstance(node, ast.IndexedIdentifier):
+            return found
+        for indices in node.indices:
+            for index in indices if isinstance(indices, list) else ():
+                if isinstance(index, ast.RangeDefinition):
+                    size = len(context.symbol_table.get(node.name.name, node).data)
+                    ends = [
+                        self._resolve_constant_int(end, context) for end in (index.start, index.end) if end is not None
+                    ]
+                    if not found or not all(-size <= end < size for end in ends):
+                        raise_from_node(
+                            node, f"a range beyond the {size} elements of '{node.name.name}', or of nothing"
+                        )
+        return found
+
+    def visit_ForInLoop(self, node: ast.ForInLoop, context: Any) -> Any:  # noqa: N802
+        """Write the loop out, so that its variable may be an index; one that is left early stays a loop."""
+        size = self._rounds(node, context)
+        if size > MOST_BUILT:
+            raise_from_node(node, f"the loop runs {number(size)} operations; at most {MOST_BUILT:,} are written out")
+        if _left_early(node.block):
+            return super().visit_ForInLoop(node, context)
+        for value in self._values(node, context):
+            with LocalScope(context) as inner:
+                symbol = Symbol(node.identifier.name, value, types.Int(const=True), Scope.LOCAL, node)
+                inner.symbol_table.insert(symbol)  # type: ignore[no-untyped-call]
+                for statement in node.block:
+                    self.visit(statement, inner)
+        return context
+
+    def _values(self, node: ast.ForInLoop, context: Any) -> Sequence[int]:
+        if not isinstance(node.type, ast.IntType | ast.UintType):
+            raise_from_node(node, "a loop variable must be int or uint")
+        declared: Any = node.set_declaration
+        found, kind = self._resolve_generic(declared, context, strict=True)
+        if isinstance(kind, types.Range):
+            if found.start is None or found.stop is None:
+                raise_from_node(node.set_declaration, "the range of a loop needs a begin and an end")
+            if found.step == 0:
+                raise_from_node(node.set_declaration, "the step of a range cannot be 0")
+            return range(found.start, found.stop, found.step or 1)
+        if not isinstance(kind, types.Sequence):
+            raise_from_node(node.set_declaration, "a loop runs over a range or a set of whole numbers")
+        values: tuple[int, ...] = found
+        return values
+
+    def _rounds(self, node: Statement, context: Any) -> int:
+        """Return how many statements a loop runs, those of loops within it included."""
+        if not isinstance(node, ast.ForInLoop):
+            blocks = [getattr(node, name, None) or [] for name in ("if_block", "else_block", "block")]
+            return 1 + sum(self._rounds(each, context) for block in blocks for each in block)
+        try:
+            values = self._values(node, context)
+            # len() of a range stops at 64 bits
+            rounds = (values.stop - values.start) // values.step + 1 if isinstance(values, range) else len(values)
+        except ConversionError as error:
+            if _UNDEFINED.search(str(error.message)) is None:
+                raise
+            rounds = 1  # it depends on the variable of the loop around it, and is counted when that has a value
+        return max(rounds, 0) * sum(self._rounds(each, context) for each in node.block)
+
+    def visit_QuantumPhase(self, node: ast.QuantumPhase, context: Any) -> Any:  # noqa: N802
+        """Turn the phase."""
+        self._weight(node, context)
+        return super().visit_QuantumPhase(node, context)
+
+    def _weight(self, node: Any, context: Any) -> int:
+        """Return about how many operations a gate with its modifiers expands to."""
+        weight = 1 if isinstance(node, ast.QuantumPhase) else self._sizes.get(node.name.name, 1)
+        for modifier in node.modifiers:
+            controls = self._controls(modifier, context)
+            if controls:
+                weight *= CONTROLLED * controls if weight > 1 else controls**2
+            elif modifier.modifier is ast.GateModifierName.pow and len(node.qubits) > MOST_POWER_QUBITS:
+                raise_from_node(node, f"pow works on gates of at most {MOST_POWER_QUBITS} qubits")
+        return weight
+
+    def _controls(self, modifier: ast.QuantumGateModifier, context: Any) -> int:
+        if modifier.modifier not in _CONTROLS:
+            return 0
+        controls: int = 1 if modifier.argument is None else self._resolve_constant_int(modifier.argument, context)
+        if not 1 <= controls < self._most_qubits:
+            raise_from_node(
+                modifier, f"a gate with {number(controls)} controls; there can be 1 to {self._most_qubits - 1}"
+            )
+        return controls
+
+
+def _left_early(block: Sequence[Any]) -> bool:
+    """Return True if a loop's body has a `break` or `continue` of this loop."""
+    for statement in block:
+        if isinstance(statement, ast.BreakStatement | ast.ContinueStatement):
+            return True
+        if isinstance(statement, ast.BranchingStatement) and _left_early(
+            [*statement.if_block, *(statement.else_block or [])]
+        ):
+            return True
+    return False
+
+
+class _TooDear(Exception):
+    """The program is right, but nobody can run it."""
+
+
+class _Names(QASMVisitor[None]):
+    """Where the parser says that the names of a statement stand: it counts their columns from the text's beginning."""
+
+    def __init__(self) -> None:
+        self.places: dict[tuple[int, int], list[str]] = {}
+
+    def visit_Identifier(self, node: ast.Identifier) -> None:  # noqa: N802
+        if node.span is not None:
+            self.places.setdefault((node.span.start_line, node.span.start_column), []).append(node.name)
+
+
+def _place(statement: Statement) -> Mark:
+    span = statement.span
+    return Mark(span.start_line, span.start_column + 1, "") if span else Mark(1, 1, "")
+
+
+def _worded(message: str) -> str:
+    """Return a message of the converter in words of the language."""
+    found = _NODE.fullmatch(message)
+    if found is not None:
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", found[1]).lower() + " is not supported"
+    return _WORDS.get(message, message)
+
+
+def _plain(error: Exception) -> str:
+    """Return what a library's exception says to a user."""
+    match error:
+        case ZeroDivisionError():
+            return "a division by zero"
+        case OverflowError():
+            return "a number is too large"
+        case IndexError():
+            return "an index is beyond the end of its register"
+        case RecursionError():
+            return "the statement is nested too deeply"
+    return str(getattr(error, "message", "") or error) or "the statement cannot be read"

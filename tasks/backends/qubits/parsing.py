@@ -1,0 +1,110 @@
+"""From OpenQASM text to a circuit, with all that is wrong with it, by line and column.
+
+OpenQASM 2 is read by `qiskit.qasm2`, which has the include it knows in memory and opens no file; OpenQASM 3 by the
+reference parser and Qiskit's converter, a statement at a time, so that one bad statement does not hide the next.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import openqasm3
+from qiskit import QuantumCircuit, qasm2
+
+from models.errors import printable
+from models.openqasm import MOST_CLBITS, MOST_FAULTS, NO_OPENING, Mark, scan
+from tasks.backends.cost import number
+from tasks.backends.qubits.converting import Converter
+from tasks.backends.qubits.sizes import MOST_OPERATIONS, size_of
+
+_PLACE_2 = re.compile(r"^<input>:(\d+),(\d+): ")
+_PLACE_3 = re.compile(r"^L(\d+):C(\d+): ")
+_SHOWN = re.compile(r"[\w$.]{1,40}|[-+*/=;:,.()\[\]{}@]|->|==")
+
+
+class Parsed(NamedTuple):
+    """A text as a circuit.
+
+    Attributes:
+        circuit: None where there are faults.
+        marks: all faults.
+        dear: what is right but expands to more operations than can be run.
+    """
+
+    circuit: QuantumCircuit | None
+    marks: list[Mark]
+    dear: list[Mark]
+
+
+def parse(text: str, most_qubits: int) -> Parsed:
+    """Read one program for a device of `most_qubits`."""
+    seen = scan(text, most_qubits)
+    if seen.marks:
+        return Parsed(None, seen.marks, [])
+    read = _version_2(text) if seen.version == 2 else _version_3(text, most_qubits)  # noqa: PLR2004 - the version
+    circuit, marks, dear = read
+    if circuit is not None and not marks and not dear:
+        marks = list(_whole(circuit, most_qubits))
+        size = 0 if marks else size_of(circuit)
+        if size > MOST_OPERATIONS:
+            message = f"the program expands to {number(size)} operations; at most {MOST_OPERATIONS:,} are run"
+            dear = [Mark(1, 1, message)]
+    if marks and not seen.declared:
+        marks = [NO_OPENING, *marks]
+    return Parsed(None if marks or dear else circuit, marks[:MOST_FAULTS], dear)
+
+
+def _version_2(text: str) -> Parsed:
+    try:
+        # The gates of qelib1.inc as everybody has known them since: swap, cswap and sx among them.
+        return Parsed(qasm2.loads(text, include_path=(), custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS), [], [])
+    except qasm2.QASM2ParseError as error:
+        message = str(error.message)
+        found = _PLACE_2.match(message)
+        line, column = (int(found[1]), int(found[2]) + 1) if found else (1, 1)
+        return Parsed(None, [Mark(line, column, printable(message[found.end() if found else 0 :]))], [])
+
+
+def _version_3(text: str, most_qubits: int) -> Parsed:
+    try:
+        program = openqasm3.parse(text)
+    except MemoryError:
+        raise
+    except RecursionError:
+        return Parsed(None, [Mark(1, 1, "an expression is nested too deeply")], [])
+    except Exception as error:  # noqa: BLE001 - the parser raises whatever its own mistakes lead to
+        return Parsed(None, [_syntax(error)], [])
+    converter = Converter(text, most_qubits)
+    circuit = converter.circuit(program)
+    return Parsed(circuit, converter.marks, converter.dear)
+
+
+def _syntax(error: BaseException) -> Mark:
+    """Return where the grammar stops, without repeating what nobody should have to read."""
+    token: Any = None
+    for cause in (error.__cause__, *getattr(error.__cause__, "args", ())):
+        token = token or getattr(cause, "offendingToken", None)
+    if token is not None:
+        word = token.text
+        if token.type == -1:
+            return Mark(token.line, token.column + 1, "the text ends too early")
+        at = f" at '{word}'" if _SHOWN.fullmatch(word) else ""
+        return Mark(token.line, token.column + 1, f"a syntax error{at}")
+    found = _PLACE_3.match(str(error))
+    return Mark(*((int(found[1]), int(found[2]) + 1) if found else (1, 1)), "a syntax error")
+
+
+def _whole(circuit: QuantumCircuit, most_qubits: int) -> Iterator[Mark]:
+    """Find what shows only when the circuit is complete."""
+    if circuit.num_qubits > most_qubits:
+        yield Mark(1, 1, f"too many qubits: the program has {circuit.num_qubits:,}, the device has {most_qubits}")
+    if circuit.num_qubits == 0:
+        yield Mark(1, 1, "the program has no qubits")
+    if circuit.num_clbits > MOST_CLBITS:
+        yield Mark(1, 1, f"too many classical bits: {circuit.num_clbits:,}, the limit is {MOST_CLBITS}")
+    if not math.isfinite(float(circuit.global_phase)):
+        yield Mark(1, 1, "the global phase is not finite")
+    for position, item in enumerate(circuit.data):
+        if any(isinstance(each, float) and not math.isfinite(each) for each in item.operation.params):
+            yield Mark(1, 1, f"operation {position} ({item.operation.name}) has an angle that is not finite")

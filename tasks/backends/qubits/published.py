@@ -1,0 +1,69 @@
+"""The qubit devices that are published, each as a backend of its own name; nothing heavy is imported here.
+
+`qubits` is the device of `line12.json` without errors, `noisyqubits` the same with them. Each NAME.json in the folder
+of `QULEDGER_DEVICES` is a backend NAME: with the errors that its description states, or without any if it says
+`"simulator": "ideal"`.
+"""
+
+import json
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.errors import BadSetting, echo
+from models.settings import Settings
+
+if TYPE_CHECKING:
+    from models.backend import Backend
+
+BUILT_IN = {"qubits": False, "noisyqubits": True}
+"""Name -> whether it errs."""
+
+PRELOADED = tuple(f"tasks.backends.qubits.{module}" for module in ("checking", "execution", "warm"))
+"""What takes seconds to import, and only these backends need."""
+
+REQUIRED = ("qiskit", "qiskit_aer", "qiskit_qasm3_import")
+"""The modules of the optional group `qubits`."""
+
+_NAME = re.compile(r"[a-z0-9]+")
+
+
+def names() -> list[str]:
+    """Return the names of all qubit devices; none where the group `qubits` is not installed."""
+    if any(find_spec(module) is None for module in REQUIRED):
+        return []
+    return [*BUILT_IN, *sorted(_described())]
+
+
+def _described() -> dict[str, Path]:
+    folder = Settings.read().devices
+    if folder is None or not folder.is_dir():
+        return {}
+    found = {path.stem: path for path in folder.glob("*.json")}
+    return {name: path for name, path in found.items() if _NAME.fullmatch(name) and name not in BUILT_IN}
+
+
+def load(name: str) -> "Backend":
+    """Return the backend of a published device.
+
+    Raises:
+        BadSetting: its description cannot be used; all that is wrong is listed.
+    """
+    from tasks.backends.qubits.backend import Qubits  # noqa: PLC0415 - numpy is for those who load one
+    from tasks.backends.qubits.device import DEFAULT, Device  # noqa: PLC0415
+
+    if name in BUILT_IN:
+        return Qubits(name, DEFAULT, noisy=BUILT_IN[name])
+    path = _described()[name]
+    try:
+        text = path.read_text("utf-8")
+        device = Device.read(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSetting(f"the device {name} cannot be read: {type(error).__name__}") from None
+    except BadSetting as error:
+        raise BadSetting(f"the device {name}: {error}") from None
+    simulator = json.loads(text).get("simulator", "noisy")
+    if simulator not in ("ideal", "noisy"):
+        raise BadSetting(f"the device {name}: simulator: got {echo(simulator)}; it must be ideal or noisy")
+    return Qubits(name, device, noisy=simulator == "noisy")
