@@ -18,7 +18,6 @@ import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import fsspec
 from fsspec.implementations.memory import MemoryFileSystem
@@ -82,7 +81,8 @@ class FsspecStorage:
         try:
             filesystem, root = fsspec.url_to_fs(url, **login)
         except ImportError as error:
-            package = PACKAGES.get(urlsplit(url).scheme)
+            links = [link.partition("://")[0] for link in url.split("::")]
+            package = next((PACKAGES[link] for link in links if link in PACKAGES), None)
             what = f"install the package {package} beside Quledger" if package else printable(str(error))
             msg = f"the storage {self.url} cannot be opened: {what}"
             raise BadSetting(msg) from None

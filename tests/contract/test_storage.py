@@ -1,6 +1,7 @@
 """The contract of a storage provider, over every kind of storage, cut by ability."""
 
 import contextlib
+import importlib.util
 import inspect
 import json
 import sys
@@ -360,7 +361,32 @@ def test_an_error_names_no_path_of_the_machine(tmp_path: Path):
     assert "a/x.json" in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["/plain/path", "nosuchscheme://x", ""])
+@pytest.mark.parametrize(
+    ("url", "module", "package"),
+    [
+        ("sftp://ann:s3cret@host/x", "paramiko", "paramiko"),
+        ("gcs://bucket/x", "gcsfs", "gcsfs"),
+        ("abfs://box/x", "adlfs", "adlfs"),
+        ("webdav://host/x", "webdav4", r"webdav4\[fsspec\]"),
+        ("dir::smb://ann:s3cret@host/x", "smbprotocol", "smbprotocol"),
+    ],
+)
+def test_a_missing_driver_is_named(url: str, module: str, package: str):
+    """Where the package of a filesystem is not installed, the error names it, and no password."""
+    if importlib.util.find_spec(module) is not None:
+        pytest.skip(f"{module} is installed")
+    with pytest.raises(BadSetting, match=f"install the package {package}") as caught:
+        open_storage(url)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_cache_before_a_storage_is_refused(tmp_path: Path):
+    """Others write to the storage too, so nothing may be read from a cache."""
+    with pytest.raises(BadSetting, match="leave the cache out"):
+        open_storage(f"simplecache::{tmp_path.as_uri()}")
+
+
+@pytest.mark.parametrize("url", ["/plain/path", "nosuchscheme://x", "", "file://server/share", "file:relative"])
 def test_a_url_that_cannot_be_opened_is_a_bad_setting(url: str):
     """What is no URL of a storage is refused with a sentence."""
     with pytest.raises(BadSetting):
