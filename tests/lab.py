@@ -96,9 +96,9 @@ class Lab:
             text=True,
         )
 
-    def json(self, *arguments: str, **settings: str) -> Any:
+    def json(self, *arguments: str, text: str = "", **settings: str) -> Any:
         """Run the program with --json and return what it printed."""
-        return json.loads(self.run(*arguments, "--json", check=True, text="", **settings).stdout)
+        return json.loads(self.run(*arguments, "--json", check=True, text=text, **settings).stdout)
 
     def submit(self, backend: str, document: object, *, user: str = "") -> str:
         """Submit a document as `quledger submit` does, and return the job's id."""

@@ -48,6 +48,6 @@ def test_the_printed_settings_work_and_all_ends_with_ctrl_c(tmp_path: Path):
         assert len(servers) >= 3
     finally:
         os.killpg(services.pid, signal.SIGINT)
-        services.wait(60)
+        services.communicate(timeout=60)
     _, alive = psutil.wait_procs(servers, timeout=20)
     assert alive == []
