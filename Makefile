@@ -93,6 +93,10 @@ bench-log: install ## measure how the event log scales
 bench-storages: install ## measure every kind of storage: jobs/s, requests and bytes per job, listings; BENCH_ARGS is handed on
 	@$(BIN)/python benchmarks/storages.py $(BENCH_ARGS)
 
+.PHONY: bench-qubits
+bench-qubits: install ## measure the qubits: mitigation, shots beside plain Aer, reach, what the sandbox costs
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/qubits.py
+
 .PHONY: peer
 peer: .venv-peer/.installed ## set up .venv-peer with the published SDK that one acceptance test talks to
 

@@ -1,19 +1,30 @@
 """Measure the qubits: how much readout mitigation helps, and how fast jobs run beside plain Qiskit Aer."""
 
+import asyncio
+import json
+import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 
 import numpy as np
 
-from tasks.backends.qubits.device import DEFAULT, readout
+from tasks.backends.cost import Limits
+from tasks.backends.qubits.backend import Qubits
+from tasks.backends.qubits.device import DEFAULT, Device, readout
 from tasks.backends.qubits.mitigation import Method, mitigate
+from tasks.sandbox import Sandbox
 
 RUNS = 50
+REPEAT = 5
+WIDE = Limits(max_cost=1e14, max_dimension=2**28, max_result_bytes=10**9)
+BELL = 'OPENQASM 3.0; include "stdgates.inc"; qubit[2] q; bit[2] c; h q[0]; cx q[0], q[1]; c = measure q;'
+HEAVY = "qiskit"
 
 
 def misread_ghz(layout: Sequence[int], shots: int, seed: int) -> dict[str, int]:
@@ -54,6 +65,153 @@ def mitigation_table(shots: int) -> None:
             )
 
 
+def program(qubits: int, layers: int) -> str:
+    """Return a circuit of rotations of all qubits and gates between neighbours, layer upon layer, all of it read."""
+    lines = ["OPENQASM 3.0;", 'include "stdgates.inc";', f"qubit[{qubits}] q;", f"bit[{qubits}] c;"]
+    for layer in range(layers):
+        lines.append(f"rx({0.3 + layer}) q;")
+        lines += [f"cx q[{low}], q[{low + 1}];" for low in range(layer % 2, qubits - 1, 2)]
+    return "\n".join([*lines, "c = measure q;"])
+
+
+def line(qubits: int) -> Device:
+    """Return a device without errors whose qubits stand in a row."""
+    names = "-".join(map(str, range(qubits)))
+    return Device.read(
+        json.dumps(
+            {
+                "device_id": f"line{qubits}",
+                "n_qubits": qubits,
+                "couplings": f"line {names}",
+                "basis_gates": ["cx", "id", "rz", "sx", "x"],
+            }
+        )
+    )
+
+
+def best(run: Callable[[], float], repeat: int = REPEAT) -> float:
+    """Return the shortest of the times that some runs report."""
+    return min(run() for _ in range(repeat))
+
+
+def executed(backend: Qubits, text: str, shots: int, *, memory: bool = True) -> float:
+    """Return how long the execution of a compiled job takes, strings and JSON values included."""
+    document = {
+        "experiment_0": {
+            "program": text,
+            "shots": shots,
+            "memory": memory,
+            "seed_simulation": 1,
+            "seed_transpilation": 1,
+        }
+    }
+    compiled = backend.compile(backend.validate(document), 1)
+    start = time.perf_counter()
+    list(backend.execute(compiled))
+    return time.perf_counter() - start
+
+
+def plain_aer(text: str, shots: int) -> float:
+    """Return how long plain Aer takes for the same circuit, its memory and its counts included."""
+    from qiskit import transpile  # noqa: PLC0415 (takes seconds)
+    from qiskit_aer import AerSimulator  # noqa: PLC0415
+    from qiskit_qasm3_import import parse  # noqa: PLC0415
+
+    simulator = AerSimulator(max_parallel_threads=1)
+    circuit = transpile(parse(text), basis_gates=list(DEFAULT.basis_gates), seed_transpiler=1)
+    start = time.perf_counter()
+    result = simulator.run(circuit, shots=shots, seed_simulator=1, memory=True).result()
+    result.get_memory()
+    result.get_counts()
+    return time.perf_counter() - start
+
+
+def shots_table() -> None:
+    """Print the times of execution beside those of plain Aer in the same run."""
+    print(f"\n{'execution of one job':36} {'here':>9} {'no memory':>10} {'plain Aer':>10} {'ratio':>7}")
+    cases = [(5, 4, 1_000_000), (5, 4, 10_000), (12, 10, 100_000), (12, 10, 1_000_000), (16, 10, 100_000)]
+    for qubits, layers, shots in cases:
+        backend, text = Qubits("bench", line(qubits), noisy=False, limits=WIDE), program(qubits, layers)
+        here = best(lambda b=backend, t=text, s=shots: executed(b, t, s))  # type: ignore[misc]
+        bare = best(lambda b=backend, t=text, s=shots: executed(b, t, s, memory=False))  # type: ignore[misc]
+        aer = best(lambda t=text, s=shots: plain_aer(t, s), repeat=2)  # type: ignore[misc]
+        name = f"{qubits} qubits, {layers} layers, {shots:,} shots"
+        print(f"{name:36} {here * 1e3:7.1f}ms {bare * 1e3:8.1f}ms {aer * 1e3:8.1f}ms {aer / here:6.1f}x")
+
+
+def reach(most: int = 26) -> None:
+    """Print the largest circuits of ten layers that are executed in 1 s and in 10 s."""
+    print(f"\n{'reach: 10 layers, 1000 shots':36} {'execution':>10}")
+    largest = dict.fromkeys((1.0, 10.0), (0, 0.0))
+    for qubits in range(14, most + 1):
+        taken = executed(Qubits("bench", line(qubits), noisy=False, limits=WIDE), program(qubits, 10), 1000)
+        largest = {limit: (qubits, taken) if taken <= limit else found for limit, found in largest.items()}
+        if taken > max(largest):
+            break
+    for limit, (qubits, taken) in largest.items():
+        print(f"{f'largest in {limit:g} s: {qubits} qubits':36} {taken:9.2f}s")
+
+
+def sandbox_overhead() -> None:
+    """Print what the process of its own costs a small job."""
+    document = {"experiment_0": {"program": BELL, "shots": 1000}}
+    backend = Qubits("qubits", DEFAULT, noisy=False)
+
+    def inside() -> float:
+        start = time.perf_counter()
+        list(backend.execute(backend.compile(backend.validate(document), 1)))
+        return time.perf_counter() - start
+
+    async def measured() -> tuple[float, list[float]]:
+        raw, times = json.dumps(document).encode(), []
+        async with Sandbox() as sandbox:
+            start = time.perf_counter()
+            await sandbox.server("qubits")
+            started = time.perf_counter() - start
+            for number in range(2 * REPEAT):
+                start = time.perf_counter()
+                async with sandbox.job("qubits", raw, job_id=f"bench-{number}") as job:
+                    await job.call("validate")
+                    await job.call("compile", seed=1)
+                    await job.call("execute")
+                times.append(time.perf_counter() - start)
+        return started, times
+
+    bare = best(inside, 2 * REPEAT)
+    started, times = asyncio.run(measured())
+    print(f"\n{'a Bell pair, 1000 shots, all steps':36} {'time':>10}")
+    print(f"{'in this process':36} {bare * 1e3:8.1f}ms")
+    print(f"{'in the sandbox':36} {min(times) * 1e3:8.1f}ms   overhead {(min(times) - bare) * 1e3:.1f} ms per job")
+    print(f"{'start of the fork server, once':36} {started:9.2f}s")
+
+
+def import_cost() -> None:
+    """Print what the libraries of qubits cost to import, and that other backends do not import them."""
+
+    def python(code: str) -> str:
+        command = [sys.executable, "-c", code]
+        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - our own code
+        return ran.stdout.strip()
+
+    job = (
+        "import sys, time; begin = time.perf_counter()\n"
+        "from tasks.backends import load\n"
+        "backend = load({name!r})\n"
+        "program = backend.compile(backend.validate({{'experiment_0': {experiment!r}}}), 1)\n"
+        "list(backend.execute(program))\n"
+        f"heavy = sorted(m for m in sys.modules if m.startswith({HEAVY!r}))\n"
+        "print(f'{{time.perf_counter() - begin:.2f}} s, {{len(heavy)}} modules of Qiskit')"
+    )
+    atoms = {"instructions": [["rlx", [0], [0.5]], ["measure", [0], []]], "num_wires": 1, "shots": 10}
+    print("\na first job in a new process, imports included")
+    print(f"{'singlequdit':36} {python(job.format(name='singlequdit', experiment=atoms))}")
+    print(f"{'qubits':36} {python(job.format(name='qubits', experiment={'program': BELL, 'shots': 10}))}")
+
+
 if __name__ == "__main__":
+    import_cost()
+    sandbox_overhead()
+    shots_table()
+    reach()
     mitigation_table(10_000)
     mitigation_table(100_000)

@@ -1,6 +1,6 @@
 """OpenQASM texts that were written to do harm, each read in a process of its own that has little time and memory.
 
-Started as a program it reads the names of texts as arguments and prints one JSON line for each.
+Started as a program it answers each name of a text, a line, by a line of JSON.
 """
 
 import json
@@ -62,6 +62,14 @@ REFUSED = {
     "a function": HEAD3 + "rx(arccos(2)) q[0];",
     "a power beyond numbers": HEAD3 + "pow(1e300*1e300) @ x q[0];",
     "a power beyond what numbers resolve": HEAD3 + "pow(999999999999999999) @ h q[0];",
+    "many sums": HEAD3 + ("rx(" + "+".join(["1"] * 60) + ") q[0];\n") * 2000,
+    "many brackets": HEAD3 + ("rx(" + "(1*" * 60 + "1" + ")" * 60 + ") q[0];\n") * 1000,
+    "wide gates of wide gates": HEAD2
+    + "gate g0 a { "
+    + "h a; " * 20_000
+    + "}\ngate g1 a { "
+    + "g0 a; " * 20_000
+    + "}\ng1 q[0];\n",
     "powers of large gates": WIDE3
     + "gate g a,b,d,e,f { h a; cx a,b; }\n"
     + "pow(0.5) @ g q[0],q[1],q[2],q[3],q[4];\n" * 9000,
@@ -122,6 +130,6 @@ def look(name: str) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    for wanted in sys.argv[1:]:
-        sys.stdout.write(json.dumps(look(wanted)) + "\n")
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(look(line.rstrip("\n"))) + "\n")
         sys.stdout.flush()
