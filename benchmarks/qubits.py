@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from tasks.backends.qubits.device import DEFAULT, Device, readout
 from tasks.backends.qubits.mitigation import Method, mitigate
 from tasks.sandbox import Sandbox
 
+ROOT = Path(__file__).resolve().parent.parent
 RUNS = 50
 REPEAT = 5
 WIDE = Limits(max_cost=1e14, max_dimension=2**28, max_result_bytes=10**9)
