@@ -40,6 +40,13 @@ BREAKING = {
         {"QULEDGER_STORAGE": f"simplecache::ftp://ann:{{}}@{UNREACHABLE}/x"}, said="storage"
     ),
     "storage to restore from": Place({}, ("restore", "--from", f"ftp://ann:{{}}@{UNREACHABLE}/x"), said="storage"),
+    "password of a MongoDB": Place(
+        {"QULEDGER_STORAGE": f"mongodb://ann:{{}}@{UNREACHABLE}/?serverSelectionTimeoutMS=500"}, said="storage"
+    ),
+    "one of several storages": Place(
+        {"QULEDGER_STORAGE": f'{{{{"lab": "ftp://ann:{{}}@{UNREACHABLE}/x"}}}}'}, said="storage"
+    ),
+    "several storages that are no JSON": Place({"QULEDGER_STORAGE": '{{"lab": "{}"'}, said="not JSON"),
     "AWS_SECRET_ACCESS_KEY": Place(
         {
             "QULEDGER_STORAGE": "s3://bucket/x",

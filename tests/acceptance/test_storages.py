@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.canaries import Canaries
 from tests.lab import ROOT, Lab, experiment
 
 JOB = {"experiment_0": experiment(["rlx", [0], [3.0]], ["measure", [0], []], shots=7)}
@@ -135,8 +136,8 @@ def test_a_storage_that_is_down_holds_up_no_other(rooms: Rooms):
     rooms.lab.verified(**rooms.settings)
 
 
-def test_a_block_is_a_storage_until_it_is_switched_off(rooms: Rooms, prefect_api: str):
-    """A block made through Prefect's API is opened by its name, left alone while it is off, and served again."""
+def register(rooms: Rooms, api: str, name: str, kind: str, login: str) -> str:
+    """Make a block as the UI does; return its address."""
     made = subprocess.run(
         [sys.executable, "-m", "prefect", "block", "register", "-m", "tasks.storage_block"],
         env=rooms.lab.environment,
@@ -147,21 +148,23 @@ def test_a_block_is_a_storage_until_it_is_switched_off(rooms: Rooms, prefect_api
         timeout=200,
     )
     assert made.returncode == 0, made.stderr
-    kind = httpx.get(f"{prefect_api}/block_types/slug/quledger-storage").raise_for_status().json()
-    schemas = httpx.post(
-        f"{prefect_api}/block_schemas/filter", json={"block_schemas": {"block_type_id": {"any_": [kind["id"]]}}}
-    ).raise_for_status()
+    kind_id = httpx.get(f"{api}/block_types/slug/quledger-storage").raise_for_status().json()["id"]
+    asked = {"block_schemas": {"block_type_id": {"any_": [kind_id]}}}
+    schemas = httpx.post(f"{api}/block_schemas/filter", json=asked).raise_for_status().json()
+    body = {
+        "name": name,
+        "block_type_id": kind_id,
+        "block_schema_id": schemas[0]["id"],
+        "data": {"kind": kind, "login": login, "owner": "bob"},
+    }
+    block = httpx.post(f"{api}/block_documents/", json=body).raise_for_status().json()
+    return f"{api}/block_documents/{block['id']}"
+
+
+def test_a_block_is_a_storage_until_it_is_switched_off(rooms: Rooms, prefect_api: str):
+    """A block made through Prefect's API is opened by its name, left alone while it is off, and served again."""
     login = json.dumps({"base_path": str(rooms.folders["cloud"])})
-    block = httpx.post(
-        f"{prefect_api}/block_documents/",
-        json={
-            "name": "cloud",
-            "block_type_id": kind["id"],
-            "block_schema_id": schemas.json()[0]["id"],
-            "data": {"kind": "local", "login": login, "owner": "bob"},
-        },
-    ).raise_for_status()
-    address = f"{prefect_api}/block_documents/{block.json()['id']}"
+    address = register(rooms, prefect_api, "cloud", "local", login)
     shown = httpx.get(address).raise_for_status().json()["data"]
     assert str(rooms.folders["cloud"]) not in json.dumps(shown), "a login is not shown"
 
@@ -200,3 +203,27 @@ def test_a_block_that_is_not_there_is_named(rooms: Rooms):
     assert done.returncode == 1
     assert "'nosuch'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_login_in_a_block_is_never_said(rooms: Rooms, prefect_api: str):
+    """Whatever is wrong with what a block holds, no word, no file and no answer of Prefect's API repeats it."""
+    canaries = Canaries()
+    logins = {
+        "unreachable": (
+            "mongodb",
+            {"url": f"mongodb://ann:{canaries.new('url')}@127.0.0.1:9/?serverSelectionTimeoutMS=500"},
+        ),
+        "strange": ("s3", {"colour": canaries.new("strange field")}),
+        "nosuch": ("other", {"url": f"nosuch://ann:{canaries.new('other')}@host/x"}),
+    }
+    said = ""
+    for name, (kind, login) in logins.items():
+        address = register(rooms, prefect_api, name, kind, json.dumps(login))
+        settings = rooms.settings | {"QULEDGER_STORAGE": f"block://{name}"}
+        for command in (("drain", "--until-empty"), ("verify",), ("config",)):
+            done = rooms.lab.run(*command, check=False, **settings)
+            said += done.stdout + done.stderr
+        said += httpx.get(address).text
+    assert "Traceback" not in said
+    assert canaries.in_bytes(said.encode()) == set()
+    assert canaries.in_files(rooms.lab.home.parent) == {}
