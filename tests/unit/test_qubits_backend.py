@@ -108,8 +108,15 @@ def test_memory_and_counts_are_the_same_outcomes():
         ("qubit q;\nbit c;\nh q;\nc = measure q;\nwhile (c) { h q; c = measure q; }\n", {"0": 1.0}),
         ("qubit q;\nbit c;\nwhile (!c) { h q; c = measure q; }\n", {"1": 1.0}),
         ("qubit q;\nbit c;\nh q;\nc = measure q;\nif (c) { } else { }\nc = measure q;\n", {"0": 0.5, "1": 0.5}),
+        (
+            (
+                "qubit[3] q;\nbit[2] c;\nbit d;\nh q[0];\nh q[1];\nc[0] = measure q[0];\nc[1] = measure q[1];\n"
+                "if (c[0]) { if (c[1]) { x q[2]; } }\nd = measure q[2];\n"
+            ),
+            {"000": 0.25, "001": 0.25, "010": 0.25, "111": 0.25},
+        ),
     ],
-    ids=["reset", "if", "for", "while", "while at the end", "if of nothing"],
+    ids=["reset", "if", "for", "while", "while at the end", "if of nothing", "if in if"],
 )
 def test_what_outcomes_decide_is_run_shot_by_shot(program: str, exact: dict[str, float]):
     """Resets, branches and loops give the distribution that follows from the outcomes on the way."""
@@ -272,10 +279,15 @@ def test_seeds_decide_everything_in_any_process_with_any_threads():
 
 def test_the_compiled_text_is_what_runs():
     """Another process, which has nothing but the program of the compilation, gets the same outcomes from its text."""
-    document = {"program": BELL, "shots": 300, "seed": 9}
+    loose = (
+        HEAD3
+        + "qubit[3] q;\nbit a;\nbit[2] c;\nbit b;\nx q[0];\na = measure q[0];\nif (a) { x q[2]; }\nb = measure q[2];\n"
+    )
+    document = {f"experiment_{n}": {"program": text, "shots": 300, "seed": 9} for n, text in enumerate([BELL, loose])}
     backend = load("qubits")
     program = json.loads(json.dumps(backend.compile(backend.validate(document), 1)))
     first = list(Qubits("qubits", DEFAULT, noisy=False).execute(program))
+    assert first[1]["data"]["counts"] == {"1001": 300}
     assert first == list(backend.execute(program))
 
 
