@@ -640,3 +640,18 @@ def test_fifty_jobs_leave_nothing_behind(with_sandbox: Runs) -> None:
         assert children_of(os.getpid()).count(str(server)) == 1
 
     with_sandbox(test)
+
+
+def test_backends_with_needs_of_their_own_share_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The modules that one backend needs are imported by a server of its own, which its first job starts."""
+    monkeypatch.setattr("tests.unit.sandbox_fakes.needs", lambda name: ("colorsys",) * (name == "heavy"), raising=False)
+
+    async def both() -> set[tuple[str, ...]]:
+        async with Sandbox(resolver=RESOLVER, preload=()) as sandbox:
+            light, heavy = await sandbox.server(), await sandbox.server("heavy")
+            assert light is not heavy
+            assert await sandbox.server("other") is light
+            assert await sandbox.server("heavy") is heavy
+            return set(sandbox._servers)
+
+    assert asyncio.run(both()) == {(), ("colorsys",)}

@@ -13,6 +13,7 @@ from tasks.backends.cost import Limits
 from tasks.backends.qubits.circuits import (
     ends_in_measurements,
     everything,
+    nested,
     sources,
     without_loops,
     without_measurements,
@@ -65,6 +66,9 @@ def _misfits(
         yield "initial_layout", f"got {len(layout)} physical qubits; the program has {qubits} qubits"
     if any(circuit.layout is not None for circuit in circuits) and (len(circuits) > 1 or layout is not None):
         yield "program", "it names physical qubits itself ($0, ...), so it can have no layout and no neighbour"
+    for number, circuit in enumerate(circuits):
+        if len(circuits) > 1 and nested(circuit):
+            yield f"program[{number}]", "branches and loops within one another are not run beside another program"
     if experiment.method == "state_vector" and noisy:
         yield "method", "a noisy device has no single final state; use method sampling"
     for number, circuit in enumerate(circuits):

@@ -15,26 +15,57 @@ IDLE = frozenset({"barrier", "id", "delay"})
 def side_by_side(circuits: Sequence[QuantumCircuit]) -> QuantumCircuit:
     """Return all circuits as one, on qubits and bits of their own: those of the first come first.
 
-    Every classical bit is in a register afterwards, so that the order of the registers is that of the bits.
+    Several circuits must not be `nested`, for Qiskit's `compose` gives new bits to the outer conditions alone.
     """
+    if len(circuits) == 1:
+        return _all_held(circuits[0])
     joint = QuantumCircuit(QuantumRegister(sum(circuit.num_qubits for circuit in circuits), "q"))
     first = 0
-    for number, circuit in enumerate(circuits):
-        prefix = f"p{number}_" if len(circuits) > 1 else ""
+    for number, circuit in enumerate(map(_all_held, circuits)):
         bits = [Clbit() for _ in circuit.clbits]
         joint.add_bits(bits)
-        registers = [(register.name, list(register)) for register in circuit.cregs]
-        registers += [(f"bit_{place}", [bit]) for place, bit in enumerate(circuit.clbits) if not _held(circuit, bit)]
-        taken = [(name, [circuit.find_bit(bit).index for bit in held]) for name, held in registers]
-        for name, places in sorted(taken, key=lambda pair: pair[1]):
-            joint.add_register(ClassicalRegister(name=prefix + name, bits=[bits[place] for place in places]))
+        for register in circuit.cregs:
+            mine = [bits[circuit.find_bit(bit).index] for bit in register]
+            joint.add_register(ClassicalRegister(name=f"p{number}_{register.name}", bits=mine))
         joint.compose(circuit, joint.qubits[first : first + circuit.num_qubits], bits, inplace=True)
         first += circuit.num_qubits
     return joint
 
 
-def _held(circuit: QuantumCircuit, bit: Clbit) -> bool:
-    return bool(circuit.find_bit(bit).registers)
+def _all_held(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Return the circuit with a register for each bit that has none."""
+    held: QuantumCircuit = circuit.copy()
+    for place, bit in enumerate(circuit.clbits):
+        if not circuit.find_bit(bit).registers:
+            held.add_register(ClassicalRegister(name=f"bit_{place}", bits=[bit]))
+    return held
+
+
+def register_order(circuit: QuantumCircuit) -> list[int]:
+    """Return the places of the classical bits in the order of the registers, which is that of the circuit's text."""
+    return list(dict.fromkeys(circuit.find_bit(bit).index for register in circuit.cregs for bit in register))
+
+
+def reordered(circuit: QuantumCircuit, order: Sequence[int]) -> QuantumCircuit:
+    """Return a circuit that was read from a text with its bits where they were: bit k belongs at place `order[k]`."""
+    clbits = [bit for _, bit in sorted(zip(order, circuit.clbits, strict=True), key=lambda pair: pair[0])]
+    right = QuantumCircuit(circuit.qubits, clbits, global_phase=circuit.global_phase)
+    for register in circuit.cregs:
+        right.add_register(register)
+    for item in circuit.data:
+        right.append(item)
+    return right
+
+
+def nested(circuit: QuantumCircuit) -> bool:
+    """Return True if there is a branch or loop within another one."""
+    return any(
+        isinstance(inner.operation, ControlFlowOp)
+        for item in circuit.data
+        if isinstance(item.operation, ControlFlowOp)
+        for block in item.operation.blocks
+        for inner in block.data
+    )
 
 
 def without_loops(circuit: QuantumCircuit) -> QuantumCircuit:

@@ -14,6 +14,7 @@ from models.qubits import QubitExperiment
 from tasks.backends.qubits.circuits import (
     active_qubits,
     ends_in_measurements,
+    register_order,
     side_by_side,
     two_qubit_gates,
     without_loops,
@@ -89,6 +90,7 @@ def compile_experiment(checked: Checked, device: Device, simulation_seed: int, t
         "operations": {name: int(count) for name, count in sorted(placed.count_ops().items())},
         "active_qubits": len(active_qubits(placed)),
         "runs": len(groups(checked.terms)) if checked.terms else 1,
+        "bit_order": register_order(placed),
         "clbits": [each.num_clbits for each in checked.circuits],
         "operator": [[[list(factor) for factor in term.factors], term.coeff] for term in checked.terms],
     }

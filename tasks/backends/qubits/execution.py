@@ -8,7 +8,7 @@ from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import Clbit
 from qiskit_aer.noise import NoiseModel
 
-from tasks.backends.qubits.circuits import sources
+from tasks.backends.qubits.circuits import reordered, sources
 from tasks.backends.qubits.device import Device, noise_model, readout
 from tasks.backends.qubits.estimation import Group, Real, Term, groups, mitigated_value, value_and_std
 from tasks.backends.qubits.mitigation import mitigate
@@ -33,7 +33,7 @@ def run(item: dict[str, Any], circuit: QuantumCircuit | None, device: Device, *,
         read = parse(item["program"], device.n_qubits)
         if read.circuit is None:
             raise ValueError(f"the compiled program cannot be read: {'; '.join(map(str, read.marks + read.dear))}")
-        circuit = read.circuit
+        circuit = reordered(read.circuit, item["bit_order"])
     noise = noise_model(device) if noisy else None
     matrices = readout(device) if noisy else np.tile(np.eye(2), (device.n_qubits, 1, 1))
     if item["job_type"] == "estimation":

@@ -5,15 +5,21 @@ draw. Where outcomes decide what follows (measurements and resets on the way, br
 Aer runs every shot. Both use one thread and their own seeds, so that outcomes do not depend on the machine's cores.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+import os
+import resource
+import signal
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit, transpile
+from qiskit.circuit import Clbit, ControlFlowOp
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
+from models.errors import Fault, JobRejected
 from tasks.backends.qubits.circuits import active_qubits, ends_in_measurements, sources
 from tasks.backends.sampling import normalised
 
@@ -21,6 +27,10 @@ Real = NDArray[np.float64]
 
 SMALLEST = 1e-12
 """Outcomes less probable than this are rounding errors of the state and never drawn."""
+
+
+CONTROL_SECONDS = 15
+"""CPU time of a circuit with branches or loops: whether a `while` ever ends, nobody can say beforehand."""
 
 
 class Outcomes(NamedTuple):
@@ -63,12 +73,30 @@ def sample(
     """
     if noise is None and ends_in_measurements(circuit):
         return _sample_once(circuit, shots, seed, memory=memory)
-    data = _run(circuit, noise, shots, seed, memory=True)
-    names: dict[str, str] = {}
-    for value in data["counts"]:
-        names[value] = format(int(value, 16), f"0{circuit.num_clbits}b")
-    counts = {names[value]: int(count) for value, count in data["counts"].items()}
+    if any(isinstance(item.operation, ControlFlowOp) for item in circuit.data):
+        seen = _seen_to_the_end(circuit)
+        data = within(CONTROL_SECONDS, lambda: _run(seen, noise, shots, seed, memory=True))
+    else:
+        data = _run(circuit, noise, shots, seed, memory=True)
+    mask = (1 << circuit.num_clbits) - 1
+    names = {value: format(int(value, 16) & mask, f"0{circuit.num_clbits}b") for value in data["counts"]}
+    counts: dict[str, int] = {}
+    for value, count in data["counts"].items():
+        counts[names[value]] = counts.get(names[value], 0) + int(count)
     return Outcomes(dict(sorted(counts.items())), [names[value] for value in data["memory"]] if memory else None)
+
+
+def _seen_to_the_end(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Return the circuit with one more bit, the last, into which every qubit of a branch or loop is read at the end.
+
+    Aer leaves out what comes after the last measurement, and loses the end of a loop with it.
+    """
+    longer: QuantumCircuit = circuit.copy()
+    longer.add_bits([Clbit()])
+    flow = [item for item in circuit.data if isinstance(item.operation, ControlFlowOp)]
+    for qubit in dict.fromkeys(qubit for item in flow for qubit in item.qubits):
+        longer.measure(qubit, longer.clbits[-1])
+    return longer
 
 
 def _sample_once(circuit: QuantumCircuit, shots: int, seed: int, *, memory: bool) -> Outcomes:
@@ -130,3 +158,34 @@ def _run(
         raise RuntimeError(f"Aer failed: {result.status}")
     data: Mapping[str, Any] = result.data(0)
     return data
+
+
+def within(seconds: int, run: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return what `run` returns (a value that `json` can write), computed in a forked process with a limit of CPU time.
+
+    Raises:
+        JobRejected: the time was not enough.
+    """
+    receiver, sender = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.close(receiver)
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+            with os.fdopen(sender, "w") as pipe:
+                json.dump(run(), pipe)
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(sender)
+    with os.fdopen(receiver) as pipe:
+        text = pipe.read()
+    _, status = os.waitpid(pid, 0)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) in {signal.SIGXCPU, signal.SIGKILL}:
+        message = f"it did not end within {seconds} s: see to it that the condition of each while loop becomes false"
+        raise JobRejected(Fault(field="program", message=message, code="runtime"))
+    if status:
+        raise RuntimeError("the process of a circuit with branches or loops ended without an answer")
+    found: Mapping[str, Any] = json.loads(text)
+    return found

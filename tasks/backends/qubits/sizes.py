@@ -5,7 +5,7 @@ from typing import Any
 from qiskit import QuantumCircuit
 from qiskit.circuit import ControlFlowOp, ForLoopOp
 
-MOST_OPERATIONS = 100_000
+MOST_OPERATIONS = 30_000
 """Of one program."""
 
 
