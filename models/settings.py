@@ -163,7 +163,12 @@ def _storages(value: str) -> dict[str, str]:
 
 
 def redact_url(url: str) -> str:
-    """Return the URL without user, password and query, all of which may be secrets, also in a chain of URLs."""
+    """Return the URL without user, password and query, all of which may be secrets, also in a chain of URLs.
+
+    Of what is no URL only a path is shown: something else may be a secret that was put into the wrong setting.
+    """
+    if "//" not in url and not url.startswith(("/", "./", "../", "~")):
+        return "***" if url else ""
     # Two colons may stand in the address or the password of a server.
     chain = [url] if url.startswith("postgres") else url.split("::")
     parts = []

@@ -41,7 +41,7 @@ BREAKING = {
     ),
     "storage to restore from": Place({}, ("restore", "--from", f"ftp://ann:{{}}@{UNREACHABLE}/x"), said="storage"),
     "password of a MongoDB": Place(
-        {"QULEDGER_STORAGE": f"mongodb://ann:{{}}@{UNREACHABLE}/?serverSelectionTimeoutMS=500"}, said="storage"
+        {"QULEDGER_STORAGE": f"mongodb://ann:{{}}@{UNREACHABLE}/?serverSelectionTimeoutMS=500"}, said="MongoDB"
     ),
     "one of several storages": Place(
         {"QULEDGER_STORAGE": f'{{{{"lab": "ftp://ann:{{}}@{UNREACHABLE}/x"}}}}'}, said="storage"
@@ -55,7 +55,7 @@ BREAKING = {
             "AWS_SECRET_ACCESS_KEY": "{}",
             "AWS_MAX_ATTEMPTS": "1",
         },
-        said="storage",
+        said="AWS_ENDPOINT_URL",
     ),
     "AWS_SESSION_TOKEN": Place(
         {
@@ -66,7 +66,7 @@ BREAKING = {
             "AWS_SESSION_TOKEN": "{}",
             "AWS_MAX_ATTEMPTS": "1",
         },
-        said="storage",
+        said="AWS_ENDPOINT_URL",
     ),
     "DROPBOX_APP_SECRET": Place(
         {
