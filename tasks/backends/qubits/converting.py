@@ -8,6 +8,7 @@ from typing import Any
 from openqasm3 import ast
 from openqasm3.visitor import QASMVisitor
 from qiskit import QuantumCircuit
+from qiskit.exceptions import QiskitError
 from qiskit_qasm3_import import ConversionError, types
 from qiskit_qasm3_import.converter import ConvertVisitor
 from qiskit_qasm3_import.data import Scope, Symbol
@@ -39,6 +40,8 @@ _WORDS = {
     "duplicate bit arguments": "a qubit or bit is named twice",
     "measurements must save their result in Qiskit": "the outcome of a measurement must go into a bit",
 }
+_OPERATOR = re.compile(r"(?:unhandled|unsupported) (?:binary|unary) (?:operator|operation) '(.{1,3})'")
+_VALUE = re.compile(r"'(\w+)' cannot be resolved into a Qiskit value")
 _NODE = re.compile(r"node of type (\w+?)(?:Statement|Declaration)? is not supported")
 
 
@@ -187,7 +190,7 @@ class Converter(ConvertVisitor):
             raise_from_node(
                 node, f"'{name}[...]' is no type of a declaration, and gates with a duration do not exist here"
             )
-        weight = self._weight(node, context)
+        weight = self._weight(node, context) + self._effort(node, context)
         self._built += weight if weight > 1 or context.scope is Scope.LOCAL else 0
         if self._built > MOST_BUILT:
             raise _TooDear(f"definitions and loops expand to more than {MOST_BUILT:,} operations; fewer can be built")
@@ -286,6 +289,19 @@ class Converter(ConvertVisitor):
                 raise_from_node(node, f"pow works on gates of at most {MOST_POWER_QUBITS} qubits")
         return weight
 
+    def _effort(self, node: Any, context: Any) -> int:
+        """Return what the modifiers cost while they are built, in operations that are copied in the same time."""
+        effort = 0
+        is_plain = node.name.name not in self._sizes
+        for modifier in reversed(node.modifiers):
+            controls = self._controls(modifier, context)
+            if controls:
+                effort += 3 * controls**2 if is_plain else 130 * controls
+            elif modifier.modifier is ast.GateModifierName.pow:
+                effort += 100 + 20 * 4 ** min(len(node.qubits), MOST_POWER_QUBITS)
+            is_plain = False
+        return effort
+
     def _controls(self, modifier: ast.QuantumGateModifier, context: Any) -> int:
         if modifier.modifier not in _CONTROLS:
             return 0
@@ -334,18 +350,27 @@ def _worded(message: str) -> str:
     found = _NODE.fullmatch(message)
     if found is not None:
         return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", found[1]).lower() + " is not supported"
+    found = _OPERATOR.fullmatch(message)
+    if found is not None:
+        return f"the operator '{found[1]}' is not supported here"
+    found = _VALUE.fullmatch(message)
+    if found is not None:
+        return "this cannot be a value here"
     return _WORDS.get(message, message)
 
 
+_PLAIN: dict[type[Exception], str] = {
+    ZeroDivisionError: "a division by zero",
+    OverflowError: "a number is too large",
+    IndexError: "an index is beyond the end of its register",
+    RecursionError: "the statement is nested too deeply",
+    ValueError: "a number is outside of what can be computed",
+}
+
+
 def _plain(error: Exception) -> str:
-    """Return what a library's exception says to a user."""
-    match error:
-        case ZeroDivisionError():
-            return "a division by zero"
-        case OverflowError():
-            return "a number is too large"
-        case IndexError():
-            return "an index is beyond the end of its register"
-        case RecursionError():
-            return "the statement is nested too deeply"
-    return str(getattr(error, "message", "") or error) or "the statement cannot be read"
+    """Return what a library's exception says to a user; only Qiskit's own were written for one."""
+    if isinstance(error, QiskitError):
+        return str(error.message)
+    said = [words for kind, words in _PLAIN.items() if isinstance(error, kind)]
+    return said[0] if said else "the statement cannot be read"

@@ -4,8 +4,11 @@ OpenQASM 2 is read by `qiskit.qasm2`, which has the include it knows in memory a
 reference parser and Qiskit's converter, a statement at a time, so that one bad statement does not hide the next.
 """
 
+import contextlib
+import io
 import math
 import re
+import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -42,11 +45,21 @@ def parse(text: str, most_qubits: int) -> Parsed:
     seen = scan(text, most_qubits)
     if seen.marks:
         return Parsed(None, seen.marks, [])
-    read = _version_2(text) if seen.version == 2 else _version_3(text, most_qubits)  # noqa: PLR2004 - the version
+    # What parsers print is of no use to anybody.
+    with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings(action="ignore"):
+        read = _version_2(text) if seen.version == 2 else _version_3(text, most_qubits)  # noqa: PLR2004 - the version
     circuit, marks, dear = read
     if circuit is not None and not marks and not dear:
         marks = list(_whole(circuit, most_qubits))
-        size = 0 if marks else size_of(circuit)
+        size = 0
+        if not marks:
+            try:
+                size = size_of(circuit)  # OpenQASM 2 looks into a gate only now
+            except RecursionError:
+                marks = [Mark(1, 1, "the definitions of gates are nested too deeply")]
+            except (qasm2.QASM2ParseError, ArithmeticError, ValueError) as error:
+                said = printable(str(getattr(error, "message", "a number cannot be computed")))
+                marks = [Mark(1, 1, f"in the definition of a gate: {said}")]
         if size > MOST_OPERATIONS:
             message = f"the program expands to {number(size)} operations; at most {MOST_OPERATIONS:,} are run"
             dear = [Mark(1, 1, message)]

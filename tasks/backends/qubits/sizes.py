@@ -25,6 +25,8 @@ def _one(operation: Any, known: dict[str, int]) -> int:
         return 1 + inner * rounds
     if str(type(operation).__module__).startswith("qiskit.circuit.library"):
         return 1
+    if operation.name == "u0":
+        return max(1, int(operation.params[0]))  # it waits for so many identities, which are better not built
     name = f"{operation.name}/{operation.num_qubits}"
     if name not in known:
         known[name] = 1  # gates of one name are looked into once
