@@ -26,10 +26,8 @@ def chain(rounds: int, body: str, head: str = "gate g0 a { x a; }\n") -> str:
 
 REFUSED = {
     "for of more rounds than 64 bits count": HEAD3 + "for int i in [0:99999999999999999999999999999] { x q[0]; }",
-    "for from a number beyond 64 bits": HEAD3 + f"for int i in [{'9' * 39}:{'9' * 39}] {{ rx(i) q[0]; }}",
     "for of 10^9 rounds": HEAD3 + "for int i in [0:1000000000] { x q[0]; }",
     "for of no step": HEAD3 + "for int i in [0:0:10] { x q[0]; }",
-    "for as an index": HEAD3 + "for int i in [0:1] { x q[i]; }",
     "for of functions": HEAD3 + "for int i in [0:9] { rx(sin(i)) q[0]; }",
     "while that never ends": HEAD3 + "while (c[0] == false) { x q[0]; }",
     "while of a plain bit": HEAD3 + "while (!c[0]) { c[1] = measure q[0]; }",
@@ -97,7 +95,7 @@ ACCEPTED = {
     "as many statements as there may be": HEAD3 + "x q[0];\n" * 9_990,
     "as many statements as there may be, with ranges": HEAD3 + "cx q[0:0],q[1:1];\n" * 9_990,
     "branches without braces": HEAD3 + "if (c[0]) x q[0];\n" * 4_900,
-    "broadcasts": WIDE3 + "h q;\n" * 8_300,
+    "broadcasts": WIDE3 + "h q;\n" * 2_400,
     "60 brackets": HEAD3 + "rx(" + "(" * 60 + "1" + ")" * 60 + ") q[0];",
     "returns as line ends": (HEAD3 + "// a comment\nx q[0];\n").replace("\n", "\r\n"),
 }
@@ -111,7 +109,7 @@ def look(name: str) -> dict[str, object]:
     child = os.fork()
     if child == 0:
         os.close(reader)
-        resource.setrlimit(resource.RLIMIT_CPU, (2 * CPU_SECONDS, 2 * CPU_SECONDS))
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         try:
             found = parse(text, 12)
