@@ -26,7 +26,6 @@ def chain(rounds: int, body: str, head: str = "gate g0 a { x a; }\n") -> str:
 
 REFUSED = {
     "for of more rounds than 64 bits count": HEAD3 + "for int i in [0:99999999999999999999999999999] { x q[0]; }",
-    "for from a number beyond 64 bits": HEAD3 + f"for int i in [{'9' * 39}:{'9' * 39}] {{ rx(i) q[0]; }}",
     "for of 10^9 rounds": HEAD3 + "for int i in [0:1000000000] { x q[0]; }",
     "for of no step": HEAD3 + "for int i in [0:0:10] { x q[0]; }",
     "for as an index beyond": HEAD3 + "for int i in [0:2] { x q[i]; }",
@@ -112,7 +111,7 @@ def look(name: str) -> dict[str, object]:
     child = os.fork()
     if child == 0:
         os.close(reader)
-        resource.setrlimit(resource.RLIMIT_CPU, (2 * CPU_SECONDS, 2 * CPU_SECONDS))
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         try:
             found = parse(text, 12)

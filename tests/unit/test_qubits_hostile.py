@@ -24,14 +24,15 @@ class Reader:
 
     def __init__(self, printed: Path) -> None:
         self.printed = printed
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.unit.hostile_texts"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=printed.open("wb"),
-            text=True,
-            cwd=ROOT,
-        )
+        with printed.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.unit.hostile_texts"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                cwd=ROOT,
+            )
 
     def read(self, name: str) -> dict[str, Any]:
         """Return what came of a text, what it took, and what was printed meanwhile."""
