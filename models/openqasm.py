@@ -18,6 +18,9 @@ MOST_STATEMENTS = {2: 50_000, 3: 6_000}
 MOST_TOKENS = 1_000
 """In one statement."""
 
+MOST_WORDS = {2: 1_000_000, 3: 100_000}
+"""Tokens of one program by language version; the parser of version 3 needs about 0.05 ms for each."""
+
 DEEPEST = {"{": 24, "(": 64, "[": 8}
 MOST_FAULTS = 20
 MOST_DIGITS = 40
@@ -25,6 +28,9 @@ MOST_WHOLE_DIGITS = 18
 """So that a whole number has 64 bits; the parser of OpenQASM 2 ends the process on a longer index."""
 
 MOST_CLBITS = 4_096
+
+MOST_IN_GATE = 30_000
+"""Operations to which one call of a gate may expand; the parser of OpenQASM 2 expands it before anybody can look."""
 
 INCLUDES = {2: "qelib1.inc", 3: "stdgates.inc"}
 
@@ -123,6 +129,9 @@ class _Scanner:
         self.version, self.declared, self.statements = 3, False, 0
         self.open: list[tuple[str, int]] = []
         self.sizes = {"qreg": 0, "creg": 0}
+        # The gate whose definition is being read, and what one call of each gate so far expands to.
+        self.gate = ""
+        self.effort: dict[str, int] = {}
 
     def mark(self, place: int, message: str) -> None:
         line = self.text.count("\n", 0, place) + 1
@@ -184,7 +193,7 @@ class _Scanner:
             self.mark(place + len(token), "a semicolon is missing")
 
     def lexed(self) -> Iterator[tuple[str, str, int]]:
-        place = 0
+        place = words = 0
         while place < len(self.text):
             found = _TOKEN.match(self.text, place)
             if found is None:
@@ -203,6 +212,10 @@ class _Scanner:
                     self.mark(place, "the comment is never closed")
                     return
             elif kind != "space":
+                words += 1
+                if words > MOST_WORDS[self.version]:
+                    self.mark(place, f"there are more than {words - 1:,} words, too many for OpenQASM {self.version}")
+                    raise _Enough
                 yield kind, found[0], place
             place = end
 
@@ -225,10 +238,25 @@ class _Scanner:
                 self.mark(place, f"the bracket {sign} closes nothing")
                 return True
             self.open.pop()
+            if not self.open:
+                self.gate = ""
         return False
+
+    def expand(self, word: str, second: str, place: int) -> None:
+        """Count what a call of the gate that is being defined comes to; modifiers and loops are counted later."""
+        if word == "gate" and not self.gate:
+            self.gate = second
+            self.effort[second] = 0
+        elif self.gate:
+            before = self.effort[self.gate]
+            self.effort[self.gate] = before + max(1, self.effort.get(word, 1))
+            if before <= MOST_IN_GATE < self.effort[self.gate]:
+                self.mark(place, f"the gate expands to more than {MOST_IN_GATE:,} operations")
+                raise _Enough
 
     def statement(self, tokens: list[tuple[str, str, int]]) -> None:
         kind, word, place = tokens[0]
+        self.expand(word, tokens[1][1] if len(tokens) > 1 else "", place)
         if word == "OPENQASM":
             self.opening(tokens)
         elif kind == "pragma" or (kind == "name" and word in REFUSED):

@@ -395,7 +395,7 @@ class TwoSteps(FolderStorage):
 def test_a_move_in_two_steps_leaves_no_copy(tmp_path: Path, house: House, at: str, end: str):
     """Where a document is copied and deleted, a mover killed in between leaves nothing behind once the job has ended."""
     house.storage = TwoSteps(house.folder.as_uri())
-    house.mirror = Mirror(house.log, house.cursor, house.storage)
+    house.mirror = Mirror(house.log, house.cursor, Stores.single(house.storage))
     house.submit()
     house.mirror.relay("j")
     job = house.claim()
@@ -416,4 +416,4 @@ def test_a_move_in_two_steps_leaves_no_copy(tmp_path: Path, house: House, at: st
     house.mirror.relay("j")
     place = "jobs/deleted/j.json" if end == "cancelled" else "jobs/finished/rydberg/j.json"
     assert [path for path in house.files() if path.startswith(("jobs/", "staged/"))] == [place]
-    assert list(Verifier(house.log.engine, house.storage).all()) == []
+    assert list(Verifier(house.log.engine, Stores.single(house.storage)).all()) == []

@@ -17,6 +17,7 @@ from models.events import Failed, LeaseExpired, Retried, Revived, Validated
 from models.job import Job
 from storage.cursor import MirrorCursor
 from storage.database import open_database, reading, writing
+from storage.job_documents import JobDocuments
 from storage.mirror import Mirror
 from storage.opening import open_storage
 from storage.rebuild import dump, rebuild
@@ -144,9 +145,10 @@ def test_a_relay_that_was_cut_short_leaves_nothing_behind(house: House, other: H
     """Where the mirror knew of the end of a job and its document was not moved yet, a restored log moves it."""
     job = house.log.get("running")
     house.log.append(job, LOST, attempt=1, actor="w")
-    monkeypatch.setattr(house.mirror, "_settle", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        house.mirror.relay("running")
+    with monkeypatch.context() as killed:
+        killed.setattr(JobDocuments, "settle", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            house.mirror.relay("running")
     restore(other.log.engine, house.storage)
     Mirror(other.log, other.cursor, Stores.single(house.storage)).relay_all()
     assert "jobs/deleted/running.json" in house.files()
