@@ -137,11 +137,11 @@ def test_the_address_of_a_database_is_shown_without_its_password(url: str, shown
     assert "hun" not in repr(Settings(database=url))
 
 
-def test_backends_lists_all_four(lonely_lab: Lab):
+def test_backends_lists_them_all(lonely_lab: Lab):
     """`backends` lists each backend with its configuration and its queue."""
     lonely_lab.run("submit", "fermions", "examples/fermionic_hop.json")
     rows = {row["display_name"]: row for row in lonely_lab.json("backends")}
-    assert list(rows) == ["singlequdit", "multiqudit", "fermions", "rydberg"]
+    assert list(rows) == ["singlequdit", "multiqudit", "fermions", "rydberg", "qubits", "noisyqubits"]
     assert rows["fermions"]["pending_jobs"] == 1
     assert "fermions" in lonely_lab.run("backends").stdout
 

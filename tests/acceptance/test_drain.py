@@ -173,7 +173,7 @@ def test_documents_lie_where_front_ends_look(drained: tuple[Lab, dict[str, str]]
     folders = Counter(path.rpartition("/")[0] for top in tops for path in lab.documents(top))
     assert folders["jobs/finished/singlequdit"] == 2
     assert folders["jobs/deleted"] == 4
-    assert folders["backends/configs"] == 4
+    assert folders["backends/configs"] == 6
     assert not [folder for folder in folders if folder.startswith(("jobs/queued", "jobs/running", "staged"))]
     config = lab.read("backends/configs/rydberg.json")
     assert (config["display_name"], config["num_wires"], config["pending_jobs"]) == ("rydberg", 5, 0)

@@ -24,6 +24,7 @@ from storage.job_documents import read_history
 from storage.locks import JobLocks
 from storage.mirror import Mirror
 from storage.provider import Abilities
+from storage.stores import Stores
 from storage.verify import Verifier
 from tests.contract.conftest import Houses
 from tests.contract.databases import on
