@@ -74,5 +74,5 @@ def test_what_is_deployed_is_what_prefect_yaml_says(room: ControlRoom):
     assert found["drain-queue"]["concurrency_options"]["collision_strategy"] == "ENQUEUE"
     assert [each["schedule"]["interval"] for each in found["reconcile"]["schedules"]] == [60]
     form = json.dumps(found["run-job"]["parameter_openapi_schema"])
-    assert '"enum": ["singlequdit", "multiqudit", "fermions", "rydberg"]' in form
+    assert '"enum": ["singlequdit", "multiqudit", "fermions", "rydberg", "qubits", "noisyqubits"]' in form
     assert str(Path(ROOT)) in json.dumps(found["run-job"]["pull_steps"])

@@ -262,5 +262,6 @@ def test_a_plug_in_that_does_not_fit_is_named(plug_in: Any, attribute: str, reas
 @pytest.mark.parametrize("name", ["rydberg", "Bad-Name", "../up"])
 def test_a_plug_in_may_not_take_any_name(plug_in: Any, name: str) -> None:
     """A plug-in with the name of a built-in backend, or one that is no display name, is left out."""
+    before = backends.names()
     plug_in("Machine", name)
-    assert backends.names() == ["singlequdit", "multiqudit", "fermions", "rydberg"]
+    assert backends.names() == before
