@@ -51,6 +51,13 @@ def storage(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dropb
         service.control(clear=True)
 
 
+@pytest.fixture
+def variables(storage: DropboxStorage) -> Iterator[pytest.MonkeyPatch]:
+    """Change the environment for a test; put back before the storage's own variables go."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
 def fault(call: str, kind: str, **more: Any) -> dict[str, Any]:
     """Return a fault of one of the calls about files."""
     return {"call": f"files/{call}" if call else "", "kind": kind} | more
@@ -263,16 +270,16 @@ def test_a_wrong_login_says_what_to_check(service: Service, storage: DropboxStor
 
 
 def test_a_login_of_its_own_goes_before_the_environment(
-    service: Service, storage: DropboxStorage, monkeypatch: pytest.MonkeyPatch
+    service: Service, storage: DropboxStorage, variables: pytest.MonkeyPatch
 ):
     """What the login says is used, also where the variables say something else or nothing."""
     login = {"app_secret": SECRET, "refresh_token": REFRESH}
-    monkeypatch.setenv("DROPBOX_APP_SECRET", "wrong")
-    monkeypatch.delenv("DROPBOX_REFRESH_TOKEN")
+    variables.setenv("DROPBOX_APP_SECRET", "wrong")
+    variables.delenv("DROPBOX_REFRESH_TOKEN")
     open_storage(storage.url, login).put(QUEUED, ONE)
     with pytest.raises(BadSetting, match="DROPBOX_REFRESH_TOKEN is missing"):
         open_storage(storage.url)
-    monkeypatch.delenv("DROPBOX_APP_SECRET")
+    variables.delenv("DROPBOX_APP_SECRET")
     with pytest.raises(BadSetting, match="DROPBOX_APP_SECRET, DROPBOX_REFRESH_TOKEN are missing"):
         open_storage(storage.url)
     with pytest.raises(BadSetting, match="takes no login called token"):
@@ -295,17 +302,17 @@ def test_the_folder_is_that_of_sqooler_unless_it_is_said(storage: DropboxStorage
 
 
 def test_a_certificate_that_nobody_trusts_is_said(
-    service: Service, storage: DropboxStorage, monkeypatch: pytest.MonkeyPatch
+    service: Service, storage: DropboxStorage, variables: pytest.MonkeyPatch
 ):
     """Whoever sits in between with a certificate of his own gets neither token nor documents."""
-    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    variables.delenv("REQUESTS_CA_BUNDLE")
     with pytest.raises(StorageUnavailable, match="certificate"):
         open_storage(storage.url).put(QUEUED, ONE)
 
 
-def test_a_dropbox_that_cannot_be_reached_is_said(storage: DropboxStorage, monkeypatch: pytest.MonkeyPatch):
+def test_a_dropbox_that_cannot_be_reached_is_said(storage: DropboxStorage, variables: pytest.MonkeyPatch):
     """Where nobody answers, the sentence says so."""
-    monkeypatch.setenv("DROPBOX_API_HOST", "127.0.0.1:9")
+    variables.setenv("DROPBOX_API_HOST", "127.0.0.1:9")
     with pytest.raises(StorageUnavailable, match="cannot be reached"):
         open_storage(storage.url).put(QUEUED, ONE)
 
