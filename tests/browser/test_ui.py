@@ -212,7 +212,7 @@ def test_a_bad_job_says_what_is_wrong(site: Site, browser: Browser) -> None:
 def test_text_that_is_no_json_can_be_submitted(site: Site, browser: Browser) -> None:
     """The editor of the program takes any text, and the job says what is wrong with it."""
     open_form(site, browser)
-    browser.type_into(EDITOR, "OPENQASM 3.0;\nqubit q;")
+    browser.type_into(EDITOR, "turn the spin, please")
     run = site.run(submit_form(site, browser), "Completed", "Failed")
     assert "JSON" in run["state"]["message"]
 
