@@ -30,7 +30,9 @@ MOST_WHOLE_DIGITS = 18
 MOST_CLBITS = 4_096
 
 MOST_IN_GATE = 30_000
-"""Operations to which one call of a gate may expand; the parser of OpenQASM 2 expands it before anybody can look."""
+WIDE_GATE = 1_000
+"""The parser of OpenQASM 2 takes gigabytes for a gate of more statements than this that expands to more operations than
+that. Any other gate that expands to too much is counted, not built, when the program is compiled."""
 
 INCLUDES = {2: "qelib1.inc", 3: "stdgates.inc"}
 
@@ -130,7 +132,7 @@ class _Scanner:
         self.open: list[tuple[str, int]] = []
         self.sizes = {"qreg": 0, "creg": 0}
         # The gate whose definition is being read, and what one call of each gate so far expands to.
-        self.gate = ""
+        self.gate, self.width = "", 0
         self.effort: dict[str, int] = {}
 
     def mark(self, place: int, message: str) -> None:
@@ -245,12 +247,12 @@ class _Scanner:
     def expand(self, word: str, second: str, place: int) -> None:
         """Count what a call of the gate that is being defined comes to; modifiers and loops are counted later."""
         if word == "gate" and not self.gate:
-            self.gate = second
+            self.gate, self.width = second, 0
             self.effort[second] = 0
-        elif self.gate:
-            before = self.effort[self.gate]
-            self.effort[self.gate] = before + max(1, self.effort.get(word, 1))
-            if before <= MOST_IN_GATE < self.effort[self.gate]:
+        elif self.gate and self.version == 2:  # noqa: PLR2004 - the version
+            self.width += 1
+            self.effort[self.gate] += max(1, self.effort.get(word, 1))
+            if self.width > WIDE_GATE and self.effort[self.gate] > MOST_IN_GATE:
                 self.mark(place, f"the gate expands to more than {MOST_IN_GATE:,} operations")
                 raise _Enough
 
