@@ -19,7 +19,7 @@ MOST_TOKENS = 1_000
 """In one statement."""
 
 MOST_WORDS = {2: 1_000_000, 3: 100_000}
-"""Tokens of one program by language version; the parser of version 3 needs about 0.05 ms for each."""
+"""Tokens of one program by language version; 2,000 sums of 60 terms (250,000 tokens) kept the parser of version 3 over 10 s."""
 
 DEEPEST = {"{": 24, "(": 64, "[": 8}
 MOST_FAULTS = 20

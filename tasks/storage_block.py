@@ -15,7 +15,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 from pydantic import Field, SecretStr, ValidationError
 
-from models.errors import BadSetting, StorageInactive, StorageUnavailable, echo
+from models.errors import BadSetting, StorageInactive, StorageRefused, StorageUnavailable, echo
 from models.logins import Address, Kind, address
 from storage.opening import open_storage
 from storage.provider import StorageProvider
@@ -62,15 +62,18 @@ class BlockOpener:
         Raises:
             StorageInactive: the block is switched off.
             StorageUnavailable: there is no such block, or Prefect was never reached.
-            BadSetting: its login cannot be used.
+            StorageRefused: its login cannot be used. No setting of ours is wrong, so a drain goes on with the rest.
         """
         with self._lock:
-            block = self._newest()
-            if not block.is_active:
-                raise StorageInactive(self._name)
-            wanted = address(block.kind, block.login.get_secret_value())
-            if self._opened is None or self._opened[0] != wanted:
-                self._opened = wanted, open_storage(wanted.url, wanted.login)
+            try:
+                block = self._newest()
+                if not block.is_active:
+                    raise StorageInactive(self._name)
+                wanted = address(block.kind, block.login.get_secret_value())
+                if self._opened is None or self._opened[0] != wanted:
+                    self._opened = wanted, open_storage(wanted.url, wanted.login)
+            except BadSetting as error:
+                raise StorageRefused(f"the block {echo(self._name)}: {error}") from None
             return self._opened[1]
 
     def _newest(self) -> StorageBlock:

@@ -107,10 +107,26 @@ def check(limits: Limits, experiments: Iterable[Experiment], costs: Iterable[Cos
         reading_work, reading_bytes = reading(experiment, cost.dimension, characters)
         work += cost.updates + reading_work
         size += reading_bytes
+    check_whole(limits, faults, work, size, "use fewer shots, fewer measured wires or fewer experiments")
+    return work
+
+
+def check_whole(limits: Limits, faults: list[Fault], work: float, size: float, advice: str) -> None:
+    """Refuse a job that is too dear in one of its experiments, or as a whole.
+
+    Args:
+        faults: those of the single experiments.
+        work: of all experiments, in amplitude updates.
+        size: of the predicted result, in bytes.
+        advice: how the result would become smaller.
+
+    Raises:
+        JobRejected: with every fault.
+    """
     if size > limits.max_result_bytes:
         message = (
             f"predicted result of {number(size / 1e6)} MB, the limit is {number(limits.max_result_bytes / 1e6)} MB"
-            " for the whole job; use fewer shots, fewer measured wires or fewer experiments"
+            f" for the whole job; {advice}"
         )
         faults.append(Fault(field="shots", message=message, code="cost"))
     if work > limits.max_cost and not faults:
@@ -121,7 +137,6 @@ def check(limits: Limits, experiments: Iterable[Experiment], costs: Iterable[Cos
         faults.append(Fault(message=message, code="cost"))
     if faults:
         raise JobRejected(*faults)
-    return work
 
 
 def _too_dear(limits: Limits, experiment: Experiment, cost: Cost) -> Fault:

@@ -6,9 +6,9 @@ the state and a fixed part; a circuit whose shots are run one by one costs that 
 
 from typing import NamedTuple
 
-from models.errors import Fault, JobRejected
+from models.errors import Fault
 from models.lax import label
-from tasks.backends.cost import Limits, number
+from tasks.backends.cost import Limits, check_whole, number
 
 ONCE = 10_000
 """The fixed part of a gate that runs once (about 30 microseconds: it is handed over from Python)."""
@@ -66,21 +66,10 @@ def check(limits: Limits, loads: list[Load]) -> float:
     """
     faults = [fault for load in loads if (fault := _fault(limits, load)) is not None]
     size = sum(load.shots * (load.characters + 4) for load in loads if load.characters)
-    if size > limits.max_result_bytes:
-        message = (
-            f"predicted result of {number(size / 1e6)} MB, the limit is {number(limits.max_result_bytes / 1e6)} MB for"
-            ' the whole job; use fewer shots, or say "memory": false, and the result holds counts alone'
-        )
-        faults.append(Fault(field="shots", message=message, code="cost"))
     work = sum(load.updates for load in loads)
-    if work > limits.max_cost and not faults:
-        message = (
-            f"all experiments together are predicted to take {number(work)} amplitude updates, the limit is"
-            f" {number(limits.max_cost)}; split the job"
-        )
-        faults.append(Fault(message=message, code="cost"))
-    if faults:
-        raise JobRejected(*faults)
+    check_whole(
+        limits, faults, work, size, 'use fewer shots, or say "memory": false, and the result holds counts alone'
+    )
     return work
 
 
