@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from flows.prefect_view import PrefectSilent, authentication
+from flows.prefect_view import PrefectSilent, ask, authentication
 from models.clock import to_text
 from models.settings import redact_url
 
@@ -41,6 +41,9 @@ def prune(url: str, before: datetime, has_ended: Callable[[str], bool]) -> Prune
     try:
         with httpx.Client(base_url=url.rstrip("/"), timeout=ASK_SECONDS, headers=authentication()) as client:
             return _prune(client, over, has_ended)
+    except httpx.HTTPStatusError as error:
+        msg = f"Prefect at {redact_url(url)} answered {error.response.status_code} and did not prune any further"
+        raise PrefectSilent(msg) from None
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
         msg = f"Prefect at {redact_url(url)} did not prune ({type(error).__name__})"
         raise PrefectSilent(msg) from None
@@ -68,12 +71,18 @@ def _delete(client: httpx.Client, over: dict[str, Any], ids: list[str]) -> int:
     # Prefect deletes task runs and logs with the runs, and leaves artifacts behind.
     while artifacts := _ask(client, "/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": ids}}, "limit": 200}):
         for artifact in artifacts:
-            answer = client.delete(f"/artifacts/{artifact['id']}")
-            if answer.status_code != httpx.codes.NOT_FOUND:
-                answer.raise_for_status()
+            _delete_artifact(client, artifact["id"])
     done = _ask(client, "/flow_runs/bulk_delete", {"flow_runs": over | {"id": {"any_": ids}}, "limit": BATCH})
     return len(done["deleted"])
 
 
+def _delete_artifact(client: httpx.Client, artifact_id: str) -> None:
+    try:
+        ask(client, "DELETE", f"/artifacts/{artifact_id}")
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code != httpx.codes.NOT_FOUND:
+            raise
+
+
 def _ask(client: httpx.Client, path: str, body: dict[str, Any]) -> Any:
-    return client.post(path, json=body).raise_for_status().json()
+    return ask(client, "POST", path, body).json()

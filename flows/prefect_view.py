@@ -2,6 +2,7 @@
 
 import base64
 import os
+import time
 from typing import Any
 
 import httpx
@@ -14,6 +15,9 @@ PAGE = 200
 """Prefect's own limit of one answer."""
 
 ASK_SECONDS = 15.0
+
+BUSY_SECONDS = 30.0
+"""So long a call that Prefect refuses because it is busy, as it does where its database is SQLite, is repeated."""
 
 REFUSED = (401, 403)
 
@@ -35,6 +39,23 @@ def refusal(url: str) -> str:
     return f"Prefect at {redact_url(url)} does not let us in; look at PREFECT_API_AUTH_STRING (or PREFECT_API_KEY)"
 
 
+def ask(client: httpx.Client, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+    """Send one call that may be repeated, and repeat it while Prefect is busy.
+
+    Raises:
+        httpx.HTTPError: it does not answer, or refuses for another reason, or is busy for too long.
+    """
+    end = time.monotonic() + BUSY_SECONDS
+    pause = 0.2
+    while True:
+        answer = client.request(method, path, json=body)
+        busy = answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS
+        if not busy or time.monotonic() + pause > end:
+            return answer.raise_for_status()
+        time.sleep(pause)
+        pause = min(2.0, 2 * pause)
+
+
 def prefect_runs(url: str, job_ids: list[str]) -> list[Run]:
     """Return all runs that Prefect has of these jobs.
 
@@ -49,10 +70,9 @@ def prefect_runs(url: str, job_ids: list[str]) -> list[Run]:
         "limit": PAGE,
     }
     try:
-        with httpx.Client(timeout=ASK_SECONDS, headers=authentication()) as client:
+        with httpx.Client(base_url=url.rstrip("/"), timeout=ASK_SECONDS, headers=authentication()) as client:
             while True:
-                answer = client.post(f"{url.rstrip('/')}/flow_runs/filter", json=body | {"offset": len(runs)})
-                page = answer.raise_for_status().json()
+                page = ask(client, "POST", "/flow_runs/filter", body | {"offset": len(runs)}).json()
                 runs += [Run(str(each["id"]), str(each["name"]), str(each["state_type"])) for each in page]
                 if len(page) < PAGE:
                     return runs

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,27 @@ from tests.contract.storages import Place, Servers, kind_named, surrounded
 
 PROGRAM = [sys.executable, "-m", "deployments.cli"]
 ROOT = Path(__file__).parents[1]
+
+
+class Started(subprocess.Popen[str]):
+    """A program that was left running; what it prints goes to a file, for a pipe that nobody reads would stop it."""
+
+    def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
+        self._printed = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it lives as long as the program)
+        super().__init__(
+            arguments, env=environment, cwd=ROOT, stdout=self._printed, stderr=subprocess.STDOUT, text=True
+        )
+
+    def printed(self) -> str:
+        """Return what it has printed so far."""
+        size = os.fstat(self._printed.fileno()).st_size
+        return os.pread(self._printed.fileno(), size, 0).decode(errors="replace")
+
+    def communicate(self, input: str | None = None, timeout: float | None = None) -> tuple[str, str]:  # noqa: A002
+        """Wait until it has ended, and return what it printed."""
+        assert input is None
+        self.wait(timeout)
+        return self.printed(), ""
 
 
 class Lab:
@@ -85,16 +107,9 @@ class Lab:
             assert time.monotonic() < end, done.stdout + done.stderr
             time.sleep(1)
 
-    def start(self, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
+    def start(self, *arguments: str, **settings: str) -> "Started":
         """Start the program and leave it running."""
-        return subprocess.Popen(
-            [*PROGRAM, *arguments],
-            env=self.environment | settings,
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        return Started([*PROGRAM, *arguments], self.environment | settings)
 
     def json(self, *arguments: str, text: str = "", **settings: str) -> Any:
         """Run the program with --json and return what it printed."""

@@ -46,7 +46,8 @@ def test_sqooler_submits_and_reads_its_result(lab: Lab):
     assert result["backend_name"] == "default_rydberg_simulator"
     assert [len(each["data"]["memory"]) for each in result["results"]] == [1000, 1000]
     assert "1 1" in result["results"][0]["data"]["memory"]
-    assert "1 1" not in result["results"][1]["data"]["memory"]
+    # The blockade leaves 6e-5 of a double excitation, so one in 16 runs has one among its 1000 shots.
+    assert result["results"][1]["data"]["memory"].count("1 1") < 8
 
     failed = peer(lab, "status", "rydberg", bad)
     assert failed["status"] == "ERROR"

@@ -86,14 +86,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         port = free.getsockname()[1]
     program = lab.start("up", "--port", str(port))
     try:
-        assert program.stdout is not None
-        said = []
         # The last line comes when all is ready; a program that ends says no more.
-        for line in program.stdout:
-            said.append(line)
-            if "Ctrl-C" in line:
-                break
-        assert program.poll() is None, said
+        while "Ctrl-C" not in program.printed() and program.poll() is None:
+            time.sleep(0.2)
+        assert program.poll() is None, program.printed()
         yield Site(lab, f"http://127.0.0.1:{port}")
     finally:
         program.send_signal(signal.SIGTERM)
