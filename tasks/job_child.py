@@ -141,11 +141,12 @@ class Steps:
         # Put in afterwards: a dump would copy every shot.
         document = json.dumps(shell | {"results": results}).encode("ascii")
         usage = resource.getrusage(resource.RUSAGE_SELF)
+        forked = resource.getrusage(resource.RUSAGE_CHILDREN)
         unit = 1 if sys.platform == "darwin" else 1024
         return {
             "seconds": round(seconds, 6),
-            "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 6),
-            "max_rss_mb": round(usage.ru_maxrss * unit / MEGABYTE, 1),
+            "cpu_seconds": round(sum(used.ru_utime + used.ru_stime for used in (usage, forked)), 6),
+            "max_rss_mb": round(max(usage.ru_maxrss, forked.ru_maxrss) * unit / MEGABYTE, 1),
             "versions": self._loaded.versions,
             "backend_config_sha256": self._loaded.config_sha256,
         }, document

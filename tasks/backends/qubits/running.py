@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from qiskit import QuantumCircuit, transpile
-from qiskit.circuit import Clbit, ControlFlowOp
+from qiskit.circuit import Clbit, ControlFlowOp, WhileLoopOp
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
@@ -29,8 +29,8 @@ SMALLEST = 1e-12
 """Outcomes less probable than this are rounding errors of the state and never drawn."""
 
 
-CONTROL_SECONDS = 15
-"""CPU time of a circuit with branches or loops: whether a `while` ever ends, nobody can say beforehand."""
+WHILE_SECONDS = 6
+"""CPU time of a circuit with a `while`: whether that ever ends, nobody can say beforehand."""
 
 
 class Outcomes(NamedTuple):
@@ -75,7 +75,10 @@ def sample(
         return _sample_once(circuit, shots, seed, memory=memory)
     if any(isinstance(item.operation, ControlFlowOp) for item in circuit.data):
         seen = _seen_to_the_end(circuit)
-        data = within(CONTROL_SECONDS, lambda: _run(seen, noise, shots, seed, memory=True))
+        if _has_while(circuit):
+            data = within(WHILE_SECONDS, lambda: _run(seen, noise, shots, seed, memory=True))
+        else:
+            data = _run(seen, noise, shots, seed, memory=True)
     else:
         data = _run(circuit, noise, shots, seed, memory=True)
     mask = (1 << circuit.num_clbits) - 1
@@ -84,6 +87,12 @@ def sample(
     for value, count in data["counts"].items():
         counts[names[value]] = counts.get(names[value], 0) + int(count)
     return Outcomes(dict(sorted(counts.items())), [names[value] for value in data["memory"]] if memory else None)
+
+
+def _has_while(circuit: QuantumCircuit) -> bool:
+    """Say whether there is a `while` anywhere in a circuit."""
+    flow = [item.operation for item in circuit.data if isinstance(item.operation, ControlFlowOp)]
+    return any(isinstance(each, WhileLoopOp) or any(map(_has_while, each.blocks)) for each in flow)
 
 
 def _seen_to_the_end(circuit: QuantumCircuit) -> QuantumCircuit:
@@ -186,6 +195,6 @@ def within(seconds: int, run: Callable[[], Mapping[str, Any]]) -> Mapping[str, A
         message = f"it did not end within {seconds} s: see to it that the condition of each while loop becomes false"
         raise JobRejected(Fault(field="program", message=message, code="runtime"))
     if status:
-        raise RuntimeError("the process of a circuit with branches or loops ended without an answer")
+        raise RuntimeError("the process of a circuit with a while ended without an answer")
     found: Mapping[str, Any] = json.loads(text)
     return found
