@@ -220,7 +220,6 @@ class _Drain:
                         job.job_id,
                         parameters,
                         tags_of(job),
-                        key=f"{job.job_id}:{job.attempt}",
                         deployment_id=await self._launches.deployment(),
                     )
                 await run_as(run_attempt, run, parameters)

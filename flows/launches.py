@@ -7,7 +7,7 @@ import asyncio
 import logging
 import time
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, StateType
@@ -153,5 +153,6 @@ async def dispatch(client: PrefectClient, job: Job) -> None:
         name=job.job_id,
         parameters={"job_id": job.job_id, "attempt": job.attempt},
         tags=tags_of(job),
-        idempotency_key=f"{job.job_id}:{job.attempt}",
+        # For the client alone, which asks again where an answer is lost: a log that was restored may count an attempt anew.
+        idempotency_key=str(uuid4()),
     )

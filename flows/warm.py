@@ -17,7 +17,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from prefect import Flow, Task
 from prefect.client.orchestration import PrefectClient
@@ -102,13 +102,11 @@ async def new_run(  # noqa: PLR0913 - what a run is told with
     parameters: dict[str, Any],
     tags: list[str],
     *,
-    key: str | None = None,
     deployment_id: UUID | None = None,
 ) -> FlowRun:
     """Tell Prefect of a run that begins here and now.
 
     Args:
-        key: the client asks again where an answer was lost: with the same key it is the same run.
         deployment_id: Prefect's UI lets only runs of a deployment be cancelled.
     """
     body = FlowRunCreate(
@@ -118,7 +116,8 @@ async def new_run(  # noqa: PLR0913 - what a run is told with
         parameters=parameters,
         tags=tags,
         deployment_id=deployment_id,
-        idempotency_key=key,
+        # The client asks again where an answer was lost: with the same key it is the same run.
+        idempotency_key=str(uuid4()),
         state=to_state_create(Running()),
     )
     answer = await client.request("POST", "/flow_runs/", json=body.model_dump(mode="json"))
