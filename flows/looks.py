@@ -89,6 +89,8 @@ class Looks:
                 # A folder that cannot be read keeps nobody waiting for ever; a storage that is down does.
                 answers = await asyncio.to_thread(self._services.mirror.answers, name)
                 found += not answers
+                if not answers:
+                    break  # the queues of the other backends are in the same storage
             else:
                 found += taken.unsettled
         if answers:

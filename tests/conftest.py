@@ -8,6 +8,7 @@ import pytest
 
 from deployments.prefect_server import prefect_server
 from models.settings import Settings
+from tests import prefect_home
 from tests.contract.storages import Servers
 from tests.lab import Lab, lab_on
 from tests.postgres import Server, postgres_server
@@ -33,10 +34,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{kind:<9}{point:<26}{cells}")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def prefect_home_is_shared(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """All processes of a run share one empty database of Prefect's."""
+    base = tmp_path_factory.getbasetemp()
+    prefect_home.keep_in(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
+
+
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Prefect server for all tests of the session."""
     home = tmp_path_factory.mktemp("prefect")
+    prefect_home.fill(home)
     # Left alone by the tests: the server's settings come from the environment that starts it.
     before = dict(os.environ)
     os.environ["PREFECT_HOME"] = str(home)

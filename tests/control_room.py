@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from tests import prefect_home
 from tests.lab import PROGRAM, ROOT, Lab, experiment
 
 READY_SECONDS = 500
@@ -41,6 +42,8 @@ class ControlRoom:
         with socket.create_server(("127.0.0.1", 0)) as listening:
             self.port = listening.getsockname()[1]
         self.lab = Lab(folder, api)
+        if api is None:
+            prefect_home.fill(self.lab.home / "prefect")
         self.lab.environment |= settings
         self.lab.api = api or f"http://127.0.0.1:{self.port}/api"
         self.client = httpx.Client(base_url=self.lab.api, timeout=60)

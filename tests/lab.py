@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,15 +35,16 @@ class Started(subprocess.Popen[str]):
     """A program that was left running; what it prints goes to a file, for a pipe that nobody reads would stop it."""
 
     def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
-        self._printed = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it lives as long as the program)
+        self._printed, path = tempfile.mkstemp()
+        os.unlink(path)
+        weakref.finalize(self, os.close, self._printed)
         super().__init__(
             arguments, env=environment, cwd=ROOT, stdout=self._printed, stderr=subprocess.STDOUT, text=True
         )
 
     def printed(self) -> str:
         """Return what it has printed so far."""
-        size = os.fstat(self._printed.fileno()).st_size
-        return os.pread(self._printed.fileno(), size, 0).decode(errors="replace")
+        return os.pread(self._printed, os.fstat(self._printed).st_size, 0).decode(errors="replace")
 
     def communicate(self, input: str | None = None, timeout: float | None = None) -> tuple[str, str]:  # noqa: A002
         """Wait until it has ended, and return what it printed."""

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import prefect_home
 from tests.browser.chromium import PROGRAM, Browser
 from tests.control_room import LONG
 from tests.lab import ROOT, Lab
@@ -82,6 +83,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Everything that `quledger up` starts, in a home of its own; it ends with the module."""
     folder = tmp_path_factory.mktemp("up")
     lab = Lab(folder, None)
+    prefect_home.fill(lab.home / "prefect")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     program = lab.start("up", "--port", str(port))

@@ -20,6 +20,7 @@ from prefect.settings.models.server.api import ServerAPISettings
 
 from deployments.prefect_server import server_settings
 from flows.prefect_view import authentication
+from tests import prefect_home
 from tests.deployments.files import FOLDER, ROOT, compose, env_file, interpolated
 from tests.lab import Lab, experiment
 
@@ -40,6 +41,7 @@ class Composed:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self.lab = Lab(folder, f"http://127.0.0.1:{self.port}/api")
+        prefect_home.fill(self.lab.home / "prefect")
         self.folder = folder
         self.lab.environment["PREFECT_API_AUTH_STRING"] = AUTH
         self.running: dict[str, subprocess.Popen[bytes]] = {}
@@ -271,6 +273,7 @@ def test_both_ways_to_be_let_in_are_prefects(monkeypatch: pytest.MonkeyPatch):
 def test_the_embedded_server_too_is_on_loopback_and_takes_a_password(tmp_path: Path):
     """`quledger drain` without an address starts a server that asks for the password it was given, and knows it itself."""
     lab = Lab(tmp_path, None)
+    prefect_home.fill(lab.home / "prefect")
     job = lab.submit("singlequdit", JOB)
     drain = lab.start("drain", PREFECT_SERVER_API_AUTH_STRING=AUTH)
     try:
