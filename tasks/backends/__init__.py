@@ -42,7 +42,7 @@ def names() -> list[str]:
 
 def needs(name: str) -> tuple[str, ...]:
     """Return the modules that this backend alone needs and that take seconds to import; imports nothing."""
-    return published.PRELOADED if name in published.names() else ()
+    return published.PRELOADED if name not in BUILT_IN and published.has(name) else ()
 
 
 @lru_cache(maxsize=64)
@@ -59,7 +59,7 @@ def load(name: str) -> Backend:
         module, attribute = BUILT_IN[name].split(":")
         make = cast("Callable[[], Backend]", getattr(import_module(module), attribute))
         return make()
-    if name in published.names():
+    if published.has(name):
         return published.load(name)
     plug_in = _plug_ins().get(name)
     if plug_in is None:

@@ -7,6 +7,7 @@ of `QULEDGER_DEVICES` is a backend NAME: with the errors that its description st
 
 import json
 import re
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,9 +32,17 @@ _NAME = re.compile(r"[a-z0-9]+")
 
 def names() -> list[str]:
     """Return the names of all qubit devices; none where the group `qubits` is not installed."""
-    if any(find_spec(module) is None for module in REQUIRED):
-        return []
-    return [*BUILT_IN, *sorted(_described())]
+    return [*BUILT_IN, *sorted(_described())] if _installed() else []
+
+
+def has(name: str) -> bool:
+    """Say whether this is the name of a qubit device; asked for each job, so settings and folder are read at need."""
+    return _installed() and (name in BUILT_IN or name in _described())
+
+
+@lru_cache(maxsize=1)
+def _installed() -> bool:
+    return all(find_spec(module) is not None for module in REQUIRED)
 
 
 def _described() -> dict[str, Path]:
