@@ -8,6 +8,8 @@ flows and tasks, and what they ask the server for. What is left out is only what
 - The engine reads its run once more before it begins; it gets the run that we have just been given.
 - A task run is told of when it runs; that it was Pending a millisecond before is left out.
 - The first heartbeat comes after the first interval: that a run has begun says its state.
+- Nobody watches whether a run of a deployment is suspended: Prefect does so with a thread, a connection and a blocked
+  event loop for each run. A job that runs goes on; it can be cancelled, which is watched for all runs at once.
 """
 
 import contextlib
@@ -15,11 +17,12 @@ import copy
 import itertools
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
 from prefect import Flow, Task
+from prefect._flow_run_suspension import FlowRunSuspensionRequest
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import FlowRunCreate
 from prefect.client.schemas.objects import FlowRun, State
@@ -57,6 +60,11 @@ class _Engine(AsyncFlowRunEngine[Any, Any]):
         knowing.read_flow_run = self._read  # type: ignore[method-assign]
         async with super().setup_run_context(knowing):
             yield
+
+    @contextlib.contextmanager
+    def setup_flow_run_suspension_request(self) -> Iterator[FlowRunSuspensionRequest]:
+        """Give what says whether the run is to be suspended, which it never is."""
+        yield self._get_flow_run_suspension_request()
 
     async def _read(self, flow_run_id: UUID) -> FlowRun:
         assert flow_run_id == self.given.id  # noqa: S101 - it asks for its own run

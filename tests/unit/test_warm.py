@@ -2,18 +2,20 @@
 
 import asyncio
 import inspect
+import threading
 import time
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from prefect import flow, task
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.flow_engine import AsyncFlowRunEngine, _send_heartbeats
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Completed, Failed
+from prefect.states import Completed, Failed, Suspended
 
 from flows.warm import new_run, run_as, run_task
 
@@ -82,9 +84,38 @@ def test_a_warm_run_asks_the_server_twice(prefect_api: str):
         assert run["end_time"] is not None
 
 
+@flow(name="suspended", persist_result=False)
+async def suspended() -> State[Any]:
+    """Be suspended by somebody else in the midst of it, and go on."""
+    async with get_client() as client:
+        await client.set_flow_run_state(UUID(flow_run.get_id()), Suspended(timeout_seconds=600), force=True)
+    return await run_task(good, "you")
+
+
+def test_a_run_that_somebody_suspends_goes_on(prefect_api: str):
+    """Nobody watches over a run of a deployment for a suspension; its end is accepted all the same."""
+
+    async def run() -> FlowRun:
+        async with get_client() as client:
+            flow_id = await client.create_flow(suspended)
+            deployment = await client.create_deployment(flow_id, "by-hand")
+            new = await new_run(client, suspended, "third", {}, [], deployment_id=deployment)
+            before = threading.active_count()
+            await run_as(suspended, new, {})
+            assert threading.active_count() <= before + 3  # Prefect's own for logs, events and calls
+            return await client.read_flow_run(new.id)
+
+    with temporary_settings({PREFECT_API_URL: prefect_api}):
+        ended = asyncio.run(run())
+    assert (ended.state_name, ended.state.message if ended.state else None) == ("Completed", "All states completed.")
+
+
 def test_the_engine_is_as_we_know_it():
     """The methods that are overridden are there, and heartbeats go through the one that leaves out the first."""
-    for name in ("create_flow_run", "begin_run", "setup_run_context", "_emit_flow_run_heartbeat"):
+    for name in (
+        *("create_flow_run", "begin_run", "setup_run_context", "_emit_flow_run_heartbeat"),
+        "setup_flow_run_suspension_request",
+    ):
         assert callable(getattr(AsyncFlowRunEngine, name))
     assert "engine._emit_flow_run_heartbeat(" in inspect.getsource(_send_heartbeats)
     assert "read_flow_run(self.flow_run.id)" in inspect.getsource(AsyncFlowRunEngine.setup_run_context)
