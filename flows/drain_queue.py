@@ -35,10 +35,10 @@ GRACE_SECONDS = 5.0
 """How long a drain that is told to stop lets its jobs run on."""
 
 LOOK_PAUSE = 10
-"""A pause between two looks at the inbox is at least so many times as long as the look."""
+"""A pause between two looks at the inbox is so many times as long as the look, up to `LONGEST_PAUSE`."""
 
 DOWN_PAUSE = 5.0
-"""The longest pause between two looks while a storage is down."""
+"""The same while a storage is down."""
 
 PAGES_SECONDS = 15.0
 """How often the pages of the backends are renewed."""
@@ -165,9 +165,9 @@ class _Drain:
                 unsettled = await self._looks.look()
                 # A storage that takes its time to list is asked less often.
                 took = time.monotonic() - now
-                pause = max(self._services.settings.poll_seconds, LOOK_PAUSE * took)
                 # One that does not answer takes its time too, and jobs wait for it to come back.
-                next_look = now + took + (min(pause, DOWN_PAUSE) if self._looks.down else pause)
+                longest = DOWN_PAUSE if self._looks.down else LONGEST_PAUSE
+                next_look = now + took + max(self._services.settings.poll_seconds, min(LOOK_PAUSE * took, longest))
             await self._fill()
             if until_empty and not self._running and not unsettled and await self._nothing_is_left():
                 if fresh:

@@ -49,7 +49,7 @@ def test_drains_that_are_killed_at_random_share_one_queue(lab: Lab):
             drains[victim].send_signal(signal.SIGKILL)
             drains[victim].communicate()
             drains[victim] = lab.start("drain", **SETTINGS)
-        wait_until(lambda: count(finished) == number)
+        wait_until(lambda: count(finished) == number, 480)
     except AssertionError as error:
         left = {job_id: lab.history(job_id)[-3:] for job_id, state in lab.states().items() if state != "DONE"}
         error.add_note(f"not DONE: {left}; the drains printed {[each.printed()[-1500:] for each in drains]}")
