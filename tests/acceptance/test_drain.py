@@ -5,6 +5,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 
@@ -66,7 +67,7 @@ def drained(
 def _drained(lab: Lab) -> dict[str, str]:
     jobs = {name: lab.submit(name, document, user="ann") for name, document in GOOD.items()}
     jobs |= {name: lab.submit("singlequdit", document) for name, (document, _) in BAD.items()}
-    jobs["inbox"] = "0123456789abcdef01234567"
+    jobs["inbox"] = uuid4().hex[:24]
     lab.queue("singlequdit", f"{jobs['inbox']}.json", json.dumps(FLIP).encode())
     counts = lab.json("drain", "--until-empty")
     assert counts == {"DONE": 5, "ERROR": 4}
