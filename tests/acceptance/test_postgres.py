@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -50,15 +51,29 @@ def test_two_machines_drain_one_queue_and_one_dies(tmp_path: Path, api: str, url
     """Two homes share a log and a storage; one is killed: both did a share, every job ends once, verify is content."""
     number = 400 if ALL else 16
     lab = Lab(tmp_path, api)
-    ids = [f"{index:024x}" for index in range(number)]
-    for job_id in ids:
-        lab.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
+    ids: list[str] = []
+
+    def queue(more: int) -> None:
+        for _ in range(more):
+            ids.append(uuid4().hex[:24])
+            lab.queue("singlequdit", f"{ids[-1]}.json", json.dumps(JOB).encode())
+
+    queue(number)
     homes = [SETTINGS | {"QULEDGER_DATABASE": url, "QULEDGER_HOME": str(lab.home / name)} for name in ("one", "two")]
     drains = [lab.start("drain", **home) for home in homes]
     engine = open_database(url)
     log = EventLog(engine)
+
+    def both_have_begun() -> bool:
+        share = shares(log, ids)
+        if len(share) == 1 and share.total() == len(ids):
+            queue(8)  # one was done before the other had started
+        return len(share) == 2 and share.total() >= number // 4
+
     try:
-        wait(lambda: len(shares(log, ids)) == 2 and sum(shares(log, ids).values()) >= number // 4)
+        wait(both_have_begun)
+        queue(8)
+        number = len(ids)
         drains[0].send_signal(signal.SIGKILL)
         wait(lambda: not log.counts() and len(log.jobs(state="DONE", limit=number)) == number)
     finally:
