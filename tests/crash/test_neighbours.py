@@ -58,7 +58,7 @@ def test_drains_that_are_killed_at_random_share_one_queue(lab: Lab):
         for each in drains:
             each.send_signal(signal.SIGTERM)
         for each in drains:
-            each.communicate(timeout=60)
+            each.communicate(timeout=180)
     lab.run("drain", "--until-empty", **SETTINGS)
     assert lab.states() == dict.fromkeys(ids, "DONE")
     histories = {job_id: lab.history(job_id) for job_id in ids}
