@@ -66,8 +66,8 @@ def watched(path, content):
     put(path, content)
     alone.unlink()
 
-services.stores.of("").put = watched
 services.open()
+services.stores.of("").put = watched
 print("ready", flush=True)
 sys.stdin.readline()
 while not services.log.get("j").cancel_requested or services.cursor.behind():
@@ -104,7 +104,7 @@ def run_together(code: str, *arguments: list[str], meanwhile: Callable[[], objec
     finally:
         for process in processes:
             process.kill()
-            process.wait()
+            process.communicate()
     return printed
 
 
