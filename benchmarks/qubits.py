@@ -126,6 +126,42 @@ def plain_aer(text: str, shots: int) -> float:
     return time.perf_counter() - start
 
 
+def error_bars(circuits: int = 10, seeds: int = 80) -> None:
+    """Print how often the exact value of an operator is within two of the standard errors that a job reports."""
+    from qiskit.quantum_info import SparsePauliOp, Statevector  # noqa: PLC0415 (takes seconds)
+    from qiskit_qasm3_import import parse  # noqa: PLC0415
+
+    paulis = {"X 0 X 1": "IXX", "Y 1 Z 2": "ZYI", "Z 0": "IIZ", "X 0 Y 2": "YIX", "Z 0 Z 1 Z 2": "ZZZ"}
+    operator = [{"pauli": pauli, "coeff": 0.3 + 0.2 * place} for place, pauli in enumerate(paulis)]
+    observable = SparsePauliOp(list(paulis.values()), [term["coeff"] for term in operator])
+    ways = {"ideal": (False, "none"), "misread, pseudo_inverse": (True, "pseudo_inverse")}
+    print(f"\n{f'{circuits} circuits x {seeds} seeds, 1000 shots':36} {'within 2 sigma':>15} {'by circuit':>12}")
+    for way, (noisy, mitigation) in ways.items():
+        backend, covered = Qubits("bench", DEFAULT, noisy=noisy, limits=WIDE), []
+        for number in range(circuits):
+            turns = np.random.default_rng(number).uniform(0, 2 * np.pi, 9)
+            lines = [f"ry({turn}) q[{place % 3}];" for place, turn in enumerate(turns)]
+            lines[6:6] = ["cx q[1], q[2];"]
+            lines[3:3] = ["cx q[0], q[1];"]
+            text = "\n".join(['OPENQASM 3.0; include "stdgates.inc"; qubit[3] q;', *lines])
+            exact = float(Statevector(parse(text)).expectation_value(observable).real)
+            document = {
+                f"experiment_{seed}": {
+                    "program": text,
+                    "job_type": "estimation",
+                    "operator": operator,
+                    "shots": 1000,
+                    "seed_simulation": number * seeds + seed,
+                    "ro_error_mitigation": mitigation,
+                }
+                for seed in range(seeds)
+            }
+            results = list(backend.execute(backend.compile(backend.validate(document), 1)))
+            found = [(result["data"]["exp_value"], result["data"]["stds"]) for result in results]
+            covered.append(sum(abs(value - exact) <= 2 * std for value, std in found) / seeds)
+        print(f"{way:36} {np.mean(covered):14.1%} {f'{min(covered):.0%}..{max(covered):.0%}':>12}")
+
+
 def shots_table() -> None:
     """Print the times of execution beside those of plain Aer in the same run."""
     print(f"\n{'execution of one job':36} {'here':>9} {'no memory':>10} {'plain Aer':>10} {'ratio':>7}")
@@ -211,6 +247,7 @@ def import_cost() -> None:
 if __name__ == "__main__":
     import_cost()
     sandbox_overhead()
+    error_bars()
     shots_table()
     reach()
     mitigation_table(10_000)
