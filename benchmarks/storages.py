@@ -21,11 +21,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bson import ObjectId
+
+from storage.mongodb.connection import Connection
+from storage.mongodb.provider import MongoStorage
 from storage.opening import open_storage
 from tests.contract.storages import LIVES, Place, kind_named, surrounded
 from tests.lab import Lab, experiment
 
 JOB = {"experiment_0": experiment(["load", [0], [50]], ["rlx", [0], [1.57]], ["measure", [0], []], shots=500)}
+QUEUE = "jobs/queued/rydberg"
 TOPS = ("events", "jobs", "results", "staged", "status")
 _SERVER = re.compile(r"127\.0\.0\.1:(\d+)")
 _REQUEST = re.compile(rb"(?:^|\r\n)(GET|PUT|POST|DELETE|HEAD) (\S+) HTTP/1\.1\r\n")
@@ -157,17 +162,28 @@ def stored(lab: Lab) -> int:
     return sum(below(top) for top in TOPS)
 
 
-def listed(place: Place, relay: Relay | None, documents: int) -> None:
-    """Fill a queue with so many documents, list it and print how long that took."""
-    storage = open_storage(place.url)
-    folder = "jobs/queued/rydberg"
-    content = json.dumps(JOB).encode()
-    with ThreadPoolExecutor(16) as threads:
-        list(threads.map(lambda number: storage.put(f"{folder}/{number:024x}.json", content), range(documents)))
-    if relay is not None:
-        relay.reset()
+def filled(place: Place, documents: int) -> None:
+    """Put so many documents into a queue, as front ends do: into MongoDB a thousand at a time, else by 16 threads."""
+    storage, names = open_storage(place.url), [f"{number:024x}" for number in range(documents)]
     started = time.perf_counter()
-    assert sum(1 for _ in storage.entries(folder)) == documents  # noqa: S101 - else the figure means nothing
+    if isinstance(storage, MongoStorage):
+        connection = Connection(place.url)
+        for first in range(0, documents, 1000):
+            connection.collection("jobs", "queued.rydberg").insert_many(
+                [{"_id": ObjectId(name), **JOB} for name in names[first : first + 1000]]
+            )
+    else:
+        content = json.dumps(JOB).encode()
+        with ThreadPoolExecutor(16) as threads:
+            list(threads.map(lambda name: storage.create(f"{QUEUE}/{name}.json", content), names))
+    print(f"  {documents / (time.perf_counter() - started):.0f} documents/s put into the queue", flush=True)
+
+
+def listed(place: Place, relay: Relay | None, documents: int) -> None:
+    """List the queue of so many documents and print how long that took."""
+    storage = open_storage(place.url)
+    started = time.perf_counter()
+    assert sum(1 for _ in storage.entries(QUEUE)) == documents  # noqa: S101 - else the figure means nothing
     seconds = time.perf_counter() - started
     asked = f" in {relay.requests.total()} requests" if relay is not None else ""
     print(f"  {seconds:.2f} s to list a queue of {documents} documents{asked}")
@@ -186,7 +202,11 @@ def main() -> None:
             for what in ("drain", "list"):
                 at = Path(folder) / what
                 at.mkdir()
-                with relayed(places(at)) as (place, relay), surrounded(place):
+                direct = places(at)
+                if what == "list":
+                    with surrounded(direct):
+                        filled(direct, arguments.queue)
+                with relayed(direct) as (place, relay), surrounded(place):
                     if what == "drain":
                         drained(at, place, relay, arguments.jobs)
                     else:

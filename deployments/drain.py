@@ -17,6 +17,7 @@ from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
 from tasks import backends as registry
+from tasks.leases import expire_leases
 from tasks.services import Services, current, use
 
 MOST_AT_ONCE = 64
@@ -100,16 +101,24 @@ def reconcile_here() -> dict[str, int]:
     """Bring right what a crash left behind, without a Prefect server: it works also while none answers."""
     services = Services(Settings.read())
     services.let_in()
-    prepare(services.settings)
-    from flows.prefect_runs import crash_dead_runs  # noqa: PLC0415 - Prefect is imported once its settings stand
-    from flows.reconcile import expire_leases  # noqa: PLC0415 - as above
-
     expired = expire_leases(services)
     relayed = services.mirror.relay_all()
-    done = {"expired": len(expired), "relayed": relayed.done, "failed": relayed.failed}
-    # Without an address the embedded server would be started just to be asked.
-    known = "PREFECT_API_URL" in os.environ
-    return done | {"crashed": asyncio.run(crash_dead_runs(services)) if known else 0}
+    return {
+        "expired": len(expired),
+        "relayed": relayed.done,
+        "failed": relayed.failed,
+        "crashed": _dead_runs_ended(services),
+    }
+
+
+def _dead_runs_ended(services: Services) -> int:
+    """End in Prefect what died here, and return how many runs that were; none where no Prefect is named."""
+    if "PREFECT_API_URL" not in os.environ:
+        return 0  # the embedded server would be started just to be asked
+    prepare(services.settings)
+    from flows.prefect_runs import crash_dead_runs  # noqa: PLC0415 - Prefect is imported once its settings stand
+
+    return asyncio.run(crash_dead_runs(services))
 
 
 @contextlib.contextmanager

@@ -14,7 +14,6 @@ from flows.looks import Looks
 from flows.prefect_runs import cancel_as_in_prefect, crash_dead_runs
 from flows.presence import present
 from flows.publish_backends import publish
-from flows.reconcile import expire_leases
 from flows.run_job import run_attempt
 from flows.waiting import LONGEST_PAUSE, patiently, repeating
 from flows.warm import new_run, run_as
@@ -23,6 +22,7 @@ from models.job import FINAL, Job
 from storage import crash
 from tasks import backends as registry
 from tasks.attempt import claim, claim_for_pool, release, release_all
+from tasks.leases import expire_leases
 from tasks.services import Services, current
 from tasks.submission import cancel
 

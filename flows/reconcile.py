@@ -1,8 +1,6 @@
 """Brings right what a crash left behind: leases that ran out, documents that do not follow the log."""
 
 import asyncio
-import random
-from collections.abc import Sequence
 
 from prefect import flow
 from prefect.client.orchestration import get_client
@@ -10,30 +8,8 @@ from prefect.runtime import flow_run
 
 from flows.prefect_runs import cancel_as_in_prefect, crash_dead_runs
 from flows.presence import present
-from models import clock
-from models.events import Fact, LeaseExpired
-from models.job import Job
-from models.retry import after_attempt, unless_cancelled
-from storage import crash
-from tasks.services import Services, current
-
-
-def expire_leases(services: Services) -> list[Job]:
-    """End every attempt whose worker fell silent: its job is tried again, or ends in ERROR after the last one."""
-
-    def decide(job: Job) -> Sequence[Fact]:
-        assert job.worker is not None  # noqa: S101 - a running job has both
-        assert job.lease_until is not None  # noqa: S101
-        expired = LeaseExpired(worker=job.worker, lease_until=job.lease_until)
-        reason = "the worker that had it fell silent"
-        jitter = random.random()  # noqa: S311 - spreads retries, protects nothing
-        after = after_attempt(job, reason, "lease", services.retries, now=clock.now(), jitter=jitter)
-        return expired, unless_cancelled(job, after)
-
-    expired = services.log.expire(decide, services.worker)
-    if expired:
-        crash.point("reconcile.appended")
-    return expired
+from tasks.leases import expire_leases
+from tasks.services import current
 
 
 @flow(name="reconcile", persist_result=False)

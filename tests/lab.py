@@ -167,7 +167,8 @@ class Lab:
     @property
     def log(self) -> EventLog:
         """The event log, read beside the program: quicker than a process for each question."""
-        return EventLog(open_database(Settings(home=self.home).database_url))
+        database = self.environment.get("QULEDGER_DATABASE", "")
+        return EventLog(open_database(Settings(home=self.home, database=database).database_url))
 
     def states(self) -> dict[str, str]:
         """Return the state of every job by id."""

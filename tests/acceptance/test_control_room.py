@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 
 from tests.control_room import LONG, ControlRoom, control_room
 from tests.lab import ROOT, experiment
+from tests.postgres import Server
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 GOOD = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []])}
@@ -81,7 +83,22 @@ def test_one_key_is_one_job(room: ControlRoom):
 
 def test_many_clients_launch_at_once(room: ControlRoom):
     """Eight clients post jobs at the same time, each with a key: each job runs once."""
-    each = 50 if ALL else 4
+    launched_at_once(room, each=50 if ALL else 4)
+
+
+@pytest.mark.skipif(not ALL, reason="one more control room: part of `make crash`")
+def test_many_clients_launch_at_once_on_postgresql(tmp_path: Path, postgres: Server):
+    """The same with Prefect's database and ours on PostgreSQL."""
+    ours, prefects = postgres.create("launched"), postgres.create("prefect")
+    server = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": prefects.replace("postgresql://", "postgresql+asyncpg://")}
+    with control_room(tmp_path, QULEDGER_DATABASE=ours, **server) as room:
+        launched_at_once(room, each=50)
+    postgres.drop(ours)
+    postgres.drop(prefects)
+
+
+def launched_at_once(room: ControlRoom, each: int) -> None:
+    """Let eight clients launch so many jobs each, and see that every job is done once."""
     before = set(room.lab.states())
 
     def client(number: int) -> list[str]:
@@ -96,6 +113,9 @@ def test_many_clients_launch_at_once(room: ControlRoom):
     states = {job_id: state for job_id, state in room.lab.states().items() if job_id not in before}
     assert list(states.values()) == ["DONE"] * 8 * each
     assert {run["name"] for run in map(room.run, runs)} == set(states)
+    log = room.lab.log
+    uploads = Counter(event.kind for job_id in states for event in log.history(job_id))["uploaded"]
+    assert uploads == 8 * each
     assert room.lab.findings() == []
 
 
