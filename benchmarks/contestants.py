@@ -79,6 +79,11 @@ class Ours(OnPrefect):
         super().ready()
         self.run(1)
 
+    def resume(self) -> None:
+        """Go on, and see to a first job: a look that was under way when it was stopped seems to have taken minutes."""
+        super().resume()
+        self.measure(1)
+
     def run(self, jobs: int) -> list[float]:
         """Hand in jobs and wait until the log has them all as ended."""
         was = self._ended()

@@ -35,7 +35,7 @@ GRACE_SECONDS = 5.0
 """How long a drain that is told to stop lets its jobs run on."""
 
 LOOK_PAUSE = 10
-"""A pause between two looks at the inbox is so many times as long as the look, up to `LONGEST_PAUSE`."""
+"""After a look at the inbox that found nothing the pause is so many times as long, up to `LONGEST_PAUSE`."""
 
 DOWN_PAUSE = 5.0
 """The same while a storage is down."""
@@ -162,12 +162,12 @@ class _Drain:
         unsettled = 0
         while (now := time.monotonic()) < end and not self._services.stopping.is_set():
             if fresh := now >= next_look:
-                unsettled = await self._looks.look()
-                # A storage that takes its time to list is asked less often.
-                took = time.monotonic() - now
+                taken, unsettled = await self._looks.look()
+                # A storage that takes its time to list is asked less often, but while there is something to take.
+                pause = (time.monotonic() - now) * (1 if taken else LOOK_PAUSE)
                 # One that does not answer takes its time too, and jobs wait for it to come back.
                 longest = DOWN_PAUSE if self._looks.down else LONGEST_PAUSE
-                next_look = now + took + max(self._services.settings.poll_seconds, min(LOOK_PAUSE * took, longest))
+                next_look = time.monotonic() + max(self._services.settings.poll_seconds, min(pause, longest))
             await self._fill()
             if until_empty and not self._running and not unsettled and await self._nothing_is_left():
                 if fresh:
