@@ -167,8 +167,14 @@ class Lab:
     @property
     def log(self) -> EventLog:
         """The event log, read beside the program: quicker than a process for each question."""
-        database = self.environment.get("QULEDGER_DATABASE", "")
-        return EventLog(open_database(Settings(home=self.home, database=database).database_url))
+        if "QULEDGER_DATABASE" in self.environment:
+            return self._log_on_server
+        return EventLog(open_database(Settings(home=self.home).database_url))
+
+    @functools.cached_property
+    def _log_on_server(self) -> EventLog:
+        """One for all questions: whoever names a server disposes of its engine."""
+        return EventLog(open_database(self.environment["QULEDGER_DATABASE"]))
 
     def states(self) -> dict[str, str]:
         """Return the state of every job by id."""

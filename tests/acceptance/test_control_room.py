@@ -93,6 +93,7 @@ def test_many_clients_launch_at_once_on_postgresql(tmp_path: Path, postgres: Ser
     server = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": prefects.replace("postgresql://", "postgresql+asyncpg://")}
     with control_room(tmp_path, QULEDGER_DATABASE=ours, **server) as room:
         launched_at_once(room, each=50)
+        room.lab.log.engine.dispose()
     postgres.drop(ours)
     postgres.drop(prefects)
 
