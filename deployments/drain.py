@@ -75,8 +75,10 @@ def work_here() -> None:
 def run_drain(**parameters: Any) -> dict[str, int]:
     """Run the flow `drain_queue` with these parameters, where flows are ready."""
     from flows.drain_queue import drain_queue  # noqa: PLC0415 - Prefect is imported once its settings stand
+    from flows.warm import leave_sigterm_alone  # noqa: PLC0415 - as above
     from tasks.attempt import release_all  # noqa: PLC0415 - as above
 
+    leave_sigterm_alone()
     try:
         return asyncio.run(_stoppable(drain_queue(**parameters)))
     except httpx.HTTPError as error:

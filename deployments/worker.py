@@ -33,7 +33,7 @@ from flows.reconcile import reconcile
 from flows.run_job import run_job
 from flows.verify import verify
 from flows.waiting import repeating
-from flows.warm import run_as
+from flows.warm import leave_sigterm_alone, run_as
 from models import clock
 from models.settings import Settings
 from tasks.attempt import release_all
@@ -168,6 +168,7 @@ def work(services: Services, *, with_parent: bool = False) -> None:
     """
     from deployments.drain import flush_prefect  # noqa: PLC0415 - not needed before the end
 
+    leave_sigterm_alone()
     try:
         asyncio.run(serve(services, with_parent=with_parent))
     except httpx.HTTPError as error:

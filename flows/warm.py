@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
-from prefect import Flow, Task
+from prefect import Flow, Task, flow_engine
 from prefect._flow_run_suspension import FlowRunSuspensionRequest
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import FlowRunCreate
@@ -73,6 +73,14 @@ class _Engine(AsyncFlowRunEngine[Any, Any]):
     def _emit_flow_run_heartbeat(self, *template: Any) -> None:
         if next(self._beats):
             super()._emit_flow_run_heartbeat(*template)
+
+
+def leave_sigterm_alone() -> None:
+    """Keep Prefect's engines from taking SIGTERM, in a process where it is meant for all runs and not for one.
+
+    Their handler raises wherever the main thread is just then, which may be in the midst of another run or of the loop.
+    """
+    flow_engine.capture_sigterm = contextlib.nullcontext  # type: ignore[assignment]
 
 
 async def run_as(flow: Flow[Any, Any], run: FlowRun, parameters: dict[str, Any]) -> State[Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import signal
 import threading
 import time
 from typing import Any
@@ -9,15 +10,16 @@ from uuid import UUID
 
 import httpx
 import pytest
-from prefect import flow, task
+from prefect import flow, flow_engine, task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flow_engine import AsyncFlowRunEngine, _send_heartbeats
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Failed, Suspended
+from prefect.utilities.engine import capture_sigterm
 
-from flows.warm import new_run, run_as, run_task
+from flows.warm import leave_sigterm_alone, new_run, run_as, run_task
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -39,6 +41,23 @@ async def warm(name: str) -> State[Any]:
     """Run two tasks and return what became of them, and which run this is."""
     states = [await run_task(good, name), await run_task(bad)]
     return Completed(message=f"{flow_run.get_id()} {[state.message for state in states]}")
+
+
+def test_sigterm_stays_with_the_process(monkeypatch: pytest.MonkeyPatch, prefect_api: str):
+    """Prefect's engine takes SIGTERM for a run; where we have told it not to, the handler stays as it was."""
+    seen: list[object] = []
+
+    @flow(name="signals", persist_result=False)
+    async def signals() -> None:
+        seen.append(signal.getsignal(signal.SIGTERM))
+
+    before = signal.getsignal(signal.SIGTERM)
+    with temporary_settings({PREFECT_API_URL: prefect_api}):
+        asyncio.run(signals())
+        monkeypatch.setattr(flow_engine, "capture_sigterm", capture_sigterm)
+        leave_sigterm_alone()
+        asyncio.run(signals())
+    assert (seen[0] != before, seen[1]) == (True, before)
 
 
 async def run_warm() -> tuple[str, State[Any], list[str]]:
