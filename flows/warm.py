@@ -80,7 +80,7 @@ def leave_sigterm_alone() -> None:
 
     Their handler raises wherever the main thread is just then, which may be in the midst of another run or of the loop.
     """
-    flow_engine.capture_sigterm = contextlib.nullcontext  # type: ignore[assignment]
+    flow_engine.capture_sigterm = contextlib.nullcontext  # type: ignore[attr-defined, assignment]
 
 
 async def run_as(flow: Flow[Any, Any], run: FlowRun, parameters: dict[str, Any]) -> State[Any]:
