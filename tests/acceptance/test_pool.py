@@ -71,7 +71,9 @@ def test_a_heavy_backend_is_handed_on(room: ControlRoom):
 
 def test_what_is_deployed_is_what_prefect_yaml_says(room: ControlRoom):
     """Each deployment is there, with its schedule, limit and a form that a physicist can fill in."""
-    found = {each["name"]: each for each in room.ask("POST", "/deployments/filter", json={}).json()}
+    everything = room.ask("POST", "/deployments/filter", json={}).json()
+    # Other tests have deployments on this server, too.
+    found = {each["name"]: each for each in everything if each["work_pool_name"] == "quledger"}
     assert set(found) == {"run-job", "run-claimed-job", "drain-queue", "reconcile", "verify", "publish-backends"}
     assert [each["schedule"]["interval"] for each in found["drain-queue"]["schedules"]] == [3600]
     assert found["drain-queue"]["global_concurrency_limit"]["limit"] == 1
