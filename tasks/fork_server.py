@@ -1,4 +1,4 @@
-"""The process that all job processes are forked from: everything is imported once, and a job costs a fork.
+"""The process that all job processes are forked from: everything is imported once.
 
     python -P -m tasks.fork_server FD RESOLVER NEEDS MODULE...
 
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks import job_child
+from tasks.job_limits import lower
 
 MESSAGE = struct.Struct("!cIid")
 """In both directions: what, number of the job, wait status, CPU seconds."""
@@ -71,9 +72,9 @@ class ForkServer:
             self._loaded_bytes = pages * resource.getpagesize()
             self._prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)  # no job reads the memory of another one
         # All this is inherited, so it costs the children nothing.
-        job_child.lower(resource.RLIMIT_CORE, 0)
-        job_child.lower(resource.RLIMIT_FSIZE, 0)
-        job_child.lower(resource.RLIMIT_NOFILE, OPEN_FILES)
+        lower(resource.RLIMIT_CORE, 0)
+        lower(resource.RLIMIT_FSIZE, 0)
+        lower(resource.RLIMIT_NOFILE, OPEN_FILES)
 
     def run(self) -> None:
         """Serve until the owner is gone."""

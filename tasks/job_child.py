@@ -1,8 +1,8 @@
-"""What runs in the child process of one job: its limits, its three steps and the messages about them.
+"""What runs in the child process of a job: its limits, its three steps and the messages about them.
 
 A message is 12 bytes (length of the header, length of the body), a JSON header and a body of raw bytes. The first
-request carries the job itself in its header and the job document in its body. Results are kept, so that each step
-runs once; a step that needs an earlier one runs it.
+request of a job carries the job itself in its header and the job document in its body. Results are kept, so that
+each step runs once; a step that needs an earlier one runs it. A child that is kept gets further jobs the same way.
 """
 
 import contextlib
@@ -12,10 +12,8 @@ import hashlib
 import importlib
 import importlib.metadata
 import json
-import math
 import os
 import platform
-import resource
 import signal
 import socket
 import struct
@@ -28,6 +26,7 @@ from typing import Any, NamedTuple, NoReturn
 from models.backend import JSON, Backend, BackendConfig
 from models.documents import ResultDocument, parse_document
 from models.errors import Fault
+from tasks.job_limits import MEGABYTE, Meter
 
 PREFIX = struct.Struct("!IQ")
 """Before each message: bytes of the header, bytes of the body."""
@@ -41,7 +40,6 @@ MAX_HEADER = 8_000_000
 MAX_TRACEBACK = 16_000
 """The most characters of a traceback that go to the operator's log."""
 
-MEGABYTE = 1_000_000
 OURS = "quledger"
 
 Answer = tuple[dict[str, Any], bytes]
@@ -93,11 +91,15 @@ class Steps:
     """The three steps of one job, each of which runs at most once.
 
     Args:
+        meter: tells what the job has used.
         tell: called now and then with how many experiments have been executed, of how many.
     """
 
-    def __init__(self, loaded: Loaded, job_id: str, document: bytes, tell: Callable[[dict[str, int]], None]) -> None:
+    def __init__(
+        self, loaded: Loaded, job_id: str, document: bytes, meter: Meter, tell: Callable[[dict[str, int]], None]
+    ) -> None:
         self._loaded, self._job_id, self._document, self._tell = loaded, job_id, document, tell
+        self._meter = meter
         self._experiments: Collection[Any] | None = None
         self._program: tuple[int, JSON] | None = None
 
@@ -140,13 +142,11 @@ class Steps:
         ).model_dump()
         # Put in afterwards: a dump would copy every shot.
         document = json.dumps(shell | {"results": results}).encode("ascii")
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        forked = resource.getrusage(resource.RUSAGE_CHILDREN)
-        unit = 1 if sys.platform == "darwin" else 1024
         return {
             "seconds": round(seconds, 6),
-            "cpu_seconds": round(sum(used.ru_utime + used.ru_stime for used in (usage, forked)), 6),
-            "max_rss_mb": round(max(usage.ru_maxrss, forked.ru_maxrss) * unit / MEGABYTE, 1),
+            "cpu_seconds": round(self._meter.cpu_seconds, 6),
+            "max_rss_mb": round(self._meter.max_rss / MEGABYTE, 1),
+            "is_small": self._meter.is_small,
             "versions": self._loaded.versions,
             "backend_config_sha256": self._loaded.config_sha256,
         }, document
@@ -167,10 +167,10 @@ class Steps:
 
 
 def serve(channel_fd: int, die_with_parent: Callable[[], None], loaded_bytes: int | None) -> NoReturn:
-    """Be the child: answer the requests of one job until the channel closes, and end the process.
+    """Be the child: answer the requests of its jobs until the channel closes, and end the process.
 
     Args:
-        channel_fd: the job's socket, the only file that stays open beside /dev/null.
+        channel_fd: the child's socket, the only file that stays open beside /dev/null.
         die_with_parent: sees to it that no child survives the fork server, where the system offers that.
         loaded_bytes: address space of the fork server; None where the kernel does not limit it (macOS).
     """
@@ -179,21 +179,19 @@ def serve(channel_fd: int, die_with_parent: Callable[[], None], loaded_bytes: in
         os.setsid()
         die_with_parent()
         channel = _settle(channel_fd)
-        request, document = receive(channel)
-        job = request["job"]
-        seconds = math.ceil(job["cpu_seconds"])
-        lower(resource.RLIMIT_CPU, seconds, seconds + 1)  # SIGXCPU ends it; if ignored, SIGKILL a second later
-        if loaded_bytes is not None:
-            lower(resource.RLIMIT_AS, loaded_bytes + job["memory_bytes"])
-        steps: Steps | None = None
+        meter = Meter(loaded_bytes)
 
         def tell(progress: dict[str, int]) -> None:
             channel.sendall(pack({"progress": progress}))
 
         while True:
+            request, body = receive(channel)
+            if "job" in request:
+                job, document, steps = request["job"], body, None
+                meter.begin(job)
             try:
                 if steps is None:
-                    steps = Steps(load(job["resolver"], job["backend"]), job["job_id"], document, tell)
+                    steps = Steps(load(job["resolver"], job["backend"]), job["job_id"], document, meter, tell)
                 header, body = steps.run(request["step"], request["seed"])
                 head = pack(header, body)
             except BaseException as error:  # noqa: BLE001 - even SystemExit is an answer: the parent decides what ends
@@ -204,7 +202,6 @@ def serve(channel_fd: int, die_with_parent: Callable[[], None], loaded_bytes: in
             if body:
                 channel.sendall(body)
             del head, body
-            request, _ = receive(channel)
     except EOFError:
         status = 0
     finally:
@@ -252,15 +249,6 @@ def _settle(channel_fd: int) -> socket.socket:
     os.closerange(4, os.sysconf("SC_OPEN_MAX"))
     gc.enable()
     return socket.socket(fileno=3)
-
-
-def lower(kind: int, soft: int, hard: int | None = None) -> None:
-    """Set a limit, but never above the one that holds already."""
-    _, highest = resource.getrlimit(kind)
-    hard = soft if hard is None else hard
-    if highest != resource.RLIM_INFINITY:
-        soft, hard = min(soft, highest), min(hard, highest)
-    resource.setrlimit(kind, (soft, hard))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

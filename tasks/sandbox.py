@@ -6,9 +6,10 @@
             program = await job.call("compile", seed=7)
             result = await job.call("execute")
 
-The children come from a fork server (`tasks.fork_server`), which alone kills and waits for them. Job documents are
-not trusted, nor are the answers that come back; a backend is code that the operator has installed: nothing here
-keeps it from reading what this user may read or from using the network. On macOS there is no limit of memory.
+The children come from a fork server (`tasks.fork_server`), which alone kills and waits for them; those of backends
+that only interpret data may serve several jobs, one after the other (`tasks.children`). Job documents are not trusted,
+nor are the answers that come back; a backend is code that the operator has installed: nothing here keeps it from
+reading what this user may read or from using the network. On macOS there is no limit of memory.
 """
 
 import asyncio
@@ -25,18 +26,19 @@ import socket
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, NoReturn, Self
+from typing import Any, Literal, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.errors import MAX_ECHO, BackendFailed, ChildDied, Fault, JobRejected, LimitExceeded, SandboxError
-from tasks.fork_client import END_SECONDS, ChildEnd, ForkServerClient
+from tasks.children import MAX_JOBS, Child, Kept, Kind
+from tasks.fork_client import ChildEnd, ForkServerClient
 from tasks.fork_server import NOT_FORKED
 from tasks.job_child import MAX_HEADER, MAX_TRACEBACK, MEGABYTE, PREFIX, pack
 
 log = logging.getLogger("quledger.sandbox")
 
-PRELOADED = ("numpy", "tasks.backends")
+PRELOADED = ("numpy", "scipy.linalg", "scipy.special", "tasks.backends")
 START_SECONDS = 60.0
 
 Step = Literal["validate", "compile", "execute"]
@@ -62,31 +64,20 @@ class Limits(BaseModel):
     answer_mb: float = Field(default=512.0, gt=0)
 
 
-class _Child(NamedTuple):
-    server: ForkServerClient
-    number: int
-    channel: socket.socket
-    end: asyncio.Future[ChildEnd]
-
-    async def killed(self) -> ChildEnd:
-        """Kill the child, if it has not ended by itself, and return how it ended."""
-        self.server.kill(self.number)
-        await asyncio.wait([self.end], timeout=END_SECONDS)
-        return self.end.result() if self.end.done() else ChildEnd(None, 0.0)
-
-
 class JobProcess:
-    """The child process of one job; it is forked at the first call. One call at a time.
+    """The child process of one job; it is forked, or one that was kept is taken, at the first call. One call at a time.
 
     Attributes:
         progress: how many experiments of how many have been executed, as far as the child has said.
     """
 
-    def __init__(self, sandbox: "Sandbox", job: dict[str, Any], document: bytes, limits: Limits) -> None:
-        self._sandbox, self._job, self._document, self._limits = sandbox, job, document, limits
+    def __init__(
+        self, sandbox: "Sandbox", job: dict[str, Any], document: bytes, limits: Limits, kind: Kind | None
+    ) -> None:
+        self._sandbox, self._job, self._document, self._limits, self._kind = sandbox, job, document, limits, kind
         self._wall_left = limits.wall_seconds
-        self._child: _Child | None = None
-        self._is_introduced = self._is_over = False
+        self._child: Child | None = None
+        self._is_introduced = self._is_over = self._may_stay = False
         self.progress = (0, 0)
 
     async def call(self, step: Step, *, seed: int | None = None) -> dict[str, Any]:
@@ -95,8 +86,8 @@ class JobProcess:
         Args:
             step: `validate` answers `experiments` and `shots` (counts) and `cost` (the backend's prediction, or
                 None). `compile` answers `program` (JSON as bytes), `program_sha256` and `seed`. `execute` answers
-                `document` (the contract's result document as bytes), `seconds` (the run alone), `cpu_seconds` and
-                `max_rss_mb` (the child so far), `versions` and `backend_config_sha256`.
+                `document` (the contract's result document as bytes), `seconds` (the run alone), `cpu_seconds` (the
+                job so far), `max_rss_mb` (the child so far), `versions` and `backend_config_sha256`.
             seed: for the compilation; needed by the first call that compiles.
 
         Raises:
@@ -107,8 +98,9 @@ class JobProcess:
         """
         if self._is_over:
             raise ChildDied("the job's process has ended")
+        self._may_stay = False
         try:
-            self._child = child = self._child or await self._forked()
+            self._child = child = self._child or await self._found()
             started = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout(self._wall_left):
@@ -116,10 +108,12 @@ class JobProcess:
             except TimeoutError:
                 raise LimitExceeded(f"the job took more than {self._limits.wall_seconds:g} s", "wall") from None
             except (EOFError, ConnectionError):
-                self._explain(await child.killed())
+                self._explain(await child.killed(), child.cpu_seconds)
             self._wall_left = max(0.001, self._wall_left - asyncio.get_running_loop().time() + started)
             if "error" in header:
                 self._raise(header)
+            if step == "execute":
+                self._may_stay = header.pop("is_small", False) is True
             return header | ({_BODY[step]: body} if step in _BODY else {})
         except (JobRejected, BackendFailed):
             raise
@@ -128,27 +122,35 @@ class JobProcess:
             raise
 
     async def close(self) -> None:
-        """Kill the child with all of its session, and wait until that is done."""
+        """Let the child go if it is done and may be kept; else kill it with all of its session, and wait for that."""
         self._is_over = True
-        if self._child is not None:
-            try:
-                await self._child.killed()
-            finally:
-                self._child.channel.close()
-                self._child = None
+        child, self._child = self._child, None
+        if child is None:
+            return
+        if self._may_stay and self._kind is not None and self._sandbox.kept.keep(self._kind, child):
+            return
+        try:
+            await child.killed()
+        finally:
+            child.channel.close()
 
-    async def _forked(self) -> _Child:
+    async def _found(self) -> Child:
+        child = self._sandbox.kept.take(self._kind) if self._kind is not None else None
+        child = child or await self._forked()
+        child.jobs += 1
+        return child
+
+    async def _forked(self) -> Child:
         number = next(self._sandbox.numbers)
         try:
             server = await self._sandbox.server(self._job["backend"])
-            channel, end = server.fork(number)
+            child = Child(server, number)
             if server.is_lost:  # it had died unseen, which shows only when it is spoken to
-                channel.close()
-                server = await self._sandbox.server(self._job["backend"])
-                channel, end = server.fork(number)
+                child.channel.close()
+                child = Child(await self._sandbox.server(self._job["backend"]), number)
         except OSError as error:
             raise ChildDied(f"the system has no room for the job's process ({error.strerror})") from None
-        return _Child(server, number, channel, end)
+        return child
 
     async def _exchange(self, channel: socket.socket, step: Step, seed: int | None) -> tuple[dict[str, Any], bytes]:
         loop = asyncio.get_running_loop()
@@ -177,14 +179,14 @@ class JobProcess:
                 case _:
                     raise ChildDied("the job's process gave an answer that cannot be read")
 
-    def _explain(self, end: ChildEnd) -> NoReturn:
+    def _explain(self, end: ChildEnd, before: float) -> NoReturn:
         if end.status is None:
             raise ChildDied("the job's process was lost together with the fork server")
         if end.status == NOT_FORKED:
             raise ChildDied("the system had no process for the job")
         code = os.waitstatus_to_exitcode(end.status)
         seconds = math.ceil(self._limits.cpu_seconds)
-        if code == -signal.SIGXCPU or (code < 0 and end.cpu_seconds >= seconds):
+        if code == -signal.SIGXCPU or (code < 0 and end.cpu_seconds - before >= seconds):
             raise LimitExceeded(f"the job used more than {seconds} s of CPU time", "cpu")
         if code == -signal.SIGKILL:
             raise ChildDied("the job's process was killed; the machine may be short of memory")
@@ -234,8 +236,8 @@ class Sandbox:
 
     Args:
         resolver: `module:function` that returns the backend of a name; the module's `names()`, if it has one, says
-            which backends are loaded beforehand, and its `needs(name)`, if it has one, which modules a backend alone
-            needs.
+            which backends are loaded beforehand, its `needs(name)` which modules a backend alone needs, and its
+            `lasting(name)` whether a process may serve several of its jobs.
         preload: modules that the fork server imports, so that no child has to.
     """
 
@@ -244,6 +246,7 @@ class Sandbox:
         self._starting: defaultdict[tuple[str, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._servers: dict[tuple[str, ...], ForkServerClient] = {}
         self._is_closed = False
+        self.kept = Kept()
         self.numbers = itertools.count(1)
 
     async def __aenter__(self) -> Self:
@@ -253,6 +256,7 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._is_closed = True
+        self.kept.close()
         for server in self._servers.values():
             await server.end()
 
@@ -260,8 +264,11 @@ class Sandbox:
     async def job(
         self, backend: str, document: bytes, *, job_id: str, limits: Limits | None = None
     ) -> AsyncIterator[JobProcess]:
-        """Yield the process of one job; when the block is left, by whatever way, the process is gone."""
+        """Yield the process of one job; when the block is left, by whatever way, the process is gone, or idle."""
         limits = limits or Limits()
+        kind = None
+        if self._asked("lasting", backend, default=False):
+            kind = Kind(self._needs(backend), limits.cpu_seconds, limits.memory_mb)
         job = {
             "backend": backend,
             "job_id": job_id,
@@ -269,8 +276,9 @@ class Sandbox:
             "cpu_seconds": limits.cpu_seconds,
             "memory_bytes": int(limits.memory_mb * MEGABYTE),
             "answer_bytes": int(limits.answer_mb * MEGABYTE),
+            "jobs": 1 if kind is None else MAX_JOBS,
         }
-        process = JobProcess(self, job, document, limits)
+        process = JobProcess(self, job, document, limits, kind)
         try:
             yield process
         finally:
@@ -302,6 +310,10 @@ class Sandbox:
 
     def _needs(self, backend: str) -> tuple[str, ...]:
         """Return the modules that this backend alone needs."""
+        return tuple(self._asked("needs", backend, default=()))
+
+    def _asked(self, what: str, backend: str, *, default: Any) -> Any:
+        """Return what the resolver's module says of a backend, if it says anything."""
         registry = importlib.import_module(self._resolver.partition(":")[0])
-        needs = getattr(registry, "needs", None)
-        return tuple(needs(backend)) if callable(needs) else ()
+        function = getattr(registry, what, None)
+        return function(backend) if callable(function) else default

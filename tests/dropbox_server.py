@@ -32,6 +32,9 @@ PAGE = 200
 
 START_SECONDS = 60
 
+FILES = "files.db"
+"""The database of the files, in the server's folder."""
+
 _TABLES = """
 CREATE TABLE IF NOT EXISTS node (
     path TEXT PRIMARY KEY, name TEXT NOT NULL, shown TEXT NOT NULL, folder INTEGER NOT NULL, id TEXT NOT NULL,
@@ -182,17 +185,21 @@ class Store:
 
     def go_on(self, cursor: dict[str, Any]) -> dict[str, Any]:
         """Return the page of a listing that follows."""
-        path, limit = cursor["path"], cursor["limit"]
-        below = f"{_literal(path)}/*"
+        path, limit, after = cursor["path"], cursor["limit"], cursor["after"]
+        # A range and no pattern: each page is found at once, however many came before. "0" is what follows "/".
+        columns = "path, name, shown, folder, id, rev, hash, client_modified, server_modified, length(content) AS size"
         depth = "" if cursor["recursive"] else " AND path NOT GLOB ?"
-        itself = " OR path = ?" if cursor["recursive"] else ""
-        wanted = [below, *([] if cursor["recursive"] else [f"{below}/*"])]
         rows = self._db.execute(
-            f"SELECT path, name, shown, folder, id, rev, hash, client_modified, server_modified,"
-            f" length(content) AS size FROM node WHERE ((path GLOB ?{depth}){itself}) AND path > ?"
-            " ORDER BY path LIMIT ?",
-            [*wanted, *([path] if itself else []), cursor["after"], limit + 1],
+            f"SELECT {columns} FROM node WHERE path > ? AND path < ?{depth} ORDER BY path LIMIT ?",
+            [
+                max(after, f"{path}/"),
+                f"{path}0",
+                *([] if cursor["recursive"] else [f"{_literal(path)}/*/*"]),
+                limit + 1,
+            ],
         ).fetchall()
+        if cursor["recursive"] and path and after < path:
+            rows = [self._there(path), *rows][: limit + 1]
         page = rows[:limit]
         then = cursor | {"after": page[-1]["path"] if page else cursor["after"]}
         return {
@@ -344,7 +351,7 @@ class Dropbox(ThreadingHTTPServer):
 
     def __init__(self, folder: Path, port: int) -> None:
         super().__init__(("127.0.0.1", port), Handler)
-        self.store = Store(folder / "files.db")
+        self.store = Store(folder / FILES)
         self.faults = Faults()
         self.tokens: dict[str, float] = {}
         self.refresh_tokens = {REFRESH}

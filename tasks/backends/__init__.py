@@ -45,6 +45,11 @@ def needs(name: str) -> tuple[str, ...]:
     return published.PRELOADED if name not in BUILT_IN and published.has(name) else ()
 
 
+def lasting(name: str) -> bool:
+    """Say whether a process may serve several jobs of this backend: ours only compute with the numbers of a document."""
+    return name in BUILT_IN
+
+
 @lru_cache(maxsize=64)
 def load(name: str) -> Backend:
     """Return the backend of this name; each is made once per process.

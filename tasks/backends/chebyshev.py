@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import cast
 
 import numpy as np
-import scipy.special
+import scipy
 from numpy.typing import NDArray
 
 Real = NDArray[np.float64]

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple, cast
 
 import numpy as np
-import scipy.linalg
+import scipy
 
 from tasks.backends import chebyshev, spin
 from tasks.backends.cost import MATRIX_SPEED

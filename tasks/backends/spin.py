@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
-import scipy.linalg
+import scipy
 from numpy.typing import NDArray
 
 from tasks.backends import chebyshev

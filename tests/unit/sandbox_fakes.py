@@ -268,6 +268,25 @@ class Actions:
         return [random.random(), float(np.random.random())]  # noqa: NPY002 - the global generator is the point
 
     @staticmethod
+    def burn() -> int:
+        """Use 0.7 s of CPU time and return which process this is."""
+        until = time.process_time() + 0.7
+        while time.process_time() < until:
+            pass
+        return os.getpid()
+
+    @staticmethod
+    def hoard() -> int:
+        """Use 50 MB and return which process this is."""
+        bytearray(50_000_000)
+        return os.getpid()
+
+    @staticmethod
+    def who() -> int:
+        """Return which process this is."""
+        return os.getpid()
+
+    @staticmethod
     def calculate() -> float:
         matrix = np.ones((600, 600), dtype=complex)
         return float(np.linalg.eigvalsh(matrix @ matrix)[-1])

@@ -1,0 +1,80 @@
+"""The child processes of a sandbox: each forked for a job, and kept for the next one where its backend allows that.
+
+A fork costs 16 ms of CPU, nearly all of it for the pages that the child then touches; a child that is kept has them.
+Kept are children of backends that only interpret data, after a job that was done and left the process small.
+"""
+
+import asyncio
+import socket
+from collections import defaultdict
+from typing import NamedTuple
+
+from tasks.fork_client import END_SECONDS, ChildEnd, ForkServerClient
+
+MAX_JOBS = 200
+"""The most jobs of one child, one after the other: whatever a library does not give back ends with it."""
+
+
+class Kind(NamedTuple):
+    """What a kept child fits: jobs whose backends need these modules, with these limits, which cannot be widened."""
+
+    needs: tuple[str, ...]
+    cpu_seconds: float
+    memory_mb: float
+
+
+class Child:
+    """One child process and the way to it.
+
+    Attributes:
+        channel: what the job's messages go through.
+        end: how it ended, once it has.
+        jobs: how many it has been given.
+        cpu_seconds: what the jobs that it has done used.
+    """
+
+    def __init__(self, server: ForkServerClient, number: int) -> None:
+        self._server, self._number = server, number
+        self.channel: socket.socket
+        self.end: asyncio.Future[ChildEnd]
+        self.channel, self.end = server.fork(number)
+        self.jobs = 0
+        self.cpu_seconds = 0.0
+
+    async def killed(self) -> ChildEnd:
+        """Kill the child, if it has not ended by itself, and return how it ended."""
+        self._server.kill(self._number)
+        await asyncio.wait([self.end], timeout=END_SECONDS)
+        return self.end.result() if self.end.done() else ChildEnd(None, 0.0)
+
+
+class Kept:
+    """The children that wait for a job; their fork server ends them."""
+
+    def __init__(self) -> None:
+        self._waiting: defaultdict[Kind, list[Child]] = defaultdict(list)
+        self._is_closed = False
+
+    def take(self, kind: Kind) -> Child | None:
+        """Return a child that lives and fits, if there is one."""
+        while waiting := self._waiting[kind]:
+            child = waiting.pop()
+            if not child.end.done():
+                return child
+            child.channel.close()
+        return None
+
+    def keep(self, kind: Kind, child: Child) -> bool:
+        """Keep a child for the next job; False if it has to end."""
+        if self._is_closed or child.end.done() or child.jobs >= MAX_JOBS:
+            return False
+        self._waiting[kind].append(child)
+        return True
+
+    def close(self) -> None:
+        """Let go of them all."""
+        self._is_closed = True
+        for waiting in self._waiting.values():
+            for child in waiting:
+                child.channel.close()
+        self._waiting.clear()
