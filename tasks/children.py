@@ -59,7 +59,7 @@ class Kept:
         """Return a child that lives and fits, if there is one."""
         while waiting := self._waiting[kind]:
             child = waiting.pop()
-            if not child.end.done():
+            if not child.end.done() and _is_silent(child.channel):
                 return child
             child.channel.close()
         return None
@@ -78,3 +78,14 @@ class Kept:
             for child in waiting:
                 child.channel.close()
         self._waiting.clear()
+
+
+def _is_silent(channel: socket.socket) -> bool:
+    """Say whether nothing has come, not even the end: that of a child that has just been killed is seen here first."""
+    try:
+        channel.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

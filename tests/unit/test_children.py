@@ -162,11 +162,11 @@ def test_a_kept_child_that_dies_costs_no_job() -> None:
     async def test(sandbox: Sandbox) -> None:
         pid, _ = await executed(sandbox)
         os.kill(pid, signal.SIGKILL)
-        await asyncio.sleep(0.2)
+        wait_until_gone(pid)
         other, _ = await executed(sandbox)
         assert other != pid
         os.kill(sandbox._servers[()].pid, signal.SIGKILL)
-        await asyncio.sleep(0.2)
+        wait_until_gone(other)
         assert (await executed(sandbox))[0] not in {pid, other}
 
     run(test)
