@@ -180,6 +180,9 @@ def serve(channel_fd: int, die_with_parent: Callable[[], None], loaded_bytes: in
         die_with_parent()
         channel = _settle(channel_fd)
         meter = Meter(loaded_bytes)
+        job: dict[str, Any] = {}
+        document = b""
+        steps: Steps | None = None
 
         def tell(progress: dict[str, int]) -> None:
             channel.sendall(pack({"progress": progress}))

@@ -34,7 +34,8 @@ from models.errors import MAX_ECHO, BackendFailed, ChildDied, Fault, JobRejected
 from tasks.children import MAX_JOBS, Child, Kept, Kind
 from tasks.fork_client import ChildEnd, ForkServerClient
 from tasks.fork_server import NOT_FORKED
-from tasks.job_child import MAX_HEADER, MAX_TRACEBACK, MEGABYTE, PREFIX, pack
+from tasks.job_child import MAX_HEADER, MAX_TRACEBACK, PREFIX, pack
+from tasks.job_limits import MEGABYTE
 
 log = logging.getLogger("quledger.sandbox")
 
