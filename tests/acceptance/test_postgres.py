@@ -15,7 +15,8 @@ from deployments.prefect_server import prefect_server
 from models.settings import Settings
 from storage.database import open_database
 from storage.event_log import EventLog
-from tests.lab import Lab, experiment
+from tests.contract.storages import Servers
+from tests.lab import Lab, experiment, lab_on
 from tests.postgres import PASSWORD, Server
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
@@ -47,10 +48,18 @@ def api(postgres: Server, tmp_path: Path, prefect_api: str, monkeypatch: pytest.
     postgres.drop(database)
 
 
-def test_two_machines_drain_one_queue_and_one_dies(tmp_path: Path, api: str, url: str):
+@pytest.mark.parametrize("kind", ["file", "s3"])
+def test_two_machines_drain_one_queue_and_one_dies(
+    kind: str, tmp_path: Path, api: str, url: str, storage_servers: Servers
+):
     """Two homes share a log and a storage; one is killed: both did a share, every job ends once, verify is content."""
+    with lab_on(kind, tmp_path, api, storage_servers) as lab:
+        two_machines(lab, url)
+
+
+def two_machines(lab: Lab, url: str) -> None:
+    """Drain one queue from two homes and kill one of them."""
     number = 400 if ALL else 16
-    lab = Lab(tmp_path, api)
     ids: list[str] = []
 
     def queue(more: int) -> None:
