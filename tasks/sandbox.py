@@ -79,6 +79,7 @@ class JobProcess:
         self._wall_left = limits.wall_seconds
         self._child: Child | None = None
         self._is_introduced = self._is_over = self._may_stay = False
+        self._used = 0.0
         self.progress = (0, 0)
 
     async def call(self, step: Step, *, seed: int | None = None) -> dict[str, Any]:
@@ -113,8 +114,9 @@ class JobProcess:
             self._wall_left = max(0.001, self._wall_left - asyncio.get_running_loop().time() + started)
             if "error" in header:
                 self._raise(header)
-            if step == "execute":
-                self._may_stay = header.pop("is_small", False) is True
+            match header:
+                case {"is_small": True, "cpu_seconds": float(used)} if step == "execute":
+                    self._may_stay, self._used = True, used
             return header | ({_BODY[step]: body} if step in _BODY else {})
         except (JobRejected, BackendFailed):
             raise
@@ -128,8 +130,10 @@ class JobProcess:
         child, self._child = self._child, None
         if child is None:
             return
-        if self._may_stay and self._kind is not None and self._sandbox.kept.keep(self._kind, child):
-            return
+        if self._may_stay and self._kind is not None:
+            child.cpu_seconds += self._used
+            if self._sandbox.kept.keep(self._kind, child):
+                return
         try:
             await child.killed()
         finally:

@@ -145,6 +145,21 @@ def test_limits_are_those_of_each_job() -> None:
     run(test)
 
 
+def test_what_earlier_jobs_used_is_not_held_against_a_job() -> None:
+    """A process that is killed in its third job was not over the limit because of the first two."""
+    tight = WIDE.model_copy(update={"cpu_seconds": 1})
+
+    async def test(sandbox: Sandbox) -> None:
+        pids = {(await executed(sandbox, "execute-burn", tight))[0] for _ in range(2)}
+        async with sandbox.job("execute-kill_itself", DOCUMENT, job_id="job-3", limits=tight) as job:
+            pids.add(json.loads((await job.call("compile", seed=1))["program"])["pid"])
+            with pytest.raises(ChildDied, match="was killed"):
+                await job.call("execute")
+        assert len(pids) == 1
+
+    run(test)
+
+
 def test_other_limits_need_another_child() -> None:
     """Limits that were lowered cannot be raised, so a process is kept for jobs of the same ones."""
 
