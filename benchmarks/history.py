@@ -48,6 +48,7 @@ def old_jobs(contestant: Ours, number: int) -> None:
                 for _ in range(min(BATCH, number - start)):
                     copies.add()
         connection.execute("ANALYZE")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     fill(f"sqlite:///{contestant.home / 'quledger.db'}", range(number))
 
 
