@@ -3,7 +3,7 @@
     python -P -m tasks.fork_server FD RESOLVER NEEDS MODULE...
 
 NEEDS are modules with commas between them; the backends that need just these are loaded beforehand. FD is one end of a socket pair. Over it the sandbox sends FORK with the job's socket, and KILL; the answers are
-READY, once, and ENDED for each job. Only this process waits for its children, so a process id that it holds
+READY, once, and ENDED for each child. Only this process waits for its children, so a process id that it holds
 cannot have been given to somebody else when it kills. It ends, with all its children, when the other end closes.
 
 On Linux it also adopts and kills whatever a job leaves behind in a session of its own. On macOS such a process
@@ -29,7 +29,7 @@ from tasks import job_child
 from tasks.job_limits import lower
 
 MESSAGE = struct.Struct("!cIid")
-"""In both directions: what, number of the job, wait status, CPU seconds."""
+"""In both directions: what, number of the child, wait status, CPU seconds."""
 
 FORK, KILL, READY, ENDED = b"F", b"K", b"R", b"E"
 

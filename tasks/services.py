@@ -170,7 +170,7 @@ class Services:
 
     @contextlib.asynccontextmanager
     async def sandboxed(self) -> AsyncIterator[Sandbox]:
-        """Give the server that forks a child process for each job; a drain shares one among all its runs."""
+        """Give the server that forks child processes for jobs; a drain shares one among all its runs."""
         if self._sandbox is not None:
             yield self._sandbox
             return
