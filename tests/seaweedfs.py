@@ -107,6 +107,7 @@ class Weed:
         """Let it fall silent, with its connections open."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def kill(self) -> None:
         """End it at once, whatever it is doing."""
