@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 
-from models.events import Fact
 from models.settings import Settings
 from storage.database import HEAD, open_database, reading
 from storage.opening import open_storage
@@ -18,7 +17,23 @@ from tests.lab import Lab
 from tests.releases.frozen import FrozenHome
 
 RELEASE = "0.1.0"
-KINDS = {kind.model_fields["kind"].default for kind in get_args(get_args(Fact)[0])}
+KINDS = {
+    "submitted",
+    "claimed",
+    "validated",
+    "compiled",
+    "executed",
+    "uploaded",
+    "completed",
+    "failed",
+    "cancel_requested",
+    "cancelled",
+    "lease_expired",
+    "retried",
+    "revived",
+    "withdrawn",
+    "refused",
+}
 STATES = {
     "QUEUED",
     "CLAIMED",
