@@ -16,6 +16,10 @@ from tasks.services import current, use
 from tests.releases.frozen import FrozenHome
 
 
+# `main` reads the command line itself, which is what is tested.
+pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
+
+
 class Said(NamedTuple):
     """How the program ended, and what it printed."""
 
