@@ -55,6 +55,11 @@ class Verification:
         """What was not compared so far, and why, a sentence each."""
         return [*self._verifier.left_out.values()]
 
+    @property
+    def notes(self) -> list[str]:
+        """What was taken on trust so far, a sentence each."""
+        return self._verifier.notes
+
     def findings(self, job_id: str | None) -> Iterator[Finding]:
         """Yield what differs of one job, or of all."""
         return self._verifier.all() if job_id is None else self._verifier.job(job_id)

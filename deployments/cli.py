@@ -1,7 +1,7 @@
 """The program `quledger`. Each command prints for people, or with `--json` one JSON value for programs.
 
 Exit codes: 0 it worked; 1 it did not work this time (storage, database, Prefect, result not there yet);
-2 the caller can put it right (unknown job, bad setting, bad file); 3 `verify` found something that differs.
+2 the caller can put it right (unknown job, bad setting, bad file); 3 `verify` found something that differs, or a result is not the one that was accepted.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from models.errors import InputError, QuledgerError
+from models.errors import InputError, NotAuthentic, QuledgerError
 from models.settings import Settings
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON value.")]
@@ -32,6 +32,8 @@ def main() -> None:
         code = app(exit_on_error=True)
     except InputError as error:
         code = _complain(error, 2, as_json=as_json)
+    except NotAuthentic as error:
+        code = _complain(error, 3, as_json=as_json)
     except QuledgerError as error:
         code = _complain(error, 1, as_json=as_json)
     except KeyboardInterrupt:
@@ -78,7 +80,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
         user: Whose job it is.
         project: What it belongs to.
         priority: Higher is served first among the jobs of one user.
-        key: Idempotency key: the same key with the same document is the same job.
+        key: Idempotency key: the same key with the same document, of one user in one project, is the same job.
         shots: Of an OpenQASM program; 1000 if left out. A JSON document says its own.
         seed: Of an OpenQASM program: the same seed gives the same counts.
         storage: Name of the storage that holds its documents, where there are several; the first one by default.
@@ -312,8 +314,10 @@ def verify(job_id: str | None = None, *, prefect: bool | None = None, as_json: J
         "findings": findings,
         "prefect": verification.silent or None,
         "left_out": verification.left_out,
+        "notes": verification.notes,
     }
     lines = [f"not compared: {reason}" for reason in verification.left_out]
+    lines += [f"note: {note}" for note in verification.notes]
     lines.append(f"{verification.jobs} jobs verified: {count or 'no'} differences")
     _print(value, lambda: print("\n".join(lines)), as_json=as_json)
     if verification.silent:

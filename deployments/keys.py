@@ -122,6 +122,8 @@ def revoke(kid: str, *, since: datetime | None = None, reason: str = "", as_json
         except DocumentMissing:
             raise UnknownKey(_UNKNOWN.format(echo(kid))) from None
         key = key.model_copy(update={"revoked_at": since, "revoked_because": printable(reason)})
+        # Kept here too: whoever writes the storage could take back what is published.
+        signer.file.change(lambda ring: ring.remembering(key))
     published = signer.published.publish(key)
     value = {"kid": kid, "public": published.document(), "replaced_by": replaced[0] if replaced else None}
     said = f"the key {kid} is revoked" + (f"; the key {replaced[0]} signs from now on" if replaced else "")

@@ -1,6 +1,7 @@
 """What the page of a job's flow run shows beside its log: counts, histograms and the history, as artifacts."""
 
 import asyncio
+import hashlib
 import json
 import logging
 from collections import Counter
@@ -146,6 +147,8 @@ def _counts(attempt: Attempt) -> Counts:
         content = attempt.result or attempt.storage.get(layout.result(job.backend, job.job_id))
     except QuledgerError:
         return {}
+    if attempt.result is None and hashlib.sha256(content).hexdigest() != job.uploaded.sha256:
+        return {}  # not what was accepted: `quledger result` says so to whoever asks
     document: dict[str, Any] = unwrapped(json.loads(content))
     return {experiment["header"]["name"]: _read(experiment) for experiment in document["results"][:MOST_EXPERIMENTS]}
 

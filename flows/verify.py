@@ -40,7 +40,8 @@ async def verify(job_id: str | None = None) -> PrefectState:
         return Failed(message=str(error))
     more = len(findings) > MOST_SHOWN
     said = f"{verifier.jobs} jobs verified: {f'more than {MOST_SHOWN}' if more else len(findings) or 'no'} differences"
-    lines = [f"# {said}", "", *(f"Not compared: {plain(reason)}" for reason in verifier.left_out.values()), ""]
+    lines = [f"# {said}", "", *(f"Not compared: {plain(reason)}" for reason in verifier.left_out.values())]
+    lines += [*(f"Note: {plain(note)}" for note in verifier.notes), ""]
     if findings:
         lines += ["| job | what | difference |", "|---|---|---|"]
         lines += [

@@ -78,7 +78,8 @@ class JobRequest(BaseModel):
         default=None,
         min_length=1,
         max_length=200,
-        description="Idempotency key: the same key with the same job is run once; with another job it is refused.",
+        description="Idempotency key: the same key with the same job, of one user in one project, is run once;"
+        " with another job it is refused.",
     )
     storage: str = Field(
         default="", max_length=100, description="Name of the storage that holds its documents; empty for the first one."

@@ -99,14 +99,30 @@ class Signer:
                 self._private(backend)
 
     def signatures(self) -> Signatures:
-        """Return what checks signatures, with the keys of this machine; those that cannot be read do not count."""
+        """Return what checks signatures, by the settings and the keys of this machine.
+
+        Keys that cannot be read do not count; the answer says so.
+        """
         own: dict[str, Jwk] = {}
-        with contextlib.suppress(KeyUnusable):
-            own |= {key.kid: key.public for key in self.file.read().keys}
-        with contextlib.suppress(KeyUnusable):
+        said: list[str] = []
+        signing = False
+        try:
+            ring = self.file.read()
+            own |= {key.kid: key.public for key in ring.keys}
+            signing = bool(ring.active)
+        except KeyUnusable as error:
+            said.append(f"signatures were checked without these keys: {error}")
+        try:
             if (key := self.given()) is not None:
                 own.setdefault(key.kid, key.public)
-        return Signatures(self.published, own)
+                signing = True
+        except KeyUnusable as error:
+            said.append(f"signatures were checked without this key: {error}")
+        if signing and not self._which:
+            said.append(
+                "QULEDGER_SIGN says that no backend signs: configurations without a signature were taken as they are"
+            )
+        return Signatures(self.published, own, self.signs, said)
 
     def given(self) -> Jwk | None:
         """Return the key in QULEDGER_SIGNING_KEY.
@@ -121,8 +137,15 @@ class Signer:
 
     def _private(self, backend: str) -> Jwk:
         if (given := self.given()) is not None:
-            return given
+            return self._not_revoked(given)
         key = self.file.read().signing(backend)
         if key is None or key.d is None:
             raise KeyUnusable(f"the backend {backend} signs and has no key; `quledger keys new` makes one")
         return check_halves(key)
+
+    def _not_revoked(self, given: Jwk) -> Jwk:
+        """Return the key of the setting, unless it was revoked here: what is published somebody may have changed."""
+        known = self.file.read().key(given.kid)
+        if known is not None and known.revoked_at is not None:
+            raise KeyUnusable(f"the key {given.kid} in QULEDGER_SIGNING_KEY is revoked; put another one into it")
+        return given

@@ -22,6 +22,7 @@ from models.events import Cancelled, CancelRequested, Fact, Revived, Source, Sub
 from models.job import Job, Phase
 from models.names import job_id_for, new_job_id
 from storage import crash
+from storage.idempotency import submit_once
 from tasks import backends
 from tasks.services import Services, current
 
@@ -43,7 +44,7 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
     """Append the job to the log, and put its documents into the storage.
 
     Args:
-        key: idempotency key: the same key with the same document is the same job.
+        key: idempotency key: the same key of a user in a project, with the same document, is the same job.
         storage: name of the one that holds its documents; empty for the first one.
         run_id: the flow run that submits it; without a key, one flow run is one job.
 
@@ -51,7 +52,7 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
         UnknownBackend: no backend has this name.
         BadName: user, project, key, priority or storage cannot be used.
         JobRejected: the document is larger than the limit.
-        IdempotencyConflict: the key was used for another document.
+        IdempotencyConflict: the user has used the key in this project for another document.
         LogUnavailable: nothing was submitted.
     """
     known = backends.names()
@@ -85,10 +86,10 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
         received_at=clock.now(),
     )
     if key is not None:
-        job_id = job_id_for(backend, key)
+        job = submit_once(services.log, fact, key, services.worker, flow_run_id=run_id)
     else:
         job_id = new_job_id() if run_id is None else job_id_for("prefect", run_id)
-    job, _ = services.log.submit(job_id, fact, services.worker, flow_run_id=run_id)
+        job, _ = services.log.submit(job_id, fact, services.worker, flow_run_id=run_id)
     crash.point("submission.appended")
     # The log has the job, so it will run; should its documents not be written now, the next drain writes them.
     with contextlib.suppress(StorageError, LogError):
