@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from qiskit import QuantumCircuit
+from qiskit import ClassicalRegister, QuantumCircuit
 from qiskit.circuit import ControlFlowOp, ForLoopOp
+
+from tasks.backends.qubits.conditions import is_never
 
 MOST_OPERATIONS = 30_000
 """Of one program."""
@@ -38,8 +40,10 @@ def _one(operation: Any, known: dict[str, int]) -> int:
 
 def may_end(loop: Any) -> bool:
     """Return True if something in the body of a `while` may change its condition, or leaves the loop."""
+    if is_never(loop.condition):
+        return True  # it is not entered
     target = loop.condition[0]
-    watched = set(target) if hasattr(target, "__iter__") else {target}
+    watched = set(target) if isinstance(target, ClassicalRegister) else {target}
     body = loop.blocks[0]
     return _changes(body, {body.find_bit(bit).index for bit in watched if bit in set(body.clbits)})
 
