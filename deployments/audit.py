@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from deployments.logs import DRAIN, SERVER, WORKER, Errors
 from flows.prefect_prune import prune
 from flows.prefect_view import PrefectSilent, prefect_runs
 from models import clock
@@ -54,6 +55,12 @@ class Verification:
     def left_out(self) -> list[str]:
         """What was not compared so far, and why, a sentence each."""
         return [*self._verifier.left_out.values()]
+
+    @property
+    def logged(self) -> list[str]:
+        """Which logs in the home have errors of the last day, a sentence each."""
+        logs = (self._settings.folder / name for name in (SERVER, WORKER, DRAIN))
+        return Errors(*logs, since=datetime.now().astimezone().replace(tzinfo=None) - timedelta(days=1)).all()
 
     def findings(self, job_id: str | None) -> Iterator[Finding]:
         """Yield what differs of one job, or of all."""

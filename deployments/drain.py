@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -11,8 +12,9 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from deployments.logs import speak
-from deployments.prefect_server import PrefectUnavailable, prefect_server, prepare
+from deployments.logs import DRAIN, SERVER, Errors, opened, record, say_errors, speak
+from deployments.prefect_server import PrefectUnavailable, prefect_server
+from deployments.prefect_settings import import_prefect, prepare
 from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
@@ -118,6 +120,7 @@ def _dead_runs_ended(services: Services) -> int:
     if "PREFECT_API_URL" not in os.environ:
         return 0  # the embedded server would be started just to be asked
     prepare(services.settings)
+    import_prefect(services.settings)
     from flows.prefect_runs import crash_dead_runs  # noqa: PLC0415 - Prefect is imported once its settings stand
 
     return asyncio.run(crash_dead_runs(services))
@@ -125,13 +128,22 @@ def _dead_runs_ended(services: Services) -> int:
 
 @contextlib.contextmanager
 def flows_ready(services: Services) -> Iterator[str]:
-    """Give the address of the Prefect API while the block may run flows of these services."""
+    """Give the address of the Prefect API while the block may run flows of these services.
+
+    What Prefect warns of in this process goes into a log in the home; at the end it is said if there were errors.
+    """
     console = Console(stderr=True)
     use(services)
+    folder = services.settings.folder
+    errors = Errors(folder / DRAIN, folder / SERVER)
     with contextlib.ExitStack() as stack:
         with console.status("Starting the embedded Prefect server (some 15 s) ..."):
             url = stack.enter_context(prefect_server(services.settings))
+            import_prefect(services.settings)
         console.print(f"Prefect UI: {url.removesuffix('/api')}", style="dim")
+        stack.callback(say_errors, errors, lambda line: print(line, file=sys.stderr))
+        output = stack.enter_context(io.TextIOWrapper(opened(folder / DRAIN), write_through=True))
+        stack.callback(record(output))
         speak()
         yield url
 
