@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from deployments.logs import DRAIN, SERVER, WORKER, Errors
 from flows.prefect_prune import prune
@@ -60,7 +60,7 @@ class Verification:
     def logged(self) -> list[str]:
         """Which logs in the home have errors of the last day, a sentence each."""
         logs = (self._settings.folder / name for name in (SERVER, WORKER, DRAIN))
-        return Errors(*logs, since=datetime.now().astimezone().replace(tzinfo=None) - timedelta(days=1)).all()
+        return Errors(*logs, since=clock.now() - timedelta(days=1)).all()
 
     def findings(self, job_id: str | None) -> Iterator[Finding]:
         """Yield what differs of one job, or of all."""

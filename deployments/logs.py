@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ _RECORD = re.compile(rb"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} (?:ERROR|CRITICA
 _PARAMETERS = re.compile(r"^\[parameters: .*$", re.MULTILINE)
 
 _SELF_GOVERNED = ("uvicorn", "fastapi")
-"""Loggers that hand nothing on to the root of all."""
+"""Loggers that hand nothing on to the root of all, once Prefect has set them up."""
 
 
 def speak() -> None:
@@ -44,15 +45,17 @@ def record(output: IO[str]) -> Callable[[], None]:
     handler = _handler(output)
     handler.addFilter(_is_told)
     logging.captureWarnings(capture=True)
-    for name in ("", *_SELF_GOVERNED):
-        logging.getLogger(name).addHandler(handler)
+    loggers = [logging.getLogger(name) for name in ("", *_SELF_GOVERNED)]
+    loggers = [each for each in loggers if each.parent is None or not each.propagate]
+    for each in loggers:
+        each.addHandler(handler)
     threading.excepthook = _record_thread
 
     def stop() -> None:
         logging.captureWarnings(capture=False)
         threading.excepthook = threading.__excepthook__
-        for name in ("", *_SELF_GOVERNED):
-            logging.getLogger(name).removeHandler(handler)
+        for each in loggers:
+            each.removeHandler(handler)
 
     return stop
 
@@ -82,7 +85,7 @@ class Errors:
 
     Args:
         paths: of the logs; one that is not there has none.
-        since: local time, as the logs have it; None for what comes from now on.
+        since: None for what comes from now on.
     """
 
     def __init__(self, *paths: Path, since: datetime | None = None) -> None:
@@ -90,10 +93,23 @@ class Errors:
         self._read = {path: _size(path) if since is None else max(0, _size(path) - MOST_READ) for path in paths}
         self._counts = dict.fromkeys(paths, 0)
         self._last = dict.fromkeys(paths, "")
+        self._unsaid: set[Path] = set()
+        self._said_at: dict[Path, float] = {}
 
-    def look(self) -> list[str]:
-        """Return a sentence for each log in which there are errors that the last look did not see."""
-        return [self._sentence(path) for path in self._read if self._fresh(path)]
+    def look(self, pause: float = 0.0) -> list[str]:
+        """Return a sentence for each log with errors that were not said yet, but for one of which some were just said.
+
+        Args:
+            pause: seconds for which nothing more is said of a log.
+        """
+        self._unsaid |= {path for path in self._read if self._fresh(path)}
+        now = time.monotonic()
+        told = [
+            path for path in self._read if path in self._unsaid and now >= self._said_at.get(path, now - pause) + pause
+        ]
+        self._said_at |= dict.fromkeys(told, now)
+        self._unsaid -= set(told)
+        return [self._sentence(path) for path in told]
 
     def all(self) -> list[str]:
         """Return a sentence for each log that has errors."""
@@ -123,8 +139,8 @@ class Errors:
         self._last[path] = f"{found[-1][1].decode()} {found[-1][2].decode(errors='replace')[:160]}"
         return True
 
-    def _counts_in(self, time: bytes) -> bool:
-        return self._since is None or datetime.fromisoformat(time.decode()) >= self._since
+    def _counts_in(self, at: bytes) -> bool:
+        return self._since is None or datetime.fromisoformat(f"{at.decode()}+00:00") >= self._since
 
 
 def say_errors(errors: Errors, say: Callable[[str], None]) -> None:
@@ -134,7 +150,9 @@ def say_errors(errors: Errors, say: Callable[[str], None]) -> None:
 
 
 class _Formatter(logging.Formatter):
-    """Leaves out the parameters of a statement of SQL that failed: they may be anybody's data."""
+    """Writes times in UTC, and leaves out the parameters of a statement of SQL that failed: they may be anybody's data."""
+
+    converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
         return _PARAMETERS.sub("[parameters left out]", super().format(record))

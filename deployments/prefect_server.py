@@ -12,7 +12,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -20,6 +19,7 @@ import httpx
 from deployments.logs import SERVER, opened
 from deployments.prefect_settings import database, home, prepare, server_environment, server_settings
 from flows.prefect_view import REFUSED, authentication, refusal
+from models import clock
 from models.errors import BadSetting, QuledgerError
 from models.settings import Settings, redact_url
 from tasks import python
@@ -178,7 +178,7 @@ class _Server:
 def write_error(log: Path, message: str) -> None:
     """Write an error of ours into the log of a process that can no more do so itself."""
     with opened(log) as output:
-        output.write(f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S},000 ERROR {message}\n".encode())
+        output.write(f"{clock.now():%Y-%m-%d %H:%M:%S},000 ERROR {message}\n".encode())
 
 
 @contextlib.contextmanager

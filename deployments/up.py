@@ -18,7 +18,7 @@ STOP_SECONDS = 40.0
 RESTART_SECONDS = 2.0
 
 SAY_SECONDS = 300.0
-"""Errors that go on are said so often."""
+"""Errors are said at once, and where they go on so often."""
 
 
 def up(port: int, say: Callable[[str], None]) -> None:
@@ -50,14 +50,11 @@ def up(port: int, say: Callable[[str], None]) -> None:
             say(f"Storage:         {settings.redacted()['storage']}")
             say("Launch a job:    UI > Deployments > run-job > Run > Custom run; or `quledger submit`")
             say("Ctrl-C stops everything; jobs under way are given back.")
-            looked = float("-inf")
             while True:
                 time.sleep(RESTART_SECONDS)
                 begin()
-                # At once when it happens, and then not too often.
-                if time.monotonic() > looked + SAY_SECONDS and (fresh := errors.look()):
-                    looked = time.monotonic()
-                    say("\n".join(fresh))
+                for sentence in errors.look(SAY_SECONDS):
+                    say(f"there were errors: {sentence}")
     finally:
         say_errors(errors, say)
         say("stopped")
