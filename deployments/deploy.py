@@ -9,10 +9,10 @@ import sys
 import time
 
 from deployments.prefect_server import PrefectUnavailable, prefect_server
-from deployments.prefect_settings import home
 from models.errors import BadSetting, QuledgerError
 from models.settings import Settings
 from tasks import python
+from tasks.prefect_settings import home
 
 POOL = "quledger"
 PAUSES = (2.0, 5.0, 0.0)

@@ -12,14 +12,14 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from deployments.logs import DRAIN, SERVER, Errors, opened, record, say_errors, speak
+from deployments.logs import DRAIN, SERVER, errors_said, opened, record, speak
 from deployments.prefect_server import PrefectUnavailable, prefect_server
-from deployments.prefect_settings import import_prefect, prepare
 from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
 from tasks import backends as registry
 from tasks.leases import expire_leases
+from tasks.prefect_settings import import_prefect, prepare
 from tasks.services import Services, current, use
 
 MOST_AT_ONCE = 64
@@ -130,18 +130,17 @@ def _dead_runs_ended(services: Services) -> int:
 def flows_ready(services: Services) -> Iterator[str]:
     """Give the address of the Prefect API while the block may run flows of these services.
 
-    What Prefect warns of in this process goes into a log in the home; at the end it is said if there were errors.
+    What Prefect warns of in this process goes into a log in the home; it is said if there are errors.
     """
     console = Console(stderr=True)
     use(services)
     folder = services.settings.folder
-    errors = Errors(folder / DRAIN, folder / SERVER)
     with contextlib.ExitStack() as stack:
         with console.status("Starting the embedded Prefect server (some 15 s) ..."):
             url = stack.enter_context(prefect_server(services.settings))
             import_prefect(services.settings)
         console.print(f"Prefect UI: {url.removesuffix('/api')}", style="dim")
-        stack.callback(say_errors, errors, lambda line: print(line, file=sys.stderr))
+        stack.enter_context(errors_said(lambda line: print(line, file=sys.stderr), folder / DRAIN, folder / SERVER))
         output = stack.enter_context(io.TextIOWrapper(opened(folder / DRAIN), write_through=True))
         stack.callback(record(output))
         speak()

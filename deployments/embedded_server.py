@@ -1,7 +1,7 @@
 """A Prefect server of our own, on loopback, that ends with the process that started it.
 
 Run as `python -P -m deployments.embedded_server FD`, in a folder of our own and with the environment of
-`prefect_settings`: standard input is a pipe from the parent, whose end is the signal to end; FD is the listening socket,
+`tasks/prefect_settings.py`: standard input is a pipe from the parent, whose end is the signal to end; FD is the listening socket,
 so that nobody can take the port in between.
 """
 

@@ -4,9 +4,9 @@ import logging
 import sys
 
 from deployments.logs import record, record_end
-from deployments.prefect_settings import import_prefect, prepare
 from models.errors import QuledgerError
 from models.settings import Settings
+from tasks.prefect_settings import import_prefect, prepare
 from tasks.services import Services, use
 
 

@@ -1,11 +1,12 @@
 """What the operator reads of what runs here: warnings on the terminal, and the log files in the home."""
 
+import contextlib
 import logging
 import re
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,11 @@ MOST_BYTES = 20_000_000
 
 MOST_READ = 2_000_000
 """So much of the end of a log is looked through for errors."""
+
+LOOK_SECONDS = 2.0
+
+SAY_SECONDS = 300.0
+"""Errors are said at once, and where they go on so often."""
 
 _RECORD = re.compile(rb"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} (?:ERROR|CRITICAL) (.*)$", re.MULTILINE)
 _PARAMETERS = re.compile(r"^\[parameters: .*$", re.MULTILINE)
@@ -143,10 +149,25 @@ class Errors:
         return self._since is None or datetime.fromisoformat(f"{at.decode()}+00:00") >= self._since
 
 
-def say_errors(errors: Errors, say: Callable[[str], None]) -> None:
-    """Say in one sentence for each log that there were errors, and where they can be read."""
-    for sentence in errors.all():
-        say(f"there were errors: {sentence}")
+@contextlib.contextmanager
+def errors_said(say: Callable[[str], None], *paths: Path) -> Iterator[None]:
+    """Say in a sentence that there are errors in a log and where: at once, where they go on now and then, and at the end."""
+    errors, over = Errors(*paths), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(LOOK_SECONDS):
+            for sentence in errors.look(SAY_SECONDS):
+                say(f"there were errors: {sentence}")
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
+        for sentence in errors.all():
+            say(f"there were errors: {sentence}")
 
 
 class _Formatter(logging.Formatter):

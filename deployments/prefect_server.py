@@ -17,12 +17,12 @@ from pathlib import Path
 import httpx
 
 from deployments.logs import SERVER, opened
-from deployments.prefect_settings import database, home, prepare, server_environment, server_settings
 from flows.prefect_view import REFUSED, authentication, refusal
 from models import clock
 from models.errors import BadSetting, QuledgerError
 from models.settings import Settings, redact_url
 from tasks import python
+from tasks.prefect_settings import database, home, prepare, server_environment, server_settings
 
 __all__ = ["PrefectUnavailable", "prefect_server", "server_settings", "write_error"]
 

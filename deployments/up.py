@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from deployments.deploy import deploy
-from deployments.logs import SERVER, WORKER, Errors, opened, say_errors, speak
+from deployments.logs import SERVER, WORKER, errors_said, opened, speak
 from deployments.prefect_server import prefect_server, write_error
 from models.settings import Settings
 from tasks import python
@@ -16,9 +16,6 @@ from tasks.services import Services
 
 STOP_SECONDS = 40.0
 RESTART_SECONDS = 2.0
-
-SAY_SECONDS = 300.0
-"""Errors are said at once, and where they go on so often."""
 
 
 def up(port: int, say: Callable[[str], None]) -> None:
@@ -38,10 +35,13 @@ def up(port: int, say: Callable[[str], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _interrupt)
     speak()
-    errors = Errors(settings.folder / SERVER, settings.folder / WORKER)
     say("Starting Prefect's server (some 15 s) ...")
     try:
-        with prefect_server(settings, port) as url, _worker(settings) as begin:
+        with (
+            errors_said(say, settings.folder / SERVER, settings.folder / WORKER),
+            prefect_server(settings, port) as url,
+            _worker(settings) as begin,
+        ):
             begin()
             deploy()
             say(f"Prefect UI:      {url.removesuffix('/api')}")
@@ -53,10 +53,7 @@ def up(port: int, say: Callable[[str], None]) -> None:
             while True:
                 time.sleep(RESTART_SECONDS)
                 begin()
-                for sentence in errors.look(SAY_SECONDS):
-                    say(f"there were errors: {sentence}")
     finally:
-        say_errors(errors, say)
         say("stopped")
 
 

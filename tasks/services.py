@@ -32,6 +32,7 @@ from storage.signer import Signer
 from storage.signing import Signatures
 from storage.stores import Opener, Stores
 from tasks import backends as registry
+from tasks.prefect_settings import import_prefect, prepare
 from tasks.sandbox import Limits, Sandbox
 
 _LOG = logging.getLogger("quledger.services")
@@ -229,6 +230,8 @@ def _block_opener(url: str) -> Opener:
     def open_block() -> StorageProvider:
         if not made:
             # Prefect takes seconds to import, and some commands need it for nothing else.
+            prepare(settings := Settings.read())
+            import_prefect(settings)
             from tasks.storage_block import BlockOpener  # noqa: PLC0415
 
             made.append(BlockOpener(url))

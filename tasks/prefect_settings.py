@@ -7,12 +7,13 @@ them may name the database of somebody else. Nothing here may import Prefect, wh
 import contextlib
 import importlib
 import os
+import sys
 from pathlib import Path
 
 from models.settings import Settings
 from tasks import python
 
-SERVER_ENV = Path(__file__).with_name("prefect-server.env")
+SERVER_ENV = python.ROOT / "deployments" / "prefect-server.env"
 
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -81,7 +82,9 @@ def prepare(settings: Settings) -> None:
 
 
 def import_prefect(settings: Settings) -> None:
-    """Import Prefect in a folder in which no settings of somebody else lie."""
+    """Import Prefect, unless it is there, in a folder in which no settings of somebody else lie."""
+    if "prefect.context" in sys.modules:
+        return
     home(settings).mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.chdir(home(settings)):
         importlib.import_module("prefect.context")
