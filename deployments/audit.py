@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from datetime import timedelta
 
+from deployments.logs import DRAIN, SERVER, WORKER, Errors
 from flows.prefect_prune import prune
 from flows.prefect_view import PrefectSilent, prefect_runs
 from models import clock
@@ -59,6 +60,12 @@ class Verification:
     def notes(self) -> list[str]:
         """What was taken on trust so far, a sentence each."""
         return self._verifier.notes
+
+    @property
+    def logged(self) -> list[str]:
+        """Which logs in the home have errors of the last day, a sentence each."""
+        logs = (self._settings.folder / name for name in (SERVER, WORKER, DRAIN))
+        return Errors(*logs, since=clock.now() - timedelta(days=1)).all()
 
     def findings(self, job_id: str | None) -> Iterator[Finding]:
         """Yield what differs of one job, or of all."""

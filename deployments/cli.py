@@ -315,6 +315,7 @@ def verify(job_id: str | None = None, *, prefect: bool | None = None, as_json: J
         "prefect": verification.silent or None,
         "left_out": verification.left_out,
         "notes": verification.notes,
+        "logged": verification.logged,
     }
     lines = [f"not compared: {reason}" for reason in verification.left_out]
     lines += [f"note: {note}" for note in verification.notes]
@@ -322,6 +323,8 @@ def verify(job_id: str | None = None, *, prefect: bool | None = None, as_json: J
     _print(value, lambda: print("\n".join(lines)), as_json=as_json)
     if verification.silent:
         print(f"quledger: {verification.silent}", file=sys.stderr)
+    for sentence in verification.logged:
+        print(f"quledger: within a day there were {sentence}", file=sys.stderr)
     return 3 if count else 1 if verification.silent else 0
 
 

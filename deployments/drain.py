@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -11,13 +12,14 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from deployments.logs import speak
-from deployments.prefect_server import PrefectUnavailable, prefect_server, prepare
+from deployments.logs import DRAIN, SERVER, errors_said, opened, record, speak
+from deployments.prefect_server import PrefectUnavailable, prefect_server
 from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
 from tasks import backends as registry
 from tasks.leases import expire_leases
+from tasks.prefect_settings import import_prefect, prepare
 from tasks.services import Services, current, use
 
 MOST_AT_ONCE = 64
@@ -118,6 +120,7 @@ def _dead_runs_ended(services: Services) -> int:
     if "PREFECT_API_URL" not in os.environ:
         return 0  # the embedded server would be started just to be asked
     prepare(services.settings)
+    import_prefect(services.settings)
     from flows.prefect_runs import crash_dead_runs  # noqa: PLC0415 - Prefect is imported once its settings stand
 
     return asyncio.run(crash_dead_runs(services))
@@ -125,13 +128,21 @@ def _dead_runs_ended(services: Services) -> int:
 
 @contextlib.contextmanager
 def flows_ready(services: Services) -> Iterator[str]:
-    """Give the address of the Prefect API while the block may run flows of these services."""
+    """Give the address of the Prefect API while the block may run flows of these services.
+
+    What Prefect warns of in this process goes into a log in the home; it is said if there are errors.
+    """
     console = Console(stderr=True)
     use(services)
+    folder = services.settings.folder
     with contextlib.ExitStack() as stack:
         with console.status("Starting the embedded Prefect server (some 15 s) ..."):
             url = stack.enter_context(prefect_server(services.settings))
+            import_prefect(services.settings)
         console.print(f"Prefect UI: {url.removesuffix('/api')}", style="dim")
+        stack.enter_context(errors_said(lambda line: print(line, file=sys.stderr), folder / DRAIN, folder / SERVER))
+        output = stack.enter_context(io.TextIOWrapper(opened(folder / DRAIN), write_through=True))
+        stack.callback(record(output))
         speak()
         yield url
 

@@ -9,6 +9,7 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.runtime import flow_run
 
 from flows.backend_pages import BackendPages
+from flows.handover import Handover
 from flows.launches import CANCELS, TO_BEGIN, Launches, dispatch, tags_of
 from flows.looks import Looks
 from flows.prefect_runs import cancel_as_in_prefect, crash_dead_runs
@@ -97,7 +98,8 @@ class _Drain:
         self._handed_on = [name for name in names if elsewhere.get(name) == "deployment"]
         self._run_here = [name for name in names if name not in self._handed_on]
         self._concurrency = concurrency
-        self._running: set[asyncio.Task[None]] = set()
+        self._handover = Handover.current()
+        self._running: set[asyncio.Task[None]] = set() if self._handover is None else self._handover.jobs
         self._counts: dict[str, int] = {}
         # While attempts fail in a row no job is claimed, and each one makes the pause longer.
         self._broken_in_a_row = 0
@@ -121,7 +123,8 @@ class _Drain:
                 counts = await self.run(until_empty=until_empty, time_budget=time_budget)
             finally:
                 await asyncio.gather(*warming, return_exceptions=True)
-        await patiently(self.keep_house)
+        if not self._goes_on():
+            await patiently(self.keep_house)  # else the next drain begins with it
         return counts
 
     async def _keep_house_aside(self) -> None:
@@ -145,22 +148,25 @@ class _Drain:
 
     async def run(self, *, until_empty: bool, time_budget: float | None) -> dict[str, int]:
         """Claim and run until the queue is empty or the time is up; then wait for what is under way."""
+        goes_on = False
         try:
             await self._serve(until_empty=until_empty, time_budget=time_budget)
+            goes_on = self._goes_on()
         finally:
-            # Stopped: what is under way is cancelled, which gives its jobs back.
-            for task in self._running:
-                task.cancel()
-            await asyncio.gather(*self._running, return_exceptions=True)
             await self._looks.close()
-            await asyncio.to_thread(release_all, self._services)
+            if not goes_on:
+                # Stopped: what is under way is cancelled, which gives its jobs back.
+                for task in self._running:
+                    task.cancel()
+                await asyncio.gather(*self._running, return_exceptions=True)
+                await asyncio.to_thread(release_all, self._services)
         return dict(sorted(self._counts.items()))
 
     async def _serve(self, *, until_empty: bool, time_budget: float | None) -> None:
         end = time.monotonic() + (time_budget if time_budget is not None else float("inf"))
         next_look = 0.0
         unsettled = 0
-        while (now := time.monotonic()) < end and not self._services.stopping.is_set():
+        while (now := time.monotonic()) < end and not self._is_over():
             if fresh := now >= next_look:
                 taken, unsettled = await self._looks.look()
                 # A storage that takes its time to list is asked less often, but while there is something to take.
@@ -176,9 +182,19 @@ class _Drain:
                 next_look = 0.0
                 continue
             await self._rest(min(next_look, end) - time.monotonic())
+        if self._goes_on():
+            return
         # Told to stop, it gives back what does not end soon.
         while self._running and (not self._services.stopping.is_set() or time.monotonic() < now + GRACE_SECONDS):
             await self._rest(self._services.settings.poll_seconds)
+
+    def _is_over(self) -> bool:
+        """Say whether nothing more is to be claimed: the process is to end, or the next drain is here."""
+        return self._services.stopping.is_set() or (self._handover is not None and self._handover.wanted.is_set())
+
+    def _goes_on(self) -> bool:
+        """Say whether the process goes on with what is under way, so that the next drain need not wait for it."""
+        return self._handover is not None and not self._services.stopping.is_set()
 
     async def _fill(self) -> None:
         """Claim and start jobs while there is room for them."""
@@ -190,11 +206,19 @@ class _Drain:
                 if job is None:
                     return
                 crash.point("claim.appended")
-                task = asyncio.create_task(self._run(job), name=job.job_id)
+                task = self._begun(job)
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
         except LogError as error:
             _LOG.warning("claim_failed action=try_again: %s", error)
+
+    def _begun(self, job: Job) -> asyncio.Task[None]:
+        run = self._run(job)
+        return (
+            asyncio.create_task(run, name=job.job_id)
+            if self._handover is None
+            else self._handover.begin(run, job.job_id)
+        )
 
     async def _hand_on(self) -> None:
         """Hand jobs of backends that are run elsewhere to the workers of the pool."""
@@ -259,10 +283,13 @@ class _Drain:
 
     async def _rest(self, seconds: float) -> None:
         """Wait until a job ends or one was launched, but no longer than that."""
-        woken = asyncio.create_task(self._woken.wait())
+        waiting = [asyncio.create_task(self._woken.wait())]
+        if self._handover is not None:
+            waiting.append(asyncio.create_task(self._handover.wanted.wait()))
         try:
-            waited_for = [*self._running, woken]
+            waited_for = [*self._running, *waiting]
             await asyncio.wait(waited_for, timeout=max(seconds, 0.0), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            woken.cancel()
+            for each in waiting:
+                each.cancel()
         self._woken.clear()

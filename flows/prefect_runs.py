@@ -4,12 +4,14 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
     FlowRunFilter,
+    FlowRunFilterDeploymentId,
     FlowRunFilterExpectedStartTime,
     FlowRunFilterState,
     FlowRunFilterStateType,
@@ -65,6 +67,15 @@ async def crash_dead_runs(services: Services) -> int:
     except Exception as error:  # noqa: BLE001 - Prefect only displays: what it shows may be put right later
         _LOG.warning("prefect_unavailable action=later: %s", type(error).__name__)
     return count
+
+
+async def is_under_way(client: PrefectClient, deployment_id: UUID) -> bool:
+    """Say whether Prefect knows a run of this deployment that is about to begin, runs or is being stopped."""
+    states = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY)),
+        deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
+    )
+    return bool(await client.read_flow_runs(flow_run_filter=states, limit=1))
 
 
 async def cancel_as_in_prefect(services: Services, client: PrefectClient) -> None:

@@ -260,6 +260,10 @@ class Sandbox:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the fork servers with all of their children; there will be no more."""
         self._is_closed = True
         self.kept.close()
         for server in self._servers.values():
