@@ -27,6 +27,7 @@ from deployments.logs import speak
 from deployments.prefect_server import PrefectUnavailable
 from flows.drain_queue import drain_queue
 from flows.launches import DEPLOYMENT
+from flows.listed import due
 from flows.prefect_runs import crash_dead_runs
 from flows.publish_backends import publish_backends
 from flows.reconcile import reconcile
@@ -35,6 +36,7 @@ from flows.verify import verify
 from flows.waiting import repeating
 from flows.warm import leave_sigterm_alone, run_as
 from models import clock
+from models.errors import MAX_MESSAGE, printable
 from models.settings import Settings
 from tasks.attempt import release_all
 from tasks.services import Services, use
@@ -92,7 +94,7 @@ class Worker:
             return
         drain = next(key for key, name in self._deployments.items() if name == DRAIN)
         now = clock.now()
-        waiting = await self._client.get_scheduled_flow_runs_for_deployments([drain], limit=AT_ONCE)
+        waiting = await due(self._client, [drain], AT_ONCE, later=True)
         starts = [run.next_scheduled_start_time for run in waiting if run.next_scheduled_start_time]
         if any(start <= now for start in starts):
             return  # one is due, and will be taken like any other
@@ -105,14 +107,15 @@ class Worker:
         ours = [
             key for key, name in self._deployments.items() if name != DEPLOYMENT or DRAIN not in self._tasks.values()
         ]
-        due = await self._client.get_scheduled_flow_runs_for_deployments(
-            ours, scheduled_before=clock.now(), limit=AT_ONCE
-        )
-        for run in due:
+        for run in await due(self._client, ours, AT_ONCE):
             name = self._deployments.get(run.deployment_id) if run.deployment_id else None
             if name is None:
                 continue
-            state = await self._pending(run)
+            try:
+                state = await self._pending(run)
+            except Exception as error:  # noqa: BLE001 - one run must not keep the others from being taken
+                _LOG.warning("run_untaken action=try_again run=%s: %s", run.id, type(error).__name__)
+                continue
             if state is None:
                 continue  # somebody else has it, or it has to wait for its turn
             run.state = state
@@ -134,7 +137,8 @@ class Worker:
         try:
             parameters = flow.validate_parameters(get_parameter_defaults(flow.fn) | run.parameters)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is the launcher's to put right
-            await self._client.set_flow_run_state(run.id, Failed(message=str(error)[:2000]), force=True)
+            message = printable(str(error).replace("\n", " "), MAX_MESSAGE)
+            await self._client.set_flow_run_state(run.id, Failed(message=message), force=True)
             return
         try:
             await run_as(flow, run, parameters)
@@ -150,7 +154,8 @@ async def serve(services: Services, *, with_parent: bool) -> None:
         loop.add_signal_handler(number, stop.set)
     if with_parent:
         threading.Thread(target=_end_with_parent, args=(loop, stop), daemon=True).start()
-    async with get_client() as client:
+    # The worker has one sandbox for as long as it lives; its runs borrow it.
+    async with services.sandboxed(), get_client() as client:
         await Worker(services, client).run(stop)
 
 

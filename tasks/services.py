@@ -57,6 +57,7 @@ class Services:
     claimed: dict[str, Job] = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
     _sandbox: Sandbox | None = None
+    _borrowers: int = 0
     _signers: dict[str, tuple[StorageProvider, Signer]] = field(default_factory=dict)
 
     def open(self) -> None:
@@ -170,16 +171,21 @@ class Services:
 
     @contextlib.asynccontextmanager
     async def sandboxed(self) -> AsyncIterator[Sandbox]:
-        """Give the server that forks child processes for jobs; a drain shares one among all its runs."""
-        if self._sandbox is not None:
-            yield self._sandbox
-            return
-        async with Sandbox() as sandbox:
-            self._sandbox = sandbox
-            try:
-                yield sandbox
-            finally:
-                self._sandbox = None
+        """Lend what forks child processes for jobs: one for all that run in this process at the same time.
+
+        It ends with the last of its borrowers, whoever came first. A worker or a drain is one of them for all of its life.
+        """
+        if self._sandbox is None:
+            self._sandbox = Sandbox()
+        sandbox = self._sandbox
+        self._borrowers += 1
+        try:
+            yield sandbox
+        finally:
+            self._borrowers -= 1
+            if not self._borrowers:
+                self._sandbox = None  # whoever comes while it ends gets a new one
+                await sandbox.close()
 
     @property
     def limits(self) -> Limits:
