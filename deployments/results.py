@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
-from models.errors import DocumentMissing, NotAuthentic, ResultMissing
+from models.errors import DocumentMissing, NotAuthentic, ResultMissing, printable
 from models.job import State, uploaded_at
+from models.results import fault_of_document
 from models.signing import unwrapped
 from storage import layout
 from tasks.services import current
@@ -41,4 +42,6 @@ def result_document(job_id: str) -> dict[str, Any]:
         raise NotAuthentic(f"the result of job {job_id} is not to be trusted: it is not JSON") from None
     if not isinstance(document, dict) or document.get("job_id") != job_id:
         raise NotAuthentic(f"the result of job {job_id} is not to be trusted: it is of another job")
+    if (fault := fault_of_document(document)) is not None:
+        raise NotAuthentic(f"the result of job {job_id} cannot be shown: {printable(fault)}")
     return dict(document)

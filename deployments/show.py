@@ -10,6 +10,7 @@ from rich.table import Table
 
 from models.backend import BackendConfig
 from models.clock import to_text
+from models.errors import printable
 from models.events import Compiled, Event, Executed, Failed, Retried, Submitted, Uploaded, Validated
 from models.job import FINAL, Job, State, status_document
 
@@ -94,12 +95,13 @@ def result(document: dict[str, Any]) -> None:
     """Print a histogram of each experiment, and the expectation values."""
     from deployments.frames import counts_frame, values_frame  # noqa: PLC0415 - pandas takes half a second
 
-    console.print(f"{document['display_name']} {document['backend_version']}, job {document['job_id']}")
+    made_by = printable(f"{document['display_name']} {document['backend_version']}")
+    console.print(escape(f"{made_by}, job {document['job_id']}"))
     for name, frame in counts_frame(document).groupby("experiment", sort=False):
         histogram(str(name), dict(zip(frame["outcome"], frame["count"], strict=True)))
     for row in values_frame(document).itertuples():
         console.print(
-            f"{row.experiment}: {row.exp_value:.6g} ± {row.std:.2g} ({row.shots} shots for each group of terms)"
+            f"{escape(printable(str(row.experiment)))}: {row.exp_value:.6g} ± {row.std:.2g} ({row.shots} shots for each group of terms)"
         )
 
 
@@ -107,16 +109,25 @@ def histogram(title: str, counts: dict[str, int]) -> None:
     """Print counts as bars, the commonest outcomes where there are many."""
     shots = sum(counts.values())
     kept = sorted(counts, key=lambda outcome: -counts[outcome])[:MOST_OUTCOMES]
-    table = Table(title=f"{title}: {shots} shots", title_justify="left", box=None, pad_edge=False, show_header=False)
+    table = Table(
+        title=f"{escape(printable(title))}: {shots} shots",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        show_header=False,
+    )
     most = max(counts.values(), default=1)
     for outcome in [outcome for outcome in counts if outcome in set(kept)]:
         count = counts[outcome]
         table.add_row(
-            outcome, f"[cyan]{'█' * max(1, round(BAR * count / most))}[/]", str(count), f"{count / shots:.3f}"
+            escape(printable(outcome)),
+            f"[cyan]{'█' * max(1, round(BAR * count / max(1, most)))}[/]",
+            str(count),
+            f"{count / max(1, shots):.3f}",
         )
     rest = shots - sum(counts[outcome] for outcome in kept)
     if rest:
-        table.add_row("others", "", str(rest), f"{rest / shots:.3f}")
+        table.add_row("others", "", str(rest), f"{rest / max(1, shots):.3f}")
     console.print(table)
     console.print()
 

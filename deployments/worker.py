@@ -40,6 +40,7 @@ from models.errors import MAX_MESSAGE, printable
 from models.settings import Settings
 from tasks.attempt import release_all
 from tasks.services import Services, use
+from tasks.watchdog import watched
 
 _LOG = logging.getLogger("quledger.worker")
 
@@ -155,7 +156,11 @@ async def serve(services: Services, *, with_parent: bool) -> None:
     if with_parent:
         threading.Thread(target=_end_with_parent, args=(loop, stop), daemon=True).start()
     # The worker has one sandbox for as long as it lives; its runs borrow it.
-    async with services.sandboxed(), get_client() as client:
+    async with (
+        watched(services.settings.folder, services.settings.standstill_seconds),
+        services.sandboxed(),
+        get_client() as client,
+    ):
         await Worker(services, client).run(stop)
 
 

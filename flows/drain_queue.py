@@ -78,7 +78,8 @@ async def drain_queue(
     services = current()
     names = registry.usable() if backends is None else backends
     for name in names:
-        registry.load(name)
+        # In a thread: what it imports takes seconds, in which the loop goes on.
+        await asyncio.to_thread(registry.load, name)
     run_id = str(flow_run.get_id())
     async with get_client() as client:
         pages = BackendPages(services, client, names, run_id)
