@@ -11,7 +11,6 @@ from uuid import UUID, uuid4
 
 from httpx import codes
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
@@ -19,6 +18,7 @@ from prefect.states import Completed, Failed, Pending
 
 from flows.listed import due, of_deployments, readable
 from flows.run_job import NAME, end_state, submit_request, untaken
+from flows.unreadable import Filters
 from models import clock
 from models.errors import AppendConflict, InputError, LogUnavailable, NotRevivable, StorageError
 from models.job import FINAL, Job, State
@@ -32,7 +32,8 @@ _LOG = logging.getLogger("quledger.launches")
 DEPLOYMENT = f"{NAME}/{NAME}"
 CLAIMED = f"{NAME}/run-claimed-job"
 AT_ONCE = 50
-LOOK_OVER = 100
+FLOWS = (NAME, "drain-queue", "reconcile", "verify", "publish-backends")
+LOOK_OVER = 200
 """So many of the newest runs are looked at to see whether Prefect can give them back."""
 
 TO_BEGIN = (StateType.SCHEDULED, StateType.PENDING)
@@ -74,17 +75,20 @@ class Launches:
         return len(runs)
 
     async def look_over(self) -> None:
-        """Look at the newest runs, whatever became of them: one that cannot be given back spoils the lists of people."""
+        """Look at the newest runs of all our flows: one that cannot be given back spoils the lists of people too."""
         deployment_id = await self.deployment()
-        if deployment_id is None:
-            return
-        newest = FlowRunSort.EXPECTED_START_TIME_DESC
-        which = DeploymentFilter(id=DeploymentFilterId(any_=[deployment_id]))
+        if deployment_id is not None:
+            await self._look_over(of_deployments([deployment_id]))
+        await self._look_over({"flows": {"name": {"any_": list(FLOWS)}}})
+
+    async def _look_over(self, filters: Filters) -> None:
+        filters = filters | {"sort": FlowRunSort.EXPECTED_START_TIME_DESC.value}
 
         async def ask() -> list[FlowRun]:
-            return await self._client.read_flow_runs(deployment_filter=which, sort=newest, limit=LOOK_OVER)
+            await self._client.request("POST", "/flow_runs/filter", json=filters | {"limit": LOOK_OVER})
+            return []
 
-        await readable(self._client, ask, of_deployments([deployment_id]) | {"sort": newest.value})
+        await readable(self._client, ask, filters)
 
     async def run_of(self, job: Job) -> FlowRun | None:
         """Return the run that submitted a job; None where it came through another door, or Prefect has forgotten it."""

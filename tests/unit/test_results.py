@@ -18,6 +18,7 @@ from tests.unit.test_sandbox import RESOLVER
 
 GOOD = {"header": {"name": "experiment_0"}, "shots": 2, "success": True, "data": {"memory": ["0 1", "1 0"]}}
 COUNTS = GOOD | {"data": {"memory": [], "counts": {"00": 1, "11": 1}}}
+NOTHING = GOOD | {"data": {"memory": [], "instructions": None}}
 VALUE = GOOD | {"data": {"memory": [], "exp_value": 0.5, "stds": 0.1}}
 JOB = {"experiment_0": {"instructions": [], "num_wires": 1, "shots": 2}}
 LIMITS = Limits(cpu_seconds=20, wall_seconds=20, memory_mb=500, answer_mb=50)
@@ -31,7 +32,7 @@ def deep(levels: int) -> Any:
     return value
 
 
-@pytest.mark.parametrize("result", [GOOD, COUNTS, VALUE, GOOD | {"header": {"name": "experiment_0", "more": deep(20)}}])
+@pytest.mark.parametrize("result", [GOOD, COUNTS, NOTHING, VALUE, GOOD | {"header": {"name": "experiment_0", "more": deep(20)}}])
 def test_what_the_contract_has_is_good(result: Any) -> None:
     """Outcomes, counts and expectation values, with whatever is beside."""
     assert fault_of([result], experiments=1, expected={"experiment_0": 2}) is None
