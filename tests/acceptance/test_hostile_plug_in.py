@@ -1,7 +1,6 @@
 """A backend of another package that sends what no backend may: each time the fault is the backend's, and nobody waits."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -125,20 +124,16 @@ def test_its_neighbours_come_through(hostile: tuple[Lab, dict[str, str]]) -> Non
         b'{"job_id": "jobpluggood", "display_name": "[/]\\ud800", "backend_version": "1", "results": []}',
     ],
 )  # fmt: skip
-def test_whatever_lies_in_the_storage_is_shown_or_refused(
-    hostile: tuple[Lab, dict[str, str]], tmp_path: Path, content: bytes
-) -> None:
-    """In a sentence; never as a traceback, whichever way it is asked for."""
-    del tmp_path
+def test_whatever_lies_in_the_storage_is_shown_or_refused(hostile: tuple[Lab, dict[str, str]], content: bytes) -> None:
+    """In a sentence; never as a traceback."""
     lab, jobs = hostile
     path = f"results/pluggood/{jobs['pluggood']}.json"
     before = lab.storage.get(path)
     try:
         lab.storage.put(path, content)
-        for more in ((), ("--json",), ("--csv",)):
-            done = lab.run("result", jobs["pluggood"], *more, check=False)
-            assert "Traceback" not in done.stdout + done.stderr
-            assert done.returncode in {0, 1, 3}
-            assert "\x1b[2J" not in done.stdout
+        done = lab.run("result", jobs["pluggood"], check=False)
+        assert "Traceback" not in done.stdout + done.stderr
+        assert done.returncode in {0, 1, 3}
+        assert "\x1b[2J" not in done.stdout
     finally:
         lab.storage.put(path, before)

@@ -32,7 +32,9 @@ def deep(levels: int) -> Any:
     return value
 
 
-@pytest.mark.parametrize("result", [GOOD, COUNTS, NOTHING, VALUE, GOOD | {"header": {"name": "experiment_0", "more": deep(20)}}])
+@pytest.mark.parametrize(
+    "result", [GOOD, COUNTS, NOTHING, VALUE, GOOD | {"header": {"name": "experiment_0", "more": deep(20)}}]
+)
 def test_what_the_contract_has_is_good(result: Any) -> None:
     """Outcomes, counts and expectation values, with whatever is beside."""
     assert fault_of([result], experiments=1, expected={"experiment_0": 2}) is None
@@ -150,7 +152,7 @@ def test_the_result_of_a_stranger_is_checked_where_he_has_not_been() -> None:
                     await sandbox.check(text, job, 1, LIMITS)
                 assert not error.value.retryable
             await sandbox.check(FORGED, job, 1, LIMITS)
-        print(f"the loop stood still for {beat.longest:.2f} s at most")  # noqa: T201 - the figure
+        print(beat)  # noqa: T201 - the figure
         assert beat.longest < LONGEST_STANDSTILL
 
     asyncio.run(run())
