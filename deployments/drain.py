@@ -21,6 +21,7 @@ from tasks import backends as registry
 from tasks.leases import expire_leases
 from tasks.prefect_settings import import_prefect, prepare
 from tasks.services import Services, current, use
+from tasks.watchdog import watched
 
 MOST_AT_ONCE = 64
 
@@ -151,8 +152,10 @@ async def _stoppable(flow_run: Any) -> Any:
     """Wait for a flow run; SIGTERM ends it as Ctrl-C does: what is under way is given back."""
     task = asyncio.ensure_future(flow_run)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    settings = current().settings
     try:
-        return await task
+        async with watched(settings.folder, settings.standstill_seconds):
+            return await task
     except asyncio.CancelledError:
         print("stopped; jobs under way were given back", file=sys.stderr)
         raise KeyboardInterrupt from None

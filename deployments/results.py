@@ -4,8 +4,9 @@ import hashlib
 import json
 from typing import Any
 
-from models.errors import DocumentMissing, NotAuthentic, ResultMissing
+from models.errors import DocumentMissing, NotAuthentic, ResultMissing, printable
 from models.job import Job, State, uploaded_at
+from models.results import fault_of_document
 from models.signing import unwrapped
 from storage import layout
 from tasks.services import current
@@ -33,6 +34,8 @@ def result_document(job_id: str) -> dict[str, Any]:
         document = _accepted(job, content)
     except NotAuthentic as error:
         raise NotAuthentic(f"the result of job {job_id} is not to be trusted: {error}") from None
+    if (fault := fault_of_document(document)) is not None:
+        raise NotAuthentic(f"the result of job {job_id} cannot be shown: {printable(fault)}")
     return dict(document)
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from deployments.tables import Cell, Column, Kind, Row, show_table
 from models.backend import BackendConfig
 from models.clock import to_text
+from models.errors import printable
 from models.events import Compiled, Event, Executed, Failed, Retried, Submitted, Uploaded, Validated
 from models.job import FINAL, Job, State, status_document
 
@@ -103,7 +104,8 @@ def result(document: dict[str, Any]) -> None:
     """Print a histogram of each experiment, and the expectation values."""
     from deployments.frames import counts_frame, values_frame  # noqa: PLC0415 - pandas takes half a second
 
-    _line(f"{document['display_name']} {document['backend_version']}, job {document['job_id']}", style="")
+    made_by = printable(f"{document['display_name']} {document['backend_version']}")
+    _line(f"{made_by}, job {document['job_id']}", style="")
     for name, frame in counts_frame(document).groupby("experiment", sort=False):
         histogram(str(name), dict(zip(frame["outcome"], frame["count"], strict=True)))
     for row in values_frame(document).itertuples():

@@ -33,6 +33,7 @@ from deployments.prefect_server import PrefectUnavailable
 from flows.drain_queue import drain_queue
 from flows.handover import Handover
 from flows.launches import DEPLOYMENT
+from flows.listed import due
 from flows.prefect_runs import crash_dead_runs, is_under_way
 from flows.publish_backends import publish_backends
 from flows.reconcile import reconcile
@@ -41,8 +42,10 @@ from flows.verify import verify
 from flows.waiting import repeating
 from flows.warm import leave_sigterm_alone, run_as
 from models import clock
+from models.errors import MAX_MESSAGE, printable
 from tasks.attempt import release_all
 from tasks.services import Services
+from tasks.watchdog import watched
 
 _LOG = logging.getLogger("quledger.worker")
 
@@ -123,7 +126,7 @@ class Worker:
             return
         drain = next(key for key, name in self._deployments.items() if name == DRAIN)
         now = clock.now()
-        waiting = await self._client.get_scheduled_flow_runs_for_deployments([drain], limit=AT_ONCE)
+        waiting = await due(self._client, [drain], AT_ONCE, later=True)
         starts = [run.next_scheduled_start_time for run in waiting if run.next_scheduled_start_time]
         if any(start <= now + timedelta(seconds=SOON_SECONDS) for start in starts):
             return  # one is due, and will be taken like any other
@@ -150,16 +153,17 @@ class Worker:
         ours = [
             key for key, name in self._deployments.items() if name != DEPLOYMENT or DRAIN not in self._tasks.values()
         ]
-        due = await self._client.get_scheduled_flow_runs_for_deployments(
-            ours, scheduled_before=clock.now(), limit=AT_ONCE
-        )
-        for run in await self._newest(due):
+        for run in await self._newest(await due(self._client, ours, AT_ONCE)):
             name = self._deployments.get(run.deployment_id) if run.deployment_id else None
             if name is None:
                 continue
-            if name == DRAIN and run.auto_scheduled:
-                await self._end_drain()
-            state = await self._pending(run)
+            try:
+                if name == DRAIN and run.auto_scheduled:
+                    await self._end_drain()
+                state = await self._pending(run)
+            except Exception as error:  # noqa: BLE001 - one run must not keep the others from being taken
+                _LOG.warning("run_untaken action=try_again run=%s: %s", run.id, type(error).__name__)
+                continue
             if state is None:
                 continue  # somebody else has it, or it has to wait for its turn
             run.state = state
@@ -210,7 +214,8 @@ class Worker:
         try:
             parameters = flow.validate_parameters(get_parameter_defaults(flow.fn) | run.parameters)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is the launcher's to put right
-            await self._client.set_flow_run_state(run.id, Failed(message=str(error)[:2000]), force=True)
+            message = printable(str(error).replace("\n", " "), MAX_MESSAGE)
+            await self._client.set_flow_run_state(run.id, Failed(message=message), force=True)
             return
         if flow is drain_queue:
             self._drain_began = time.monotonic()
@@ -231,7 +236,12 @@ async def serve(services: Services, *, with_parent: bool) -> None:
     if with_parent:
         threading.Thread(target=_end_with_parent, args=(loop, stop), daemon=True).start()
     # One client for all that runs here, whichever run needed it first.
-    async with AsyncClientContext.get_or_create() as context:
+    async with (
+        watched(services.settings.folder, services.settings.standstill_seconds),
+        # The worker has one sandbox for as long as it lives; its runs borrow it.
+        services.sandboxed(),
+        AsyncClientContext.get_or_create() as context,
+    ):
         await Worker(services, context.client).run(stop)
 
 

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import time
+from typing import Annotated
 
 from prefect import flow
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.runtime import flow_run
+from pydantic import Field
 
 from flows.backend_pages import BackendPages
 from flows.handover import Handover
@@ -20,6 +22,7 @@ from flows.waiting import LONGEST_PAUSE, patiently, repeating
 from flows.warm import new_run, run_as
 from models.errors import LogError
 from models.job import FINAL, Job
+from models.storable import LINE, WHOLE_NUMBER
 from storage import crash
 from tasks import backends as registry
 from tasks.attempt import claim, claim_for_pool, release, release_all
@@ -31,6 +34,9 @@ _LOG = logging.getLogger("quledger.drain")
 
 LAUNCH_SECONDS = 0.4
 """How often a drain looks for jobs that were launched through Prefect."""
+
+LOOK_OVER_SECONDS = 5.0
+"""How often it is seen whether Prefect can give back the runs that it has."""
 
 GRACE_SECONDS = 5.0
 """How long a drain that is told to stop lets its jobs run on."""
@@ -50,10 +56,10 @@ CANCEL_SECONDS = 2.0
 
 @flow(name="drain-queue", persist_result=False)
 async def drain_queue(
-    backends: list[str] | None = None,
-    concurrency: int | None = None,
+    backends: list[Annotated[str, Field(max_length=100, json_schema_extra=dict(LINE))]] | None = None,
+    concurrency: Annotated[int, Field(json_schema_extra=dict(WHOLE_NUMBER))] | None = None,
     until_empty: bool = True,  # noqa: FBT001, FBT002 - a switch in Prefect's form
-    time_budget: float | None = None,
+    time_budget: Annotated[float, Field(json_schema_extra=dict(WHOLE_NUMBER))] | None = None,
 ) -> dict[str, int]:
     """Serve the queues of the backends.
 
@@ -73,7 +79,8 @@ async def drain_queue(
     services = current()
     names = registry.usable() if backends is None else backends
     for name in names:
-        registry.load(name)
+        # In a thread: what it imports takes seconds, in which the loop goes on.
+        await asyncio.to_thread(registry.load, name)
     run_id = str(flow_run.get_id())
     async with get_client() as client:
         pages = BackendPages(services, client, names, run_id)
@@ -116,6 +123,7 @@ class _Drain:
             repeating("housekeeping", self._keep_house_aside, self._services.settings.publish_seconds),
             repeating("launches", self._take_launched, LAUNCH_SECONDS),
             repeating("cancellations", self._cancel_as_in_prefect, CANCEL_SECONDS),
+            repeating("looking_over", self._launches.look_over, LOOK_OVER_SECONDS),
         ):
             # One that goes on for long is ready for its first job before that comes.
             warming = [] if until_empty else [asyncio.create_task(sandbox.server())]

@@ -21,8 +21,10 @@ from prefect.client.schemas.objects import State as PrefectState
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Crashed
 
+from flows.listed import readable
 from flows.presence import forget, has_died
 from flows.run_job import NAME, end_state
+from flows.unreadable import Filters
 from models import clock
 from models.errors import NotCancellable, UnknownJob
 from models.job import FINAL, Phase
@@ -95,15 +97,27 @@ async def _recent(client: PrefectClient, kinds: list[StateType]) -> list[FlowRun
     )
     ours = FlowFilter(name=FlowFilterName(any_=[NAME]))
     newest = FlowRunSort.EXPECTED_START_TIME_DESC
-    return await client.read_flow_runs(flow_filter=ours, flow_run_filter=recent, sort=newest, limit=PAGE)
+
+    async def ask() -> list[FlowRun]:
+        return await client.read_flow_runs(flow_filter=ours, flow_run_filter=recent, sort=newest, limit=PAGE)
+
+    return await readable(client, ask, _filters(ours, recent) | {"sort": newest.value})
+
+
+def _filters(flows: FlowFilter, runs: FlowRunFilter) -> Filters:
+    return {"flows": flows.model_dump(mode="json"), "flow_runs": runs.model_dump(mode="json")}
 
 
 async def _runs(client: PrefectClient, kinds: list[StateType], names: Sequence[str] = (NAME,)) -> list[FlowRun]:
     runs: list[FlowRun] = []
     states = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=kinds)))
     flows = FlowFilter(name=FlowFilterName(any_=list(names)))
+
+    async def ask() -> list[FlowRun]:
+        return await client.read_flow_runs(flow_filter=flows, flow_run_filter=states, limit=PAGE, offset=len(runs))
+
     while True:
-        page = await client.read_flow_runs(flow_filter=flows, flow_run_filter=states, limit=PAGE, offset=len(runs))
+        page = await readable(client, ask, _filters(flows, states))
         runs += page
         if len(page) < PAGE:
             return runs

@@ -4,6 +4,7 @@ Two flows carry the name `run-job`: `run_attempt` runs a job that a drain has cl
 """
 
 import asyncio
+import logging
 from typing import Annotated
 
 from prefect import flow
@@ -17,6 +18,7 @@ from flows.warm import run_task
 from models.errors import QuledgerError, StorageError
 from models.job import FINAL, Job, Phase, State
 from models.requests import JobRequest
+from models.storable import LINE, WHOLE_NUMBER
 from storage import crash
 from tasks import backends
 from tasks.attempt import claim, hold
@@ -26,6 +28,8 @@ from tasks.services import current
 from tasks.submission import submit_document
 from tasks.upload import upload
 from tasks.validation import validation
+
+_LOG = logging.getLogger("quledger.launches")
 
 NAME = "run-job"
 FOLLOW_SECONDS = 0.5
@@ -41,7 +45,10 @@ def end_state(job: Job) -> PrefectState:
 
 
 @flow(name=NAME, persist_result=False, log_prints=False, validate_parameters=False)
-async def run_attempt(job_id: str, attempt: int) -> PrefectState:
+async def run_attempt(
+    job_id: Annotated[str, Field(max_length=200, json_schema_extra=dict(LINE))],
+    attempt: Annotated[int, Field(json_schema_extra=dict(WHOLE_NUMBER))],
+) -> PrefectState:
     """Run one attempt of a claimed job to its end.
 
     Args:
@@ -98,6 +105,8 @@ async def run_job(job: JobForm) -> PrefectState:
         submitted = await asyncio.to_thread(submit_request, request, run_id)
     except QuledgerError as error:
         return Failed(message=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is said in one line
+        return Failed(message=untaken(error))
     while True:
         now = await asyncio.to_thread(services.log.get, submitted.job_id)
         if now.state in FINAL:
@@ -109,6 +118,12 @@ async def run_job(job: JobForm) -> PrefectState:
         else:
             await run_attempt.fn(claimed.job_id, claimed.attempt)
             services.claimed.pop(claimed.job_id, None)
+
+
+def untaken(error: Exception) -> str:
+    """Return in one line why a launch cannot be taken, where nobody has foreseen it."""
+    _LOG.error("launch_broke action=fail", exc_info=error)
+    return f"the job cannot be submitted: reading it failed ({type(error).__name__})"
 
 
 def submit_request(request: JobRequest, run_id: str) -> Job:

@@ -107,10 +107,10 @@ class Fault(BaseModel):
         return f"{', '.join(where)}: {self.message}" if where else self.message
 
 
-def describe(faults: "tuple[Fault, ...] | list[Fault]") -> str:
-    """Return all faults in one line, bounded: at most 50 are spelt out, the rest counted."""
+def describe(faults: "tuple[Fault, ...] | list[Fault]", beside: int = 0) -> str:
+    """Return all faults in one line, bounded: at most 50 are spelt out, the rest counted, with those that are `beside`."""
     shown = "; ".join(str(fault) for fault in faults[:MAX_FAULTS_SHOWN])
-    more = len(faults) - MAX_FAULTS_SHOWN
+    more = max(0, len(faults) - MAX_FAULTS_SHOWN) + beside
     return f"{shown}; and {more} more" if more > 0 else shown
 
 
@@ -123,11 +123,12 @@ class InputError(QuledgerError):
 
 
 class JobRejected(InputError):
-    """The job document has faults; `faults` holds every one of them."""
+    """The job document has faults; `faults` holds them, and `more` says how many others were only counted."""
 
-    def __init__(self, *faults: Fault) -> None:
-        super().__init__(describe(faults))
+    def __init__(self, *faults: Fault, more: int = 0) -> None:
+        super().__init__(describe(faults, more))
         self.faults = faults
+        self.more = more
 
 
 class UnknownJob(InputError):

@@ -2,10 +2,11 @@
 
 Each lies between a commit of the database, a write to the storage and a call of Prefect. They cost nothing while
 `QULEDGER_CRASH` is not set. Its value is `POINT:HOW:NTH`: the name of a point, `kill` (SIGKILL to this process), `term`
-(SIGTERM) or `raise` (an exception), and at which passage (1 by default).
+(SIGTERM), `raise` (an exception) or `hold` (no thread of it gets on any more), and at which passage (1 by default).
 """
 
 import os
+import re
 import signal
 
 POINTS = {
@@ -53,4 +54,6 @@ def _strike(name: str) -> None:
         return
     if _how == "raise":
         raise Crash(name)
+    if _how == "hold":
+        re.match("(a+)+b", 60 * "a")  # would take years, and lets go of nothing meanwhile
     os.kill(os.getpid(), signal.SIGTERM if _how == "term" else signal.SIGKILL)

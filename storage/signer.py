@@ -10,7 +10,7 @@ from models.errors import BadSetting, KeyUnusable, echo
 from models.signing import Jwk
 from storage.keys import KeyFile
 from storage.public_keys import PublicKeys
-from storage.signing import Signatures, check_halves, sign
+from storage.signing import Signatures, check_halves, sign, sign_text
 
 
 class Signer:
@@ -63,6 +63,15 @@ class Signer:
         """
         key = self.key(backend)
         return (content, None) if key is None else (sign(json.loads(content), key), key.kid)
+
+    def sealed_text(self, backend: str, text: bytes) -> tuple[bytes, str | None]:
+        """Do what `sealed` does for a document that stands there as `payload_text` writes it, as results do.
+
+        Raises:
+            KeyUnusable: the backend signs, and there is no key that can be used.
+        """
+        key = self.key(backend)
+        return (text, None) if key is None else (sign_text(text, key), key.kid)
 
     def publish(self) -> None:
         """See to it that every key and revocation of this machine is published, and learn of those of others.

@@ -23,6 +23,10 @@ from models.signing import (
 )
 from storage import layout
 from storage.public_keys import PublicKeys, later
+from storage.signing_process import sign_apart
+
+LARGE = 4_000_000
+"""Longer payloads, in bytes, are signed in a process of its own: the library holds every thread of this one meanwhile."""
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -61,18 +65,38 @@ def sign(payload: Any, key: Jwk) -> bytes:
         payload: a JSON value.
         key: a private key.
     """
-    head, text = header(key.kid), payload_text(payload)
-    signature = b64url(_private(key).sign(signing_input(head, text)))
+    return sign_text(payload_text(payload), key)
+
+
+def sign_text(text: bytes, key: Jwk) -> bytes:
+    """Return the signed document of a payload that is a text already, as `payload_text` writes it; nothing is parsed.
+
+    Args:
+        key: a private key.
+    """
+    head = header(key.kid)
+    signature = b64url(_signature(head, text, key))
     # Put together by hand: a dump of the whole would write the payload, which may be large, a second time.
     parts = (b'{"header": ', payload_text(head), b', "payload": ', text, b', "signature": "', signature.encode(), b'"}')
     return b"".join(parts)
 
 
+def _signature(head: dict[str, str], text: bytes, key: Jwk) -> bytes:
+    if len(text) > LARGE:
+        return sign_apart(raw_private(key), head, text)
+    return _private(key).sign(signing_input(head, text))
+
+
+def raw_private(key: Jwk) -> bytes:
+    """Return the 32 bytes of a private key."""
+    assert key.d is not None  # noqa: S101 - whoever has no private key cannot come here
+    return from_b64url(key.d.get_secret_value())
+
+
 def _private(key: Jwk) -> "Ed25519PrivateKey":
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - as above
 
-    assert key.d is not None  # noqa: S101 - whoever has no private key cannot come here
-    return Ed25519PrivateKey.from_private_bytes(from_b64url(key.d.get_secret_value()))
+    return Ed25519PrivateKey.from_private_bytes(raw_private(key))
 
 
 def fits(signed: Signed, key: Jwk) -> bool:

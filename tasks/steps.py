@@ -111,7 +111,7 @@ def _meaning(stage: Stage, error: Exception) -> tuple[str, Fact | None]:
     """Return an error in words, and the fact that ends the job; None where it is to be tried again."""
     match error:
         case JobRejected():
-            return str(error), failure(stage, "user", error.faults)
+            return str(error), failure(stage, "user", error.faults, error.more)
         case LimitExceeded():
             # Wall time depends on what else this machine does: such a job may be revived.
             blame: Blame = "infrastructure" if error.limit == "wall" else "user"

@@ -15,7 +15,6 @@ from storage.signing import new_key, sign
 from tasks.services import current, use
 from tests.releases.frozen import FrozenHome
 
-
 # `main` reads the command line itself, which is what is tested.
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
 
