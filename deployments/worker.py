@@ -36,7 +36,7 @@ from flows.waiting import repeating
 from flows.warm import leave_sigterm_alone, run_as
 from models import clock
 from models.settings import Settings
-from tasks.attempt import release_all
+from tasks.releases import release_all
 from tasks.services import Services, use
 
 _LOG = logging.getLogger("quledger.worker")

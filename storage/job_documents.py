@@ -133,10 +133,10 @@ class JobDocuments:
             with contextlib.suppress(DocumentExists):
                 self._storage.create(path, content)
 
-    def tidy(self, job: Job) -> None:
+    def tidy(self, job: Job, events: list[Event]) -> None:
         """Remove the results that are not the accepted one."""
         if job.state in (State.DONE, State.CANCELLED):
-            for path in layout.all_staged(job):
+            for path in layout.all_staged(events):
                 self._storage.delete(path)
         if job.state in FINAL and job.state is not State.DONE and job.executed is not None:
             # Written by an attempt that ended before it could say so; after an ERROR the staged copy stays.

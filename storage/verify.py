@@ -181,7 +181,7 @@ class Verifier:
         elif content != json.dumps(status_document(job).model_dump()).encode("utf-8"):
             yield "status", f"{path} does not say that the job is {job.state} as the log does"
         yield from self._result(storage, job, events)
-        yield from self._staged(storage, job)
+        yield from self._staged(storage, job, events)
 
     @staticmethod
     def _place(storage: StorageProvider, job: Job, first: Event, known: str) -> Iterator[tuple[What, str]]:
@@ -222,10 +222,10 @@ class Verifier:
         return self._checks[full]
 
     @staticmethod
-    def _staged(storage: StorageProvider, job: Job) -> Iterator[tuple[What, str]]:
+    def _staged(storage: StorageProvider, job: Job, events: list[Event]) -> Iterator[tuple[What, str]]:
         # A job in ERROR keeps its result: revived, it need not run again.
         kept = job.executed.staged if job.state is State.ERROR and job.executed else ""
-        for path in layout.all_staged(job):
+        for path in layout.all_staged(events):
             if path != kept and storage.exists(path):
                 yield "staged", f"{path} is left over, and the job is {job.state}"
 
@@ -252,7 +252,7 @@ def _views(job: Job, record: Record) -> Iterator[str]:
     if cursor is None:
         yield "`mirror` has no row"
         return
-    at_end = cursor["seq"] == job.seq and cursor["place"] == layout.place(job, cursor["place"])
+    at_end = cursor["seq"] == job.seq and layout.is_settled(job, cursor["place"])
     possible = cursor["seq"] in range(-1, job.seq + 1) and cursor["place"] in ("", *layout.places(job))
     if not (possible if cursor["behind"] else at_end):
         yield "`mirror` says what cannot be: " + ", ".join(f"{name} {echo(cursor[name])}" for name in ("seq", "place"))

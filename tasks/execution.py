@@ -24,7 +24,7 @@ async def execution(attempt: Attempt) -> str:
     result: bytes = answer["document"]
     crash.point("execution.ran")
     sha256 = hashlib.sha256(result).hexdigest()
-    staged = layout.staged(attempt.job.job_id, attempt.number)
+    staged = layout.staged(attempt.job.job_id, attempt.number, attempt.holder)
     await asyncio.to_thread(attempt.storage.put, staged, result)
     crash.point("execution.staged")
     attempt.result = result
