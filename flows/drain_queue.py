@@ -45,6 +45,9 @@ DOWN_PAUSE = 5.0
 PAGES_SECONDS = 15.0
 """How often the pages of the backends are renewed."""
 
+LOG_PAUSE = 0.5
+"""How long it waits before it claims again, when the log did not answer."""
+
 OWED_SECONDS = 1.0
 """How often it tries to give back what it could not tell the log of."""
 
@@ -214,6 +217,7 @@ class _Drain:
                 task.add_done_callback(self._running.discard)
         except LogError as error:
             _LOG.warning("claim_failed action=try_again: %s", error)
+            self._claim_from = max(self._claim_from, time.monotonic() + LOG_PAUSE)
 
     async def _hand_on(self) -> None:
         """Hand jobs of backends that are run elsewhere to the workers of the pool."""
