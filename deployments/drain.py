@@ -79,7 +79,7 @@ def run_drain(**parameters: Any) -> dict[str, int]:
     """Run the flow `drain_queue` with these parameters, where flows are ready."""
     from flows.drain_queue import drain_queue  # noqa: PLC0415 - Prefect is imported once its settings stand
     from flows.warm import leave_sigterm_alone  # noqa: PLC0415 - as above
-    from tasks.attempt import release_all  # noqa: PLC0415 - as above
+    from tasks.releases import release_all  # noqa: PLC0415 - as above
 
     leave_sigterm_alone()
     try:

@@ -1,6 +1,7 @@
 """Takes jobs from the inbox, claims them in fair order and runs each as a flow run of its own."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import Annotated
@@ -20,13 +21,14 @@ from flows.publish_backends import publish
 from flows.run_job import run_attempt
 from flows.waiting import LONGEST_PAUSE, patiently, repeating
 from flows.warm import new_run, run_as
-from models.errors import LogError
+from models.errors import LogError, UnknownJob
 from models.job import FINAL, Job
 from models.storable import LINE, WHOLE_NUMBER
 from storage import crash
 from tasks import backends as registry
-from tasks.attempt import claim, claim_for_pool, release, release_all
+from tasks.claims import Claim
 from tasks.leases import expire_leases
+from tasks.releases import claim, claim_for_pool, give_back_owed, release, release_all
 from tasks.services import Services, current
 from tasks.submission import cancel
 
@@ -49,6 +51,15 @@ DOWN_PAUSE = 5.0
 
 PAGES_SECONDS = 15.0
 """How often the pages of the backends are renewed."""
+
+LOG_PAUSE = 0.5
+"""How long it waits before it claims again, when the log did not answer."""
+
+OWED_SECONDS = 1.0
+"""How often it tries to give back what it could not tell the log of."""
+
+DEAD_SECONDS = 30.0
+"""How often it looks for runs whose attempts are over, though Prefect does not know."""
 
 CANCEL_SECONDS = 2.0
 """How often it looks for runs that were cancelled in Prefect."""
@@ -124,6 +135,8 @@ class _Drain:
             repeating("launches", self._take_launched, LAUNCH_SECONDS),
             repeating("cancellations", self._cancel_as_in_prefect, CANCEL_SECONDS),
             repeating("looking_over", self._launches.look_over, LOOK_OVER_SECONDS),
+            repeating("dead runs", self._crash_dead_runs, DEAD_SECONDS),
+            repeating("debts", self._give_back_owed, OWED_SECONDS),
         ):
             # One that goes on for long is ready for its first job before that comes.
             warming = [] if until_empty else [asyncio.create_task(sandbox.server())]
@@ -144,6 +157,15 @@ class _Drain:
 
     async def _cancel_as_in_prefect(self) -> None:
         await cancel_as_in_prefect(self._services, self._client)
+
+    async def _crash_dead_runs(self) -> None:
+        await crash_dead_runs(self._services)
+
+    async def _give_back_owed(self) -> None:
+        # While the log does not answer it is asked again and again: whatever it says first is that it is back.
+        with contextlib.suppress(LogError):
+            if await asyncio.to_thread(give_back_owed, self._services):
+                self._woken.set()
 
     def keep_house(self) -> None:
         """Renew the published configurations, and bring right what a crash left behind."""
@@ -167,7 +189,7 @@ class _Drain:
                 for task in self._running:
                     task.cancel()
                 await asyncio.gather(*self._running, return_exceptions=True)
-                await asyncio.to_thread(release_all, self._services)
+                await asyncio.to_thread(release_all, self._services, begun=False)
         return dict(sorted(self._counts.items()))
 
     async def _serve(self, *, until_empty: bool, time_budget: float | None) -> None:
@@ -210,40 +232,61 @@ class _Drain:
             await self._hand_on()
             while len(self._running) < self._concurrency and time.monotonic() >= self._claim_from:
                 usable = self._looks.usable()
-                job = await asyncio.to_thread(claim, self._services, self._run_here, storages=usable)
-                if job is None:
+                claimed = await asyncio.to_thread(claim, self._services, self._run_here, storages=usable)
+                if claimed is None:
                     return
                 crash.point("claim.appended")
-                task = self._begun(job)
+                task = self._begun(claimed)
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
         except LogError as error:
             _LOG.warning("claim_failed action=try_again: %s", error)
+            self._claim_from = max(self._claim_from, time.monotonic() + LOG_PAUSE)
 
-    def _begun(self, job: Job) -> asyncio.Task[None]:
-        run = self._run(job)
-        return (
-            asyncio.create_task(run, name=job.job_id)
-            if self._handover is None
-            else self._handover.begin(run, job.job_id)
-        )
+    def _begun(self, claimed: Claim) -> asyncio.Task[None]:
+        run, name = self._run(claimed), claimed.job.job_id
+        return asyncio.create_task(run, name=name) if self._handover is None else self._handover.begin(run, name)
 
     async def _hand_on(self) -> None:
         """Hand jobs of backends that are run elsewhere to the workers of the pool."""
         while self._handed_on and time.monotonic() >= self._claim_from:
             usable = self._looks.usable()
-            job = await asyncio.to_thread(claim_for_pool, self._services, self._handed_on, storages=usable)
-            if job is None:
+            claimed = await asyncio.to_thread(claim_for_pool, self._services, self._handed_on, storages=usable)
+            if claimed is None:
                 return
             try:
-                await dispatch(self._client, job)
+                await dispatch(self._client, claimed.job)
+            except asyncio.CancelledError:
+                self._services.claims.owe(claimed.token)
+                raise
             except Exception as error:  # noqa: BLE001 - a job that cannot be handed on now waits again
-                _LOG.warning("dispatch_failed action=retry job_id=%s: %s", job.job_id, type(error).__name__)
-                await asyncio.to_thread(release, self._services, job)
+                _LOG.warning("dispatch_failed action=retry job_id=%s: %s", claimed.job.job_id, type(error).__name__)
+                await asyncio.to_thread(release, self._services, claimed)
                 self._breathe(came_through=False)
+            else:
+                # Whoever begins it takes it over; if nobody does, its lease runs out.
+                self._services.claims.forget(claimed.token)
 
-    async def _run(self, job: Job) -> None:
+    async def _run(self, claimed: Claim) -> None:
         """Run one claimed job as a flow run, and see to it that its attempt is over afterwards."""
+        try:
+            await self._run_attempt(claimed.job)
+        except asyncio.CancelledError:
+            # Stopped, at whatever step: it is given back with all that is owed.
+            self._services.claims.owe(claimed.token)
+            raise
+        try:
+            after = await asyncio.to_thread(release, self._services, claimed)
+        except (LogError, UnknownJob) as error:
+            _LOG.warning("attempt_unsettled action=give_back_later job_id=%s: %s", claimed.job.job_id, error)
+            return
+        if after.state in FINAL or not await self._looks.doubt(after.storage):
+            self._breathe(came_through=after.state in FINAL)
+        if after.state in FINAL:
+            self._counts[after.state.value] = self._counts.get(after.state.value, 0) + 1
+            self._services.on_final(after)
+
+    async def _run_attempt(self, job: Job) -> None:
         parameters = {"job_id": job.job_id, "attempt": job.attempt}
         try:
             run = await self._launches.run_of(job)
@@ -262,17 +305,6 @@ class _Drain:
                 await run_as(run_attempt, run, parameters)
         except Exception as error:  # noqa: BLE001 - one run that Prefect cannot begin must not end the drain
             _LOG.warning("run_broke action=retry job_id=%s: %s", job.job_id, type(error).__name__)
-        try:
-            after = await asyncio.to_thread(release, self._services, job)
-        except LogError as error:
-            _LOG.warning("attempt_unsettled action=wait_for_lease job_id=%s: %s", job.job_id, error)
-            return
-        self._services.claimed.pop(job.job_id, None)
-        if after.state in FINAL or not await self._looks.doubt(job.storage):
-            self._breathe(came_through=after.state in FINAL)
-        if after.state in FINAL:
-            self._counts[after.state.value] = self._counts.get(after.state.value, 0) + 1
-            self._services.on_final(after)
 
     def _breathe(self, *, came_through: bool) -> None:
         """Pause the claims while attempts fail in a row: storage or Prefect may be down, and jobs can wait."""

@@ -6,7 +6,6 @@ Each such job has its flow run already. Where no drain is at hand, a worker of t
 import asyncio
 import logging
 import time
-from datetime import timedelta
 from uuid import UUID, uuid4
 
 from httpx import codes
@@ -19,7 +18,6 @@ from prefect.states import Completed, Failed, Pending
 from flows.listed import due, of_deployments, readable
 from flows.run_job import NAME, end_state, submit_request, untaken
 from flows.unreadable import Filters
-from models import clock
 from models.errors import AppendConflict, InputError, LogUnavailable, NotRevivable, StorageError
 from models.job import FINAL, Job, State
 from models.names import check_job_id
@@ -51,7 +49,7 @@ class Launches:
     def __init__(self, services: Services, client: PrefectClient) -> None:
         self._services, self._client = services, client
         self._deployment_id: UUID | None = None
-        self._search_at = clock.now()
+        self._search_at = time.monotonic()
         self._taking: dict[str, asyncio.Event] = {}
         # Runs as they were when they were taken, with the time (on the steady clock): most begin at once.
         self._fresh: dict[str, tuple[float, FlowRun]] = {}
@@ -111,12 +109,12 @@ class Launches:
 
     async def deployment(self) -> UUID | None:
         """Return Prefect's id of the deployment; None while there is none."""
-        if self._deployment_id is not None or clock.now() < self._search_at:
+        if self._deployment_id is not None or time.monotonic() < self._search_at:
             return self._deployment_id
         try:
             self._deployment_id = (await self._client.read_deployment_by_name(DEPLOYMENT)).id
         except ObjectNotFound:
-            self._search_at = clock.now() + timedelta(seconds=SEARCH_SECONDS)
+            self._search_at = time.monotonic() + SEARCH_SECONDS
         return self._deployment_id
 
     async def _take(self, run: FlowRun) -> None:

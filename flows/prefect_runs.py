@@ -1,6 +1,7 @@
 """Prefect's view of runs that died: Prefect itself keeps them Running for ever."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
@@ -19,15 +20,17 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.objects import State as PrefectState
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.states import Crashed
+from prefect.states import Cancelled, Crashed
 
 from flows.listed import readable
 from flows.presence import forget, has_died
 from flows.run_job import NAME, end_state
 from flows.unreadable import Filters
 from models import clock
-from models.errors import NotCancellable, UnknownJob
-from models.job import FINAL, Phase
+from models.cancelling import RunEnd, run_end
+from models.errors import LogError, NotCancellable, UnknownJob
+from models.job import FINAL, Job, Phase
+from models.names import job_id_for
 from tasks.services import Services
 from tasks.submission import cancel
 
@@ -81,12 +84,58 @@ async def is_under_way(client: PrefectClient, deployment_id: UUID) -> bool:
 
 
 async def cancel_as_in_prefect(services: Services, client: PrefectClient) -> None:
-    """Cancel each job whose run somebody cancels in Prefect, or has cancelled within a day."""
-    for run in await _recent(client, [StateType.CANCELLING, StateType.CANCELLED]):
+    """Cancel each job whose run somebody cancels in Prefect, or has cancelled within a day, and end what is *Cancelling*.
+
+    Prefect lets no run that is *Cancelling* end in any other state: one that was too late would stay so for ever.
+    """
+    cancelling = await _runs(client, [StateType.CANCELLING])
+    for run in [*cancelling, *await _recent(client, [StateType.CANCELLED])]:
         try:
-            await asyncio.to_thread(cancel, services, run.name, by="prefect", reason="cancelled in Prefect")
-        except (UnknownJob, NotCancellable):
-            continue  # of another laboratory; or it was quicker, and its run will say so
+            state = await asyncio.to_thread(_cancelled, services, run)
+        except LogError as error:
+            _LOG.warning("cancel_failed action=try_again run=%s: %s", run.name, error)
+            continue
+        if state is not None:
+            await client.set_flow_run_state(run.id, state, force=True)
+
+
+def _cancelled(services: Services, run: FlowRun) -> PrefectState | None:
+    """Cancel the job of a run, if it can still be; return the state that the run gets, None where it has time."""
+    cancelling = run.state_type is StateType.CANCELLING
+    job = _job_of(services, run)
+    if job is None:
+        # Of another laboratory, unless it was launched here and never begun.
+        unborn = cancelling and run.start_time is None and "job" in (run.parameters or {})
+        return Cancelled(message="it was cancelled before it began") if unborn else None
+    if job.state not in FINAL and not _was_revived_since(services, job, run):
+        try:
+            job = cancel(services, job.job_id, by="prefect", reason="cancelled in Prefect")
+        except NotCancellable:
+            job = services.log.get(job.job_id)
+    attempt = (run.parameters or {}).get("attempt")
+    match run_end(job, is_last=job.flow_run_id == str(run.id), attempt=attempt, cancelling=cancelling):
+        case RunEnd.AS_THE_JOB:
+            return end_state(job)
+        case RunEnd.CANCELLED:
+            return Cancelled(message="the attempt is over")
+        case RunEnd.NOT_YET:
+            return None
+
+
+def _job_of(services: Services, run: FlowRun) -> Job | None:
+    """Return the job of a run: by its name, or by its own id while it has no name yet."""
+    for job_id in (run.name, job_id_for("prefect", str(run.id))):
+        with contextlib.suppress(UnknownJob):
+            return services.log.get(job_id)
+    return None
+
+
+def _was_revived_since(services: Services, job: Job, run: FlowRun) -> bool:
+    """Say whether an operator gave the job another chance after its run was cancelled: that was another life."""
+    if run.state is None or job.attempt == 0:
+        return False
+    revived = [event.recorded_at for event in services.log.history(job.job_id) if event.kind == "revived"]
+    return bool(revived) and revived[-1] > run.state.timestamp
 
 
 async def _recent(client: PrefectClient, kinds: list[StateType]) -> list[FlowRun]:
@@ -130,7 +179,8 @@ def _overdue(services: Services, run: FlowRun) -> PrefectState | None:
     except UnknownJob:
         return None  # of another laboratory, or not taken into the log yet
     # A run that has just ended may not have told Prefect yet.
-    if clock.now() - job.updated_at < timedelta(seconds=services.settings.lease_seconds):
+    # (A time far ahead was written by a clock that was wrong.)
+    if abs(clock.now() - job.updated_at) < timedelta(seconds=services.settings.lease_seconds):
         return None
     is_last = job.flow_run_id == str(run.id)
     if job.state in FINAL:

@@ -4,6 +4,7 @@ Two flows carry the name `run-job`: `run_attempt` runs a job that a drain has cl
 """
 
 import asyncio
+import contextlib
 import logging
 from typing import Annotated
 
@@ -15,15 +16,16 @@ from pydantic import Field
 
 from flows.report import report
 from flows.warm import run_task
-from models.errors import QuledgerError, StorageError
+from models.errors import LogError, QuledgerError, StorageError
 from models.job import FINAL, Job, Phase, State
 from models.requests import JobRequest
 from models.storable import LINE, WHOLE_NUMBER
 from storage import crash
 from tasks import backends
-from tasks.attempt import claim, hold
+from tasks.attempt import hold
 from tasks.compilation import compilation
 from tasks.execution import execution
+from tasks.releases import begin, claim, give_back_owed, release
 from tasks.services import current
 from tasks.submission import submit_document
 from tasks.upload import upload
@@ -53,14 +55,17 @@ async def run_attempt(
 
     Args:
         job_id: the job.
-        attempt: the number of the attempt that was claimed; it alone may write.
+        attempt: the number of the attempt that was claimed. Only one run of it may begin: that of the process that has
+            claimed it, or the first one of any other where it was claimed for another process.
     """
     services = current()
-    job = await asyncio.to_thread(services.log.get, job_id)
-    if job.attempt != attempt or job.phase is not Phase.RUNNING:
-        return Completed(message=f"nothing to do: the job is {job.state} in attempt {job.attempt}")
+    claimed = await asyncio.to_thread(begin, services, job_id, attempt)
+    if claimed is None:
+        job = await asyncio.to_thread(services.log.get, job_id)
+        whose = ", in the hands of another worker" if job.attempt == attempt and job.phase is Phase.RUNNING else ""
+        return Completed(message=f"nothing to do: the job is {job.state} in attempt {job.attempt}{whose}")
     crash.point("run.begun")
-    async with hold(services, job, flow_run.get_id()) as held:
+    async with hold(services, claimed, flow_run.get_id()) as held:
         try:
             if not await held.take():
                 return Completed(message="the document was gone from the queue: somebody else has the job")
@@ -108,16 +113,24 @@ async def run_job(job: JobForm) -> PrefectState:
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said in one line
         return Failed(message=untaken(error))
     while True:
-        now = await asyncio.to_thread(services.log.get, submitted.job_id)
-        if now.state in FINAL:
-            return end_state(now)
-        # Somebody else may have it, or it has to wait: for its next attempt, or for a backend that is busy.
-        claimed = await asyncio.to_thread(claim, services, [now.backend], now.job_id)
+        claimed = None
+        # A log that does not answer now has the job all the same.
+        with contextlib.suppress(LogError):
+            await asyncio.to_thread(give_back_owed, services)
+            now = await asyncio.to_thread(services.log.get, submitted.job_id)
+            if now.state in FINAL:
+                return end_state(now)
+            # Somebody else may have it, or it has to wait: for its next attempt, or for a backend that is busy.
+            claimed = await asyncio.to_thread(claim, services, [now.backend], now.job_id)
         if claimed is None:
             await asyncio.sleep(FOLLOW_SECONDS)
-        else:
-            await run_attempt.fn(claimed.job_id, claimed.attempt)
-            services.claimed.pop(claimed.job_id, None)
+            continue
+        with contextlib.suppress(LogError):
+            try:
+                await run_attempt.fn(claimed.job.job_id, claimed.job.attempt)
+            finally:
+                services.claims.owe(claimed.token)
+            await asyncio.to_thread(release, services, claimed)
 
 
 def untaken(error: Exception) -> str:

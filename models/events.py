@@ -76,12 +76,33 @@ class Submitted(_Fact):
 
 
 class Claimed(_Fact):
-    """A worker took the job for one attempt; until `lease_until` (UTC) it alone may write."""
+    """A worker took the job for one attempt; until `lease_until` (UTC) it alone may write.
+
+    Attributes:
+        lease_seconds: how long the lease was when it was given; None in a claim of version 1.
+        holder: SHA-256 of the token that the worker shows with every write of the attempt (`models/holders.py`); None in
+            a claim of version 1, for which the number of the attempt is all that is asked.
+        handed_on: the claim was made for another process: the first that begins the job takes it over, once.
+    """
 
     kind: Literal["claimed"] = "claimed"
+    version: Literal[2] = 2
+    worker: str
+    lease_until: UtcDatetime
+    lease_seconds: float | None = None
+    holder: str | None = None
+    handed_on: bool = False
+
+
+class HandedOver(_Fact):
+    """The process for which the job was claimed has begun, and alone may write from now on; see `Claimed`."""
+
+    kind: Literal["handed_over"] = "handed_over"
     version: Literal[1] = 1
     worker: str
     lease_until: UtcDatetime
+    lease_seconds: float
+    holder: str
 
 
 class Validated(_Fact):
@@ -235,6 +256,7 @@ class Refused(_Fact):
 Fact = Annotated[
     Submitted
     | Claimed
+    | HandedOver
     | Validated
     | Compiled
     | Executed
@@ -252,7 +274,9 @@ Fact = Annotated[
 ]
 _FACT: TypeAdapter[Fact] = TypeAdapter(Fact)
 
-UPCASTS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
+UPCASTS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
+    ("claimed", 1): lambda data: data | {"version": 2},
+}
 """(kind, old version) -> function from the stored data to the data of the next version."""
 
 

@@ -1,13 +1,14 @@
 """A job is the fold of its events, and this file alone decides what may follow what.
 
-`apply(job, event)` folds one event in; `why_not(job, fact, attempt)` says what forbids a fact, if anything does.
+`apply(job, event)` folds one event in; `why_not(job, fact, attempt)` says what forbids a fact, if anything does, and
+`not_the_holder(job, fact, holder)` whether it may come from whoever brings it.
 """
 
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from models.clock import UtcDatetime
 from models.documents import DETAIL_DONE, DETAIL_RECEIVED, NO_ERROR, StatusDocument
@@ -20,6 +21,8 @@ from models.events import (
     Executed,
     Fact,
     Failed,
+    HandedOver,
+    LeaseExpired,
     Retried,
     Revived,
     Source,
@@ -64,36 +67,65 @@ FINAL = frozenset({State.DONE, State.ERROR, State.CANCELLED, State.WITHDRAWN})
 _OPEN = RUNNING | {State.QUEUED}
 
 
+class Writer(StrEnum):
+    """Whose word a fact is."""
+
+    ANYBODY = "anybody"
+    """Users, operators, and workers that come upon the job; no attempt is named."""
+    HOLDER = "the holder"
+    """The worker that holds the current attempt, and shows its token. While nobody holds the job, whoever names the attempt."""
+    BEGINNER = "who begins it"
+    """Whoever begins a job that was claimed for another process, once."""
+    HOUSEKEEPING = "housekeeping"
+    """Whoever sees that the lease ran out; the same transaction ends the attempt."""
+
+
 class Transition(NamedTuple):
     """One row of the table: from these states, this fact leads to that state (None: it stays)."""
 
     kind: str
     sources: frozenset[State]
     target: State | None
-    of_attempt: bool
-    """Only the worker that holds the current attempt may write it."""
+    writer: Writer
 
+    @property
+    def of_attempt(self) -> bool:
+        """Whether it belongs to the current attempt and to no other."""
+        return self.writer is not Writer.ANYBODY
+
+
+_ANYBODY, _HOLDER = Writer.ANYBODY, Writer.HOLDER
 
 TRANSITIONS = {
     row.kind: row
     for row in (
-        Transition("claimed", frozenset({State.QUEUED}), State.CLAIMED, of_attempt=False),
-        Transition("validated", frozenset({State.CLAIMED}), State.VALIDATED, of_attempt=True),
-        Transition("compiled", frozenset({State.VALIDATED}), State.COMPILED, of_attempt=True),
-        Transition("executed", frozenset({State.COMPILED}), State.EXECUTED, of_attempt=True),
-        Transition("uploaded", frozenset({State.EXECUTED}), State.UPLOADED, of_attempt=True),
-        Transition("completed", frozenset({State.UPLOADED}), State.DONE, of_attempt=True),
-        Transition("failed", RUNNING, State.ERROR, of_attempt=True),
-        Transition("cancel_requested", _OPEN, None, of_attempt=False),
-        Transition("cancelled", _OPEN, State.CANCELLED, of_attempt=True),
-        Transition("lease_expired", RUNNING, None, of_attempt=True),
-        Transition("retried", RUNNING, State.QUEUED, of_attempt=True),
-        Transition("revived", frozenset({State.ERROR, State.WITHDRAWN}), State.QUEUED, of_attempt=False),
-        Transition("withdrawn", frozenset({State.CLAIMED}), State.WITHDRAWN, of_attempt=True),
-        Transition("refused", frozenset(State), None, of_attempt=False),
+        Transition("claimed", frozenset({State.QUEUED}), State.CLAIMED, _ANYBODY),
+        Transition("handed_over", frozenset({State.CLAIMED, State.EXECUTED}), None, Writer.BEGINNER),
+        Transition("validated", frozenset({State.CLAIMED}), State.VALIDATED, _HOLDER),
+        Transition("compiled", frozenset({State.VALIDATED}), State.COMPILED, _HOLDER),
+        Transition("executed", frozenset({State.COMPILED}), State.EXECUTED, _HOLDER),
+        Transition("uploaded", frozenset({State.EXECUTED}), State.UPLOADED, _HOLDER),
+        Transition("completed", frozenset({State.UPLOADED}), State.DONE, _HOLDER),
+        Transition("failed", RUNNING, State.ERROR, _HOLDER),
+        Transition("cancel_requested", _OPEN, None, _ANYBODY),
+        Transition("cancelled", _OPEN, State.CANCELLED, _HOLDER),
+        Transition("lease_expired", RUNNING, None, Writer.HOUSEKEEPING),
+        Transition("retried", RUNNING, State.QUEUED, _HOLDER),
+        Transition("revived", frozenset({State.ERROR, State.WITHDRAWN}), State.QUEUED, _ANYBODY),
+        Transition("withdrawn", frozenset({State.CLAIMED}), State.WITHDRAWN, _HOLDER),
+        Transition("refused", frozenset(State), None, _ANYBODY),
     )
 }
 """What may follow what; `submitted` alone may begin a history. `docs/job-states.md` prints this table."""
+
+ENDINGS = frozenset({"retried", "failed", "cancelled"})
+"""What ends an attempt without a result, and alone may follow the end of its lease."""
+
+NOBODY = ""
+"""In place of a holder: the lease ran out, and whoever saw that ends the attempt."""
+
+FOR_THE_POOL = "/pool"
+"""Ends the name of the worker in a claim that was made for another process."""
 
 
 class Job(BaseModel):
@@ -105,6 +137,9 @@ class Job(BaseModel):
         attempt: 0 before the first claim.
         failures: attempts that failed through no fault of the user.
         lease_until: as claimed; a heartbeat may have prolonged it since.
+        lease_seconds: how long it was then; None where the claim did not say.
+        holder: SHA-256 of the token of whoever may write; None where nobody has the job, or its claim is of version 1.
+        handed_on: it was claimed for another process, which has not begun yet.
         executed: the staged result; kept over a retry, so that a later attempt need not run again.
     """
 
@@ -130,6 +165,10 @@ class Job(BaseModel):
     not_before: UtcDatetime | None = None
     worker: str | None = None
     lease_until: UtcDatetime | None = None
+    # Left out where they say nothing: so the view of an older job stays as it was written.
+    lease_seconds: Annotated[float | None, Field(exclude_if=lambda value: value is None)] = None
+    holder: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+    handed_on: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
     flow_run_id: str | None = None
     executed: Executed | None = None
     uploaded: Uploaded | None = None
@@ -193,9 +232,35 @@ def why_not(job: Job, fact: Fact, attempt: int) -> str | None:
         return "the job ended through a fault of its document; it would end so again"
     if fact.kind == "claimed" and attempt != job.attempt + 1:
         return f"the next attempt is {job.attempt + 1}, not {attempt}"
-    if row.of_attempt and attempt != job.attempt:
+    return _why_not_of_attempt(job, fact, attempt) if row.of_attempt else None
+
+
+def _why_not_of_attempt(job: Job, fact: Fact, attempt: int) -> str | None:
+    if attempt != job.attempt:
         return f"attempt {attempt} is over; the job is in attempt {job.attempt}"
+    if job.holder == NOBODY and fact.kind not in ENDINGS:
+        return f"{fact.kind} cannot follow the end of the lease"
+    if fact.kind == "handed_over" and not may_be_taken_over(job):
+        return "the job is in the hands of another worker"
     return None
+
+
+def may_be_taken_over(job: Job) -> bool:
+    """Say whether the job was claimed for another process, and none has begun it yet."""
+    claimed_for_another = job.handed_on or (job.holder is None and (job.worker or "").endswith(FOR_THE_POOL))
+    return job.phase is Phase.RUNNING and claimed_for_another
+
+
+def not_the_holder(job: Job, fact: Fact, holder: str | None) -> str | None:
+    """Return what forbids `fact` to whoever brings it; None where it is the holder's word, or needs no holder.
+
+    Args:
+        holder: SHA-256 of the token that was shown; None where none was.
+    """
+    row = TRANSITIONS.get(fact.kind)
+    if row is None or row.writer is not Writer.HOLDER or job.holder in (None, NOBODY, holder):
+        return None
+    return f"attempt {job.attempt} is in the hands of another worker"
 
 
 def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one case per kind of fact
@@ -222,8 +287,16 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
                 "attempt": event.attempt,
                 "worker": fact.worker,
                 "lease_until": fact.lease_until,
+                "lease_seconds": fact.lease_seconds,
+                "holder": fact.holder,
+                "handed_on": fact.handed_on,
                 "not_before": None,
             }
+        case HandedOver():
+            changes |= fact.model_dump(exclude={"kind", "version", "lease_until"})
+            changes |= {"lease_until": fact.lease_until, "handed_on": False}
+        case LeaseExpired():
+            changes["holder"] = None if job.holder is None else NOBODY
         case Executed():
             changes["executed"] = fact
         case Uploaded():
@@ -248,7 +321,8 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
         changes["flow_run_id"] = event.flow_run_id
     after = job.model_copy(update=changes)
     if after.phase is not Phase.RUNNING:
-        after = after.model_copy(update={"worker": None, "lease_until": None})
+        nobody = dict.fromkeys(("worker", "lease_until", "lease_seconds", "holder"))
+        after = after.model_copy(update=nobody | {"handed_on": False})
     return after
 
 

@@ -59,6 +59,11 @@ def after_attempt(  # noqa: PLR0913 - the rule weighs that many things
     )
 
 
+def is_due(not_before: datetime | None, now: datetime) -> bool:
+    """Say whether a waiting job may be claimed: a pause longer than the longest was written by a clock that was wrong."""
+    return not_before is None or not now < not_before <= now + timedelta(seconds=LONGEST)
+
+
 def unless_cancelled(job: Job, fact: Fact) -> Fact:
     """Return what really ends the attempt: a job that somebody wants cancelled is not tried again."""
     return Cancelled() if job.cancel_requested else fact
@@ -70,6 +75,7 @@ def given_back(reason: str, now: datetime, pause: float = 0.0) -> Retried:
     Args:
         pause: seconds until the next attempt may begin; 0 where the worker was stopped in good order.
     """
+    pause = min(LONGEST, pause)
     return Retried(
         reason=reason, after_seconds=round(pause, 3), not_before=now + timedelta(seconds=pause), counted=False
     )

@@ -1,24 +1,27 @@
 """The append-only event log. It alone writes events, and the view of jobs in the same transaction.
 
-Every append is fenced: it names the seq that it follows and the attempt that it belongs to. The unique key
-(job_id, seq) lets exactly one writer win, and `models.job.why_not` has the last word.
+Every append is fenced: it names the seq that it follows and the attempt that it belongs to, and shows the token of that
+attempt's holder. The unique key (job_id, seq) lets exactly one writer win; `models.job` has the last word.
 
 Whoever decides about a job holds its row first (`FOR UPDATE`; SQLite has one writer anyway and leaves it out).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Engine, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from models import clock
 from models.errors import AppendConflict, IdempotencyConflict, LogBroken, NotAllowed, StaleAttempt, UnknownJob
-from models.events import GENESIS, Claimed, Event, Fact, Refused, Submitted, seal
-from models.job import TRANSITIONS, Job, Phase, State, Waiting, apply, fairest, why_not
+from models.events import GENESIS, Claimed, Event, Fact, HandedOver, Refused, Submitted, seal
+from models.holders import holder_of
+from models.job import TRANSITIONS, Job, Phase, State, Waiting, apply, fairest, not_the_holder, why_not
+from models.lease import Lease, judged, length
 from models.names import is_job_id
+from models.retry import LONGEST, is_due
 from models.tables import EventRow, JobRow, LeaseRow, MirrorRow
 from storage.database import reading, writing
 from storage.dialects import Turn, dialect_of
@@ -56,7 +59,7 @@ _HEADS_OF = """
     SELECT (
         SELECT head.job_id FROM job AS head
         WHERE head.phase = 'waiting' AND head.backend = :backend AND head."user" = waiting.name
-            AND head.not_before <= :now {}
+            AND (head.not_before <= :now OR head.not_before > :beyond) {}
         ORDER BY head.priority DESC, head.received_at, head.job_id LIMIT 1
     ) FROM waiting WHERE waiting.name IS NOT NULL
 """
@@ -70,6 +73,7 @@ _LEASES = (
     .select_from(_JOB.outerjoin(_LEASE, (_LEASE.c.job_id == _JOB.c.job_id) & (_LEASE.c.attempt == _JOB.c.attempt)))
     .where(_JOB.c.phase == Phase.RUNNING.value)
 )
+_RUNNING_JOBS = select(_JOB.c.fold).where(_JOB.c.phase == Phase.RUNNING.value)
 _RUNNING_BY_BACKEND = text("SELECT backend, count(*) FROM job WHERE phase = 'running' GROUP BY backend")
 _RUNNING_BY_USER = text("""SELECT "user", count(*) FROM job WHERE phase = 'running' GROUP BY "user" """)
 
@@ -110,17 +114,29 @@ class EventLog:
             raise IdempotencyConflict(msg)
         return job, False
 
-    def append(self, job: Job, *facts: Fact, attempt: int, actor: str, flow_run_id: str | None = None) -> Job:
+    def append(
+        self,
+        job: Job,
+        *facts: Fact,
+        attempt: int,
+        actor: str,
+        flow_run_id: str | None = None,
+        token: str | None = None,
+    ) -> Job:
         """Append facts, all or none, after the last event that `job` knows.
+
+        Args:
+            token: of the holder of the attempt; None where the facts are nobody's in particular.
 
         Raises:
             AppendConflict: the log has moved on; read the job again and decide again.
-            StaleAttempt: the attempt is over; the refusal is in the log.
+            StaleAttempt: the attempt is over, or in the hands of another worker; the refusal is in the log.
             NotAllowed: the state machine has no such transition.
         """
         with writing(self.engine) as connection:
             current = _get(connection, job.job_id, _HOLD_JOB)
             late = why_not(current, facts[0], attempt) if _is_late(current, facts[0], attempt) else None
+            late = late or not_the_holder(current, facts[0], None if token is None else holder_of(token))
             if late is None:
                 if current.seq != job.seq:
                     msg = f"job {job.job_id} is at event {current.seq}, not {job.seq}"
@@ -137,7 +153,7 @@ class EventLog:
             self._write(connection, current, refused, attempt=current.attempt, actor=actor, flow_run_id=flow_run_id)
         raise StaleAttempt(late)
 
-    def claim(
+    def claim(  # noqa: PLR0913 - what a claim asks and says
         self,
         backends: Sequence[str],
         worker: str,
@@ -145,49 +161,104 @@ class EventLog:
         most: Mapping[str, int] | None = None,
         *,
         storages: Sequence[str] | None = None,
+        token: str | None = None,
+        handed_on: bool = False,
     ) -> Job | None:
         """Give the job whose turn it is to `worker`; None where nothing may be claimed now.
 
         Args:
             most: how many jobs of a backend may run at once, whoever runs them; no limit for one that is missing.
             storages: names of the storages whose jobs may run; None for all.
+            token: of whoever may write from then on; without one, whoever names the attempt may.
+            handed_on: the job is claimed for another process, which takes it over.
         """
         asked = self._now()
-        now = clock.to_text(asked)
         with reading(self.engine) as connection:
             # A glance without the write lock: an idle drain must not hold up those who write.
-            if not _heads(connection, backends, now, storages):
+            if not _heads(connection, backends, asked, storages):
                 return None
         with writing(self.engine) as connection:
             # One claim after another: who is next depends on what everybody else runs.
             dialect_of(connection).in_turn(connection, Turn.CLAIM)
-            job = _next(connection, _free(connection, backends, most), now, storages)
+            job = _next(connection, _free(connection, backends, most), asked, storages)
             if job is None:
                 return None
-            # A lease begins when the lock was had, however long that took.
-            fact = Claimed(worker=worker, lease_until=lease_until + (self._now() - asked))
-            return self._write(connection, job, fact, attempt=job.attempt + 1, actor=worker)
+            return self._claim(connection, job, worker, asked, lease_until, token, handed_on=handed_on)
 
     def claim_job(
-        self, job_id: str, worker: str, lease_until: datetime, most: Mapping[str, int] | None = None
+        self,
+        job_id: str,
+        worker: str,
+        lease_until: datetime,
+        most: Mapping[str, int] | None = None,
+        *,
+        token: str | None = None,
     ) -> Job | None:
         """Give this one job to `worker`, whoever's turn it is; None where it may not be claimed now."""
         asked = self._now()
         with writing(self.engine) as connection:
             dialect_of(connection).in_turn(connection, Turn.CLAIM)
             job = _find(connection, job_id, _HOLD_WAITING)
-            if job is None or (job.not_before and job.not_before > asked):
+            if job is None or not is_due(job.not_before, asked):
                 return None
             if not _free(connection, [job.backend], most):
                 return None
-            fact = Claimed(worker=worker, lease_until=lease_until + (self._now() - asked))
-            return self._write(connection, job, fact, attempt=job.attempt + 1, actor=worker)
+            return self._claim(connection, job, worker, asked, lease_until, token)
 
-    def heartbeat(self, attempts: dict[str, int], lease_until: datetime) -> dict[str, Job]:
+    def _claim(  # noqa: PLR0913 - what a claim says
+        self,
+        connection: Connection,
+        job: Job,
+        worker: str,
+        asked: datetime,
+        lease_until: datetime,
+        token: str | None,
+        *,
+        handed_on: bool = False,
+    ) -> Job:
+        fact = Claimed(
+            worker=worker,
+            # A lease begins when the lock was had, however long that took.
+            lease_until=lease_until + (self._now() - asked),
+            lease_seconds=_seconds(lease_until - asked),
+            holder=None if token is None else holder_of(token),
+            handed_on=handed_on,
+        )
+        return self._write(connection, job, fact, attempt=job.attempt + 1, actor=worker)
+
+    def take_over(self, job_id: str, attempt: int, worker: str, lease_until: datetime, token: str) -> Job | None:
+        """Give a job that was claimed for another process to `worker`, which has begun it; None where it is not to be had.
+
+        Asked again by the same worker, whose answer was lost, it gives the job again.
+        """
+        asked = self._now()
+        with writing(self.engine) as connection:
+            job = _find(connection, job_id, _HOLD_JOB)
+            if job is None or job.phase is not Phase.RUNNING or job.attempt != attempt:
+                return None
+            holder = holder_of(token)
+            if job.holder == holder:
+                return job
+            fact = HandedOver(
+                worker=worker,
+                lease_until=lease_until + (self._now() - asked),
+                lease_seconds=_seconds(lease_until - asked),
+                holder=holder,
+            )
+            if why_not(job, fact, attempt) is not None:
+                return None
+            after = self._write(connection, job, fact, attempt=attempt, actor=worker)
+            connection.execute(delete(_LEASE).where(_LEASE.c.job_id == job_id))
+            return after
+
+    def heartbeat(
+        self, attempts: dict[str, int], lease_until: datetime, tokens: Mapping[str, str] | None = None
+    ) -> dict[str, Job]:
         """Prolong the leases of running attempts.
 
         Args:
             attempts: job id -> attempt.
+            tokens: job id -> token of the attempt's holder; nobody else prolongs a lease.
 
         Returns:
             The jobs whose attempt is still the current one; the others are lost to their worker.
@@ -201,34 +272,51 @@ class EventLog:
                 job = _find(connection, job_id, _HOLD_JOB)
                 if job is None or job.attempt != attempt or job.phase is not Phase.RUNNING:
                     continue
+                token = tokens.get(job_id) if tokens else None
+                if job.holder is not None and (token is None or holder_of(token) != job.holder):
+                    continue
                 held[job_id] = job
-                row = {"attempt": attempt, "lease_until": clock.to_text(lease_until)}
-                done = connection.execute(update(_LEASE).where(_LEASE.c.job_id == job_id).values(**row))
-                if done.rowcount == 0:
-                    connection.execute(insert(_LEASE).values(job_id=job_id, **row))
+                _set_lease(connection, job_id, attempt, lease_until)
         return held
 
-    def expire(self, decide: Callable[[Job], Sequence[Fact]], actor: str) -> list[Job]:
-        """End every attempt of another worker whose lease has run out: append what `decide` says of its job.
+    def expire(self, decide: Callable[[Job], Sequence[Fact]], actor: str, held: Collection[str] = ()) -> list[Job]:
+        """End every attempt whose lease has run out: append what `decide` says of its job.
+
+        A lease that lies further ahead than any that is given now was written by a clock that was wrong: it is cut.
+
+        Args:
+            held: holders in this process: whoever asks is alive, so what it holds itself was only late.
 
         Returns:
             The jobs as they stand after it.
         """
-        now = clock.to_text(self._now())
         with reading(self.engine) as connection:
-            silent = _expired(connection, _LEASES, now, actor)
+            silent = _silent(connection, _LEASES, self._now(), held)
         if not silent:
             return []
         with writing(self.engine) as connection:
             after = []
-            held = connection.scalars(_HOLD_RUNNING, {"job_ids": [job.job_id for job in silent]}).all()
+            still = connection.scalars(_HOLD_RUNNING, {"job_ids": [job.job_id for job, _ in silent]}).all()
+            now = self._now()
             # Looked at again, now that no heartbeat can come between.
-            for job in _expired(connection, _LEASES.where(_JOB.c.job_id.in_(held)), now, actor):
+            for job, lease in _silent(connection, _LEASES.where(_JOB.c.job_id.in_(still)), now, held):
+                if lease is Lease.TOO_FAR:
+                    _set_lease(connection, job.job_id, job.attempt, now + length(job))
+                    continue
                 changed = job
                 for fact in decide(job):
+                    reason = why_not(changed, fact, job.attempt)
+                    if reason is not None:
+                        raise NotAllowed(reason)
                     changed = self._write(connection, changed, fact, attempt=job.attempt, actor=actor)
                 after.append(changed)
             return after
+
+    def running(self, holders: Collection[str]) -> list[Job]:
+        """Return the running jobs that are in the hands of these holders."""
+        with reading(self.engine) as connection:
+            folds = connection.scalars(_RUNNING_JOBS).all()
+        return [job for job in map(Job.model_validate_json, folds) if job.holder in holders]
 
     def get(self, job_id: str) -> Job:
         """Return the job.
@@ -415,7 +503,7 @@ def _free(connection: Connection, backends: Sequence[str], most: Mapping[str, in
     return [name for name in backends if name not in most or running.get(name, 0) < most[name]]
 
 
-def _next(connection: Connection, backends: Sequence[str], now: str, storages: Sequence[str] | None) -> Job | None:
+def _next(connection: Connection, backends: Sequence[str], now: datetime, storages: Sequence[str] | None) -> Job | None:
     """Return the job whose turn it is, held; None where nothing may be claimed now."""
     running = {user: count for user, count in connection.execute(_RUNNING_BY_USER)}  # noqa: C416
     job_ids = _heads(connection, backends, now, storages)
@@ -428,22 +516,35 @@ def _next(connection: Connection, backends: Sequence[str], now: str, storages: S
     return None
 
 
-def _heads(connection: Connection, backends: Sequence[str], now: str, storages: Sequence[str] | None) -> list[str]:
+def _heads(connection: Connection, backends: Sequence[str], now: datetime, storages: Sequence[str] | None) -> list[str]:
     """Return the ids of the first waiting job of each user and backend."""
     query, more = (_HEADS, {}) if storages is None else (_HEADS_IN, {"storages": list(storages)})
-    found = (connection.scalars(query, {"backend": backend, "now": now} | more) for backend in backends)
+    # As `models.retry.is_due` says.
+    times = {"now": clock.to_text(now), "beyond": clock.to_text(now + timedelta(seconds=LONGEST))}
+    found = (connection.scalars(query, {"backend": backend} | times | more) for backend in backends)
     return [job_id for heads in found for job_id in heads if job_id is not None]
 
 
-def _expired(connection: Connection, leases: Any, now: str, spared: str) -> list[Job]:
-    expired = []
+def _silent(connection: Connection, leases: Any, now: datetime, held: Collection[str]) -> list[tuple[Job, Lease]]:
+    """Return the running jobs whose lease is not as it should be, but for those in these hands."""
+    found: list[tuple[Job, Lease]] = []
     for fold, heartbeat in connection.execute(leases):
         job = Job.model_validate_json(fold)
-        claimed = clock.to_text(job.lease_until) if job.lease_until else ""
-        # Whoever asks is alive, so what it holds itself was only late.
-        if max(heartbeat or "", claimed) < now and job.worker != spared:
-            expired.append(job)
-    return expired
+        lease = judged(job, datetime.fromisoformat(heartbeat) if heartbeat else None, now)
+        if lease is not Lease.GOOD and (job.holder is None or job.holder not in held):
+            found.append((job, lease))
+    return found
+
+
+def _set_lease(connection: Connection, job_id: str, attempt: int, until: datetime) -> None:
+    row = {"attempt": attempt, "lease_until": clock.to_text(until)}
+    done = connection.execute(update(_LEASE).where(_LEASE.c.job_id == job_id).values(**row))
+    if done.rowcount == 0:
+        connection.execute(insert(_LEASE).values(job_id=job_id, **row))
+
+
+def _seconds(lease: timedelta) -> float:
+    return round(max(0.0, lease.total_seconds()), 3)
 
 
 def _is_late(job: Job, fact: Fact, attempt: int) -> bool:

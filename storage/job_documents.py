@@ -133,12 +133,12 @@ class JobDocuments:
             with contextlib.suppress(DocumentExists):
                 self._storage.create(path, content)
 
-    def tidy(self, job: Job) -> None:
+    def tidy(self, job: Job, events: list[Event]) -> None:
         """Remove the results that are not the accepted one."""
         if job.state in (State.DONE, State.CANCELLED, State.ERROR):
             # Also those of attempts that died before they could say so.
             kept = job.executed.staged if job.state is State.ERROR and job.executed is not None else ""
-            for path in layout.all_staged(job):
+            for path in layout.all_staged(events):
                 if path != kept:
                     self._storage.delete(path)
         if job.state in FINAL and job.state is not State.DONE and job.executed is not None:

@@ -3,6 +3,10 @@
 Every function returns a path below the storage's root and checks what it puts into it.
 """
 
+import re
+from collections.abc import Sequence
+
+from models.events import Claimed, Event, HandedOver
 from models.job import FINAL, Job, State
 from models.names import check_display_name, check_job_id, is_job_id
 from models.signing import check_kid
@@ -14,6 +18,11 @@ DELETED = "jobs/deleted"
 STAGED = "staged"
 PROBE = f"{STAGED}/.probe"
 """What is written to see whether the storage can be written."""
+
+_HOLDER_DIGITS = 16
+"""So much of a holder's hash stands in a name: enough to keep the holders of one attempt apart."""
+
+_OF_ATTEMPT = re.compile(r"[0-9]{1,9}(-[0-9a-f]{16})?")
 
 _UNTAKEN = frozenset({State.QUEUED, State.CLAIMED})
 """States in which the document may not have been taken out of its queue yet."""
@@ -74,6 +83,11 @@ def place(job: Job, known: str = "") -> str:
     return in_queue if job.attempt == 0 else running(job.job_id)
 
 
+def is_settled(job: Job, known: str) -> bool:
+    """Say whether the document of a job whose events are all mirrored may lie there: its worker may just have taken it."""
+    return known == place(job, known) or (known == taken(job.job_id) and job.state not in FINAL and job.attempt > 0)
+
+
 def places(job: Job) -> tuple[str, ...]:
     """Return every path at which the job's document may lie at some time of its life."""
     backend, job_id = job.backend, job.job_id
@@ -100,18 +114,30 @@ def taken(job_id: str) -> str:
     return f"{STAGED}/{check_job_id(job_id)}.document.json"
 
 
-def staged(job_id: str, attempt: int) -> str:
-    """Return the path of the result that an attempt has computed and that is not accepted yet."""
-    return f"{STAGED}/{check_job_id(job_id)}.{attempt}.json"
+def staged(job_id: str, attempt: int, holder: str | None = None) -> str:
+    """Return the path of the result that a worker has computed and that is not accepted yet.
+
+    Args:
+        holder: of the attempt; None for a claim of version 1, which names none.
+    """
+    whose = "" if holder is None else f"-{holder[:_HOLDER_DIGITS]}"
+    return f"{STAGED}/{check_job_id(job_id)}.{attempt}{whose}.json"
 
 
-def all_staged(job: Job) -> tuple[str, ...]:
-    """Return every path at which an attempt of the job may have staged a result."""
-    return tuple(staged(job.job_id, attempt) for attempt in range(1, job.attempt + 1))
+def all_staged(events: Sequence[Event]) -> tuple[str, ...]:
+    """Return every path at which a holder of the job may have staged a result, by the job's history."""
+    paths = []
+    for event in events:
+        if event.kind in ("claimed", "handed_over"):
+            fact = event.fact
+            # Who claims a job for another process does not run it.
+            if isinstance(fact, HandedOver) or (isinstance(fact, Claimed) and not fact.handed_on):
+                paths.append(staged(event.job_id, event.attempt, fact.holder))
+    return tuple(paths)
 
 
 def staged_for(name: str) -> str:
     """Return the id of the job to which a document's name in the folder of staged ones belongs; empty if to none."""
     job_id, _, what = name.removesuffix(".json").rpartition(".")
-    ours = name.endswith(".json") and (what == "document" or (what.isascii() and what.isdigit()))
+    ours = name.endswith(".json") and (what == "document" or _OF_ATTEMPT.fullmatch(what) is not None)
     return job_id if ours and is_job_id(job_id) else ""

@@ -89,7 +89,7 @@ class Mirror:
                 crash.point("mirror.document_moved")
                 documents.announce(job, events[position.seq + 1 :])
                 crash.point("mirror.status_written")
-            documents.tidy(job)
+            documents.tidy(job, events)
             position = position._replace(place=target)
         self._cursor.advance(job_id, job.seq, position.place)
 

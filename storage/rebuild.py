@@ -85,7 +85,7 @@ def _cursor(job: Job, old: Any) -> dict[str, Any]:
     seq, place = (old["seq"], old["place"]) if old else (-1, "")
     if not isinstance(seq, int) or not -1 <= seq <= job.seq or place not in ("", *layout.places(job)):
         seq, place = -1, ""
-    if seq == job.seq and place != layout.place(job, place):
+    if seq == job.seq and not layout.is_settled(job, place):
         seq = -1
     return {"job_id": job.job_id, "seq": seq, "place": place, "behind": seq < job.seq}
 

@@ -188,7 +188,7 @@ class Verifier:
     ) -> Iterator[tuple[What, str]]:
         """Yield what may not be there yet; of a job that has ended the relay removes what may not be there any more."""
         if job.state not in FINAL:
-            staged, signatures = layout.all_staged(job), self._signatures(job.storage)
+            staged, signatures = layout.all_staged(events), self._signatures(job.storage)
             yield from too_early(storage, job, events, staged, signatures, mirrored=mirrored)
 
     def _documents(
@@ -203,7 +203,7 @@ class Verifier:
             yield "history", f"{path} does not hold exactly the events of the log"
         if job.state is State.WITHDRAWN:
             # Its other documents are somebody else's.
-            yield from self._staged(storage, job)
+            yield from self._staged(storage, job, events)
             return
         yield from self._place(storage, job, events[0], known)
         if job.state not in FINAL:
@@ -216,7 +216,7 @@ class Verifier:
         elif content != json.dumps(status_document(job).model_dump()).encode("utf-8"):
             yield "status", f"{path} does not say that the job is {job.state} as the log does"
         yield from self._result(storage, job, events)
-        yield from self._staged(storage, job)
+        yield from self._staged(storage, job, events)
 
     @staticmethod
     def _place(storage: StorageProvider, job: Job, first: Event, known: str) -> Iterator[tuple[What, str]]:
@@ -262,10 +262,10 @@ class Verifier:
         return self._checks[full]
 
     @staticmethod
-    def _staged(storage: StorageProvider, job: Job) -> Iterator[tuple[What, str]]:
+    def _staged(storage: StorageProvider, job: Job, events: list[Event]) -> Iterator[tuple[What, str]]:
         # A job in ERROR keeps its result: revived, it need not run again.
         kept = job.executed.staged if job.state is State.ERROR and job.executed else ""
-        for path in layout.all_staged(job):
+        for path in layout.all_staged(events):
             if path != kept and storage.exists(path):
                 yield "staged", f"{path} is left over, and the job is {job.state}"
 
@@ -292,7 +292,7 @@ def _views(job: Job, record: Record) -> Iterator[str]:
     if cursor is None:
         yield "`mirror` has no row"
         return
-    at_end = cursor["seq"] == job.seq and cursor["place"] == layout.place(job, cursor["place"])
+    at_end = cursor["seq"] == job.seq and layout.is_settled(job, cursor["place"])
     possible = cursor["seq"] in range(-1, job.seq + 1) and cursor["place"] in ("", *layout.places(job))
     if not (possible if cursor["behind"] else at_end):
         yield "`mirror` says what cannot be: " + ", ".join(f"{name} {echo(cursor[name])}" for name in ("seq", "place"))

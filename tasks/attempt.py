@@ -5,16 +5,19 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextvars import ContextVar
 from datetime import timedelta
 
 from models import clock
-from models.errors import AppendConflict, LogError, StaleAttempt, UnknownJob
-from models.events import Fact, Stage, Withdrawn
+from models.errors import AppendConflict, LogError, LogUnavailable, StaleAttempt, UnknownJob
+from models.events import Event, Fact, Stage, Withdrawn
+from models.holders import holder_of
 from models.job import Job, Phase
 from models.retry import after_attempt, given_back, unless_cancelled
 from storage.provider import StorageProvider
+from tasks.claims import Claim
+from tasks.releases import release
 from tasks.sandbox import JobProcess
 from tasks.services import Services
 
@@ -22,6 +25,9 @@ _LOG = logging.getLogger("quledger.attempt")
 
 LOOK_SECONDS = 1.0
 """How often a worker looks whether its job was cancelled or lost."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
+"""How long a worker waits, in seconds, before it asks a log again that does not answer."""
 
 OPERATOR_PAUSE = 15
 """So many times the first pause, a job waits before it is seen whether the operator has done what has to be done."""
@@ -35,23 +41,29 @@ class Attempt:
     Attributes:
         job: as of the last event that this worker knows.
         document: the job document; None where it was too large to be kept.
-        number: of the attempt; the fence of every append.
+        number: of the attempt; with the token the fence of every append.
+        holder: by what name the log knows this worker.
         flow_run_id: of the flow run that works on it.
         seed: entropy of every choice that the user did not seed, once the compilation has drawn it.
         result: the result document, while the attempt that computed it is still under way.
+        good_until: until when the lease lasts by the steady clock; so long a log that does not answer is asked again.
     """
 
     def __init__(
-        self, services: Services, job: Job, document: bytes | None, process: JobProcess, flow_run_id: str | None
+        self, services: Services, claim: Claim, document: bytes | None, process: JobProcess, flow_run_id: str | None
     ) -> None:
         self.services = services
-        self.job = job
+        job = self.job = claim.job
+        self.token = claim.token
+        self.holder = holder_of(claim.token)
         self.document = document
         self.number = job.attempt
+        self.good_until = time.monotonic() + services.settings.lease_seconds
         self.process = process
         self.seed = 0
         self.result: bytes | None = None
         self._is_cancelled = job.cancel_requested
+        self._doubtful: Sequence[Fact] = ()
         self.flow_run_id = flow_run_id
 
     @property
@@ -73,61 +85,98 @@ class Attempt:
 
         Raises:
             StaleAttempt: the attempt is over.
+            LogUnavailable: the log has not answered for as long as the lease lasts.
         """
         return await asyncio.to_thread(self.record_now, *facts)
 
     def record_now(self, *facts: Fact) -> Job:
         """Do what `record` does, in a thread that is there already."""
+        return self._record(lambda _job: facts)
+
+    async def end(self, fact: Callable[[Job], Fact]) -> Job:
+        """End the attempt with what is said of the job as it stands then, unless somebody wants it cancelled."""
+        return await asyncio.to_thread(self._record, lambda job: (unless_cancelled(job, fact(job)),))
+
+    def _record(self, facts: Callable[[Job], Sequence[Fact]]) -> Job:
+        pause = FIRST_PAUSE
+        wanted: Sequence[Fact] = ()
         while True:
             try:
+                if self._doubtful and self._has_appended(self._doubtful):
+                    same, self._doubtful = self._doubtful == wanted, ()
+                    if same or self.job.phase is not Phase.RUNNING:
+                        return self.job
+                wanted = facts(self.job)
                 self.job = self.services.log.append(
                     self.job,
-                    *facts,
+                    *wanted,
                     attempt=self.number,
                     actor=self.services.worker,
                     flow_run_id=self.flow_run_id,
+                    token=self.token,
                 )
             except AppendConflict:
                 self.job = self.services.log.get(self.job.job_id)
                 # Asked again above: with the newest events the append is refused or goes through.
+            except LogUnavailable:
+                # It may have been committed, and only the answer be lost.
+                self._doubtful = self._doubtful or wanted
+                if time.monotonic() + pause > self.good_until or self.services.stopping.is_set():
+                    raise
+                time.sleep(pause)
+                pause = min(LONGEST_PAUSE, 2 * pause)
             else:
+                self._doubtful = ()
                 return self.job
 
+    def _has_appended(self, facts: Sequence[Fact]) -> bool:
+        """Read the job anew; say whether these facts stand in the log behind what was known, as written by us."""
+        known = self.job.seq
+        found = [
+            event.fact for event in self.services.log.history(self.job.job_id)[known + 1 :] if self._is_ours(event)
+        ]
+        self.job = self.services.log.get(self.job.job_id)
+        return found == list(facts)
+
+    def _is_ours(self, event: Event) -> bool:
+        return (event.attempt, event.actor) == (self.number, self.services.worker) and event.kind != "refused"
+
     def check_now(self) -> None:
-        """Make sure that the attempt is not over.
+        """Make sure that the attempt is not over, and in our hands.
 
         Raises:
-            StaleAttempt: it is.
+            StaleAttempt: it is not.
         """
         now = self.services.log.get(self.job.job_id)
         if now.attempt != self.number or now.phase is not Phase.RUNNING:
             msg = f"attempt {self.number} is over; the job is {now.state} in attempt {now.attempt}"
             raise StaleAttempt(msg)
+        if now.holder != self.holder:
+            msg = f"attempt {self.number} is in the hands of another worker"
+            raise StaleAttempt(msg)
 
     async def give_up(self, reason: str, stage: Stage, *, run_again: bool = False) -> Job:
         """End the attempt for a reason that is not the user's: the job waits for the next one, or ends in ERROR."""
-        fact = after_attempt(
-            self.job,
-            reason,
-            stage,
-            self.services.retries,
-            now=clock.now(),
-            jitter=_jitter(),
-            run_again=run_again,
+        retries, jitter = self.services.retries, _jitter()
+        return await self.end(
+            lambda job: after_attempt(job, reason, stage, retries, now=clock.now(), jitter=jitter, run_again=run_again)
         )
-        return await self.record(unless_cancelled(self.job, fact))
 
     async def give_way(self, reason: str, stage: Stage) -> Job:
         """End the attempt because the storage failed; it counts only where the storage works for everybody else."""
         if await asyncio.to_thread(self.services.mirror.answers, self.job.storage):
             return await self.give_up(reason, stage)
+        return await self.give_back(reason)
+
+    async def give_back(self, reason: str) -> Job:
+        """End the attempt because something failed that every job needs; no attempt is used up."""
         pause = self.services.retries.first_pause * (0.5 + 0.5 * _jitter())
-        return await self.record(unless_cancelled(self.job, given_back(reason, clock.now(), pause)))
+        return await self.end(lambda _job: given_back(reason, clock.now(), pause))
 
     async def wait_for_operator(self, reason: str) -> Job:
         """End the attempt because the operator has to do something; however long that takes, no attempt is used up."""
         pause = OPERATOR_PAUSE * self.services.retries.first_pause
-        return await self.record(unless_cancelled(self.job, given_back(reason, clock.now(), pause)))
+        return await self.end(lambda _job: given_back(reason, clock.now(), pause))
 
     def is_cancelled(self) -> bool:
         """Say whether somebody wants the job cancelled; its process is being stopped."""
@@ -142,12 +191,13 @@ class Attempt:
         """Leave nothing half done: an attempt that is not over is ended, and the mirror follows the log."""
         try:
             if interrupted:
-                self.job = await asyncio.to_thread(release, self.services, self.job)
+                self.job = await asyncio.to_thread(release, self.services, Claim(self.job, self.token))
             elif self.job.phase is Phase.RUNNING:
                 await self.give_up("the run ended before the job did", "lease")
         except (LogError, UnknownJob) as error:
-            # The lease runs out by itself, and `reconcile` gives the job to somebody else.
-            _LOG.warning("attempt_unsettled action=wait_for_lease job_id=%s: %s", self.job.job_id, error)
+            # Owed from now on: given back when the log answers again, or else when the lease runs out.
+            self.services.claims.owe(self.token)
+            _LOG.warning("attempt_unsettled action=give_back_later job_id=%s: %s", self.job.job_id, error)
         await self.mirror()
 
     async def take(self) -> bool:
@@ -170,65 +220,20 @@ class Attempt:
             _LOG.warning("mirror_behind action=reconcile_later job_id=%s: %s", self.job.job_id, type(error).__name__)
 
 
-def claim(
-    services: Services, backends: Sequence[str], job_id: str | None = None, *, storages: Sequence[str] | None = None
-) -> Job | None:
-    """Claim the job whose turn it is, or this one. Noted in this thread: whoever waits for it may be cancelled.
-
-    Args:
-        storages: names of the storages whose jobs may run; None for all.
-    """
-    until = clock.now() + timedelta(seconds=services.settings.lease_seconds)
-    most = services.settings.most_at_once
-    if job_id is None:
-        job = services.log.claim(backends, services.worker, until, most, storages=storages)
-    else:
-        job = services.log.claim_job(job_id, services.worker, until, most)
-    if job is not None:
-        services.claimed[job.job_id] = job
-    return job
-
-
-def claim_for_pool(services: Services, backends: Sequence[str], *, storages: Sequence[str] | None = None) -> Job | None:
-    """Claim the job whose turn it is for a process that is still to start; if it never does, the lease runs out."""
-    until = clock.now() + timedelta(seconds=services.settings.lease_seconds)
-    most = dict.fromkeys(backends, services.settings.concurrency) | services.settings.most_at_once
-    return services.log.claim(backends, f"{services.worker}/pool", until, most, storages=storages)
-
-
-def release_all(services: Services) -> None:
-    """Give back whatever this process has claimed and not seen the end of."""
-    while services.claimed:
-        _, job = services.claimed.popitem()
-        with contextlib.suppress(LogError):
-            release(services, job)
-
-
-def release(services: Services, job: Job) -> Job:
-    """Give a job back if the attempt that `job` shows still runs; return the job as it stands then."""
-    now = services.log.get(job.job_id)
-    if now.phase is not Phase.RUNNING or now.attempt != job.attempt:
-        return now
-    fact = unless_cancelled(now, given_back("the run was interrupted", clock.now()))
-    try:
-        return services.log.append(now, fact, attempt=job.attempt, actor=services.worker)
-    except (AppendConflict, StaleAttempt):
-        return services.log.get(job.job_id)
-
-
 def _jitter() -> float:
     return random.random()  # noqa: S311 - spreads retries, protects nothing
 
 
 @contextlib.asynccontextmanager
-async def hold(services: Services, job: Job, flow_run_id: str | None) -> AsyncIterator[Attempt]:
+async def hold(services: Services, claim: Claim, flow_run_id: str | None) -> AsyncIterator[Attempt]:
     """Hold a claimed job while the block runs: its lease is kept alive, and the block is cancelled if it is lost."""
+    job = claim.job
     document = await asyncio.to_thread(lambda: services.log.submission(job.job_id).raw)
     async with (
         services.sandboxed() as sandbox,
         sandbox.job(job.backend, document or b"", job_id=job.job_id, limits=services.limits) as process,
     ):
-        attempt = Attempt(services, job, document, process, flow_run_id)
+        attempt = Attempt(services, claim, document, process, flow_run_id)
         token = _current.set(attempt)
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine runs in a task
@@ -244,6 +249,8 @@ async def hold(services: Services, job: Job, flow_run_id: str | None) -> AsyncIt
             _current.reset(token)
             # Shielded: a cancelled run must still say so in the log.
             await asyncio.shield(attempt.settle(interrupted=interrupted))
+            if attempt.job.phase is not Phase.RUNNING:
+                services.claims.forget(attempt.token)
 
 
 async def _keep(attempt: Attempt, run: asyncio.Task[object]) -> None:
@@ -258,17 +265,24 @@ async def _keep(attempt: Attempt, run: asyncio.Task[object]) -> None:
             return
         try:
             if time.monotonic() >= beat_at:
-                until = clock.now() + timedelta(seconds=lease)
-                held = await asyncio.to_thread(attempt.services.log.heartbeat, {job_id: attempt.number}, until)
+                until, asked = clock.now() + timedelta(seconds=lease), time.monotonic()
+                held = await asyncio.to_thread(
+                    attempt.services.log.heartbeat, {job_id: attempt.number}, until, {job_id: attempt.token}
+                )
                 beat_at = time.monotonic() + lease / 3
                 now = held.get(job_id)
+                if now is not None:
+                    attempt.good_until = asked + lease
             else:
                 now = await asyncio.to_thread(attempt.services.log.get, job_id)
         except LogError as error:
             _LOG.warning("heartbeat_failed action=try_again job_id=%s: %s", job_id, error)
             continue
+        except Exception as error:  # noqa: BLE001 - a job without a keeper would be lost to somebody else
+            _LOG.warning("heartbeat_failed action=try_again job_id=%s: %s", job_id, type(error).__name__)
+            continue
         if now is not None and now.cancel_requested and not attempt.is_cancelled():
             await attempt.cancel()
-        if (now is None or now.attempt != attempt.number) and attempt.job.phase is Phase.RUNNING:
+        if (now is None or now.holder != attempt.holder) and attempt.job.phase is Phase.RUNNING:
             run.cancel()
             return

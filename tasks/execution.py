@@ -26,7 +26,7 @@ async def execution(attempt: Attempt) -> str:
     crash.point("execution.ran")
     # In a thread: a large one takes its time.
     sha256 = await asyncio.to_thread(lambda: hashlib.sha256(result).hexdigest())
-    staged = layout.staged(attempt.job.job_id, attempt.number)
+    staged = layout.staged(attempt.job.job_id, attempt.number, attempt.holder)
     await asyncio.to_thread(attempt.storage.put, staged, result)
     crash.point("execution.staged")
     attempt.result = result

@@ -13,6 +13,8 @@ from tasks.services import Services
 
 def expire_leases(services: Services) -> list[Job]:
     """End every attempt whose worker fell silent: its job is tried again, or ends in ERROR after the last one."""
+    if not services.wall.is_trusted(services.settings.lease_seconds):
+        return []
 
     def decide(job: Job) -> Sequence[Fact]:
         assert job.worker is not None  # noqa: S101 - a running job has both
@@ -23,7 +25,7 @@ def expire_leases(services: Services) -> list[Job]:
         after = after_attempt(job, reason, "lease", services.retries, now=clock.now(), jitter=jitter)
         return expired, unless_cancelled(job, after)
 
-    expired = services.log.expire(decide, services.worker)
+    expired = services.log.expire(decide, services.worker, services.claims.holders())
     if expired:
         crash.point("reconcile.appended")
     return expired

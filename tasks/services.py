@@ -32,8 +32,10 @@ from storage.signer import Signer
 from storage.signing import Signatures
 from storage.stores import Opener, Stores
 from tasks import backends as registry
+from tasks.claims import Claims
 from tasks.prefect_settings import import_prefect, prepare
 from tasks.sandbox import Limits, Sandbox
+from tasks.wall import Wall
 
 _LOG = logging.getLogger("quledger.services")
 
@@ -46,16 +48,18 @@ class Services:
     """Everything a flow needs, made from the settings on first use.
 
     Attributes:
-        worker: the name under which this process claims jobs.
-        claimed: what this process has claimed and not seen the end of.
+        worker: the name under which this process claims jobs; of no other one, on whatever machine, before or after.
+        claims: what this process has claimed and not seen the end of.
+        wall: says whether leases may be judged by the clock.
         stopping: set when this process is to end: no more jobs are claimed.
         on_final: called with each job that this process brought to its end.
     """
 
     settings: Settings
-    worker: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}")
+    worker: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:16]}")
     on_final: Callable[[Job], None] = lambda _job: None
-    claimed: dict[str, Job] = field(default_factory=dict)
+    claims: Claims = field(default_factory=Claims)
+    wall: Wall = field(default_factory=Wall)
     stopping: threading.Event = field(default_factory=threading.Event)
     _sandbox: Sandbox | None = None
     _borrowers: int = 0

@@ -96,14 +96,16 @@ async def _record_failure(attempt: Attempt, stage: Stage, error: Exception) -> s
             await attempt.wait_for_operator(message)
         elif fact is None and isinstance(error, StorageError) and not isinstance(error, StagedResultLost):
             await attempt.give_way(message, stage)
+        elif isinstance(error, LogUnavailable):
+            await attempt.give_back(message)
         elif fact is None:
             await attempt.give_up(message, stage, run_again=isinstance(error, StagedResultLost))
         else:
             await attempt.record(fact)
             crash.point("failure.appended")
     except QuledgerError as second:
-        # The log does not answer: nothing is recorded, the lease runs out, and the job is tried again.
-        _LOG.warning("failure_unrecorded action=wait_for_lease job_id=%s: %s", attempt.job.job_id, second)
+        # The log does not answer: nothing is recorded, and the job is given back when it does.
+        _LOG.warning("failure_unrecorded action=give_back_later job_id=%s: %s", attempt.job.job_id, second)
     return message
 
 

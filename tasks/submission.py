@@ -13,6 +13,7 @@ from models.errors import (
     NotAllowed,
     NotCancellable,
     NotRevivable,
+    StaleAttempt,
     StorageError,
     UnknownBackend,
     echo,
@@ -125,16 +126,17 @@ def cancel(services: Services, job_id: str, *, by: str, reason: str = "") -> Job
         UnknownJob: there is no such job.
         NotCancellable: it has ended.
     """
+    asked = CancelRequested(by=printable(by), reason=printable(reason))
     while True:
         job = services.log.get(job_id)
-        if job.cancel_requested and job.phase is not Phase.FINAL:
+        if job.cancel_requested and job.phase is Phase.RUNNING:
             return job
-        facts: list[Fact] = [CancelRequested(by=printable(by), reason=printable(reason))]
+        facts: list[Fact] = [] if job.cancel_requested and job.phase is Phase.WAITING else [asked]
         if job.phase is Phase.WAITING:
             facts.append(Cancelled())
         try:
             job = services.log.append(job, *facts, attempt=job.attempt, actor=services.worker)
-        except AppendConflict:
+        except (AppendConflict, StaleAttempt):
             continue
         except NotAllowed:
             raise NotCancellable(job_id, job.state) from None

@@ -1,15 +1,17 @@
 """The last task: the staged result goes where front ends read it, and the job is DONE."""
 
 import asyncio
+import contextlib
 import hashlib
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from models.errors import DocumentMissing, StagedResultLost, StorageUnavailable
+from models.errors import DocumentExists, DocumentMissing, StagedResultLost, StorageUnavailable
 from models.events import Completed, Executed, Uploaded
 from models.job import State
 from storage import crash, layout
+from storage.provider import StorageProvider
 from tasks.attempt import Attempt
 from tasks.steps import step
 
@@ -41,16 +43,30 @@ def _deliver(attempt: Attempt, content: bytes, kid: str | None) -> None:
     sha256 = hashlib.sha256(content).hexdigest()
     path = layout.result(attempt.job.backend, attempt.job.job_id)
     with attempt.services.mirror.alone(attempt.job.job_id):
-        # A worker that was paused past its lease must not write over what was accepted meanwhile.
+        # A worker that is frozen anywhere in here, past its lease and the lock, must not write over what is accepted
+        # meanwhile. `executed` has said what result that will be, and whoever goes on with the job writes the same
+        # bytes: so the first one to write creates, and whoever comes later finds what it wanted to write.
         attempt.check_now()
-        # A killed attempt may have written it already, signed with a key that was replaced since: this one counts.
-        storage.put(path, content)
-        read_back = hashlib.sha256(storage.get(path)).hexdigest()
+        with contextlib.suppress(DocumentExists):
+            storage.create(path, content)
+        read_back = _hash_of(storage, path)
+        if read_back != sha256:
+            # Left by an attempt whose key was replaced since, or whose result was lost and computed again.
+            attempt.check_now()
+            storage.put(path, content)
+            read_back = _hash_of(storage, path)
         if read_back != sha256:
             msg = "the result could not be read back as it was written"
             raise StorageUnavailable(msg)
         crash.point("upload.written")
         attempt.record_now(Uploaded(path=path, bytes=len(content), sha256=read_back, kid=kid), Completed())
+
+
+def _hash_of(storage: StorageProvider, path: str) -> str:
+    try:
+        return hashlib.sha256(storage.get(path)).hexdigest()
+    except DocumentMissing:
+        return ""  # taken away in this moment
 
 
 async def _staged(attempt: Attempt, executed: Executed) -> bytes:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -27,10 +27,34 @@ START_SECONDS = 60
 class Server:
     """A running server, and databases on it."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, begin: Callable[[], "subprocess.Popen[bytes]"]) -> None:
         self.port = port
+        self._begin = begin
+        self.process = begin()
+
+    def prepare(self) -> None:
+        """Wait until it lets somebody in, and make the database that others are copies of."""
         self._made = 0
         open_database(self.create("quledger_empty")).dispose()
+
+    def answers(self) -> bool:
+        """Wait until it lets somebody in."""
+        return _answers(self.port, self.process)
+
+    def restart(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it, in good order or (SIGQUIT) as a crash does, and start it again; whoever is connected is thrown out."""
+        self.end(how)
+        self.process = self._begin()
+        assert self.answers()
+
+    def end(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it."""
+        self.process.send_signal(how)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
     def url(self, name: str) -> str:
         """Return the URL of a database."""
@@ -105,21 +129,21 @@ def _running(programs: Path, folder: Path, as_whom: dict[str, object]) -> Iterat
     settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "max_connections": 300}
     start = [programs / "postgres", "-D", folder / "data", "-p", str(port)]
     start += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-    with said.open("wb") as output:
-        process = subprocess.Popen(  # type: ignore[call-overload]
-            start, env=environment, cwd=folder, stdout=output, stderr=output, **as_whom
-        )
+
+    def begin() -> "subprocess.Popen[bytes]":
+        with said.open("ab") as output:
+            return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+                start, env=environment, cwd=folder, stdout=output, stderr=output, **as_whom
+            )
+
+    server = Server(port, begin)
     try:
-        if not _answers(port, process):
+        if not server.answers():
             pytest.skip(f"PostgreSQL does not start here: {said.read_text(errors='replace')[-300:]}")
-        yield Server(port)
+        server.prepare()
+        yield server
     finally:
-        process.send_signal(signal.SIGINT)  # ends at once, in good order
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        server.end()
 
 
 def _answers(port: int, process: "subprocess.Popen[bytes]") -> bool:

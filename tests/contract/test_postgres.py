@@ -183,7 +183,7 @@ def test_the_claim_uses_its_index(engine: Engine):
         "INSERT INTO job SELECT 'j' || n, 'rydberg', 'u' || n % 7, '', CASE WHEN n % 5 = 0 THEN 'waiting' ELSE 'over' END,"
         " 'DONE', 0, n::text, n::text, '', 0, 0, '{}' FROM generate_series(1, 20000) AS n"
     )
-    values = {"backend": "rydberg", "now": "2026"}
+    values = {"backend": "rydberg", "now": "2026", "beyond": "2027"}
     with engine.begin() as connection:
         connection.execute(text(fill))
         connection.execute(text("ANALYZE job"))

@@ -1,0 +1,30 @@
+"""What becomes of a flow run that somebody cancels in Prefect: by the job, for whom the log alone speaks."""
+
+from enum import Enum
+
+from models.job import FINAL, Job, Phase, State
+
+
+class RunEnd(Enum):
+    """How a run ends that was cancelled."""
+
+    NOT_YET = "its worker ends it, or has ended it as it should be"
+    AS_THE_JOB = "it gets the state of its job"
+    CANCELLED = "it is over, and the job goes its own way"
+
+
+def run_end(job: Job, *, is_last: bool, attempt: int | None, cancelling: bool) -> RunEnd:
+    """Return how a cancelled run ends, once the job knows that it was cancelled.
+
+    Args:
+        is_last: the run is the one that the log names for the job.
+        attempt: the attempt that the run was made for; None for a run that somebody launched, which has any.
+        cancelling: it is still said to be *Cancelling*; otherwise it is *Cancelled*.
+    """
+    if job.state in FINAL:
+        if not is_last:
+            return RunEnd.CANCELLED if cancelling else RunEnd.NOT_YET
+        # A result that was accepted first stands, whatever Prefect was told a moment later.
+        return RunEnd.AS_THE_JOB if cancelling or job.state is State.DONE else RunEnd.NOT_YET
+    under_way = job.phase is Phase.RUNNING and attempt in (None, job.attempt)
+    return RunEnd.NOT_YET if under_way or not cancelling else RunEnd.CANCELLED

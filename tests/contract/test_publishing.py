@@ -1,0 +1,171 @@
+"""A worker that stands still anywhere in the upload, past its lease and its lock, overwrites nothing that was accepted."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models import clock
+from models.errors import StaleAttempt, StorageUnavailable
+from models.events import Compiled, Executed, Fact, LeaseExpired, Submitted, Validated
+from models.job import Job, State
+from models.retry import given_back
+from models.settings import Settings
+from storage import layout
+from storage.locks import JobLocks
+from storage.stores import Stores
+from storage.verify import Verifier
+from tasks.attempt import Attempt
+from tasks.releases import begin, claim
+from tasks.services import Services, use
+from tasks.upload import _deliver
+
+RESULT = b'{"result": 1}'
+SIGNED_ANEW = b'{"payload": {"result": 1}, "signature": "of another key"}'
+PATH = layout.result("rydberg", "j")
+
+
+class Freezing:
+    """A storage whose first call of one kind stands still, before it is done, until it is let go on."""
+
+    def __init__(self, inner: Any, at: str) -> None:
+        self.inner, self.at = inner, at
+        self.frozen, self.thawed = threading.Event(), threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.inner, name)
+        if name != self.at:
+            return method
+
+        def call(*arguments: Any) -> Any:
+            if not self.frozen.is_set():
+                self.frozen.set()
+                assert self.thawed.wait(60)
+            return method(*arguments)
+
+        return call
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[tuple[Services, Services]]:
+    """Two workers on one log and one storage, of which neither can rely on the lock of the other."""
+    made = []
+    for _ in range(2):
+        services = Services(Settings(home=tmp_path, lease_seconds=60, retry_seconds=0))
+        services.__dict__["locks"] = JobLocks()  # as one that was lost with the connection of the server
+        made.append(services)
+    use(made[0])
+    yield made[0], made[1]
+    use(None)
+    for services in made:
+        services.log.engine.dispose()
+
+
+def executed(services: Services) -> Attempt:
+    """Claim the one job, compute its result and stage it."""
+    fact = Submitted.of(b"{}", keep_up_to=9, backend="rydberg", source="cli", received_at=clock.now())
+    services.log.submit("j", fact, "test")
+    attempt = held(services, 1)
+    staged = layout.staged("j", 1, attempt.holder)
+    services.stores.of("").put(staged, RESULT)
+    facts: tuple[Fact, ...] = (
+        Validated(experiments=1, shots=1),
+        Compiled(program_sha256="p", program_bytes=1, seed=1),
+        Executed(
+            seconds=1,
+            cpu_seconds=1,
+            seed=1,
+            versions={},
+            backend_config_sha256="c",
+            result_sha256=hashlib.sha256(RESULT).hexdigest(),
+            result_bytes=len(RESULT),
+            staged=staged,
+        ),
+    )
+    attempt.record_now(*facts)
+    return attempt
+
+
+def held(services: Services, number: int) -> Attempt:
+    """Claim the one job and begin it."""
+    assert claim(services, ["rydberg"]) is not None
+    mine = begin(services, "j", number)
+    assert mine is not None
+    process: Any = None  # nothing is computed here
+    return Attempt(services, mine, b"{}", process, None)
+
+
+def overtake(services: Services) -> Attempt:
+    """End the lease of the worker that stands still, and take its job."""
+
+    def decide(job: Job) -> tuple[Fact, ...]:
+        assert job.worker is not None
+        assert job.lease_until is not None
+        expired = LeaseExpired(worker=job.worker, lease_until=job.lease_until)
+        return expired, given_back("silent", clock.now())
+
+    past = clock.now() - timedelta(seconds=1)
+    job = services.log.get("j")
+    from storage.database import writing  # noqa: PLC0415 - as above
+    from storage.event_log import _set_lease  # noqa: PLC0415 - as if the time had passed
+
+    with writing(services.log.engine) as connection:
+        _set_lease(connection, "j", job.attempt, past)
+    assert len(services.log.expire(decide, "reconcile")) == 1
+    return held(services, 2)
+
+
+@pytest.mark.parametrize("theirs", [RESULT, SIGNED_ANEW], ids=["the same bytes", "signed with a new key"])
+@pytest.mark.parametrize("at", ["create", "get"])
+def test_a_worker_frozen_in_the_upload_overwrites_nothing(two: tuple[Services, Services], at: str, theirs: bytes):
+    """It stands still before it writes, or before it reads back; another one is through with the job meanwhile."""
+    first, second = two
+    attempt = executed(first)
+    storage = Freezing(first.stores.of(""), at)
+    first.__dict__["stores"] = Stores.single(storage)  # type: ignore[arg-type]
+    ends: list[BaseException] = []
+
+    def deliver() -> None:
+        try:
+            _deliver(attempt, RESULT, None)
+        except StaleAttempt as error:
+            ends.append(error)
+
+    frozen = threading.Thread(target=deliver)
+    frozen.start()
+    assert storage.frozen.wait(60)
+    other = overtake(second)
+    assert other.job.state is State.EXECUTED
+    _deliver(other, theirs, None)
+    storage.thawed.set()
+    frozen.join(60)
+    assert len(ends) == 1
+    assert second.stores.of("").get(PATH) == theirs
+    kinds = [event.kind for event in second.log.history("j")]
+    assert (kinds.count("uploaded"), kinds.count("completed")) == (1, 1)
+    assert second.log.get("j").state is State.DONE
+    second.mirror.relay("j")
+    assert list(Verifier(second.log.engine, second.stores).all()) == []
+
+
+def test_what_an_attempt_left_with_another_key_is_replaced(two: tuple[Services, Services]):
+    """A killed attempt may have written the result signed with a key that was replaced since: the new one counts."""
+    first, second = two
+    executed(first)
+    first.stores.of("").put(PATH, SIGNED_ANEW)
+    _deliver(overtake(second), RESULT, None)
+    assert second.stores.of("").get(PATH) == RESULT
+    assert second.log.get("j").state is State.DONE
+
+
+def test_a_lock_that_is_not_given_back_holds_up_one_job_for_a_while(tmp_path: Path):
+    """Whoever waits for the lock of a process that stands still is told so, and can go on with other jobs."""
+    mine, others = JobLocks(tmp_path), JobLocks(tmp_path, busy_seconds=0.2)
+    with mine.held("j"), pytest.raises(StorageUnavailable, match="for too long"), others.held("j"):
+        pass
+    with others.held("j"):
+        pass
