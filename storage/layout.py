@@ -14,6 +14,8 @@ DELETED = "jobs/deleted"
 STAGED = "staged"
 PROBE = f"{STAGED}/.probe"
 """What is written to see whether the storage can be written."""
+MARK = f"{STAGED}/.log"
+"""Which log mirrors into the storage, and how far it has come."""
 
 _UNTAKEN = frozenset({State.QUEUED, State.CLAIMED})
 """States in which the document may not have been taken out of its queue yet."""

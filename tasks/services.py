@@ -20,14 +20,17 @@ from models.settings import Settings
 from storage.cursor import MirrorCursor
 from storage.database import open_database
 from storage.event_log import EventLog
+from storage.holds import Holds
 from storage.inbox import Inbox
 from storage.keys import KeyFile
 from storage.locks import JobLocks, Locks
+from storage.marks import Marks
 from storage.mirror import Mirror
 from storage.opening import open_storage, probe
 from storage.postgres_locks import PostgresJobLocks
 from storage.provider import StorageProvider
 from storage.public_keys import PublicKeys, PublicKeysEverywhere
+from storage.rollback import Rollback
 from storage.signer import Signer
 from storage.signing import Signatures
 from storage.stores import Opener, Stores
@@ -145,7 +148,22 @@ class Services:
     @cached_property
     def mirror(self) -> Mirror:
         """The relay from the log to the storage."""
-        return Mirror(self.log, self.cursor, self.stores, self.locks)
+        return Mirror(self.log, self.cursor, self.stores, self.locks, self.marks)
+
+    @cached_property
+    def marks(self) -> Marks:
+        """How far the log has come, told to the storages."""
+        return Marks(self.log.engine, self.stores)
+
+    @cached_property
+    def rollback(self) -> Rollback:
+        """What sees that the log went back in time."""
+        return Rollback(self.log, self.stores, self.marks)
+
+    @cached_property
+    def holds(self) -> Holds:
+        """The jobs of which a mirror knows more than the log."""
+        return Holds(self.log.engine)
 
     @cached_property
     def locks(self) -> Locks:
