@@ -1,6 +1,7 @@
 """Takes jobs from the inbox, claims them in fair order and runs each as a flow run of its own."""
 
 import asyncio
+import contextlib
 import logging
 import time
 
@@ -15,9 +16,10 @@ from flows.prefect_runs import cancel_as_in_prefect, crash_dead_runs
 from flows.presence import present
 from flows.publish_backends import publish
 from flows.run_job import run_attempt
+from flows.unserved import unserved
 from flows.waiting import LONGEST_PAUSE, patiently, repeating
 from flows.warm import new_run, run_as
-from models.errors import LogError
+from models.errors import LogError, QuledgerError
 from models.job import FINAL, Job
 from storage import crash
 from tasks import backends as registry
@@ -106,6 +108,8 @@ class _Drain:
 
     async def all(self, *, until_empty: bool, time_budget: float | None) -> dict[str, int]:
         """Keep house, watch Prefect and serve the queues until there is nothing left to do."""
+        # Before anything is appended: a log that was set back has to stay a part of its mirror.
+        await asyncio.to_thread(self._services.rollback.compare_all)
         # Once in the open: whoever starts a drain on a storage that does not answer is told so at once.
         await asyncio.to_thread(self.keep_house)
         await crash_dead_runs(self._services)
@@ -121,7 +125,13 @@ class _Drain:
                 counts = await self.run(until_empty=until_empty, time_budget=time_budget)
             finally:
                 await asyncio.gather(*warming, return_exceptions=True)
-        await patiently(self.keep_house)
+        self._services.unserved = await asyncio.to_thread(unserved, self._services, self._looks)
+        if self._services.unserved:
+            with contextlib.suppress(QuledgerError):  # what is left out may be why it fails
+                await asyncio.to_thread(self.keep_house)
+        else:
+            await patiently(self.keep_house)
+        await asyncio.to_thread(self._services.marks.end)
         return counts
 
     async def _keep_house_aside(self) -> None:
@@ -232,10 +242,13 @@ class _Drain:
             _LOG.warning("run_broke action=retry job_id=%s: %s", job.job_id, type(error).__name__)
         try:
             after = await asyncio.to_thread(release, self._services, job)
+            held = await asyncio.to_thread(self._services.holds.why, job.job_id)
         except LogError as error:
             _LOG.warning("attempt_unsettled action=wait_for_lease job_id=%s: %s", job.job_id, error)
             return
         self._services.claimed.pop(job.job_id, None)
+        if held:
+            return  # nothing is wrong with the storage: the log knows less of this job than its mirror
         if after.state in FINAL or not await self._looks.doubt(job.storage):
             self._breathe(came_through=after.state in FINAL)
         if after.state in FINAL:

@@ -46,7 +46,9 @@ class Standing(NamedTuple):
         if self.ours == 0:
             return UNKNOWN
         if self.common == self.ours:
-            return f"its mirrored history goes on to event {self.mirrored - 1}, and the log ends at event {self.ours - 1}"
+            return (
+                f"its mirrored history goes on to event {self.mirrored - 1}, and the log ends at event {self.ours - 1}"
+            )
         return f"its mirrored history and the log tell different stories from event {self.common} on"
 
     @property

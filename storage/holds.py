@@ -3,14 +3,17 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, Engine, bindparam, delete, func, select, text
 
 from models import clock
 from models.tables import HeldRow
 from storage.database import reading, writing
 
 _HELD: Any = HeldRow.__table__  # type: ignore[attr-defined]
-_ADD = insert(_HELD)
+_PUT = text(
+    "INSERT INTO held (job_id, storage, why, since) VALUES (:job_id, :storage, :why, :since)"
+    " ON CONFLICT (job_id) DO UPDATE SET storage = excluded.storage, why = excluded.why"
+)
 _DROP = delete(_HELD).where(_HELD.c.job_id.in_(bindparam("job_ids", expanding=True)))
 _IDS = select(_HELD.c.job_id).where(_HELD.c.job_id.in_(bindparam("job_ids", expanding=True)))
 
@@ -74,10 +77,11 @@ class Holds:
 
 def put(connection: Connection, held: Iterable[Held]) -> None:
     """Hold jobs, within a transaction."""
-    rows = {each.job_id: each._asdict() | {"since": clock.to_text(clock.now())} for each in held}
+    since = clock.to_text(clock.now())
+    # In the order of their ids, so that no two who hold the same jobs wait for each other.
+    rows = [each._asdict() | {"since": since} for each in sorted(held)]
     if rows:
-        connection.execute(_DROP, {"job_ids": list(rows)})
-        connection.execute(_ADD, list(rows.values()))
+        connection.execute(_PUT, rows)
 
 
 def release(connection: Connection, job_ids: Iterable[str]) -> None:

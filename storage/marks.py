@@ -10,11 +10,13 @@ first document of an attempt is written, as everything else is.
 import json
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, select, update
 
 from models import clock
+from models.audit import Finding
 from models.errors import DocumentMissing
 from models.tables import LogMarkRow
 from storage import crash, layout
@@ -102,6 +104,24 @@ def mark_of(connection: Connection) -> Mark:
     return Mark(*connection.execute(_GET).one())
 
 
+def rolled_back(engine: Engine, storage: StorageProvider) -> Iterator[Finding]:
+    """Yield that a storage was written by a later state of the log, or by another log."""
+    there = mark_in(storage)  # before the log's: marks only grow
+    with reading(engine) as connection:
+        ours = mark_of(connection)
+    if there is None:
+        return
+    if there.log_id != ours.log_id and there.mark:
+        message = "another log has written the storage since; `quledger reconcile` compares what it holds with this one"
+        yield Finding(job_id="", what="ahead", message=message)
+    elif there.mark > ours.mark:
+        message = (
+            f"the log went back in time: the storage was written up to mark {there.mark}, and the log is at {ours.mark};"
+            " run `quledger restore`"
+        )
+        yield Finding(job_id="", what="ahead", message=message)
+
+
 def take_over(connection: Connection, mark: Mark) -> None:
     """Go on from the mark of a storage, which is never lowered."""
     ours = mark_of(connection)
@@ -119,4 +139,5 @@ def mark_in(storage: StorageProvider) -> Mark | None:
         mark = Mark(document["log_id"], document["mark"], document["marked_at"])
     except (DocumentMissing, ValueError, RecursionError, TypeError, KeyError):
         return None
-    return mark if isinstance(mark.log_id, str) and type(mark.mark) is int else None
+    sound: bool = type(document["log_id"]) is str and type(document["mark"]) is int
+    return mark if sound else None

@@ -9,7 +9,7 @@ import logging
 from collections import Counter
 from typing import NamedTuple
 
-from models.errors import MirrorAhead, QuledgerError, StorageError
+from models.errors import MirrorAhead, QuledgerError, StorageError, StorageFull
 from models.events import Event
 from models.job import Job, Phase, State, fold
 from storage import crash, layout
@@ -53,7 +53,7 @@ class Mirror:
     A mirrored history that is no part of the log's is never written over, nor is any other document of its job.
     """
 
-    def __init__(  # noqa: PLR0913 - what a relay depends on
+    def __init__(
         self,
         log: EventLog,
         cursor: MirrorCursor,
@@ -67,6 +67,8 @@ class Mirror:
         self._locks = locks or JobLocks()
         self._marks = marks or Marks(log.engine, stores)
         self._holds = Holds(log.engine)
+        # Bytes for which a storage, by its name, had no room.
+        self._no_room_for: dict[str, int] = {}
         # Of the attempts that run here, so that the mirror is read once for each of them and not for each relay.
         self._written: dict[str, _Written] = {}
 
@@ -186,7 +188,9 @@ class Mirror:
                 _LOG.warning("mirror_behind action=try_again job_id=%s: %s", job_id, _words(error))
                 failed += 1
                 in_a_row[name] += 1
-                if in_a_row[name] % PATIENCE == 0 and not self.answers(name):
+                if isinstance(error, StorageFull):
+                    self.found_full(name, error)
+                if (isinstance(error, StorageFull) or in_a_row[name] % PATIENCE == 0) and not self.answers(name):
                     down.add(name)
             else:
                 done += 1
@@ -195,11 +199,21 @@ class Mirror:
 
     def answers(self, name: str) -> bool:
         """Say whether the storage of this name can be written just now."""
+        return self.trouble(name) is None
+
+    def trouble(self, name: str) -> StorageError | None:
+        """Return what keeps the storage of this name from being written just now; None where nothing does."""
         try:
-            probe(self._stores.of(name))
-        except StorageError:
-            return False
-        return True
+            storage = self._stores.of(name)
+            probe(storage, self._no_room_for.get(self._stores.full(name), 0))
+        except StorageError as error:
+            return error
+        self._no_room_for.pop(self._stores.full(name), None)
+        return None
+
+    def found_full(self, name: str, error: StorageFull) -> None:
+        """Remember that a storage had no room for a document: until it takes one of its size, it does not answer."""
+        self._no_room_for[self._stores.full(name)] = error.size
 
     def _documents(self, job: Job) -> JobDocuments:
         return JobDocuments(self._log, self._stores.of(job.storage))

@@ -71,7 +71,9 @@ class Rollback:
         elif there.log_id != ours.log_id:
             suspicion = "another log has written it"
         else:
-            suspicion = there.mark > ours.mark and f"it was written up to mark {there.mark}, and the log is at {ours.mark}"
+            suspicion = (
+                there.mark > ours.mark and f"it was written up to mark {there.mark}, and the log is at {ours.mark}"
+            )
             if ours.marked_at:
                 since = datetime.fromisoformat(ours.marked_at) - MARGIN
         if suspicion:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from models.errors import StorageError, StorageInactive, StorageUnavailable
+from models.errors import StorageError, StorageInactive, StorageRefused
 from models.job import Job
 from models.retry import RetryPolicy
 from models.settings import Settings
@@ -52,6 +52,7 @@ class Services:
         claimed: what this process has claimed and not seen the end of.
         stopping: set when this process is to end: no more jobs are claimed.
         on_final: called with each job that this process brought to its end.
+        unserved: what the last drain left behind for somebody to put right, a sentence each.
     """
 
     settings: Settings
@@ -59,6 +60,7 @@ class Services:
     on_final: Callable[[Job], None] = lambda _job: None
     claimed: dict[str, Job] = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
+    unserved: list[str] = field(default_factory=list)
     _sandbox: Sandbox | None = None
     _signers: dict[str, tuple[StorageProvider, Signer]] = field(default_factory=dict)
 
@@ -91,18 +93,36 @@ class Services:
         for each in failed:
             _LOG.warning("storage_unusable action=go_on: %s", each)
 
-    def let_in(self, *names: str) -> None:
+    def let_in(self, *names: str) -> list[str]:
         """Make sure that storages let us in; that one does not answer now is no obstacle to what is only in the log.
+
+        One of several that refuses is warned of: it holds up no other.
 
         Args:
             names: of the storages; without any, those of the settings.
 
+        Returns:
+            The names of those that cannot be used now and are not switched off.
+
         Raises:
-            StorageRefused: it does not, and trying again will not help.
+            StorageRefused: not one of them does, and trying again will not help.
         """
-        for name in names or self.stores.names:
-            with contextlib.suppress(StorageUnavailable):
+        asked = names or tuple(self.stores.names)
+        troubles: dict[str, StorageError] = {}
+        for name in asked:
+            try:
                 probe(self.stores.of(name))
+            except StorageInactive:
+                continue
+            except StorageError as error:
+                troubles[name] = error
+        refused = [trouble for trouble in troubles.values() if isinstance(trouble, StorageRefused)]
+        if refused and len(refused) == len(asked):
+            raise refused[0]
+        if len(asked) > 1:
+            for trouble in troubles.values():
+                _LOG.warning("storage_unusable action=go_on: %s", trouble)
+        return list(troubles)
 
     @cached_property
     def log(self) -> EventLog:

@@ -39,8 +39,10 @@ _POSTGRES_GUARD = [
         "CREATE TRIGGER event_no_delete AFTER DELETE ON event REFERENCING OLD TABLE AS gone "
         "FOR EACH STATEMENT EXECUTE FUNCTION event_refuse_unless_set_aside()"
     ),
-    "CREATE TRIGGER set_aside_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON set_aside "
-    "EXECUTE FUNCTION event_refuse()",
+    (
+        "CREATE TRIGGER set_aside_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON set_aside "
+        "EXECUTE FUNCTION event_refuse()"
+    ),
 ]
 
 
@@ -82,8 +84,10 @@ def upgrade() -> None:
     for statement in _POSTGRES_GUARD if connection.dialect.name == "postgresql" else _SQLITE_GUARD:
         op.execute(statement)
     oldest = connection.execute(
-        sa.text("SELECT event.hash FROM job JOIN event ON event.job_id = job.job_id AND event.seq = 0"
-                " ORDER BY job.submitted_at, job.job_id LIMIT 1")
+        sa.text(
+            "SELECT event.hash FROM job JOIN event ON event.job_id = job.job_id AND event.seq = 0"
+            " ORDER BY job.submitted_at, job.job_id LIMIT 1"
+        )
     ).scalar()
     log_id = hashlib.sha256(oldest.encode()).hexdigest()[:32] if oldest else uuid.uuid4().hex
     connection.execute(sa.text("INSERT INTO log_mark VALUES (:log_id, 0, '')"), {"log_id": log_id})
