@@ -19,6 +19,7 @@ from models.settings import Settings
 from tasks import backends as registry
 from tasks.leases import expire_leases
 from tasks.services import Services, current, use
+from tasks.sweeping import sweep_storages
 
 MOST_AT_ONCE = 64
 
@@ -108,6 +109,7 @@ def reconcile_here() -> dict[str, int]:
     expired = expire_leases(services)
     relayed = services.mirror.relay_all()
     services.marks.end()
+    sweep_storages(services)
     return {
         "expired": len(expired),
         "relayed": relayed.done,

@@ -27,6 +27,7 @@ from tasks.attempt import claim, claim_for_pool, release, release_all
 from tasks.leases import expire_leases
 from tasks.services import Services, current
 from tasks.submission import cancel
+from tasks.sweeping import SECONDS, sweep_storages
 
 _LOG = logging.getLogger("quledger.drain")
 
@@ -105,6 +106,7 @@ class _Drain:
         self._broken_in_a_row = 0
         self._claim_from = 0.0
         self._woken = asyncio.Event()
+        self._sweep_from = 0.0
 
     async def all(self, *, until_empty: bool, time_budget: float | None) -> dict[str, int]:
         """Keep house, watch Prefect and serve the queues until there is nothing left to do."""
@@ -132,10 +134,15 @@ class _Drain:
         else:
             await patiently(self.keep_house)
         await asyncio.to_thread(self._services.marks.end)
+        if self._sweep_from == 0:
+            await asyncio.to_thread(sweep_storages, self._services)
         return counts
 
     async def _keep_house_aside(self) -> None:
         await asyncio.to_thread(self.keep_house)
+        if time.monotonic() >= self._sweep_from:
+            self._sweep_from = time.monotonic() + SECONDS
+            await asyncio.to_thread(sweep_storages, self._services)
 
     async def _take_launched(self) -> None:
         if await self._launches.look():
