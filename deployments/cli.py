@@ -120,12 +120,14 @@ def drain(
     """
     from deployments.drain import drain_here  # noqa: PLC0415
 
-    counts = drain_here(
+    counts, unserved = drain_here(
         backend, concurrency, until_empty=until_empty, time_budget=time_budget, show=None if as_json else print
     )
     said = ", ".join(f"{number} {state}" for state, number in counts.items()) or "no jobs"
     _print(counts, lambda: print(f"drained: {said}"), as_json=as_json)
-    return 0
+    for reason in unserved:
+        print(f"quledger: {reason}", file=sys.stderr)
+    return 1 if unserved else 0
 
 
 @app.command
@@ -287,7 +289,9 @@ def reconcile(*, as_json: Json = False) -> int:
 
     done = reconcile_here()
     _print(done, lambda: print(", ".join(f"{number} {what}" for what, number in done.items())), as_json=as_json)
-    return 1 if done["failed"] else 0
+    if done["held"]:
+        print("quledger: the log is behind its mirror; run `quledger restore`", file=sys.stderr)
+    return 1 if done["failed"] or done["held"] or done["left_out"] else 0
 
 
 @app.command
@@ -325,7 +329,7 @@ def verify(job_id: str | None = None, *, prefect: bool | None = None, as_json: J
         print(f"quledger: {verification.silent}", file=sys.stderr)
     for sentence in verification.logged:
         print(f"quledger: within a day there were {sentence}", file=sys.stderr)
-    return 3 if count else 1 if verification.silent else 0
+    return 3 if count else 1 if verification.silent or verification.incomplete else 0
 
 
 app.command(
@@ -359,18 +363,32 @@ def rebuild(*, as_json: Json = False) -> int:
 
 
 @app.command
-def restore(*, source: Annotated[list[str] | None, Parameter(name="--from")] = None, as_json: Json = False) -> int:
-    """Fill an empty log from the histories in the storages: all of them, or nothing.
+def restore(
+    *,
+    source: Annotated[list[str] | None, Parameter(name="--from")] = None,
+    mirror_wins: Annotated[bool, Parameter(negative="")] = False,
+    as_json: Json = False,
+) -> int:
+    """Bring the log up to the histories in the storages: an empty one gets all of them, or nothing.
 
     Args:
         source: URL of a storage; may be repeated. Without it, the storages of the settings.
+        mirror_wins: Where log and mirror each hold what the other does not, take over the mirror's events and set the
+            log's aside, even if these have ended the job.
     """
     from deployments.audit import restore_here  # noqa: PLC0415
 
-    done = restore_here(source)
-    said = f"restored {done['jobs']} jobs with {done['events']} events\nNext: quledger reconcile"
-    _print(done, lambda: print(said), as_json=as_json)
-    return 0
+    done = restore_here(source, mirror_wins=mirror_wins)
+    forks = [fork._asdict() for fork in done.forks]
+    lines = [f"not read: {name}: {reason}" for name, reason in done.left_out.items()]
+    lines += [fork.message for fork in done.forks]
+    lines.append(f"restored {done.counts['jobs']} jobs with {done.counts['events']} events\nNext: quledger reconcile")
+    value: dict[str, Any] = {**done.counts, "forks": forks, "left_out": done.left_out}
+    _print(value, lambda: print("\n".join(lines)), as_json=as_json)
+    unsettled = not all(fork.settled for fork in done.forks)
+    if unsettled:
+        print("quledger: jobs stay held; look at them, then `quledger restore --mirror-wins`", file=sys.stderr)
+    return 1 if unsettled or done.left_out else 0
 
 
 @app.command

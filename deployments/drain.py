@@ -21,6 +21,7 @@ from tasks import backends as registry
 from tasks.leases import expire_leases
 from tasks.prefect_settings import import_prefect, prepare
 from tasks.services import Services, current, use
+from tasks.sweeping import sweep_storages
 from tasks.watchdog import watched
 
 MOST_AT_ONCE = 64
@@ -36,14 +37,14 @@ def drain_here(
     until_empty: bool,
     time_budget: float | None,
     show: Callable[[str], None] | None,
-) -> dict[str, int]:
+) -> tuple[dict[str, int], list[str]]:
     """Run `drain_queue` in this process.
 
     Args:
         show: called with one line for each job that ends; None says nothing.
 
     Returns:
-        How many jobs ended in each state.
+        How many jobs ended in each state; and why jobs were left that somebody has to do something about.
     """
     services = Services(Settings.read())
     if show is not None:
@@ -56,7 +57,8 @@ def drain_here(
         msg = f"{concurrency} jobs at once cannot be run; say a number from 1 to {MOST_AT_ONCE}"
         raise BadSetting(msg)
     with flows_ready(services):
-        return run_drain(backends=backends, concurrency=concurrency, until_empty=until_empty, time_budget=time_budget)
+        counts = run_drain(backends=backends, concurrency=concurrency, until_empty=until_empty, time_budget=time_budget)
+        return counts, services.unserved
 
 
 def work_here() -> None:
@@ -105,14 +107,19 @@ def flush_prefect() -> None:
 def reconcile_here() -> dict[str, int]:
     """Bring right what a crash left behind, without a Prefect server: it works also while none answers."""
     services = Services(Settings.read())
-    services.let_in()
+    left_out = services.let_in()
+    services.rollback.compare_all()
     expired = expire_leases(services)
     relayed = services.mirror.relay_all()
+    services.marks.end()
+    sweep_storages(services)
     return {
         "expired": len(expired),
         "relayed": relayed.done,
         "failed": relayed.failed,
         "crashed": _dead_runs_ended(services),
+        "held": services.holds.count(),
+        "left_out": len(left_out),
     }
 
 

@@ -19,9 +19,10 @@ from flows.prefect_runs import cancel_as_in_prefect, crash_dead_runs
 from flows.presence import present
 from flows.publish_backends import publish
 from flows.run_job import run_attempt
+from flows.unserved import unserved
 from flows.waiting import LONGEST_PAUSE, patiently, repeating
 from flows.warm import new_run, run_as
-from models.errors import LogError, UnknownJob
+from models.errors import LogError, QuledgerError, UnknownJob
 from models.job import FINAL, Job
 from models.storable import LINE, WHOLE_NUMBER
 from storage import crash
@@ -31,6 +32,7 @@ from tasks.leases import expire_leases
 from tasks.releases import claim, claim_for_pool, give_back_owed, release, release_all
 from tasks.services import Services, current
 from tasks.submission import cancel
+from tasks.sweeping import SECONDS, sweep_storages
 
 _LOG = logging.getLogger("quledger.drain")
 
@@ -123,9 +125,12 @@ class _Drain:
         self._broken_in_a_row = 0
         self._claim_from = 0.0
         self._woken = asyncio.Event()
+        self._sweep_from = 0.0
 
     async def all(self, *, until_empty: bool, time_budget: float | None) -> dict[str, int]:
         """Keep house, watch Prefect and serve the queues until there is nothing left to do."""
+        # Before anything is appended: a log that was set back has to stay a part of its mirror.
+        await asyncio.to_thread(self._services.rollback.compare_all)
         # Once in the open: whoever starts a drain on a storage that does not answer is told so at once.
         await asyncio.to_thread(self.keep_house)
         await crash_dead_runs(self._services)
@@ -144,12 +149,24 @@ class _Drain:
                 counts = await self.run(until_empty=until_empty, time_budget=time_budget)
             finally:
                 await asyncio.gather(*warming, return_exceptions=True)
-        if not self._goes_on():
-            await patiently(self.keep_house)  # else the next drain begins with it
+        if self._goes_on():
+            return counts  # the next drain begins with what is left to do
+        self._services.unserved = await asyncio.to_thread(unserved, self._services, self._looks)
+        if self._services.unserved:
+            with contextlib.suppress(QuledgerError):  # what is left out may be why it fails
+                await asyncio.to_thread(self.keep_house)
+        else:
+            await patiently(self.keep_house)
+        await asyncio.to_thread(self._services.marks.end)
+        if self._sweep_from == 0:
+            await asyncio.to_thread(sweep_storages, self._services)
         return counts
 
     async def _keep_house_aside(self) -> None:
         await asyncio.to_thread(self.keep_house)
+        if time.monotonic() >= self._sweep_from:
+            self._sweep_from = time.monotonic() + SECONDS
+            await asyncio.to_thread(sweep_storages, self._services)
 
     async def _take_launched(self) -> None:
         if await self._launches.look():
@@ -277,9 +294,12 @@ class _Drain:
             raise
         try:
             after = await asyncio.to_thread(release, self._services, claimed)
+            held = await asyncio.to_thread(self._services.holds.why, after.job_id)
         except (LogError, UnknownJob) as error:
             _LOG.warning("attempt_unsettled action=give_back_later job_id=%s: %s", claimed.job.job_id, error)
             return
+        if held:
+            return  # nothing is wrong with the storage: the log knows less of this job than its mirror
         if after.state in FINAL or not await self._looks.doubt(after.storage):
             self._breathe(came_through=after.state in FINAL)
         if after.state in FINAL:

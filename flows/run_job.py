@@ -16,7 +16,7 @@ from pydantic import Field
 
 from flows.report import report
 from flows.warm import run_task
-from models.errors import LogError, QuledgerError, StorageError
+from models.errors import LogError, MirrorAhead, QuledgerError, StorageError
 from models.job import FINAL, Job, Phase, State
 from models.requests import JobRequest
 from models.storable import LINE, WHOLE_NUMBER
@@ -69,8 +69,11 @@ async def run_attempt(
         try:
             if not await held.take():
                 return Completed(message="the document was gone from the queue: somebody else has the job")
+        except MirrorAhead as error:
+            await held.hold_back(error)
+            return Failed(message=str(error))
         except StorageError as error:
-            await held.give_way("the storage did not answer when the job was taken", "submission")
+            await held.give_way(error, "the storage did not answer when the job was taken", "submission")
             return Failed(message=str(error))
         state: PrefectState = Completed()
         for task in (validation, compilation, execution, upload):

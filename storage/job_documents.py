@@ -62,15 +62,17 @@ class JobDocuments:
                 self._write_again(job.job_id, ours)
         return True
 
-    def keep_history(self, job: Job, events: list[Event], *, first: bool) -> bool:
-        """Write the history; say whether no relay has ever begun to write anything of this job."""
-        path, content = layout.events(job.backend, job.job_id), history_document(job, events)
-        if first:
-            with contextlib.suppress(DocumentExists):
-                self._storage.create(path, content)
-                return self._storage.abilities.conditional_create
-        self._storage.put(path, content)
-        return False
+    def begin_history(self, job: Job, events: list[Event]) -> bool:
+        """Write the history if there is none yet; say whether that was so."""
+        try:
+            self._storage.create(layout.events(job.backend, job.job_id), history_document(job, events))
+        except DocumentExists:
+            return False
+        return True
+
+    def keep_history(self, job: Job, events: list[Event]) -> None:
+        """Write the history over the one that is there."""
+        self._storage.put(layout.events(job.backend, job.job_id), history_document(job, events))
 
     def settle(self, job: Job, known: str, target: str, *, first: bool) -> None:
         """Bring the job document to where it belongs; the log holds its bytes should it be gone."""

@@ -5,7 +5,6 @@ Nothing is changed, and a drain may go on meanwhile: a job that differs is read 
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -13,14 +12,26 @@ from sqlalchemy import Engine, bindparam, select, text
 
 from models.audit import Finding, Run, What, contradiction, judge
 from models.documents import same_value
-from models.errors import DocumentMissing, NotAuthentic, StorageInactive, UnknownJob, echo
+from models.errors import (
+    DocumentMissing,
+    NotAuthentic,
+    StorageError,
+    StorageInactive,
+    StorageRefused,
+    StorageUnavailable,
+    UnknownJob,
+    echo,
+)
 from models.events import Event, Submitted
 from models.job import FINAL, Job, State, status_document, uploaded_at
+from models.standing import hashes, standing
 from storage import layout
 from storage.database import reading
 from storage.event_log import job_row
 from storage.histories import EVENT, Row, histories, lenient, row_of
 from storage.job_documents import history_document
+from storage.marks import rolled_back
+from storage.mirrored import chain
 from storage.not_yet import SECOND_LOOK, too_early
 from storage.provider import StorageProvider
 from storage.public_keys import PublicKeys
@@ -59,7 +70,8 @@ class Verifier:
 
     Attributes:
         jobs: how many were compared so far.
-        left_out: what was not compared because its storage is switched off: name -> why.
+        left_out: what was not compared because its storage is switched off or does not answer: name -> why.
+        unanswered: those of them that nobody has switched off.
     """
 
     def __init__(
@@ -84,6 +96,7 @@ class Verifier:
         self._runs_of = runs_of
         self.jobs = 0
         self.left_out: dict[str, str] = {}
+        self.unanswered: set[str] = set()
 
     def job(self, job_id: str) -> Iterator[Finding]:
         """Yield what differs of one job.
@@ -115,14 +128,19 @@ class Verifier:
                     yield Finding(job_id=job_id, what="view", message=f"`{table}` has a row, and there are no events")
         yield from self._ask_prefect(waiting)
         for name in self._stores.names:
-            try:
-                storage = self._stores.of(name)
-            except StorageInactive as error:
-                self.left_out[name] = str(error)
-            else:
-                names = {name, ""} if name == self._stores.full("") else {name}
-                yield from Strangers(self._engine, storage, names).all()
-                yield from self._audited(storage, name)
+            if name not in self.left_out:
+                yield from self._whole(name)
+
+    def _whole(self, name: str) -> Iterator[Finding]:
+        """Yield what differs of a storage beyond the documents of the jobs."""
+        try:
+            storage = self._stores.of(name)
+            names = {name, ""} if name == self._stores.full("") else {name}
+            yield from rolled_back(self._engine, storage)
+            yield from Strangers(self._engine, storage, names).all()
+            yield from self._audited(storage, name)
+        except (StorageUnavailable, StorageRefused) as error:
+            self._leave_out(name, error)
 
     def _audited(self, storage: StorageProvider, name: str) -> list[Finding]:
         """Look twice where something is wrong: a key may just have been replaced, a configuration renewed."""
@@ -138,6 +156,16 @@ class Verifier:
     def notes(self) -> list[str]:
         """What was taken on trust so far, a sentence each."""
         return sorted({note for checks in self._checks.values() for note in checks.notes(self._kids)})
+
+    def _leave_out(self, name: str, error: StorageError) -> None:
+        """Note that a storage cannot be compared; where it is the only one, nothing can."""
+        full = self._stores.full(name)
+        switched_off = isinstance(error, StorageInactive)
+        if not switched_off and self._stores.names == [full]:
+            raise error
+        self.left_out[full] = str(error)
+        if not switched_off:
+            self.unanswered.add(full)
 
     def _read(self, job_id: str) -> Record:
         with reading(self._engine) as connection, lenient(connection):
@@ -167,21 +195,26 @@ class Verifier:
         cursor = record.cursor
         if cursor is None:
             return  # nobody can say what the storage should hold by now
-        if cursor["behind"]:
-            message = f"the storage waits for events up to {job.seq}; run `quledger reconcile`"
-            yield Finding(job_id=job_id, what="behind", message=message)
+        if self._stores.full(job.storage) in self.left_out:
+            return
         try:
             storage = self._stores.of(job.storage)
-        except StorageInactive as error:
-            self.left_out[self._stores.full(job.storage)] = str(error)
-            return
-        found = (
-            self._early(storage, job, events, cursor["seq"])
-            if cursor["behind"]
-            else self._documents(storage, job, events, cursor["place"])
-        )
-        for what, message in found:
-            yield Finding(job_id=job_id, what=what, message=message)
+            history = _get(storage, layout.events(job.backend, job.job_id))
+            stands = standing(chain(history or b""), hashes(events))
+            if stands.why:
+                # Its other documents follow the mirror's history, and none of them is ours to judge.
+                message = f"{stands.why}; run `quledger restore`"
+                yield Finding(job_id=job_id, what="ahead", message=message)
+            elif cursor["behind"]:
+                message = f"the storage waits for events up to {job.seq}; run `quledger reconcile`"
+                yield Finding(job_id=job_id, what="behind", message=message)
+                for what, message in self._early(storage, job, events, cursor["seq"]):
+                    yield Finding(job_id=job_id, what=what, message=message)
+            else:
+                for what, message in self._documents(storage, job, events, history, cursor["place"]):
+                    yield Finding(job_id=job_id, what=what, message=message)
+        except (StorageUnavailable, StorageRefused) as error:
+            self._leave_out(job.storage, error)
 
     def _early(
         self, storage: StorageProvider, job: Job, events: list[Event], mirrored: int
@@ -192,14 +225,13 @@ class Verifier:
             yield from too_early(storage, job, events, staged, signatures, mirrored=mirrored)
 
     def _documents(
-        self, storage: StorageProvider, job: Job, events: list[Event], known: str
+        self, storage: StorageProvider, job: Job, events: list[Event], history: bytes | None, known: str
     ) -> Iterator[tuple[What, str]]:
         """Yield what differs between the job and its documents, of which each is a function of its events."""
         path = layout.events(job.backend, job.job_id)
-        content = _get(storage, path)
-        if content is None:
+        if history is None:
             yield "history", f"{path} is missing"
-        elif content != history_document(job, events):
+        elif history != history_document(job, events):
             yield "history", f"{path} does not hold exactly the events of the log"
         if job.state is State.WITHDRAWN:
             # Its other documents are somebody else's.
