@@ -5,6 +5,7 @@ Nothing is changed, and a drain may go on meanwhile: a job that differs is read 
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -198,23 +199,25 @@ class Verifier:
         if self._stores.full(job.storage) in self.left_out:
             return
         try:
-            storage = self._stores.of(job.storage)
-            history = _get(storage, layout.events(job.backend, job.job_id))
-            stands = standing(chain(history or b""), hashes(events))
-            if stands.why:
-                # Its other documents follow the mirror's history, and none of them is ours to judge.
-                message = f"{stands.why}; run `quledger restore`"
-                yield Finding(job_id=job_id, what="ahead", message=message)
-            elif cursor["behind"]:
-                message = f"the storage waits for events up to {job.seq}; run `quledger reconcile`"
-                yield Finding(job_id=job_id, what="behind", message=message)
-                for what, message in self._early(storage, job, events, cursor["seq"]):
-                    yield Finding(job_id=job_id, what=what, message=message)
-            else:
-                for what, message in self._documents(storage, job, events, history, cursor["place"]):
-                    yield Finding(job_id=job_id, what=what, message=message)
+            for what, message in self._stored(self._stores.of(job.storage), job, events, cursor):
+                yield Finding(job_id=job_id, what=what, message=message)
         except (StorageUnavailable, StorageRefused) as error:
             self._leave_out(job.storage, error)
+
+    def _stored(
+        self, storage: StorageProvider, job: Job, events: list[Event], cursor: Row
+    ) -> Iterator[tuple[What, str]]:
+        """Yield what differs in the storage of the job."""
+        history = _get(storage, layout.events(job.backend, job.job_id))
+        stands = standing(chain(history or b""), hashes(events))
+        if stands.why:
+            # Its other documents follow the mirror's history, and none of them is ours to judge.
+            yield "ahead", f"{stands.why}; run `quledger restore`"
+        elif cursor["behind"]:
+            yield "behind", f"the storage waits for events up to {job.seq}; run `quledger reconcile`"
+            yield from self._early(storage, job, events, cursor["seq"])
+        else:
+            yield from self._documents(storage, job, events, history, cursor["place"])
 
     def _early(
         self, storage: StorageProvider, job: Job, events: list[Event], mirrored: int
