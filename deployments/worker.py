@@ -178,19 +178,22 @@ class Worker:
             if now > self._drain_began + AGAIN_SECONDS[1]:
                 self._pause = AGAIN_SECONDS[0]
             self._drain_ended = now
+            self._handover.wanted.clear()
 
     async def _newest(self, due: list[FlowRun]) -> list[FlowRun]:
         """Return what is to be run; of runs of one schedule that were missed while nobody was here only the last one."""
-        last: dict[UUID | None, FlowRun] = {}
-        for run in sorted(due, key=_start):
-            if not run.auto_scheduled:
-                continue
-            missed = last.get(run.deployment_id)
-            last[run.deployment_id] = run
-            if missed is not None:
+        last: dict[object, FlowRun] = {}
+        found = []
+        for run in sorted(due, key=_start, reverse=True):
+            schedule = run.created_by and run.created_by.id
+            # Whoever schedules jobs wants each of them.
+            ours = run.deployment_id is not None and self._deployments.get(run.deployment_id) != DEPLOYMENT
+            if run.auto_scheduled and ours and last.setdefault((run.deployment_id, schedule), run) is not run:
                 over: State[Any] = Cancelled(message="missed: a later run of the same schedule is due")
-                await self._client.set_flow_run_state(missed.id, over, force=True)
-        return [run for run in due if not run.auto_scheduled or last[run.deployment_id] is run]
+                await self._client.set_flow_run_state(run.id, over, force=True)
+            else:
+                found.append(run)
+        return found[::-1]
 
     async def _end_drain(self) -> None:
         """End the drain that serves here, as the next one is due: its place has to be free; its jobs go on."""
@@ -198,7 +201,6 @@ class Worker:
         if serving:
             self._handover.wanted.set()
             await asyncio.wait(serving, timeout=STOP_SECONDS)
-            self._handover.wanted.clear()
 
     async def _pending(self, run: FlowRun) -> State[Any] | None:
         """Set a run to Pending; return that state, None if the run is not ours."""

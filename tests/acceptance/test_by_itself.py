@@ -30,7 +30,7 @@ WAIT_SECONDS = 300
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]:
-    """A control room for all tests of this module; whatever they did, it ends without an error in its logs."""
+    """A control room for all tests of this module."""
     with control_room(tmp_path_factory.mktemp("room"), **OFTEN) as room:
         yield room
 
@@ -128,6 +128,31 @@ def test_a_drain_that_failed_is_followed_by_another(room: ControlRoom):
     room.ask("POST", f"/deployments/{deployment}/create_flow_run", json={"parameters": {"time_budget": 1}})
     job = drop(room, 2000)
     room.wait(lambda: room.lab.states().get(job) == "DONE", WAIT_SECONDS)
+
+
+def test_none_of_this_is_an_error(room: ControlRoom):
+    """All that went well above is no error in a log, and `verify` has nothing to say."""
+    assert "there were errors" not in room.output.read_text()
+    assert "errors" not in room.lab.run("verify").stderr
+
+
+def test_of_missed_runs_only_the_last_one_runs(room: ControlRoom):
+    """A worker that comes back late does not do again and again what is to be done now; what it left out is said."""
+    schedule(room, "reconcile", 3)
+    before = fired(room, "reconcile", "CANCELLED")
+    worker = process(room, "deployments.embedded_worker")
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        room.wait(lambda: [run["state_name"] for run in room.runs("reconcile")].count("Late") > 3, WAIT_SECONDS)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    room.wait(lambda: fired(room, "reconcile", "CANCELLED") - before, WAIT_SECONDS)
+    schedule(room, "reconcile", 60)
+    room.wait(lambda: not [run for run in room.runs("reconcile") if run["state_name"] == "Late"], WAIT_SECONDS)
+    missed = [run for run in room.runs("reconcile") if "missed" in (run["state"]["message"] or "")]
+    assert len(missed) > 2
+    newest = max(run["expected_start_time"] for run in missed)
+    assert [run for run in room.runs("reconcile") if run["expected_start_time"] > newest]
 
 
 @pytest.mark.parametrize("which", ["deployments.embedded_worker", "deployments.embedded_server"])

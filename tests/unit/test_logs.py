@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deployments import logs
-from deployments.logs import Errors, opened, record
+from deployments.logs import Errors, errors_said, opened, record
 
 
 @pytest.fixture
@@ -96,6 +96,17 @@ def test_errors_that_go_on_are_said_at_once_and_then_seldom(tmp_path: Path):
         said.append([sentence.split(",")[0] for sentence in errors.look(pause=1000)])
     assert said == [[f"1 error in {first}"], [], [f"1 error in {second}"]]
     assert [sentence.split(",")[0] for sentence in errors.all()] == [f"2 errors in {first}", f"1 error in {second}"]
+
+
+def test_errors_are_said_at_the_end(tmp_path: Path):
+    """Whatever came while the block ran is said when it ends, and nothing where nothing came."""
+    said: list[str] = []
+    with errors_said(said.append, tmp_path / "a.log"):
+        pass
+    assert said == []
+    with errors_said(said.append, tmp_path / "a.log"):
+        (tmp_path / "a.log").write_text(line(datetime(2026, 1, 1, tzinfo=UTC), "ERROR", "new"))
+    assert said[-1] == f"there were errors: 1 error in {tmp_path / 'a.log'}, the last one: 2026-01-01 00:00:00 who: new"
 
 
 def test_errors_are_counted_since_a_moment(tmp_path: Path):
