@@ -39,7 +39,7 @@ _LOG = logging.getLogger("quledger.drain")
 LAUNCH_SECONDS = 0.4
 """How often a drain looks for jobs that were launched through Prefect."""
 
-LOOK_OVER_SECONDS = 5.0
+LOOK_OVER_SECONDS = 15.0
 """How often it is seen whether Prefect can give back the runs that it has."""
 
 GRACE_SECONDS = 5.0

@@ -25,7 +25,7 @@ _LOG = logging.getLogger("quledger.report")
 
 MOST_EXPERIMENTS = 10
 MOST_OUTCOMES = 32
-MOST_BYTES = 5_000_000
+MOST_BYTES = 3_000_000
 """Of a larger result only the way to it is shown."""
 
 

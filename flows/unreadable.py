@@ -98,7 +98,10 @@ def _clear(client: httpx.Client, run_id: str, filters: Filters, *, is_to_begin: 
     if _is_given(client, [run_id]):
         _LOG.warning("run_unreadable action=failed run=%s: Prefect could not give it back", run_id)
         return
-    _asked(client, "DELETE", f"/flow_runs/{run_id}").raise_for_status()
+    gone = _asked(client, "DELETE", f"/flow_runs/{run_id}")
+    if gone.status_code == httpx.codes.NOT_FOUND:
+        return  # somebody else has cleared it away
+    gone.raise_for_status()
     _LOG.warning("run_unreadable action=deleted run=%s: Prefect could not give it back", run_id)
     deployments = filters.get("deployments", {}).get("id", {}).get("any_", [])
     if is_to_begin and len(deployments) == 1:

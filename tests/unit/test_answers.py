@@ -39,6 +39,7 @@ class Beat:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await asyncio.sleep(0.05)  # what stood still until now is measured too
         self._task.cancel()
 
     def __str__(self) -> str:
