@@ -29,6 +29,7 @@ _BEHIND = (
     .where(text("behind"), text("NOT EXISTS (SELECT 1 FROM held WHERE held.job_id = mirror.job_id)"))
 )
 _PLACE = update(_MIRROR).where(_MIRROR.c.job_id == bindparam("_job_id")).values(place=bindparam("_place"))
+_PLACE_IF = _PLACE.where(_MIRROR.c.place == bindparam("_known"))
 _GET = select(_MIRROR.c.seq, _MIRROR.c.place).where(_MIRROR.c.job_id == bindparam("job_id"))
 
 
@@ -57,10 +58,17 @@ class MirrorCursor:
             connection.execute(_HOLD, {"job_id": job_id})
             connection.execute(_ADVANCE, {"_job_id": job_id, "_seq": seq, "_place": place})
 
-    def put_place(self, job_id: str, place: str) -> None:
-        """Record where the job document lies, and nothing else."""
+    def put_place(self, job_id: str, place: str, known: str | None = None) -> None:
+        """Record where the job document lies, and nothing else.
+
+        Args:
+            known: where it lay before; if somebody has recorded another place meanwhile, that one stays. None for any.
+        """
         with writing(self._engine) as connection:
-            connection.execute(_PLACE, {"_job_id": job_id, "_place": place})
+            if known is None:
+                connection.execute(_PLACE, {"_job_id": job_id, "_place": place})
+            else:
+                connection.execute(_PLACE_IF, {"_job_id": job_id, "_place": place, "_known": known})
 
     def behind(self) -> list[tuple[str, str]]:
         """Return the ids of all jobs that are not held and whose mirror waits for events, each with the name of its storage."""

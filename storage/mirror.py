@@ -98,7 +98,8 @@ class Mirror:
             if not self._documents(job).take(job):
                 return False
             crash.point("take.moved")
-            self._cursor.put_place(job.job_id, layout.taken(job.job_id))
+            # Whoever stood still here for long finds that another worker has taken it further.
+            self._cursor.put_place(job.job_id, layout.taken(job.job_id), place)
             crash.point("take.recorded")
             return True
 

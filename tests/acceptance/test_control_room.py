@@ -148,6 +148,28 @@ def test_a_running_job_is_cancelled_within_seconds(room: ControlRoom, where: str
     assert room.lab.findings() == []
 
 
+def test_a_run_that_is_cancelled_too_late_ends_as_its_job_did(room: ControlRoom):
+    """Cancelled a moment before the end, a run would stay Cancelling for ever: it is said what became of the job."""
+    good = room.ended(room.launch({})["id"])
+    bad = room.ended(room.launch({"program": '[["nope", [0], []]]'})["id"])
+    later = {"state": {"type": "SCHEDULED", "state_details": {"scheduled_time": "2999-01-01T00:00:00Z"}}}
+    unborn = room.launch({}, **later)
+    for run, state in ((good, "CANCELLING"), (bad, "CANCELLING"), (unborn, "CANCELLING")):
+        forced = {"state": {"type": state, "name": "Cancelling"}, "force": True}
+        room.ask("POST", f"/flow_runs/{run['id']}/set_state", json=forced).raise_for_status()
+    ends = [
+        (run["state_type"], run["state"]["message"]) for run in (room.ended(each["id"]) for each in (good, bad, unborn))
+    ]
+    assert ends[0] == ("COMPLETED", "DONE")
+    assert ends[1] == ("FAILED", bad["state"]["message"])
+    assert ends[2] == ("CANCELLED", "it was cancelled before it began")
+    assert room.lab.states()[good["name"]] == "DONE"
+    forced = {"state": {"type": "CANCELLED", "name": "Cancelled"}, "force": True}
+    room.ask("POST", f"/flow_runs/{good['id']}/set_state", json=forced).raise_for_status()
+    room.wait(lambda: room.run(good["id"])["state_type"] == "COMPLETED")
+    assert room.lab.run("verify", good["name"], PREFECT_API_URL=str(room.lab.api)).returncode == 0
+
+
 def test_what_is_forced_in_prefect_changes_nothing(room: ControlRoom):
     """Somebody who forces a state in Prefect changes no job, and `verify` tells."""
     run = room.ended(room.launch({})["id"])

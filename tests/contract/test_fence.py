@@ -243,3 +243,16 @@ def test_between_take_and_relay_nothing_differs(tmp_path: Path, houses: Houses):
     house.finish(job)
     house.mirror.relay("j")
     assert list(Verifier(house.log.engine, house.stores).all()) == []
+
+
+def test_a_worker_that_stood_still_after_it_took_the_document_takes_nothing_back(tmp_path: Path, houses: Houses):
+    """Its late word on where the document lies does not undo what another worker has recorded meanwhile."""
+    house = houses(tmp_path)
+    house.submit()
+    house.mirror.relay("j")
+    job = house.take()
+    house.finish(job)
+    house.mirror.relay("j")
+    house.cursor.put_place("j", layout.taken("j"), layout.queued("rydberg", "j"))
+    assert house.cursor.position("j").place == layout.finished("rydberg", "j")
+    assert list(Verifier(house.log.engine, house.stores).all()) == []
