@@ -99,7 +99,7 @@ class Mirror:
                 return False
             crash.point("take.moved")
             # Whoever stood still here for long finds that another worker has taken it further.
-            self._cursor.put_place(job.job_id, layout.taken(job.job_id), place)
+            self._cursor.put_place(job.job_id, layout.taken(job.job_id), position.place)
             crash.point("take.recorded")
             return True
 
