@@ -143,6 +143,9 @@ def test_a_key_beside_the_laboratorys_signs_nothing(home: FrozenHome, quledger: 
     assert [each["what"] for each in findings] == ["signature", "signature"]
     assert "which is none of this laboratory" in findings[0]["message"]
     assert "is a key that this laboratory has never had" in findings[1]["message"]
+    states = {each["kid"]: each["state"] for each in json.loads(quledger("keys", "show", "--json").out)}
+    assert states.pop(rogue.kid) == "published"
+    assert sorted(states.values()) == ["retired", "revoked", "signs", "signs"]
     # Whoever revokes it remembers it: published as good again, it is a difference again.
     assert quledger("keys", "revoke", rogue.kid, "--reason", "an intruder's").code == 0
     (store / "backends" / "public_keys" / f"{rogue.kid}.json").write_text(json.dumps(rogue.document()))
