@@ -56,8 +56,8 @@ def chosen(begin: int | None, step: int | None, end: int | None, size: int) -> l
 
 
 RANGES = [
-    (None, None, None), (-2, None, -1), (-1, None, -1), (0, 2, -1), (None, 2, None), (None, -1, None), (-1, -1, 0),
-    (4, -2, 0), (4, -2, None), (3, None, 9), (0, None, 5), (0, 2, 5), (-6, None, 2), (-5, None, -4), (2, None, 1),
+    (None, None, None), (-2, None, -1), (-1, None, -1), (0, 2, -1),  (None, -1, None), (-1, -1, 0),
+    (4, -2, 0),  (3, None, 9), (0, None, 5), (0, 2, 5), (-6, None, 2), (-5, None, -4), (2, None, 1),
     (1, -1, 3), (0, -1, -6), (5, -1, 0), (4, None, None), (None, None, -3), (1, 3, -1), (-1, -3, -5),
 ]  # fmt: skip
 
@@ -72,13 +72,13 @@ def test_ranges_are_those_of_the_specification(given: tuple[int | None, int | No
     programs = [
         f"qubit[5] q;\nbit[5] c;\nx q[{said}];\nc = measure q;\n",
         f"qubit[5] q;\nbit[5] c;\nlet part = q[{said}];\nx part;\nc = measure q;\n",
-        f"qubit[3] p;\nqubit[2] q;\nbit[5] c;\nlet all = p ++ q;\nx all[{said}];\nc = measure all;\n",
+        f"qubit[3] a;\nqubit[2] q;\nbit[5] c;\nlet all = a ++ q;\nx all[{said}];\nc = measure all;\n",
         f"qubit[5] q;\nbit[5] c;\nx q;\nlet to = c[{said}];\nto = measure q[0:{size - 1}];\n",
         f"qubit[5] q;\nbit[5] c;\nx q;\nc[{said}] = measure q[0:{size - 1}];\n",
     ]
     for program in programs:
         if right is None:
-            line = 3 + [place for place, line in enumerate(program.split("\n")) if said in line][0]
+            line = 3 + next(place for place, line in enumerate(program.split("\n")) if said in line)
             assert f"line {line}, column" in faults(HEAD3 + program)[0]
         else:
             bits = "".join("1" if place in right else "0" for place in reversed(range(5)))
