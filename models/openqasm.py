@@ -8,7 +8,7 @@ go, and has no number that overflows. Whether it is a program, the parsers say. 
 import math
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 MOST_BYTES = 2_000_000
@@ -287,12 +287,16 @@ class _Scanner:
                 self.mark(place, f"the gate expands to more than {MOST_IN_GATE:,} operations")
                 raise _Enough
 
+    def own(self) -> Container[str]:
+        """Return the gates that are defined under words that mean something else in the other version."""
+        return self.effort if self.version == 2 else ()  # noqa: PLR2004 - the version
+
     def statement(self, tokens: list[tuple[str, str, int]]) -> None:
         kind, word, place = tokens[0]
         self.expand(word, tokens[1][1] if len(tokens) > 1 else "", place)
         if word == "OPENQASM":
             self.opening(tokens)
-        elif kind == "pragma" or (kind == "name" and word in REFUSED):
+        elif kind == "pragma" or (kind == "name" and word in REFUSED and word not in self.own()):
             self.mark(place, REFUSED.get(word, REFUSED["pragma"]))
         elif word == "@":
             self.mark(place, "annotations are not supported")

@@ -9,7 +9,7 @@ from typing import Any
 from openqasm3 import ast
 from openqasm3.visitor import QASMVisitor
 from qiskit import QuantumCircuit
-from qiskit.circuit import ClassicalRegister, Parameter
+from qiskit.circuit import Parameter
 from qiskit.exceptions import QiskitError
 from qiskit_qasm3_import import ConversionError, types
 from qiskit_qasm3_import.converter import ConvertVisitor
@@ -20,7 +20,7 @@ from qiskit_qasm3_import.state import LocalScope
 from models.errors import printable
 from models.openqasm import MOST_CLBITS, MOST_FAULTS, Mark
 from tasks.backends.cost import number
-from tasks.backends.qubits.conditions import condition, is_differing
+from tasks.backends.qubits.conditions import condition
 from tasks.backends.qubits.controls import controlled
 from tasks.backends.qubits.expressions import Resolver
 from tasks.backends.qubits.gates import (
@@ -341,33 +341,6 @@ class Converter(ConvertVisitor):
     def _apart_alias(self, node: ast.AliasStatement, elements: Sequence[Any]) -> None:
         if len(set(elements)) < len(elements):
             raise_from_node(node.value, "an alias names an element twice")
-
-    def visit_BranchingStatement(self, node: ast.BranchingStatement, context: Any) -> Any:  # noqa: N802
-        """Branch; a register that differs from a number is one that does not equal it, with the blocks exchanged."""
-        found = self._resolve_condition(node.condition, context)
-        blocks = [node.if_block, node.else_block or []]
-        if is_differing(node.condition) and isinstance(found[0], ClassicalRegister):
-            blocks.reverse()
-        with context.circuit.if_test(found) as other:
-            self._inside(blocks[0], context)
-        if blocks[1]:
-            with other:
-                self._inside(blocks[1], context)
-        return context
-
-    def visit_WhileLoop(self, node: ast.WhileLoop, context: Any) -> Any:  # noqa: N802
-        """Loop while a bit is set or a register has a value."""
-        found = self._resolve_condition(node.while_condition, context)
-        if is_differing(node.while_condition) and isinstance(found[0], ClassicalRegister):
-            raise_from_node(node.while_condition, "the operator '!=' is not supported on a register in while")
-        with context.circuit.while_loop(found):
-            self._inside(node.block, context)
-        return context
-
-    def _inside(self, statements: Sequence[Any], context: Any) -> None:
-        with LocalScope(context) as inner:
-            for statement in statements:
-                self.visit(statement, inner)
 
     def _resolve_condition(self, node: ast.Expression, context: Any) -> Any:
         return condition(node, Resolver(context, strict=True))

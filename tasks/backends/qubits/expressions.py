@@ -48,6 +48,22 @@ class Resolver(ValueResolver):
             raise_from_node(base, "an index set names an element twice")
         return [collection[place] for place in places], type(collection_type)(len(places))
 
+    def visit_Concatenation(self, node: ast.Concatenation) -> tuple[Any, types.Type]:  # noqa: N802
+        """Return two registers as one."""
+        (left, kind), (right, other) = self.visit(node.lhs), self.visit(node.rhs)
+        if not isinstance(kind, types.BitArray | types.QubitArray) or type(kind) is not type(other):
+            raise_from_node(node, "only registers of one kind can be joined")
+        return [*left, *right], type(kind)(len(left) + len(right))
+
+    def visit_BinaryExpression(self, node: ast.BinaryExpression) -> tuple[Any, types.Type]:  # noqa: N802
+        """Return the value of an operation; the division of whole numbers leaves its fraction out, as in C99."""
+        found, kind = super().visit_BinaryExpression(node)
+        if node.op is ast.BinaryOperator["/"] and isinstance(kind, types.Int | types.Uint):
+            (above, _), (below, _) = self.visit(node.lhs), self.visit(node.rhs)
+            if isinstance(above, int) and isinstance(below, int):
+                found = abs(above) // abs(below) * (1 if (above < 0) == (below < 0) else -1)
+        return found, kind
+
     def place(self, index: int, size: int, node: ast.QASMNode) -> int:
         """Return where an index is, counted from 0; a negative one counts from the end.
 
