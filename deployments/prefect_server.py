@@ -78,7 +78,6 @@ def prefect_server(settings: Settings, port: int = 0) -> Iterator[str]:
             raise PrefectUnavailable(msg)
         yield given
         return
-    home(settings).mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         listening = socket.create_server(("127.0.0.1", port))
     except OSError as error:

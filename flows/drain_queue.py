@@ -101,7 +101,8 @@ async def drain_queue(
         with present(services.settings.folder, run_id):
             async with repeating("pages", pages.write, PAGES_SECONDS):
                 counts = await drain.all(until_empty=until_empty, time_budget=time_budget)
-        await pages.write()
+        if not drain.goes_on():
+            await pages.write()
         return counts
 
 
@@ -149,7 +150,7 @@ class _Drain:
                 counts = await self.run(until_empty=until_empty, time_budget=time_budget)
             finally:
                 await asyncio.gather(*warming, return_exceptions=True)
-        if self._goes_on():
+        if self.goes_on():
             return counts  # the next drain begins with what is left to do
         self._services.unserved = await asyncio.to_thread(unserved, self._services, self._looks)
         if self._services.unserved:
@@ -198,7 +199,7 @@ class _Drain:
         goes_on = False
         try:
             await self._serve(until_empty=until_empty, time_budget=time_budget)
-            goes_on = self._goes_on()
+            goes_on = self.goes_on()
         finally:
             await self._looks.close()
             if not goes_on:
@@ -229,7 +230,7 @@ class _Drain:
                 next_look = 0.0
                 continue
             await self._rest(min(next_look, end) - time.monotonic())
-        if self._goes_on():
+        if self.goes_on():
             return
         # Told to stop, it gives back what does not end soon.
         while self._running and (not self._services.stopping.is_set() or time.monotonic() < now + GRACE_SECONDS):
@@ -239,7 +240,7 @@ class _Drain:
         """Say whether nothing more is to be claimed: the process is to end, or the next drain is here."""
         return self._services.stopping.is_set() or (self._handover is not None and self._handover.wanted.is_set())
 
-    def _goes_on(self) -> bool:
+    def goes_on(self) -> bool:
         """Say whether the process goes on with what is under way, so that the next drain need not wait for it."""
         return self._handover is not None and not self._services.stopping.is_set()
 

@@ -70,7 +70,8 @@ def home(settings: Settings) -> Path:
 
 
 def prepare(settings: Settings) -> None:
-    """Set in this process what Prefect shall be told; to be called before it is imported."""
+    """Make Prefect's folder and set in this process what it shall be told; to be called before it is imported."""
+    home(settings).mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in _AROUND:
         os.environ.pop(name, None)
     os.environ |= {"PREFECT_HOME": str(home(settings)), "PREFECT_PROFILES_PATH": os.devnull}
@@ -82,10 +83,9 @@ def prepare(settings: Settings) -> None:
 
 
 def import_prefect(settings: Settings) -> None:
-    """Import Prefect, unless it is there, in a folder in which no settings of somebody else lie."""
+    """Import Prefect, which `prepare` has made ready for, unless it is there, in a folder in which no settings of somebody else lie."""
     if "prefect.context" in sys.modules:
         return
-    home(settings).mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.chdir(home(settings)):
         importlib.import_module("prefect.context")
 
