@@ -89,7 +89,7 @@ class JobProcess:
         self._wall_left = limits.wall_seconds
         # A stranger's result is judged by what the job asked for.
         self._asked_for = b"" if job["is_ours"] else document
-        self._experiments = 0
+        self._experiments: int | None = None
         self._child: Child | None = None
         self._is_introduced = self._is_over = self._may_stay = False
         self._used = 0.0
@@ -148,7 +148,11 @@ class JobProcess:
             BackendFailed: it is not what a result has to be.
             ChildDied: the process that checks it ended without an answer.
         """
-        if not self._job["is_ours"]:
+        if self._job["is_ours"]:
+            return
+        if self._experiments is None:  # an earlier attempt has validated it
+            await self.call("validate")
+        if self._experiments is not None:
             await self._sandbox.check(result, self._asked_for, self._experiments, self._limits)
 
     async def close(self) -> None:

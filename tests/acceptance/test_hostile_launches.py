@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from models.names import job_id_for
 from tests.control_room import ControlRoom
 
 BLANKS = " " * 44 + '[["load", [0], [50]], ["measure", [0], []],]'
@@ -113,7 +114,6 @@ def test_good_launches_come_through_among_hostile_ones(room: ControlRoom, tmp_pa
     good, taken = [], {}
     for number, (name, body) in enumerate(BODIES.items()):
         answer = post(room, ids["run-job"], body)
-        assert answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or "surrogate" in name or "nul" in name, name
         if answer.is_success:
             taken[name] = answer.json()["id"]
         if number % 3 == 0:
@@ -124,8 +124,8 @@ def test_good_launches_come_through_among_hostile_ones(room: ControlRoom, tmp_pa
     good += [room.launch({"shots": 10})["id"] for _ in range(3)]
 
     room.wait(lambda: all(room.run(each)["state_type"] == "COMPLETED" for each in good), 240)
-    jobs = [job for job in room.lab.log.jobs(limit=1000) if job.flow_run_id in good]
-    assert len(jobs) == len(good)
+    # A drain that claims the job of a run which is under way already works on it in a run of its own.
+    jobs = [room.lab.log.get(job_id_for("prefect", each)) for each in good]
     assert {(job.state, job.attempt) for job in jobs} == {("DONE", 1)}
     # One that begins in the year 2099 spoils the list of its deployment, which a worker asks for, until it is cleared.
     room.wait(lambda: listed(room) is not None, 60)

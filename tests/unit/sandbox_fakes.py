@@ -70,9 +70,16 @@ class Backend:
         return [{"name": name, "did": did, "calls": self.calls} for name in program["names"]]
 
 
+class Plain(Backend):
+    """Returns what the contract wants."""
+
+    def execute(self, program: Any) -> list[Any]:
+        return [{"header": {"name": name}, "shots": 0, "data": {"memory": []}} for name in program["names"]]
+
+
 def load(name: str) -> Backend:
-    """Return the backend `step-action`, or `good`."""
-    return Backend(name)
+    """Return the backend `step-action`, `plain`, or `good`."""
+    return Plain(name) if name == "plain" else Backend(name)
 
 
 def names() -> list[str]:

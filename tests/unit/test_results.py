@@ -158,6 +158,24 @@ def test_the_result_of_a_stranger_is_checked_where_he_has_not_been() -> None:
     asyncio.run(run())
 
 
+def test_a_later_attempt_has_its_result_checked_too() -> None:
+    """One that goes on where an earlier one stopped: the document was validated by that."""
+
+    async def run() -> None:
+        async with Sandbox(resolver=RESOLVER, preload=()) as sandbox:
+            for backend, passes in (("plain", True), ("good", False)):
+                async with sandbox.job(backend, b'{"experiment_0": {"shots": 0}}', job_id="j", limits=LIMITS) as job:
+                    await job.call("compile", seed=1)
+                    document = (await job.call("execute"))["document"]
+                    if passes:
+                        await job.check(document)
+                        continue
+                    with pytest.raises(BackendFailed, match=r"header\.name"):
+                        await job.check(document)
+
+    asyncio.run(run())
+
+
 def test_the_sandbox_is_nobodys_alone(tmp_path: Path) -> None:
     """Whoever came first may leave: the jobs of the others go on in their processes."""
 
