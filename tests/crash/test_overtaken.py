@@ -18,11 +18,14 @@ from tests.lab import Lab, Started, experiment
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 SECONDS, AT_LEAST = (600, 20) if ALL else (240, 3)
+AT_WORK = 6
+"""So many jobs wait or run: more than both drains run at once."""
+
 LONGEST_STOP = 9.0
 """Who stops in the midst of a write keeps everybody from writing: then no lease ends before it wakes."""
 
 SETTINGS = {
-    "QULEDGER_LEASE_SECONDS": "2",
+    "QULEDGER_LEASE_SECONDS": "3",
     "QULEDGER_PUBLISH_SECONDS": "0.5",
     "QULEDGER_RETRY_SECONDS": "0.1",
     "QULEDGER_MAX_ATTEMPTS": "1000",
@@ -96,7 +99,7 @@ class Turmoil:
         running = [each for each in self.log.jobs(limit=200) if each.worker]
         workers = {int((each.worker or "").split(":")[1]) for each in running}
         victims = [number for number, drain in enumerate(self.drains) if drain.pid in workers]
-        if len(running) < 4:
+        if sum(sum(phases.values()) for phases in self.log.counts().values()) < AT_WORK:
             self.queue(2)
         if victims:
             number = self.chance.choice(victims)
