@@ -224,7 +224,11 @@ class Attempt:
             if interrupted:
                 self.job = await asyncio.to_thread(release, self.services, Claim(self.job, self.token))
             elif self.job.phase is Phase.RUNNING:
+                await asyncio.to_thread(self.check_now)
                 await self.give_up("the run ended before the job did", "lease")
+        except StaleAttempt as error:
+            self.services.claims.forget(self.token)
+            _LOG.warning("attempt_lost action=none job_id=%s: %s", self.job.job_id, error)
         except (LogError, UnknownJob) as error:
             # Owed from now on: given back when the log answers again, or else when the lease runs out.
             self.services.claims.owe(self.token)

@@ -72,6 +72,10 @@ class ZombieResult(ZombieWrite):
     """The result of an attempt that was over was accepted."""
 
 
+class Impostor(ZombieWrite):
+    """A second worker of an attempt changed the job."""
+
+
 class StaleDecision(Violation):
     """A fact was appended by somebody who did not know the newest event."""
 
@@ -164,6 +168,11 @@ class Worker:
     name: str
     holds: dict[tuple[str, int], Job] = field(default_factory=dict)
     paused: bool = False
+
+    @property
+    def token(self) -> str:
+        """What it shows with every write; a worker that was started again has another one."""
+        return f"token of {self.name} {id(self)}"
 
 
 _DEEDS: list[st.SearchStrategy[tuple[str, dict[str, Any]]]] = []
@@ -337,7 +346,7 @@ class LogMachine(RuleBasedStateMachine):
             for job_id, job in self.jobs.items()
             if job.state == "QUEUED" and job.not_before <= self.now and job.backend in backends
         ]
-        job = self.log.claim(backends, worker.name, self.now + LEASE)
+        job = self.log.claim(backends, worker.name, self.now + LEASE, token=worker.token)
         self._same("the claimed job", job and job.job_id, min(turns)[-1] if turns else None)
         if job is not None:
             expected = self.jobs[job.job_id]
@@ -382,6 +391,25 @@ class LogMachine(RuleBasedStateMachine):
             again = how == "again"
             fact = after_attempt(knew, "storm", "execution", RETRIES, now=self.now, jitter=0.5, run_again=again)
         self._record(worker, key, fact)
+
+    @deed(2, pick=_PICK, shown=st.sampled_from([None, "guessed"]))
+    def pretend(self, pick: int, shown: str | None) -> None:
+        """Begin the attempt of another worker a second time: what that one writes and prolongs counts for nothing."""
+        running = sorted(job_id for job_id, job in self.jobs.items() if job.running)
+        if not running:
+            return
+        job_id = running[pick % len(running)]
+        expected, knew = self.jobs[job_id], self.log.get(job_id)
+        tokens = None if shown is None else {job_id: shown}
+        if self.log.heartbeat({job_id: expected.attempt}, self.now + 9 * LEASE, tokens):
+            self._violated(Impostor(f"the lease of {job_id} was prolonged by somebody else"))
+        facts = self._next(knew, expected.attempt, "impostor")
+        try:
+            self.log.append(knew, *facts, attempt=expected.attempt, actor="impostor", token=shown)
+        except StaleAttempt:
+            expected.refuse()
+        else:
+            self._violated(Impostor(f"{facts[0].kind} of {job_id} was written by somebody else"))
 
     @deed(pick=_PICK)
     def heartbeat(self, pick: int) -> None:
@@ -559,11 +587,15 @@ class LogMachine(RuleBasedStateMachine):
         run = f"run-{job_id}-{attempt}"
         try:
             try:
-                knew = self.log.append(knew, *facts, attempt=attempt, actor=worker.name, flow_run_id=run)
+                knew = self.log.append(
+                    knew, *facts, attempt=attempt, actor=worker.name, flow_run_id=run, token=worker.token
+                )
             except AppendConflict:
                 self._same(f"{job_id} had moved on", expected.seq != knew.seq, wanted=True)
                 knew = self.log.get(job_id)
-                knew = self.log.append(knew, *facts, attempt=attempt, actor=worker.name, flow_run_id=run)
+                knew = self.log.append(
+                    knew, *facts, attempt=attempt, actor=worker.name, flow_run_id=run, token=worker.token
+                )
         except StaleAttempt:
             if not over:
                 self._violated(WrongRefusal(f"{facts[0].kind} of attempt {attempt} of {job_id} by {worker.name}"))
@@ -586,7 +618,7 @@ class LogMachine(RuleBasedStateMachine):
         job_id, attempt = key
         expected = self.jobs[job_id]
         mine = expected.running and expected.attempt == attempt
-        held = self.log.heartbeat({job_id: attempt}, self.now + LEASE)
+        held = self.log.heartbeat({job_id: attempt}, self.now + LEASE, {job_id: worker.token})
         self._same(f"{worker.name} holds {job_id}", job_id in held, mine)
         if mine:
             expected.lease = self.now + LEASE

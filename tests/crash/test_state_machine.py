@@ -7,6 +7,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -19,7 +20,7 @@ from models.retry import given_back
 from storage import event_log
 from storage.database import open_database
 from storage.event_log import EventLog
-from tests.crash.log_machine import LEASE, START, LogMachine, StaleDecision, ZombieResult
+from tests.crash.log_machine import LEASE, START, Impostor, LogMachine, StaleDecision, ZombieResult
 
 ASKED = int(os.environ.get("QULEDGER_TEST_EXAMPLES", "0"))
 
@@ -46,8 +47,8 @@ HUNT = settings(
 class NoSeqFence(EventLog):
     """Appends after whatever event is the last one."""
 
-    def append(self, job: Job, *facts: Fact, attempt: int, actor: str, flow_run_id: str | None = None) -> Job:
-        return super().append(self.get(job.job_id), *facts, attempt=attempt, actor=actor, flow_run_id=flow_run_id)
+    def append(self, job: Job, *facts: Fact, attempt: int, actor: str, **more: Any) -> Job:
+        return super().append(self.get(job.job_id), *facts, attempt=attempt, actor=actor, **more)
 
 
 class ZombieHunt(LogMachine):
@@ -60,6 +61,12 @@ class UnfencedHunt(ZombieHunt):
     """The same on a log that looks at no seq either."""
 
     log_class = NoSeqFence
+
+
+class ImpostorHunt(LogMachine):
+    """Looks for nothing but what a second worker of an attempt writes."""
+
+    watched = Impostor
 
 
 class StaleHunt(LogMachine):
@@ -85,6 +92,7 @@ def take_out_the_attempt_fence(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(event_log, "why_not", lenient)
     monkeypatch.setattr(event_log, "_is_late", lambda *_: False)
+    monkeypatch.setattr(event_log, "not_the_holder", lambda *_: None)
 
 
 def test_the_log_keeps_its_promises(empty: Path):
@@ -98,6 +106,13 @@ def test_without_the_fence_the_zombie_is_found(empty: Path, monkeypatch: pytest.
     take_out_the_attempt_fence(monkeypatch)
     with pytest.raises(ZombieResult):
         run_state_machine_as_test(lambda: machine(empty), settings=HUNT)
+
+
+def test_without_the_holder_the_impostor_is_found(empty: Path, monkeypatch: pytest.MonkeyPatch):
+    """With the token not asked for, the second worker of an attempt writes, and is found."""
+    monkeypatch.setattr(event_log, "not_the_holder", lambda *_: None)
+    with pytest.raises(Impostor):
+        run_state_machine_as_test(lambda: ImpostorHunt(empty), settings=HUNT)
 
 
 def test_without_the_seq_fence_the_stale_decision_is_found(empty: Path):

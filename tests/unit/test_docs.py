@@ -19,7 +19,7 @@ def transition_table() -> str:
             sources = "any"
         elif row.sources == RUNNING:
             sources = "any running"
-        rows.append(f"| `{row.kind}` | {sources} | {row.target or 'the same'} | {'yes' if row.of_attempt else 'no'} |")
+        rows.append(f"| `{row.kind}` | {sources} | {row.target or 'the same'} | {row.writer} |")
     return "\n".join(rows)
 
 
