@@ -29,8 +29,12 @@ def status_value(job: Job) -> dict[str, Any]:
     return status_document(job).model_dump() | job.model_dump(mode="json", exclude={"job_id", "last_hash"})
 
 
-def status(job: Job) -> None:
-    """Print where a job stands."""
+def status(job: Job, held: str = "") -> None:
+    """Print where a job stands.
+
+    Args:
+        held: why nothing is done with it until the log has been restored; empty if it is not held.
+    """
     table = Table(show_header=False, box=None, pad_edge=False)
     seconds = (job.updated_at - job.submitted_at).total_seconds()
     rows = {
@@ -43,12 +47,13 @@ def status(job: Job) -> None:
         "took": f"{seconds:.2f} s" if job.state in FINAL else "-",
         "reason": escape(job.reason) or "-",
         "flow run": job.flow_run_id or "-",
-    }
+    } | ({"held": held} if held else {})
     for name, value in rows.items():
         table.add_row(f"[bold]{name}", value)
     console.print(table)
     hint = {State.DONE: f"quledger result {job.job_id}", State.QUEUED: "quledger drain --until-empty"}
-    console.print(f"\nNext: {hint.get(job.state, f'quledger history {job.job_id}')}", style="dim")
+    following = "quledger restore" if held else hint.get(job.state, f"quledger history {job.job_id}")
+    console.print(f"\nNext: {following}", style="dim")
 
 
 def jobs(found: list[Job]) -> None:

@@ -22,7 +22,7 @@ from prefect.states import Crashed
 from flows.presence import forget, has_died
 from flows.run_job import NAME, end_state
 from models import clock
-from models.errors import NotCancellable, UnknownJob
+from models.errors import JobHeld, NotCancellable, UnknownJob
 from models.job import FINAL, Phase
 from tasks.services import Services
 from tasks.submission import cancel
@@ -72,7 +72,7 @@ async def cancel_as_in_prefect(services: Services, client: PrefectClient) -> Non
     for run in await _recent(client, [StateType.CANCELLING, StateType.CANCELLED]):
         try:
             await asyncio.to_thread(cancel, services, run.name, by="prefect", reason="cancelled in Prefect")
-        except (UnknownJob, NotCancellable):
+        except (UnknownJob, NotCancellable, JobHeld):
             continue  # of another laboratory; or it was quicker, and its run will say so
 
 
