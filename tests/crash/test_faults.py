@@ -249,3 +249,26 @@ def test_a_result_that_a_storage_never_takes_ends_its_job(house: Any, monkeypatc
     job = house.log.get(ids[0])
     assert "the storage takes no document of 0.0 MB" in job.reason
     assert (job.attempt, job.blame) == (1, "infrastructure")
+
+
+def test_an_attempt_that_meets_a_longer_history_is_given_back(house: Any):
+    """Where no mark shows that the log was set back, the attempt sees it before it touches anything; others are served."""
+    from tasks.submission import submit_document  # noqa: PLC0415 - as above
+
+    fill(house, 1)
+    drain()
+    job_id = submit_document("singlequdit", json.dumps(GOOD).encode()).job_id
+    path = f"events/singlequdit/{job_id}.json"
+    history = json.loads(house.storage.inner.get(path))
+    history["events"].append(history["events"][0] | {"seq": 1, "hash": "f" * 64})
+    longer = json.dumps(history).encode()
+    house.storage.inner.put(path, longer)
+    house.storage.inner.put(f"jobs/queued/singlequdit/{'e' * 24}.json", json.dumps(GOOD).encode())
+    assert drain() == {"DONE": 1}
+    job = house.log.get(job_id)
+    assert (job.state, job.attempt, job.failures) == (State.QUEUED, 1, 0)
+    assert [event.kind for event in house.log.history(job_id)] == ["submitted", "claimed", "retried"]
+    assert house.storage.inner.get(path) == longer
+    assert house.storage.inner.exists(f"jobs/queued/singlequdit/{job_id}.json")
+    assert f"1 jobs are held: {job_id} (its mirrored history" in house.unserved[-1]
+    assert drain() == {}
