@@ -162,8 +162,9 @@ def status(job_id: str, *, as_json: Json = False) -> int:
     from deployments import show  # noqa: PLC0415
     from tasks.services import current  # noqa: PLC0415
 
-    job = current().log.get(job_id)
-    _print(show.status_value(job), lambda: show.status(job), as_json=as_json)
+    job, held = current().log.get(job_id), current().holds.why(job_id)
+    value = show.status_value(job) | ({"held": held} if held else {})
+    _print(value, lambda: show.status(job, held), as_json=as_json)
     return 0
 
 
@@ -289,9 +290,9 @@ def reconcile(*, as_json: Json = False) -> int:
 
     done = reconcile_here()
     _print(done, lambda: print(", ".join(f"{number} {what}" for what, number in done.items())), as_json=as_json)
-    if done["held"]:
+    if "held" in done:
         print("quledger: the log is behind its mirror; run `quledger restore`", file=sys.stderr)
-    return 1 if done["failed"] or done["held"] or done["left_out"] else 0
+    return 1 if done["failed"] or "held" in done or "left_out" in done else 0
 
 
 @app.command

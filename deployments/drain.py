@@ -105,7 +105,12 @@ def flush_prefect() -> None:
 
 
 def reconcile_here() -> dict[str, int]:
-    """Bring right what a crash left behind, without a Prefect server: it works also while none answers."""
+    """Bring right what a crash left behind, without a Prefect server: it works also while none answers.
+
+    Returns:
+        How many attempts, documents and runs that were; and where there are any, how many jobs are held because the
+        mirror knows more than the log, and how many storages were left out.
+    """
     services = Services(Settings.read())
     left_out = services.let_in()
     services.rollback.compare_all()
@@ -113,14 +118,14 @@ def reconcile_here() -> dict[str, int]:
     relayed = services.mirror.relay_all()
     services.marks.end()
     sweep_storages(services)
-    return {
+    done = {
         "expired": len(expired),
         "relayed": relayed.done,
         "failed": relayed.failed,
         "crashed": _dead_runs_ended(services),
-        "held": services.holds.count(),
-        "left_out": len(left_out),
     }
+    troubles = {"held": services.holds.count(), "left_out": len(left_out)}
+    return done | {what: number for what, number in troubles.items() if number}
 
 
 def _dead_runs_ended(services: Services) -> int:

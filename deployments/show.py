@@ -32,8 +32,12 @@ def status_value(job: Job) -> dict[str, Any]:
     return status_document(job).model_dump() | job.model_dump(mode="json", exclude={"job_id", "last_hash"})
 
 
-def status(job: Job) -> None:
-    """Print where a job stands."""
+def status(job: Job, held: str = "") -> None:
+    """Print where a job stands.
+
+    Args:
+        held: why nothing is done with it until the log has been restored; empty if it is not held.
+    """
     seconds = (job.updated_at - job.submitted_at).total_seconds()
     rows: dict[str, str | Cell] = {
         "state": _state(job),
@@ -44,13 +48,14 @@ def status(job: Job) -> None:
         "took": f"{seconds:.2f} s" if job.state in FINAL else "-",
         "reason": job.reason or "-",
         "flow run": job.flow_run_id or "-",
-    }
+    } | ({"held": held} if held else {})
     columns = (Column("name"), Column("value", Kind.TEXT))
     # An id may be longer than a line, and is not cut all the same.
     show_table(console, (Column("name"), Column("id")), [(Cell(f"{'job':<9}", "bold"), job.job_id)], heading=False)
     show_table(console, columns, [(Cell(name, "bold"), value) for name, value in rows.items()], heading=False)
     hint = {State.DONE: f"quledger result {job.job_id}", State.QUEUED: "quledger drain --until-empty"}
-    _line(f"\nNext: {hint.get(job.state, f'quledger history {job.job_id}')}")
+    following = "quledger restore" if held else hint.get(job.state, f"quledger history {job.job_id}")
+    _line(f"\nNext: {following}")
 
 
 JOBS = (

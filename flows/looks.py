@@ -56,16 +56,11 @@ class Looks:
         for name in self._services.stores.names:
             if name not in self._under_way:
                 self._under_way[name] = asyncio.create_task(self._look_at(name))
-        begun = time.monotonic()
         alone = len(self._under_way) == 1
         done, still = await asyncio.wait(self._under_way.values(), timeout=None if alone else LONGEST_WAIT)
         for name, task in self._under_way.items():
-            if task in still:
-                # It may hang for as long as its timeouts let it; meanwhile it is waited for like one that is down.
-                self._unsettled[name] = 1
-                self._down_since.setdefault(name, begun)
-            else:
-                self._unsettled[name] = task.result().unsettled
+            # A look that takes its time may still bring something; one that hangs ends by its storage's timeouts.
+            self._unsettled[name] = 1 if task in still else task.result().unsettled
         self._under_way = {name: task for name, task in self._under_way.items() if task in still}
         left_out = self.left_out()
         unsettled = sum(number for name, number in self._unsettled.items() if name not in left_out)

@@ -28,7 +28,7 @@ from flows.run_job import NAME, end_state
 from flows.unreadable import Filters
 from models import clock
 from models.cancelling import RunEnd, run_end
-from models.errors import LogError, NotCancellable, UnknownJob
+from models.errors import JobHeld, LogError, NotCancellable, UnknownJob
 from models.job import FINAL, Job, Phase
 from models.names import job_id_for
 from tasks.services import Services
@@ -110,6 +110,8 @@ def _cancelled(services: Services, run: FlowRun) -> PrefectState | None:
     if job.state not in FINAL and not _was_revived_since(services, job, run):
         try:
             job = cancel(services, job.job_id, by="prefect", reason="cancelled in Prefect")
+        except JobHeld:
+            return None  # until the log has been restored
         except NotCancellable:
             job = services.log.get(job.job_id)
     attempt = (run.parameters or {}).get("attempt")

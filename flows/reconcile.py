@@ -25,10 +25,5 @@ async def reconcile() -> dict[str, int]:
             await cancel_as_in_prefect(services, client)
         await asyncio.to_thread(services.marks.end)
         held = await asyncio.to_thread(services.holds.count)
-    return {
-        "expired": len(expired),
-        "relayed": relayed.done,
-        "failed": relayed.failed,
-        "crashed": crashed,
-        "held": held,
-    }
+    done = {"expired": len(expired), "relayed": relayed.done, "failed": relayed.failed, "crashed": crashed}
+    return done | ({"held": held} if held else {})

@@ -8,6 +8,7 @@ first document of an attempt is written, as everything else is.
 """
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from sqlalchemy import Connection, Engine, select, update
 
 from models import clock
 from models.audit import Finding
-from models.errors import DocumentMissing
+from models.errors import DocumentMissing, QuledgerError
 from models.tables import LogMarkRow
 from storage import crash, layout
 from storage.database import reading, writing
@@ -26,6 +27,8 @@ from storage.stores import Stores
 
 _MARK: Any = LogMarkRow.__table__  # type: ignore[attr-defined]
 _GET = select(_MARK.c.log_id, _MARK.c.mark, _MARK.c.marked_at)
+
+_LOG = logging.getLogger("quledger.marks")
 
 SECONDS = 5.0
 """So long a mark covers what is mirrored."""
@@ -80,7 +83,11 @@ class Marks:
     def end(self) -> None:
         """Mark what was written since the last marks, so that a copy that is made from now on is no older."""
         for name in list(self._unmarked):
-            self._mark(name)
+            try:
+                self._mark(name)
+            except QuledgerError as error:
+                # What was mirrored is mirrored; without the mark only a later look finds out.
+                _LOG.warning("mark_failed action=go_on: %s", error)
 
     def _mark(self, name: str) -> None:
         with self._lock, writing(self._engine) as connection:

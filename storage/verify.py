@@ -164,7 +164,7 @@ class Verifier:
         switched_off = isinstance(error, StorageInactive)
         if not switched_off and self._stores.names == [full]:
             raise error
-        self.left_out[full] = str(error)
+        self.left_out[full] = str(error) if switched_off else f"the storage {full}: {error}"
         if not switched_off:
             self.unanswered.add(full)
 
