@@ -48,7 +48,9 @@ def status(job: Job, held: str = "") -> None:
         "took": f"{seconds:.2f} s" if job.state in FINAL else "-",
         "reason": job.reason or "-",
         "flow run": job.flow_run_id or "-",
-    } | ({"held": held} if held else {})
+    }
+    if held:
+        rows["held"] = held
     columns = (Column("name"), Column("value", Kind.TEXT))
     # An id may be longer than a line, and is not cut all the same.
     show_table(console, (Column("name"), Column("id")), [(Cell(f"{'job':<9}", "bold"), job.job_id)], heading=False)
