@@ -30,8 +30,8 @@ _LOG = logging.getLogger("quledger.launches")
 DEPLOYMENT = f"{NAME}/{NAME}"
 CLAIMED = f"{NAME}/run-claimed-job"
 AT_ONCE = 50
-OTHERS = ("drain-queue", "reconcile", "verify", "publish-backends")
-LOOK_OVER = 100
+FLOWS = (NAME, "drain-queue", "reconcile", "verify", "publish-backends")
+LOOK_OVER = 200
 """So many of the newest runs are looked at to see whether Prefect can give them back."""
 
 TO_BEGIN = (StateType.SCHEDULED, StateType.PENDING)
@@ -77,7 +77,10 @@ class Launches:
         deployment_id = await self.deployment()
         if deployment_id is not None:
             await self._look_over(of_deployments([deployment_id]))
-        await self._look_over({"flows": {"name": {"any_": list(OTHERS)}}})
+        ours = {"flows": {"name": {"any_": list(FLOWS)}}}
+        # Schedules make more runs ahead than one list holds, so those are asked for by themselves.
+        for which in ("any_", "not_any_"):
+            await self._look_over(ours | {"flow_runs": {"state": {"type": {which: [StateType.SCHEDULED.value]}}}})
 
     async def _look_over(self, filters: Filters) -> None:
         filters = filters | {"sort": FlowRunSort.EXPECTED_START_TIME_DESC.value}

@@ -128,7 +128,7 @@ def test_good_launches_come_through_among_hostile_ones(room: ControlRoom, tmp_pa
     jobs = [room.lab.log.get(job_id_for("prefect", each)) for each in good]
     assert {(job.state, job.attempt) for job in jobs} == {("DONE", 1)}
     # One that begins in the year 2099 spoils the list of its deployment, which a worker asks for, until it is cleared.
-    room.wait(lambda: listed(room) is not None, 60)
+    room.wait(lambda: listed(room) is not None, 120)
     for name, run_id in taken.items():
         if name not in HARMLESS:
             run = room.ended(run_id)
