@@ -169,6 +169,10 @@ class _Drain:
         """Claim and run until the queue is empty or the time is up; then wait for what is under way."""
         try:
             await self._serve(until_empty=until_empty, time_budget=time_budget)
+        except asyncio.CancelledError:
+            # Whoever waits for a log that does not answer stops waiting.
+            self._services.stopping.set()
+            raise
         finally:
             # Stopped: what is under way is cancelled, which gives its jobs back.
             for task in self._running:
