@@ -18,7 +18,7 @@ from typing import Any
 from databases import Database, Sqlite
 from processes import Program, cpu_seconds
 
-from deployments.prefect_server import QUIET, server_settings
+from tasks.prefect_settings import QUIET, server_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = 4

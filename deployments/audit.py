@@ -3,19 +3,22 @@
 import os
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import NamedTuple
 
+from deployments.logs import DRAIN, SERVER, WORKER, Errors
 from flows.prefect_prune import prune
 from flows.prefect_view import PrefectSilent, prefect_runs
 from models import clock
 from models.audit import Finding, Run
-from models.errors import BadSetting, UnknownJob
+from models.errors import BadSetting, StorageError, UnknownJob
 from models.job import FINAL
 from models.settings import Settings
 from storage.database import open_database
 from storage.event_log import EventLog
 from storage.opening import open_storage
+from storage.provider import StorageProvider
 from storage.rebuild import rebuild
-from storage.restore import restore
+from storage.restore import Fork, restore
 from storage.verify import Verifier
 from tasks.services import Services
 
@@ -51,9 +54,25 @@ class Verification:
         return self._verifier.jobs
 
     @property
+    def incomplete(self) -> bool:
+        """Whether a storage was not compared though nobody has switched it off."""
+        return bool(self._verifier.unanswered)
+
+    @property
     def left_out(self) -> list[str]:
         """What was not compared so far, and why, a sentence each."""
         return [*self._verifier.left_out.values()]
+
+    @property
+    def notes(self) -> list[str]:
+        """What was taken on trust so far, a sentence each."""
+        return self._verifier.notes
+
+    @property
+    def logged(self) -> list[str]:
+        """Which logs in the home have errors of the last day, a sentence each."""
+        logs = (self._settings.folder / name for name in (SERVER, WORKER, DRAIN))
+        return Errors(*logs, since=clock.now() - timedelta(days=1)).all()
 
     def findings(self, job_id: str | None) -> Iterator[Finding]:
         """Yield what differs of one job, or of all."""
@@ -95,9 +114,43 @@ def rebuild_here() -> dict[str, int]:
     return rebuild(open_database(Settings.read().database_url, existing=True))
 
 
-def restore_here(urls: list[str] | None) -> dict[str, int]:
-    """Fill this installation's empty log from the storages at these URLs, or from those of the settings."""
+class Restored(NamedTuple):
+    """What `quledger restore` did.
+
+    Attributes:
+        counts: jobs and events that were taken over.
+        forks: jobs of which log and mirror each held what the other did not.
+        left_out: storages that could not be read: name -> why.
+    """
+
+    counts: dict[str, int]
+    forks: list[Fork]
+    left_out: dict[str, str]
+
+
+def restore_here(urls: list[str] | None, *, mirror_wins: bool = False) -> Restored:
+    """Bring this installation's log up to the storages at these URLs, or to those of the settings."""
     settings = Settings.read()
     stores = Services(settings).stores
-    storages = [stores.of(name) for name in stores.names] if urls is None else [open_storage(url) for url in urls]
-    return restore(open_database(settings.database_url), *storages)
+    left_out: dict[str, str] = {}
+    storages: dict[str, StorageProvider] = {}
+    known = {url: name for name, url in settings.storages.items()}
+    ours = urls is None or all(url in known for url in urls)
+    for name, url in [(known.get(url, url), url) for url in urls] if urls else settings.storages.items():
+        try:
+            storages[name] = stores.of(name) if name in stores.names else open_storage(url)
+        except StorageError as error:
+            left_out[name] = str(error)
+            if len(left_out) == len(urls or stores.names):
+                raise
+    forks: list[Fork] = []
+    counts = restore(
+        open_database(settings.database_url),
+        *storages.values(),
+        names=[name if name in stores.names else "" for name in storages],
+        forks=forks,
+        left_out=left_out,
+        mirror_wins=mirror_wins,
+        ours=ours,
+    )
+    return Restored(counts, forks, left_out)

@@ -1,7 +1,7 @@
 """The program `quledger`. Each command prints for people, or with `--json` one JSON value for programs.
 
 Exit codes: 0 it worked; 1 it did not work this time (storage, database, Prefect, result not there yet);
-2 the caller can put it right (unknown job, bad setting, bad file); 3 `verify` found something that differs.
+2 the caller can put it right (unknown job, bad setting, bad file); 3 `verify` found something that differs, or a result is not the one that was accepted.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from models.errors import InputError, QuledgerError
+from models.errors import InputError, NotAuthentic, QuledgerError
 from models.settings import Settings
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON value.")]
@@ -32,6 +32,8 @@ def main() -> None:
         code = app(exit_on_error=True)
     except InputError as error:
         code = _complain(error, 2, as_json=as_json)
+    except NotAuthentic as error:
+        code = _complain(error, 3, as_json=as_json)
     except QuledgerError as error:
         code = _complain(error, 1, as_json=as_json)
     except KeyboardInterrupt:
@@ -78,7 +80,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
         user: Whose job it is.
         project: What it belongs to.
         priority: Higher is served first among the jobs of one user.
-        key: Idempotency key: the same key with the same document is the same job.
+        key: Idempotency key: the same key with the same document, of one user in one project, is the same job.
         shots: Of an OpenQASM program; 1000 if left out. A JSON document says its own.
         seed: Of an OpenQASM program: the same seed gives the same counts.
         storage: Name of the storage that holds its documents, where there are several; the first one by default.
@@ -118,12 +120,14 @@ def drain(
     """
     from deployments.drain import drain_here  # noqa: PLC0415
 
-    counts = drain_here(
+    counts, unserved = drain_here(
         backend, concurrency, until_empty=until_empty, time_budget=time_budget, show=None if as_json else print
     )
     said = ", ".join(f"{number} {state}" for state, number in counts.items()) or "no jobs"
     _print(counts, lambda: print(f"drained: {said}"), as_json=as_json)
-    return 0
+    for reason in unserved:
+        print(f"quledger: {reason}", file=sys.stderr)
+    return 1 if unserved else 0
 
 
 @app.command
@@ -158,8 +162,9 @@ def status(job_id: str, *, as_json: Json = False) -> int:
     from deployments import show  # noqa: PLC0415
     from tasks.services import current  # noqa: PLC0415
 
-    job = current().log.get(job_id)
-    _print(show.status_value(job), lambda: show.status(job), as_json=as_json)
+    job, held = current().log.get(job_id), current().holds.why(job_id)
+    value = show.status_value(job) | ({"held": held} if held else {})
+    _print(value, lambda: show.status(job, held), as_json=as_json)
     return 0
 
 
@@ -285,7 +290,9 @@ def reconcile(*, as_json: Json = False) -> int:
 
     done = reconcile_here()
     _print(done, lambda: print(", ".join(f"{number} {what}" for what, number in done.items())), as_json=as_json)
-    return 1 if done["failed"] else 0
+    if "held" in done:
+        print("quledger: the log is behind its mirror; run `quledger restore`", file=sys.stderr)
+    return 1 if done["failed"] or "held" in done or "left_out" in done else 0
 
 
 @app.command
@@ -312,13 +319,18 @@ def verify(job_id: str | None = None, *, prefect: bool | None = None, as_json: J
         "findings": findings,
         "prefect": verification.silent or None,
         "left_out": verification.left_out,
+        "notes": verification.notes,
+        "logged": verification.logged,
     }
     lines = [f"not compared: {reason}" for reason in verification.left_out]
+    lines += [f"note: {note}" for note in verification.notes]
     lines.append(f"{verification.jobs} jobs verified: {count or 'no'} differences")
     _print(value, lambda: print("\n".join(lines)), as_json=as_json)
     if verification.silent:
         print(f"quledger: {verification.silent}", file=sys.stderr)
-    return 3 if count else 1 if verification.silent else 0
+    for sentence in verification.logged:
+        print(f"quledger: within a day there were {sentence}", file=sys.stderr)
+    return 3 if count else 1 if verification.silent or verification.incomplete else 0
 
 
 app.command(
@@ -352,18 +364,32 @@ def rebuild(*, as_json: Json = False) -> int:
 
 
 @app.command
-def restore(*, source: Annotated[list[str] | None, Parameter(name="--from")] = None, as_json: Json = False) -> int:
-    """Fill an empty log from the histories in the storages: all of them, or nothing.
+def restore(
+    *,
+    source: Annotated[list[str] | None, Parameter(name="--from")] = None,
+    mirror_wins: Annotated[bool, Parameter(negative="")] = False,
+    as_json: Json = False,
+) -> int:
+    """Bring the log up to the histories in the storages: an empty one gets all of them, or nothing.
 
     Args:
         source: URL of a storage; may be repeated. Without it, the storages of the settings.
+        mirror_wins: Where log and mirror each hold what the other does not, take over the mirror's events and set the
+            log's aside, even if these have ended the job.
     """
     from deployments.audit import restore_here  # noqa: PLC0415
 
-    done = restore_here(source)
-    said = f"restored {done['jobs']} jobs with {done['events']} events\nNext: quledger reconcile"
-    _print(done, lambda: print(said), as_json=as_json)
-    return 0
+    done = restore_here(source, mirror_wins=mirror_wins)
+    forks = [fork._asdict() for fork in done.forks]
+    lines = [f"not read: {name}: {reason}" for name, reason in done.left_out.items()]
+    lines += [fork.message for fork in done.forks]
+    lines.append(f"restored {done.counts['jobs']} jobs with {done.counts['events']} events\nNext: quledger reconcile")
+    value: dict[str, Any] = {**done.counts, "forks": forks, "left_out": done.left_out}
+    _print(value, lambda: print("\n".join(lines)), as_json=as_json)
+    unsettled = not all(fork.settled for fork in done.forks)
+    if unsettled:
+        print("quledger: jobs stay held; look at them, then `quledger restore --mirror-wins`", file=sys.stderr)
+    return 1 if unsettled or done.left_out else 0
 
 
 @app.command

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from deployments import show
 from deployments.drain import flows_ready, run_drain
 from deployments.frames import counts_frame
 from deployments.results import result_document
+from deployments.tables import Cell, Column, Kind, Row, show_table
 from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
@@ -93,17 +92,18 @@ def _run(services: Services, console: Console, total: int) -> None:
     console.print()
 
 
+DEMO = (Column("job"), Column("backend"), Column("state"), Column("what it is", Kind.TEXT))
+
+
+def _told(story: Story, job: Job) -> Row:
+    good = job.state is State.DONE
+    about = story.about if good else f"{story.about}: {job.reason}"
+    return job.job_id, job.backend, Cell(job.state, "green" if good else "red"), about
+
+
 def _tell(console: Console, services: Services, jobs: dict[str, Job], seconds: float) -> None:
     console.print(f"[bold]3.[/] What became of them ({seconds:.0f} s in all, most of it Prefect's start):\n")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("job", "backend", "state", "what it is"):
-        table.add_column(column, no_wrap=column != "what it is")
-    for story in STORIES:
-        job = jobs[story.name]
-        colour = "green" if job.state is State.DONE else "red"
-        about = story.about if job.state is State.DONE else f"{story.about}\n[red]{escape(job.reason)}[/]"
-        table.add_row(job.job_id, job.backend, f"[{colour}]{job.state}[/]", about)
-    console.print(table)
+    show_table(console, DEMO, [_told(story, jobs[story.name]) for story in STORIES])
 
     console.print("\n[bold]4.[/] One result: with the blockade the outcome '1 1' (both excited) is gone.\n")
     counts = counts_frame(result_document(jobs["rydberg_blockade"].job_id))

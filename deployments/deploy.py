@@ -7,13 +7,13 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from deployments.prefect_server import PrefectUnavailable, prefect_server
 from models.errors import BadSetting, QuledgerError
 from models.settings import Settings
+from tasks import python
+from tasks.prefect_settings import home
 
-ROOT = Path(__file__).resolve().parent.parent
 POOL = "quledger"
 PAUSES = (2.0, 5.0, 0.0)
 """After each try, in seconds: a server on SQLite may be too busy to answer."""
@@ -21,7 +21,7 @@ PAUSES = (2.0, 5.0, 0.0)
 COMMANDS = (
     ["work-pool", "create", POOL, "--type", "process", "--overwrite"],
     ["block", "register", "-m", "tasks.storage_block"],
-    ["deploy", "--all"],
+    ["deploy", "--prefect-file", str(python.ROOT / "prefect.yaml"), "--all"],
 )
 
 
@@ -31,23 +31,24 @@ def deploy() -> None:
     Raises:
         PrefectUnavailable: it did not work; what Prefect said is in `deploy.log` in the home.
     """
+    settings = Settings.read()
     for command in COMMANDS:
-        output = _patiently(command)
+        output = _patiently(command, settings)
         if output is not None:
-            log = Settings.read().folder / "deploy.log"
+            log = settings.folder / "deploy.log"
             log.write_text(output, encoding="utf-8")
             msg = f"`prefect {' '.join(command)}` did not work; what it said is in {log}"
             raise PrefectUnavailable(msg)
 
 
-def _patiently(command: list[str]) -> str | None:
+def _patiently(command: list[str], settings: Settings) -> str | None:
     """Run a command of Prefect until it works; return what it said where it never did."""
     output = None
     for pause in PAUSES:
         done = subprocess.run(  # noqa: S603 - our own words
-            [sys.executable, "-m", "prefect", "--no-prompt", *command],
-            cwd=ROOT,
-            env=os.environ | {"QULEDGER_CODE": str(ROOT)},
+            python.command("prefect", "--no-prompt", *command),
+            cwd=home(settings),
+            env=os.environ | python.variables() | {"QULEDGER_CODE": str(python.ROOT)},
             capture_output=True,
             text=True,
             check=False,

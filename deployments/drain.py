@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -11,14 +12,17 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from deployments.logs import speak
-from deployments.prefect_server import PrefectUnavailable, prefect_server, prepare
+from deployments.logs import DRAIN, SERVER, errors_said, opened, record, speak
+from deployments.prefect_server import PrefectUnavailable, prefect_server
 from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
 from tasks import backends as registry
 from tasks.leases import expire_leases
+from tasks.prefect_settings import import_prefect, prepare
 from tasks.services import Services, current, use
+from tasks.sweeping import sweep_storages
+from tasks.watchdog import watched
 
 MOST_AT_ONCE = 64
 
@@ -33,14 +37,14 @@ def drain_here(
     until_empty: bool,
     time_budget: float | None,
     show: Callable[[str], None] | None,
-) -> dict[str, int]:
+) -> tuple[dict[str, int], list[str]]:
     """Run `drain_queue` in this process.
 
     Args:
         show: called with one line for each job that ends; None says nothing.
 
     Returns:
-        How many jobs ended in each state.
+        How many jobs ended in each state; and why jobs were left that somebody has to do something about.
     """
     services = Services(Settings.read())
     if show is not None:
@@ -53,7 +57,8 @@ def drain_here(
         msg = f"{concurrency} jobs at once cannot be run; say a number from 1 to {MOST_AT_ONCE}"
         raise BadSetting(msg)
     with flows_ready(services):
-        return run_drain(backends=backends, concurrency=concurrency, until_empty=until_empty, time_budget=time_budget)
+        counts = run_drain(backends=backends, concurrency=concurrency, until_empty=until_empty, time_budget=time_budget)
+        return counts, services.unserved
 
 
 def work_here() -> None:
@@ -100,17 +105,27 @@ def flush_prefect() -> None:
 
 
 def reconcile_here() -> dict[str, int]:
-    """Bring right what a crash left behind, without a Prefect server: it works also while none answers."""
+    """Bring right what a crash left behind, without a Prefect server: it works also while none answers.
+
+    Returns:
+        How many attempts, documents and runs that were; and where there are any, how many jobs are held because the
+        mirror knows more than the log, and how many storages were left out.
+    """
     services = Services(Settings.read())
-    services.let_in()
+    left_out = services.let_in()
+    services.rollback.compare_all()
     expired = expire_leases(services)
     relayed = services.mirror.relay_all()
-    return {
+    services.marks.end()
+    sweep_storages(services)
+    done = {
         "expired": len(expired),
         "relayed": relayed.done,
         "failed": relayed.failed,
         "crashed": _dead_runs_ended(services),
     }
+    troubles = {"held": services.holds.count(), "left_out": len(left_out)}
+    return done | {what: number for what, number in troubles.items() if number}
 
 
 def _dead_runs_ended(services: Services) -> int:
@@ -118,6 +133,7 @@ def _dead_runs_ended(services: Services) -> int:
     if "PREFECT_API_URL" not in os.environ:
         return 0  # the embedded server would be started just to be asked
     prepare(services.settings)
+    import_prefect(services.settings)
     from flows.prefect_runs import crash_dead_runs  # noqa: PLC0415 - Prefect is imported once its settings stand
 
     return asyncio.run(crash_dead_runs(services))
@@ -125,13 +141,21 @@ def _dead_runs_ended(services: Services) -> int:
 
 @contextlib.contextmanager
 def flows_ready(services: Services) -> Iterator[str]:
-    """Give the address of the Prefect API while the block may run flows of these services."""
+    """Give the address of the Prefect API while the block may run flows of these services.
+
+    What Prefect warns of in this process goes into a log in the home; it is said if there are errors.
+    """
     console = Console(stderr=True)
     use(services)
+    folder = services.settings.folder
     with contextlib.ExitStack() as stack:
         with console.status("Starting the embedded Prefect server (some 15 s) ..."):
             url = stack.enter_context(prefect_server(services.settings))
+            import_prefect(services.settings)
         console.print(f"Prefect UI: {url.removesuffix('/api')}", style="dim")
+        stack.enter_context(errors_said(lambda line: print(line, file=sys.stderr), folder / DRAIN, folder / SERVER))
+        output = stack.enter_context(io.TextIOWrapper(opened(folder / DRAIN), write_through=True))
+        stack.callback(record(output))
         speak()
         yield url
 
@@ -140,8 +164,10 @@ async def _stoppable(flow_run: Any) -> Any:
     """Wait for a flow run; SIGTERM ends it as Ctrl-C does: what is under way is given back."""
     task = asyncio.ensure_future(flow_run)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    settings = current().settings
     try:
-        return await task
+        async with watched(settings.folder, settings.standstill_seconds):
+            return await task
     except asyncio.CancelledError:
         print("stopped; jobs under way were given back", file=sys.stderr)
         raise KeyboardInterrupt from None

@@ -1,7 +1,8 @@
 """A Prefect server of our own, on loopback, that ends with the process that started it.
 
-Run as `python -m deployments.embedded_server FD`: standard input is a pipe from the parent, whose end is the signal
-to end; FD is the listening socket, so that nobody can take the port in between.
+Run as `python -P -m deployments.embedded_server FD`, in a folder of our own and with the environment of
+`tasks/prefect_settings.py`: standard input is a pipe from the parent, whose end is the signal to end; FD is the listening socket,
+so that nobody can take the port in between.
 """
 
 import os
@@ -10,11 +11,12 @@ import socket
 import sys
 import threading
 
-from deployments.logs import hush_server
+from deployments.logs import hush_server, record, record_end
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1024):  # not by its buffer, whose lock the end of the interpreter needs
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -22,9 +24,13 @@ def main() -> None:
     """Serve until the parent is gone."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import uvicorn  # noqa: PLC0415 - after the watch has begun: importing takes seconds
+    from prefect.server.api.server import create_app  # noqa: PLC0415 - as above
 
+    app = create_app()
+    record(sys.stderr)
+    record_end()
     hush_server()
-    config = uvicorn.Config("prefect.server.api.server:create_app", factory=True, log_level="error", lifespan="on")
+    config = uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, lifespan="on")
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
 
 

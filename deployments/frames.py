@@ -4,6 +4,9 @@ from typing import Any
 
 import pandas as pd
 
+MOST_DIGITS = 18
+"""Longer numbers are sorted as text."""
+
 
 def counts_frame(result: dict[str, Any]) -> pd.DataFrame:
     """Return how often each outcome was seen; an estimation has none.
@@ -24,7 +27,7 @@ def counts_frame(result: dict[str, Any]) -> pd.DataFrame:
         counts = memory.value_counts() if found is None else pd.Series(found, dtype=int)
         frame = counts.rename_axis("outcome").reset_index(name="count")
         frame.insert(0, "experiment", experiment["header"]["name"])
-        frame["frequency"] = frame["count"] / experiment["shots"]
+        frame["frequency"] = frame["count"] / max(1, experiment["shots"])
         frames.append(frame.sort_values("outcome", key=lambda column: column.map(_levels)))
     columns = ["experiment", "outcome", "count", "frequency"]
     return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
@@ -49,4 +52,7 @@ def values_frame(result: dict[str, Any]) -> pd.DataFrame:
 
 def _levels(outcome: str) -> tuple[tuple[int, str], ...]:
     """Return what outcomes are sorted by: numbers as numbers, whatever else a backend may say as text."""
-    return tuple((int(level), "") if level.isdecimal() else (-1, level) for level in outcome.split())
+    return tuple(
+        (int(level), "") if level.isdecimal() and len(level) <= MOST_DIGITS else (-1, level)
+        for level in outcome.split()
+    )

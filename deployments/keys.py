@@ -58,7 +58,8 @@ def show(kid: str = "", *, as_json: Json = False) -> int:
     ring, given = signer.file.read(), signer.given()
     signatures = signer.signatures()
     keys = {key.kid: key for key in signer.published.all()}
-    for own in (*ring.keys, *([given] if given else [])):
+    ours = {key.kid: key for key in (*ring.keys, *([given] if given else []))}
+    for own in ours.values():
         keys[own.kid] = signatures.key(own.kid) or own
     if kid:
         if kid not in keys:
@@ -66,13 +67,15 @@ def show(kid: str = "", *, as_json: Json = False) -> int:
         print(json.dumps(keys[kid].document(), indent=None if as_json else 1))
         return 0
     rows = [
-        _row(key, (ALL,) if given and given.kid == key.kid else () if given else ring.uses(key.kid))
+        _row(
+            key, (ALL,) if given and given.kid == key.kid else () if given else ring.uses(key.kid), ours=key.kid in ours
+        )
         for key in keys.values()
     ]
     if as_json:
         print(json.dumps(rows))
     for row in [] if as_json else rows:
-        print(f"{row['kid']}  {row['state']:<8}{' for ' + ', '.join(row['backends']) if row['backends'] else ''}")
+        print(f"{row['kid']}  {row['state']:<9}{' for ' + ', '.join(row['backends']) if row['backends'] else ''}")
         print(f"  public key {row['public']['x']}")
         if "revoked_at" in row["public"]:
             print(
@@ -122,6 +125,8 @@ def revoke(kid: str, *, since: datetime | None = None, reason: str = "", as_json
         except DocumentMissing:
             raise UnknownKey(_UNKNOWN.format(echo(kid))) from None
         key = key.model_copy(update={"revoked_at": since, "revoked_because": printable(reason)})
+        # Kept here too: whoever writes the storage could take back what is published.
+        signer.file.change(lambda ring: ring.remembering(key))
     published = signer.published.publish(key)
     value = {"kid": kid, "public": published.document(), "replaced_by": replaced[0] if replaced else None}
     said = f"the key {kid} is revoked" + (f"; the key {replaced[0]} signs from now on" if replaced else "")
@@ -164,6 +169,7 @@ def _new_kid() -> str:
     return f"{datetime.now(UTC):%Y%m%d}-{secrets.token_hex(4)}"
 
 
-def _row(key: Jwk, uses: tuple[str, ...]) -> dict[str, Any]:
-    state = "revoked" if key.revoked_at else "signs" if uses else "retired"
+def _row(key: Jwk, uses: tuple[str, ...], *, ours: bool) -> dict[str, Any]:
+    # Of what is only published nobody here says that it was ever the laboratory's.
+    state = "revoked" if key.revoked_at else "signs" if uses else "retired" if ours else "published"
     return {"kid": key.kid, "state": state, "backends": list(uses), "public": key.document()}

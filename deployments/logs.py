@@ -1,8 +1,37 @@
-"""What the operator reads of what runs here."""
+"""What the operator reads of what runs here: warnings on the terminal, and the log files in the home."""
 
+import contextlib
 import logging
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import IO
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+SERVER, WORKER, DRAIN = "prefect-server.log", "worker.log", "drain.log"
+
+MOST_BYTES = 20_000_000
+"""A log that has grown larger is put aside when it is next opened; the one that was put aside before is gone."""
+
+MOST_READ = 2_000_000
+"""So much of the end of a log is looked through for errors."""
+
+LOOK_SECONDS = 2.0
+
+SAY_SECONDS = 300.0
+"""Errors are said at once, and where they go on so often."""
+
+_RECORD = re.compile(rb"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} (?:ERROR|CRITICAL) (.*)$", re.MULTILINE)
+_PARAMETERS = re.compile(r"^\[parameters: .*$", re.MULTILINE)
+
+_SELF_GOVERNED = ("uvicorn", "fastapi")
+"""Loggers that hand nothing on to the root of all, once Prefect has set them up."""
 
 
 def speak() -> None:
@@ -10,10 +39,36 @@ def speak() -> None:
     ours = logging.getLogger("quledger")
     ours.setLevel(logging.INFO)
     if not ours.handlers:
-        handler = logging.StreamHandler()
-        handler.setLevel(logging.WARNING)
-        handler.setFormatter(logging.Formatter(FORMAT))
-        ours.addHandler(handler)
+        ours.addHandler(_handler(sys.stderr))
+
+
+def record(output: IO[str]) -> Callable[[], None]:
+    """Write every warning and error of this process to its log; to be called once Prefect has set up its own logs.
+
+    Returns:
+        What stops it.
+    """
+    handler = _handler(output)
+    handler.addFilter(_is_told)
+    logging.captureWarnings(capture=True)
+    loggers = [logging.getLogger(name) for name in ("", *_SELF_GOVERNED)]
+    loggers = [each for each in loggers if each.parent is None or not each.propagate]
+    for each in loggers:
+        each.addHandler(handler)
+    threading.excepthook = _record_thread
+
+    def stop() -> None:
+        logging.captureWarnings(capture=False)
+        threading.excepthook = threading.__excepthook__
+        for each in loggers:
+            each.removeHandler(handler)
+
+    return stop
+
+
+def record_end() -> None:
+    """Record also what ends this process."""
+    sys.excepthook = _record_end
 
 
 def hush_server() -> None:
@@ -21,3 +76,138 @@ def hush_server() -> None:
     # A filter, as Prefect sets the level anew.
     for name in ("uvicorn.error", "uvicorn", "websockets.server"):
         logging.getLogger(name).addFilter(lambda record: record.levelno > logging.DEBUG)
+
+
+def opened(path: Path) -> IO[bytes]:
+    """Open a log to go on with."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size > MOST_BYTES:
+        path.replace(path.with_suffix(".log.1"))
+    return path.open("ab")
+
+
+class Errors:
+    """Looks into logs for errors that came since it was made, or since a moment.
+
+    Args:
+        paths: of the logs; one that is not there has none.
+        since: None for what comes from now on.
+    """
+
+    def __init__(self, *paths: Path, since: datetime | None = None) -> None:
+        self._since = since
+        self._read = {path: _size(path) if since is None else max(0, _size(path) - MOST_READ) for path in paths}
+        self._counts = dict.fromkeys(paths, 0)
+        self._last = dict.fromkeys(paths, "")
+        self._unsaid: set[Path] = set()
+        self._said_at: dict[Path, float] = {}
+
+    def look(self, pause: float = 0.0) -> list[str]:
+        """Return a sentence for each log with errors that were not said yet, but for one of which some were just said.
+
+        Args:
+            pause: seconds for which nothing more is said of a log.
+        """
+        self._unsaid |= {path for path in self._read if self._fresh(path)}
+        now = time.monotonic()
+        told = [
+            path for path in self._read if path in self._unsaid and now >= self._said_at.get(path, now - pause) + pause
+        ]
+        self._said_at |= dict.fromkeys(told, now)
+        self._unsaid -= set(told)
+        return [self._sentence(path) for path in told]
+
+    def all(self) -> list[str]:
+        """Return a sentence for each log that has errors."""
+        self.look()
+        return [self._sentence(path) for path, count in self._counts.items() if count]
+
+    def _sentence(self, path: Path) -> str:
+        count = self._counts[path]
+        return f"{count} {'error' if count == 1 else 'errors'} in {path}, the last one: {self._last[path]}"
+
+    def _fresh(self, path: Path) -> bool:
+        if _size(path) < self._read[path]:
+            self._read[path] = 0  # it was put aside
+        try:
+            with path.open("rb") as log:
+                log.seek(self._read[path])
+                text = log.read(MOST_READ)
+        except OSError:
+            return False
+        # A line that is being written is read the next time.
+        text = text[: text.rfind(b"\n") + 1]
+        self._read[path] += len(text)
+        found = [match for match in _RECORD.finditer(text) if self._counts_in(match[1])]
+        if not found:
+            return False
+        self._counts[path] += len(found)
+        self._last[path] = f"{found[-1][1].decode()} {found[-1][2].decode(errors='replace')[:160]}"
+        return True
+
+    def _counts_in(self, at: bytes) -> bool:
+        return self._since is None or datetime.fromisoformat(f"{at.decode()}+00:00") >= self._since
+
+
+@contextlib.contextmanager
+def errors_said(say: Callable[[str], None], *paths: Path) -> Iterator[None]:
+    """Say in a sentence that there are errors in a log and where: at once, where they go on now and then, and at the end."""
+    errors, over = Errors(*paths), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(LOOK_SECONDS):
+            for sentence in errors.look(SAY_SECONDS):
+                say(f"there were errors: {sentence}")
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
+        for sentence in errors.all():
+            say(f"there were errors: {sentence}")
+
+
+class _Formatter(logging.Formatter):
+    """Writes times in UTC, and leaves out the parameters of a statement of SQL that failed: they may be anybody's data."""
+
+    converter = staticmethod(time.gmtime)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _PARAMETERS.sub("[parameters left out]", super().format(record))
+
+
+def _handler(output: IO[str]) -> logging.Handler:
+    handler = logging.StreamHandler(output)
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(_Formatter(FORMAT))
+    return handler
+
+
+def _is_told(record: logging.LogRecord) -> bool:
+    """Say whether a record is news to the operator."""
+    if record.name in {"prefect.flow_runs", "prefect.task_runs"} and not record.exc_info:
+        # How a job ended stands in the log of events and on the page of its run; a user's bad job is no error of ours.
+        return getattr(record, "flow_name", "") != "run-job"
+    # Prefect renews the place of a run as soon as the run begins; one that has ended by then has given it back. Where a
+    # place is really lost, this is followed by an error.
+    return not (record.name == "prefect.concurrency" and "410 Gone" in record.getMessage() and not record.exc_info)
+
+
+def _record_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    logging.getLogger("quledger").critical("the process ends", exc_info=(kind, error, trace))
+
+
+def _record_thread(what: threading.ExceptHookArgs) -> None:
+    if what.exc_value is not None:
+        error = (what.exc_type, what.exc_value, what.exc_traceback)
+        logging.getLogger("quledger").critical("a thread ended", exc_info=error)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -4,56 +4,59 @@ Nothing here may import Prefect, which reads its settings from the environment a
 """
 
 import contextlib
+import fcntl
 import os
+import re
 import socket
 import subprocess
-import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import httpx
 
+from deployments.logs import SERVER, opened
 from flows.prefect_view import REFUSED, authentication, refusal
+from models import clock
 from models.errors import BadSetting, QuledgerError
 from models.settings import Settings, redact_url
+from tasks import python
+from tasks.prefect_settings import database, home, prepare, server_environment, server_settings
+
+__all__ = ["PrefectUnavailable", "prefect_server", "server_settings", "write_error"]
 
 START_SECONDS = 180.0
 """How long the embedded server may take; a slow machine needs 20 s."""
 
+TURN_SECONDS = 900.0
+"""How long a start waits for those before it: several at once would make or migrate one database at the same time."""
+
 ANSWER_SECONDS = 15.0
 """A server that has just started is slow at first; one that is not there is known at once."""
 
-SERVER_ENV = Path(__file__).with_name("prefect-server.env")
+LOOK_SECONDS = 5.0
+"""How long it is waited for the first answer of a server of our own before it is seen whether that still runs."""
 
+END_SECONDS = 10.0
+LONGEST_PAUSE = 30.0
 
-def server_settings() -> dict[str, str]:
-    """Return how Prefect's server is tuned, as the file says that Docker and Kubernetes read too."""
-    lines = (line.strip() for line in SERVER_ENV.read_text(encoding="utf-8").splitlines())
-    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
-    return {name: value for name, _, value in pairs}
-
-
-QUIET = {
-    "DO_NOT_TRACK": "1",
-    # What runs say goes to Prefect's API and its UI; our own program speaks to the terminal.
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-    "PREFECT_CLI_PROMPT": "false",
+_CAUSES = {
+    r"Can't locate revision": "a newer version of Prefect has made its database, {database}; install that version, or put"
+    " the file aside (the event log needs nothing of it)",
+    r"file is not a database|malformed|file is encrypted": "its database is broken: {database}; put the file aside (the"
+    " event log needs nothing of it)",
+    r"database is locked": "another program holds its database, {database}",
+    r"database or disk is full|No space left on device": "the disk is full",
+    r"readonly database|unable to open database file|Permission denied|Read-only file system": "its database cannot be"
+    " written: {database}",
+    r"disk I/O error|Input/output error": "the disk fails",
 }
+"""What a server says that does not start -> what it means."""
 
 
 class PrefectUnavailable(QuledgerError):
     """No Prefect server answers."""
-
-
-def prepare(settings: Settings) -> None:
-    """Set what the environment leaves open; to be called before Prefect is imported."""
-    for name, value in (server_settings() | QUIET | {"PREFECT_HOME": str(settings.folder / "prefect")}).items():
-        os.environ.setdefault(name, value)
-    if "PREFECT_API_URL" not in os.environ and "PREFECT_SERVER_API_AUTH_STRING" in os.environ:
-        # The server will be ours, and asks us for its password too.
-        os.environ.setdefault("PREFECT_API_AUTH_STRING", os.environ["PREFECT_SERVER_API_AUTH_STRING"])
 
 
 @contextlib.contextmanager
@@ -75,52 +78,140 @@ def prefect_server(settings: Settings, port: int = 0) -> Iterator[str]:
             raise PrefectUnavailable(msg)
         yield given
         return
-    folder = settings.folder
-    folder.mkdir(parents=True, exist_ok=True)
     try:
         listening = socket.create_server(("127.0.0.1", port))
     except OSError as error:
         msg = f"port {port} cannot be listened on ({error.strerror}); name another one with --port"
         raise BadSetting(msg) from None
     with listening:
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
-        with (folder / "prefect-server.log").open("ab") as output:
-            server = _start(listening, output)
-    try:
-        _wait(server, url, f"{folder / 'prefect-server.log'}")
-        os.environ["PREFECT_API_URL"] = url
-        yield url
-    finally:
-        os.environ.pop("PREFECT_API_URL", None)
+        server = _Server(settings, listening)
+        try:
+            with _turn(settings):
+                server.start()
+            os.environ["PREFECT_API_URL"] = server.url
+            yield server.url
+        finally:
+            os.environ.pop("PREFECT_API_URL", None)
+            server.stop()
+
+
+class _Server:
+    """The embedded server: a process that is started again should it die, and ends with us."""
+
+    def __init__(self, settings: Settings, listening: socket.socket) -> None:
+        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
+        self._settings, self._listening = settings, listening
+        self._log = settings.folder / SERVER
+        self._changing = threading.Lock()
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            PrefectUnavailable: it does not; the message says why.
+        """
+        before = self._log.stat().st_size if self._log.exists() else 0
+        server = self._process = self._begun()
+        deadline = time.monotonic() + START_SECONDS
+        while not _answers(self.url, LOOK_SECONDS):
+            if server.poll() is not None or time.monotonic() > deadline:
+                late = server.poll() is None
+                why = (
+                    f"it did not answer within {START_SECONDS:g} s"
+                    if late
+                    else _cause(self._log, before, self._settings)
+                )
+                raise PrefectUnavailable(f"the embedded Prefect server did not start: {why}. Its log is {self._log}")
+            time.sleep(0.1)
+        threading.Thread(target=self._keep, args=(server,), daemon=True).start()
+
+    def stop(self) -> None:
+        """End it and wait until it is gone."""
+        self._stopping.set()
+        with self._changing:
+            server = self._process
+        if server is None:
+            return
         assert server.stdin is not None  # noqa: S101 - it was made with a pipe
         server.stdin.close()
         try:
-            server.wait(timeout=10)
+            server.wait(timeout=END_SECONDS)
         except subprocess.TimeoutExpired:
             server.kill()
             server.wait()
 
+    def _begun(self) -> "subprocess.Popen[bytes]":
+        """Start the process; its own session keeps a Ctrl-C in the terminal from ending it before the flows."""
+        with opened(self._log) as output:
+            return subprocess.Popen(  # noqa: S603 - our own module
+                python.command("deployments.embedded_server", str(self._listening.fileno())),
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=home(self._settings),
+                env=server_environment(self._settings),
+                start_new_session=True,
+                pass_fds=(self._listening.fileno(),),
+            )
 
-def _start(listening: socket.socket, output: IO[bytes]) -> "subprocess.Popen[bytes]":
-    """Start the server; its own session keeps a Ctrl-C in the terminal from ending it before the flows."""
-    return subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "deployments.embedded_server", str(listening.fileno())],
-        stdin=subprocess.PIPE,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        pass_fds=(listening.fileno(),),
-    )
+    def _keep(self, server: "subprocess.Popen[bytes]") -> None:
+        """Start the server again whenever it dies; who calls it meanwhile waits, for the socket stays open."""
+        pause = 1.0
+        while True:
+            began = time.monotonic()
+            code = server.wait()
+            if self._stopping.is_set():
+                return
+            write_error(self._log, f"quledger.server: Prefect's server ended with code {code}; it is started again")
+            pause = 1.0 if time.monotonic() > began + LONGEST_PAUSE else min(LONGEST_PAUSE, 2 * pause)
+            if self._stopping.wait(pause):
+                return
+            with self._changing:
+                if self._stopping.is_set():
+                    return
+                server = self._process = self._begun()
 
 
-def _answers(url: str) -> bool:
+def write_error(log: Path, message: str) -> None:
+    """Write an error of ours into the log of a process that can no more do so itself."""
+    with opened(log) as output:
+        output.write(f"{clock.now():%Y-%m-%d %H:%M:%S},000 ERROR {message}\n".encode())
+
+
+@contextlib.contextmanager
+def _turn(settings: Settings) -> Iterator[None]:
+    """Wait until no other embedded server of this home is being started.
+
+    Raises:
+        PrefectUnavailable: another one takes too long.
+    """
+    deadline = time.monotonic() + TURN_SECONDS
+    with (home(settings) / "start.lock").open("w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    msg = "another embedded Prefect server of this home is being started and does not come to an end"
+                    raise PrefectUnavailable(msg) from None
+            time.sleep(0.1)
+        yield
+
+
+def _answers(url: str, seconds: float = ANSWER_SECONDS) -> bool:
     """Say whether Prefect is there.
+
+    Args:
+        seconds: how long it may take to say so.
 
     Raises:
         PrefectUnavailable: it is, and does not let us in.
     """
     try:
-        with httpx.Client(timeout=ANSWER_SECONDS, headers=authentication()) as client:
+        with httpx.Client(timeout=seconds, headers=authentication()) as client:
             client.get(f"{url}/health").raise_for_status()
             # That anybody may ask; this not.
             refused = client.get(f"{url}/admin/version").status_code in REFUSED
@@ -131,12 +222,13 @@ def _answers(url: str) -> bool:
     return True
 
 
-def _wait(server: "subprocess.Popen[bytes]", url: str, log: str) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        if _answers(url):
-            return
-        time.sleep(0.1)
-    server.kill()
-    msg = f"the embedded Prefect server did not start; what it said is in {log}"
-    raise PrefectUnavailable(msg)
+def _cause(log: Path, start: int, settings: Settings) -> str:
+    """Return why a server did not start, from what it wrote after so many bytes of its log."""
+    with log.open("rb") as written:
+        written.seek(start)
+        said = written.read().decode(errors="replace")
+    for pattern, meaning in _CAUSES.items():
+        if re.search(pattern, said):
+            return meaning.format(database=database(settings))
+    errors = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception|Exit)\b.*", said, re.MULTILINE)
+    return str(errors[-1])[:200] if errors else "it said nothing"

@@ -1,22 +1,24 @@
 """Reading the result of a job, without Prefect: the log and the storage are enough."""
 
+import hashlib
 import json
 from typing import Any
 
-from models.errors import DocumentMissing, NotAuthentic, ResultMissing
-from models.job import State, uploaded_at
+from models.errors import DocumentMissing, NotAuthentic, ResultMissing, printable
+from models.job import Job, State, uploaded_at
+from models.results import fault_of_document
 from models.signing import unwrapped
 from storage import layout
 from tasks.services import current
 
 
 def result_document(job_id: str) -> dict[str, Any]:
-    """Return the result of a job that is DONE; if it was signed, its signature holds.
+    """Return the result of a job that is DONE: the one that was accepted; if it was signed, its signature holds.
 
     Raises:
         UnknownJob: there is no such job.
         ResultMissing: it has no result (yet); the message says why.
-        NotAuthentic: what lies there is not what was signed.
+        NotAuthentic: what lies there is not what was accepted or signed.
     """
     services = current()
     job = services.log.get(job_id)
@@ -28,17 +30,33 @@ def result_document(job_id: str) -> dict[str, Any]:
         content = services.stores.of(job.storage).get(layout.result(job.backend, job_id))
     except DocumentMissing:
         raise ResultMissing(f"the result of job {job_id} is not in the storage any more") from None
-    kid = None if job.uploaded is None else job.uploaded.kid
     try:
-        if kid is not None:
-            when = uploaded_at(services.log.history(job_id))
-            document: Any = services.signatures(job.storage).check(content, kid, when)
-        else:
-            document = unwrapped(json.loads(content))
+        document = _accepted(job, content)
     except NotAuthentic as error:
         raise NotAuthentic(f"the result of job {job_id} is not to be trusted: {error}") from None
-    except (ValueError, RecursionError):
-        raise NotAuthentic(f"the result of job {job_id} is not to be trusted: it is not JSON") from None
-    if not isinstance(document, dict) or document.get("job_id") != job_id:
-        raise NotAuthentic(f"the result of job {job_id} is not to be trusted: it is of another job")
+    if (fault := fault_of_document(document)) is not None:
+        raise NotAuthentic(f"the result of job {job_id} cannot be shown: {printable(fault)}")
     return dict(document)
+
+
+def _accepted(job: Job, content: bytes) -> dict[str, Any]:
+    """Return the result in a document, if it is the one that the log has accepted.
+
+    Raises:
+        NotAuthentic: says why not.
+    """
+    services, uploaded = current(), job.uploaded
+    document: Any
+    if uploaded is not None and uploaded.kid is not None:
+        when = uploaded_at(services.log.history(job.job_id))
+        document = services.signatures(job.storage).check(content, uploaded.kid, when)
+    else:
+        try:
+            document = unwrapped(json.loads(content))
+        except (ValueError, RecursionError):
+            raise NotAuthentic("it is not JSON") from None
+    if uploaded is None or hashlib.sha256(content).hexdigest() != uploaded.sha256:
+        raise NotAuthentic("it is not the one that was accepted, by its hash in the log")
+    if not isinstance(document, dict) or document.get("job_id") != job.job_id:
+        raise NotAuthentic("it is of another job")
+    return document

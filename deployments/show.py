@@ -5,16 +5,19 @@ import sys
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from deployments.tables import Cell, Column, Kind, Row, show_table
 from models.backend import BackendConfig
 from models.clock import to_text
+from models.errors import printable
 from models.events import Compiled, Event, Executed, Failed, Retried, Submitted, Uploaded, Validated
 from models.job import FINAL, Job, State, status_document
 
 BAR = 40
 """Characters of the longest bar of a histogram."""
+
+LEAST_OUTCOME = 8
+"""An outcome has at least so many cells beside its bar, and goes on in the next line."""
 
 MOST_OUTCOMES = 32
 """The most bars of one histogram; the rarest outcomes are summed up."""
@@ -29,45 +32,56 @@ def status_value(job: Job) -> dict[str, Any]:
     return status_document(job).model_dump() | job.model_dump(mode="json", exclude={"job_id", "last_hash"})
 
 
-def status(job: Job) -> None:
-    """Print where a job stands."""
-    table = Table(show_header=False, box=None, pad_edge=False)
+def status(job: Job, held: str = "") -> None:
+    """Print where a job stands.
+
+    Args:
+        held: why nothing is done with it until the log has been restored; empty if it is not held.
+    """
     seconds = (job.updated_at - job.submitted_at).total_seconds()
-    rows = {
-        "job": job.job_id,
+    rows: dict[str, str | Cell] = {
         "state": _state(job),
         "backend": job.backend,
-        "user": escape(job.user) or "-",
+        "user": job.user or "-",
         "submitted": to_text(job.submitted_at)[:19] + " UTC",
         "attempt": str(job.attempt),
         "took": f"{seconds:.2f} s" if job.state in FINAL else "-",
-        "reason": escape(job.reason) or "-",
+        "reason": job.reason or "-",
         "flow run": job.flow_run_id or "-",
     }
-    for name, value in rows.items():
-        table.add_row(f"[bold]{name}", value)
-    console.print(table)
+    if held:
+        rows["held"] = held
+    columns = (Column("name"), Column("value", Kind.TEXT))
+    # An id may be longer than a line, and is not cut all the same.
+    show_table(console, (Column("name"), Column("id")), [(Cell(f"{'job':<9}", "bold"), job.job_id)], heading=False)
+    show_table(console, columns, [(Cell(name, "bold"), value) for name, value in rows.items()], heading=False)
     hint = {State.DONE: f"quledger result {job.job_id}", State.QUEUED: "quledger drain --until-empty"}
-    console.print(f"\nNext: {hint.get(job.state, f'quledger history {job.job_id}')}", style="dim")
+    following = "quledger restore" if held else hint.get(job.state, f"quledger history {job.job_id}")
+    _line(f"\nNext: {following}")
+
+
+JOBS = (
+    Column("job"),
+    Column("backend", Kind.NAME),
+    Column("user", Kind.NAME),
+    Column("state"),
+    Column("attempt"),
+    Column("submitted (UTC)", Kind.DETAIL),
+    Column("reason", Kind.TEXT),
+)
 
 
 def jobs(found: list[Job]) -> None:
     """Print a table of jobs."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    longest = max((len(job.job_id) for job in found), default=1)
-    for name, width in (("job", longest), ("backend", 4), ("user", 1), ("state", 9), ("attempt", 1)):
-        table.add_column(name, no_wrap=True, min_width=width)
-    table.add_column("submitted (UTC)", no_wrap=True, min_width=16)
-    table.add_column("reason", overflow="ellipsis", no_wrap=True, ratio=1)
-    for job in found:
-        when = to_text(job.submitted_at)[:16].replace("T", " ")
-        table.add_row(
-            job.job_id, job.backend, escape(job.user), _state(job), str(job.attempt), when, escape(job.reason)
-        )
-    if found:
-        console.print(table)
-    else:
-        console.print("There are no such jobs. Submit one: quledger submit BACKEND FILE", style="dim")
+    if not found:
+        _line("There are no such jobs. Submit one: quledger submit BACKEND FILE")
+        return
+    show_table(console, JOBS, [_job(job) for job in found], wrap=False)
+
+
+def _job(job: Job) -> Row:
+    when = to_text(job.submitted_at)[:16].replace("T", " ")
+    return job.job_id, job.backend, job.user, _state(job), str(job.attempt), when, job.reason
 
 
 def event_value(event: Event) -> dict[str, Any]:
@@ -75,49 +89,57 @@ def event_value(event: Event) -> dict[str, Any]:
     return event.model_dump(mode="json") | {"data": json.loads(event.data)}
 
 
+HISTORY = (Column("time (UTC)"), Column("seq"), Column("attempt"), Column("event"), Column("what", Kind.TEXT))
+
+
 def history(events: list[Event]) -> None:
     """Print every event of a job."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("time (UTC)", "seq", "attempt", "event"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("what", overflow="fold", ratio=1)
-    for event in events:
-        when = to_text(event.recorded_at)[11:23]
-        table.add_row(when, str(event.seq), str(event.attempt), event.kind, escape(_what(event)))
-    console.print(table)
+    show_table(
+        console,
+        HISTORY,
+        [
+            (to_text(event.recorded_at)[11:23], str(event.seq), str(event.attempt), event.kind, _what(event))
+            for event in events
+        ],
+    )
     runs = {event.flow_run_id: event.attempt for event in events if event.flow_run_id}
     for run, attempt in runs.items():
-        console.print(f"attempt {attempt} is the Prefect flow run {run}", style="dim")
+        _line(f"attempt {attempt} is the Prefect flow run {run}")
 
 
 def result(document: dict[str, Any]) -> None:
     """Print a histogram of each experiment, and the expectation values."""
     from deployments.frames import counts_frame, values_frame  # noqa: PLC0415 - pandas takes half a second
 
-    console.print(f"{document['display_name']} {document['backend_version']}, job {document['job_id']}")
+    made_by = printable(f"{document['display_name']} {document['backend_version']}")
+    _line(f"{made_by}, job {document['job_id']}", style="")
     for name, frame in counts_frame(document).groupby("experiment", sort=False):
         histogram(str(name), dict(zip(frame["outcome"], frame["count"], strict=True)))
     for row in values_frame(document).itertuples():
-        console.print(
-            f"{row.experiment}: {row.exp_value:.6g} ± {row.std:.2g} ({row.shots} shots for each group of terms)"
+        _line(
+            f"{row.experiment}: {row.exp_value:.6g} ± {row.std:.2g} ({row.shots} shots for each group of terms)",
+            style="",
         )
+
+
+HISTOGRAM = (Column("outcome", Kind.TEXT), Column("bar"), Column("count"), Column("share"))
 
 
 def histogram(title: str, counts: dict[str, int]) -> None:
     """Print counts as bars, the commonest outcomes where there are many."""
     shots = sum(counts.values())
     kept = sorted(counts, key=lambda outcome: -counts[outcome])[:MOST_OUTCOMES]
-    table = Table(title=f"{title}: {shots} shots", title_justify="left", box=None, pad_edge=False, show_header=False)
     most = max(counts.values(), default=1)
+    rows: list[Row] = []
     for outcome in [outcome for outcome in counts if outcome in set(kept)]:
         count = counts[outcome]
-        table.add_row(
-            outcome, f"[cyan]{'█' * max(1, round(BAR * count / most))}[/]", str(count), f"{count / shots:.3f}"
-        )
+        bar = Cell("█" * max(1, round(BAR * count / most)), "cyan")
+        rows.append((outcome, bar, str(count), f"{count / shots:.3f}"))
     rest = shots - sum(counts[outcome] for outcome in kept)
     if rest:
-        table.add_row("others", "", str(rest), f"{rest / shots:.3f}")
-    console.print(table)
+        rows.append(("others", "", str(rest), f"{rest / shots:.3f}"))
+    _line(f"{title}: {shots} shots", style="italic")
+    show_table(console, HISTOGRAM, rows, heading=False, least_text=LEAST_OUTCOME)
     console.print()
 
 
@@ -132,34 +154,48 @@ def result_csv(document: dict[str, Any]) -> None:
         values.to_csv(sys.stdout, index=False)
 
 
+BACKENDS = (
+    Column("backend"),
+    Column("version", Kind.NAME),
+    Column("wires"),
+    Column("max shots"),
+    Column("waiting"),
+    Column("running"),
+    Column("instructions", Kind.TEXT),
+)
+
+
 def backends(rows: list[dict[str, Any]]) -> None:
     """Print the backends."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("backend", "version", "wires", "max shots", "waiting", "running", "instructions"):
-        table.add_column(name)
-    for row in rows:
-        config = BackendConfig.model_validate({key: row[key] for key in BackendConfig.model_fields})
-        table.add_row(
-            config.display_name,
-            config.version,
-            str(config.num_wires),
-            str(config.max_shots),
-            str(row["pending_jobs"]),
-            str(row["running_jobs"]),
-            " ".join(config.supported_instructions),
-        )
-    console.print(table)
+    show_table(console, BACKENDS, [_backend(row) for row in rows])
+
+
+def _backend(row: dict[str, Any]) -> Row:
+    config = BackendConfig.model_validate({key: row[key] for key in BackendConfig.model_fields})
+    return (
+        config.display_name,
+        config.version,
+        str(config.num_wires),
+        str(config.max_shots),
+        str(row["pending_jobs"]),
+        str(row["running_jobs"]),
+        " ".join(config.supported_instructions),
+    )
 
 
 def settings(values: dict[str, Any]) -> None:
     """Print the settings as environment variables."""
     for name, value in values.items():
-        console.print(f"QULEDGER_{name.upper()}={value}", highlight=False, soft_wrap=True)
+        _line(f"QULEDGER_{name.upper()}={value}", style="")
 
 
-def _state(job: Job) -> str:
-    colour = _COLOURS.get(job.state, "blue")
-    return f"[{colour}]{job.state}[/]"
+def _line(text: str, style: str = "dim") -> None:
+    """Print a line as it is: nothing in it is a style, and none of it is cut."""
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def _state(job: Job) -> Cell:
+    return Cell(job.state, _COLOURS.get(job.state, "blue"))
 
 
 def _what(event: Event) -> str:  # noqa: PLR0911 - one line for each kind of fact

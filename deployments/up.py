@@ -1,15 +1,17 @@
 """Everything in one command: Prefect's server with its UI, all deployments, and a warm worker that serves them."""
 
 import contextlib
+import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 
-from deployments.deploy import ROOT, deploy
-from deployments.prefect_server import prefect_server
+from deployments.deploy import deploy
+from deployments.logs import SERVER, WORKER, errors_said, opened, speak
+from deployments.prefect_server import prefect_server, write_error
 from models.settings import Settings
+from tasks import python
 from tasks.services import Services
 
 STOP_SECONDS = 40.0
@@ -32,9 +34,14 @@ def up(port: int, say: Callable[[str], None]) -> None:
     Services(settings).open()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _interrupt)
+    speak()
     say("Starting Prefect's server (some 15 s) ...")
     try:
-        with prefect_server(settings, port) as url, _worker(settings) as begin:
+        with (
+            errors_said(say, settings.folder / SERVER, settings.folder / WORKER),
+            prefect_server(settings, port) as url,
+            _worker(settings) as begin,
+        ):
             begin()
             deploy()
             say(f"Prefect UI:      {url.removesuffix('/api')}")
@@ -62,15 +69,18 @@ def _worker(settings: Settings) -> Iterator[Callable[[], None]]:
     def begin() -> None:
         if running and running[0].poll() is None:
             return
+        log = settings.folder / WORKER
+        if running:
+            write_error(log, f"quledger.up: the worker ended with code {running[0].returncode}; it is started again")
         running.clear()
-        with (settings.folder / "worker.log").open("ab") as output:
+        with opened(log) as output:
             running.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "deployments.worker"],
+                subprocess.Popen(  # noqa: S603 - our own module
+                    python.command("deployments.embedded_worker"),
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    cwd=ROOT,
+                    env=os.environ | python.variables(),
                     start_new_session=True,
                 )
             )

@@ -7,27 +7,34 @@ Both may serve one pool: whoever sets a run to Pending first has it.
 import asyncio
 import contextlib
 import logging
+import os
 import signal
+import socket
 import sys
 import threading
+import time
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx
 from prefect import Flow
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas import OrchestrationResult
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import SetStateStatus
+from prefect.context import AsyncClientContext
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Failed, Pending
+from prefect.states import Cancelled, Failed, Pending
 from prefect.utilities.callables import get_parameter_defaults
 
-from deployments.logs import speak
+from deployments.deploy import POOL
 from deployments.prefect_server import PrefectUnavailable
 from flows.drain_queue import drain_queue
+from flows.handover import Handover
 from flows.launches import DEPLOYMENT
-from flows.prefect_runs import crash_dead_runs
+from flows.listed import due
+from flows.prefect_runs import crash_dead_runs, is_under_way
 from flows.publish_backends import publish_backends
 from flows.reconcile import reconcile
 from flows.run_job import run_job
@@ -35,9 +42,10 @@ from flows.verify import verify
 from flows.waiting import repeating
 from flows.warm import leave_sigterm_alone, run_as
 from models import clock
-from models.settings import Settings
+from models.errors import MAX_MESSAGE, printable
 from tasks.releases import release_all
-from tasks.services import Services, use
+from tasks.services import Services
+from tasks.watchdog import watched
 
 _LOG = logging.getLogger("quledger.worker")
 
@@ -49,8 +57,18 @@ FLOWS: dict[str, Flow[Any, Any]] = {
 """Deployment -> the flow that it runs."""
 
 POLL_SECONDS = 1.0
+BEAT_SECONDS = 30.0
 STOP_SECONDS = 15.0
 AT_ONCE = 20
+
+OVERTIME_SECONDS = 60.0
+"""So much longer a scheduled drain may serve here: it ends when the next one is due, and that may be late."""
+
+AGAIN_SECONDS = (2.0, 60.0)
+"""The first and the longest pause before a drain is begun again that has ended with no other one to follow it."""
+
+SOON_SECONDS = 10.0
+"""A drain that is scheduled to begin so soon is waited for."""
 
 
 class Worker:
@@ -60,20 +78,36 @@ class Worker:
         self._services, self._client = services, client
         self._deployments: dict[UUID, str] = {}
         self._tasks: dict[asyncio.Task[None], str] = {}
+        self._handover = Handover()
+        # On the steady clock; none has ended here yet.
+        self._drain_began, self._pause = 0.0, AGAIN_SECONDS[0]
+        self._drain_ended: float | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take and run until `stop` is set; then what is under way is given back."""
         self._deployments = await self._find(stop)
         await crash_dead_runs(self._services)
-        await self._begin_draining()
-        async with repeating("scheduled_runs", self._take_due, POLL_SECONDS):
-            await stop.wait()
-        self._services.stopping.set()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._handover.use()
+        async with self._services.sandboxed():
+            await self._begin_draining()
+            await self._beat()
+            async with (
+                repeating("scheduled_runs", self._take_due, POLL_SECONDS),
+                repeating("heartbeat", self._beat, BEAT_SECONDS),
+            ):
+                await stop.wait()
+            self._services.stopping.set()
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._handover.close(0.0)
+
+    async def _beat(self) -> None:
+        """Show in Prefect that somebody serves the work pool."""
+        with contextlib.suppress(ObjectNotFound):  # nobody has to have one
+            await self._client.send_worker_heartbeat(POOL, socket.gethostname(), BEAT_SECONDS)
 
     async def _find(self, stop: asyncio.Event) -> dict[UUID, str]:
         """Return the deployments; they may be registered while we wait."""
@@ -92,33 +126,81 @@ class Worker:
             return
         drain = next(key for key, name in self._deployments.items() if name == DRAIN)
         now = clock.now()
-        waiting = await self._client.get_scheduled_flow_runs_for_deployments([drain], limit=AT_ONCE)
+        waiting = await due(self._client, [drain], AT_ONCE, later=True)
         starts = [run.next_scheduled_start_time for run in waiting if run.next_scheduled_start_time]
-        if any(start <= now for start in starts):
+        if any(start <= now + timedelta(seconds=SOON_SECONDS) for start in starts):
             return  # one is due, and will be taken like any other
         budget = min((start.timestamp() - now.timestamp() for start in starts), default=None)
-        parameters = {} if budget is None else {"time_budget": max(1.0, budget - 1)}
+        parameters = {} if budget is None else {"time_budget": budget + OVERTIME_SECONDS}
         await self._client.create_flow_run_from_deployment(drain, parameters={"until_empty": False} | parameters)
+
+    async def _drain_on(self) -> None:
+        """Begin a drain again where one has ended and no other follows: it failed, or the next one was not scheduled."""
+        if self._drain_ended is None or DRAIN in self._tasks.values():
+            return
+        if time.monotonic() < self._drain_ended + self._pause:
+            return
+        self._drain_ended, self._pause = time.monotonic(), min(2 * self._pause, AGAIN_SECONDS[1])
+        drain = next(key for key, name in self._deployments.items() if name == DRAIN)
+        deployment = await self._client.read_deployment(drain)
+        if deployment.paused or not any(schedule.active for schedule in deployment.schedules):
+            return  # somebody wants no more of them
+        if not await is_under_way(self._client, drain):
+            await self._begin_draining()
 
     async def _take_due(self) -> None:
         # Jobs are taken by the drain, in their fair order; only where none runs here they are taken as they come.
         ours = [
             key for key, name in self._deployments.items() if name != DEPLOYMENT or DRAIN not in self._tasks.values()
         ]
-        due = await self._client.get_scheduled_flow_runs_for_deployments(
-            ours, scheduled_before=clock.now(), limit=AT_ONCE
-        )
-        for run in due:
+        for run in await self._newest(await due(self._client, ours, AT_ONCE)):
             name = self._deployments.get(run.deployment_id) if run.deployment_id else None
             if name is None:
                 continue
-            state = await self._pending(run)
+            try:
+                if name == DRAIN and run.auto_scheduled:
+                    await self._end_drain()
+                state = await self._pending(run)
+            except Exception as error:  # noqa: BLE001 - one run must not keep the others from being taken
+                _LOG.warning("run_untaken action=try_again run=%s: %s", run.id, type(error).__name__)
+                continue
             if state is None:
                 continue  # somebody else has it, or it has to wait for its turn
             run.state = state
             task = asyncio.create_task(self._run(FLOWS[name], run))
             self._tasks[task] = name
-            task.add_done_callback(self._tasks.pop)
+            task.add_done_callback(self._done)
+        await self._drain_on()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        if self._tasks.pop(task) == DRAIN:
+            now = time.monotonic()
+            if now > self._drain_began + AGAIN_SECONDS[1]:
+                self._pause = AGAIN_SECONDS[0]
+            self._drain_ended = now
+            self._handover.wanted.clear()
+
+    async def _newest(self, due: list[FlowRun]) -> list[FlowRun]:
+        """Return what is to be run; of runs of one schedule that were missed while nobody was here only the last one."""
+        last: dict[object, FlowRun] = {}
+        found = []
+        for run in sorted(due, key=_start, reverse=True):
+            schedule = run.created_by and run.created_by.id
+            # Whoever schedules jobs wants each of them.
+            ours = run.deployment_id is not None and self._deployments.get(run.deployment_id) != DEPLOYMENT
+            if run.auto_scheduled and ours and last.setdefault((run.deployment_id, schedule), run) is not run:
+                over: State[Any] = Cancelled(message="missed: a later run of the same schedule is due")
+                await self._client.set_flow_run_state(run.id, over, force=True)
+            else:
+                found.append(run)
+        return found[::-1]
+
+    async def _end_drain(self) -> None:
+        """End the drain that serves here, as the next one is due: its place has to be free; its jobs go on."""
+        serving = [task for task, name in self._tasks.items() if name == DRAIN]
+        if serving:
+            self._handover.wanted.set()
+            await asyncio.wait(serving, timeout=STOP_SECONDS)
 
     async def _pending(self, run: FlowRun) -> State[Any] | None:
         """Set a run to Pending; return that state, None if the run is not ours."""
@@ -134,8 +216,13 @@ class Worker:
         try:
             parameters = flow.validate_parameters(get_parameter_defaults(flow.fn) | run.parameters)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is the launcher's to put right
-            await self._client.set_flow_run_state(run.id, Failed(message=str(error)[:2000]), force=True)
+            message = printable(str(error).replace("\n", " "), MAX_MESSAGE)
+            await self._client.set_flow_run_state(run.id, Failed(message=message), force=True)
             return
+        if flow is drain_queue:
+            self._drain_began = time.monotonic()
+            if run.auto_scheduled and parameters.get("time_budget") is not None:
+                parameters["time_budget"] += OVERTIME_SECONDS
         try:
             await run_as(flow, run, parameters)
         except Exception as error:  # noqa: BLE001 - one run must not end the others
@@ -150,12 +237,23 @@ async def serve(services: Services, *, with_parent: bool) -> None:
         loop.add_signal_handler(number, stop.set)
     if with_parent:
         threading.Thread(target=_end_with_parent, args=(loop, stop), daemon=True).start()
-    async with get_client() as client:
-        await Worker(services, client).run(stop)
+    # One client for all that runs here, whichever run needed it first.
+    async with (
+        watched(services.settings.folder, services.settings.standstill_seconds),
+        # The worker has one sandbox for as long as it lives; its runs borrow it.
+        services.sandboxed(),
+        AsyncClientContext.get_or_create() as context,
+    ):
+        await Worker(services, context.client).run(stop)
+
+
+def _start(run: FlowRun) -> datetime:
+    return run.expected_start_time or clock.now()
 
 
 def _end_with_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1024):  # not by its buffer, whose lock the end of the interpreter needs
+        pass
     with contextlib.suppress(RuntimeError):  # it has ended already
         loop.call_soon_threadsafe(stop.set)
 
@@ -177,16 +275,3 @@ def work(services: Services, *, with_parent: bool = False) -> None:
     finally:
         release_all(services)
         flush_prefect()
-
-
-def main() -> None:
-    """Serve for a parent that holds our standard input open, as `quledger up` does."""
-    services = Services(Settings.read())
-    services.open()
-    use(services)
-    speak()
-    work(services, with_parent=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -4,22 +4,27 @@ import asyncio
 import contextlib
 import logging
 import time
+from typing import Annotated
 
 from prefect import flow
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.runtime import flow_run
+from pydantic import Field
 
 from flows.backend_pages import BackendPages
+from flows.handover import Handover
 from flows.launches import CANCELS, TO_BEGIN, Launches, dispatch, tags_of
 from flows.looks import Looks
 from flows.prefect_runs import cancel_as_in_prefect, crash_dead_runs
 from flows.presence import present
 from flows.publish_backends import publish
 from flows.run_job import run_attempt
+from flows.unserved import unserved
 from flows.waiting import LONGEST_PAUSE, patiently, repeating
 from flows.warm import new_run, run_as
-from models.errors import LogError, UnknownJob
+from models.errors import LogError, QuledgerError, UnknownJob
 from models.job import FINAL, Job
+from models.storable import LINE, WHOLE_NUMBER
 from storage import crash
 from tasks import backends as registry
 from tasks.claims import Claim
@@ -27,11 +32,15 @@ from tasks.leases import expire_leases
 from tasks.releases import claim, claim_for_pool, give_back_owed, release, release_all
 from tasks.services import Services, current
 from tasks.submission import cancel
+from tasks.sweeping import SECONDS, sweep_storages
 
 _LOG = logging.getLogger("quledger.drain")
 
 LAUNCH_SECONDS = 0.4
 """How often a drain looks for jobs that were launched through Prefect."""
+
+LOOK_OVER_SECONDS = 15.0
+"""How often it is seen whether Prefect can give back the runs that it has."""
 
 GRACE_SECONDS = 5.0
 """How long a drain that is told to stop lets its jobs run on."""
@@ -60,10 +69,10 @@ CANCEL_SECONDS = 2.0
 
 @flow(name="drain-queue", persist_result=False)
 async def drain_queue(
-    backends: list[str] | None = None,
-    concurrency: int | None = None,
+    backends: list[Annotated[str, Field(max_length=100, json_schema_extra=dict(LINE))]] | None = None,
+    concurrency: Annotated[int, Field(json_schema_extra=dict(WHOLE_NUMBER))] | None = None,
     until_empty: bool = True,  # noqa: FBT001, FBT002 - a switch in Prefect's form
-    time_budget: float | None = None,
+    time_budget: Annotated[float, Field(json_schema_extra=dict(WHOLE_NUMBER))] | None = None,
 ) -> dict[str, int]:
     """Serve the queues of the backends.
 
@@ -83,7 +92,8 @@ async def drain_queue(
     services = current()
     names = registry.usable() if backends is None else backends
     for name in names:
-        registry.load(name)
+        # In a thread: what it imports takes seconds, in which the loop goes on.
+        await asyncio.to_thread(registry.load, name)
     run_id = str(flow_run.get_id())
     async with get_client() as client:
         pages = BackendPages(services, client, names, run_id)
@@ -91,7 +101,8 @@ async def drain_queue(
         with present(services.settings.folder, run_id):
             async with repeating("pages", pages.write, PAGES_SECONDS):
                 counts = await drain.all(until_empty=until_empty, time_budget=time_budget)
-        await pages.write()
+        if not drain.goes_on():
+            await pages.write()
         return counts
 
 
@@ -108,15 +119,19 @@ class _Drain:
         self._handed_on = [name for name in names if elsewhere.get(name) == "deployment"]
         self._run_here = [name for name in names if name not in self._handed_on]
         self._concurrency = concurrency
-        self._running: set[asyncio.Task[None]] = set()
+        self._handover = Handover.current()
+        self._running: set[asyncio.Task[None]] = set() if self._handover is None else self._handover.jobs
         self._counts: dict[str, int] = {}
         # While attempts fail in a row no job is claimed, and each one makes the pause longer.
         self._broken_in_a_row = 0
         self._claim_from = 0.0
         self._woken = asyncio.Event()
+        self._sweep_from = 0.0
 
     async def all(self, *, until_empty: bool, time_budget: float | None) -> dict[str, int]:
         """Keep house, watch Prefect and serve the queues until there is nothing left to do."""
+        # Before anything is appended: a log that was set back has to stay a part of its mirror.
+        await asyncio.to_thread(self._services.rollback.compare_all)
         # Once in the open: whoever starts a drain on a storage that does not answer is told so at once.
         await asyncio.to_thread(self.keep_house)
         await crash_dead_runs(self._services)
@@ -125,6 +140,7 @@ class _Drain:
             repeating("housekeeping", self._keep_house_aside, self._services.settings.publish_seconds),
             repeating("launches", self._take_launched, LAUNCH_SECONDS),
             repeating("cancellations", self._cancel_as_in_prefect, CANCEL_SECONDS),
+            repeating("looking_over", self._launches.look_over, LOOK_OVER_SECONDS),
             repeating("dead runs", self._crash_dead_runs, DEAD_SECONDS),
             repeating("debts", self._give_back_owed, OWED_SECONDS),
         ):
@@ -134,11 +150,24 @@ class _Drain:
                 counts = await self.run(until_empty=until_empty, time_budget=time_budget)
             finally:
                 await asyncio.gather(*warming, return_exceptions=True)
-        await patiently(self.keep_house)
+        if self.goes_on():
+            return counts  # the next drain begins with what is left to do
+        self._services.unserved = await asyncio.to_thread(unserved, self._services, self._looks)
+        if self._services.unserved:
+            with contextlib.suppress(QuledgerError):  # what is left out may be why it fails
+                await asyncio.to_thread(self.keep_house)
+        else:
+            await patiently(self.keep_house)
+        await asyncio.to_thread(self._services.marks.end)
+        if self._sweep_from == 0:
+            await asyncio.to_thread(sweep_storages, self._services)
         return counts
 
     async def _keep_house_aside(self) -> None:
         await asyncio.to_thread(self.keep_house)
+        if time.monotonic() >= self._sweep_from:
+            self._sweep_from = time.monotonic() + SECONDS
+            await asyncio.to_thread(sweep_storages, self._services)
 
     async def _take_launched(self) -> None:
         if await self._launches.look():
@@ -167,26 +196,29 @@ class _Drain:
 
     async def run(self, *, until_empty: bool, time_budget: float | None) -> dict[str, int]:
         """Claim and run until the queue is empty or the time is up; then wait for what is under way."""
+        goes_on = False
         try:
             await self._serve(until_empty=until_empty, time_budget=time_budget)
+            goes_on = self.goes_on()
         except asyncio.CancelledError:
             # Whoever waits for a log that does not answer stops waiting.
             self._services.stopping.set()
             raise
         finally:
-            # Stopped: what is under way is cancelled, which gives its jobs back.
-            for task in self._running:
-                task.cancel()
-            await asyncio.gather(*self._running, return_exceptions=True)
             await self._looks.close()
-            await asyncio.to_thread(release_all, self._services, begun=False)
+            if not goes_on:
+                # Stopped: what is under way is cancelled, which gives its jobs back.
+                for task in self._running:
+                    task.cancel()
+                await asyncio.gather(*self._running, return_exceptions=True)
+                await asyncio.to_thread(release_all, self._services, begun=False)
         return dict(sorted(self._counts.items()))
 
     async def _serve(self, *, until_empty: bool, time_budget: float | None) -> None:
         end = time.monotonic() + (time_budget if time_budget is not None else float("inf"))
         next_look = 0.0
         unsettled = 0
-        while (now := time.monotonic()) < end and not self._services.stopping.is_set():
+        while (now := time.monotonic()) < end and not self._is_over():
             if fresh := now >= next_look:
                 taken, unsettled = await self._looks.look()
                 # A storage that takes its time to list is asked less often, but while there is something to take.
@@ -202,9 +234,19 @@ class _Drain:
                 next_look = 0.0
                 continue
             await self._rest(min(next_look, end) - time.monotonic())
+        if self.goes_on():
+            return
         # Told to stop, it gives back what does not end soon.
         while self._running and (not self._services.stopping.is_set() or time.monotonic() < now + GRACE_SECONDS):
             await self._rest(self._services.settings.poll_seconds)
+
+    def _is_over(self) -> bool:
+        """Say whether nothing more is to be claimed: the process is to end, or the next drain is here."""
+        return self._services.stopping.is_set() or (self._handover is not None and self._handover.wanted.is_set())
+
+    def goes_on(self) -> bool:
+        """Say whether the process goes on with what is under way, so that the next drain need not wait for it."""
+        return self._handover is not None and not self._services.stopping.is_set()
 
     async def _fill(self) -> None:
         """Claim and start jobs while there is room for them."""
@@ -216,12 +258,16 @@ class _Drain:
                 if claimed is None:
                     return
                 crash.point("claim.appended")
-                task = asyncio.create_task(self._run(claimed), name=claimed.job.job_id)
+                task = self._begun(claimed)
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
         except LogError as error:
             _LOG.warning("claim_failed action=try_again: %s", error)
             self._claim_from = max(self._claim_from, time.monotonic() + LOG_PAUSE)
+
+    def _begun(self, claimed: Claim) -> asyncio.Task[None]:
+        run, name = self._run(claimed), claimed.job.job_id
+        return asyncio.create_task(run, name=name) if self._handover is None else self._handover.begin(run, name)
 
     async def _hand_on(self) -> None:
         """Hand jobs of backends that are run elsewhere to the workers of the pool."""
@@ -253,9 +299,12 @@ class _Drain:
             raise
         try:
             after = await asyncio.to_thread(release, self._services, claimed)
+            held = await asyncio.to_thread(self._services.holds.why, after.job_id)
         except (LogError, UnknownJob) as error:
             _LOG.warning("attempt_unsettled action=give_back_later job_id=%s: %s", claimed.job.job_id, error)
             return
+        if held:
+            return  # nothing is wrong with the storage: the log knows less of this job than its mirror
         if after.state in FINAL or not await self._looks.doubt(after.storage):
             self._breathe(came_through=after.state in FINAL)
         if after.state in FINAL:
@@ -299,10 +348,13 @@ class _Drain:
 
     async def _rest(self, seconds: float) -> None:
         """Wait until a job ends or one was launched, but no longer than that."""
-        woken = asyncio.create_task(self._woken.wait())
+        waiting = [asyncio.create_task(self._woken.wait())]
+        if self._handover is not None:
+            waiting.append(asyncio.create_task(self._handover.wanted.wait()))
         try:
-            waited_for = [*self._running, woken]
+            waited_for = [*self._running, *waiting]
             await asyncio.wait(waited_for, timeout=max(seconds, 0.0), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            woken.cancel()
+            for each in waiting:
+                each.cancel()
         self._woken.clear()

@@ -8,15 +8,19 @@ import logging
 import time
 from uuid import UUID, uuid4
 
+from httpx import codes
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.exceptions import ObjectNotFound
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Completed, Failed, Pending
 
-from flows.run_job import NAME, end_state, submit_request
-from models import clock
-from models.errors import InputError, NotRevivable
+from flows.listed import due, of_deployments, readable
+from flows.run_job import NAME, end_state, submit_request, untaken
+from flows.unreadable import Filters
+from models.errors import AppendConflict, InputError, LogUnavailable, NotRevivable, StorageError
 from models.job import FINAL, Job, State
+from models.names import check_job_id
 from models.requests import JobRequest
 from tasks.services import Services
 from tasks.submission import revive
@@ -26,6 +30,10 @@ _LOG = logging.getLogger("quledger.launches")
 DEPLOYMENT = f"{NAME}/{NAME}"
 CLAIMED = f"{NAME}/run-claimed-job"
 AT_ONCE = 50
+OTHERS = ("drain-queue", "reconcile", "verify", "publish-backends")
+LOOK_OVER = 100
+"""So many of the newest runs are looked at to see whether Prefect can give them back."""
+
 TO_BEGIN = (StateType.SCHEDULED, StateType.PENDING)
 CANCELS = (StateType.CANCELLED, StateType.CANCELLING)
 FRESH_SECONDS = 2.0
@@ -51,18 +59,34 @@ class Launches:
         deployment_id = await self.deployment()
         if deployment_id is None:
             return 0
-        runs = await self._client.get_scheduled_flow_runs_for_deployments(
-            [deployment_id], scheduled_before=clock.now(), limit=AT_ONCE
-        )
+        runs = await due(self._client, [deployment_id], AT_ONCE)
         self._fresh = {key: kept for key, kept in self._fresh.items() if time.monotonic() < kept[0] + FRESH_SECONDS}
         for run in runs:
             self._taking[str(run.id)] = taken = asyncio.Event()
             try:
                 await self._take(run)
+            except Exception as error:  # noqa: BLE001 - one launch must not keep the others from being taken
+                _LOG.warning("launch_untaken action=try_again run=%s: %s", run.id, type(error).__name__)
             finally:
                 taken.set()
                 del self._taking[str(run.id)]
         return len(runs)
+
+    async def look_over(self) -> None:
+        """Look at the newest runs of all our flows: one that cannot be given back spoils the lists of people too."""
+        deployment_id = await self.deployment()
+        if deployment_id is not None:
+            await self._look_over(of_deployments([deployment_id]))
+        await self._look_over({"flows": {"name": {"any_": list(OTHERS)}}})
+
+    async def _look_over(self, filters: Filters) -> None:
+        filters = filters | {"sort": FlowRunSort.EXPECTED_START_TIME_DESC.value}
+
+        async def ask() -> list[FlowRun]:
+            await self._client.request("POST", "/flow_runs/filter", json=filters | {"limit": LOOK_OVER})
+            return []
+
+        await readable(self._client, ask, filters)
 
     async def run_of(self, job: Job) -> FlowRun | None:
         """Return the run that submitted a job; None where it came through another door, or Prefect has forgotten it."""
@@ -78,6 +102,10 @@ class Launches:
             return await self._client.read_flow_run(UUID(job.flow_run_id))
         except ObjectNotFound:
             return None
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code != codes.INTERNAL_SERVER_ERROR:
+                raise
+            return None  # somebody has changed it so that it cannot be given back
 
     async def deployment(self) -> UUID | None:
         """Return Prefect's id of the deployment; None while there is none."""
@@ -92,8 +120,11 @@ class Launches:
     async def _take(self, run: FlowRun) -> None:
         try:
             job = await asyncio.to_thread(self._submitted, run)
-        except InputError as error:
-            await self._client.set_flow_run_state(run.id, Failed(message=str(error)), force=True)
+        except (AppendConflict, LogUnavailable, StorageError):
+            raise  # no fault of the launch, which waits
+        except Exception as error:  # noqa: BLE001 - a launch that cannot be taken, for whatever reason, is ended
+            message = str(error) if isinstance(error, InputError) else untaken(error)
+            await self._client.set_flow_run_state(run.id, Failed(message=message), force=True)
             return
         if job.flow_run_id != str(run.id):
             message = f"this is job {job.job_id}, which was submitted before"
@@ -123,7 +154,7 @@ class Launches:
         parameters = run.parameters or {}
         if "job_id" in parameters:
             # Somebody has begun a run again that a drain had made.
-            job = self._services.log.get(str(parameters["job_id"]))
+            job = self._services.log.get(check_job_id(str(parameters["job_id"])))
         else:
             job = submit_request(JobRequest.read(parameters.get("job", {})), str(run.id))
         if job.state is not State.ERROR or job.flow_run_id != str(run.id):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from flows.prefect_view import PrefectSilent, ask, authentication
+from flows.unreadable import clear
 from models.clock import to_text
 from models.settings import redact_url
 
@@ -55,7 +56,7 @@ def _prune(client: httpx.Client, over: dict[str, Any], has_ended: Callable[[str]
         kept = 0
         while True:
             body = {"flows": {"name": {"any_": [flow]}}, "flow_runs": over, "sort": "ID_DESC"}
-            page = _ask(client, "/flow_runs/filter", body | {"limit": BATCH, "offset": kept})
+            page = _page(client, body | {"limit": BATCH, "offset": kept})
             ours = [run["id"] for run in page if flow != JOBS or has_ended(run["name"])]
             deleted = _delete(client, over, ours) if ours else 0
             runs += deleted
@@ -64,6 +65,18 @@ def _prune(client: httpx.Client, over: dict[str, Any], has_ended: Callable[[str]
                 break
         left += kept
     return Pruned(runs, left)
+
+
+def _page(client: httpx.Client, body: dict[str, Any]) -> Any:
+    """Return some runs; those that Prefect cannot give back are cleared away first."""
+    try:
+        return _ask(client, "/flow_runs/filter", body)
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code != httpx.codes.INTERNAL_SERVER_ERROR:
+            raise
+    if not clear(str(client.base_url), {"flows": body["flows"], "flow_runs": body["flow_runs"]}):
+        raise PrefectSilent("Prefect answers its list of runs with an error of its own (500)")
+    return _ask(client, "/flow_runs/filter", body)
 
 
 def _delete(client: httpx.Client, over: dict[str, Any], ids: list[str]) -> int:

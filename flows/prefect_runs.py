@@ -5,12 +5,14 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
+from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
     FlowRunFilter,
+    FlowRunFilterDeploymentId,
     FlowRunFilterExpectedStartTime,
     FlowRunFilterState,
     FlowRunFilterStateType,
@@ -20,11 +22,13 @@ from prefect.client.schemas.objects import State as PrefectState
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Cancelled, Crashed
 
+from flows.listed import readable
 from flows.presence import forget, has_died
 from flows.run_job import NAME, end_state
+from flows.unreadable import Filters
 from models import clock
 from models.cancelling import RunEnd, run_end
-from models.errors import LogError, NotCancellable, UnknownJob
+from models.errors import JobHeld, LogError, NotCancellable, UnknownJob
 from models.job import FINAL, Job, Phase
 from models.names import job_id_for
 from tasks.services import Services
@@ -70,6 +74,15 @@ async def crash_dead_runs(services: Services) -> int:
     return count
 
 
+async def is_under_way(client: PrefectClient, deployment_id: UUID) -> bool:
+    """Say whether Prefect knows a run of this deployment that is about to begin, runs or is being stopped."""
+    states = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY)),
+        deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
+    )
+    return bool(await client.read_flow_runs(flow_run_filter=states, limit=1))
+
+
 async def cancel_as_in_prefect(services: Services, client: PrefectClient) -> None:
     """Cancel each job whose run somebody cancels in Prefect, or has cancelled within a day, and end what is *Cancelling*.
 
@@ -97,6 +110,8 @@ def _cancelled(services: Services, run: FlowRun) -> PrefectState | None:
     if job.state not in FINAL and not _was_revived_since(services, job, run):
         try:
             job = cancel(services, job.job_id, by="prefect", reason="cancelled in Prefect")
+        except JobHeld:
+            return None  # until the log has been restored
         except NotCancellable:
             job = services.log.get(job.job_id)
     attempt = (run.parameters or {}).get("attempt")
@@ -133,15 +148,27 @@ async def _recent(client: PrefectClient, kinds: list[StateType]) -> list[FlowRun
     )
     ours = FlowFilter(name=FlowFilterName(any_=[NAME]))
     newest = FlowRunSort.EXPECTED_START_TIME_DESC
-    return await client.read_flow_runs(flow_filter=ours, flow_run_filter=recent, sort=newest, limit=PAGE)
+
+    async def ask() -> list[FlowRun]:
+        return await client.read_flow_runs(flow_filter=ours, flow_run_filter=recent, sort=newest, limit=PAGE)
+
+    return await readable(client, ask, _filters(ours, recent) | {"sort": newest.value})
+
+
+def _filters(flows: FlowFilter, runs: FlowRunFilter) -> Filters:
+    return {"flows": flows.model_dump(mode="json"), "flow_runs": runs.model_dump(mode="json")}
 
 
 async def _runs(client: PrefectClient, kinds: list[StateType], names: Sequence[str] = (NAME,)) -> list[FlowRun]:
     runs: list[FlowRun] = []
     states = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=kinds)))
     flows = FlowFilter(name=FlowFilterName(any_=list(names)))
+
+    async def ask() -> list[FlowRun]:
+        return await client.read_flow_runs(flow_filter=flows, flow_run_filter=states, limit=PAGE, offset=len(runs))
+
     while True:
-        page = await client.read_flow_runs(flow_filter=flows, flow_run_filter=states, limit=PAGE, offset=len(runs))
+        page = await readable(client, ask, _filters(flows, states))
         runs += page
         if len(page) < PAGE:
             return runs

@@ -17,9 +17,13 @@ async def reconcile() -> dict[str, int]:
     """Expire leases, relay what is not mirrored, end dead runs in Prefect; a second run finds nothing to do."""
     services = current()
     with present(services.settings.folder, str(flow_run.get_id())):
+        await asyncio.to_thread(services.rollback.compare_all)
         expired = await asyncio.to_thread(expire_leases, services)
         relayed = await asyncio.to_thread(services.mirror.relay_all)
         crashed = await crash_dead_runs(services)
         async with get_client() as client:
             await cancel_as_in_prefect(services, client)
-    return {"expired": len(expired), "relayed": relayed.done, "failed": relayed.failed, "crashed": crashed}
+        await asyncio.to_thread(services.marks.end)
+        held = await asyncio.to_thread(services.holds.count)
+    done = {"expired": len(expired), "relayed": relayed.done, "failed": relayed.failed, "crashed": crashed}
+    return done | ({"held": held} if held else {})

@@ -1,6 +1,7 @@
 """What the page of a job's flow run shows beside its log: counts, histograms and the history, as artifacts."""
 
 import asyncio
+import hashlib
 import json
 import logging
 from collections import Counter
@@ -24,7 +25,7 @@ _LOG = logging.getLogger("quledger.report")
 
 MOST_EXPERIMENTS = 10
 MOST_OUTCOMES = 32
-MOST_BYTES = 5_000_000
+MOST_BYTES = 3_000_000
 """Of a larger result only the way to it is shown."""
 
 
@@ -146,6 +147,8 @@ def _counts(attempt: Attempt) -> Counts:
         content = attempt.result or attempt.storage.get(layout.result(job.backend, job.job_id))
     except QuledgerError:
         return {}
+    if attempt.result is None and hashlib.sha256(content).hexdigest() != job.uploaded.sha256:
+        return {}  # not what was accepted: `quledger result` says so to whoever asks
     document: dict[str, Any] = unwrapped(json.loads(content))
     return {experiment["header"]["name"]: _read(experiment) for experiment in document["results"][:MOST_EXPERIMENTS]}
 

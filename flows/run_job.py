@@ -5,6 +5,7 @@ Two flows carry the name `run-job`: `run_attempt` runs a job that a drain has cl
 
 import asyncio
 import contextlib
+import logging
 from typing import Annotated
 
 from prefect import flow
@@ -15,9 +16,10 @@ from pydantic import Field
 
 from flows.report import report
 from flows.warm import run_task
-from models.errors import LogError, QuledgerError, StorageError
+from models.errors import LogError, MirrorAhead, QuledgerError, StorageError
 from models.job import FINAL, Job, Phase, State
 from models.requests import JobRequest
+from models.storable import LINE, WHOLE_NUMBER
 from storage import crash
 from tasks import backends
 from tasks.attempt import hold
@@ -28,6 +30,8 @@ from tasks.services import current
 from tasks.submission import submit_document
 from tasks.upload import upload
 from tasks.validation import validation
+
+_LOG = logging.getLogger("quledger.launches")
 
 NAME = "run-job"
 FOLLOW_SECONDS = 0.5
@@ -43,7 +47,10 @@ def end_state(job: Job) -> PrefectState:
 
 
 @flow(name=NAME, persist_result=False, log_prints=False, validate_parameters=False)
-async def run_attempt(job_id: str, attempt: int) -> PrefectState:
+async def run_attempt(
+    job_id: Annotated[str, Field(max_length=200, json_schema_extra=dict(LINE))],
+    attempt: Annotated[int, Field(json_schema_extra=dict(WHOLE_NUMBER))],
+) -> PrefectState:
     """Run one attempt of a claimed job to its end.
 
     Args:
@@ -62,8 +69,11 @@ async def run_attempt(job_id: str, attempt: int) -> PrefectState:
         try:
             if not await held.take():
                 return Completed(message="the document was gone from the queue: somebody else has the job")
+        except MirrorAhead as error:
+            await held.hold_back(error)
+            return Failed(message=str(error))
         except StorageError as error:
-            await held.give_way("the storage did not answer when the job was taken", "submission")
+            await held.give_way(error, "the storage did not answer when the job was taken", "submission")
             return Failed(message=str(error))
         state: PrefectState = Completed()
         for task in (validation, compilation, execution, upload):
@@ -103,6 +113,8 @@ async def run_job(job: JobForm) -> PrefectState:
         submitted = await asyncio.to_thread(submit_request, request, run_id)
     except QuledgerError as error:
         return Failed(message=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is said in one line
+        return Failed(message=untaken(error))
     while True:
         claimed = None
         # A log that does not answer now has the job all the same.
@@ -122,6 +134,12 @@ async def run_job(job: JobForm) -> PrefectState:
             finally:
                 services.claims.owe(claimed.token)
             await asyncio.to_thread(release, services, claimed)
+
+
+def untaken(error: Exception) -> str:
+    """Return in one line why a launch cannot be taken, where nobody has foreseen it."""
+    _LOG.error("launch_broke action=fail", exc_info=error)
+    return f"the job cannot be submitted: reading it failed ({type(error).__name__})"
 
 
 def submit_request(request: JobRequest, run_id: str) -> Job:

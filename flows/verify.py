@@ -3,17 +3,20 @@
 import asyncio
 import functools
 from itertools import islice
+from typing import Annotated
 
 from prefect import flow
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.schemas.objects import State as PrefectState
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
+from pydantic import Field
 
 from flows.prefect_view import prefect_runs
 from flows.report import plain
 from models.audit import Finding
 from models.errors import QuledgerError
+from models.storable import LINE
 from storage.verify import Verifier
 from tasks.services import current
 
@@ -21,7 +24,9 @@ MOST_SHOWN = 500
 
 
 @flow(name="verify", persist_result=False)
-async def verify(job_id: str | None = None) -> PrefectState:
+async def verify(
+    job_id: Annotated[str, Field(max_length=200, json_schema_extra=dict(LINE))] | None = None,
+) -> PrefectState:
     """Compare log, views, storage and Prefect; the run fails if anything differs.
 
     Args:
@@ -40,7 +45,8 @@ async def verify(job_id: str | None = None) -> PrefectState:
         return Failed(message=str(error))
     more = len(findings) > MOST_SHOWN
     said = f"{verifier.jobs} jobs verified: {f'more than {MOST_SHOWN}' if more else len(findings) or 'no'} differences"
-    lines = [f"# {said}", "", *(f"Not compared: {plain(reason)}" for reason in verifier.left_out.values()), ""]
+    lines = [f"# {said}", "", *(f"Not compared: {plain(reason)}" for reason in verifier.left_out.values())]
+    lines += [*(f"Note: {plain(note)}" for note in verifier.notes), ""]
     if findings:
         lines += ["| job | what | difference |", "|---|---|---|"]
         lines += [

@@ -14,7 +14,18 @@ from models.job import FINAL, Job, State, apply, why_not
 from models.names import is_job_id
 
 What = Literal[
-    "chain", "view", "history", "place", "status", "result", "staged", "foreign", "behind", "prefect", "signature"
+    "chain",
+    "view",
+    "history",
+    "place",
+    "status",
+    "result",
+    "staged",
+    "foreign",
+    "behind",
+    "prefect",
+    "signature",
+    "ahead",
 ]
 """Where something differs: in the events themselves, a view of them, a document, Prefect, a signature or a key."""
 

@@ -30,6 +30,15 @@ class StatusDocument(BaseModel):
     error_message: str = NO_ERROR
 
 
+def is_first_status(document: Any) -> bool:
+    """Say whether a parsed status is one that a front end writes of a job which nobody has run."""
+    return (
+        isinstance(document, dict)
+        and isinstance(document.get("job_id"), str)
+        and document.get("status") in ("INITIALIZING", "QUEUED")
+    )
+
+
 class Instruction(BaseModel):
     """One instruction after validation: wires and parameters hold numbers, not text."""
 

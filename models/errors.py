@@ -9,8 +9,9 @@
     │   ├── IdempotencyConflict   one key, two different documents
     │   ├── NotRevivable          a job that cannot be given another chance
     │   ├── NotCancellable        a job that has ended
+    │   ├── JobHeld               the mirror of the job knows more than the log: restore first
     │   ├── UnreadableFile        a file that the command line names
-    │   ├── LogNotEmpty           a restore needs an empty database
+    │   ├── LogNotEmpty           the database holds the jobs of another laboratory than the mirror
     │   ├── UnknownKey            there is no such key
     │   ├── KeyExists             there is a key already
     │   └── BadSetting            a setting that cannot be used
@@ -28,8 +29,11 @@
     │   ├── DocumentMissing
     │   ├── DocumentExists
     │   ├── StorageUnavailable    trying again later may help
-    │   │   └── StorageInactive       somebody has switched it off
+    │   │   ├── StorageInactive       somebody has switched it off
+    │   │   └── StorageFull           it has no room for this document now
     │   ├── StorageRefused        trying again does not help: credentials, rights, a bucket that is not there
+    │   ├── DocumentTooLarge      it never takes a document of this size
+    │   ├── MirrorAhead           the mirrored history of a job is no part of the log's: nothing of it is written
     │   ├── MirrorBroken          the log cannot be restored from this mirror (all that is wrong listed)
     │   └── StagedResultLost      the result of an earlier attempt is gone: run again
     └── SandboxError          the job's child process did not come through
@@ -107,10 +111,10 @@ class Fault(BaseModel):
         return f"{', '.join(where)}: {self.message}" if where else self.message
 
 
-def describe(faults: "tuple[Fault, ...] | list[Fault]") -> str:
-    """Return all faults in one line, bounded: at most 50 are spelt out, the rest counted."""
+def describe(faults: "tuple[Fault, ...] | list[Fault]", beside: int = 0) -> str:
+    """Return all faults in one line, bounded: at most 50 are spelt out, the rest counted, with those that are `beside`."""
     shown = "; ".join(str(fault) for fault in faults[:MAX_FAULTS_SHOWN])
-    more = len(faults) - MAX_FAULTS_SHOWN
+    more = max(0, len(faults) - MAX_FAULTS_SHOWN) + beside
     return f"{shown}; and {more} more" if more > 0 else shown
 
 
@@ -123,11 +127,12 @@ class InputError(QuledgerError):
 
 
 class JobRejected(InputError):
-    """The job document has faults; `faults` holds every one of them."""
+    """The job document has faults; `faults` holds them, and `more` says how many others were only counted."""
 
-    def __init__(self, *faults: Fault) -> None:
-        super().__init__(describe(faults))
+    def __init__(self, *faults: Fault, more: int = 0) -> None:
+        super().__init__(describe(faults, more))
         self.faults = faults
+        self.more = more
 
 
 class UnknownJob(InputError):
@@ -170,6 +175,13 @@ class NotCancellable(InputError):
         super().__init__(f"job {job_id} cannot be cancelled: it is {state}")
 
 
+class JobHeld(InputError):
+    """The mirror of the job knows more than the log, so nothing is done with it until the log has been restored."""
+
+    def __init__(self, job_id: str, why: str) -> None:
+        super().__init__(f"job {job_id} is held: {why}; `quledger restore` brings the log up to its mirror")
+
+
 class UnreadableFile(InputError):
     """A file that the command line names cannot be read."""
 
@@ -178,10 +190,13 @@ class UnreadableFile(InputError):
 
 
 class LogNotEmpty(InputError):
-    """A log is restored into an empty database only."""
+    """What a mirror holds belongs to another laboratory than what the database holds."""
 
     def __init__(self) -> None:
-        super().__init__("the database holds jobs already; set QULEDGER_DATABASE or QULEDGER_HOME to restore elsewhere")
+        super().__init__(
+            "the database holds jobs already, and none of them is in that mirror; set QULEDGER_DATABASE or QULEDGER_HOME"
+            " to restore elsewhere"
+        )
 
 
 class UnknownKey(InputError):
@@ -255,8 +270,37 @@ class StorageInactive(StorageUnavailable):
         super().__init__(f"the storage {echo(name)} is switched off (is_active): it is neither read nor written")
 
 
+class StorageFull(StorageUnavailable):
+    """The storage has no room for a document of `size` bytes now."""
+
+    def __init__(self, message: str, size: int) -> None:
+        super().__init__(message)
+        self.size = size
+
+
 class StorageRefused(StorageError):
     """The storage does not let us in, or lacks what is needed: somebody has to change a setting or a right."""
+
+
+class DocumentTooLarge(StorageError):
+    """The storage takes no document of `size` bytes, however often it is asked."""
+
+    def __init__(self, message: str, size: int) -> None:
+        super().__init__(message)
+        self.size = size
+
+
+class MirrorAhead(StorageError):
+    """The mirrored history of a job is no part of the log's: the log went back in time, or another one was here.
+
+    Attributes:
+        why: in what they differ.
+    """
+
+    def __init__(self, job_id: str, why: str) -> None:
+        super().__init__(f"job {job_id} is held, nothing of it is written: {why}; run `quledger restore`")
+        self.job_id = job_id
+        self.why = why
 
 
 class MirrorBroken(StorageError):

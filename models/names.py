@@ -1,6 +1,7 @@
 """Ids and names from outside: checked before any of them becomes part of a path."""
 
 import hashlib
+import json
 import re
 import uuid
 from datetime import UTC, datetime
@@ -26,8 +27,19 @@ def new_job_id() -> str:
     return uuid.uuid4().hex[:24]
 
 
+def job_id_of_key(backend: str, user: str, project: str, key: str, nth: int = 0) -> str:
+    """Return the job id that belongs to an idempotency key of a user in a project: one key is one job.
+
+    Args:
+        nth: to which further id the key leads where jobs of others bear the ones before.
+    """
+    # As JSON: no two lists have one text, whatever their members hold.
+    text = json.dumps(["key", backend, user, project, key, nth], separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()[:24]
+
+
 def job_id_for(backend: str, idempotency_key: str) -> str:
-    """Return the job id that belongs to an idempotency key: the same for the same key, so one key is one job."""
+    """Return the job id of a flow run, and that of an idempotency key until release 0.1.0, when keys were everybody's."""
     return hashlib.sha256(f"{backend}\0{idempotency_key}".encode()).hexdigest()[:24]
 
 

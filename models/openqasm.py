@@ -8,10 +8,15 @@ go, and has no number that overflows. Whether it is a program, the parsers say. 
 import math
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 MOST_BYTES = 2_000_000
+MOST_OPENING = 100_000
+"""So many characters may stand before the word OPENQASM, and it with them."""
+
+OPENING = "OPENQASM"
+
 MOST_STATEMENTS = {2: 50_000, 3: 6_000}
 """Statements of one program by language version; the parser of version 3 needs about 0.6 ms for each."""
 
@@ -107,8 +112,34 @@ class Scan(NamedTuple):
 
 
 def is_openqasm(text: str) -> bool:
-    """Return True if the first word that is no comment is OPENQASM."""
-    return re.match(r"(?:\s+|//[^\n]*\n|/\*.*?\*/)*OPENQASM\b", text[:100_000], re.DOTALL) is not None
+    """Return True if the first word that is no comment is OPENQASM. Each character is looked at once."""
+    text = text[:MOST_OPENING]
+    place = 0
+    while True:
+        place = after_blanks(text, place)
+        if text.startswith("//", place):
+            place, found = _after(text, "\n", place)
+        elif text.startswith("/*", place):
+            place, found = _after(text, "*/", place + 2)
+        else:
+            break
+        if not found:
+            return False
+    end = place + len(OPENING)
+    return text.startswith(OPENING, place) and not (text[end : end + 1].isalnum() or text[end : end + 1] == "_")
+
+
+def after_blanks(text: str, place: int) -> int:
+    """Return where the first character at or after `place` stands that is no blank."""
+    while place < len(text) and text[place].isspace():
+        place += 1
+    return place
+
+
+def _after(text: str, mark: str, place: int) -> tuple[int, bool]:
+    """Return the place behind the next `mark`, and whether there is one."""
+    found = text.find(mark, place)
+    return (found + len(mark), True) if found >= 0 else (len(text), False)
 
 
 def scan(text: str, most_qubits: int) -> Scan:
@@ -256,12 +287,16 @@ class _Scanner:
                 self.mark(place, f"the gate expands to more than {MOST_IN_GATE:,} operations")
                 raise _Enough
 
+    def own(self) -> Container[str]:
+        """Return the gates that are defined under words that mean something else in the other version."""
+        return self.effort if self.version == 2 else ()  # noqa: PLR2004 - the version
+
     def statement(self, tokens: list[tuple[str, str, int]]) -> None:
         kind, word, place = tokens[0]
         self.expand(word, tokens[1][1] if len(tokens) > 1 else "", place)
         if word == "OPENQASM":
             self.opening(tokens)
-        elif kind == "pragma" or (kind == "name" and word in REFUSED):
+        elif kind == "pragma" or (kind == "name" and word in REFUSED and word not in self.own()):
             self.mark(place, REFUSED.get(word, REFUSED["pragma"]))
         elif word == "@":
             self.mark(place, "annotations are not supported")

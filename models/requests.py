@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from models.errors import MAX_MESSAGE, InputError, printable
 from models.openqasm import is_openqasm
+from models.storable import LINE, TEXT, WHOLE_NUMBER
 
 MOST_WIRES = 1000
 
@@ -31,7 +32,7 @@ def _plain_number(schema: dict[str, Any]) -> None:
     """Show a number that may be left empty as one input, instead of a choice between types."""
     schema.pop("anyOf")
     schema.pop("default")
-    schema["type"] = "integer"
+    schema |= {"type": "integer", **WHOLE_NUMBER}
 
 
 def qasm_document(program: str, shots: int, seed: int | None) -> bytes:
@@ -56,35 +57,56 @@ class JobRequest(BaseModel):
             " or OpenQASM 2 or 3 for a qubit device;"
             " or a whole job document as front ends write it, which brings its own wires, shots and seed."
         ),
-        json_schema_extra={"format": "json-string"},
+        json_schema_extra={"format": "json-string", **TEXT},
     )
     wires: int = Field(
         default=1, ge=1, le=MOST_WIRES, description="How many wires the program has; singlequdit has one."
     )
-    shots: int = Field(default=500, ge=1, description="How often the program is run.")
+    shots: int = Field(
+        default=500,
+        ge=1,
+        description="How often the program is run.",
+        json_schema_extra={"maximum": WHOLE_NUMBER["maximum"]},
+    )
     seed: int | None = Field(
         default=None,
         description="The same seed gives the same counts. Left empty, each run draws its own.",
         json_schema_extra=_plain_number,
     )
     user: str = Field(
-        default="", max_length=200, description="Whose job it is: users take turns. It becomes a tag of the run."
+        default="",
+        max_length=200,
+        description="Whose job it is: users take turns. It becomes a tag of the run.",
+        json_schema_extra=dict(LINE),
     )
-    project: str = Field(default="", max_length=200, description="What the job belongs to. It becomes a tag too.")
+    project: str = Field(
+        default="",
+        max_length=200,
+        description="What the job belongs to. It becomes a tag too.",
+        json_schema_extra=dict(LINE),
+    )
     priority: int = Field(
-        default=0, description="Jobs of a higher priority go before other jobs of the same user; 0 is usual."
+        default=0,
+        description="Jobs of a higher priority go before other jobs of the same user; 0 is usual.",
+        json_schema_extra=dict(WHOLE_NUMBER),
     )
     key: str | None = Field(
         default=None,
         min_length=1,
         max_length=200,
-        description="Idempotency key: the same key with the same job is run once; with another job it is refused.",
+        description="Idempotency key: the same key with the same job, of one user in one project, is run once;"
+        " with another job it is refused.",
+        json_schema_extra=dict(LINE),
     )
     storage: str = Field(
-        default="", max_length=100, description="Name of the storage that holds its documents; empty for the first one."
+        default="",
+        max_length=100,
+        description="Name of the storage that holds its documents; empty for the first one.",
+        json_schema_extra=dict(LINE),
     )
     document: dict[str, Any] | None = Field(
-        default=None, description="A whole job document, as front ends write it; instead of the program."
+        default=None,
+        description="A whole job document, as front ends write it; instead of the program.",
     )
 
     @model_validator(mode="after")
@@ -111,12 +133,18 @@ class JobRequest(BaseModel):
         """Return the job document, as a front end would have written it.
 
         What is no JSON is handed on as it is: the validation of the job says what is wrong with it.
+
+        Raises:
+            InputError: the document is nested so deeply that it cannot be written.
         """
         if self.document is not None:
-            return json.dumps(self.document).encode("utf-8")
+            try:
+                return json.dumps(self.document).encode("utf-8")
+            except RecursionError:
+                raise InputError("the job cannot be submitted: the document is nested too deeply") from None
         try:
             program = json.loads(self.program)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError):  # bounded: the program is, and what is nested deeply ends at once
             if is_openqasm(self.program):
                 return qasm_document(self.program, self.shots, self.seed)
             return self.program.encode("utf-8", "replace")

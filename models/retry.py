@@ -24,9 +24,9 @@ class RetryPolicy(NamedTuple):
     first_pause: float
 
 
-def failure(stage: Stage, blame: Blame, faults: tuple[Fault, ...]) -> Failed:
-    """Return the end of a job in ERROR, with a bounded number of its faults."""
-    return Failed(stage=stage, blame=blame, faults=faults[:KEPT_FAULTS], fault_count=len(faults))
+def failure(stage: Stage, blame: Blame, faults: tuple[Fault, ...], more: int = 0) -> Failed:
+    """Return the end of a job in ERROR, with a bounded number of its faults; `more` were only counted."""
+    return Failed(stage=stage, blame=blame, faults=faults[:KEPT_FAULTS], fault_count=len(faults) + more)
 
 
 def after_attempt(  # noqa: PLR0913 - the rule weighs that many things

@@ -63,6 +63,10 @@ class Settings(BaseSettings):
     )
     publish_seconds: Seconds = Field(default=30.0, description="How often the published configurations are renewed.")
     lease_seconds: Seconds = Field(default=60.0, description="How long a silent worker keeps its job.")
+    standstill_seconds: Seconds = Field(
+        default=10.0,
+        description="How long the event loop of a drain or a worker may stand still before its process is ended.",
+    )
     max_attempts: int = Field(default=5, ge=1, description="Attempts before a job ends in ERROR.")
     retry_seconds: Pause = Field(
         default=2.0, description="Pause after the first failed attempt; it doubles each time, with jitter."

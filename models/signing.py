@@ -183,6 +183,10 @@ class Keyring(BaseModel):
         """Return the ring in which this new key signs for the backends."""
         return self._with((*self.keys, key), self.active | dict.fromkeys(backends, key.kid))
 
+    def remembering(self, key: Jwk) -> "Keyring":
+        """Return the ring that knows also this key, which never signed here: its public part, and its revocation."""
+        return self._with((*self.keys, key.public), self.active)
+
     def without(self, kid: str, revoked_at: datetime, because: str) -> "Keyring":
         """Return the ring in which this key is revoked, if it was not as of an earlier time, and signs for nobody."""
         mark = {"revoked_at": revoked_at, "revoked_because": because}

@@ -97,3 +97,46 @@ class MirrorRow(SQLModel, table=True):
     __table_args__ = (
         Index("ix_mirror_behind", "job_id", sqlite_where=text("behind"), postgresql_where=text("behind")),
     )
+
+
+class HeldRow(SQLModel, table=True):
+    """A job with which nothing is done, since its mirrored history is no part of the log's. It need not be in the log.
+
+    Attributes:
+        why: in what they differ, one clause.
+    """
+
+    __tablename__ = "held"
+
+    job_id: str = Field(primary_key=True, sa_type=words(200))
+    storage: str = Field(sa_type=words(100))
+    why: str = Field(sa_type=words(500))
+    since: str = Field(sa_type=words(40))
+
+
+class LogMarkRow(SQLModel, table=True):
+    """The one row that says which log this is, and how far it has come; see `storage.marks`."""
+
+    __tablename__ = "log_mark"
+
+    log_id: str = Field(primary_key=True, sa_type=words(64))
+    mark: int
+    marked_at: str = Field(sa_type=words(40))
+
+
+class SetAsideRow(SQLModel, table=True):
+    """An event that a restore took out of a history, because the mirror had gone another way; kept for ever."""
+
+    __tablename__ = "set_aside"
+
+    job_id: str = Field(primary_key=True, sa_type=words(200))
+    hash: str = Field(primary_key=True, sa_type=words(64))
+    seq: int
+    attempt: int
+    kind: str = Field(sa_type=words(40))
+    data: str = Field(sa_column=Column(Text, nullable=False))
+    recorded_at: str = Field(sa_type=words(40))
+    actor: str = Field(sa_type=words(200))
+    flow_run_id: str | None = Field(default=None, sa_type=words(40))
+    prev_hash: str = Field(sa_type=words(64))
+    set_aside_at: str = Field(sa_type=words(40))

@@ -2,10 +2,11 @@
 
 Each lies between a commit of the database, a write to the storage and a call of Prefect. They cost nothing while
 `QULEDGER_CRASH` is not set. Its value is `POINT:HOW:NTH`: the name of a point, `kill` (SIGKILL to this process), `term`
-(SIGTERM) or `raise` (an exception), and at which passage (1 by default).
+(SIGTERM), `raise` (an exception) or `hold` (no thread of it gets on any more), and at which passage (1 by default).
 """
 
 import os
+import re
 import signal
 
 POINTS = {
@@ -13,6 +14,9 @@ POINTS = {
     "inbox.appended": "a job from the inbox is in the log",
     "claim.appended": "`claimed` is in the log, no flow run has begun",
     "run.begun": "Prefect knows of the run, nothing was done yet",
+    "mark.raised": "the log's mark is raised, the storage does not know",
+    "mark.written": "the storage knows the new mark, nothing was mirrored under it",
+    "take.history_written": "the history with the claim is in the mirror, the document is still in its queue",
     "take.moved": "the job document is out of its queue, the cursor does not say so",
     "take.recorded": "the cursor says so, the document is not in its place yet",
     "move.copied": "a storage that cannot rename has the document at its target, and at its source still",
@@ -53,4 +57,6 @@ def _strike(name: str) -> None:
         return
     if _how == "raise":
         raise Crash(name)
+    if _how == "hold":
+        re.match("(a+)+b", 60 * "a")  # would take years, and lets go of nothing meanwhile
     os.kill(os.getpid(), signal.SIGTERM if _how == "term" else signal.SIGKILL)

@@ -26,7 +26,7 @@ _ADVANCE = (
 _BEHIND = (
     select(_MIRROR.c.job_id, func.coalesce(_JOB.c.storage, ""))
     .select_from(_MIRROR.outerjoin(_JOB, _JOB.c.job_id == _MIRROR.c.job_id))
-    .where(text("behind"))
+    .where(text("behind"), text("NOT EXISTS (SELECT 1 FROM held WHERE held.job_id = mirror.job_id)"))
 )
 _PLACE = update(_MIRROR).where(_MIRROR.c.job_id == bindparam("_job_id")).values(place=bindparam("_place"))
 _PLACE_IF = _PLACE.where(_MIRROR.c.place == bindparam("_known"))
@@ -71,6 +71,6 @@ class MirrorCursor:
                 connection.execute(_PLACE_IF, {"_job_id": job_id, "_place": place, "_known": known})
 
     def behind(self) -> list[tuple[str, str]]:
-        """Return the ids of all jobs whose mirror waits for events, each with the name of its storage."""
+        """Return the ids of all jobs that are not held and whose mirror waits for events, each with the name of its storage."""
         with reading(self._engine) as connection:
             return [(job_id, storage) for job_id, storage in connection.execute(_BEHIND)]

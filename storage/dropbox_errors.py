@@ -6,7 +6,15 @@ from dropbox.exceptions import AuthError, BadInputError, HttpError, InternalServ
 from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import InvalidURL, ProxyError, SSLError, Timeout
 
-from models.errors import DocumentMissing, StorageError, StorageRefused, StorageUnavailable, printable
+from models.errors import (
+    DocumentMissing,
+    DocumentTooLarge,
+    StorageError,
+    StorageFull,
+    StorageRefused,
+    StorageUnavailable,
+    printable,
+)
 
 _RIGHTS = "files.metadata.read, files.content.read and files.content.write"
 _TOKEN = (
@@ -20,10 +28,10 @@ _UNAUTHORISED = {
     "missing_scope": f"the app lacks a permission; it needs {_RIGHTS}: tick them in the App Console, then authorise again",
     "route_access_denied": "the app may not do this; check its permissions in the App Console",
 }
+_FULL = frozenset({"insufficient_space", "insufficient_quota"})
+_TOO_LARGE = frozenset({"payload_too_large", "too_large"})
 _REFUSED = {
     "no_write_permission": "the account may not write there; check who owns the folder",
-    "insufficient_space": "it is full; make room there",
-    "insufficient_quota": "it is full; make room there",
     "restricted_content": "Dropbox does not give the file out (restricted content)",
     "malformed_path": "Dropbox cannot have a file of that name; check the folder in QULEDGER_STORAGE",
     "disallowed_name": "Dropbox cannot have a file of that name; check the folder in QULEDGER_STORAGE",
@@ -47,8 +55,16 @@ def tags_of(error: Any) -> tuple[str, ...]:
     return tuple(tags)
 
 
-def refusal(tags: tuple[str, ...], path: str) -> StorageError:
-    """Return the contract's error for an answer of Dropbox about `path`."""
+def refusal(tags: tuple[str, ...], path: str, size: int = 0) -> StorageError:
+    """Return the contract's error for an answer of Dropbox about `path`.
+
+    Args:
+        size: of the document that was to be written, in bytes.
+    """
+    if _FULL & set(tags):
+        return StorageFull(f"Dropbox has no room for {path} ({size} bytes): it is full; make room there", size)
+    if _TOO_LARGE & set(tags):
+        return DocumentTooLarge(f"Dropbox takes no document as large as {path} ({size} bytes)", size)
     if tags[-1:] == ("not_found",):
         return DocumentMissing(path)
     for tag in tags:

@@ -236,7 +236,7 @@ class DropboxStorage:
         except Said as said:
             if "conflict" in said.tags and said.tags[-1] == "file":
                 raise
-            raise refusal(said.tags, path) from None
+            raise refusal(said.tags, path, len(content)) from None
 
     def _upload_in_parts(self, path: str, content: bytes, commit: CommitInfo) -> None:
         doubtful = False

@@ -36,10 +36,12 @@ _ADD_JOB = insert(_JOB)
 _ADD_CURSOR = insert(_MIRROR)
 _PUT_JOB = update(_JOB).where(_JOB.c.job_id == bindparam("_job_id"), _JOB.c.seq == bindparam("_seq"))
 _PUT_BEHIND = update(_MIRROR).where(_MIRROR.c.job_id == bindparam("_job_id"))
+_NOT_HELD = text("NOT EXISTS (SELECT 1 FROM held WHERE held.job_id = job.job_id)")
+"""A job of which the mirror knows more than the log is left alone."""
 _GET_JOB = select(_JOB.c.fold).where(_JOB.c.job_id == bindparam("job_id"))
 _HOLD_JOB = _GET_JOB.with_for_update()
 # A job that somebody else is just writing to is not waited for.
-_HOLD_WAITING = _GET_JOB.where(_JOB.c.phase == Phase.WAITING.value).with_for_update(skip_locked=True)
+_HOLD_WAITING = _GET_JOB.where(_JOB.c.phase == Phase.WAITING.value, _NOT_HELD).with_for_update(skip_locked=True)
 _HOLD_RUNNING = (
     select(_JOB.c.job_id)
     .where(_JOB.c.job_id.in_(bindparam("job_ids", expanding=True)), _JOB.c.phase == Phase.RUNNING.value)
@@ -60,6 +62,7 @@ _HEADS_OF = """
         SELECT head.job_id FROM job AS head
         WHERE head.phase = 'waiting' AND head.backend = :backend AND head."user" = waiting.name
             AND (head.not_before <= :now OR head.not_before > :beyond) {}
+            AND NOT EXISTS (SELECT 1 FROM held WHERE held.job_id = head.job_id)
         ORDER BY head.priority DESC, head.received_at, head.job_id LIMIT 1
     ) FROM waiting WHERE waiting.name IS NOT NULL
 """
@@ -71,11 +74,15 @@ _GET_WAITING = select(_JOB.c.user, _JOB.c.priority, _JOB.c.received_at, _JOB.c.j
 _LEASES = (
     select(_JOB.c.fold, _LEASE.c.lease_until)
     .select_from(_JOB.outerjoin(_LEASE, (_LEASE.c.job_id == _JOB.c.job_id) & (_LEASE.c.attempt == _JOB.c.attempt)))
-    .where(_JOB.c.phase == Phase.RUNNING.value)
+    .where(_JOB.c.phase == Phase.RUNNING.value, _NOT_HELD)
+)
+_RUNNING_BY_BACKEND = (
+    select(_JOB.c.backend, func.count()).where(_JOB.c.phase == Phase.RUNNING.value, _NOT_HELD).group_by(_JOB.c.backend)
+)
+_RUNNING_BY_USER = (
+    select(_JOB.c.user, func.count()).where(_JOB.c.phase == Phase.RUNNING.value, _NOT_HELD).group_by(_JOB.c.user)
 )
 _RUNNING_JOBS = select(_JOB.c.fold).where(_JOB.c.phase == Phase.RUNNING.value)
-_RUNNING_BY_BACKEND = text("SELECT backend, count(*) FROM job WHERE phase = 'running' GROUP BY backend")
-_RUNNING_BY_USER = text("""SELECT "user", count(*) FROM job WHERE phase = 'running' GROUP BY "user" """)
 
 
 class Known(NamedTuple):
@@ -375,13 +382,14 @@ class EventLog:
             return [Job.model_validate_json(fold) for fold in connection.scalars(query)]
 
     def counts(self, *, storages: Sequence[str] | None = None) -> dict[str, dict[str, int]]:
-        """Return how many jobs wait and run, by backend and phase.
+        """Return how many jobs wait and run, by backend and phase; those that are held do neither.
 
         Args:
             storages: names of the storages whose jobs are counted; None for all.
         """
         open_phases = _JOB.c.phase.in_([Phase.WAITING.value, Phase.RUNNING.value])
-        query = select(_JOB.c.backend, _JOB.c.phase, func.count()).where(open_phases).group_by("backend", "phase")
+        query = select(_JOB.c.backend, _JOB.c.phase, func.count()).where(open_phases, _NOT_HELD)
+        query = query.group_by("backend", "phase")
         if storages is not None:
             query = query.where(_JOB.c.storage.in_(storages))
         counts: dict[str, dict[str, int]] = {}
@@ -389,6 +397,13 @@ class EventLog:
             for backend, phase, number in connection.execute(query):
                 counts.setdefault(backend, {})[phase] = number
         return counts
+
+    def open_by_storage(self) -> dict[str, int]:
+        """Return how many jobs have not ended and are not held, by the name of their storage as they know it."""
+        open_phases = _JOB.c.phase.in_([Phase.WAITING.value, Phase.RUNNING.value])
+        query = select(_JOB.c.storage, func.count()).where(open_phases, _NOT_HELD).group_by(_JOB.c.storage)
+        with reading(self.engine) as connection:
+            return {storage: number for storage, number in connection.execute(query)}  # noqa: C416 - rows are no pairs
 
     def recent(self, since: datetime) -> dict[str, dict[str, int]]:
         """Return how many of the jobs submitted since then are in each state, by backend."""

@@ -3,13 +3,14 @@
 import contextlib
 import os
 import stat
-import uuid
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import unquote, urlsplit
 
 from models.errors import BadSetting, DocumentExists, DocumentMissing, StorageUnavailable
 from models.settings import redact_url
+from storage.beside import beside_name, is_beside, shortage
 from storage.provider import Abilities, Entry
 
 
@@ -38,22 +39,19 @@ class FolderStorage:
     def put(self, path: str, content: bytes) -> None:
         """Write beside and rename."""
         full = self._full(path)
-        with _errors(path):
-            os.replace(_write_beside(full, content), full)
+        with _errors(path, len(content)), _beside(full, content) as beside:
+            os.replace(beside, full)
             _sync(os.path.dirname(full))
 
     def create(self, path: str, content: bytes) -> None:
         """Write beside and link, so that of several writers the first one wins."""
         full = self._full(path)
-        with _errors(path):
-            beside = _write_beside(full, content)
+        with _errors(path, len(content)), _beside(full, content) as beside:
             try:
                 os.link(beside, full)
-                _sync(os.path.dirname(full))
             except FileExistsError:
                 raise DocumentExists(path) from None
-            finally:
-                os.unlink(beside)
+            _sync(os.path.dirname(full))
 
     def move(self, source: str, target: str) -> None:
         """Rename."""
@@ -92,30 +90,62 @@ class FolderStorage:
                         regular = stat.S_ISREG(found.st_mode)
                         yield Entry(item.name, found.st_size, _moment(found.st_mtime), regular=regular)
 
+    def sweep(self, age: float) -> int:
+        """Remove the halves of documents that killed writers have left.
+
+        Args:
+            age: seconds that such a file has to be old; a writer that is slower than that fails, and tries again.
+
+        Returns:
+            How many there were.
+        """
+        swept = 0
+        before = time.time() - age
+        for folder, _, names in os.walk(self._root, onerror=lambda _error: None):
+            for name in filter(is_beside, names):
+                half = os.path.join(folder, name)
+                with contextlib.suppress(OSError):
+                    if os.stat(half, follow_symlinks=False).st_mtime < before:
+                        os.unlink(half)
+                        swept += 1
+        return swept
+
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}"
 
 
-def _write_beside(full: str, content: bytes) -> str:
+@contextlib.contextmanager
+def _beside(full: str, content: bytes) -> Iterator[str]:
+    """Write a file beside the one that is meant, and leave nothing of it behind."""
     folder, name = os.path.split(full)
-    # A leading dot and .tmp: no reader of the layout takes it for a document.
-    beside = os.path.join(folder, f".{name}.{uuid.uuid4().hex}.tmp")
+    beside = os.path.join(folder, beside_name(name))
     os.makedirs(folder, exist_ok=True)
-    with open(beside, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    return beside
+    try:
+        with open(beside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        yield beside
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
 
 
 @contextlib.contextmanager
-def _errors(path: str) -> Iterator[None]:
-    """Turn what the system raises into the contract's errors; none of them holds a path of the machine."""
+def _errors(path: str, size: int = 0) -> Iterator[None]:
+    """Turn what the system raises into the contract's errors; none of them holds a path of the machine.
+
+    Args:
+        size: of the document that is being written.
+    """
     try:
         yield
     except FileNotFoundError:
         raise DocumentMissing(path) from None
     except (OSError, ValueError) as error:
+        said = shortage(error, path, size)
+        if said is not None:
+            raise said from None
         reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
         msg = f"the storage does not answer for {path}: {reason}"
         raise StorageUnavailable(msg) from None

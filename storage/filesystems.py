@@ -14,9 +14,8 @@ writes it whole anyway. Elsewhere (FTP, SMB, WebDAV) it is written in place, and
 
 import contextlib
 import threading
-import uuid
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import fsspec
@@ -27,12 +26,14 @@ from models.errors import (
     DocumentExists,
     DocumentMissing,
     StorageError,
+    StorageFull,
     StorageRefused,
     StorageUnavailable,
     printable,
 )
 from models.settings import redact_url
 from storage import crash
+from storage.beside import beside_name, is_beside, shortage
 from storage.provider import Abilities, Entry
 
 _MEMORY = threading.Lock()
@@ -60,6 +61,10 @@ RENAMING = frozenset({"sftp", "ssh", "file", "local"})
 
 CACHING = frozenset({"simplecache", "filecache", "blockcache", "cached"})
 """Links of a chain that answer from what they remember."""
+
+
+FULL_STATUS = 507
+"""What WebDAV and its like answer where there is no room (Insufficient Storage)."""
 
 
 class FsspecStorage:
@@ -108,13 +113,13 @@ class FsspecStorage:
     def put(self, path: str, content: bytes) -> None:
         """Write the document."""
         full = self._full(path)
-        with self._errors(path), self._turn:
+        with self._errors(path, len(content)), self._turn:
             self._write(full, content)
 
     def create(self, path: str, content: bytes) -> None:
         """Write the document if there is none; only in memory is this one step."""
         full = self._full(path)
-        with self._errors(path), self._turn:
+        with self._errors(path, len(content)), self._turn:
             if self._is_file(full):
                 raise DocumentExists(path)
             self._write(full, content)
@@ -167,20 +172,41 @@ class FsspecStorage:
 
     def _write(self, full: str, content: bytes) -> None:
         folder, _, name = full.rpartition("/")
-        beside = f"{folder}/.{name}.{uuid.uuid4().hex}.tmp" if self._renames else full
+        beside = f"{folder}/{beside_name(name)}" if self._renames else full
         try:
-            self._fs.pipe_file(beside, content)
-        except Exception:  # noqa: BLE001 - without the folder each filesystem raises its own kind of error
-            self._fs.makedirs(folder, exist_ok=True)
-            self._fs.pipe_file(beside, content)
-        if self._renames:
-            self._fs.mv(beside, full)
+            try:
+                self._fs.pipe_file(beside, content)
+            except Exception as error:
+                if shortage(error, name, len(content)) is not None:
+                    raise
+                self._fs.makedirs(folder, exist_ok=True)
+                self._fs.pipe_file(beside, content)
+            if self._renames:
+                self._fs.mv(beside, full)
+        except Exception:
+            if self._renames:
+                with contextlib.suppress(Exception):
+                    self._fs.rm_file(beside)
+            raise
+
+    def sweep(self, age: float) -> int:
+        """Remove the halves of documents that killed writers have left; see `FolderStorage.sweep`."""
+        if not self._renames:
+            return 0
+        before, swept = datetime.now(UTC) - timedelta(seconds=age), 0
+        with self._errors(""):
+            for folder, _, files in self._fs.walk(self._root, detail=True):
+                for name, info in files.items():
+                    if is_beside(name) and _moment(info) < before:
+                        self._fs.rm_file(f"{folder}/{name}")
+                        swept += 1
+        return swept
 
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}"
 
     @contextlib.contextmanager
-    def _errors(self, path: str) -> Iterator[None]:
+    def _errors(self, path: str, size: int = 0) -> Iterator[None]:
         """Turn what a filesystem raises into the contract's errors; none of them holds a path of the machine."""
         try:
             yield
@@ -191,6 +217,11 @@ class FsspecStorage:
         except PermissionError:
             raise StorageRefused(f"the storage denies access to {path}; check its login and its rights") from None
         except Exception as error:  # noqa: BLE001 - every filesystem raises its own kinds of error
+            said = shortage(error, path, size)
+            if said is None and getattr(error, "status_code", getattr(error, "status", None)) == FULL_STATUS:
+                said = StorageFull(f"the storage has no room for {path} ({size} bytes); free some space", size)
+            if said is not None:
+                raise said from None
             msg = f"the storage does not answer for {path}: {_reason(error)}"
             raise StorageUnavailable(msg) from None
 

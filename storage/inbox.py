@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 
 from models import clock
 from models.documents import parse_document
-from models.errors import DocumentMissing, IdempotencyConflict, JobRejected, StorageError, echo
+from models.errors import DocumentMissing, IdempotencyConflict, JobHeld, JobRejected, StorageError, echo
 from models.events import Revived, Submitted
 from models.job import FINAL, State
 from models.names import dated_id, is_job_id
+from models.standing import UNKNOWN
 from storage import crash, layout
 from storage.event_log import EventLog
+from storage.holds import Held, Holds
 from storage.provider import Entry, StorageProvider
 from storage.stores import Stores
 
@@ -59,6 +61,9 @@ class Inbox:
         self._max_bytes = max_bytes
         self._settle_seconds = settle_seconds
         self._now = now
+        self._holds = Holds(log.engine)
+        # What lay in the queue of each backend at the first look; what came since has no history yet.
+        self._backlog: dict[str, set[str]] = {}
         # Paths that need no second look: submitted, or reported.
         self._done: set[str] = set()
         self._unreadable: set[str] = set()
@@ -80,6 +85,8 @@ class Inbox:
             del fresh[job_id]
             same = known.backend == backend and self._stores.full(known.storage) == self._stores.full(self._name)
             self._meet(f"{folder}/{job_id}.json", job_id, known.state, actor, same=same)
+        self._leave_held(folder, fresh)
+        self._backlog.setdefault(backend, set(fresh))
         waiting = sorted(fresh.items(), key=lambda item: (_received(*item), item[0]))
         jobs: list[str] = []
         unsettled = max(0, len(waiting) - MOST)
@@ -95,7 +102,7 @@ class Inbox:
             except DocumentMissing:
                 # Moved away since we looked: somebody else has it.
                 continue
-            except IdempotencyConflict as error:
+            except (IdempotencyConflict, JobHeld) as error:
                 self._report(path, str(error))
             except StorageError as error:
                 # It may be readable at the next look; that it is not now is said once.
@@ -106,6 +113,22 @@ class Inbox:
                 self._done.add(path)
                 jobs.append(job_id)
         return Taken(jobs, unsettled)
+
+    def _leave_held(self, folder: str, fresh: dict[str, Entry]) -> None:
+        """Leave alone what is held."""
+        for job_id in self._holds.among(fresh):
+            del fresh[job_id]
+            self._report(f"{folder}/{job_id}.json", UNKNOWN)
+
+    def _is_mirrored(self, backend: str, job_id: str) -> bool:
+        """Say whether the mirror has the history of a job that the log does not know; then the job is held.
+
+        Only of what lay in the queue at the first look: it may have been there before the log was set back.
+        """
+        if job_id not in self._backlog[backend] or not self._storage.exists(layout.events(backend, job_id)):
+            return False
+        self._holds.put(Held(job_id, self._stores.full(self._name), UNKNOWN))
+        return True
 
     def _candidates(self, folder: str) -> dict[str, Entry]:
         """Return the documents in the folder that need a look, by job id."""
@@ -139,7 +162,13 @@ class Inbox:
         self._done.add(path)
 
     def _read(self, backend: str, job_id: str, entry: Entry, path: str) -> Submitted | None:
-        """Return the submission, or None while the document may still be being written."""
+        """Return the submission, or None while the document may still be being written.
+
+        Raises:
+            JobHeld: the mirror has the history of the job already, so that the log was set back.
+        """
+        if self._is_mirrored(backend, job_id):
+            raise JobHeld(job_id, UNKNOWN)
         dated = dated_id(job_id)
         fields: dict[str, Any] = {
             "backend": backend,

@@ -62,15 +62,17 @@ class JobDocuments:
                 self._write_again(job.job_id, ours)
         return True
 
-    def keep_history(self, job: Job, events: list[Event], *, first: bool) -> bool:
-        """Write the history; say whether no relay has ever begun to write anything of this job."""
-        path, content = layout.events(job.backend, job.job_id), history_document(job, events)
-        if first:
-            with contextlib.suppress(DocumentExists):
-                self._storage.create(path, content)
-                return self._storage.abilities.conditional_create
-        self._storage.put(path, content)
-        return False
+    def begin_history(self, job: Job, events: list[Event]) -> bool:
+        """Write the history if there is none yet; say whether that was so."""
+        try:
+            self._storage.create(layout.events(job.backend, job.job_id), history_document(job, events))
+        except DocumentExists:
+            return False
+        return True
+
+    def keep_history(self, job: Job, events: list[Event]) -> None:
+        """Write the history over the one that is there."""
+        self._storage.put(layout.events(job.backend, job.job_id), history_document(job, events))
 
     def settle(self, job: Job, known: str, target: str, *, first: bool) -> None:
         """Bring the job document to where it belongs; the log holds its bytes should it be gone."""
@@ -135,9 +137,12 @@ class JobDocuments:
 
     def tidy(self, job: Job, events: list[Event]) -> None:
         """Remove the results that are not the accepted one."""
-        if job.state in (State.DONE, State.CANCELLED):
+        if job.state in (State.DONE, State.CANCELLED, State.ERROR):
+            # Also those of attempts that died before they could say so.
+            kept = job.executed.staged if job.state is State.ERROR and job.executed is not None else ""
             for path in layout.all_staged(events):
-                self._storage.delete(path)
+                if path != kept:
+                    self._storage.delete(path)
         if job.state in FINAL and job.state is not State.DONE and job.executed is not None:
             # Written by an attempt that ended before it could say so; after an ERROR the staged copy stays.
             self._storage.delete(layout.result(job.backend, job.job_id))

@@ -18,6 +18,8 @@ DELETED = "jobs/deleted"
 STAGED = "staged"
 PROBE = f"{STAGED}/.probe"
 """What is written to see whether the storage can be written."""
+MARK = f"{STAGED}/.log"
+"""Which log mirrors into the storage, and how far it has come."""
 
 _HOLDER_DIGITS = 16
 """So much of a holder's hash stands in a name: enough to keep the holders of one attempt apart."""

@@ -1,6 +1,7 @@
 """Opens the storage at a URL. Each kind is imported when it is first opened."""
 
 import os
+import random
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -61,14 +62,28 @@ def open_storage(url: str, login: Mapping[str, str] | None = None) -> StoragePro
             return FsspecStorage(url, login)
 
 
-def probe(storage: StorageProvider) -> None:
-    """Make sure that the storage can be reached and written: one request. The empty document is no reader's business.
+ORDINARY = 64_000
+"""What the documents of an ordinary job take, in bytes; a full disk still takes an empty one."""
+
+LARGEST_PROBE = 1_000_000
+"""No probe is larger, in bytes."""
+
+
+def probe(storage: StorageProvider, size: int = ORDINARY) -> None:
+    """Make sure that the storage can be reached and takes what a job writes: one request. No reader looks at it.
+
+    Args:
+        size: bytes that it has to take; what is above `LARGEST_PROBE` is a job's own affair.
 
     Raises:
-        StorageUnavailable: it does not answer now.
+        StorageUnavailable: it does not answer now, or has no room.
         StorageRefused: it will not until somebody changes a setting or a right.
     """
-    storage.put(layout.PROBE, b"")
+    size = min(max(size, ORDINARY), LARGEST_PROBE)
+    # Noise, so that a storage that compresses has to find room for it too.
+    storage.put(layout.PROBE, random.randbytes(size))  # noqa: S311 - protects nothing
+    if size > ORDINARY:
+        storage.put(layout.PROBE, b"")  # a large one is not left behind
 
 
 def _known(login: Mapping[str, str], names: tuple[str, ...], url: str) -> None:

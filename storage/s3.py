@@ -233,7 +233,7 @@ class S3Storage:
         """Do one request about the object at a path."""
         arguments = {"Bucket": self._bucket, "Key": self._key(path)} | arguments
         wanted = {name: value for name, value in arguments.items() if value is not None}
-        with self._errors(path):
+        with self._errors(path, len(arguments.get("Body", b""))):
             answer: dict[str, Any] = self._fs.call_s3(method, **wanted)
             return answer
 
@@ -241,7 +241,7 @@ class S3Storage:
         return self._prefix + path
 
     @contextmanager
-    def _errors(self, path: str) -> Iterator[None]:
+    def _errors(self, path: str, size: int = 0) -> Iterator[None]:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - botocore, aiohttp and s3fs each raise their own kinds of error
@@ -250,7 +250,7 @@ class S3Storage:
                 raise _Refused from None
             if code in _BUSY:
                 raise _Undecided from None
-            raise meaning(error, path, self._bucket) from None
+            raise meaning(error, path, self._bucket, size) from None
 
 
 class _Refused(Exception):

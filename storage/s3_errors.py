@@ -15,7 +15,15 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from models.errors import DocumentMissing, StorageError, StorageRefused, StorageUnavailable, printable
+from models.errors import (
+    DocumentMissing,
+    DocumentTooLarge,
+    StorageError,
+    StorageFull,
+    StorageRefused,
+    StorageUnavailable,
+    printable,
+)
 
 _KEYS = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_ENDPOINT_URL, if the bucket is not at AWS)"
 _RIGHTS = "it has to allow s3:ListBucket, s3:GetObject, s3:PutObject and s3:DeleteObject"
@@ -41,6 +49,11 @@ _REFUSALS = {
     "NotImplemented": "it cannot do conditional writes (If-None-Match), without which two workers could take one job",
 }
 _DENIED = frozenset({"AccessDenied", "403", "UnauthorizedAccess", "InvalidObjectState", "MethodNotAllowed", "405"})
+_FULL = frozenset(
+    {"InsufficientStorage", "QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "507"}
+)
+"""What AWS itself never says, and servers that speak its protocol do."""
+_TOO_LARGE = frozenset({"EntityTooLarge", "413"})
 _MISSING = frozenset({"NoSuchKey", "404", "NoSuchVersion"})
 
 
@@ -53,9 +66,22 @@ def code_of(error: BaseException) -> str:
     return ""
 
 
-def meaning(error: Exception, path: str, bucket: str) -> StorageError:
-    """Return the contract's error for whatever came of a request about `path`."""
+def meaning(error: Exception, path: str, bucket: str, size: int = 0) -> StorageError:
+    """Return the contract's error for whatever came of a request about `path`.
+
+    Args:
+        size: of the document that was to be written, in bytes.
+    """
     code = code_of(error)
+    if code in _FULL:
+        return StorageFull(f"the bucket {bucket} has no room for {path} ({size} bytes): {code}; make room there", size)
+    if code in _TOO_LARGE:
+        return DocumentTooLarge(f"the bucket {bucket} takes no document as large as {path} ({size} bytes)", size)
+    return _said(code, path, bucket) if code else _unanswered(error, path, bucket)
+
+
+def _said(code: str, path: str, bucket: str) -> StorageError:
+    """Return what one of the other codes of S3 means."""
     if code in _MISSING:
         return DocumentMissing(path)
     if code == "NoSuchBucket":
@@ -68,9 +94,7 @@ def meaning(error: Exception, path: str, bucket: str) -> StorageError:
         )
     if code in _REFUSALS:
         return StorageRefused(f"the bucket {bucket} cannot be used: {_REFUSALS[code]}")
-    if code:
-        return StorageUnavailable(f"S3 does not answer for {path}: {printable(code)}")
-    return _unanswered(error, path, bucket)
+    return StorageUnavailable(f"S3 does not answer for {path}: {printable(code)}")
 
 
 def _unanswered(error: Exception, path: str, bucket: str) -> StorageError:

@@ -1,6 +1,6 @@
 """The signatures in a storage that belong to no job: those of the published configurations, and the keys themselves."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from models.audit import Finding
 from models.errors import BadName, DocumentMissing, echo
@@ -11,13 +11,17 @@ from storage.public_keys import PublicKeys
 from storage.signing import Signatures
 
 
-def audit_signatures(storage: StorageProvider, signatures: Signatures) -> Iterator[Finding]:
-    """Yield each configuration whose signature does not hold, and each published key that is none or another."""
+def audit_signatures(storage: StorageProvider, signatures: Signatures, vouched: Collection[str]) -> Iterator[Finding]:
+    """Yield each configuration whose signature does not hold, and each published key that is none, another or foreign.
+
+    Args:
+        vouched: ids of the keys with which, by the log, results were signed.
+    """
     for path, why in _configurations(storage, signatures):
         yield Finding(job_id="", what="signature", message=f"{path}: {why}")
     for path, why in PublicKeys(storage).faults():
         yield Finding(job_id="", what="signature", message=f"{echo(path)[1:-1]} is no public key: {why}")
-    for path, why in signatures.contradictions():
+    for path, why in signatures.contradictions(vouched):
         yield Finding(job_id="", what="signature", message=f"{path} {why}")
 
 
@@ -29,6 +33,6 @@ def _configurations(storage: StorageProvider, signatures: Signatures) -> Iterato
             content = storage.get(layout.config(backend)) if entry.regular else b""
         except (BadName, DocumentMissing):
             continue
-        fault = signatures.fault_of_config(content) if content else None
+        fault = signatures.fault_of_config(backend, content) if content else None
         if fault is not None:
             yield f"{layout.CONFIGS}/{entry.name}", fault

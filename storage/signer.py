@@ -10,7 +10,7 @@ from models.errors import BadSetting, KeyUnusable, echo
 from models.signing import Jwk
 from storage.keys import KeyFile
 from storage.public_keys import PublicKeys
-from storage.signing import Signatures, check_halves, sign
+from storage.signing import Signatures, check_halves, sign, sign_text
 
 
 class Signer:
@@ -64,6 +64,15 @@ class Signer:
         key = self.key(backend)
         return (content, None) if key is None else (sign(json.loads(content), key), key.kid)
 
+    def sealed_text(self, backend: str, text: bytes) -> tuple[bytes, str | None]:
+        """Do what `sealed` does for a document that stands there as `payload_text` writes it, as results do.
+
+        Raises:
+            KeyUnusable: the backend signs, and there is no key that can be used.
+        """
+        key = self.key(backend)
+        return (text, None) if key is None else (sign_text(text, key), key.kid)
+
     def publish(self) -> None:
         """See to it that every key and revocation of this machine is published, and learn of those of others.
 
@@ -99,14 +108,30 @@ class Signer:
                 self._private(backend)
 
     def signatures(self) -> Signatures:
-        """Return what checks signatures, with the keys of this machine; those that cannot be read do not count."""
+        """Return what checks signatures, by the settings and the keys of this machine.
+
+        Keys that cannot be read do not count; the answer says so.
+        """
         own: dict[str, Jwk] = {}
-        with contextlib.suppress(KeyUnusable):
-            own |= {key.kid: key.public for key in self.file.read().keys}
-        with contextlib.suppress(KeyUnusable):
+        said: list[str] = []
+        signing = False
+        try:
+            ring = self.file.read()
+            own |= {key.kid: key.public for key in ring.keys}
+            signing = bool(ring.active)
+        except KeyUnusable as error:
+            said.append(f"signatures were checked without these keys: {error}")
+        try:
             if (key := self.given()) is not None:
                 own.setdefault(key.kid, key.public)
-        return Signatures(self.published, own)
+                signing = True
+        except KeyUnusable as error:
+            said.append(f"signatures were checked without this key: {error}")
+        if signing and not self._which:
+            said.append(
+                "QULEDGER_SIGN says that no backend signs: configurations without a signature were taken as they are"
+            )
+        return Signatures(self.published, own, self.signs, said)
 
     def given(self) -> Jwk | None:
         """Return the key in QULEDGER_SIGNING_KEY.
@@ -121,8 +146,15 @@ class Signer:
 
     def _private(self, backend: str) -> Jwk:
         if (given := self.given()) is not None:
-            return given
+            return self._not_revoked(given)
         key = self.file.read().signing(backend)
         if key is None or key.d is None:
             raise KeyUnusable(f"the backend {backend} signs and has no key; `quledger keys new` makes one")
         return check_halves(key)
+
+    def _not_revoked(self, given: Jwk) -> Jwk:
+        """Return the key of the setting, unless it was revoked here: what is published somebody may have changed."""
+        known = self.file.read().key(given.kid)
+        if known is not None and known.revoked_at is not None:
+            raise KeyUnusable(f"the key {given.kid} in QULEDGER_SIGNING_KEY is revoked; put another one into it")
+        return given

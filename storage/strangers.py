@@ -6,11 +6,12 @@ from typing import NamedTuple
 from sqlalchemy import Engine, bindparam, text
 
 from models.audit import Finding
-from models.errors import BadName, echo
+from models.errors import BadName, DocumentMissing, echo
 from models.names import check_display_name, is_job_id
 from storage import layout
 from storage.database import reading
 from storage.histories import lenient
+from storage.not_yet import attempt_of, claims_an_end
 from storage.provider import Entry, StorageProvider
 
 BATCH = 200
@@ -20,7 +21,7 @@ _BACKEND_FOLDERS = ("events", "status", "results", "jobs/queued", "jobs/finished
 _SHARED_FOLDERS = (layout.RUNNING, layout.DELETED)
 
 _OWNERS = text(
-    "SELECT DISTINCT event.job_id, job.backend, job.storage FROM event LEFT JOIN job ON job.job_id = event.job_id"
+    "SELECT DISTINCT event.job_id, job.backend, job.storage, job.attempt FROM event LEFT JOIN job ON job.job_id = event.job_id"
     " WHERE event.job_id IN :ids"
 ).bindparams(bindparam("ids", expanding=True))
 
@@ -30,6 +31,7 @@ class Owner(NamedTuple):
 
     backend: str | None
     storage: str | None
+    attempt: int | None
 
 
 class Strangers:
@@ -57,8 +59,12 @@ class Strangers:
         for batch in _batches(self._storage.entries(layout.STAGED)):
             known = self._owners(layout.staged_for(entry.name) for entry in batch)
             for entry in batch:
-                if layout.staged_for(entry.name) not in known:
+                job_id = layout.staged_for(entry.name)
+                if job_id not in known:
                     yield from _stranger(f"{layout.STAGED}/{entry.name}", entry)
+                elif (known[job_id].attempt or 0) < attempt_of(entry.name, job_id):
+                    message = f"{layout.STAGED}/{entry.name} is there, and the job has had no such attempt"
+                    yield Finding(job_id=job_id, what="staged", message=message)
 
     def _folder(self, folder: str, backend: str | None) -> Iterator[Finding]:
         """Yield what is foreign in one folder; in a folder of a backend, jobs of other backends are."""
@@ -86,8 +92,17 @@ class Strangers:
         """Say whether a front end has just handed in the job: it waits in the inbox, perhaps with its status."""
         if backend is None or folder.partition("/")[0] not in ("jobs", "status") or folder.startswith("jobs/finished"):
             return False
+        if self._storage.exists(layout.queued(backend, job_id)):
+            return not (folder.startswith("status/") and self._has_ended(backend, job_id))
         # While we looked it may have been taken into the log.
-        return self._storage.exists(layout.queued(backend, job_id)) or bool(self._owners([job_id]))
+        return bool(self._owners([job_id]))
+
+    def _has_ended(self, backend: str, job_id: str) -> bool:
+        """Say whether somebody has written that a job has ended which is still to be taken into the log."""
+        try:
+            return claims_an_end(self._storage.get(layout.status(backend, job_id))) and not self._owners([job_id])
+        except DocumentMissing:
+            return False
 
     def _owners(self, job_ids: Iterable[str]) -> dict[str, Owner]:
         """Return those of the ids that the log knows, each with the job's backend and storage."""
@@ -96,8 +111,8 @@ class Strangers:
             return {}
         with reading(self._engine) as connection, lenient(connection):
             return {
-                job_id: Owner(backend, storage)
-                for job_id, backend, storage in connection.execute(_OWNERS, {"ids": wanted})
+                job_id: Owner(backend, storage, attempt)
+                for job_id, backend, storage, attempt in connection.execute(_OWNERS, {"ids": wanted})
             }
 
 

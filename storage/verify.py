@@ -5,6 +5,7 @@ Nothing is changed, and a drain may go on meanwhile: a job that differs is read 
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -12,14 +13,27 @@ from sqlalchemy import Engine, bindparam, select, text
 
 from models.audit import Finding, Run, What, contradiction, judge
 from models.documents import same_value
-from models.errors import DocumentMissing, NotAuthentic, StorageInactive, UnknownJob, echo
+from models.errors import (
+    DocumentMissing,
+    NotAuthentic,
+    StorageError,
+    StorageInactive,
+    StorageRefused,
+    StorageUnavailable,
+    UnknownJob,
+    echo,
+)
 from models.events import Event, Submitted
 from models.job import FINAL, Job, State, status_document, uploaded_at
+from models.standing import hashes, standing
 from storage import layout
 from storage.database import reading
 from storage.event_log import job_row
 from storage.histories import EVENT, Row, histories, lenient, row_of
 from storage.job_documents import history_document
+from storage.marks import rolled_back
+from storage.mirrored import chain
+from storage.not_yet import SECOND_LOOK, too_early
 from storage.provider import StorageProvider
 from storage.public_keys import PublicKeys
 from storage.signature_audit import audit_signatures
@@ -57,7 +71,8 @@ class Verifier:
 
     Attributes:
         jobs: how many were compared so far.
-        left_out: what was not compared because its storage is switched off: name -> why.
+        left_out: what was not compared because its storage is switched off or does not answer: name -> why.
+        unanswered: those of them that nobody has switched off.
     """
 
     def __init__(
@@ -78,9 +93,11 @@ class Verifier:
         self._signatures_of = signatures_of or (lambda name: Signatures(PublicKeys(stores.of(name)), {}))
         # They remember keys: each storage is asked once.
         self._checks: dict[str, Signatures] = {}
+        self._kids: set[str] = set()
         self._runs_of = runs_of
         self.jobs = 0
         self.left_out: dict[str, str] = {}
+        self.unanswered: set[str] = set()
 
     def job(self, job_id: str) -> Iterator[Finding]:
         """Yield what differs of one job.
@@ -112,14 +129,44 @@ class Verifier:
                     yield Finding(job_id=job_id, what="view", message=f"`{table}` has a row, and there are no events")
         yield from self._ask_prefect(waiting)
         for name in self._stores.names:
-            try:
-                storage = self._stores.of(name)
-            except StorageInactive as error:
-                self.left_out[name] = str(error)
-            else:
-                names = {name, ""} if name == self._stores.full("") else {name}
-                yield from Strangers(self._engine, storage, names).all()
-                yield from audit_signatures(storage, self._signatures(name))
+            if name not in self.left_out:
+                yield from self._whole(name)
+
+    def _whole(self, name: str) -> Iterator[Finding]:
+        """Yield what differs of a storage beyond the documents of the jobs."""
+        try:
+            storage = self._stores.of(name)
+            names = {name, ""} if name == self._stores.full("") else {name}
+            yield from rolled_back(self._engine, storage)
+            yield from Strangers(self._engine, storage, names).all()
+            yield from self._audited(storage, name)
+        except (StorageUnavailable, StorageRefused) as error:
+            self._leave_out(name, error)
+
+    def _audited(self, storage: StorageProvider, name: str) -> list[Finding]:
+        """Look twice where something is wrong: a key may just have been replaced, a configuration renewed."""
+        findings = list(audit_signatures(storage, self._signatures(name), self._kids))
+        if findings:
+            time.sleep(SECOND_LOOK)
+            self._checks.pop(self._stores.full(name))
+            again = set(audit_signatures(storage, self._signatures(name), self._kids))
+            findings = [finding for finding in findings if finding in again]
+        return findings
+
+    @property
+    def notes(self) -> list[str]:
+        """What was taken on trust so far, a sentence each."""
+        return sorted({note for checks in self._checks.values() for note in checks.notes(self._kids)})
+
+    def _leave_out(self, name: str, error: StorageError) -> None:
+        """Note that a storage cannot be compared; where it is the only one, nothing can."""
+        full = self._stores.full(name)
+        switched_off = isinstance(error, StorageInactive)
+        if not switched_off and self._stores.names == [full]:
+            raise error
+        self.left_out[full] = str(error) if switched_off else f"the storage {full}: {error}"
+        if not switched_off:
+            self.unanswered.add(full)
 
     def _read(self, job_id: str) -> Record:
         with reading(self._engine) as connection, lenient(connection):
@@ -142,37 +189,60 @@ class Verifier:
             # Nothing can be compared with a history that is not true.
             yield Finding(job_id=job_id, what="chain", message=fault or "it has no events")
             return
+        if job.uploaded is not None and job.uploaded.kid is not None:
+            self._kids.add(job.uploaded.kid)
         for message in _views(job, record):
             yield Finding(job_id=job_id, what="view", message=message)
         cursor = record.cursor
         if cursor is None:
             return  # nobody can say what the storage should hold by now
-        if cursor["behind"]:
-            message = f"the storage waits for events up to {job.seq}; run `quledger reconcile`"
-            yield Finding(job_id=job_id, what="behind", message=message)
+        if self._stores.full(job.storage) in self.left_out:
             return
         try:
-            storage = self._stores.of(job.storage)
-        except StorageInactive as error:
-            self.left_out[self._stores.full(job.storage)] = str(error)
-            return
-        for what, message in self._documents(storage, job, events, cursor["place"]):
-            yield Finding(job_id=job_id, what=what, message=message)
+            for what, message in self._stored(self._stores.of(job.storage), job, events, cursor):
+                yield Finding(job_id=job_id, what=what, message=message)
+        except (StorageUnavailable, StorageRefused) as error:
+            self._leave_out(job.storage, error)
+
+    def _stored(
+        self, storage: StorageProvider, job: Job, events: list[Event], cursor: Row
+    ) -> Iterator[tuple[What, str]]:
+        """Yield what differs in the storage of the job."""
+        history = _get(storage, layout.events(job.backend, job.job_id))
+        stands = standing(chain(history or b""), hashes(events))
+        if stands.why:
+            # Its other documents follow the mirror's history, and none of them is ours to judge.
+            yield "ahead", f"{stands.why}; run `quledger restore`"
+        elif cursor["behind"]:
+            yield "behind", f"the storage waits for events up to {job.seq}; run `quledger reconcile`"
+            yield from self._early(storage, job, events, cursor["seq"])
+        else:
+            yield from self._documents(storage, job, events, history, cursor["place"])
+
+    def _early(
+        self, storage: StorageProvider, job: Job, events: list[Event], mirrored: int
+    ) -> Iterator[tuple[What, str]]:
+        """Yield what may not be there yet; of a job that has ended the relay removes what may not be there any more."""
+        if job.state not in FINAL:
+            staged, signatures = layout.all_staged(events), self._signatures(job.storage)
+            yield from too_early(storage, job, events, staged, signatures, mirrored=mirrored)
 
     def _documents(
-        self, storage: StorageProvider, job: Job, events: list[Event], known: str
+        self, storage: StorageProvider, job: Job, events: list[Event], history: bytes | None, known: str
     ) -> Iterator[tuple[What, str]]:
         """Yield what differs between the job and its documents, of which each is a function of its events."""
         path = layout.events(job.backend, job.job_id)
-        content = _get(storage, path)
-        if content is None:
+        if history is None:
             yield "history", f"{path} is missing"
-        elif content != history_document(job, events):
+        elif history != history_document(job, events):
             yield "history", f"{path} does not hold exactly the events of the log"
         if job.state is State.WITHDRAWN:
-            return  # its other documents are somebody else's
+            # Its other documents are somebody else's.
+            yield from self._staged(storage, job, events)
+            return
         yield from self._place(storage, job, events[0], known)
         if job.state not in FINAL:
+            yield from self._early(storage, job, events, job.seq)
             return
         path = layout.status(job.backend, job.job_id)
         content = _get(storage, path)
@@ -187,14 +257,19 @@ class Verifier:
     def _place(storage: StorageProvider, job: Job, first: Event, known: str) -> Iterator[tuple[What, str]]:
         place, taken = layout.place(job, known), layout.taken(job.job_id)
         content = _get(storage, place)
-        if content is None and job.state not in FINAL and job.attempt:
-            content = _get(storage, taken)  # its worker has just taken it, or died when it had
+        # Its worker has just taken it, or died when it had; a storage that copies may hold both then.
+        on_its_way = job.state not in FINAL and job.attempt > 0
+        between = _get(storage, taken) if on_its_way else None
+        if content is None:
+            content = between
         if content is None:
             yield "place", f"the job document is missing at {place}"
         elif job.document_sha256 and not _is_submitted(storage, content, job, first):
             yield "place", f"the job document at {place} is not the one that was submitted"
+        elif between is not None and job.document_sha256 and not _is_submitted(storage, between, job, first):
+            yield "place", f"the job document at {taken} is not the one that was submitted"
         for path in layout.places(job):
-            if path not in (place, taken) and storage.exists(path):
+            if path != place and not (path == taken and on_its_way) and storage.exists(path):
                 yield "place", f"a job document lies at {path}, and it belongs at {place}"
 
     def _result(self, storage: StorageProvider, job: Job, events: list[Event]) -> Iterator[tuple[What, str]]:

@@ -10,8 +10,17 @@ from contextvars import ContextVar
 from datetime import timedelta
 
 from models import clock
-from models.errors import AppendConflict, LogError, LogUnavailable, StaleAttempt, UnknownJob
-from models.events import Event, Fact, Stage, Withdrawn
+from models.errors import (
+    AppendConflict,
+    LogError,
+    LogUnavailable,
+    MirrorAhead,
+    StaleAttempt,
+    StorageError,
+    StorageFull,
+    UnknownJob,
+)
+from models.events import Event, Fact, Retried, Stage, Withdrawn
 from models.holders import holder_of
 from models.job import Job, Phase
 from models.retry import after_attempt, given_back, unless_cancelled
@@ -28,6 +37,11 @@ LOOK_SECONDS = 1.0
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 """How long a worker waits, in seconds, before it asks a log again that does not answer."""
+NO_ROOM = "no room for a document of"
+"""What the reason says of an attempt that ended for want of it."""
+
+LONGEST_WAIT_FOR_ROOM = timedelta(hours=1)
+"""So long a job waits for room that a storage has for all others; after that its attempts count."""
 
 OPERATOR_PAUSE = 15
 """So many times the first pause, a job waits before it is seen whether the operator has done what has to be done."""
@@ -162,21 +176,38 @@ class Attempt:
             lambda job: after_attempt(job, reason, stage, retries, now=clock.now(), jitter=jitter, run_again=run_again)
         )
 
-    async def give_way(self, reason: str, stage: Stage) -> Job:
+    async def give_way(self, error: StorageError, reason: str, stage: Stage) -> Job:
         """End the attempt because the storage failed; it counts only where the storage works for everybody else."""
-        if await asyncio.to_thread(self.services.mirror.answers, self.job.storage):
-            return await self.give_up(reason, stage)
-        return await self.give_back(reason)
+        if isinstance(error, StorageFull):
+            self.services.mirror.found_full(self.job.storage, error)
+        answers = await asyncio.to_thread(self.services.mirror.answers, self.job.storage)
+        if answers and not (isinstance(error, StorageFull) and await asyncio.to_thread(self._may_wait_for_room)):
+            return await self.give_up(f"{reason}{_size_of(error)}", stage)
+        first = self.services.retries.first_pause
+        # Where others have room, room for this one will take its time.
+        pause = (OPERATOR_PAUSE if answers else 1) * first * (0.5 + 0.5 * _jitter())
+        return await self._give_back(f"{reason}{_size_of(error)}", pause)
 
     async def give_back(self, reason: str) -> Job:
         """End the attempt because something failed that every job needs; no attempt is used up."""
-        pause = self.services.retries.first_pause * (0.5 + 0.5 * _jitter())
+        return await self._give_back(reason, self.services.retries.first_pause * (0.5 + 0.5 * _jitter()))
+
+    async def _give_back(self, reason: str, pause: float) -> Job:
         return await self.end(lambda _job: given_back(reason, clock.now(), pause))
+
+    def _may_wait_for_room(self) -> bool:
+        """Say whether the job has not been waiting for room for so long that there will be none."""
+        facts = ((event.recorded_at, event.fact) for event in self.services.log.history(self.job.job_id))
+        waits = [when for when, fact in facts if isinstance(fact, Retried) and NO_ROOM in fact.reason]
+        return not waits or clock.now() - waits[0] < LONGEST_WAIT_FOR_ROOM
 
     async def wait_for_operator(self, reason: str) -> Job:
         """End the attempt because the operator has to do something; however long that takes, no attempt is used up."""
-        pause = OPERATOR_PAUSE * self.services.retries.first_pause
-        return await self.end(lambda _job: given_back(reason, clock.now(), pause))
+        return await self._give_back(reason, OPERATOR_PAUSE * self.services.retries.first_pause)
+
+    async def hold_back(self, error: MirrorAhead) -> Job:
+        """End the attempt before it has done anything: nobody claims the job again until the log has been restored."""
+        return await self.record(given_back(f"held: {error.why}", clock.now()))
 
     def is_cancelled(self) -> bool:
         """Say whether somebody wants the job cancelled; its process is being stopped."""
@@ -220,8 +251,14 @@ class Attempt:
         """Bring the documents in the storage up to the log; if that fails now, `reconcile` does it later."""
         try:
             await asyncio.to_thread(self.services.mirror.relay, self.job.job_id)
+        except MirrorAhead as error:
+            _LOG.warning("mirror_ahead action=hold %s", error)
         except Exception as error:  # noqa: BLE001 - the job has ended, whatever becomes of its documents now
             _LOG.warning("mirror_behind action=reconcile_later job_id=%s: %s", self.job.job_id, type(error).__name__)
+
+
+def _size_of(error: StorageError) -> str:
+    return f": it has {NO_ROOM} {error.size / 1e6:.1f} MB" if isinstance(error, StorageFull) else ""
 
 
 def _jitter() -> float:

@@ -22,8 +22,10 @@ async def execution(attempt: Attempt) -> str:
     async with shown(lambda: attempt.process.progress):
         answer = await attempt.process.call("execute")
     result: bytes = answer["document"]
+    await attempt.process.check(result)
     crash.point("execution.ran")
-    sha256 = hashlib.sha256(result).hexdigest()
+    # In a thread: a large one takes its time.
+    sha256 = await asyncio.to_thread(lambda: hashlib.sha256(result).hexdigest())
     staged = layout.staged(attempt.job.job_id, attempt.number, attempt.holder)
     await asyncio.to_thread(attempt.storage.put, staged, result)
     crash.point("execution.staged")

@@ -5,11 +5,10 @@ import contextlib
 import os
 import socket
 import subprocess
-import sys
 from collections import deque
-from pathlib import Path
 from typing import NamedTuple
 
+from tasks import python
 from tasks.fork_server import ENDED, FORK, KILL, MESSAGE, READY
 
 DEVICES = "QULEDGER_DEVICES"
@@ -43,7 +42,7 @@ class ForkServerClient:
         self._control.setblocking(False)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-P", "-m", "tasks.fork_server", str(theirs.fileno()), resolver, ",".join(needs), *preload],
+                python.command("tasks.fork_server", str(theirs.fileno()), resolver, ",".join(needs), *preload),
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/", env=_environment(),
                 pass_fds=[theirs.fileno()], start_new_session=True,
             )  # fmt: skip
@@ -148,7 +147,5 @@ def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     if DEVICES in kept:
         kept[DEVICES] = os.path.abspath(os.path.expanduser(kept[DEVICES]))  # there is neither this folder nor a home
-    root = str(Path(__file__).resolve().parent.parent)
-    places = dict.fromkeys([root, *(os.path.abspath(place) for place in sys.path if place)])
     # No home: libraries would look for settings and credentials in it.
-    return kept | ONE_THREAD | {"HOME": "/nonexistent", "PYTHONPATH": os.pathsep.join(places)}
+    return kept | ONE_THREAD | {"HOME": "/nonexistent", "PYTHONPATH": python.path()}

@@ -25,7 +25,8 @@ from typing import Any, NamedTuple, NoReturn
 
 from models.backend import JSON, Backend, BackendConfig
 from models.documents import ResultDocument, parse_document
-from models.errors import Fault
+from models.errors import Fault, JobRejected
+from models.results import expected_of, fault_of, fault_of_document
 from tasks.job_limits import MEGABYTE, Meter
 
 PREFIX = struct.Struct("!IQ")
@@ -34,8 +35,17 @@ PREFIX = struct.Struct("!IQ")
 PROGRESS_SECONDS = 0.5
 """The least time between two words about the progress."""
 
-MAX_HEADER = 8_000_000
-"""The most bytes of a header; only the faults of a document can make one long."""
+MAX_HEADER = 2_000_000
+"""The most bytes of a header; only the faults of a document can make one long. It is parsed in the loop of the drain."""
+
+MAX_PROGRESS = 200
+"""The most bytes of a header that tells of progress."""
+
+MAX_FAULTS = 5_000
+"""The most faults that are told; the rest are counted."""
+
+FEW_FAULTS = 50
+"""So many of them where they make too long a header."""
 
 MAX_TRACEBACK = 16_000
 """The most characters of a traceback that go to the operator's log."""
@@ -93,13 +103,21 @@ class Steps:
     Args:
         meter: tells what the job has used.
         tell: called now and then with how many experiments have been executed, of how many.
+        is_ours: the backend's results are checked here; those of a stranger are where he cannot meddle (`Check`).
     """
 
-    def __init__(
-        self, loaded: Loaded, job_id: str, document: bytes, meter: Meter, tell: Callable[[dict[str, int]], None]
+    def __init__(  # noqa: PLR0913 - what a job is, and where it runs
+        self,
+        loaded: Loaded,
+        job_id: str,
+        document: bytes,
+        meter: Meter,
+        tell: Callable[[dict[str, int]], None],
+        *,
+        is_ours: bool = False,
     ) -> None:
         self._loaded, self._job_id, self._document, self._tell = loaded, job_id, document, tell
-        self._meter = meter
+        self._meter, self._is_ours = meter, is_ours
         self._experiments: Collection[Any] | None = None
         self._program: tuple[int, JSON] | None = None
 
@@ -137,6 +155,8 @@ class Steps:
         seconds = time.perf_counter() - started
         if len(results) != len(self._validated()):
             raise TypeError("the backend must return one result per experiment")
+        if self._is_ours and (fault := fault_of(results)) is not None:
+            raise TypeError(fault)
         shell = ResultDocument(
             display_name=config.display_name, backend_version=config.version, job_id=self._job_id
         ).model_dump()
@@ -166,6 +186,42 @@ class Steps:
         return self._program[1]
 
 
+class Check:
+    """The check of a result in a process in which no code of the backend that made it has ever run.
+
+    Args:
+        job: with `experiments`, how many results there have to be, and `document_bytes`.
+        body: the job document, of so many bytes, and then the result document.
+    """
+
+    def __init__(self, job: dict[str, Any], body: bytes, meter: Meter) -> None:
+        self._experiments: int = job["experiments"]
+        self._document, self._result = body[: job["document_bytes"]], body[job["document_bytes"] :]
+        self._meter = meter
+
+    def run(self, _step: str, _seed: int | None) -> Answer:
+        """Answer with the `fault` of the result, None if it has none."""
+        fault = self._fault()
+        about = {"cpu_seconds": round(self._meter.cpu_seconds, 6), "is_small": self._meter.is_small}
+        return about | {"fault": fault}, b""
+
+    def _fault(self) -> str | None:
+        try:
+            document = json.loads(self._result)
+            # What is signed is this text itself, so it has to be the one that every reader would write.
+            if not isinstance(document, dict) or json.dumps(document).encode("ascii") != self._result:
+                return "its result is not written as JSON is written here"
+        except (ValueError, RecursionError):
+            return "its result is no JSON"
+        try:
+            expected = expected_of(parse_document(self._document))
+        except JobRejected:
+            expected = None
+        return fault_of_document(document) or fault_of(
+            document["results"], experiments=self._experiments, expected=expected
+        )
+
+
 def serve(channel_fd: int, die_with_parent: Callable[[], None], loaded_bytes: int | None) -> NoReturn:
     """Be the child: answer the requests of its jobs until the channel closes, and end the process.
 
@@ -182,7 +238,7 @@ def serve(channel_fd: int, die_with_parent: Callable[[], None], loaded_bytes: in
         meter = Meter(loaded_bytes)
         job: dict[str, Any] = {}
         document = b""
-        steps: Steps | None = None
+        steps: Steps | Check | None = None
 
         def tell(progress: dict[str, int]) -> None:
             channel.sendall(pack({"progress": progress}))
@@ -193,12 +249,15 @@ def serve(channel_fd: int, die_with_parent: Callable[[], None], loaded_bytes: in
                 job, document, steps = request["job"], body, None
                 meter.begin(job)
             try:
-                if steps is None:
-                    steps = Steps(load(job["resolver"], job["backend"]), job["job_id"], document, meter, tell)
+                if steps is None and "experiments" in job:
+                    steps = Check(job, document, meter)
+                elif steps is None:
+                    loaded = load(job["resolver"], job["backend"])
+                    steps = Steps(loaded, job["job_id"], document, meter, tell, is_ours=job["is_ours"])
                 header, body = steps.run(request["step"], request["seed"])
-                head = pack(header, body)
+                head = pack(header, len(body))
             except BaseException as error:  # noqa: BLE001 - even SystemExit is an answer: the parent decides what ends
-                head, body = pack(_refusal(error)), b""
+                head, body = _packed(_refusal(error)), b""
             if len(head) > MAX_HEADER or len(head) + len(body) > job["answer_bytes"]:
                 head, body = pack(TOO_LARGE), b""
             channel.sendall(head)
@@ -232,10 +291,19 @@ def _received(channel: socket.socket, size: int) -> bytes:
     return b"".join(parts)
 
 
-def pack(header: dict[str, Any], body: bytes = b"") -> bytes:
-    """Return the beginning of a message: everything but the body."""
+def pack(header: dict[str, Any], size: int = 0) -> bytes:
+    """Return the beginning of a message: everything but the body, which has so many bytes."""
     text = json.dumps(header).encode("ascii")
-    return PREFIX.pack(len(text), len(body)) + text
+    return PREFIX.pack(len(text), size) + text
+
+
+def _packed(refusal: dict[str, Any]) -> bytes:
+    """Return a refusal as a message; of very many faults only the first are told, and the rest are counted."""
+    head = pack(refusal)
+    if len(head) <= MAX_HEADER or "faults" not in refusal:
+        return head
+    told = refusal["faults"][:FEW_FAULTS]
+    return pack(refusal | {"faults": told, "more": refusal["more"] + len(refusal["faults"]) - len(told)})
 
 
 OUT_OF_MEMORY = {"error": "memory"}
@@ -278,7 +346,8 @@ def _described(error: BaseException) -> dict[str, Any]:
         return OUT_OF_MEMORY
     faults = getattr(error, "faults", None)
     if isinstance(faults, list | tuple) and faults:
-        return {"error": "rejected", "faults": [_fault(fault) for fault in faults]}
+        told = [_fault(fault) for fault in faults[:MAX_FAULTS]]
+        return {"error": "rejected", "faults": told, "more": len(faults) - len(told)}
     return {
         "error": "failed",
         "kind": type(error).__name__,

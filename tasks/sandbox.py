@@ -16,11 +16,9 @@ import asyncio
 import contextlib
 import importlib
 import itertools
-import json
 import logging
 import math
 import os
-import re
 import signal
 import socket
 from collections import defaultdict
@@ -30,11 +28,12 @@ from typing import Any, Literal, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.errors import MAX_ECHO, BackendFailed, ChildDied, Fault, JobRejected, LimitExceeded, SandboxError
+from models.errors import BackendFailed, ChildDied, Fault, JobRejected, LimitExceeded, SandboxError
+from tasks.answers import BadAnswer, Words, clean, read_answer, read_count, read_header
 from tasks.children import MAX_JOBS, Child, Kept, Kind
 from tasks.fork_client import ChildEnd, ForkServerClient
 from tasks.fork_server import NOT_FORKED
-from tasks.job_child import MAX_HEADER, MAX_TRACEBACK, PREFIX, pack
+from tasks.job_child import MAX_FAULTS, MAX_HEADER, MAX_TRACEBACK, PREFIX, pack
 from tasks.job_limits import MEGABYTE
 
 log = logging.getLogger("quledger.sandbox")
@@ -42,9 +41,13 @@ log = logging.getLogger("quledger.sandbox")
 PRELOADED = ("numpy", "scipy.linalg", "scipy.special", "tasks.backends")
 START_SECONDS = 60.0
 
-Step = Literal["validate", "compile", "execute"]
+PARSED = 16
+"""So many times its own size a JSON text may take in memory once it is read."""
+
+Step = Literal["validate", "compile", "execute", "check"]
 _BODY: dict[str, str] = {"compile": "program", "execute": "document"}
-_PATH = re.compile(r"(?<![\w.])[\w.~-]*(?:[/\\][\w.~@+-]+){2,}[/\\]?|(?<![\w.])[/~\\][\w.@+-]+")
+CHUNK = 256 * 1024
+"""Bytes that are received at once."""
 
 
 class Limits(BaseModel):
@@ -72,11 +75,21 @@ class JobProcess:
         progress: how many experiments of how many have been executed, as far as the child has said.
     """
 
-    def __init__(
-        self, sandbox: "Sandbox", job: dict[str, Any], document: bytes, limits: Limits, kind: Kind | None
+    def __init__(  # noqa: PLR0913 - what a job is and may use
+        self,
+        sandbox: "Sandbox",
+        job: dict[str, Any],
+        document: bytes,
+        limits: Limits,
+        kind: Kind | None,
+        more: bytes = b"",
     ) -> None:
         self._sandbox, self._job, self._document, self._limits, self._kind = sandbox, job, document, limits, kind
+        self._more = more
         self._wall_left = limits.wall_seconds
+        # A stranger's result is judged by what the job asked for.
+        self._asked_for = b"" if job["is_ours"] else document
+        self._experiments: int | None = None
         self._child: Child | None = None
         self._is_introduced = self._is_over = self._may_stay = False
         self._used = 0.0
@@ -94,7 +107,7 @@ class JobProcess:
 
         Raises:
             JobRejected: the document has faults.
-            BackendFailed: the backend raised something else.
+            BackendFailed: the backend raised something else, or gave what no backend may give.
             LimitExceeded: the job needs more than its limits. The child is gone.
             ChildDied: the child or the fork server ended without an answer. The child is gone.
         """
@@ -114,15 +127,33 @@ class JobProcess:
             self._wall_left = max(0.001, self._wall_left - asyncio.get_running_loop().time() + started)
             if "error" in header:
                 self._raise(header)
-            match header:
-                case {"is_small": True, "cpu_seconds": float(used)} if step == "execute":
-                    self._may_stay, self._used = True, used
-            return header | ({_BODY[step]: body} if step in _BODY else {})
+            answer = read_answer(step, header)
+            self._experiments = answer.get("experiments", self._experiments)
+            if step == "execute" and answer["is_small"]:
+                self._may_stay, self._used = True, answer["cpu_seconds"]
+            return answer | ({_BODY[step]: body} if step in _BODY else {})
+        except BadAnswer:
+            await self.close()
+            raise
         except (JobRejected, BackendFailed):
             raise
         except BaseException:
             await self.close()
             raise
+
+    async def check(self, result: bytes) -> None:
+        """Check the result document of a stranger's backend where none of its code has been; ours checks its own.
+
+        Raises:
+            BackendFailed: it is not what a result has to be.
+            ChildDied: the process that checks it ended without an answer.
+        """
+        if self._job["is_ours"]:
+            return
+        if self._experiments is None:  # an earlier attempt has validated it
+            await self.call("validate")
+        if self._experiments is not None:
+            await self._sandbox.check(result, self._asked_for, self._experiments, self._limits)
 
     async def close(self) -> None:
         """Let the child go if it is done and may be kept; else kill it with all of its session, and wait for that."""
@@ -160,29 +191,22 @@ class JobProcess:
     async def _exchange(self, channel: socket.socket, step: Step, seed: int | None) -> tuple[dict[str, Any], bytes]:
         loop = asyncio.get_running_loop()
         request: dict[str, Any] = {"step": step, "seed": seed}
-        body = b""
+        bodies: tuple[bytes, ...] = ()
         if not self._is_introduced:
-            self._is_introduced, body = True, self._document
-            request["job"], self._document = self._job, b""
-        await loop.sock_sendall(channel, pack(request, body))
-        if body:
+            self._is_introduced, bodies = True, (self._document, self._more)
+            request["job"], self._document, self._more = self._job, b"", b""
+        await loop.sock_sendall(channel, pack(request, sum(map(len, bodies))))
+        for body in filter(None, bodies):
             await loop.sock_sendall(channel, body)
+        words = Words(loop.time())
         while True:
             header_size, body_size = PREFIX.unpack(await _receive(channel, PREFIX.size))
             if header_size > MAX_HEADER or body_size > self._job["answer_bytes"]:
                 self._raise({"error": "answer"})
-            try:
-                header = json.loads(await _receive(channel, header_size))
-            except (ValueError, RecursionError):
-                header = None
-            body = await _receive(channel, body_size)
-            match header:
-                case {"progress": {"done": int(done), "of": int(of)}}:
-                    self.progress = done, of
-                case dict():
-                    return header, body
-                case _:
-                    raise ChildDied("the job's process gave an answer that cannot be read")
+            header = read_header(await _receive(channel, header_size))
+            if "progress" not in header:
+                return header, await _receive(channel, body_size)
+            self.progress = words.progress(header, header_size + body_size, loop.time())
 
     def _explain(self, end: ChildEnd, before: float) -> NoReturn:
         if end.status is None:
@@ -207,30 +231,26 @@ class JobProcess:
                 raise LimitExceeded(f"the job's answer is larger than {self._limits.answer_mb:g} MB", "answer")
             case {"error": "rejected", "faults": list(faults)}:
                 with contextlib.suppress(ValueError):
-                    raise JobRejected(*[Fault.model_validate(fault) for fault in faults])
+                    told = [Fault.model_validate(fault) for fault in faults[:MAX_FAULTS]]
+                    raise JobRejected(*told, more=read_count(header.get("more", 0)))
             case {"error": "failed", "kind": str(kind), "message": str(message), "retryable": bool(retryable)}:
                 trace = str(header.get("traceback", ""))[:MAX_TRACEBACK]
                 log.debug("job %s: the backend failed\n%s", self._job["job_id"], trace)
-                raise BackendFailed(_clean(kind), _clean(message), retryable=retryable)
-        raise ChildDied("the job's process gave an answer that cannot be read")
+                raise BackendFailed(clean(kind), clean(message), retryable=retryable)
+        raise BadAnswer
 
 
 async def _receive(channel: socket.socket, size: int) -> bytes:
-    data = bytearray(size)
-    view = memoryview(data)
-    while view:
-        count = await asyncio.get_running_loop().sock_recv_into(channel, view)
-        if count == 0:
+    parts = []
+    while size:
+        part = await asyncio.get_running_loop().sock_recv(channel, min(size, CHUNK))
+        if not part:
             raise EOFError
-        view = view[count:]
-    return bytes(data)
-
-
-def _clean(text: str) -> str:
-    """Return a backend's text as it may be shown to a user: one bounded line without paths."""
-    line = " ".join(_PATH.sub("…", text[: 10 * MAX_ECHO]).split())
-    line = "".join(c for c in line if c.isprintable())
-    return line if len(line) <= MAX_ECHO else line[: MAX_ECHO - 1] + "…"
+        parts.append(part)
+        size -= len(part)
+        # What is there already is received at once: without this nobody else would have a turn, nor the clock.
+        await asyncio.sleep(0)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class Sandbox:
@@ -260,6 +280,10 @@ class Sandbox:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the fork servers with all of their children; there will be no more."""
         self._is_closed = True
         self.kept.close()
         for server in self._servers.values():
@@ -281,6 +305,7 @@ class Sandbox:
             "cpu_seconds": limits.cpu_seconds,
             "memory_bytes": int(limits.memory_mb * MEGABYTE),
             "answer_bytes": int(limits.answer_mb * MEGABYTE),
+            "is_ours": bool(self._asked("ours", backend, default=False)),
             "jobs": 1 if kind is None else MAX_JOBS,
         }
         process = JobProcess(self, job, document, limits, kind)
@@ -288,6 +313,48 @@ class Sandbox:
             yield process
         finally:
             await process.close()
+
+    async def check(self, result: bytes, document: bytes, experiments: int, limits: Limits) -> None:
+        """Check a result in a process that the backend which made it has never been in.
+
+        Args:
+            result: the result document.
+            document: the job document.
+            experiments: how many results there have to be.
+            limits: those of the job; what it takes to read a large result comes on top.
+
+        Raises:
+            BackendFailed: the result is not what a result has to be.
+            ChildDied: the process ended without an answer.
+        """
+        size = len(result) + len(document)
+        memory_mb = limits.memory_mb + math.ceil(size / MEGABYTE) * PARSED
+        checker = JobProcess(
+            self,
+            {
+                "backend": "",
+                "job_id": "",
+                "is_ours": True,
+                "experiments": experiments,
+                "document_bytes": len(document),
+                "cpu_seconds": limits.cpu_seconds,
+                "memory_bytes": int(memory_mb * MEGABYTE),
+                "answer_bytes": MEGABYTE,
+                "jobs": MAX_JOBS,
+            },
+            document,
+            limits,
+            Kind(("check",), limits.cpu_seconds, memory_mb),
+            result,
+        )
+        try:
+            fault = (await checker.call("check"))["fault"]
+        except LimitExceeded as error:
+            raise BackendFailed("BadResult", f"its result cannot be checked: {error}") from None
+        finally:
+            await checker.close()
+        if fault is not None:
+            raise BackendFailed("BadResult", clean(fault))
 
     async def server(self, backend: str = "") -> ForkServerClient:
         """Return a fork server that is ready: for jobs of this backend, or of those that need no modules of their own.

@@ -13,26 +13,30 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from models.errors import StorageError, StorageInactive, StorageUnavailable
+from models.errors import StorageError, StorageInactive, StorageRefused
 from models.job import Job
 from models.retry import RetryPolicy
 from models.settings import Settings
 from storage.cursor import MirrorCursor
 from storage.database import open_database
 from storage.event_log import EventLog
+from storage.holds import Holds
 from storage.inbox import Inbox
 from storage.keys import KeyFile
 from storage.locks import JobLocks, Locks
+from storage.marks import Marks
 from storage.mirror import Mirror
 from storage.opening import open_storage, probe
 from storage.postgres_locks import PostgresJobLocks
 from storage.provider import StorageProvider
 from storage.public_keys import PublicKeys, PublicKeysEverywhere
+from storage.rollback import Rollback
 from storage.signer import Signer
 from storage.signing import Signatures
 from storage.stores import Opener, Stores
 from tasks import backends as registry
 from tasks.claims import Claims
+from tasks.prefect_settings import import_prefect, prepare
 from tasks.sandbox import Limits, Sandbox
 from tasks.wall import Wall
 
@@ -52,6 +56,7 @@ class Services:
         wall: says whether leases may be judged by the clock.
         stopping: set when this process is to end: no more jobs are claimed.
         on_final: called with each job that this process brought to its end.
+        unserved: what the last drain left behind for somebody to put right, a sentence each.
     """
 
     settings: Settings
@@ -60,7 +65,9 @@ class Services:
     claims: Claims = field(default_factory=Claims)
     wall: Wall = field(default_factory=Wall)
     stopping: threading.Event = field(default_factory=threading.Event)
+    unserved: list[str] = field(default_factory=list)
     _sandbox: Sandbox | None = None
+    _borrowers: int = 0
     _signers: dict[str, tuple[StorageProvider, Signer]] = field(default_factory=dict)
 
     def open(self) -> None:
@@ -92,18 +99,36 @@ class Services:
         for each in failed:
             _LOG.warning("storage_unusable action=go_on: %s", each)
 
-    def let_in(self, *names: str) -> None:
+    def let_in(self, *names: str) -> list[str]:
         """Make sure that storages let us in; that one does not answer now is no obstacle to what is only in the log.
+
+        One of several that refuses is warned of: it holds up no other.
 
         Args:
             names: of the storages; without any, those of the settings.
 
+        Returns:
+            The names of those that cannot be used now and are not switched off.
+
         Raises:
-            StorageRefused: it does not, and trying again will not help.
+            StorageRefused: not one of them does, and trying again will not help.
         """
-        for name in names or self.stores.names:
-            with contextlib.suppress(StorageUnavailable):
+        asked = names or tuple(self.stores.names)
+        troubles: dict[str, StorageError] = {}
+        for name in asked:
+            try:
                 probe(self.stores.of(name))
+            except StorageInactive:
+                continue
+            except StorageError as error:
+                troubles[name] = error
+        refused = [trouble for trouble in troubles.values() if isinstance(trouble, StorageRefused)]
+        if refused and len(refused) == len(asked):
+            raise refused[0]
+        if len(asked) > 1:
+            for trouble in troubles.values():
+                _LOG.warning("storage_unusable action=go_on: %s", trouble)
+        return list(troubles)
 
     @cached_property
     def log(self) -> EventLog:
@@ -149,7 +174,22 @@ class Services:
     @cached_property
     def mirror(self) -> Mirror:
         """The relay from the log to the storage."""
-        return Mirror(self.log, self.cursor, self.stores, self.locks)
+        return Mirror(self.log, self.cursor, self.stores, self.locks, self.marks)
+
+    @cached_property
+    def marks(self) -> Marks:
+        """How far the log has come, told to the storages."""
+        return Marks(self.log.engine, self.stores)
+
+    @cached_property
+    def rollback(self) -> Rollback:
+        """What sees that the log went back in time."""
+        return Rollback(self.log, self.stores, self.marks)
+
+    @cached_property
+    def holds(self) -> Holds:
+        """The jobs of which a mirror knows more than the log."""
+        return Holds(self.log.engine)
 
     @cached_property
     def locks(self) -> Locks:
@@ -174,16 +214,21 @@ class Services:
 
     @contextlib.asynccontextmanager
     async def sandboxed(self) -> AsyncIterator[Sandbox]:
-        """Give the server that forks child processes for jobs; a drain shares one among all its runs."""
-        if self._sandbox is not None:
-            yield self._sandbox
-            return
-        async with Sandbox() as sandbox:
-            self._sandbox = sandbox
-            try:
-                yield sandbox
-            finally:
-                self._sandbox = None
+        """Lend what forks child processes for jobs: one for all that run in this process at the same time.
+
+        It ends with the last of its borrowers, whoever came first. A worker or a drain is one of them for all of its life.
+        """
+        if self._sandbox is None:
+            self._sandbox = Sandbox()
+        sandbox = self._sandbox
+        self._borrowers += 1
+        try:
+            yield sandbox
+        finally:
+            self._borrowers -= 1
+            if not self._borrowers:
+                self._sandbox = None  # whoever comes while it ends gets a new one
+                await sandbox.close()
 
     @property
     def limits(self) -> Limits:
@@ -227,6 +272,8 @@ def _block_opener(url: str) -> Opener:
     def open_block() -> StorageProvider:
         if not made:
             # Prefect takes seconds to import, and some commands need it for nothing else.
+            prepare(settings := Settings.read())
+            import_prefect(settings)
             from tasks.storage_block import BlockOpener  # noqa: PLC0415
 
             made.append(BlockOpener(url))

@@ -17,6 +17,7 @@ from prefect.states import Failed as FailedState
 from models.errors import (
     BackendFailed,
     Blame,
+    DocumentTooLarge,
     Fault,
     JobRejected,
     KeyUnusable,
@@ -95,7 +96,7 @@ async def _record_failure(attempt: Attempt, stage: Stage, error: Exception) -> s
         if isinstance(error, KeyUnusable):
             await attempt.wait_for_operator(message)
         elif fact is None and isinstance(error, StorageError) and not isinstance(error, StagedResultLost):
-            await attempt.give_way(message, stage)
+            await attempt.give_way(error, message, stage)
         elif isinstance(error, LogUnavailable):
             await attempt.give_back(message)
         elif fact is None:
@@ -109,17 +110,21 @@ async def _record_failure(attempt: Attempt, stage: Stage, error: Exception) -> s
     return message
 
 
-def _meaning(stage: Stage, error: Exception) -> tuple[str, Fact | None]:
+def _meaning(stage: Stage, error: Exception) -> tuple[str, Fact | None]:  # noqa: PLR0911 - one for each kind of error
     """Return an error in words, and the fact that ends the job; None where it is to be tried again."""
     match error:
         case JobRejected():
-            return str(error), failure(stage, "user", error.faults)
+            return str(error), failure(stage, "user", error.faults, error.more)
         case LimitExceeded():
             # Wall time depends on what else this machine does: such a job may be revived.
             blame: Blame = "infrastructure" if error.limit == "wall" else "user"
             return str(error), failure(stage, blame, (Fault(message=str(error), code="runtime"),))
         case BackendFailed(retryable=False):
             return str(error), failure(stage, "backend", (Fault(message=str(error), code="runtime"),))
+        case DocumentTooLarge():
+            _LOG.warning("storage_refused_size action=fail stage=%s: %s", stage, error)
+            message = f"the storage takes no document of {error.size / 1e6:.1f} MB; nothing of this size can be stored"
+            return message, failure(stage, "infrastructure", (Fault(message=message, code="runtime"),))
         case StagedResultLost() | SandboxError() | LogUnavailable():
             return str(error), None
         case StorageError() | KeyUnusable():

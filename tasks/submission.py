@@ -8,6 +8,7 @@ from models.errors import (
     AppendConflict,
     BadName,
     Fault,
+    JobHeld,
     JobRejected,
     LogError,
     NotAllowed,
@@ -23,6 +24,7 @@ from models.events import Cancelled, CancelRequested, Fact, Revived, Source, Sub
 from models.job import Job, Phase
 from models.names import job_id_for, new_job_id
 from storage import crash
+from storage.idempotency import submit_once
 from tasks import backends
 from tasks.services import Services, current
 
@@ -44,7 +46,7 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
     """Append the job to the log, and put its documents into the storage.
 
     Args:
-        key: idempotency key: the same key with the same document is the same job.
+        key: idempotency key: the same key of a user in a project, with the same document, is the same job.
         storage: name of the one that holds its documents; empty for the first one.
         run_id: the flow run that submits it; without a key, one flow run is one job.
 
@@ -52,7 +54,8 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
         UnknownBackend: no backend has this name.
         BadName: user, project, key, priority or storage cannot be used.
         JobRejected: the document is larger than the limit.
-        IdempotencyConflict: the key was used for another document.
+        IdempotencyConflict: the user has used the key in this project for another document.
+        JobHeld: the mirror knows a job of this key, and the log does not.
         LogUnavailable: nothing was submitted.
     """
     known = backends.names()
@@ -86,10 +89,18 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
         received_at=clock.now(),
     )
     if key is not None:
-        job_id = job_id_for(backend, key)
+        job = submit_once(
+            services.log,
+            fact,
+            key,
+            services.worker,
+            flow_run_id=run_id,
+            before=lambda job_id: refuse_held(services, job_id),
+        )
     else:
         job_id = new_job_id() if run_id is None else job_id_for("prefect", run_id)
-    job, _ = services.log.submit(job_id, fact, services.worker, flow_run_id=run_id)
+        refuse_held(services, job_id)
+        job, _ = services.log.submit(job_id, fact, services.worker, flow_run_id=run_id)
     crash.point("submission.appended")
     # The log has the job, so it will run; should its documents not be written now, the next drain writes them.
     with contextlib.suppress(StorageError, LogError):
@@ -103,9 +114,11 @@ def revive(job_id: str) -> Job:
     Raises:
         UnknownJob: there is no such job.
         NotRevivable: it is not in ERROR, or ended through a fault of its document.
+        JobHeld: the mirror knows more of it than the log.
     """
     services = current()
     job = services.log.get(job_id)
+    refuse_held(services, job_id)
     try:
         job = services.log.append(job, Revived(by=services.worker), attempt=job.attempt, actor=services.worker)
     except NotAllowed as error:
@@ -124,7 +137,9 @@ def cancel(services: Services, job_id: str, *, by: str, reason: str = "") -> Job
     Raises:
         UnknownJob: there is no such job.
         NotCancellable: it has ended.
+        JobHeld: the mirror knows more of it than the log.
     """
+    refuse_held(services, job_id)
     asked = CancelRequested(by=printable(by), reason=printable(reason))
     while True:
         job = services.log.get(job_id)
@@ -142,3 +157,13 @@ def cancel(services: Services, job_id: str, *, by: str, reason: str = "") -> Job
         with contextlib.suppress(StorageError, LogError):
             services.mirror.relay(job_id)
         return job
+
+
+def refuse_held(services: Services, job_id: str) -> None:
+    """Make sure that the mirror does not know more of a job than the log: whatever is appended then is lost again.
+
+    Raises:
+        JobHeld: it does.
+    """
+    if why := services.holds.why(job_id):
+        raise JobHeld(job_id, why)

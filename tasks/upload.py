@@ -29,8 +29,12 @@ async def upload(attempt: Attempt) -> str:
     return f"uploaded: {len(content)} bytes" + (f", signed with the key {kid}" if kid else "")
 
 
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 def _sealed(attempt: Attempt, result: bytes) -> tuple[bytes, str | None]:
-    return attempt.services.signer(attempt.job.storage).sealed(attempt.job.backend, result)
+    return attempt.services.signer(attempt.job.storage).sealed_text(attempt.job.backend, result)
 
 
 def _deliver(attempt: Attempt, content: bytes, kid: str | None) -> None:
@@ -71,6 +75,6 @@ async def _staged(attempt: Attempt, executed: Executed) -> bytes:
         result = await asyncio.to_thread(attempt.storage.get, executed.staged)
     except DocumentMissing:
         result = b""
-    if hashlib.sha256(result).hexdigest() != executed.result_sha256:
+    if await asyncio.to_thread(_sha256, result) != executed.result_sha256:
         raise StagedResultLost
     return result

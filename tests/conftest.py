@@ -45,10 +45,9 @@ def prefect_home_is_shared(tmp_path_factory: pytest.TempPathFactory) -> None:
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Prefect server for all tests of the session."""
     home = tmp_path_factory.mktemp("prefect")
-    prefect_home.fill(home)
+    prefect_home.fill(home / "prefect")
     # Left alone by the tests: the server's settings come from the environment that starts it.
     before = dict(os.environ)
-    os.environ["PREFECT_HOME"] = str(home)
     os.environ.pop("PREFECT_API_URL", None)
     try:
         with prefect_server(Settings(home=home)) as url:

@@ -66,9 +66,11 @@ class Server:
             self._process = None
 
     def signal(self, how: signal.Signals) -> None:
-        """Send it a signal that does not end it."""
+        """Send it a signal that does not end it; one that stops it has stopped all of its threads then."""
         assert self._process is not None
         self._process.send_signal(how)
+        if how is signal.SIGSTOP:
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def _answers(self) -> None:
         until = time.monotonic() + SECONDS

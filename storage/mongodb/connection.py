@@ -16,7 +16,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, ConnectionFailure, OperationFailure, PyMongoError
 
-from models.errors import BadSetting, StorageError, StorageRefused, StorageUnavailable
+from models.errors import BadSetting, StorageError, StorageFull, StorageRefused, StorageUnavailable
 from models.settings import redact_url
 
 Document = dict[str, Any]
@@ -37,6 +37,9 @@ DEFAULTS: dict[str, Any] = {
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{0,30}")
 _WRONG_LOGIN = frozenset({18, 8000})
 _NOT_ALLOWED = 13
+_NO_ROOM = 14031
+_QUOTA = "space quota"
+"""What Atlas says beside a code that it uses for much else."""
 
 _CODECS: CodecOptions[Document] = CodecOptions(
     tz_aware=True,
@@ -102,14 +105,18 @@ class Connection:
         return client
 
     @contextlib.contextmanager
-    def errors(self, path: str) -> Iterator[None]:
-        """Turn what pymongo raises into the contract's errors; none of them says more of the server than its name."""
+    def errors(self, path: str, size: int = 0) -> Iterator[None]:
+        """Turn what pymongo raises into the contract's errors; none of them says more of the server than its name.
+
+        Args:
+            size: of the document that is being written, in bytes.
+        """
         try:
             yield
         except StorageError:
             raise
         except OperationFailure as error:
-            raise self._refusal(path, error) from None
+            raise self._refusal(path, error, size) from None
         except (PyMongoError, BSONError, OSError) as error:
             # After a refused login pymongo takes the server for one that does not answer, and remembers why.
             for server in self._make().topology_description.server_descriptions().values():
@@ -117,7 +124,10 @@ class Connection:
                     raise self._refusal(path, server.error) from None
             raise StorageUnavailable(f"MongoDB at {self._host} {_trouble(error)} (for {path})") from None
 
-    def _refusal(self, path: str, error: OperationFailure) -> StorageError:
+    def _refusal(self, path: str, error: OperationFailure, size: int = 0) -> StorageError:
+        if error.code == _NO_ROOM or _QUOTA in str(error):
+            msg = f"MongoDB at {self._host} has no room for {path} ({size} bytes): error {error.code}; make room there"
+            return StorageFull(msg, size)
         if error.code in _WRONG_LOGIN:
             msg = f"MongoDB at {self._host} does not accept user and password: check them, and authSource in the URL"
             return StorageRefused(msg)

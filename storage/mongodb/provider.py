@@ -45,12 +45,12 @@ class MongoStorage:
 
     def put(self, path: str, content: bytes) -> None:
         """Write the document with one change; the parts of a large one are written before it."""
-        with self._connection.errors(path):
+        with self._connection.errors(path, len(content)):
             self._documents.write(path, content, self._documents.replace)
 
     def create(self, path: str, content: bytes) -> None:
         """Insert the document; its `_id` is unique, so of several writers one succeeds."""
-        with self._connection.errors(path):
+        with self._connection.errors(path, len(content)):
             self._documents.write(path, content, self._documents.insert)
 
     def move(self, source: str, target: str) -> None:

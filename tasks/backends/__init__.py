@@ -50,6 +50,11 @@ def lasting(name: str) -> bool:
     return name in BUILT_IN
 
 
+def ours(name: str) -> bool:
+    """Say whether the code of this backend is of this package."""
+    return name in BUILT_IN or published.has(name)
+
+
 @lru_cache(maxsize=64)
 def load(name: str) -> Backend:
     """Return the backend of this name; each is made once per process.

@@ -69,10 +69,12 @@ def test_a_bad_job_is_a_failed_run_with_its_faults(room: ControlRoom):
 
 
 def test_one_key_is_one_job(room: ControlRoom):
-    """A key used again is the same job; with another document the run fails and says so."""
+    """A key used again is the same job; with another document the run fails and says so; another user has his own."""
     first = room.ended(room.launch({"key": "k-1"})["id"])
     again = room.ended(room.launch({"key": "k-1"})["id"])
     other = room.ended(room.launch({"key": "k-1", "shots": 7})["id"])
+    bobs = room.ended(room.launch({"key": "k-1", "user": "bob"})["id"])
+    assert (bobs["state"]["message"], bobs["name"] == first["name"]) == ("DONE", False)
     assert (first["state"]["message"], again["state_type"]) == ("DONE", "COMPLETED")
     assert first["name"] in again["state"]["message"]
     assert (other["state_type"], "another document" in other["state"]["message"]) == ("FAILED", True)

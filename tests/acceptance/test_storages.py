@@ -161,6 +161,41 @@ def register(rooms: Rooms, api: str, name: str, kind: str, login: str) -> str:
     return f"{api}/block_documents/{block['id']}"
 
 
+def test_a_storage_that_never_answers_is_left_out(rooms: Rooms, tmp_path: Path):
+    """A drain serves what can be served, names the other storage and ends with 1, and so do verify and reconcile."""
+    rooms.queue("lab", "a" * 24)
+    rooms.lab.run("drain", "--until-empty", **rooms.settings)
+    (tmp_path / "file").write_text("no folder")
+    urls = {"lab": rooms.folders["lab"].as_uri(), "cloud": (tmp_path / "file" / "below").as_uri()}
+    settings = rooms.settings | {"QULEDGER_STORAGE": json.dumps(urls)}
+    rooms.queue("lab", "b" * 24)
+    drain = rooms.lab.run("drain", "--until-empty", check=False, **settings)
+    assert drain.returncode == 1
+    assert "drained: 1 DONE" in drain.stdout
+    assert "quledger: the storage cloud was left out, 0 jobs wait for it: the storage does not answer" in drain.stderr
+    verify = rooms.lab.run("verify", "--no-prefect", check=False, **settings)
+    assert verify.returncode == 1
+    assert verify.stdout.startswith("not compared: the storage cloud: the storage does not answer for ")
+    assert verify.stdout.endswith("2 jobs verified: no differences\n")
+    (rooms.folders["lab"] / "results" / "singlequdit" / f"{'a' * 24}.json").unlink()
+    assert rooms.lab.run("verify", "--no-prefect", check=False, **settings).returncode == 3
+    assert rooms.lab.run("reconcile", check=False, **settings).returncode == 1
+    assert rooms.lab.json("result", "b" * 24, **settings)["status"] == "DONE"
+
+
+def test_jobs_of_a_storage_that_was_taken_out_are_named(rooms: Rooms, tmp_path: Path):
+    """Nobody waits for ever for a name that is not among the settings any more."""
+    (tmp_path / "job.json").write_text(json.dumps(JOB))
+    rooms.lab.run("submit", "singlequdit", str(tmp_path / "job.json"), "--storage", "cloud", **rooms.settings)
+    settings = rooms.settings | {"QULEDGER_STORAGE": json.dumps({"lab": rooms.folders["lab"].as_uri()})}
+    drain = rooms.lab.run("drain", "--until-empty", check=False, **settings)
+    assert drain.returncode == 1
+    assert "1 jobs wait for the storage cloud, which is not among the settings any more" in drain.stderr
+    verify = rooms.lab.run("verify", "--no-prefect", check=False, **settings)
+    assert verify.returncode == 1
+    assert "not compared: " in verify.stdout
+
+
 def test_a_block_is_a_storage_until_it_is_switched_off(rooms: Rooms, prefect_api: str):
     """A block made through Prefect's API is opened by its name, left alone while it is off, and served again."""
     login = json.dumps({"base_path": str(rooms.folders["cloud"])})

@@ -19,7 +19,7 @@ def test_verify_ends_with_3_and_names_what_differs(lonely_lab: Lab):
     lab = lonely_lab
     job = lab.run("submit", "singlequdit", EXAMPLE).stdout.strip()
     assert "1 jobs verified: no differences" in lab.run("verify").stdout
-    assert lab.json("verify", job) == {"jobs": 1, "findings": [], "prefect": None, "left_out": []}
+    assert lab.json("verify", job) == {"jobs": 1, "findings": [], "prefect": None, "left_out": [], "notes": []}
     document = lab.store / "jobs" / "queued" / "singlequdit" / f"{job}.json"
     document.write_bytes(document.read_bytes() + b" ")
     for arguments in (("verify",), ("verify", job)):
@@ -46,9 +46,13 @@ def test_a_database_comes_back_from_the_storage(lonely_lab: Lab, tmp_path: Path)
     assert "behind: " in lab.run("verify", check=False).stdout
     lab.run("reconcile")
     lab.run("verify")
-    again = lab.run("restore", "--from", lab.store.as_uri(), check=False)
-    assert again.returncode == 2
-    assert "holds jobs already" in again.stderr
+    again = lab.run("restore", "--from", lab.store.as_uri())
+    assert again.stdout.startswith("restored 0 jobs with 0 events")
+    with_another = lab.run("submit", "singlequdit", EXAMPLE, QULEDGER_HOME=str(tmp_path / "other"), QULEDGER_STORAGE="")
+    assert with_another.returncode == 0
+    mixed = lab.run("restore", "--from", (tmp_path / "other/storage").as_uri(), check=False)
+    assert mixed.returncode == 2
+    assert "holds jobs already" in mixed.stderr
     (lab.store / "events" / "singlequdit" / f"{job}.json").write_bytes(b"{}")
     broken = lab.run("restore", "--from", lab.store.as_uri(), check=False, QULEDGER_HOME=str(tmp_path / "new"))
     assert broken.returncode == 1

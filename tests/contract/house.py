@@ -28,7 +28,10 @@ RESULT_SHA256 = hashlib.sha256(RESULT).hexdigest()
 
 UNGUARD = {
     "sqlite": ["DROP TRIGGER IF EXISTS event_no_update", "DROP TRIGGER IF EXISTS event_no_delete"],
-    "postgresql": ["DROP TRIGGER IF EXISTS event_append_only ON event"],
+    "postgresql": [
+        "DROP TRIGGER IF EXISTS event_append_only ON event",
+        "DROP TRIGGER IF EXISTS event_no_delete ON event",
+    ],
 }
 """What an intruder does first."""
 

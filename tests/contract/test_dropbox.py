@@ -14,6 +14,7 @@ from models.errors import (
     DocumentExists,
     DocumentMissing,
     StorageError,
+    StorageFull,
     StorageRefused,
     StorageUnavailable,
 )
@@ -229,22 +230,6 @@ def test_one_access_token_serves_all_threads(service: Service, storage: DropboxS
             "files.content.write",
         ),
         ({"faults": [fault("upload", "401", tag="expired_access_token", times=9)]}, "clock"),
-        (
-            {
-                "faults": [
-                    fault(
-                        "upload",
-                        "409",
-                        error={
-                            ".tag": "path",
-                            "reason": {".tag": "insufficient_space"},
-                            "upload_session_id": "none",
-                        },
-                    )
-                ]
-            },
-            "make room",
-        ),
     ],
 )
 def test_a_dropbox_that_lets_nobody_in_says_why(
@@ -255,6 +240,17 @@ def test_a_dropbox_that_lets_nobody_in_says_why(
     with pytest.raises(StorageRefused, match=words) as caught:
         storage.put(QUEUED, ONE)
     assert_no_secret(caught.value)
+
+
+def test_a_full_dropbox_is_named_with_what_it_had_no_room_for(service: Service, storage: DropboxStorage):
+    """No room is no refusal: the storage takes documents again as soon as somebody makes room."""
+    error = {".tag": "path", "reason": {".tag": "insufficient_space"}, "upload_session_id": "none"}
+    service.control(faults=[fault("upload", "409", error=error)])
+    with pytest.raises(StorageFull, match="make room") as caught:
+        storage.put(QUEUED, ONE)
+    assert caught.value.size == len(ONE)
+    assert_no_secret(caught.value)
+    storage.put(QUEUED, ONE)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -159,7 +160,7 @@ def test_a_memory_storage_will_do(other: House, tmp_path: Path, houses: Houses):
     """A log is restored from any storage of the contract."""
     house = houses(tmp_path)
     house.submit("j")
-    storage = open_storage("memory://restore-test")
+    storage = open_storage(f"memory://restore-test-{uuid.uuid4().hex}")
     Mirror(house.log, MirrorCursor(house.log.engine), Stores.single(storage)).relay_all()
     restore(other.log.engine, storage)
     assert dumped(other, cursors=False) == dumped(house, cursors=False)

@@ -4,13 +4,18 @@ import contextlib
 import http.server
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from models.errors import BadSetting, DocumentExists, DocumentMissing, StorageError, StorageRefused, StorageUnavailable
+from storage.inbox import Inbox
+from storage.mirror import Mirror
 from storage.opening import open_storage, probe
 from storage.s3 import S3Storage
+from storage.stores import Stores
+from tests.contract.house import House
 from tests.contract.storages import surrounded
 from tests.seaweedfs import BUCKET, KEY, READER, READER_SECRET, SECRET, Weed, seaweedfs
 
@@ -58,6 +63,43 @@ def test_each_call_is_one_request(storage: S3Storage):
         sent.clear()
         call()
         assert sent == expected
+
+
+@pytest.mark.parametrize("was_there_before", [False, True])
+def test_a_job_from_the_queue_costs_fifteen_requests(
+    storage: S3Storage,
+    tmp_path: Path,
+    was_there_before: bool,  # noqa: FBT001 - a parameter of the test
+):
+    """As the table in docs/storages.md has them; one that lay there when the drain began is asked for its history."""
+    house = House(tmp_path)
+    house.storage, house.stores = storage, Stores.single(storage)  # type: ignore[assignment]
+    house.mirror = Mirror(house.log, house.cursor, house.stores)
+    inbox = Inbox(house.log, house.stores, max_bytes=1000, settle_seconds=0)
+    if not was_there_before:
+        inbox.take("rydberg", "w")
+    storage.put(HERE, b"{}")
+    sent = requests_of(storage)
+    inbox.take("rydberg", "w")
+    listing = ["GET"]
+    assert sent == [*listing, *(["HEAD"] if was_there_before else []), "GET"]
+    sent.clear()
+    job = house.take()
+    history, taken = ["PUT"], ["GET", "PUT", "DELETE"]
+    assert sent == history + taken
+    sent.clear()
+    house.mirror.relay("a")
+    in_its_place = ["PUT", "DELETE"]
+    assert sent == in_its_place
+    sent.clear()
+    house.finish(job)
+    storage.get("results/rydberg/a.json")
+    staged, uploaded = ["PUT"], ["PUT", "GET"]
+    assert sent == staged + uploaded
+    sent.clear()
+    house.mirror.relay("a")
+    status, unstaged = ["PUT"], ["DELETE"]
+    assert sent == history + in_its_place + status + unstaged
 
 
 def test_pages_are_asked_for_when_they_are_needed(storage: S3Storage, monkeypatch: pytest.MonkeyPatch):

@@ -18,6 +18,7 @@ Record = Callable[[str, object], None]
 WAYS = ("kill", "term", "raise")
 SAMPLE = {
     ("claim.appended", "kill"),
+    ("take.history_written", "kill"),
     ("take.moved", "kill"),
     ("execution.staged", "kill"),
     ("upload.written", "kill"),

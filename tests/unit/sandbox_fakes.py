@@ -6,6 +6,7 @@ import os
 import random
 import resource
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from models.backend import BackendConfig
 from models.documents import Experiment
 from models.errors import Fault, JobRejected
+from tasks.job_child import PREFIX, pack
 
 CONFIG = BackendConfig(
     description="For tests",
@@ -68,9 +70,16 @@ class Backend:
         return [{"name": name, "did": did, "calls": self.calls} for name in program["names"]]
 
 
+class Plain(Backend):
+    """Returns what the contract wants."""
+
+    def execute(self, program: Any) -> list[Any]:
+        return [{"header": {"name": name}, "shots": 0, "data": {"memory": []}} for name in program["names"]]
+
+
 def load(name: str) -> Backend:
-    """Return the backend `step-action`, or `good`."""
-    return Backend(name)
+    """Return the backend `step-action`, `plain`, or `good`."""
+    return Plain(name) if name == "plain" else Backend(name)
 
 
 def names() -> list[str]:
@@ -214,6 +223,40 @@ class Actions:
     def talk_nonsense() -> None:
         os.write(3, b"\0\0\0\4" + b"\0" * 8 + b"nope")
         time.sleep(3600)
+
+    @staticmethod
+    def tell_without_end() -> None:
+        word = pack({"progress": {"done": 1, "of": 2}}) * 1000
+        with socket.socket(fileno=os.dup(3)) as channel:
+            while True:
+                channel.sendall(word)
+
+    @staticmethod
+    def tell_nonsense() -> None:
+        os.write(3, pack({"progress": {"done": "all", "of": 10**40}}))
+        Actions.sleep()
+
+    @staticmethod
+    def tell_much() -> None:
+        with socket.socket(fileno=os.dup(3)) as channel:
+            while True:
+                channel.sendall(pack({"progress": {"done": 1, "of": 2}}, 900_000) + bytes(900_000))
+
+    @staticmethod
+    def answer_nonsense() -> None:
+        os.write(3, pack({"seconds": "long", "versions": [1]}))
+        Actions.sleep()
+
+    @staticmethod
+    def answer_deep() -> None:
+        text = b'{"seconds": ' + b"[" * 1_000_000
+        with socket.socket(fileno=os.dup(3)) as channel:
+            channel.sendall(PREFIX.pack(len(text), 0) + text)
+        Actions.sleep()
+
+    @staticmethod
+    def much() -> str:
+        return "x" * 100_000_000
 
     @staticmethod
     def close_channel() -> None:

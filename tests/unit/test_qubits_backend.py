@@ -244,7 +244,7 @@ def test_every_fault_has_its_place():
     assert [fault.split(":")[0] for fault in found] == ["experiment_0, shots"]
     found = faults({"experiment_0": {"program": BELL, "shots": 1}, "experiment_1": {"program": bad, "shots": 1}})
     places = [fault.split(": ")[1] for fault in found]
-    assert places == [f"line {line}, column {column}" for line, column in [(5, 1), (6, 1), (7, 1), (8, 1), (9, 13)]]
+    assert places == [f"line {line}, column {column}" for line, column in [(5, 1), (6, 5), (7, 1), (8, 1), (9, 13)]]
     assert all(fault.startswith("experiment_1, program: ") for fault in found)
 
 

@@ -179,7 +179,7 @@ def test_our_own_key_is_believed_before_a_published_one(published: PublicKeys, t
     with pytest.raises(NotAuthentic, match="forged"):
         signatures.check(sign({"a": 1}, thief))
     assert signatures.check(changed()) == {"a": 1}
-    ((path, why),) = signatures.contradictions()
+    ((path, why),) = signatures.contradictions(set())
     assert (path, why[:6]) == ("backends/public_keys/vector_key.json", "is not")
     with pytest.raises(KeyUnusable, match="another public key"):
         published.publish(KEY)

@@ -9,7 +9,7 @@ import numpy as np
 from models.backend import JSON, BackendConfig, GateConfig
 from models.errors import Fault, JobRejected
 from models.instructions import MAX_FAULTS
-from models.qubits import MAX_EXPERIMENTS, read_document
+from models.qubits import MAX_EXPERIMENTS, QubitExperiment, read_document
 from tasks.backends.cost import Limits
 from tasks.backends.qubits.costs import QUBIT_LIMITS
 from tasks.backends.qubits.device import Device
@@ -103,7 +103,8 @@ class Qubits:
     def compile(self, checked: "Sequence[Checked]", seed: int) -> JSON:
         """Return the program: for each experiment the transpiled circuit and how it is run.
 
-        A seed of the user stays; the others follow from `seed` and the experiment's position.
+        A seed of the user stays, and with that of the simulation that of the transpilation is settled too. Without one,
+        both follow from `seed` and the experiment's position.
 
         Raises:
             JobRejected: a program is too large, or cannot be placed on the device.
@@ -111,12 +112,7 @@ class Qubits:
         compiling = import_module("tasks.backends.qubits.compiling")
         items = []
         for index, each in enumerate(checked):
-            transpilation, simulation = _seeds(seed, index)
-            experiment = each.experiment
-            if experiment.seed_transpilation is not None:
-                transpilation = experiment.seed_transpilation
-            if experiment.seed_simulation is not None:
-                simulation = experiment.seed_simulation
+            transpilation, simulation = _seeds(each.experiment, seed, index)
             compiled = compiling.compile_experiment(each, self.device, simulation, transpilation)
             self._circuits[compiled.item["program"]] = compiled.circuit
             items.append(compiled.item)
@@ -145,10 +141,16 @@ class Qubits:
             yield execution.run(item, circuit, self.device, noisy=self.noisy)
 
 
-def _seeds(seed: int, index: int) -> tuple[int, int]:
-    """Return two seeds of 31 bits for one experiment: any library takes them."""
-    state = np.random.SeedSequence(seed, spawn_key=(index,)).generate_state(2)
-    return int(state[0]) >> 1, int(state[1]) >> 1
+def _seeds(experiment: QubitExperiment, seed: int, index: int) -> tuple[int, int]:
+    """Return the seeds of transpilation and simulation of one experiment, of 31 bits where the user has not said them."""
+    said, simulation = experiment.seed_transpilation, experiment.seed_simulation
+    if simulation is None:
+        state = np.random.SeedSequence(seed, spawn_key=(index,)).generate_state(2)
+        return int(state[0]) >> 1 if said is None else said, int(state[1]) >> 1
+    if said is None:
+        # One seed, one answer: where the qubits are placed decides which errors they have, and so the counts.
+        said = int(np.random.SeedSequence(simulation).generate_state(2)[1]) >> 1
+    return said, simulation
 
 
 def _config(name: str, device: Device, *, noisy: bool) -> BackendConfig:

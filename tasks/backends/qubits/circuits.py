@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
-from qiskit.circuit import Clbit, ControlFlowOp
+from qiskit.circuit import Clbit, ControlFlowOp, Gate
 from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import UnrollForLoops
 
@@ -74,6 +74,28 @@ def without_loops(circuit: QuantumCircuit) -> QuantumCircuit:
         return circuit
     written: QuantumCircuit = PassManager([UnrollForLoops()]).run(circuit)
     return written
+
+
+def straightened(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Return the gates of a circuit, those of all branches and loops one after another: who meets whom, and how often."""
+    straight = QuantumCircuit(circuit.num_qubits)
+    _straighten(circuit, range(circuit.num_qubits), straight)
+    return straight
+
+
+def _straighten(circuit: QuantumCircuit, qubits: Sequence[int], straight: QuantumCircuit) -> None:
+    for item in circuit.data:
+        places = [qubits[circuit.find_bit(qubit).index] for qubit in item.qubits]
+        if isinstance(item.operation, ControlFlowOp):
+            for block in item.operation.blocks:
+                _straighten(block, places, straight)
+        elif isinstance(item.operation, Gate):
+            straight.append(item.operation, places)
+
+
+def has_branches(circuit: QuantumCircuit) -> bool:
+    """Return True if something depends on outcomes."""
+    return any(isinstance(item.operation, ControlFlowOp) for item in circuit.data)
 
 
 def everything(circuit: QuantumCircuit) -> Iterator[Any]:

@@ -14,8 +14,10 @@ from models.qubits import QubitExperiment
 from tasks.backends.qubits.circuits import (
     active_qubits,
     ends_in_measurements,
+    has_branches,
     register_order,
     side_by_side,
+    straightened,
     two_qubit_gates,
     without_loops,
     without_measurements,
@@ -125,17 +127,21 @@ def _placed(circuit: QuantumCircuit, checked: Checked, device: Device, seed: int
         return named
     if layout is None and any(each.layout is not None for each in checked.circuits):
         layout = list(range(circuit.num_qubits))  # the program names physical qubits itself
+    common = {
+        "coupling_map": couplings(device),
+        "basis_gates": list(device.basis_gates),
+        "routing_method": experiment.routing_method,
+        "seed_transpiler": seed,
+        "optimization_level": experiment.optimization_level,
+    }
+    method = experiment.layout_method if layout is None else None
     try:
-        placed: QuantumCircuit = transpile(
-            circuit,
-            coupling_map=couplings(device),
-            basis_gates=list(device.basis_gates),
-            initial_layout=layout,
-            layout_method=experiment.layout_method if layout is None else None,
-            routing_method=experiment.routing_method,
-            seed_transpiler=seed,
-            optimization_level=experiment.optimization_level,
-        )
+        if layout is None and method is None and has_branches(circuit):
+            # Qiskit looks into no branch when it chooses a layout, and then brings its qubits together in each anew.
+            straight = transpile(straightened(circuit), **common)
+            if straight.layout is not None:
+                layout = straight.layout.initial_index_layout(filter_ancillas=True)
+        placed: QuantumCircuit = transpile(circuit, initial_layout=layout, layout_method=method, **common)
     except TranspilerError as error:
         message = f"the program cannot be placed on the device: {printable(str(error.message))}"
         raise JobRejected(Fault(experiment=label(experiment.name), field="program", message=message)) from None

@@ -2,12 +2,14 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from openqasm3 import ast
 from openqasm3.visitor import QASMVisitor
 from qiskit import QuantumCircuit
+from qiskit.circuit import Parameter
 from qiskit.exceptions import QiskitError
 from qiskit_qasm3_import import ConversionError, types
 from qiskit_qasm3_import.converter import ConvertVisitor
@@ -18,6 +20,21 @@ from qiskit_qasm3_import.state import LocalScope
 from models.errors import printable
 from models.openqasm import MOST_CLBITS, MOST_FAULTS, Mark
 from tasks.backends.cost import number
+from tasks.backends.qubits.conditions import condition
+from tasks.backends.qubits.controls import controlled
+from tasks.backends.qubits.expressions import Resolver
+from tasks.backends.qubits.gates import (
+    BUILT_IN,
+    STANDARD,
+    Block,
+    Known,
+    barrier,
+    inverted,
+    joined,
+    power,
+    turned,
+)
+from tasks.backends.qubits.own_gates import OwnGate
 from tasks.backends.qubits.sizes import MOST_OPERATIONS, endless
 
 MOST_BUILT = 30_000
@@ -51,14 +68,16 @@ class Converter(ConvertVisitor):
     Args:
         text: what the program was read from.
         most_qubits: what the device has.
+        native: gates that keep their names where the text, one that we wrote, defines them.
 
     Attributes:
         marks: all faults.
         dear: the first gate that is right but expands to more operations than can be run.
     """
 
-    def __init__(self, text: str, most_qubits: int) -> None:
+    def __init__(self, text: str, most_qubits: int, native: Mapping[str, Known]) -> None:
         super().__init__()
+        self._native = native
         self._text = text
         self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
         self.marks: list[Mark] = []
@@ -75,6 +94,8 @@ class Converter(ConvertVisitor):
     def visit_Program(self, node: ast.Program, context: Any) -> Any:  # noqa: N802 - the visitor's name for it
         """Convert every statement, and note what is wrong with each."""
         done = 0
+        kind = types.Gate(BUILT_IN.parameters, BUILT_IN.qubits)
+        context.symbol_table[0].symbols["U"] = Symbol("U", BUILT_IN.block, kind, Scope.BUILTIN)
         for statement in node.statements:
             try:
                 self.visit(statement, context)
@@ -171,61 +192,158 @@ class Converter(ConvertVisitor):
             )
             raise_from_node(node, f"the name '{name}' is taken{before}")
 
+    def visit_Include(self, node: ast.Include, context: Any) -> Any:  # noqa: N802
+        """Make the standard gates known, but for those whose names the program has given away before."""
+        for name, known in {
+            **STANDARD,
+            **{name: self._native[name] for name in STANDARD.keys() & self._native},
+        }.items():
+            if context.symbol_table.get(name, node) is None:
+                kind = types.Gate(known.parameters, known.qubits)
+                context.symbol_table.insert(Symbol(name, known.block, kind, Scope.GLOBAL, node))
+            else:
+                self._note(
+                    f"{node.filename} defines the gate '{name}', a name that is taken{self._line(name, context)}", node
+                )
+        return context
+
     def visit_QuantumGateDefinition(self, node: ast.QuantumGateDefinition, context: Any) -> Any:  # noqa: N802
-        """Define a gate of gates that can be run."""
+        """Define a gate of gates that can be run; it is written out where it is called."""
+        name = node.name.name
+        if context.scope is not Scope.GLOBAL:
+            raise_from_node(node, "gates can only be defined at the top, outside of branches and loops")
         for statement in node.body:
             if not isinstance(statement, ast.QuantumGate | ast.QuantumPhase | ast.QuantumBarrier):
                 raise_from_node(statement, "in a gate there can only be gates")
+        self._fresh(name, node, context)
         size = sum(self._weight(each, context) for each in node.body if not isinstance(each, ast.QuantumBarrier))
         if size > MOST_OPERATIONS:
             raise _TooDear(f"the gate expands to {number(size)} operations; at most {MOST_OPERATIONS:,} are run")
-        context = super().visit_QuantumGateDefinition(node, context)
-        self._sizes[node.name.name] = max(size, 1)
+        own = OwnGate(node, context)
+        with own.scope([Parameter(each.name) for each in node.arguments]) as inner:
+            for statement in node.body:
+                self._check(statement, inner)
+        if name in self._native and self._native[name].qubits == len(node.qubits):
+            block: Any = self._native[name].block
+        else:
+            block = self._written(own)
+        kind = types.Gate(len(node.arguments), len(node.qubits))
+        context.symbol_table.insert(Symbol(name, block, kind, Scope.GLOBAL, node))
+        self._sizes[name] = max(size, 1)
         return context
 
-    def visit_QuantumGate(self, node: ast.QuantumGate, context: Any) -> Any:  # noqa: N802
-        """Apply a gate that has the right size."""
+    def _written(self, own: OwnGate) -> Callable[..., Block]:
+        """Return what writes a gate out for its parameters; the same ones are written out once."""
+
+        @cache
+        def block(*parameters: Any) -> Block:
+            with own.scope(parameters) as inner:
+                parts = [(self._block(statement, inner), places) for statement, places in own.body]
+                return joined(len(own.places), parts)
+
+        return block
+
+    def _check(self, node: Any, context: Any) -> None:
+        """Find what is wrong with a statement in the definition of a gate, whatever its parameters will be."""
+        if isinstance(node, ast.QuantumBarrier):
+            return
+        self._weight(node, context)
+        if isinstance(node, ast.QuantumGate):
+            self._callee(node, context)
+        else:
+            self._phased_size(node, context)
+        for argument in node.arguments if isinstance(node, ast.QuantumGate) else [node.argument]:
+            self._resolve_angle(argument, context)
+
+    def _apart(self, node: Any, qubits: Sequence[Any]) -> None:
+        if len(set(qubits)) < len(qubits):
+            raise_from_node(node, "a qubit is named twice")
+
+    def _callee(self, node: ast.QuantumGate, context: Any) -> Any:
+        """Return the symbol of the gate that is called, whose qubits and parameters are as many as there should be."""
         name = node.name.name
         if node.duration is not None:
             raise_from_node(
                 node, f"'{name}[...]' is no type of a declaration, and gates with a duration do not exist here"
             )
+        symbol = context.symbol_table.get(name, node)
+        if symbol is None:
+            raise_from_node(node, f"gate '{name}' is not defined.")
+        if not isinstance(symbol.type, types.Gate):
+            raise_from_node(node, f"'{name}' is no gate{self._line(name, context)}")
+        wanted = symbol.type.n_quantum + sum(self._controls(each, context) for each in node.modifiers)
+        if len(node.qubits) != wanted:
+            raise_from_node(node, f"'{name}' acts on {wanted} qubits, not on {len(node.qubits)}")
+        if len(node.arguments) != symbol.type.n_classical:
+            wanted, got = symbol.type.n_classical, len(node.arguments)
+            raise_from_node(node, f"'{name}' takes {wanted} parameters, not {got}")
+        return symbol
+
+    def _line(self, name: str, context: Any) -> str:
+        symbol = context.symbol_table.get(name)
+        span = getattr(getattr(symbol, "definer", None), "span", None)
+        return "" if span is None else f", on line {span.start_line}"
+
+    def _block(self, node: Any, context: Any) -> Block:
+        """Return a statement of a gate's definition, or a call, with its modifiers, on qubits that are numbered."""
+        if isinstance(node, ast.QuantumBarrier):
+            return barrier(len(node.qubits))
+        if isinstance(node, ast.QuantumPhase):
+            found = turned(self._resolve_angle(node.argument, context))
+        else:
+            symbol = self._callee(node, context)
+            found = symbol.data(*[self._resolve_angle(argument, context) for argument in node.arguments])
+        for modifier in reversed(node.modifiers):
+            if modifier.modifier is ast.GateModifierName.inv:
+                found = inverted(found)
+            elif modifier.modifier is ast.GateModifierName.pow:
+                found = power(found, self._resolve_constant_float(modifier.argument, context))
+            else:
+                negative = modifier.modifier is ast.GateModifierName.negctrl
+                found = controlled(found, self._controls(modifier, context), negative=negative)
+        return found
+
+    def _apply(self, node: Any, context: Any) -> None:
+        """Append a call, once for each qubit of the registers it is given."""
+        arguments = [self._resolve_qarg(qubit, context) for qubit in node.qubits]
+        block = self._block(node, context)
+        for qubits in self._broadcast_gate(arguments, node):
+            self._apart(node, qubits)
+            for operation, places in block.operations:
+                context.circuit.append(operation, [qubits[place] for place in places], copy=False)
+
+    def visit_QuantumGate(self, node: ast.QuantumGate, context: Any) -> Any:  # noqa: N802
+        """Apply a gate that has the right size."""
+        self._callee(node, context)
         weight = self._weight(node, context) + self._effort(node, context)
         self._built += weight if weight > 1 or context.scope is Scope.LOCAL else 0
         if self._built > MOST_BUILT:
             raise _TooDear(f"definitions and loops expand to more than {MOST_BUILT:,} operations; fewer can be built")
-        symbol = context.symbol_table.get(name, node)
-        if symbol is not None and isinstance(symbol.type, types.Gate) and isinstance(symbol.type.n_quantum, int):
-            wanted = symbol.type.n_quantum + sum(self._controls(each, context) for each in node.modifiers)
-            if len(node.qubits) != wanted:
-                raise_from_node(node, f"'{name}' acts on {wanted} qubits, not on {len(node.qubits)}")
-            if len(node.arguments) != symbol.type.n_classical:
-                wanted, got = symbol.type.n_classical, len(node.arguments)
-                raise_from_node(node, f"'{name}' takes {wanted} parameters, not {got}")
-        return super().visit_QuantumGate(node, context)
+        self._apply(node, context)
+        return context
 
-    def _resolve_qarg(self, node: ast.Expression, context: Any) -> Any:
-        return self._within(node, super()._resolve_qarg(node, context), context)
+    def _resolve_generic(self, node: ast.Expression, context: Any, strict: bool) -> tuple[Any, types.Type]:  # noqa: FBT001
+        return Resolver(context, strict).resolve(node)
 
-    def _resolve_carg(self, node: ast.Expression, context: Any) -> Any:
-        return self._within(node, super()._resolve_carg(node, context), context)
+    def visit_AliasStatement(self, node: ast.AliasStatement, context: Any) -> Any:  # noqa: N802
+        """Give qubits or bits another name, which is no register of the circuit."""
+        name = node.target.name
+        if name in context.symbol_table[len(context.symbol_table) - 1].symbols:
+            raise_from_node(node, f"the name '{name}' is taken{self._line(name, context)}")
+        found, kind = self._resolve_generic(node.value, context, strict=True)
+        if not isinstance(kind, types.BitArray | types.QubitArray | types.Bit | types.Qubit):
+            raise_from_node(node.value, "an alias stands for registers, or elements of one")
+        if isinstance(kind, types.BitArray | types.QubitArray):
+            self._apart_alias(node, found := list(found))
+        context.symbol_table.insert(Symbol(name, found, kind, context.scope, node))
+        return context
 
-    def _within(self, node: ast.Expression, found: Any, context: Any) -> Any:
-        """Refuse a range that is cut off where its register ends, which the converter lets through."""
-        if not isinstance(node, ast.IndexedIdentifier):
-            return found
-        for indices in node.indices:
-            for index in indices if isinstance(indices, list) else ():
-                if isinstance(index, ast.RangeDefinition):
-                    size = len(context.symbol_table.get(node.name.name, node).data)
-                    ends = [
-                        self._resolve_constant_int(end, context) for end in (index.start, index.end) if end is not None
-                    ]
-                    if not found or not all(-size <= end < size for end in ends):
-                        raise_from_node(
-                            node, f"a range beyond the {size} elements of '{node.name.name}', or of nothing"
-                        )
-        return found
+    def _apart_alias(self, node: ast.AliasStatement, elements: Sequence[Any]) -> None:
+        if len(set(elements)) < len(elements):
+            raise_from_node(node.value, "an alias names an element twice")
+
+    def _resolve_condition(self, node: ast.Expression, context: Any) -> Any:
+        return condition(node, Resolver(context, strict=True))
 
     def visit_ForInLoop(self, node: ast.ForInLoop, context: Any) -> Any:  # noqa: N802
         """Write the loop out, so that its variable may be an index; one that is left early stays a loop."""
@@ -247,15 +365,9 @@ class Converter(ConvertVisitor):
             raise_from_node(node, "a loop variable must be int or uint")
         declared: Any = node.set_declaration
         found, kind = self._resolve_generic(declared, context, strict=True)
-        if isinstance(kind, types.Range):
-            if found.start is None or found.stop is None:
-                raise_from_node(node.set_declaration, "the range of a loop needs a begin and an end")
-            if found.step == 0:
-                raise_from_node(node.set_declaration, "the step of a range cannot be 0")
-            return range(found.start, found.stop, found.step or 1)
-        if not isinstance(kind, types.Sequence):
+        if not isinstance(kind, types.Range | types.Sequence):
             raise_from_node(node.set_declaration, "a loop runs over a range or a set of whole numbers")
-        values: tuple[int, ...] = found
+        values: Sequence[int] = found
         return values
 
     def _rounds(self, node: Statement, context: Any) -> int:
@@ -265,8 +377,7 @@ class Converter(ConvertVisitor):
             return 1 + sum(self._rounds(each, context) for block in blocks for each in block)
         try:
             values = self._values(node, context)
-            # len() of a range stops at 64 bits
-            rounds = (values.stop - values.start) // values.step + 1 if isinstance(values, range) else len(values)
+            rounds = len(values)
         except ConversionError as error:
             if _UNDEFINED.search(str(error.message)) is None:
                 raise
@@ -276,7 +387,19 @@ class Converter(ConvertVisitor):
     def visit_QuantumPhase(self, node: ast.QuantumPhase, context: Any) -> Any:  # noqa: N802
         """Turn the phase."""
         self._weight(node, context)
-        return super().visit_QuantumPhase(node, context)
+        self._phased_size(node, context)
+        if node.qubits:
+            self._apply(node, context)
+        else:
+            context.circuit.global_phase += self._block(node, context).phase
+        return context
+
+    def _phased_size(self, node: ast.QuantumPhase, context: Any) -> None:
+        wanted = sum(self._controls(each, context) for each in node.modifiers)
+        if len(node.qubits) != wanted:
+            raise_from_node(
+                node, f"'gphase' acts on {wanted} qubits here, one for each control, not on {len(node.qubits)}"
+            )
 
     def _weight(self, node: Any, context: Any) -> int:
         """Return about how many operations a gate with its modifiers expands to."""

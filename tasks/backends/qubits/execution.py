@@ -30,7 +30,7 @@ def run(item: dict[str, Any], circuit: QuantumCircuit | None, device: Device, *,
         ValueError: the text cannot be read.
     """
     if circuit is None:
-        read = parse(item["program"], device.n_qubits)
+        read = parse(item["program"], device.n_qubits, device.basis_gates)
         if read.circuit is None:
             raise ValueError(f"the compiled program cannot be read: {'; '.join(map(str, read.marks + read.dear))}")
         circuit = reordered(read.circuit, item["bit_order"])

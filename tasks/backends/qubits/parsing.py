@@ -9,7 +9,7 @@ import io
 import math
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import openqasm3
@@ -17,8 +17,11 @@ from qiskit import QuantumCircuit, qasm2
 
 from models.errors import printable
 from models.openqasm import MOST_CLBITS, MOST_FAULTS, NO_OPENING, Mark, scan
+from models.openqasm_names import renamed
 from tasks.backends.cost import number
 from tasks.backends.qubits.converting import Converter
+from tasks.backends.qubits.gates import natives
+from tasks.backends.qubits.inlining import written_out
 from tasks.backends.qubits.sizes import MOST_OPERATIONS, size_of
 
 _PLACE_2 = re.compile(r"^<input>:(\d+),(\d+): ")
@@ -40,14 +43,18 @@ class Parsed(NamedTuple):
     dear: list[Mark]
 
 
-def parse(text: str, most_qubits: int) -> Parsed:
-    """Read one program for a device of `most_qubits`."""
+def parse(text: str, most_qubits: int, native: Iterable[str] = ()) -> Parsed:
+    """Read one program for a device of `most_qubits`.
+
+    Args:
+        native: gates that are the device's own although the text defines them: it is one that we wrote.
+    """
     seen = scan(text, most_qubits)
     if seen.marks:
         return Parsed(None, seen.marks, [])
     # What parsers print is of no use to anybody.
     with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings(action="ignore"):
-        read = _version_2(text) if seen.version == 2 else _version_3(text, most_qubits)  # noqa: PLR2004 - the version
+        read = _version_2(text) if seen.version == 2 else _version_3(text, most_qubits, native)  # noqa: PLR2004 - the version
     circuit, marks, dear = read
     if circuit is not None and not marks and not dear:
         marks = list(_whole(circuit, most_qubits))
@@ -63,23 +70,28 @@ def parse(text: str, most_qubits: int) -> Parsed:
         if size > MOST_OPERATIONS:
             message = f"the program expands to {number(size)} operations; at most {MOST_OPERATIONS:,} are run"
             dear = [Mark(1, 1, message)]
+        elif not marks:
+            circuit = written_out(circuit)
     if marks and not seen.declared:
         marks = [NO_OPENING, *marks]
     return Parsed(None if marks or dear else circuit, marks[:MOST_FAULTS], dear)
 
 
 def _version_2(text: str) -> Parsed:
+    own = renamed(text)
+    # The gates of qelib1.inc as everybody has known them since: swap, cswap and sx among them, unless the program says else.
+    known = [each for each in qasm2.LEGACY_CUSTOM_INSTRUCTIONS if not each.builtin or each.name not in own.registers]
     try:
-        # The gates of qelib1.inc as everybody has known them since: swap, cswap and sx among them.
-        return Parsed(qasm2.loads(text, include_path=(), custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS), [], [])
+        return Parsed(qasm2.loads(own.text, include_path=(), custom_instructions=known), [], [])
     except qasm2.QASM2ParseError as error:
         message = str(error.message)
         found = _PLACE_2.match(message)
         line, column = (int(found[1]), int(found[2]) + 1) if found else (1, 1)
-        return Parsed(None, [Mark(line, column, printable(message[found.end() if found else 0 :]))], [])
+        mark = own.before(Mark(line, column, message[found.end() if found else 0 :]))
+        return Parsed(None, [mark._replace(message=printable(mark.message))], [])
 
 
-def _version_3(text: str, most_qubits: int) -> Parsed:
+def _version_3(text: str, most_qubits: int, native: Iterable[str]) -> Parsed:
     try:
         program = openqasm3.parse(text)
     except MemoryError:
@@ -88,7 +100,7 @@ def _version_3(text: str, most_qubits: int) -> Parsed:
         return Parsed(None, [Mark(1, 1, "an expression is nested too deeply")], [])
     except Exception as error:  # noqa: BLE001 - the parser raises whatever its own mistakes lead to
         return Parsed(None, [_syntax(error)], [])
-    converter = Converter(text, most_qubits)
+    converter = Converter(text, most_qubits, natives(native))
     circuit = converter.circuit(program)
     return Parsed(circuit, converter.marks, converter.dear)
 

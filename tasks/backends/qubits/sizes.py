@@ -5,6 +5,8 @@ from typing import Any
 from qiskit import QuantumCircuit
 from qiskit.circuit import ControlFlowOp, ForLoopOp
 
+from tasks.backends.qubits.conditions import is_never, watched
+
 MOST_OPERATIONS = 30_000
 """Of one program."""
 
@@ -38,19 +40,20 @@ def _one(operation: Any, known: dict[str, int]) -> int:
 
 def may_end(loop: Any) -> bool:
     """Return True if something in the body of a `while` may change its condition, or leaves the loop."""
-    target = loop.condition[0]
-    watched = set(target) if hasattr(target, "__iter__") else {target}
+    if is_never(loop.condition):
+        return True  # it is not entered
     body = loop.blocks[0]
-    return _changes(body, {body.find_bit(bit).index for bit in watched if bit in set(body.clbits)})
+    inside = watched(loop.condition) & set(body.clbits)
+    return _changes(body, {body.find_bit(bit).index for bit in inside})
 
 
-def _changes(body: QuantumCircuit, watched: set[int]) -> bool:
+def _changes(body: QuantumCircuit, bits: set[int]) -> bool:
     for item in body.data:
         places = [body.find_bit(bit).index for bit in item.clbits]
-        if item.operation.name == "break_loop" or (item.operation.name == "measure" and watched & set(places)):
+        if item.operation.name == "break_loop" or (item.operation.name == "measure" and bits & set(places)):
             return True
         if isinstance(item.operation, ControlFlowOp):
-            inner = {inner for inner, outer in enumerate(places) if outer in watched}
+            inner = {inner for inner, outer in enumerate(places) if outer in bits}
             if any(_changes(block, inner) for block in item.operation.blocks):
                 return True
     return False

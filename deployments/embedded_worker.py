@@ -1,0 +1,36 @@
+"""The warm worker of `quledger up`: it serves for the process that started it, which holds its standard input open."""
+
+import logging
+import sys
+
+from deployments.logs import record, record_end
+from models.errors import QuledgerError
+from models.settings import Settings
+from tasks.prefect_settings import import_prefect, prepare
+from tasks.services import Services, use
+
+
+def main() -> None:
+    """Serve until the parent is gone or says so."""
+    settings = Settings.read()
+    prepare(settings)
+    import_prefect(settings)
+    record(sys.stderr)
+    record_end()
+    try:
+        _work(Services(settings))
+    except QuledgerError as error:
+        logging.getLogger("quledger.worker").critical("worker_ends action=start_again: %s", error)
+        sys.exit(1)
+
+
+def _work(services: Services) -> None:
+    services.open()
+    use(services)
+    from deployments.worker import work  # noqa: PLC0415 - Prefect is imported once its settings stand
+
+    work(services, with_parent=True)
+
+
+if __name__ == "__main__":
+    main()

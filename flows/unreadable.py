@@ -1,0 +1,136 @@
+"""Runs that Prefect has stored and cannot give back: each makes its server answer 500 to every list in which it stands.
+
+Such a run is found by its id, which Prefect's history of runs tells without the rest, and by lists of ever fewer runs.
+It ends as Failed, stripped of what somebody has put into it; where that does not help, it is deleted, and a run that
+says so stands in its place. Nothing of this is done before a list has failed, nor to a run that can be read.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+from flows.prefect_view import authentication
+
+_LOG = logging.getLogger("quledger.prefect")
+
+REASON = (
+    "refused: Prefect cannot show what this run was launched with"
+    " (characters that are none, numbers that are too large, or values nested too deeply)"
+)
+
+MOST = 1000
+"""Prefect's own limit of one answer of the history."""
+
+PAGE = 200
+"""The same of a list of runs."""
+
+PAUSE = 0.3
+TRIES = 6
+ASK_SECONDS = 60.0
+
+_TO_BEGIN = ("SCHEDULED", "PENDING", "PAUSED")
+
+Filters = dict[str, Any]
+"""What the API takes to choose runs: `flows`, `flow_runs`, `deployments`."""
+
+
+def clear(url: str, filters: Filters) -> int:
+    """Clear away the runs that Prefect cannot give back; return how many there were.
+
+    Args:
+        url: of Prefect's API.
+
+    Raises:
+        httpx.HTTPError: it does not answer, or not as it should.
+    """
+    # A server that has answered 500 closes the connection.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    base = url.rstrip("/")
+    with httpx.Client(base_url=base, timeout=ASK_SECONDS, headers=authentication(), limits=limits) as client:
+        bad = 0
+        offset = 0
+        while True:
+            about = filters | {"limit": MOST, "offset": offset}
+            page = _asked(client, "POST", "/ui/flow_runs/history", about).raise_for_status().json()
+            states = {str(run["id"]): str(run["state_type"]) for run in page}
+            ids = list(states)
+            for start in range(0, len(ids), PAGE):
+                for run_id in list(_unreadable(client, ids[start : start + PAGE])):
+                    _clear(client, run_id, filters, is_to_begin=states[run_id] in _TO_BEGIN)
+                    bad += 1
+            offset += len(page)
+            if len(page) < MOST:
+                return bad
+
+
+def _unreadable(client: httpx.Client, ids: list[str]) -> Iterator[str]:
+    """Yield those of these runs that cannot be given, asking for half of them where the whole list fails."""
+    if not ids or _is_given(client, ids):
+        return
+    if len(ids) > 1:
+        middle = len(ids) // 2
+        yield from _unreadable(client, ids[:middle])
+        yield from _unreadable(client, ids[middle:])
+        return
+    # Once more a moment later: a server may have stumbled over something else.
+    time.sleep(PAUSE)
+    if not _is_given(client, ids):
+        yield ids[0]
+
+
+def _is_given(client: httpx.Client, ids: list[str]) -> bool:
+    body = {"flow_runs": {"id": {"any_": ids}}, "limit": len(ids)}
+    answer = _asked(client, "POST", "/flow_runs/filter", body)
+    if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
+        return False
+    answer.raise_for_status()
+    return True
+
+
+def _clear(client: httpx.Client, run_id: str, filters: Filters, *, is_to_begin: bool) -> None:
+    if is_to_begin:  # before its parameters are taken away: nobody is to begin it without them
+        _fail(client, run_id)
+    harmless = {"name": f"refused-{run_id[:8]}", "parameters": {}, "tags": []}
+    _asked(client, "PATCH", f"/flow_runs/{run_id}", harmless)
+    if _is_given(client, [run_id]):
+        _LOG.warning("run_unreadable action=failed run=%s: Prefect could not give it back", run_id)
+        return
+    gone = _asked(client, "DELETE", f"/flow_runs/{run_id}")
+    if gone.status_code == httpx.codes.NOT_FOUND:
+        return  # somebody else has cleared it away
+    gone.raise_for_status()
+    _LOG.warning("run_unreadable action=deleted run=%s: Prefect could not give it back", run_id)
+    deployments = filters.get("deployments", {}).get("id", {}).get("any_", [])
+    if is_to_begin and len(deployments) == 1:
+        _stand_in(client, run_id, deployments[0])
+
+
+def _fail(client: httpx.Client, run_id: str) -> None:
+    state = {"type": "FAILED", "name": "Failed", "message": REASON}
+    _asked(client, "POST", f"/flow_runs/{run_id}/set_state", {"state": state, "force": True})
+
+
+def _stand_in(client: httpx.Client, run_id: str, deployment_id: str) -> None:
+    """Leave a run in place of one that was deleted, so that whoever launched it is told."""
+    deployment = _asked(client, "GET", f"/deployments/{deployment_id}")
+    if deployment.is_success:
+        about = {"flow_id": deployment.json()["flow_id"], "deployment_id": deployment_id}
+        state = {"type": "FAILED", "name": "Failed", "message": REASON}
+        _asked(client, "POST", "/flow_runs/", about | {"name": f"refused-{run_id[:8]}", "state": state})
+
+
+def _asked(client: httpx.Client, method: str, path: str, body: Filters | None = None) -> httpx.Response:
+    """Send a call that may be repeated, and repeat it while Prefect is busy or hangs up."""
+    for _ in range(TRIES):
+        try:
+            answer = client.request(method, path, json=body)
+        except httpx.TransportError:
+            time.sleep(PAUSE)
+            continue
+        if answer.status_code not in {httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS}:
+            return answer
+        time.sleep(PAUSE)
+    return client.request(method, path, json=body)

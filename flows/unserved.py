@@ -1,0 +1,35 @@
+"""What a drain leaves behind when it ends, and why: a sentence for each reason."""
+
+from flows.looks import Looks
+from tasks.services import Services
+
+MOST_NAMED = 10
+"""So many jobs that are held are named; the rest are counted."""
+
+
+def unserved(services: Services, looks: Looks) -> list[str]:
+    """Return why jobs were left that somebody has to do something about; empty where there is nothing to do.
+
+    A storage that somebody has switched off is no reason: that was meant.
+    """
+    said = []
+    waiting: dict[str, int] = {}
+    for name, number in services.log.open_by_storage().items():
+        full = services.stores.full(name)
+        waiting[full] = waiting.get(full, 0) + number
+    for name in sorted(looks.left_out() - looks.inactive):
+        trouble = looks.trouble.get(name, "it does not answer")
+        said.append(f"the storage {name} was left out, {waiting.get(name, 0)} jobs wait for it: {trouble}")
+    said += [
+        f"{number} jobs wait for the storage {name}, which is not among the settings any more; QULEDGER_STORAGE has to name it"
+        for name, number in sorted(waiting.items())
+        if name not in services.stores.names
+    ]
+    if number := services.holds.count():
+        shown = [f"{held.job_id} ({held.why})" for held in services.holds.all(limit=MOST_NAMED)]
+        more = f" and {number - len(shown)} more" if number > len(shown) else ""
+        said.append(
+            f"the log is behind its mirror, and {number} jobs are held: {', '.join(shown)}{more};"
+            " run `quledger restore`, which takes over what the mirror knows"
+        )
+    return said

@@ -1,0 +1,144 @@
+"""The names that an OpenQASM 2 text gives to gates of its own, replaced by names that no library has.
+
+A parser that knows a library by heart takes a gate for the library's because of its name. Where `qelib1.inc` is
+included, its names are taken, as the language has it; whatever else a library may know is free.
+"""
+
+import re
+from typing import NamedTuple
+
+from models.openqasm import INCLUDES, Mark
+
+QELIB1 = frozenset(
+    [
+        "u3",
+        "u2",
+        "u1",
+        "cx",
+        "id",
+        "x",
+        "y",
+        "z",
+        "h",
+        "s",
+        "sdg",
+        "t",
+        "tdg",
+        "rx",
+        "ry",
+        "rz",
+        "cz",
+        "cy",
+        "ch",
+        "ccx",
+        "crz",
+        "cu1",
+        "cu3",
+    ]
+)
+"""What `qelib1.inc` defines (arXiv:1707.03429, figure 2)."""
+
+KEYWORDS = frozenset(
+    [
+        "OPENQASM",
+        "include",
+        "qreg",
+        "creg",
+        "gate",
+        "opaque",
+        "if",
+        "barrier",
+        "measure",
+        "reset",
+        "pi",
+        "sin",
+        "cos",
+        "tan",
+        "exp",
+        "ln",
+        "sqrt",
+    ]
+)
+
+_WORD = re.compile(r'//[^\n]*|"[^"\n]*"|\.?[0-9][\w.]*|(?P<name>[A-Za-z]\w*)|(?P<other>\S)', re.ASCII)
+_NAME = re.compile(r"[a-z]\w*", re.ASCII)
+
+
+class Renamed(NamedTuple):
+    """A text with other names.
+
+    Attributes:
+        own: each new name, and the program's.
+        registers: the names of registers, which stay.
+        moved: for each line (from 1) where the replaced names begin, and by how much each is longer than before.
+    """
+
+    text: str
+    own: dict[str, str]
+    registers: frozenset[str]
+    moved: dict[int, list[tuple[int, int]]]
+
+    def before(self, mark: Mark) -> Mark:
+        """Return what a parser says of the new text, said of the program's."""
+        shift = column = 0
+        for begin, longer in self.moved.get(mark.line, ()):
+            if begin < mark.column - 1:
+                shift += longer
+                column = begin
+        named = re.sub(r"[a-z]\w*", lambda found: self.own.get(found[0], found[0]), mark.message)
+        shift = min(shift, mark.column - 1 - column) if shift > 0 else shift
+        return Mark(mark.line, max(1, mark.column - shift), named)
+
+
+def renamed(text: str) -> Renamed:
+    """Give the gates that an OpenQASM 2 text defines names of their own."""
+    found = _Names(text)
+    prefix = "own"
+    while any(word.startswith(prefix) for word in found.words):
+        prefix += "_"
+    taken = KEYWORDS | (QELIB1 if found.included else frozenset())
+    names = [name for name in found.gates if _NAME.fullmatch(name) and name not in taken]
+    own = {name: f"{prefix}{place}" for place, name in enumerate(names)}
+    new, moved = _replaced(text, own) if own else (text, {})
+    return Renamed(new, {new: old for old, new in own.items()}, frozenset(found.registers), moved)
+
+
+class _Names:
+    """The names in a text: all words, and those of gates (in order) and registers that it defines."""
+
+    def __init__(self, text: str) -> None:
+        self.words: set[str] = set()
+        self.gates: dict[str, None] = {}
+        self.registers: dict[str, None] = {}
+        self.included = False
+        kinds = {"gate": self.gates, "opaque": self.gates, "qreg": self.registers, "creg": self.registers}
+        previous = ""
+        for found in _WORD.finditer(text):
+            if found[0].startswith("//"):
+                continue
+            if found["name"] is not None:
+                self.words.add(found[0])
+                kinds.get(previous, {})[found[0]] = None
+            elif previous == "include" and found[0] == f'"{INCLUDES[2]}"':
+                self.included = True
+            previous = found["name"] or ""
+
+
+def _replaced(text: str, own: dict[str, str]) -> tuple[str, dict[int, list[tuple[int, int]]]]:
+    """Return the text with other names, and where they moved what comes after them."""
+    parts: list[str] = []
+    moved: dict[int, list[tuple[int, int]]] = {}
+    end, line, start, shift = 0, 1, 0, 0  # the line and where it begins, and how far its last name has moved
+    for found in _WORD.finditer(text):
+        new = own.get(found["name"] or "")
+        if new is None:
+            continue
+        parts += [text[end : found.start()], new]
+        breaks = text.count("\n", end, found.start())
+        if breaks:
+            line, start, shift = line + breaks, text.rfind("\n", 0, found.start()) + 1, 0
+        more = len(new) - len(found[0])
+        moved.setdefault(line, []).append((found.start() - start + shift, more))
+        shift += more
+        end = found.end()
+    return "".join([*parts, text[end:]]), moved

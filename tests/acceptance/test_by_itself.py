@@ -1,0 +1,193 @@
+"""What runs by itself under `quledger up` is watched running, with shortened intervals: schedules, drains, the vacuum."""
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.control_room import LONG, ControlRoom, control_room
+from tests.lab import experiment
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
+GOOD = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []])}
+OFTEN = {
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "5",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+}
+WAIT_SECONDS = 300
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]:
+    """A control room for all tests of this module."""
+    with control_room(tmp_path_factory.mktemp("room"), **OFTEN) as room:
+        yield room
+
+
+def schedule(room: ControlRoom, name: str, every: float, **parameters: Any) -> None:
+    """Let a deployment run so often, as an operator does in the UI."""
+    found = room.ask("GET", f"/deployments/name/{name}/{name}").raise_for_status().json()
+    here = f"/deployments/{found['id']}"
+    if parameters:
+        room.ask("PATCH", here, json={"parameters": found["parameters"] | parameters}).raise_for_status()
+    for each in found["schedules"]:
+        body = {"schedule": {"interval": every}, "active": True}
+        room.ask("PATCH", f"{here}/schedules/{each['id']}", json=body).raise_for_status()
+
+
+def fired(room: ControlRoom, name: str, *states: str) -> set[str]:
+    """Return the runs that the schedule of a deployment has made and that are in one of these states."""
+    return {run["id"] for run in room.runs(name) if run["auto_scheduled"] and run["state_type"] in states}
+
+
+def drop(room: ControlRoom, number: int, document: dict[str, Any] = GOOD, backend: str = "singlequdit") -> str:
+    """Put a job into its queue folder, as a front end does; return its id."""
+    job_id = f"{number:024x}"
+    room.lab.queue(backend, f"{job_id}.json", json.dumps(document).encode())
+    return job_id
+
+
+def seconds_to_done(room: ControlRoom, job_id: str, dropped: datetime) -> float:
+    """Return how long after that moment a job was done."""
+    return float((room.lab.log.get(job_id).updated_at - dropped).total_seconds())
+
+
+def test_reconcile_runs_by_its_schedule(room: ControlRoom):
+    """With the schedule of prefect.yaml as it is, two runs that it made complete."""
+    room.wait(lambda: len(fired(room, "reconcile", "COMPLETED")) >= 2, WAIT_SECONDS)
+
+
+def test_the_nightly_verify_runs_by_its_schedule(room: ControlRoom):
+    """With a night of a few seconds, it compares and finds nothing."""
+    schedule(room, "verify", 15)
+    room.wait(lambda: fired(room, "verify", "COMPLETED"), WAIT_SECONDS)
+    schedule(room, "verify", 24 * 3600)
+
+
+def test_the_work_pool_shows_that_it_is_served(room: ControlRoom):
+    """Prefect hears of the worker, and the pool is ready."""
+    room.wait(lambda: room.ask("GET", "/work_pools/quledger").json()["status"] == "READY", WAIT_SECONDS)
+
+
+def test_a_drain_shows_that_it_is_alive(room: ControlRoom):
+    """A run that goes on for long sends its heartbeats."""
+    beats = {"filter": {"event": {"name": ["prefect.flow-run.heartbeat"]}}}
+    room.wait(lambda: room.ask("POST", "/events/filter", json=beats).json()["total"], WAIT_SECONDS)
+
+
+def test_old_runs_are_deleted(room: ControlRoom):
+    """Prefect's vacuum deletes a run that ended more than 30 days ago, and the log keeps its job."""
+    run = room.ended(room.launch({})["id"])
+    old = (datetime.now(UTC) - timedelta(days=31)).strftime("%Y-%m-%d %H:%M:%S.%f")
+    with contextlib.closing(sqlite3.connect(room.lab.home / "prefect" / "prefect.db", timeout=60)) as database:
+        changed = database.execute("UPDATE flow_run SET end_time = ? WHERE id = ?", (old, run["id"]))
+        assert changed.rowcount == 1
+        database.commit()
+    room.wait(lambda: room.ask("GET", f"/flow_runs/{run['id']}").status_code == 404, WAIT_SECONDS)
+    assert room.lab.states()[run["name"]] == "DONE"
+
+
+def test_one_drain_follows_the_other_without_a_gap(room: ControlRoom):
+    """With an hour of half a minute, jobs dropped all along are done, and one that runs over its end goes on.
+
+    No job waits until the drain after next, which is what a gap looked like. How long they take is recorded elsewhere.
+    """
+    schedule(room, "drain-queue", 30, time_budget=27)
+    long = drop(room, 1000, LONG, "multiqudit")
+    dropped: dict[str, datetime] = {}
+    number = 0
+    while len(fired(room, "drain-queue", "COMPLETED")) < 3:
+        number += 1
+        dropped[drop(room, 1000 + number)] = datetime.now(UTC)
+        assert number < WAIT_SECONDS / 2, "no drain follows the other"
+        time.sleep(2)
+    room.wait(lambda: {room.lab.states().get(job) for job in (*dropped, long)} == {"DONE"}, WAIT_SECONDS)
+    assert {room.lab.log.get(job).attempt for job in (*dropped, long)} == {1}
+    assert max(seconds_to_done(room, job, at) for job, at in dropped.items()) < 60
+    assert room.lab.findings() == []
+
+
+def test_a_drain_that_failed_is_followed_by_another(room: ControlRoom):
+    """With the next drain an hour away, one that ends too early is begun again; nobody waits for the clock."""
+    schedule(room, "drain-queue", 3600, time_budget=3597)
+    serving = {run["id"] for run in room.runs("drain-queue") if run["state_type"] == "RUNNING"}
+    deployment = room.ask("GET", "/deployments/name/drain-queue/drain-queue").json()["id"]
+    # By hand, and for a moment only: what is scheduled before it ends when this one is due.
+    assert serving
+    room.ask("POST", f"/deployments/{deployment}/create_flow_run", json={"parameters": {"time_budget": 1}})
+    job = drop(room, 2000)
+    room.wait(lambda: room.lab.states().get(job) == "DONE", WAIT_SECONDS)
+
+
+def test_none_of_this_is_an_error(room: ControlRoom):
+    """All that went well above is no error in a log, and `verify` has nothing to say."""
+    assert "there were errors" not in room.output.read_text()
+    assert "errors" not in room.lab.run("verify").stderr
+
+
+def test_of_missed_runs_only_the_last_one_runs(room: ControlRoom):
+    """A worker that comes back late does not do again and again what is to be done now; what it left out is said."""
+    schedule(room, "reconcile", 3)
+    before = fired(room, "reconcile", "CANCELLED")
+    worker = process(room, "deployments.embedded_worker")
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        room.wait(lambda: [run["state_name"] for run in room.runs("reconcile")].count("Late") > 3, WAIT_SECONDS)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    room.wait(lambda: fired(room, "reconcile", "CANCELLED") - before, WAIT_SECONDS)
+    schedule(room, "reconcile", 60)
+    room.wait(lambda: not [run for run in room.runs("reconcile") if run["state_name"] == "Late"], WAIT_SECONDS)
+    missed = [run for run in room.runs("reconcile") if "missed" in (run["state"]["message"] or "")]
+    assert len(missed) > 2
+    newest = max(run["expected_start_time"] for run in missed)
+    assert [run for run in room.runs("reconcile") if run["expected_start_time"] > newest]
+
+
+@pytest.mark.parametrize("which", ["deployments.embedded_worker", "deployments.embedded_server"])
+def test_what_is_killed_is_started_again_and_said(room: ControlRoom, which: str):
+    """Worker or server dies by `kill -9`: jobs are served again, no place is lost, and the operator is told."""
+    before = {run["id"] for run in room.runs("drain-queue")}
+    os.kill(process(room, which), signal.SIGKILL)
+    job = drop(room, 3000 + len(before))
+    room.wait(lambda: room.lab.states().get(job) == "DONE", WAIT_SECONDS)
+    room.wait(lambda: f"{which.rpartition('_')[2]}.log" in room.output.read_text(), WAIT_SECONDS)
+    room.wait(lambda: "RUNNING" in [run["state_type"] for run in room.runs("drain-queue")], WAIT_SECONDS)
+    said = room.lab.run("verify")
+    assert "ended with code -9" in said.stderr
+
+
+def process(room: ControlRoom, module: str) -> int:
+    """Return the process that runs a module of ours."""
+    for pid in room.processes():
+        if module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+            return pid
+    raise AssertionError(module)
+
+
+@pytest.mark.skipif(not ALL, reason="five minutes: part of `make crash`")
+def test_an_hour_of_a_minute_is_not_noticed(tmp_path: Path, record_property: Callable[[str, object], None]):
+    """Thirty jobs, one every ten seconds, over five ends of a drain: all are done, and how soon is recorded."""
+    with control_room(tmp_path) as room:
+        schedule(room, "drain-queue", 60, time_budget=57)
+        dropped: dict[str, datetime] = {}
+        pause = threading.Event()
+        for number in range(30):
+            dropped[drop(room, number + 1)] = datetime.now(UTC)
+            pause.wait(10)
+        room.wait(lambda: set(room.lab.states().values()) == {"DONE"}, 120)
+        took = sorted(seconds_to_done(room, job, at) for job, at in dropped.items())
+        record_property("drop to DONE", f"median {took[15]:.2f} s, p95 {took[28]:.2f} s, longest {took[29]:.2f} s")
+        assert len(took) == 30
+        assert room.lab.findings() == []

@@ -1,0 +1,145 @@
+# ruff: noqa: UP031 - JSON is full of braces
+"""Launches that nobody should be able to make, among good ones, from the first moment that Prefect's API answers."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from models.names import job_id_for
+from tests.control_room import ControlRoom
+
+BLANKS = " " * 44 + '[["load", [0], [50]], ["measure", [0], []],]'
+DEEP = "[" * 400 + "]" * 400
+
+JOBS = {
+    "blanks": json.dumps({"program": BLANKS}),
+    "comments": json.dumps({"program": "/**/" * 40 + "x"}),
+    "lines": json.dumps({"program": "// a\n" * 5000 + " " * 5000}),
+    "nested program": json.dumps({"program": "[" * 100_000}),
+    "surrogate program": r'{"program": "\ud800"}',
+    "surrogate user": r'{"user": "\ud800"}',
+    "surrogate project": r'{"project": "\udfff"}',
+    "surrogate key": r'{"key": "\ud800"}',
+    "surrogate storage": r'{"storage": "\ud800"}',
+    "surrogate in a document": r'{"document": {"experiment_0": "\ud800"}}',
+    "surrogate as a name": r'{"\ud800": 1}',
+    "nul program": r'{"program": "\u0000"}',
+    "nul user": r'{"user": "\u0000"}',
+    "nul in a document": r'{"document": {"experiment_0": "\u0000"}}',
+    "nested document": '{"document": {"experiment_0": %s}}' % DEEP,
+    "large seed": '{"seed": %d}' % 10**30,
+    "large priority": '{"priority": %d}' % 10**30,
+    "large shots": '{"shots": %d}' % 10**30,
+    "large wires": '{"wires": %d}' % 10**30,
+    "large number in a document": '{"document": {"experiment_0": {"shots": %d}}}' % 10**30,
+    "nan": '{"seed": NaN}',
+    "nan in a document": '{"document": {"experiment_0": {"shots": NaN}}}',
+    "long user": json.dumps({"user": "u" * 100_000}),
+}
+BODIES = {name: '{"parameters": {"job": %s}}' % job for name, job in JOBS.items()} | {
+    "strange parameter": '{"parameters": {"job": {}, "more": %s}}' % DEEP,
+    "strange number": '{"parameters": {"job": {}, "more": %d}}' % 10**30,
+    "surrogate label": r'{"parameters": {"job": {}}, "labels": {"a": "\ud800"}}',
+    "surrogate variable": r'{"parameters": {"job": {}}, "job_variables": {"a": "\ud800"}}',
+    "surrogate tag": r'{"parameters": {"job": {}}, "tags": ["\ud800"]}',
+    "surrogate run name": r'{"parameters": {"job": {}}, "name": "\ud800"}',
+    "surrogate context": r'{"parameters": {"job": {}}, "context": {"a": "\ud800"}}',
+    "surrogate message": r'{"parameters": {"job": {}}, "state": {"type": "SCHEDULED", "message": "\ud800"}}',
+    "another's job": r'{"parameters": {"job_id": "\u0000"}}',
+}
+BODIES |= {
+    f"unchecked {name}": '{"enforce_parameter_schema": false, "parameters": {"job": %s}}' % JOBS[name]
+    for name in ("surrogate user", "nul user", "nested document", "large seed", "large priority", "nan", "long user")
+}
+HARMLESS = {"strange number", "surrogate in a document", "unchecked nan"}
+"""What Prefect can give back: such a run may be a good job."""
+
+OTHERS = {
+    "reconcile": '{"parameters": {"more": %s}}' % DEEP,
+    "verify": '{"parameters": {"job_id": "x"}, "labels": {"a": "\\ud800"}}',
+    "publish-backends": '{"parameters": {"more": %s}}' % DEEP,
+    "run-claimed-job": '{"parameters": {"job_id": "x", "attempt": 1, "more": %s}}' % DEEP,
+}
+LATER = '{"parameters": {"more": %s}, "state": {"type": "SCHEDULED", "state_details": {"scheduled_time": "2099-01-01T00:00:00Z"}}}'
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]:
+    """A control room that was up before: everything is registered, and nothing runs."""
+    room = ControlRoom(tmp_path_factory.mktemp("room"))
+    try:
+        room.start()
+        room.stop()
+        yield room
+    finally:
+        if room.process is not None and room.process.poll() is None:
+            room.stop()
+        room.client.close()
+
+
+def post(room: ControlRoom, deployment: str, body: str) -> httpx.Response:
+    """Launch; a busy server (503) is asked a few times, one that cannot answer (500) is not."""
+    path = f"{room.lab.api}/deployments/{deployment}/create_flow_run"
+    for _ in range(5):
+        answer = httpx.post(path, content=body, headers={"Content-Type": "application/json"}, timeout=60)
+        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            break
+        time.sleep(0.3)
+    return answer
+
+
+def listed(room: ControlRoom) -> list[dict[str, Any]] | None:
+    """Return the newest runs as Prefect's page lists them; None where the server cannot."""
+    answer = httpx.post(f"{room.lab.api}/flow_runs/filter", json={"limit": 200}, timeout=60)
+    return answer.json() if answer.status_code == httpx.codes.OK else None
+
+
+def test_good_launches_come_through_among_hostile_ones(room: ControlRoom, tmp_path: Path) -> None:
+    """Each good one is DONE in one attempt, each bad one refused or Failed with its reason, and every list answers."""
+    del tmp_path
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ControlRoom, "wait", lambda *_: None)  # not until it is ready: from the first answer on
+        room.start()
+    ControlRoom.wait(room, lambda: httpx.get(f"{room.lab.api}/deployments/name/run-job/run-job").is_success, 300)
+    ids = {
+        name: httpx.get(f"{room.lab.api}/deployments/name/{flow}/{name}").json()["id"]
+        for name, flow in [("run-job", "run-job"), ("run-claimed-job", "run-job")]
+        + [(each, each) for each in ("reconcile", "verify", "publish-backends", "drain-queue")]
+    }
+    good, taken = [], {}
+    for number, (name, body) in enumerate(BODIES.items()):
+        answer = post(room, ids["run-job"], body)
+        if answer.is_success:
+            taken[name] = answer.json()["id"]
+        if number % 3 == 0:
+            good.append(room.launch({"shots": 10, "user": f"user{number}"})["id"])
+    for name, body in OTHERS.items():
+        post(room, ids[name], body)
+    post(room, ids["drain-queue"], LATER % DEEP)
+    good += [room.launch({"shots": 10})["id"] for _ in range(3)]
+
+    room.wait(lambda: all(room.run(each)["state_type"] == "COMPLETED" for each in good), 240)
+    # A drain that claims the job of a run which is under way already works on it in a run of its own.
+    jobs = [room.lab.log.get(job_id_for("prefect", each)) for each in good]
+    assert {(job.state, job.attempt) for job in jobs} == {("DONE", 1)}
+    # One that begins in the year 2099 spoils the list of its deployment, which a worker asks for, until it is cleared.
+    room.wait(lambda: listed(room) is not None, 60)
+    for name, run_id in taken.items():
+        if name not in HARMLESS:
+            run = room.ended(run_id)
+            assert run["state_type"] == "FAILED", (name, run["state"])
+            assert run["state"]["message"], name
+            assert "Traceback" not in run["state"]["message"], name
+    runs = room.ask("POST", "/flow_runs/filter", json={"deployments": {"id": {"any_": [ids["run-job"]]}}, "limit": 200})
+    refused = [run for run in runs.json() if run["name"].startswith("refused-")]
+    assert refused
+    assert {run["state_type"] for run in refused} == {"FAILED"}
+    assert all("refused: Prefect cannot show" in run["state"]["message"] for run in refused)
+    assert "run_unreadable action=" in (room.lab.home / "worker.log").read_text()
+    assert not (room.lab.home / "standstill.log").read_text()
+    room.lab.verified()

@@ -1,0 +1,304 @@
+"""What gates do, by the specifications: the libraries', under every modifier, and a program's own of any name."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from qiskit.quantum_info import Operator
+
+from tasks.backends.qubits.parsing import parse
+from tests.unit.openqasm_matrices import (
+    CX,
+    QELIB1,
+    STANDARD,
+    Matrix,
+    X,
+    builtin_u,
+    control,
+    on,
+    p,
+    phased,
+    power,
+    rx,
+    rz,
+    same,
+)
+
+HEAD2 = 'OPENQASM 2.0;\ninclude "qelib1.inc";\n'
+HEAD3 = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
+ANGLES = (0.83, -1.27, 2.06, 0.41)
+
+MODIFIERS: dict[str, Any] = {
+    "": lambda m: m,
+    "inv @ ": lambda m: m.conj().T,
+    "ctrl @ ": control,
+    "negctrl @ ": lambda m: control(m, negative=True),
+    "ctrl(2) @ ": lambda m: control(m, 2),
+    "ctrl @ inv @ ": lambda m: control(m.conj().T),
+    "inv @ negctrl(2) @ ": lambda m: control(m.conj().T, 2, negative=True),
+    "negctrl @ ctrl @ ": lambda m: control(control(m), negative=True),
+    "ctrl @ pow(2) @ ": lambda m: control(m @ m),
+    "ctrl @ pow(-1) @ ": lambda m: control(m.conj().T),
+    "ctrl @ pow(-3) @ ": lambda m: control(np.linalg.matrix_power(m.conj().T, 3)),
+    "ctrl @ pow(0.5) @ ": lambda m: control(power(m, 0.5)),
+    "negctrl @ pow(-0.3) @ ": lambda m: control(power(m, -0.3), negative=True),
+    "pow(0.5) @ ctrl @ ": lambda m: power(control(m), 0.5),
+    "inv @ ctrl @ pow(0.25) @ ctrl @ ": lambda m: control(power(control(m), 0.25)).conj().T,
+}
+
+
+def unitary(text: str) -> Matrix:
+    """Return what a program without measurements does."""
+    read = parse(text, 12)
+    assert read.circuit is not None, (text, read.marks, read.dear)
+    found: Matrix = Operator(read.circuit).data
+    return found
+
+
+def call(name: str, parameters: int, qubits: int) -> str:
+    """Return a call of a gate on the first qubits."""
+    angles = ", ".join(map(str, ANGLES[:parameters]))
+    return f"{name}{f'({angles})' if parameters else ''} {', '.join(f'q[{place}]' for place in range(qubits))};\n"
+
+
+@pytest.mark.parametrize("name", STANDARD)
+def test_standard_gates_are_those_of_the_specification(name: str):
+    """Each gate of `stdgates.inc`, and U, has the specification's matrix under each modifier, its phase included."""
+    parameters, build = STANDARD[name]
+    right = build(*ANGLES[:parameters])
+    wrong = []
+    for words, modify in MODIFIERS.items():
+        expected = modify(right)
+        size = len(expected).bit_length() - 1
+        if not same(expected, unitary(f"{HEAD3}qubit[{size}] q;\n{words}{call(name, parameters, size)}")):
+            wrong.append(words)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", QELIB1)
+def test_qelib1_is_that_of_the_paper(name: str):
+    """Each gate of `qelib1.inc` is what its definition in OpenQASM 2.0 makes of U and CX."""
+    parameters, build = QELIB1[name]
+    expected = build(*ANGLES[:parameters])
+    size = len(expected).bit_length() - 1
+    assert same(expected, unitary(f"{HEAD2}qreg q[{size}];\n{call(name, parameters, size)}"))
+
+
+def test_phases_count_where_a_gate_is_controlled():
+    """The phase of U, of gphase and of a gate within a gate turns the control, however deep it stands."""
+    text = (
+        HEAD3
+        + "gate flip t { U(pi, 0, pi) t; gphase(-pi/2); }\ngate tilt(b, a) t { U(a, b, 0.3) t; flip t; gphase(b); }\n"
+        "gate twice(z, y) s, t { ctrl @ tilt(z, y) s, t; tilt(y, z) s; gphase(y/3); }\n"
+        "qubit[3] q;\nctrl @ twice(0.7, 1.9) q[2], q[0], q[1];\nnegctrl @ gphase(0.4) q[1];\n"
+    )
+    flip = phased(-np.pi / 2, builtin_u(np.pi, 0, np.pi))
+
+    def tilt(b: float, a: float) -> Matrix:
+        return phased(b, flip @ builtin_u(a, b, 0.3))
+
+    twice = phased(1.9 / 3, on(2, [(control(tilt(0.7, 1.9)), (0, 1)), (tilt(1.9, 0.7), (0,))]))
+    less = X @ p(0.4) @ X
+    assert same(on(3, [(control(twice), (2, 0, 1)), (less, (1,))]), unitary(text))
+
+
+TREATED = [
+    "rzz",
+    "rxx",
+    "ryy",
+    "rzx",
+    "h",
+    "x",
+    "y",
+    "z",
+    "s",
+    "t",
+    "sx",
+    "sxdg",
+    "cx",
+    "cz",
+    "ccx",
+    "cu",
+    "cu1",
+    "cu3",
+    "cp",
+    "p",
+    "u",
+    "u0",
+    "u1",
+    "u2",
+    "u3",
+    "r",
+    "rx",
+    "id",
+    "ecr",
+    "iswap",
+    "dcx",
+    "swap",
+    "cswap",
+    "ms",
+    "gms",
+    "rccx",
+    "rcccx",
+    "c3x",
+    "c4x",
+    "mcx",
+    "mcp",
+    "mcphase",
+    "csx",
+    "cs",
+    "csdg",
+    "xx_plus_yy",
+    "xx_minus_yy",
+    "unitary",
+    "permutation",
+    "store",
+    "pauli",
+    "diagonal",
+    "multiplexer",
+    "kraus",
+    "superop",
+    "roerror",
+    "quantum_channel",
+    "initialize",
+    "save_state",
+    "save_counts",
+    "set_statevector",
+    "snapshot",
+    "jump",
+    "mark",
+    "nop",
+    "global_phase",
+    "break_loop",
+    "if_else",
+    "while_loop",
+    "for_loop",
+    "switch_case",
+    "annotated",
+    "barrier_",
+    "measure_",
+    "delay_",
+    "circuit",
+    "own0",
+    "own_1",
+]
+"""Names that a parser, a transpiler or a simulator knows, or might."""
+
+VERSIONS = ("OPENQASM 2.0;\n", "OPENQASM 3.0;\n", HEAD2, HEAD3)
+
+
+@pytest.mark.parametrize("head", VERSIONS, ids=["2", "3", "qelib1", "stdgates"])
+def test_own_gates_win_whatever_their_names(head: str):
+    """A gate that a program defines is what the program says, under a name that a library uses for something else."""
+    taken = {HEAD2: set(QELIB1), HEAD3: set(STANDARD)}.get(head, set())
+    declare = "qreg q[2];\n" if head.startswith("OPENQASM 2") else "qubit[2] q;\n"
+    one = control(builtin_u(0.4, 0.2, 0.9)) if "3.0" in head else None
+    wrong = []
+    for name in TREATED:
+        if name in taken:
+            continue
+        # a, b: something that no library has, on two qubits, with two parameters out of alphabetical order
+        own = f"gate {name}(z, a) one, two {{ U(z, 0.1, a) one; U(a, z, 0.5) two; }}\n"
+        text = f"{head}{own}gate outer(a) two, one {{ {name}(a, 2*a) one, two; {name}(0.3, a) two, one; }}\n{declare}outer(0.7) q[0], q[1];\n"
+        inner = [(builtin_u(0.7, 0.1, 1.4), (1,)), (builtin_u(1.4, 0.7, 0.5), (0,))]
+        inner += [(builtin_u(0.3, 0.1, 0.7), (0,)), (builtin_u(0.7, 0.3, 0.5), (1,))]
+        right = on(2, inner)
+        if one is not None:
+            text += f"ctrl @ {name}(0.4, 0.2) q[0], q[1], q2;\n".replace("q2", "extra")
+            text = text.replace(declare, declare + "qubit extra;\n")
+            both = on(2, [(builtin_u(0.4, 0.1, 0.2), (0,)), (builtin_u(0.2, 0.4, 0.5), (1,))])
+            right = on(3, [(right, (0, 1)), (control(both), (0, 1, 2))])
+        if not same(right, unitary(text)):
+            wrong.append(name)
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (HEAD3 + "gate x a { U(0, 0, 1) a; }\nqubit q;\nx q;\n", "line 3, column 1: the name 'x' is taken, on line 2"),
+        (
+            "OPENQASM 3.0;\ngate h a { }\n" + HEAD3[14:] + "qubit q;\nh q;\n",
+            "line 3, column 1: stdgates.inc defines the gate 'h'",
+        ),
+        (HEAD2 + "gate x a { U(0, 0, 1) a; }\nqreg q[1];\nx q[0];\n", "line 3, column 1: 'x' is already defined"),
+        (HEAD2 + "qreg q[1];\nrzz(1) q[0], q[0]; gate rzz a { }\n", "line 4, column 1: 'rzz' is not defined"),
+        (HEAD2 + "gate sx a { }\nqreg q[1]; sx q[0]; cp(1) q[0];\n", "line 4, column 21"),
+        (HEAD2 + "gate swap a { } gate swap b { }\nqreg q[1];\n", "line 3, column 17: 'swap' is already defined"),
+        (HEAD3 + "gate g(a) a { }\nqubit q;\ng(1) q;\n", "line 3, column 1: the gate names 'a' twice"),
+        (HEAD3 + "gate g a, b { cx a, a; }\nqubit q;\n", "a qubit is named twice"),
+        (HEAD3 + "gate g a { h c; }\nqubit q;\n", "only its own qubits"),
+    ],
+)
+def test_names_that_are_taken_are_named(text: str, words: str):
+    """What cannot be is said with the program's own names, and where."""
+    read = parse(text, 12)
+    assert read.circuit is None
+    assert any(words in str(mark) for mark in read.marks), read.marks
+
+
+def test_own_gates_see_nothing_of_their_callers():
+    """A parameter named like a gate hides it within its own gate, not within gates that this one calls."""
+    text = (
+        "OPENQASM 3.0;\ngate foo t { U(pi, 0, pi) t; }\ngate inner t { foo t; }\n"
+        "gate outer(foo) inner_ { inner inner_; U(0, 0, foo) inner_; }\nqubit q;\nouter(0.5) q;\n"
+    )
+    assert same(builtin_u(0, 0, 0.5) @ builtin_u(np.pi, 0, np.pi), unitary(text))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_gates_of_gates_are_their_products(seed: int):
+    """Gates with library names that call each other, with modifiers and parameters in any order, are what they say."""
+    random = np.random.default_rng(seed)
+    names = list(random.permutation([name for name in TREATED if name not in STANDARD]))[:5]
+    known: dict[str, tuple[int, int, Any]] = {
+        "U": (3, 1, builtin_u), "rx": (1, 1, rx), "rz": (1, 1, rz), "cx": (0, 2, lambda: CX),
+    }  # fmt: skip
+    text = HEAD3
+    for name in names:
+        parameters, size = int(random.integers(0, 3)), int(random.integers(1, 4))
+        formal = list(random.permutation(["t", "a", "k"]))[:parameters]
+        steps = []
+        body = ""
+        for _ in range(3):
+            callee = str(random.choice(list(known)))
+            wanted, qubits, build = known[callee]
+            words, modify, more = (("", lambda m: m, 0), ("inv @ ", lambda m: m.conj().T, 0), ("ctrl @ ", control, 1),
+                                   ("negctrl @ ", MODIFIERS["negctrl @ "], 1))[random.integers(0, 4)]  # fmt: skip
+            if qubits + more > size:
+                continue
+            places = [int(place) for place in random.permutation(size)[: qubits + more]]
+            picks = [
+                (round(float(random.uniform(-3, 3)), 3), int(random.integers(-1, parameters))) for _ in range(wanted)
+            ]
+            said = [f"{factor}" if pick < 0 else f"{formal[pick]} * {factor}" for factor, pick in picks]
+            body += (
+                f"{words}{callee}{'(' + ', '.join(said) + ')' if said else ''} {', '.join(f'q{n}' for n in places)}; "
+            )
+            steps.append((build, modify, picks, places))
+
+        def made(*values: float, steps: Any = tuple(steps), size: int = size) -> Matrix:
+            return on(
+                size,
+                [
+                    (modify(build(*[f * (1 if n < 0 else values[n]) for f, n in picks])), places)
+                    for build, modify, picks, places in steps
+                ],
+            )
+
+        text += f"gate {name}{'(' + ', '.join(formal) + ')' if formal else ''} {', '.join(f'q{n}' for n in range(size))} {{ {body}}}\n"
+        known[name] = parameters, size, made
+    parameters, size, build = known[names[-1]]
+    values = [0.6, -1.1, 1.7][:parameters]
+    said = f"({', '.join(map(str, values))})" if values else ""
+    qubits = ", ".join(f"q[{n}]" for n in range(size + 1))
+    text += f"qubit[{size + 1}] q;\nctrl @ {names[-1]}{said} {qubits};\n"
+    assert same(control(build(*values)), unitary(text)), text
+
+
+def test_gates_are_not_mixed_up_between_programs():
+    """The same name defined in two programs is two gates, in one process and side by side."""
+    texts = [f"OPENQASM 3.0;\ngate rzz a {{ U({angle}, 0, 0) a; }}\nqubit q;\nrzz q;\n" for angle in (0.2, 1.4)]
+    assert [same(builtin_u(angle, 0, 0), unitary(text)) for angle, text in zip((0.2, 1.4), texts, strict=True)] == [
+        True
+    ] * 2
