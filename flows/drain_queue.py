@@ -200,6 +200,10 @@ class _Drain:
         try:
             await self._serve(until_empty=until_empty, time_budget=time_budget)
             goes_on = self.goes_on()
+        except asyncio.CancelledError:
+            # Whoever waits for a log that does not answer stops waiting.
+            self._services.stopping.set()
+            raise
         finally:
             await self._looks.close()
             if not goes_on:

@@ -32,9 +32,14 @@ class _Held:
 
 
 class Claims:
-    """The tokens of one process; safe to use from several threads."""
+    """The tokens of one process; safe to use from several threads.
+
+    Attributes:
+        releasing: held by whoever gives a job back, so that no two do it at once.
+    """
 
     def __init__(self) -> None:
+        self.releasing = threading.RLock()
         self._lock = threading.Lock()
         self._held: dict[str, _Held] = {}
 

@@ -90,18 +90,19 @@ def release(services: Services, claim: Claim) -> Job:
     """
     services.claims.owe(claim.token)
     job_id, holder = claim.job.job_id, holder_of(claim.token)
-    while True:
-        try:
-            now = services.log.get(job_id)
-        except UnknownJob:
-            services.claims.forget(claim.token)
-            raise
-        if now.phase is not Phase.RUNNING or now.holder != holder:
-            services.claims.forget(claim.token)
-            return now
-        fact = unless_cancelled(now, given_back("the run was interrupted", clock.now()))
-        with contextlib.suppress(AppendConflict, StaleAttempt):
-            services.log.append(now, fact, attempt=now.attempt, actor=services.worker, token=claim.token)
+    with services.claims.releasing:
+        while True:
+            try:
+                now = services.log.get(job_id)
+            except UnknownJob:
+                services.claims.forget(claim.token)
+                raise
+            if now.phase is not Phase.RUNNING or now.holder != holder:
+                services.claims.forget(claim.token)
+                return now
+            fact = unless_cancelled(now, given_back("the run was interrupted", clock.now()))
+            with contextlib.suppress(AppendConflict, StaleAttempt):
+                services.log.append(now, fact, attempt=now.attempt, actor=services.worker, token=claim.token)
 
 
 def release_all(services: Services, *, begun: bool = True) -> None:
