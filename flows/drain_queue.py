@@ -201,8 +201,9 @@ class _Drain:
             await self._serve(until_empty=until_empty, time_budget=time_budget)
             goes_on = self.goes_on()
         except asyncio.CancelledError:
-            # Whoever waits for a log that does not answer stops waiting.
-            self._services.stopping.set()
+            if self._handover is None:
+                # Whoever waits for a log that does not answer stops waiting: the process ends with its drain.
+                self._services.stopping.set()
             raise
         finally:
             await self._looks.close()
