@@ -188,12 +188,14 @@ def _handler(output: IO[str]) -> logging.Handler:
 
 def _is_told(record: logging.LogRecord) -> bool:
     """Say whether a record is news to the operator."""
-    if record.name in {"prefect.flow_runs", "prefect.task_runs"} and not record.exc_info:
+    # Prefect says so with the exception that there is, or with none.
+    broke = record.exc_info is not None and record.exc_info[0] is not None
+    if record.name in {"prefect.flow_runs", "prefect.task_runs"} and not broke:
         # How a job ended stands in the log of events and on the page of its run; a user's bad job is no error of ours.
-        return getattr(record, "flow_name", "") != "run-job"
+        return record.name == "prefect.flow_runs" and getattr(record, "flow_name", "") != "run-job"
     # Prefect renews the place of a run as soon as the run begins; one that has ended by then has given it back. Where a
     # place is really lost, this is followed by an error.
-    return not (record.name == "prefect.concurrency" and "410 Gone" in record.getMessage() and not record.exc_info)
+    return not (record.name == "prefect.concurrency" and "410 Gone" in record.getMessage() and not broke)
 
 
 def _record_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

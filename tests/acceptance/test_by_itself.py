@@ -24,6 +24,9 @@ GOOD = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["m
 OFTEN = {
     "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "5",
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    # The long job ends also on a machine that has much else to do.
+    "QULEDGER_WALL_SECONDS": "600",
+    "QULEDGER_CPU_SECONDS": "300",
 }
 WAIT_SECONDS = 300
 

@@ -17,12 +17,20 @@ JOB = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["me
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Iterator[ControlRoom]:
-    """The deployments on the session's server, and a plain process worker that serves their pool."""
+    """The deployments on the session's server, and a plain process worker that serves their pool.
+
+    The worker's `PYTHONPATH` holds modules named as ours, which none of the runs may import.
+    """
+    theirs = tmp_path_factory.mktemp("theirs")
+    for name in ("models", "storage", "tasks", "flows"):
+        (theirs / f"{name}.py").write_text('raise SystemExit("somebody else\'s module was imported")\n')
     room = ControlRoom(tmp_path_factory.mktemp("pool"), api=prefect_api)
     subprocess.run([sys.executable, "-m", "deployments.deploy"], env=room.lab.environment, cwd=ROOT, check=True)
     worker = subprocess.Popen(
         [sys.executable, "-m", "prefect", "worker", "start", "--pool", "quledger"],
-        env=room.lab.environment | {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_HOME": str(room.lab.home / "p")},
+        env=room.lab.environment
+        | {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_HOME": str(room.lab.home / "p")}
+        | {"PYTHONPATH": str(theirs)},
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
