@@ -331,8 +331,7 @@ def test_a_job_is_let_go_when_the_mirror_is_a_part_of_the_log_again(house: House
 
 def test_a_held_job_is_neither_cancelled_nor_handed_in_again(tmp_path: Path):
     """What would be appended to it now would be a fork; the caller is told what to do instead."""
-    from models.names import job_id_for  # noqa: PLC0415 - used here alone
-    from models.settings import Settings  # noqa: PLC0415 - as above
+    from models.settings import Settings  # noqa: PLC0415 - used here alone
     from tasks.services import Services, use  # noqa: PLC0415 - as above
     from tasks.submission import cancel as cancel_job  # noqa: PLC0415 - as above
     from tasks.submission import submit_document  # noqa: PLC0415 - as above
@@ -341,7 +340,8 @@ def test_a_held_job_is_neither_cancelled_nor_handed_in_again(tmp_path: Path):
     use(services)
     try:
         job = submit_document("rydberg", DOCUMENT)
-        services.holds.put(Held(job.job_id, "", AHEAD), Held(job_id_for("rydberg", "key"), "", UNKNOWN))
+        keyed = submit_document("rydberg", DOCUMENT, key="key")
+        services.holds.put(Held(job.job_id, "", AHEAD), Held(keyed.job_id, "", AHEAD))
         with pytest.raises(JobHeld, match="quledger restore"):
             cancel_job(services, job.job_id, by="u")
         with pytest.raises(JobHeld, match="quledger restore"):
