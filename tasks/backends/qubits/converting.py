@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from functools import cache
 from typing import Any
 
@@ -194,10 +194,8 @@ class Converter(ConvertVisitor):
 
     def visit_Include(self, node: ast.Include, context: Any) -> Any:  # noqa: N802
         """Make the standard gates known, but for those whose names the program has given away before."""
-        for name, known in {
-            **STANDARD,
-            **{name: self._native[name] for name in STANDARD.keys() & self._native},
-        }.items():
+        for name, standard in STANDARD.items():
+            known = self._native.get(name, standard)
             if context.symbol_table.get(name, node) is None:
                 kind = types.Gate(known.parameters, known.qubits)
                 context.symbol_table.insert(Symbol(name, known.block, kind, Scope.GLOBAL, node))
@@ -223,10 +221,8 @@ class Converter(ConvertVisitor):
         with own.scope([Parameter(each.name) for each in node.arguments]) as inner:
             for statement in node.body:
                 self._check(statement, inner)
-        if name in self._native and self._native[name].qubits == len(node.qubits):
-            block: Any = self._native[name].block
-        else:
-            block = self._written(own)
+        native = self._native.get(name)
+        block = self._written(own) if native is None else native.block
         kind = types.Gate(len(node.arguments), len(node.qubits))
         context.symbol_table.insert(Symbol(name, block, kind, Scope.GLOBAL, node))
         self._sizes[name] = max(size, 1)
@@ -303,9 +299,11 @@ class Converter(ConvertVisitor):
                 found = controlled(found, self._controls(modifier, context), negative=negative)
         return found
 
-    def _apply(self, node: Any, context: Any) -> None:
+    def _operands(self, node: Any, context: Any) -> list[Any]:
+        return [self._resolve_qarg(qubit, context) for qubit in node.qubits]
+
+    def _apply(self, node: Any, arguments: Sequence[Any], context: Any) -> None:
         """Append a call, once for each qubit of the registers it is given."""
-        arguments = [self._resolve_qarg(qubit, context) for qubit in node.qubits]
         block = self._block(node, context)
         for qubits in self._broadcast_gate(arguments, node):
             self._apart(node, qubits)
@@ -315,11 +313,13 @@ class Converter(ConvertVisitor):
     def visit_QuantumGate(self, node: ast.QuantumGate, context: Any) -> Any:  # noqa: N802
         """Apply a gate that has the right size."""
         self._callee(node, context)
-        weight = self._weight(node, context) + self._effort(node, context)
-        self._built += weight if weight > 1 or context.scope is Scope.LOCAL else 0
+        arguments = self._operands(node, context)
+        calls = max((len(each) for each in arguments if isinstance(each, Sized)), default=1)
+        weight = self._weight(node, context) * calls + self._effort(node, context)
+        self._built += weight if weight > calls or context.scope is Scope.LOCAL else 0
         if self._built > MOST_BUILT:
             raise _TooDear(f"definitions and loops expand to more than {MOST_BUILT:,} operations; fewer can be built")
-        self._apply(node, context)
+        self._apply(node, arguments, context)
         return context
 
     def _resolve_generic(self, node: ast.Expression, context: Any, strict: bool) -> tuple[Any, types.Type]:  # noqa: FBT001
@@ -389,7 +389,7 @@ class Converter(ConvertVisitor):
         self._weight(node, context)
         self._phased_size(node, context)
         if node.qubits:
-            self._apply(node, context)
+            self._apply(node, self._operands(node, context), context)
         else:
             context.circuit.global_phase += self._block(node, context).phase
         return context
