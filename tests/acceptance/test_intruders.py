@@ -11,6 +11,7 @@ import pytest
 
 from deployments import cli
 from models.signing import Keyring
+from storage.database import open_database
 from storage.signing import new_key, sign
 from tasks.services import current, use
 from tests.releases.frozen import FrozenHome
@@ -34,7 +35,9 @@ Quledger = Callable[..., Said]
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FrozenHome:
     """A laboratory with results of all kinds, some of them signed."""
     home = FrozenHome.of("0.1.0", tmp_path / "frozen")
-    home.fill(f"sqlite:///{home.folder / 'quledger.db'}")
+    url = f"sqlite:///{home.folder / 'quledger.db'}"
+    home.fill(url)
+    open_database(url).dispose()  # the tables of today
     for name, value in home.settings.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
