@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.errors import MAX_MESSAGE, InputError, printable
-from models.openqasm import is_openqasm
+from models.job_language.openqasm import is_openqasm
 from models.storable import LINE, TEXT, WHOLE_NUMBER
 
 MOST_WIRES = 1000

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from models.backend import JSON, BackendConfig
-from models.devices import DeviceSpec, backend_config
 from models.documents import Experiment, Instruction
 from models.errors import Fault, JobRejected
-from models.instructions import MAX_FAULTS, validate_document
+from models.job_language.devices import DeviceSpec, backend_config
+from models.job_language.instructions import MAX_FAULTS, validate_document
 from tasks.backends.cost import Cost, Limits, check
 from tasks.backends.sampling import Readout, string_length
 

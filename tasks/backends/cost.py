@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from models.documents import Experiment
 from models.errors import Fault, JobRejected
-from models.lax import label
+from models.job_language.coercion import label
 
 MATRIX_SPEED = 8
 """How many times faster a matrix product updates an amplitude than a plain array operation."""

@@ -13,10 +13,10 @@ Proc. R. Soc. A 276, 238 (1963), for the interaction.
 import math
 from collections.abc import Sequence
 
-from models import coldatoms
 from models.documents import Experiment, Instruction
 from models.errors import Fault
-from models.lax import label
+from models.job_language import coldatoms
+from models.job_language.coercion import label
 from tasks.backends.coldatom import ColdAtomBackend
 from tasks.backends.cost import Cost, Limits
 from tasks.backends.sampling import Readout

@@ -15,8 +15,8 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from models import coldatoms
 from models.documents import Experiment, Instruction
+from models.job_language import coldatoms
 from tasks.backends import hamiltonian, spin
 from tasks.backends.chain import ChainState, exchange_updates, one_wire_updates
 from tasks.backends.coldatom import ColdAtomBackend

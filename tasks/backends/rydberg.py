@@ -14,8 +14,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from models import coldatoms
 from models.documents import Experiment, Instruction
+from models.job_language import coldatoms
 from tasks.backends import hamiltonian, spin
 from tasks.backends.chain import ChainState, one_wire_updates
 from tasks.backends.coldatom import ColdAtomBackend

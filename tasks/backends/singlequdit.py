@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models import coldatoms
 from models.documents import Experiment, Instruction
+from models.job_language import coldatoms
 from tasks.backends import chebyshev, spin
 from tasks.backends.coldatom import ColdAtomBackend
 from tasks.backends.cost import MATRIX_SPEED, Cost, Limits

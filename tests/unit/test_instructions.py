@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import coldatoms
-from models.devices import DeviceSpec, backend_config
 from models.documents import Experiment
 from models.errors import Fault, JobRejected
-from models.instructions import validate_document
+from models.job_language import coldatoms
+from models.job_language.devices import DeviceSpec, backend_config
+from models.job_language.instructions import validate_document
 
 DEVICES = {
     "singlequdit": coldatoms.singlequdit(),

@@ -8,7 +8,7 @@ import pytest
 from deployments.files import job_document
 from models.documents import parse_document
 from models.errors import InputError, JobRejected
-from models.qubits import QubitExperiment, read_document
+from models.job_language.qubits import QubitExperiment, read_document
 from models.requests import JobRequest
 
 BELL = 'OPENQASM 3.0; include "stdgates.inc"; qubit[2] q; bit[2] c; h q[0]; cx q[0], q[1]; c = measure q;'

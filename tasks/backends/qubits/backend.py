@@ -8,8 +8,8 @@ import numpy as np
 
 from models.backend import JSON, BackendConfig, GateConfig
 from models.errors import Fault, JobRejected
-from models.instructions import MAX_FAULTS
-from models.qubits import MAX_EXPERIMENTS, QubitExperiment, read_document
+from models.job_language.instructions import MAX_FAULTS
+from models.job_language.qubits import MAX_EXPERIMENTS, QubitExperiment, read_document
 from tasks.backends.cost import Limits
 from tasks.backends.qubits.costs import QUBIT_LIMITS
 from tasks.backends.qubits.device import Device

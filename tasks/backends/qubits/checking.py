@@ -7,8 +7,8 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import ControlFlowOp
 
 from models.errors import Fault, echo
-from models.lax import label
-from models.qubits import QubitExperiment
+from models.job_language.coercion import label
+from models.job_language.qubits import QubitExperiment
 from tasks.backends.cost import Limits
 from tasks.backends.qubits.circuits import (
     ends_in_measurements,

@@ -8,9 +8,9 @@ from qiskit.transpiler.exceptions import TranspilerError
 from qiskit.transpiler.passes import ApplyLayout, EnlargeWithAncilla, FullAncillaAllocation, SetLayout
 
 from models.errors import Fault, JobRejected, printable
-from models.lax import label
-from models.openqasm import Mark
-from models.qubits import QubitExperiment
+from models.job_language.coercion import label
+from models.job_language.openqasm import Mark
+from models.job_language.qubits import QubitExperiment
 from tasks.backends.qubits.circuits import (
     active_qubits,
     ends_in_measurements,

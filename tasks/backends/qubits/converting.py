@@ -18,7 +18,7 @@ from qiskit_qasm3_import.exceptions import raise_from_node
 from qiskit_qasm3_import.state import LocalScope
 
 from models.errors import printable
-from models.openqasm import MOST_CLBITS, MOST_FAULTS, Mark
+from models.job_language.openqasm import MOST_CLBITS, MOST_FAULTS, Mark
 from tasks.backends.cost import number
 from tasks.backends.qubits.conditions import condition
 from tasks.backends.qubits.controls import controlled

@@ -7,7 +7,7 @@ the state and a fixed part; a circuit whose shots are run one by one costs that 
 from typing import NamedTuple
 
 from models.errors import Fault
-from models.lax import label
+from models.job_language.coercion import label
 from tasks.backends.cost import Limits, check_whole, number
 
 ONCE = 10_000

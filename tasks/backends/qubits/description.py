@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from models.errors import Fault
-from models.lax import kind, number, shown, whole
+from models.job_language.coercion import kind, number, shown, whole
 
 MAX_QUBITS = 1024
 MAX_SHOTS = 10_000_000

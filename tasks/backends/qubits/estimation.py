@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import Fault
-from models.lax import kind, number, shown
+from models.job_language.coercion import kind, number, shown
 from tasks.backends.qubits.mitigation import usable
 
 Real = NDArray[np.float64]

@@ -16,8 +16,8 @@ import openqasm3
 from qiskit import QuantumCircuit, qasm2
 
 from models.errors import printable
-from models.openqasm import MOST_CLBITS, MOST_FAULTS, NO_OPENING, Mark, scan
-from models.openqasm_names import renamed
+from models.job_language.openqasm import MOST_CLBITS, MOST_FAULTS, NO_OPENING, Mark, scan
+from models.job_language.openqasm_names import renamed
 from tasks.backends.cost import number
 from tasks.backends.qubits.converting import Converter
 from tasks.backends.qubits.gates import natives

@@ -6,7 +6,7 @@ do not live on in a forked child: Aer is imported, but not run, and the two high
 
 from qiskit import qasm3
 
-from models.qubits import QubitExperiment
+from models.job_language.qubits import QubitExperiment
 from tasks.backends.qubits.compiling import Checked, compile_experiment
 from tasks.backends.qubits.device import DEFAULT
 from tasks.backends.qubits.parsing import parse

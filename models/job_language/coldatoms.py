@@ -5,7 +5,7 @@ The default sizes give the published configurations; other sizes change numbers 
 
 import math
 
-from models.devices import DeviceSpec, InstructionSpec
+from models.job_language.devices import DeviceSpec, InstructionSpec
 
 FULL_TURN = 2 * math.pi
 MAX_COUPLING = 10 * FULL_TURN

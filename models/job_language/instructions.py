@@ -1,15 +1,15 @@
 """The rules of a job document: `validate_document` gives typed experiments or one `JobRejected` with every fault.
 
-The leniency is that of sqooler 0.9.0: numbers may be texts (see `models.lax`), items after the third of an
+The leniency is that of sqooler 0.9.0: numbers may be texts (see `models.job_language.coercion`), items after the third of an
 instruction and unknown keys of an experiment are ignored, a missing wire order is "interleaved".
 """
 
 from typing import Any, cast
 
-from models.devices import DeviceSpec, InstructionSpec, backend_config
 from models.documents import Experiment, Instruction, WireOrder
 from models.errors import Fault, JobRejected, echo
-from models.lax import kind, label, number, shown, whole
+from models.job_language.coercion import kind, label, number, shown, whole
+from models.job_language.devices import DeviceSpec, InstructionSpec, backend_config
 
 __all__ = ["DeviceSpec", "InstructionSpec", "backend_config", "validate_document"]
 

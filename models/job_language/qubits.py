@@ -11,8 +11,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from models.errors import Fault, JobRejected
-from models.instructions import MAX_FAULTS, MAX_SEED, NAME_PREFIX
-from models.lax import kind, label, shown, whole
+from models.job_language.coercion import kind, label, shown, whole
+from models.job_language.instructions import MAX_FAULTS, MAX_SEED, NAME_PREFIX
 
 JobType = Literal["sampling", "estimation", "multi_manual"]
 Method = Literal["sampling", "state_vector"]

@@ -7,7 +7,7 @@ included, its names are taken, as the language has it; whatever else a library m
 import re
 from typing import NamedTuple
 
-from models.openqasm import INCLUDES, Mark
+from models.job_language.openqasm import INCLUDES, Mark
 
 QELIB1 = frozenset(
     [
