@@ -42,14 +42,14 @@ from models.events import (
     seal,
 )
 from models.job import Job, apply
-from models.tables import EventRow, JobRow, MirrorRow
 from storage import layout
-from storage.database import open_database, writing
-from storage.event_log import EventLog, event_row, job_row
-from storage.job_documents import history_document
-from storage.opening import open_storage
-from storage.rebuild import rebuild
-from storage.restore import restore
+from storage.audit.rebuild import rebuild
+from storage.audit.restore import restore
+from storage.documents.job_documents import history_document
+from storage.log.database import open_database, writing
+from storage.log.event_log import EventLog, event_row, job_row
+from storage.log.tables import EventRow, JobRow, MirrorRow
+from storage.providers.registry import open_storage
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = START + timedelta(days=3650)

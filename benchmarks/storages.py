@@ -23,11 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bson import ObjectId
 
-from storage import dropbox_layout
-from storage.dropbox_storage import DropboxStorage
-from storage.mongodb.connection import Connection
-from storage.mongodb.provider import MongoStorage
-from storage.opening import open_storage
+from storage.providers.dropbox import places
+from storage.providers.dropbox.dropbox_storage import DropboxStorage
+from storage.providers.mongodb.connection import Connection
+from storage.providers.mongodb.mongo_storage import MongoStorage
+from storage.providers.registry import open_storage
 from tests.contract.storages import LIVES, Place, kind_named, surrounded
 from tests.dropbox_server import FILES, Store
 from tests.lab import Lab, experiment
@@ -183,7 +183,7 @@ def filled(place: Place, documents: int) -> None:
         behind = Store(Path(place.environment["REQUESTS_CA_BUNDLE"]).with_name(FILES))
         with behind.whole():
             for name in names:
-                where = next(iter(dropbox_layout.places(f"{QUEUE}/{name}.json")))
+                where = next(iter(places.places(f"{QUEUE}/{name}.json")))
                 behind.commit({"path": f"{place.url.removeprefix('dropbox://')}/{where}"}, content)
     else:
         with ThreadPoolExecutor(16) as threads:

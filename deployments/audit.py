@@ -13,13 +13,13 @@ from models.audit import Finding, Run
 from models.errors import BadSetting, StorageError, UnknownJob
 from models.job import FINAL
 from models.settings import Settings
-from storage.database import open_database
-from storage.event_log import EventLog
-from storage.opening import open_storage
-from storage.provider import StorageProvider
-from storage.rebuild import rebuild
-from storage.restore import Fork, restore
-from storage.verify import Verifier
+from storage.audit.rebuild import rebuild
+from storage.audit.restore import Fork, restore
+from storage.audit.verify import Verifier
+from storage.log.database import open_database
+from storage.log.event_log import EventLog
+from storage.providers.protocol import StorageProvider
+from storage.providers.registry import open_storage
 from tasks.services import Services
 
 MOST_DAYS = 36500

@@ -97,7 +97,7 @@ def revoke(kid: str, *, since: datetime | None = None, reason: str = "", as_json
     """
     from models import clock  # noqa: PLC0415 - as above
     from models.errors import DocumentMissing, printable  # noqa: PLC0415
-    from storage.signing import new_key  # noqa: PLC0415
+    from storage.signatures.signing import new_key  # noqa: PLC0415
     from tasks.services import current  # noqa: PLC0415
 
     now = clock.now()
@@ -135,7 +135,7 @@ def revoke(kid: str, *, since: datetime | None = None, reason: str = "", as_json
 
 
 def _made(backend: str, kid: str, *, first: bool, as_json: bool) -> int:
-    from storage.signing import new_key  # noqa: PLC0415 - each command imports what it alone needs
+    from storage.signatures.signing import new_key  # noqa: PLC0415 - each command imports what it alone needs
     from tasks import backends as registry  # noqa: PLC0415
     from tasks.services import current  # noqa: PLC0415
 

@@ -25,7 +25,7 @@ from flows.warm import new_run, run_as
 from models.errors import LogError, QuledgerError, UnknownJob
 from models.job import FINAL, Job
 from models.storable import LINE, WHOLE_NUMBER
-from storage import crash
+from storage import failpoints
 from tasks import backends as registry
 from tasks.claims import Claim
 from tasks.leases import expire_leases
@@ -258,7 +258,7 @@ class _Drain:
                 claimed = await asyncio.to_thread(claim, self._services, self._run_here, storages=usable)
                 if claimed is None:
                     return
-                crash.point("claim.appended")
+                failpoints.point("claim.appended")
                 task = self._begun(claimed)
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)

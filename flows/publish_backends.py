@@ -12,7 +12,7 @@ from models.backend import BackendConfig
 from models.errors import KeyUnusable, StorageError, StorageInactive
 from models.job import Phase
 from storage import layout
-from storage.signing import sign
+from storage.signatures.signing import sign
 from tasks import backends
 from tasks.services import Services, current
 

@@ -20,7 +20,7 @@ from models.errors import LogError, MirrorAhead, QuledgerError, StorageError
 from models.job import FINAL, Job, Phase, State
 from models.requests import JobRequest
 from models.storable import LINE, WHOLE_NUMBER
-from storage import crash
+from storage import failpoints
 from tasks import backends
 from tasks.attempt import hold
 from tasks.compilation import compilation
@@ -64,7 +64,7 @@ async def run_attempt(
         job = await asyncio.to_thread(services.log.get, job_id)
         whose = ", in the hands of another worker" if job.attempt == attempt and job.phase is Phase.RUNNING else ""
         return Completed(message=f"nothing to do: the job is {job.state} in attempt {job.attempt}{whose}")
-    crash.point("run.begun")
+    failpoints.point("run.begun")
     async with hold(services, claimed, flow_run.get_id()) as held:
         try:
             if not await held.take():
@@ -82,7 +82,7 @@ async def run_attempt(
             if not state.is_completed():
                 break
     await report(held)
-    crash.point("run.ended")
+    failpoints.point("run.ended")
     # A state of the run's own: Prefect words the state of a task run anew.
     return PrefectState(type=state.type, name=state.name, message="DONE" if state.is_completed() else state.message)
 

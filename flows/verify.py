@@ -17,7 +17,7 @@ from flows.report import plain
 from models.audit import Finding
 from models.errors import QuledgerError
 from models.storable import LINE
-from storage.verify import Verifier
+from storage.audit.verify import Verifier
 from tasks.services import current
 
 MOST_SHOWN = 500

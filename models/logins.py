@@ -16,7 +16,7 @@ class Address(NamedTuple):
 
     Attributes:
         url: may hold a password.
-        login: options of `storage.opening.open_storage`.
+        login: options of `storage.providers.registry.open_storage`.
     """
 
     url: str

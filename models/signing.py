@@ -1,4 +1,4 @@
-"""Signed documents and keys as the storage contract has them (sqooler 0.9.0); the cryptography is in `storage.signing`.
+"""Signed documents and keys as the storage contract has them (sqooler 0.9.0); the cryptography is in `storage.signatures.signing`.
 
 A signed document is `{"header", "payload", "signature"}`. The signature is Ed25519 (RFC 8032) over
 `b64url(header) + "." + b64url(payload)`, with base64url *padded*, which RFC 7515 would not have; the header is compact

@@ -24,7 +24,7 @@ from models.events import Event, Fact, Retried, Stage, Withdrawn
 from models.holders import holder_of
 from models.job import Job, Phase
 from models.retry import after_attempt, given_back, unless_cancelled
-from storage.provider import StorageProvider
+from storage.providers.protocol import StorageProvider
 from tasks.claims import Claim
 from tasks.releases import release
 from tasks.sandbox import JobProcess

@@ -7,7 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from models.events import Compiled
 from models.job import State
-from storage import crash
+from storage import failpoints
 from tasks.attempt import Attempt
 from tasks.steps import step
 
@@ -25,5 +25,5 @@ async def compilation(attempt: Attempt) -> str:
     await attempt.record(
         Compiled(program_sha256=answer["program_sha256"], program_bytes=len(answer["program"]), seed=seed)
     )
-    crash.point("compilation.appended")
+    failpoints.point("compilation.appended")
     return f"compiled: program {answer['program_sha256'][:12]}, {len(answer['program'])} bytes"

@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 from models.errors import StaleAttempt
 from models.events import Executed
 from models.job import State
-from storage import crash, layout
+from storage import failpoints, layout
 from tasks.attempt import Attempt
 from tasks.progress import shown
 from tasks.steps import step
@@ -23,12 +23,12 @@ async def execution(attempt: Attempt) -> str:
         answer = await attempt.process.call("execute")
     result: bytes = answer["document"]
     await attempt.process.check(result)
-    crash.point("execution.ran")
+    failpoints.point("execution.ran")
     # In a thread: a large one takes its time.
     sha256 = await asyncio.to_thread(lambda: hashlib.sha256(result).hexdigest())
     staged = layout.staged(attempt.job.job_id, attempt.number, attempt.holder)
     await asyncio.to_thread(attempt.storage.put, staged, result)
-    crash.point("execution.staged")
+    failpoints.point("execution.staged")
     attempt.result = result
     executed = Executed(
         seconds=answer["seconds"],
@@ -46,5 +46,5 @@ async def execution(attempt: Attempt) -> str:
         # Nobody will accept it: another attempt has the job.
         await asyncio.to_thread(attempt.storage.delete, staged)
         raise
-    crash.point("execution.appended")
+    failpoints.point("execution.appended")
     return f"executed in {answer['seconds']:.3f} s, result {sha256[:12]}"

@@ -7,7 +7,7 @@ from models import clock
 from models.events import Fact, LeaseExpired
 from models.job import Job
 from models.retry import after_attempt, unless_cancelled
-from storage import crash
+from storage import failpoints
 from tasks.services import Services
 
 
@@ -27,5 +27,5 @@ def expire_leases(services: Services) -> list[Job]:
 
     expired = services.log.expire(decide, services.worker, services.claims.holders())
     if expired:
-        crash.point("reconcile.appended")
+        failpoints.point("reconcile.appended")
     return expired

@@ -17,23 +17,23 @@ from models.errors import StorageError, StorageInactive, StorageRefused
 from models.job import Job
 from models.retry import RetryPolicy
 from models.settings import Settings
-from storage.cursor import MirrorCursor
-from storage.database import open_database
-from storage.event_log import EventLog
-from storage.holds import Holds
-from storage.inbox import Inbox
-from storage.keys import KeyFile
-from storage.locks import JobLocks, Locks
-from storage.marks import Marks
-from storage.mirror import Mirror
-from storage.opening import open_storage, probe
-from storage.postgres_locks import PostgresJobLocks
-from storage.provider import StorageProvider
-from storage.public_keys import PublicKeys, PublicKeysEverywhere
-from storage.rollback import Rollback
-from storage.signer import Signer
-from storage.signing import Signatures
-from storage.stores import Opener, Stores
+from storage.audit.rollback import Rollback
+from storage.documents.cursor import MirrorCursor
+from storage.documents.inbox import Inbox
+from storage.documents.locks import JobLocks, Locks
+from storage.documents.marks import Marks
+from storage.documents.postgres_locks import PostgresJobLocks
+from storage.documents.relay import Mirror
+from storage.log.database import open_database
+from storage.log.event_log import EventLog
+from storage.log.holds import Holds
+from storage.providers.protocol import StorageProvider
+from storage.providers.registry import open_storage, probe
+from storage.providers.stores import Opener, Stores
+from storage.signatures.key_file import KeyFile
+from storage.signatures.public_keys import PublicKeys, PublicKeysEverywhere
+from storage.signatures.signer import Signer
+from storage.signatures.signing import Signatures
 from tasks import backends as registry
 from tasks.claims import Claims
 from tasks.prefect_settings import import_prefect, prepare

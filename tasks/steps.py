@@ -32,7 +32,7 @@ from models.errors import (
 from models.events import Cancelled, Fact, Stage
 from models.job import Phase, State
 from models.retry import failure
-from storage import crash
+from storage import failpoints
 from tasks.attempt import Attempt
 
 _LOG = logging.getLogger("quledger.steps")
@@ -103,7 +103,7 @@ async def _record_failure(attempt: Attempt, stage: Stage, error: Exception) -> s
             await attempt.give_up(message, stage, run_again=isinstance(error, StagedResultLost))
         else:
             await attempt.record(fact)
-            crash.point("failure.appended")
+            failpoints.point("failure.appended")
     except QuledgerError as second:
         # The log does not answer: nothing is recorded, and the job is given back when it does.
         _LOG.warning("failure_unrecorded action=give_back_later job_id=%s: %s", attempt.job.job_id, second)

@@ -23,8 +23,8 @@ from models.errors import (
 from models.events import Cancelled, CancelRequested, Fact, Revived, Source, Submitted
 from models.job import Job, Phase
 from models.names import job_id_for, new_job_id
-from storage import crash
-from storage.idempotency import submit_once
+from storage import failpoints
+from storage.log.idempotency import submit_once
 from tasks import backends
 from tasks.services import Services, current
 
@@ -101,7 +101,7 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
         job_id = new_job_id() if run_id is None else job_id_for("prefect", run_id)
         refuse_held(services, job_id)
         job, _ = services.log.submit(job_id, fact, services.worker, flow_run_id=run_id)
-    crash.point("submission.appended")
+    failpoints.point("submission.appended")
     # The log has the job, so it will run; should its documents not be written now, the next drain writes them.
     with contextlib.suppress(StorageError, LogError):
         services.mirror.relay(job.job_id)

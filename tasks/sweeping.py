@@ -3,7 +3,7 @@
 import logging
 
 from models.errors import StorageError
-from storage.beside import sweep
+from storage.providers.beside import sweep
 from tasks.services import Services
 
 _LOG = logging.getLogger("quledger.sweeping")

@@ -10,8 +10,8 @@ from prefect.cache_policies import NO_CACHE
 from models.errors import DocumentExists, DocumentMissing, StagedResultLost, StorageUnavailable
 from models.events import Completed, Executed, Uploaded
 from models.job import State
-from storage import crash, layout
-from storage.provider import StorageProvider
+from storage import failpoints, layout
+from storage.providers.protocol import StorageProvider
 from tasks.attempt import Attempt
 from tasks.steps import step
 
@@ -25,7 +25,7 @@ async def upload(attempt: Attempt) -> str:
     result = attempt.result or await _staged(attempt, executed)
     content, kid = await asyncio.to_thread(_sealed, attempt, result)
     await asyncio.to_thread(_deliver, attempt, content, kid)
-    crash.point("upload.appended")
+    failpoints.point("upload.appended")
     return f"uploaded: {len(content)} bytes" + (f", signed with the key {kid}" if kid else "")
 
 
@@ -58,7 +58,7 @@ def _deliver(attempt: Attempt, content: bytes, kid: str | None) -> None:
         if read_back != sha256:
             msg = "the result could not be read back as it was written"
             raise StorageUnavailable(msg)
-        crash.point("upload.written")
+        failpoints.point("upload.written")
         attempt.record_now(Uploaded(path=path, bytes=len(content), sha256=read_back, kid=kid), Completed())
 
 

@@ -6,7 +6,7 @@ from prefect.cache_policies import NO_CACHE
 from models.errors import Fault, JobRejected
 from models.events import Validated
 from models.job import State
-from storage import crash
+from storage import failpoints
 from tasks.attempt import Attempt
 from tasks.steps import step
 
@@ -23,5 +23,5 @@ async def validation(attempt: Attempt) -> str:
     await attempt.record(
         Validated(experiments=summary["experiments"], shots=summary["shots"], cost=summary.get("cost"))
     )
-    crash.point("validation.appended")
+    failpoints.point("validation.appended")
     return f"validated: {summary['experiments']} experiments, {summary['shots']} shots"

@@ -17,12 +17,12 @@ import httpx
 
 from deployments.show import event_value
 from models.settings import Settings
-from storage.database import open_database
-from storage.event_log import EventLog
-from storage.opening import open_storage
-from storage.provider import StorageProvider
-from storage.stores import Stores
-from storage.verify import Verifier
+from storage.audit.verify import Verifier
+from storage.log.database import open_database
+from storage.log.event_log import EventLog
+from storage.providers.protocol import StorageProvider
+from storage.providers.registry import open_storage
+from storage.providers.stores import Stores
 from tasks.services import Services, use
 from tasks.submission import submit_document
 from tests.contract.storages import Place, Servers, kind_named, surrounded

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from storage.database import open_database
+from storage.log.database import open_database
 
 USER, PASSWORD = "quledger", "s3cret"
 NOBODY = "nobody"

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from storage.provider import Abilities
+from storage.providers.protocol import Abilities
 from tests.contract.storages import Kind, Place, Places
 
 KEY, SECRET = "labkey", "s3cret-of-the-lab"

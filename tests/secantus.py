@@ -15,7 +15,7 @@ from pathlib import Path
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from storage.provider import Abilities
+from storage.providers.protocol import Abilities
 from tests.contract.storages import Kind, Place, Places
 
 SECONDS = 60

@@ -1,9 +1,9 @@
-"""Runs migrations on the connection that `storage.database` hands over, inside its transaction."""
+"""Runs migrations on the connection that `storage.log.database` hands over, inside its transaction."""
 
 from alembic import context
 from sqlmodel import SQLModel
 
-from models import tables
+from storage.log import tables
 
 assert tables.EventRow.metadata is SQLModel.metadata  # noqa: S101 - importing it registers the tables
 

@@ -11,8 +11,8 @@ import pytest
 
 from deployments import cli
 from models.signing import Keyring
-from storage.database import open_database
-from storage.signing import new_key, sign
+from storage.log.database import open_database
+from storage.signatures.signing import new_key, sign
 from tasks.services import current, use
 from tests.releases.frozen import FrozenHome
 

@@ -13,8 +13,8 @@ import pytest
 
 from deployments.prefect_server import prefect_server
 from models.settings import Settings
-from storage.database import open_database
-from storage.event_log import EventLog
+from storage.log.database import open_database
+from storage.log.event_log import EventLog
 from tests.contract.storages import Servers
 from tests.lab import Lab, experiment, lab_on
 from tests.postgres import PASSWORD, Server

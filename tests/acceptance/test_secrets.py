@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect, text
 
-from storage.database import open_database, reading
+from storage.log.database import open_database, reading
 from tests.canaries import BREAKING, Canaries, Place
 from tests.control_room import ControlRoom
 from tests.lab import Lab, experiment

@@ -9,9 +9,9 @@ import pytest
 from pydantic import SecretStr
 
 from models.signing import Jwk
-from storage.files import FolderStorage
-from storage.public_keys import PublicKeys
-from storage.signing import Signatures
+from storage.providers.folder import FolderStorage
+from storage.signatures.public_keys import PublicKeys
+from storage.signatures.signing import Signatures
 from tests.lab import Lab
 
 ROOT = Path(__file__).parents[2]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from models.clock import now
 from models.events import Failed
-from storage.database import open_database
-from storage.event_log import EventLog
+from storage.log.database import open_database
+from storage.log.event_log import EventLog
 from tests.lab import Lab, experiment
 
 SMALL = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []])}

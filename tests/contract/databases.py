@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from storage.database import open_database
+from storage.log.database import open_database
 
 
 class Databases:

@@ -12,13 +12,13 @@ from models.events import Compiled as CompiledFact
 from models.events import Completed, Executed, Submitted, Uploaded, Validated
 from models.job import Job
 from storage import layout
-from storage.cursor import MirrorCursor
-from storage.database import open_database, writing
-from storage.event_log import EventLog
-from storage.files import FolderStorage
-from storage.inbox import Inbox
-from storage.mirror import Mirror
-from storage.stores import Stores
+from storage.documents.cursor import MirrorCursor
+from storage.documents.inbox import Inbox
+from storage.documents.relay import Mirror
+from storage.log.database import open_database, writing
+from storage.log.event_log import EventLog
+from storage.providers.folder import FolderStorage
+from storage.providers.stores import Stores
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 LATER = datetime.now(UTC) + timedelta(hours=1)

@@ -12,8 +12,8 @@ from typing import Any
 
 from models.errors import DocumentExists, DocumentMissing
 from storage import layout
-from storage.opening import open_storage
-from storage.provider import StorageProvider
+from storage.providers.protocol import StorageProvider
+from storage.providers.registry import open_storage
 
 ROUNDS = 200
 SECONDS = 240

@@ -5,7 +5,7 @@ from typing import Any
 
 from models.errors import BadName, DocumentExists, DocumentMissing
 from models.names import check_job_id
-from storage.provider import StorageProvider
+from storage.providers.protocol import StorageProvider
 
 
 class SqoolerNames:

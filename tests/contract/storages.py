@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from storage.provider import Abilities
+from storage.providers.protocol import Abilities
 
 
 class Place(NamedTuple):

@@ -23,7 +23,7 @@ from models.events import (
 from models.job import Job, State
 from models.retry import RetryPolicy, after_attempt, failure, given_back, unless_cancelled
 from models.settings import Settings
-from storage.event_log import EventLog
+from storage.log.event_log import EventLog
 from tasks.claims import Claim
 from tasks.releases import begin, claim, release
 from tasks.services import Services, use

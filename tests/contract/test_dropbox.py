@@ -18,10 +18,11 @@ from models.errors import (
     StorageRefused,
     StorageUnavailable,
 )
-from storage import dropbox_client, dropbox_storage, layout
-from storage.dropbox_storage import DropboxStorage
-from storage.opening import open_storage
-from storage.provider import Entry
+from storage import layout
+from storage.providers.dropbox import client, dropbox_storage
+from storage.providers.dropbox.dropbox_storage import DropboxStorage
+from storage.providers.protocol import Entry
+from storage.providers.registry import open_storage
 from tests.contract import racing
 from tests.contract.storages import Place, surrounded
 from tests.dropbox_server import PAGE, REFRESH, SECRET, Service, dropbox_service
@@ -41,7 +42,7 @@ def service() -> Iterator[Service]:
 @pytest.fixture
 def storage(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[DropboxStorage]:
     """An empty storage that has its access token already; its pauses are short."""
-    monkeypatch.setattr(dropbox_client, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(client, "FIRST_PAUSE", 0.01)
     place = Place(service.url(), service.environment)
     with surrounded(place):
         storage = open_storage(place.url)
@@ -146,7 +147,7 @@ def test_tries_have_an_end(service: Service, storage: DropboxStorage):
         service.control(clear=True, faults=[fault("download", kind, times=99, seconds=0)])
         with pytest.raises(StorageUnavailable, match=words.replace("(", r"\(").replace(")", r"\)")):
             storage.get(QUEUED)
-        assert service.control()["files/download"] == dropbox_client.TRIES
+        assert service.control()["files/download"] == client.TRIES
 
 
 # How often it may be asked --------------------------------------------------------------------------------------------

@@ -14,9 +14,9 @@ from models.errors import AppendConflict, IdempotencyConflict, LogUnavailable, N
 from models.events import CancelRequested, Fact, LeaseExpired, Submitted, Validated
 from models.job import Job, State, fold
 from models.retry import RetryPolicy, after_attempt, given_back
-from storage import event_log
-from storage.database import open_database, reading, writing
-from storage.event_log import EventLog, job_row
+from storage.log import event_log
+from storage.log.database import open_database, reading, writing
+from storage.log.event_log import EventLog, job_row
 from tests.contract.databases import Databases, on
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -317,7 +317,7 @@ def test_a_newer_database_is_refused(url: str, log: EventLog):
 @on("sqlite")
 def test_a_locked_database_says_so(tmp_path: Path, log: EventLog, monkeypatch: pytest.MonkeyPatch):
     """A writer that waits too long for the lock is told that another process holds it."""
-    monkeypatch.setattr("storage.database.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("storage.log.database.BUSY_SECONDS", 0.1)
     impatient = EventLog(open_database(f"sqlite:///{tmp_path / 'log.db'}"))
     holder = sqlite3.connect(tmp_path / "log.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")

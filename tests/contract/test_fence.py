@@ -12,9 +12,9 @@ from models.holders import holder_of
 from models.job import Job, State
 from models.retry import RetryPolicy, after_attempt, given_back
 from storage import layout
-from storage.event_log import EventLog
-from storage.rebuild import dump, rebuild
-from storage.verify import Verifier
+from storage.audit.rebuild import dump, rebuild
+from storage.audit.verify import Verifier
+from storage.log.event_log import EventLog
 from tests.contract.conftest import Houses
 from tests.contract.databases import Databases
 

@@ -14,8 +14,8 @@ from models.job import Job
 from models.names import job_id_for, job_id_of_key
 from models.requests import JobRequest
 from models.settings import Settings
-from storage.event_log import EventLog
-from storage.idempotency import submit_once
+from storage.log.event_log import EventLog
+from storage.log.idempotency import submit_once
 from tasks.services import Services, use
 from tasks.submission import submit_document
 from tests.contract.databases import Databases, on

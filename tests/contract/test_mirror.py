@@ -18,14 +18,14 @@ from models.events import Cancelled, CancelRequested, Failed, Revived, Withdrawn
 from models.job import State
 from models.retry import given_back
 from storage import layout
-from storage.files import FolderStorage
-from storage.inbox import Inbox
-from storage.job_documents import read_history
-from storage.locks import JobLocks
-from storage.mirror import Mirror
-from storage.provider import Abilities
-from storage.stores import Stores
-from storage.verify import Verifier
+from storage.audit.verify import Verifier
+from storage.documents.inbox import Inbox
+from storage.documents.job_documents import read_history
+from storage.documents.locks import JobLocks
+from storage.documents.relay import Mirror
+from storage.providers.folder import FolderStorage
+from storage.providers.protocol import Abilities
+from storage.providers.stores import Stores
 from tests.contract.conftest import Houses
 from tests.contract.databases import on
 from tests.contract.house import START, House
@@ -311,7 +311,7 @@ def test_a_storage_that_does_not_answer_is_not_an_empty_one(house: House):
 def test_one_process_at_a_time_writes_a_jobs_documents(tmp_path: Path):
     """A lock of a job that another process holds is waited for, and is free when that process is killed."""
     code = (
-        "import sys, time; from pathlib import Path; from storage.locks import JobLocks\n"
+        "import sys, time; from pathlib import Path; from storage.documents.locks import JobLocks\n"
         "with JobLocks(Path(sys.argv[1])).held('j'): print('held', flush=True); time.sleep(60)"
     )
     other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)

@@ -20,13 +20,13 @@ from models import clock
 from models.documents import parse_document
 from models.errors import DocumentExists, DocumentMissing, JobRejected
 from storage import layout
-from storage.database import open_database
-from storage.event_log import EventLog
-from storage.inbox import Inbox
-from storage.mongodb import documents, large, provider, values
-from storage.mongodb.provider import MongoStorage
-from storage.opening import open_storage
-from storage.stores import Stores
+from storage.documents.inbox import Inbox
+from storage.log.database import open_database
+from storage.log.event_log import EventLog
+from storage.providers.mongodb import documents, large, mongo_storage, values
+from storage.providers.mongodb.mongo_storage import MongoStorage
+from storage.providers.registry import open_storage
+from storage.providers.stores import Stores
 from tests.contract.storages import Servers, kind_named
 
 ID = "0123456789abcdef01234567"
@@ -311,7 +311,7 @@ def test_the_next_mover_finishes_what_a_dead_one_began(
     storage: MongoStorage, look: Any, monkeypatch: pytest.MonkeyPatch
 ):
     """A mark that stays is a dead mover's: after a while the next one moves the document; a living one's is respected."""
-    monkeypatch.setattr(provider, "PATIENCE", 0.2)
+    monkeypatch.setattr(mongo_storage, "PATIENCE", 0.2)
     storage.put(QUEUED, b'{"a": 1}')
     for mark in ("dead", {"$gt": ""}, 5):
         look("jobs")["queued.rydberg"].update_one({"_id": ObjectId(ID)}, {"$set": {"quledger_move": mark}})
@@ -326,7 +326,7 @@ def test_the_next_mover_finishes_what_a_dead_one_began(
         storage.move(QUEUED, layout.running(ID))
         assert storage.exists(target) == left
         storage.move(layout.running(ID), QUEUED)
-    monkeypatch.setattr(provider, "PATIENCE", 60)
+    monkeypatch.setattr(mongo_storage, "PATIENCE", 60)
     look("jobs")["queued.rydberg"].update_one({"_id": ObjectId(ID)}, {"$set": {"quledger_move": "alive"}})
     timer = threading.Timer(0.3, look("jobs")["queued.rydberg"].delete_one, ({"_id": ObjectId(ID)},))
     timer.start()

@@ -13,7 +13,7 @@ from pymongo import MongoClient
 
 from models.errors import BadSetting, DocumentMissing, StorageRefused, StorageUnavailable
 from storage import layout
-from storage.opening import open_storage
+from storage.providers.registry import open_storage
 from tests.certificates import self_signed
 from tests.secantus import Server, secantus_server
 

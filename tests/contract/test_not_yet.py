@@ -10,8 +10,8 @@ from models.events import Compiled, Failed, Revived, Uploaded, Validated, Withdr
 from models.job import Job
 from models.retry import given_back
 from storage import layout
-from storage.stores import Stores
-from storage.verify import Verifier
+from storage.audit.verify import Verifier
+from storage.providers.stores import Stores
 from tests.contract.conftest import Houses
 from tests.contract.databases import on
 from tests.contract.house import LATER, RESULT, RESULT_SHA256, START, House

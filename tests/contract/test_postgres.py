@@ -16,17 +16,17 @@ from sqlalchemy import Engine, create_engine, text
 from sqlmodel import SQLModel
 
 from models.errors import BadSetting, LogUnavailable, StorageUnavailable
-from storage import event_log
-from storage.cursor import MirrorCursor
-from storage.database import open_database, reading
-from storage.event_log import EventLog
-from storage.histories import histories, lenient
-from storage.mirror import Mirror
-from storage.postgres import Postgres
-from storage.postgres_locks import PostgresJobLocks
-from storage.rebuild import dump
-from storage.restore import restore
-from storage.stores import Stores
+from storage.audit.rebuild import dump
+from storage.audit.restore import restore
+from storage.documents.cursor import MirrorCursor
+from storage.documents.postgres_locks import PostgresJobLocks
+from storage.documents.relay import Mirror
+from storage.log import event_log
+from storage.log.database import open_database, reading
+from storage.log.event_log import EventLog
+from storage.log.histories import histories, lenient
+from storage.log.postgres import Postgres
+from storage.providers.stores import Stores
 from tests.contract.conftest import Houses
 from tests.contract.databases import Databases, on
 from tests.contract.house import House
@@ -258,7 +258,7 @@ def test_a_lock_is_held_by_one(locks: PostgresJobLocks, engine: Engine):
 def test_a_lock_outlives_no_process(url: str, locks: PostgresJobLocks):
     """The lock of a process that is killed is free at once."""
     code = (
-        "import sys, time; from storage.database import open_database; from storage.postgres_locks import PostgresJobLocks\n"
+        "import sys, time; from storage.log.database import open_database; from storage.documents.postgres_locks import PostgresJobLocks\n"
         "with PostgresJobLocks(open_database(sys.argv[1])).held('j'): print('held', flush=True); time.sleep(60)"
     )
     other = subprocess.Popen([sys.executable, "-c", code, url], cwd=ROOT, stdout=subprocess.PIPE)

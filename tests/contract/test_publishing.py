@@ -16,9 +16,9 @@ from models.job import Job, State
 from models.retry import given_back
 from models.settings import Settings
 from storage import layout
-from storage.locks import JobLocks
-from storage.stores import Stores
-from storage.verify import Verifier
+from storage.audit.verify import Verifier
+from storage.documents.locks import JobLocks
+from storage.providers.stores import Stores
 from tasks.attempt import Attempt
 from tasks.releases import begin, claim
 from tasks.services import Services, use
@@ -110,8 +110,8 @@ def overtake(services: Services) -> Attempt:
 
     past = clock.now() - timedelta(seconds=1)
     job = services.log.get("j")
-    from storage.database import writing  # noqa: PLC0415 - as above
-    from storage.event_log import _set_lease  # noqa: PLC0415 - as if the time had passed
+    from storage.log.database import writing  # noqa: PLC0415 - as above
+    from storage.log.event_log import _set_lease  # noqa: PLC0415 - as if the time had passed
 
     with writing(services.log.engine) as connection:
         _set_lease(connection, "j", job.attempt, past)

@@ -17,15 +17,15 @@ from models.errors import AppendConflict, LogUnavailable
 from models.events import CancelRequested, LeaseExpired, Submitted
 from models.job import Job, State
 from models.retry import RetryPolicy, after_attempt, given_back
-from storage.cursor import MirrorCursor
-from storage.database import open_database, writing
-from storage.event_log import EventLog
-from storage.mirror import Mirror
-from storage.opening import open_storage
-from storage.rebuild import dump, rebuild
-from storage.restore import restore
-from storage.stores import Stores
-from storage.verify import Verifier
+from storage.audit.rebuild import dump, rebuild
+from storage.audit.restore import restore
+from storage.audit.verify import Verifier
+from storage.documents.cursor import MirrorCursor
+from storage.documents.relay import Mirror
+from storage.log.database import open_database, writing
+from storage.log.event_log import EventLog
+from storage.providers.registry import open_storage
+from storage.providers.stores import Stores
 from tests.contract.databases import Databases, on
 
 ROOT = Path(__file__).parents[2]
@@ -340,7 +340,7 @@ def test_a_job_that_is_being_written_to_holds_up_no_claim(url: str, databases: D
 @on("postgresql")
 def test_a_writer_that_stands_still_is_cut_off(url: str, databases: Databases, monkeypatch: pytest.MonkeyPatch):
     """A process that stops in the midst of an append loses its transaction, and the others go on."""
-    monkeypatch.setattr("storage.postgres.IDLE_SECONDS", 1)
+    monkeypatch.setattr("storage.log.postgres.IDLE_SECONDS", 1)
     slow, quick = EventLog(databases.open(url)), EventLog(databases.open(url))
     job = submit(slow, "j")
 

@@ -16,15 +16,15 @@ from sqlalchemy import text
 from models.errors import LogBroken, LogNotEmpty, LogUnavailable, MirrorBroken
 from models.events import Failed, LeaseExpired, Retried, Revived, Validated
 from models.job import Job
-from storage.cursor import MirrorCursor
-from storage.database import open_database, reading, writing
-from storage.job_documents import JobDocuments
-from storage.mirror import Mirror
-from storage.opening import open_storage
-from storage.rebuild import dump, rebuild
-from storage.restore import restore
-from storage.stores import Stores
-from storage.verify import Verifier
+from storage.audit.rebuild import dump, rebuild
+from storage.audit.restore import restore
+from storage.audit.verify import Verifier
+from storage.documents.cursor import MirrorCursor
+from storage.documents.job_documents import JobDocuments
+from storage.documents.relay import Mirror
+from storage.log.database import open_database, reading, writing
+from storage.providers.registry import open_storage
+from storage.providers.stores import Stores
 from tests.contract.conftest import Houses
 from tests.contract.databases import Databases
 from tests.contract.house import DOCUMENT, LATER, START, House

@@ -11,15 +11,15 @@ from models.errors import JobHeld, LogNotEmpty, MirrorAhead
 from models.events import Cancelled, CancelRequested, Validated
 from models.job import State
 from storage import layout
-from storage.database import reading, writing
-from storage.holds import Held, Holds
-from storage.inbox import Inbox
-from storage.marks import Marks, mark_in
-from storage.mirror import Mirror
-from storage.rebuild import rebuild
-from storage.restore import Fork, restore
-from storage.rollback import Rollback
-from storage.verify import Verifier
+from storage.audit.rebuild import rebuild
+from storage.audit.restore import Fork, restore
+from storage.audit.rollback import Rollback
+from storage.audit.verify import Verifier
+from storage.documents.inbox import Inbox
+from storage.documents.marks import Marks, mark_in
+from storage.documents.relay import Mirror
+from storage.log.database import reading, writing
+from storage.log.holds import Held, Holds
 from tests.contract.conftest import Houses
 from tests.contract.house import DOCUMENT, House
 

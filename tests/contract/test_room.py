@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from models.errors import DocumentTooLarge, StorageFull
-from storage.beside import shortage, sweep
-from storage.opening import open_storage, probe
-from storage.provider import StorageProvider
+from storage.providers.beside import shortage, sweep
+from storage.providers.protocol import StorageProvider
+from storage.providers.registry import open_storage, probe
 
 LIMIT = 100_000
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from models.errors import BadSetting, DocumentExists, DocumentMissing, StorageError, StorageRefused, StorageUnavailable
-from storage.inbox import Inbox
-from storage.mirror import Mirror
-from storage.opening import open_storage, probe
-from storage.s3 import S3Storage
-from storage.stores import Stores
+from storage.documents.inbox import Inbox
+from storage.documents.relay import Mirror
+from storage.providers.registry import open_storage, probe
+from storage.providers.s3.s3_storage import S3Storage
+from storage.providers.stores import Stores
 from tests.contract.house import House
 from tests.contract.storages import surrounded
 from tests.seaweedfs import BUCKET, KEY, READER, READER_SECRET, SECRET, Weed, seaweedfs
@@ -104,7 +104,7 @@ def test_a_job_from_the_queue_costs_fifteen_requests(
 
 def test_pages_are_asked_for_when_they_are_needed(storage: S3Storage, monkeypatch: pytest.MonkeyPatch):
     """A listing holds one page at a time: who stops early has asked for no more."""
-    monkeypatch.setattr("storage.s3.PAGE", 3)
+    monkeypatch.setattr("storage.providers.s3.s3_storage.PAGE", 3)
     for number in range(8):
         storage.put(f"q/{number}.json", b"{}")
     sent = requests_of(storage)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from storage.opening import open_storage
+from storage.providers.registry import open_storage
 from tests.contract.sqooler_names import SqoolerNames
 from tests.contract.storages import KINDS, Servers, kind_named, surrounded
 

@@ -16,8 +16,8 @@ import pytest
 
 from models.errors import BadSetting, DocumentExists, DocumentMissing, StorageUnavailable
 from storage import layout
-from storage.opening import open_storage
-from storage.provider import StorageProvider
+from storage.providers.protocol import StorageProvider
+from storage.providers.registry import open_storage
 from tests.contract import racing
 from tests.contract.storages import KINDS, Kind, Place, Servers, kind_named, surrounded
 

@@ -9,9 +9,9 @@ from sqlalchemy import text
 from models.audit import Finding, Run, contradiction
 from models.errors import LogUnavailable, UnknownJob
 from models.events import Compiled, Failed, Refused, Validated, Withdrawn
-from storage.database import open_database, reading, writing
-from storage.stores import Stores
-from storage.verify import RunsOf, Verifier
+from storage.audit.verify import RunsOf, Verifier
+from storage.log.database import open_database, reading, writing
+from storage.providers.stores import Stores
 from tests.contract.conftest import Houses
 from tests.contract.databases import Databases, on
 from tests.contract.house import UNGUARD, House

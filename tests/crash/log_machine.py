@@ -36,10 +36,10 @@ from models.events import (
 )
 from models.job import Job, State, apply, fold
 from models.retry import RetryPolicy, after_attempt, failure, given_back
-from storage.cursor import MirrorCursor, Position
-from storage.database import open_database, reading
-from storage.event_log import EventLog, job_row
-from storage.job_documents import history_document, read_history
+from storage.documents.cursor import MirrorCursor, Position
+from storage.documents.job_documents import history_document, read_history
+from storage.log.database import open_database, reading
+from storage.log.event_log import EventLog, job_row
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 LEASE = timedelta(seconds=60)

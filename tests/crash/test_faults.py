@@ -21,8 +21,8 @@ import pytest
 from models.errors import DocumentTooLarge, StorageUnavailable
 from models.job import State
 from models.settings import Settings
-from storage.job_documents import read_history
-from storage.stores import Stores
+from storage.documents.job_documents import read_history
+from storage.providers.stores import Stores
 from tests.lab import Lab, experiment
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from storage.crash import POINTS
+from storage.failpoints import POINTS
 from tests.contract.storages import sampled
 from tests.lab import Lab, experiment
 

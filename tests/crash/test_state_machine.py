@@ -17,9 +17,9 @@ from models.errors import StaleAttempt
 from models.events import Fact, Submitted, Validated
 from models.job import Job, why_not
 from models.retry import given_back
-from storage import event_log
-from storage.database import open_database
-from storage.event_log import EventLog
+from storage.log import event_log
+from storage.log.database import open_database
+from storage.log.event_log import EventLog
 from tests.crash.log_machine import LEASE, START, Impostor, LogMachine, StaleDecision, ZombieResult
 
 ASKED = int(os.environ.get("QULEDGER_TEST_EXAMPLES", "0"))

@@ -9,9 +9,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlmodel import SQLModel
 
-from models import tables
-from storage import database
-from storage.database import HEAD, open_database
+from storage.log import database, tables
+from storage.log.database import HEAD, open_database
 
 
 def indexes(connection: Connection) -> dict[str, str]:
@@ -36,7 +35,7 @@ def test_migrations_and_models_agree(tmp_path: Path):
 def test_the_code_names_the_newest_migration():
     """`HEAD` is the one head of the migrations."""
     config = Config()
-    config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(database.MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 

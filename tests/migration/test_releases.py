@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import Engine, text
 
 from models.settings import Settings
-from storage.database import HEAD, open_database, reading
-from storage.opening import open_storage
-from storage.restore import restore
-from storage.verify import Verifier
+from storage.audit.restore import restore
+from storage.audit.verify import Verifier
+from storage.log.database import HEAD, open_database, reading
+from storage.providers.registry import open_storage
 from tasks.services import Services
 from tests.lab import Lab
 from tests.releases.frozen import FrozenHome

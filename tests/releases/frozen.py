@@ -12,9 +12,9 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import MetaData, insert
 from sqlalchemy.engine import make_url
+from storage.dialects import dialect_named
 
 from storage import database
-from storage.dialects import dialect_named
 
 FOLDER = Path(__file__).parent
 SCHEMAS = {"0.1.0": "0002"}
@@ -74,7 +74,7 @@ class FrozenHome:
         assert dialect is not None
         engine = dialect.engine(make_url(url), 60, existing=False)
         config = Config()
-        config.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
+        config.set_main_option("script_location", str(database.MIGRATIONS))
         with engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, SCHEMAS[self.release])

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.names import is_job_id
-from storage import dropbox_layout as dropbox
 from storage import layout
+from storage.providers.dropbox import places as dropbox
 
 HEX = "0123456789abcdef01234567"
 DATED = "20210906_203730-singlequdit-user_1-1088f"

@@ -13,9 +13,9 @@ from pydantic import SecretStr
 
 from models.errors import BadName, KeyUnusable, NotAuthentic
 from models.signing import Jwk, Keyring, check_kid, from_b64url, header, payload_text, signing_input, taken_apart
-from storage.files import FolderStorage
-from storage.public_keys import PublicKeys
-from storage.signing import Signatures, check_halves, fits, new_key, sign
+from storage.providers.folder import FolderStorage
+from storage.signatures.public_keys import PublicKeys
+from storage.signatures.signing import Signatures, check_halves, fits, new_key, sign
 
 # A throw-away key, its private bytes 00 01 .. 1f, and what sqooler 0.9.0's `sign_payload` makes with it.
 SETTING = (

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import SecretStr
 
 from models.signing import Jwk
-from storage.signing import LARGE, sign, sign_text
+from storage.signatures.signing import LARGE, sign, sign_text
 from tests.unit.test_answers import LONGEST_STANDSTILL, Beat
 
 SEED = bytes(range(32))

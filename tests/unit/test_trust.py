@@ -9,12 +9,12 @@ import pytest
 
 from models.audit import Finding
 from models.signing import Jwk, b64url
-from storage.files import FolderStorage
-from storage.keys import KeyFile
-from storage.public_keys import PublicKeys
-from storage.signature_audit import audit_signatures
-from storage.signer import Signer
-from storage.signing import new_key, sign
+from storage.audit.signatures import audit_signatures
+from storage.providers.folder import FolderStorage
+from storage.signatures.key_file import KeyFile
+from storage.signatures.public_keys import PublicKeys
+from storage.signatures.signer import Signer
+from storage.signatures.signing import new_key, sign
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 CONFIG = {"display_name": "spin", "description": "a spin", "sign": True, "kid": "now"}

@@ -1,0 +1,1 @@
+"""The log compared with all that repeats it, and made again from it."""

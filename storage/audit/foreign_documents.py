@@ -1,0 +1,141 @@
+"""What lies in a storage and belongs to no job of the log."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from sqlalchemy import Engine, bindparam, text
+
+from models.audit import Finding
+from models.errors import BadName, DocumentMissing, echo
+from models.names import check_display_name, is_job_id
+from storage import layout
+from storage.audit.not_yet import attempt_of, claims_an_end
+from storage.log.database import reading
+from storage.log.histories import lenient
+from storage.providers.protocol import Entry, StorageProvider
+
+BATCH = 200
+"""Documents about which the log is asked at once."""
+
+_BACKEND_FOLDERS = ("events", "status", "results", "jobs/queued", "jobs/finished")
+_SHARED_FOLDERS = (layout.RUNNING, layout.DELETED)
+
+_OWNERS = text(
+    "SELECT DISTINCT event.job_id, job.backend, job.storage, job.attempt FROM event LEFT JOIN job ON job.job_id = event.job_id"
+    " WHERE event.job_id IN :ids"
+).bindparams(bindparam("ids", expanding=True))
+
+
+class Owner(NamedTuple):
+    """Whose a job is; None where the view does not say."""
+
+    backend: str | None
+    storage: str | None
+    attempt: int | None
+
+
+class Strangers:
+    """Looks through one storage.
+
+    Args:
+        names: those by which its jobs know it.
+    """
+
+    def __init__(self, engine: Engine, storage: StorageProvider, names: set[str]) -> None:
+        self._engine = engine
+        self._storage = storage
+        self._names = names
+
+    def all(self) -> Iterator[Finding]:
+        """Yield each document that no job of the log accounts for."""
+        for top in _BACKEND_FOLDERS:
+            for entry in self._storage.entries(top):
+                if entry.regular or not _is_display_name(entry.name):
+                    yield from _stranger(f"{top}/{entry.name}", entry)
+                else:
+                    yield from self._folder(f"{top}/{entry.name}", entry.name)
+        for folder in _SHARED_FOLDERS:
+            yield from self._folder(folder, None)
+        for batch in _batches(self._storage.entries(layout.STAGED)):
+            known = self._owners(layout.staged_for(entry.name) for entry in batch)
+            for entry in batch:
+                job_id = layout.staged_for(entry.name)
+                if job_id not in known:
+                    yield from _stranger(f"{layout.STAGED}/{entry.name}", entry)
+                elif (known[job_id].attempt or 0) < attempt_of(entry.name, job_id):
+                    message = f"{layout.STAGED}/{entry.name} is there, and the job has had no such attempt"
+                    yield Finding(job_id=job_id, what="staged", message=message)
+
+    def _folder(self, folder: str, backend: str | None) -> Iterator[Finding]:
+        """Yield what is foreign in one folder; in a folder of a backend, jobs of other backends are."""
+        for batch in _batches(self._storage.entries(folder)):
+            known = self._owners(entry.name.removesuffix(".json") for entry in batch)
+            for entry in batch:
+                path = f"{folder}/{entry.name}"
+                job_id = entry.name.removesuffix(".json")
+                if not entry.regular or job_id == entry.name or not is_job_id(job_id):
+                    yield from _stranger(path, entry)
+                elif job_id in known:
+                    owner = known[job_id]
+                    if backend is not None and owner.backend not in (backend, None):
+                        message = f"{path} is there, and the job is of the backend {owner.backend}"
+                        yield Finding(job_id=job_id, what="foreign", message=message)
+                    elif owner.storage is not None and owner.storage not in self._names:
+                        message = f"{path} is there, and the job is of the storage {echo(owner.storage)}"
+                        yield Finding(job_id=job_id, what="foreign", message=message)
+                elif not self._is_new(folder, backend, job_id):
+                    yield Finding(
+                        job_id=job_id, what="foreign", message=f"{path} is of a job that the log does not know"
+                    )
+
+    def _is_new(self, folder: str, backend: str | None, job_id: str) -> bool:
+        """Say whether a front end has just handed in the job: it waits in the inbox, perhaps with its status."""
+        if backend is None or folder.partition("/")[0] not in ("jobs", "status") or folder.startswith("jobs/finished"):
+            return False
+        if self._storage.exists(layout.queued(backend, job_id)):
+            return not (folder.startswith("status/") and self._has_ended(backend, job_id))
+        # While we looked it may have been taken into the log.
+        return bool(self._owners([job_id]))
+
+    def _has_ended(self, backend: str, job_id: str) -> bool:
+        """Say whether somebody has written that a job has ended which is still to be taken into the log."""
+        try:
+            return claims_an_end(self._storage.get(layout.status(backend, job_id))) and not self._owners([job_id])
+        except DocumentMissing:
+            return False
+
+    def _owners(self, job_ids: Iterable[str]) -> dict[str, Owner]:
+        """Return those of the ids that the log knows, each with the job's backend and storage."""
+        wanted = [job_id for job_id in job_ids if is_job_id(job_id)]
+        if not wanted:
+            return {}
+        with reading(self._engine) as connection, lenient(connection):
+            return {
+                job_id: Owner(backend, storage, attempt)
+                for job_id, backend, storage, attempt in connection.execute(_OWNERS, {"ids": wanted})
+            }
+
+
+def _stranger(path: str, entry: Entry) -> Iterator[Finding]:
+    # What begins with a dot is half a document of a writer that was killed; no reader takes it for one.
+    if not entry.name.startswith("."):
+        yield Finding(job_id="", what="foreign", message=f"{echo(path)[1:-1]} is no document of Quledger")
+
+
+def _is_display_name(name: str) -> bool:
+    try:
+        check_display_name(name)
+    except BadName:
+        return False
+    return True
+
+
+def _batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
+    batch: list[Entry] = []
+    for entry in entries:
+        batch.append(entry)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,107 @@
+"""The views made anew from the events, and a dump to see that they are the same."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, Engine, insert, text
+
+from models.audit import judge
+from models.errors import LogBroken
+from models.job import Job
+from storage import layout
+from storage.log.database import reading, writing
+from storage.log.event_log import job_row
+from storage.log.histories import histories, lenient
+from storage.log.tables import JobRow, MirrorRow
+
+BATCH = 500
+"""Jobs that are written at once; no more than that many are in memory."""
+
+_ADD_JOB = insert(JobRow.__table__)  # type: ignore[attr-defined]
+_ADD_CURSOR = insert(MirrorRow.__table__)  # type: ignore[attr-defined]
+_RANGE = "job_id > :after AND job_id <= :last"
+# Without its lease a running attempt would be taken for dead; the lease of any other attempt counts no more.
+_DROP_LEASES = text(
+    "DELETE FROM lease WHERE NOT EXISTS (SELECT 1 FROM job WHERE job.job_id = lease.job_id"
+    " AND job.attempt = lease.attempt AND job.phase = 'running')"
+)
+
+
+def rebuild(engine: Engine) -> dict[str, int]:
+    """Make `job` and `mirror` anew from the events, in one transaction.
+
+    How far the mirror has come is a fact about the storage, so a cursor that can be true is taken over; any
+    other begins at the beginning, and the next relay writes the job's documents again.
+
+    Returns:
+        How many jobs and events there are.
+
+    Raises:
+        LogBroken: names every job whose chain is broken; nothing was changed.
+    """
+    broken: list[str] = []
+    batch: list[Job] = []
+    events = jobs = 0
+    after = ""
+    with writing(engine, alone=True) as connection, lenient(connection):
+        for job_id, rows in histories(connection):
+            judged = judge(job_id, rows)
+            if judged.job is None or judged.fault is not None:
+                broken.append(f"job {job_id}: {judged.fault}")
+                continue
+            events += len(rows)
+            jobs += 1
+            batch.append(judged.job)
+            if len(batch) == BATCH:
+                after = _replace(connection, batch, after)
+                batch = []
+        if broken:
+            msg = f"nothing was changed, since {len(broken)} jobs have broken histories: " + "; ".join(broken)
+            raise LogBroken(msg)
+        after = _replace(connection, batch, after)
+        for table in ("job", "mirror"):
+            connection.execute(text(f"DELETE FROM {table} WHERE job_id > :after"), {"after": after})  # noqa: S608 - our own names
+        connection.execute(_DROP_LEASES)
+    return {"jobs": jobs, "events": events}
+
+
+def _replace(connection: Connection, batch: list[Job], after: str) -> str:
+    """Put these jobs where the views hold anything between the last batch and the end of this one."""
+    if not batch:
+        return after
+    part = {"after": after, "last": batch[-1].job_id}
+    old = connection.execute(text(f"SELECT * FROM mirror WHERE {_RANGE}"), part).mappings()  # noqa: S608 - our own names
+    cursors = {row["job_id"]: row for row in old}
+    for table in ("job", "mirror"):
+        connection.execute(text(f"DELETE FROM {table} WHERE {_RANGE}"), part)  # noqa: S608 - our own names
+    connection.execute(_ADD_JOB, [job_row(job) for job in batch])
+    connection.execute(_ADD_CURSOR, [_cursor(job, cursors.get(job.job_id)) for job in batch])
+    return batch[-1].job_id
+
+
+def _cursor(job: Job, old: Any) -> dict[str, Any]:
+    """Return the job's cursor: the old one where it can be true."""
+    seq, place = (old["seq"], old["place"]) if old else (-1, "")
+    if not isinstance(seq, int) or not -1 <= seq <= job.seq or place not in ("", *layout.places(job)):
+        seq, place = -1, ""
+    if seq == job.seq and not layout.is_settled(job, place):
+        seq = -1
+    return {"job_id": job.job_id, "seq": seq, "place": place, "behind": seq < job.seq}
+
+
+def dump(engine: Engine, *, cursors: bool = True) -> Iterator[bytes]:
+    """Yield every row of the log and its views as a line of JSON, in an order of their own: equal logs, equal bytes.
+
+    Args:
+        cursors: with the cursors of the mirror. They say how far a storage has come; a log that was just
+            restored has none of its own until the first relay.
+    """
+    tables = {"event": "job_id, seq", "job": "job_id"} | ({"mirror": "job_id"} if cursors else {})
+    with reading(engine) as connection, lenient(connection):
+        for table, order in tables.items():
+            query = text(f"SELECT * FROM {table} ORDER BY {order}")  # noqa: S608 - our own names
+            for row in connection.execute(query.execution_options(yield_per=500)).mappings():
+                # SQLite has no truth values but 0 and 1.
+                plain = {name: int(value) if isinstance(value, bool) else value for name, value in row.items()}
+                yield json.dumps([table, plain], sort_keys=True).encode("ascii") + b"\n"

@@ -1,0 +1,229 @@
+"""The mirror: a job's events projected into the documents that front ends read, and the relay that writes them.
+
+Everything here may be done twice, or be killed anywhere and done again: the log says what is right, and the
+cursor is moved last.
+"""
+
+import contextlib
+import logging
+from collections import Counter
+from typing import NamedTuple
+
+from models.errors import MirrorAhead, QuledgerError, StorageError, StorageFull
+from models.events import Event
+from models.job import Job, Phase, State, fold
+from storage import failpoints, layout
+from storage.documents.cursor import MirrorCursor
+from storage.documents.job_documents import JobDocuments
+from storage.documents.locks import JobLocks, Locks
+from storage.documents.marks import Marks
+from storage.documents.mirrored import mirrored_standing
+from storage.log.event_log import EventLog
+from storage.log.holds import Held, Holds
+from storage.providers.registry import probe
+from storage.providers.stores import Stores
+
+PATIENCE = 3
+"""So many failures in a row, and the storage is asked whether it is there at all."""
+
+MOST_REMEMBERED = 10_000
+"""Running attempts of which it is remembered what was mirrored."""
+
+_LOG = logging.getLogger("quledger.mirror")
+
+
+class Relayed(NamedTuple):
+    """How many jobs were relayed, and how many could not be."""
+
+    done: int
+    failed: int
+
+
+class _Written(NamedTuple):
+    """What this process has mirrored of an attempt that it runs itself."""
+
+    attempt: int
+    seq: int
+    hash: str
+
+
+class Mirror:
+    """Writes the documents of each job into its storage.
+
+    A mirrored history that is no part of the log's is never written over, nor is any other document of its job.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        cursor: MirrorCursor,
+        stores: Stores,
+        locks: Locks | None = None,
+        marks: Marks | None = None,
+    ) -> None:
+        self._log = log
+        self._cursor = cursor
+        self._stores = stores
+        self._locks = locks or JobLocks()
+        self._marks = marks or Marks(log.engine, stores)
+        self._holds = Holds(log.engine)
+        # Bytes for which a storage, by its name, had no room.
+        self._no_room_for: dict[str, int] = {}
+        # Of the attempts that run here, so that the mirror is read once for each of them and not for each relay.
+        self._written: dict[str, _Written] = {}
+
+    def alone(self, job_id: str) -> contextlib.AbstractContextManager[None]:
+        """Keep everybody else from writing the job's documents while the block runs."""
+        return self._locks.held(job_id)
+
+    def take(self, job: Job) -> bool:
+        """Begin an attempt in the storage: its history is mirrored, and its document taken out of its queue.
+
+        That document goes by way of a place that is ours alone: whatever is killed in between, it is known who has it.
+
+        Returns:
+            False if another spooler was quicker: the document lies where we have not put it.
+
+        Raises:
+            MirrorAhead: the mirror knows more of the job than the log; it is held, and nothing was written.
+        """
+        self._marks.before_writing(job.storage)
+        with self.alone(job.job_id):
+            position = self._cursor.position(job.job_id)
+            events = self._log.history(job.job_id)
+            self._keep_history(job, events, first=position.seq < 0)
+            failpoints.point("take.history_written")
+            if position.place not in ("", layout.queued(job.backend, job.job_id)) or job.state is not State.CLAIMED:
+                return True
+            if not self._documents(job).take(job):
+                return False
+            failpoints.point("take.moved")
+            # Whoever stood still here for long finds that another worker has taken it further.
+            self._cursor.put_place(job.job_id, layout.taken(job.job_id), position.place)
+            failpoints.point("take.recorded")
+            return True
+
+    def relay(self, job_id: str) -> None:
+        """Bring the documents of one job up to its last event: history, place, status, in this order.
+
+        Raises:
+            StorageUnavailable: what was not written is written by the next relay.
+            MirrorAhead: the mirror knows more of the job than the log; it is held, and nothing was written.
+        """
+        self._marks.before_writing(self._storage_of(job_id))
+        with self.alone(job_id):
+            self._relay(job_id)
+
+    def _storage_of(self, job_id: str) -> str:
+        known = self._log.known([job_id]).get(job_id)
+        return known.storage if known else ""
+
+    def _relay(self, job_id: str) -> None:
+        events = self._log.history(job_id)
+        job = fold(events)
+        if job is None:
+            return
+        position = self._cursor.position(job_id)
+        if position.seq < job.seq:
+            documents = self._documents(job)
+            first = self._keep_history(job, events, first=position.seq < 0)
+            target = layout.place(job, position.place)
+            failpoints.point("mirror.history_written")
+            if job.state is not State.WITHDRAWN:
+                documents.settle(job, position.place, target, first=first)
+                failpoints.point("mirror.document_moved")
+                documents.announce(job, events[position.seq + 1 :])
+                failpoints.point("mirror.status_written")
+            documents.tidy(job, events)
+            position = position._replace(place=target)
+        self._cursor.advance(job_id, job.seq, position.place)
+
+    def _keep_history(self, job: Job, events: list[Event], *, first: bool) -> bool:
+        """Write the history, unless it would write over what the log does not know.
+
+        Args:
+            first: no relay has ever come to its end; then most often there is no history yet, and nothing to be read.
+
+        Returns:
+            Whether no relay has ever begun to write anything of this job.
+        """
+        storage, documents = self._stores.of(job.storage), self._documents(job)
+        last = events[-1]
+        written = self._written.get(job.job_id)
+        if written is None or written.attempt != last.attempt or not _is_at(events, written):
+            if first and documents.begin_history(job, events):
+                self._remember(job, last)
+                return storage.abilities.conditional_create
+            why = mirrored_standing(storage, job.backend, job.job_id, events).why
+            if why:
+                self._holds.put(Held(job.job_id, self._stores.full(job.storage), why))
+                raise MirrorAhead(job.job_id, why)
+        elif written.seq == last.seq:
+            return False
+        documents.keep_history(job, events)
+        self._remember(job, last)
+        return False
+
+    def _remember(self, job: Job, last: Event) -> None:
+        if len(self._written) >= MOST_REMEMBERED:
+            self._written.clear()  # what others have ended meanwhile is never asked for again
+        if job.phase is Phase.RUNNING:
+            self._written[job.job_id] = _Written(last.attempt, last.seq, last.hash)
+        else:
+            self._written.pop(job.job_id, None)
+
+    def relay_all(self) -> Relayed:
+        """Relay every job that is behind; one that cannot be relayed now does not keep the others from it."""
+        done = failed = 0
+        in_a_row: Counter[str] = Counter()
+        down: set[str] = set()
+        for job_id, name in self._cursor.behind():
+            if name in down:
+                continue
+            try:
+                self.relay(job_id)
+            except MirrorAhead as error:
+                _LOG.warning("mirror_ahead action=hold %s", error)
+                failed += 1
+            except Exception as error:  # noqa: BLE001 - one damaged job must not keep the others behind
+                _LOG.warning("mirror_behind action=try_again job_id=%s: %s", job_id, _words(error))
+                failed += 1
+                in_a_row[name] += 1
+                if isinstance(error, StorageFull):
+                    self.found_full(name, error)
+                if (isinstance(error, StorageFull) or in_a_row[name] % PATIENCE == 0) and not self.answers(name):
+                    down.add(name)
+            else:
+                done += 1
+                in_a_row[name] = 0
+        return Relayed(done, failed)
+
+    def answers(self, name: str) -> bool:
+        """Say whether the storage of this name can be written just now."""
+        return self.trouble(name) is None
+
+    def trouble(self, name: str) -> StorageError | None:
+        """Return what keeps the storage of this name from being written just now; None where nothing does."""
+        try:
+            storage = self._stores.of(name)
+            probe(storage, self._no_room_for.get(self._stores.full(name), 0))
+        except StorageError as error:
+            return error
+        self._no_room_for.pop(self._stores.full(name), None)
+        return None
+
+    def found_full(self, name: str, error: StorageFull) -> None:
+        """Remember that a storage had no room for a document: until it takes one of its size, it does not answer."""
+        self._no_room_for[self._stores.full(name)] = error.size
+
+    def _documents(self, job: Job) -> JobDocuments:
+        return JobDocuments(self._log, self._stores.of(job.storage))
+
+
+def _is_at(events: list[Event], written: _Written) -> bool:
+    """Say whether the log still holds the event up to which this process has mirrored."""
+    return written.seq < len(events) and events[written.seq].hash == written.hash
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, QuledgerError) else type(error).__name__

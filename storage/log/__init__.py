@@ -1,0 +1,1 @@
+"""The event log: its tables, its databases, claims and holds."""

@@ -1,0 +1,77 @@
+"""What the two databases do differently, behind one face; everything else in this package speaks to both alike."""
+
+import contextlib
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any, Protocol
+
+from sqlalchemy import URL, Connection, Engine
+
+from storage.log.postgres import Postgres
+from storage.log.sqlite import Sqlite
+
+
+class Turn(IntEnum):
+    """What only one transaction at a time may do, in whatever process. The numbers are known to other versions."""
+
+    MIGRATION = 1
+    CLAIM = 2
+
+
+class Dialect(Protocol):
+    """One kind of database.
+
+    Attributes:
+        writing: execution options of a transaction that writes.
+        reading: execution options of a transaction that sees one state of the database.
+    """
+
+    writing: Mapping[str, Any]
+    reading: Mapping[str, Any]
+
+    def engine(self, url: URL, busy_seconds: float, *, existing: bool) -> Engine:
+        """Return an engine that waits so long for a lock; nothing need be connected yet.
+
+        Raises:
+            BadSetting: the URL is of no database that is supported.
+            LogUnavailable: it is plain already that there is none.
+        """
+
+    def check(self, connection: Connection) -> None:
+        """Make sure that the database can hold a log.
+
+        Raises:
+            LogUnavailable: it cannot.
+        """
+
+    def in_turn(self, connection: Connection, turn: Turn) -> None:
+        """Wait until no other transaction does the same; held to the end of this one."""
+
+    def alone(self, connection: Connection) -> None:
+        """Wait until nobody else writes; held to the end of the transaction, however long that takes."""
+
+    def lenient(self, connection: Connection) -> contextlib.AbstractContextManager[None]:
+        """Let an audit read what is broken, and take its time."""
+
+    def words(self, error: BaseException) -> str:
+        """Return the driver's error as advice to the operator: no password, one line."""
+
+
+_SQLITE = Sqlite()
+_POSTGRES = Postgres()
+_DIALECTS: dict[str, Dialect] = {
+    "sqlite": _SQLITE,
+    "sqlite+pysqlite": _SQLITE,
+    "postgresql": _POSTGRES,
+    "postgresql+psycopg": _POSTGRES,
+}
+
+
+def dialect_named(name: str) -> Dialect | None:
+    """Return the dialect of a URL's first part, None where it is not supported."""
+    return _DIALECTS.get(name)
+
+
+def dialect_of(source: Engine | Connection) -> Dialect:
+    """Return the dialect that an engine or a connection speaks."""
+    return _DIALECTS[source.dialect.name]

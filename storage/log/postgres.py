@@ -1,0 +1,153 @@
+"""The event log on PostgreSQL: one server, writers on any number of machines.
+
+Who writes locks the rows that it decides about (`FOR UPDATE`), always in this order, so that no two wait for
+each other: a turn, then rows of `job` by id, then `event`, `mirror`, `lease`.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+
+from models.errors import BadSetting, LogUnavailable, printable
+
+CONNECT_SECONDS = 10
+IDLE_SECONDS = 20
+"""A process that stops in the midst of writing loses its transaction after so long, and its locks with it."""
+
+KEPT, MOST = 5, 80
+"""Connections of one process: so many stay open, and so many there may be, which is more than it has threads."""
+
+_TURNS = 0x51_4C  # our own among the advisory locks of the database
+_DISTURBED = "another process was in the way; try again"
+_GONE = "the server went away; wait until it is back"
+_BY_STATE = {
+    "25006": "it may only be read; connect to the primary server, with a role that may write",
+    "25P03": "this process stood still in the midst of writing, and the server took its turn away; try again",
+    "3F000": "there is no schema to make the tables in; check the search_path of the role",
+    "40001": _DISTURBED,
+    "40P01": _DISTURBED,
+    "42501": "the role lacks a permission; grant it all on the log's tables, and CREATE on the schema to make them",
+    "53100": "the disk of the server is full; free some space",
+    "53200": "the server is out of memory",
+    "53300": "the server has no connection left; raise its max_connections or end other clients",
+    "55P03": "another process holds it; end that process or wait",
+    "57014": "the server cancelled the statement; check its statement_timeout",
+    "57P01": _GONE,
+    "57P02": _GONE,
+    "57P03": "the server is just starting or stopping; wait until it is ready",
+}
+# While a connection is made there are only words, and most servers speak English.
+_BY_WORDS = {
+    "password authentication failed": "the user or the password is wrong",
+    "no password supplied": "the server asks for a password",
+    "no pg_hba.conf entry": "the server does not let this user in from here; check its pg_hba.conf",
+    "too many clients": _BY_STATE["53300"],
+    "remaining connection slots": _BY_STATE["53300"],
+    "starting up": _BY_STATE["57P03"],
+    "shutting down": _BY_STATE["57P03"],
+    "permission denied for database": "the user may not connect to this database",
+    'role "': "the server does not know this user",
+    'database "': "the server has no such database; make it with createdb",
+    "resolve host": "there is no such host",
+    "refused": "no server answers there; check that it runs and listens on that address",
+    "timeout": f"no server answered within {CONNECT_SECONDS} s; check host, port and firewall",
+    "invalid": "an option in the URL cannot be used",
+    "server closed the connection": _GONE,
+    "connection is lost": _GONE,
+    "terminating connection": _GONE,
+}
+_CHECK = "check host, port, user, password and database name in QULEDGER_DATABASE"
+
+
+class Postgres:
+    """PostgreSQL as `storage.log.dialects.Dialect`."""
+
+    def __init__(self) -> None:
+        # Each statement sees what is committed: after a lock was waited for, what its last holder wrote.
+        self.writing: Mapping[str, Any] = {"isolation_level": "READ COMMITTED"}
+        self.reading: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+    def engine(self, url: URL, busy_seconds: float, *, existing: bool = True, kept: int = KEPT) -> Engine:  # noqa: ARG002 - a server is there or not
+        """Return an engine; the server is asked at the first connection."""
+        if not url.database:
+            msg = "the database has no name; write postgresql://user:password@host:port/name"
+            raise BadSetting(msg)
+        arguments: dict[str, Any] = {
+            "application_name": "quledger",
+            "connect_timeout": CONNECT_SECONDS,
+            # A server that is gone without a word is noticed within half a minute.
+            "keepalives_idle": 15,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+        }
+        given = {name: value for name, value in arguments.items() if name not in url.query}
+        try:
+            engine = create_engine(
+                url.set(drivername="postgresql+psycopg"),
+                connect_args=given | {"client_encoding": "utf8"},
+                pool_pre_ping=True,
+                pool_size=kept,
+                max_overflow=MOST - kept,
+                pool_timeout=2 * busy_seconds,
+            )
+        except ImportError:
+            msg = "the driver of PostgreSQL is missing; install it with: pip install 'psycopg[binary]'"
+            raise LogUnavailable(msg) from None
+
+        session = {
+            "lock_timeout": f"{busy_seconds * 1000:.0f}",
+            "idle_in_transaction_session_timeout": f"{IDLE_SECONDS * 1000}",
+            # A machine that is gone without a word gives its locks back within half a minute, not after hours.
+            "tcp_keepalives_idle": "15",
+            "tcp_keepalives_interval": "5",
+            "tcp_keepalives_count": "3",
+        }
+
+        def prepare(connection: Any, _record: object) -> None:
+            connection.autocommit = True
+            for name, value in session.items():
+                connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+            # What is committed survives a power cut, whatever the server's habit; stricter habits are kept.
+            connection.execute(
+                "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+            )
+            connection.autocommit = False
+
+        event.listen(engine, "connect", prepare)
+        return engine
+
+    def check(self, connection: Connection) -> None:
+        """Refuse a database that cannot hold every character."""
+        encoding = connection.execute(text("SELECT current_setting('server_encoding')")).scalar()
+        if encoding != "UTF8":
+            msg = f"the database has the encoding {encoding}; make one with createdb --encoding=UTF8 -T template0"
+            raise LogUnavailable(msg)
+
+    def in_turn(self, connection: Connection, turn: int) -> None:
+        """Wait for an advisory lock that ends with the transaction."""
+        connection.execute(text("SELECT pg_advisory_xact_lock(:ours, :turn)"), {"ours": _TURNS, "turn": int(turn)})
+
+    def alone(self, connection: Connection) -> None:
+        """Lock all tables against writers, in the order in which these lock them."""
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        connection.execute(text("LOCK TABLE job, event, mirror, lease IN EXCLUSIVE MODE"))
+
+    @contextlib.contextmanager
+    def lenient(self, connection: Connection) -> Iterator[None]:
+        """Allow pauses within the transaction; text that is no UTF-8 cannot be stored here."""
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        yield
+
+    def words(self, error: BaseException) -> str:
+        """Return what PostgreSQL's error means: by its code, or by its words where nothing is connected yet."""
+        state = getattr(error, "sqlstate", None)
+        said = str(error)
+        if state in _BY_STATE:
+            return _BY_STATE[state]
+        if state is not None:
+            return printable(said.partition("\n")[0])
+        meant = next((meaning for words, meaning in _BY_WORDS.items() if words in said), "it cannot be reached")
+        return f"{meant}; {_CHECK}" if meant is not _GONE else meant

@@ -1,0 +1,105 @@
+"""The event log on SQLite: one file, one writer at a time."""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+
+from models.errors import BadSetting, LogUnavailable
+
+POOL = 40
+
+_ADVICE = {
+    "database is locked": "another process holds it; end that process or wait",
+    "database or disk is full": "the disk is full; free some space",
+    "attempt to write a readonly database": "it may only be read; check the file's owner and mode",
+    "unable to open database file": "it cannot be opened; check that the folder exists and may be written",
+    "disk I/O error": "the disk is full or does not answer; free some space or check it",
+}
+
+
+class Sqlite:
+    """SQLite as `storage.log.dialects.Dialect`. A transaction that writes has the only write lock from its beginning."""
+
+    def __init__(self) -> None:
+        self.writing: Mapping[str, Any] = {"quledger_begin": "IMMEDIATE"}
+        self.reading: Mapping[str, Any] = {}
+
+    def engine(self, url: URL, busy_seconds: float, *, existing: bool) -> Engine:
+        """Return the engine of a file, whose folder is made."""
+        if url.database in (None, "", ":memory:"):
+            msg = f"the database {url.drivername}:// is not supported; write sqlite:////the/file.db"
+            raise BadSetting(msg)
+        path = Path(str(url.database))
+        if existing and not (path.is_file() and path.stat().st_size):
+            msg = f"there is no event log at sqlite:///{path}"
+            raise LogUnavailable(msg)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"the folder of the database cannot be made: {error.strerror}"
+            raise LogUnavailable(msg) from None
+        # More connections than threads, and more patience than for the lock: the pool is never what fails.
+        engine = create_engine(
+            url,
+            connect_args={"timeout": busy_seconds, "check_same_thread": False},
+            pool_size=POOL,
+            max_overflow=POOL,
+            pool_timeout=2 * busy_seconds,
+        )
+
+        def prepare(connection: Any, _record: object) -> None:
+            # The driver would begin transactions on its own and late: `_begin` says when and how instead.
+            connection.isolation_level = None
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                _patiently(connection, f"PRAGMA {pragma}", busy_seconds)
+
+        event.listen(engine, "connect", prepare)
+        event.listen(engine, "begin", _begin)
+        return engine
+
+    def check(self, connection: Connection) -> None:
+        """Any file will do that SQLite can open."""
+
+    def in_turn(self, connection: Connection, turn: object) -> None:
+        """Do nothing: whoever writes, writes alone."""
+
+    def alone(self, connection: Connection) -> None:
+        """Do nothing: whoever writes, writes alone."""
+
+    @contextlib.contextmanager
+    def lenient(self, connection: Connection) -> Iterator[None]:
+        """Read text that is not UTF-8 any more, so that a broken byte is found and named, not stumbled over."""
+        raw: Any = connection.connection.dbapi_connection
+        raw.text_factory = lambda stored: stored.decode("utf-8", "replace")
+        try:
+            yield
+        finally:
+            raw.text_factory = str
+
+    def words(self, error: BaseException) -> str:
+        """Return what SQLite's error means."""
+        return _ADVICE.get(str(error), str(error))
+
+
+def _patiently(connection: Any, statement: str, seconds: float) -> None:
+    """Run a statement that SQLite does not make wait for a lock by itself (the change to WAL)."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            connection.execute(statement)
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _begin(connection: Connection) -> None:
+    mode = connection.get_execution_options().get("quledger_begin", "DEFERRED")
+    connection.exec_driver_sql(f"BEGIN {mode}")

@@ -1,0 +1,142 @@
+"""The tables of the event log. `event` is the truth; every other table can be made again from it.
+
+Times are ISO 8601 text in UTC with six decimals (`models.clock.to_text`), so that text order is time order in
+SQLite and PostgreSQL alike; states are plain strings. Text is in the order of its bytes, in whatever language
+the server was set up.
+"""
+
+from typing import Any
+
+from sqlalchemy import Column, Index, String, Text, text
+from sqlmodel import Field, SQLModel
+
+
+def words(length: int) -> Any:
+    """Return the type of a short text. PostgreSQL, which would enforce the length, is not told it; SQLite ignores it."""
+    return String(length).with_variant(Text(collation="C"), "postgresql")
+
+
+class EventRow(SQLModel, table=True):
+    """One event, as `models.events.Event`. Database triggers refuse UPDATE and DELETE."""
+
+    __tablename__ = "event"
+
+    job_id: str = Field(primary_key=True, sa_type=words(200))
+    seq: int = Field(primary_key=True)
+    attempt: int
+    kind: str = Field(sa_type=words(40))
+    data: str = Field(sa_column=Column(Text, nullable=False))
+    recorded_at: str = Field(sa_type=words(40))
+    actor: str = Field(sa_type=words(200))
+    flow_run_id: str | None = Field(default=None, sa_type=words(40))
+    prev_hash: str = Field(sa_type=words(64))
+    hash: str = Field(sa_type=words(64))
+
+
+class JobRow(SQLModel, table=True):
+    """A view: the fold of a job's events, written in the same transaction as the append.
+
+    Attributes:
+        fold: `models.job.Job` as JSON; the other columns repeat what queries need.
+        not_before: empty where the job may be claimed at once.
+        storage: name of the storage that holds its documents; empty for the first one of the settings.
+    """
+
+    __tablename__ = "job"
+
+    job_id: str = Field(primary_key=True, sa_type=words(200))
+    backend: str = Field(sa_type=words(100))
+    user: str = Field(sa_type=words(200))
+    project: str = Field(sa_type=words(200))
+    phase: str = Field(sa_type=words(10))
+    state: str = Field(sa_type=words(20))
+    priority: int
+    received_at: str = Field(sa_type=words(40))
+    submitted_at: str = Field(sa_type=words(40))
+    not_before: str = Field(default="", sa_type=words(40))
+    attempt: int
+    seq: int
+    fold: str = Field(sa_column=Column(Text, nullable=False))
+    storage: str = Field(default="", sa_type=words(100), sa_column_kwargs={"server_default": ""})
+
+    __table_args__ = (
+        # The head of each user's queue, in the order of service.
+        Index("ix_job_queue", "phase", "backend", "user", text("priority DESC"), "received_at", "job_id"),
+        # PostgreSQL would now and then look for waiting jobs in it too, and read all of another backend's.
+        Index("ix_job_running", "phase", "user", postgresql_where=text("phase = 'running'")),
+        Index("ix_job_recent", "submitted_at", "job_id"),
+    )
+
+
+class LeaseRow(SQLModel, table=True):
+    """The newest heartbeat of a running attempt. Not history: without a row, the claim's own lease counts."""
+
+    __tablename__ = "lease"
+
+    job_id: str = Field(primary_key=True, sa_type=words(200))
+    attempt: int
+    lease_until: str = Field(sa_type=words(40))
+
+
+class MirrorRow(SQLModel, table=True):
+    """How far a job's documents in the storage follow its events.
+
+    Attributes:
+        seq: of the last event that was mirrored; -1 before the first.
+        place: where the job document lies below the storage's root; empty where that is not known.
+        behind: whether events wait to be mirrored.
+    """
+
+    __tablename__ = "mirror"
+
+    job_id: str = Field(primary_key=True, sa_type=words(200))
+    seq: int = -1
+    place: str = Field(default="", sa_type=words(500))
+    behind: bool = True
+
+    __table_args__ = (
+        Index("ix_mirror_behind", "job_id", sqlite_where=text("behind"), postgresql_where=text("behind")),
+    )
+
+
+class HeldRow(SQLModel, table=True):
+    """A job with which nothing is done, since its mirrored history is no part of the log's. It need not be in the log.
+
+    Attributes:
+        why: in what they differ, one clause.
+    """
+
+    __tablename__ = "held"
+
+    job_id: str = Field(primary_key=True, sa_type=words(200))
+    storage: str = Field(sa_type=words(100))
+    why: str = Field(sa_type=words(500))
+    since: str = Field(sa_type=words(40))
+
+
+class LogMarkRow(SQLModel, table=True):
+    """The one row that says which log this is, and how far it has come; see `storage.documents.marks`."""
+
+    __tablename__ = "log_mark"
+
+    log_id: str = Field(primary_key=True, sa_type=words(64))
+    mark: int
+    marked_at: str = Field(sa_type=words(40))
+
+
+class SetAsideRow(SQLModel, table=True):
+    """An event that a restore took out of a history, because the mirror had gone another way; kept for ever."""
+
+    __tablename__ = "set_aside"
+
+    job_id: str = Field(primary_key=True, sa_type=words(200))
+    hash: str = Field(primary_key=True, sa_type=words(64))
+    seq: int
+    attempt: int
+    kind: str = Field(sa_type=words(40))
+    data: str = Field(sa_column=Column(Text, nullable=False))
+    recorded_at: str = Field(sa_type=words(40))
+    actor: str = Field(sa_type=words(200))
+    flow_run_id: str | None = Field(default=None, sa_type=words(40))
+    prev_hash: str = Field(sa_type=words(64))
+    set_aside_at: str = Field(sa_type=words(40))

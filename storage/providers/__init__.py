@@ -1,0 +1,1 @@
+"""The storages: one small protocol, and what implements it."""

@@ -1,0 +1,1 @@
+"""Dropbox, in the folders of sqooler's provider."""

@@ -1,0 +1,1 @@
+"""MongoDB, in the collections of sqooler's provider."""

@@ -1,0 +1,43 @@
+"""The storages of one laboratory: each job stays with the one through which it came."""
+
+from collections.abc import Callable, Mapping
+from typing import Self
+
+from models.errors import StorageUnavailable, echo
+from storage.providers.protocol import StorageProvider
+
+Opener = Callable[[], StorageProvider]
+"""Returns the storage, opened at the first call, or raises `StorageUnavailable`, also where it is switched off."""
+
+
+class Stores:
+    """Storages by name; the first one is for jobs that name none.
+
+    Attributes:
+        names: in the order of the settings; a single storage may have the empty name.
+    """
+
+    def __init__(self, openers: Mapping[str, Opener]) -> None:
+        self._openers = dict(openers)
+        self.names = list(self._openers)
+
+    @classmethod
+    def single(cls, storage: StorageProvider) -> Self:
+        """Return the one storage as all there are."""
+        return cls({"": lambda: storage})
+
+    def of(self, name: str) -> StorageProvider:
+        """Return the storage of this name, the first one for the empty name.
+
+        Raises:
+            StorageUnavailable: there is none of this name (any more), or it cannot be used now.
+        """
+        opener = self._openers.get(self.full(name))
+        if opener is None:
+            msg = f"the storage {echo(name)} is not among the settings; QULEDGER_STORAGE has to name it"
+            raise StorageUnavailable(msg)
+        return opener()
+
+    def full(self, name: str) -> str:
+        """Return the name by which a storage is set: that of the first one for the empty name."""
+        return name or self.names[0]
