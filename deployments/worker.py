@@ -97,6 +97,7 @@ class Worker:
             ):
                 await stop.wait()
             self._services.stopping.set()
+            self._handover.wanted.set()  # a drain that rests is woken
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
             for task in self._tasks:

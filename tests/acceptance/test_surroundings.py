@@ -30,6 +30,7 @@ NAMES = (
     "rich",
     "sqlalchemy",
 )
+ROOT = Path(__file__).parents[2]
 OBEYED = 'raise SystemExit("somebody else\'s module was imported: " + __file__)\n'
 
 
@@ -134,7 +135,7 @@ def test_modules_on_the_path_are_found_after_ours(tmp_path: Path):
     (tmp_path / "somebodys_plugin.py").write_text("HERE = True\n")
     (tmp_path / "models.py").write_text(OBEYED)
     code = (
-        "import sys; from quledger.__main__ import import_ours_first; import_ours_first()\n"
+        f"import runpy; runpy.run_path({str(ROOT / 'deployments' / 'launcher.py')!r})['search_ours_first']()\n"
         "import models.job, somebodys_plugin; print(somebodys_plugin.HERE, models.job.__file__)"
     )
     done = subprocess.run(
@@ -145,4 +146,4 @@ def test_modules_on_the_path_are_found_after_ours(tmp_path: Path):
         text=True,
         check=True,
     )
-    assert done.stdout.split() == ["True", str(Path(__file__).parents[2] / "models" / "job.py")]
+    assert done.stdout.split() == ["True", str(ROOT / "models" / "job.py")]

@@ -41,6 +41,8 @@ def test_what_is_no_error_of_ours_is_left_out_by_name(written: io.StringIO):
     """How a user's job ended is left out, but not how it broke; of lost places only the first try is."""
     runs, places = logging.getLogger("prefect.flow_runs"), logging.getLogger("prefect.concurrency")
     runs.error("Finished in state Failed", extra={"flow_name": "run-job"})
+    stopped = "Crash detected! Execution was cancelled by the runtime environment."
+    runs.error(stopped, extra={"flow_name": "drain-queue"})
     nothing = (None, None, None)
     logging.getLogger("prefect.task_runs").error("Task run failed", exc_info=nothing)
     places.warning("Attempt 1 of function 'concurrency lease renewal' failed with 410 Gone")

@@ -1,1 +1,0 @@
-"""The program's own name: nothing else on a `PYTHONPATH` is called so."""
