@@ -17,7 +17,7 @@ from tasks.backends.cost import Limits
 from tasks.backends.qubits.backend import Qubits
 from tasks.backends.qubits.device import DEFAULT, Device, readout
 from tasks.backends.qubits.mitigation import Method, mitigate
-from tasks.sandbox import Sandbox
+from tasks.sandbox.job_process import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = 50
@@ -231,7 +231,7 @@ def import_cost() -> None:
 
     job = (
         "import sys, time; begin = time.perf_counter()\n"
-        "from tasks.backends import load\n"
+        "from tasks.backends.registry import load\n"
         "backend = load({name!r})\n"
         "program = backend.compile(backend.validate({{'experiment_0': {experiment!r}}}), 1)\n"
         "list(backend.execute(program))\n"

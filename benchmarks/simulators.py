@@ -22,12 +22,12 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from models.documents import Experiment, Instruction
-from tasks.backends.coldatom import ColdAtomBackend
+from tasks.backends.coldatoms.backend import ColdAtomBackend
+from tasks.backends.coldatoms.fermions import Fermions
+from tasks.backends.coldatoms.multiqudit import MultiQudit
+from tasks.backends.coldatoms.rydberg import Rydberg
+from tasks.backends.coldatoms.singlequdit import SingleQudit
 from tasks.backends.cost import Limits
-from tasks.backends.fermions import Fermions
-from tasks.backends.multiqudit import MultiQudit
-from tasks.backends.rydberg import Rydberg
-from tasks.backends.singlequdit import SingleQudit
 
 Matrix = NDArray[np.float64]
 Row = tuple[str, Sequence[int], Sequence[float]]

@@ -87,8 +87,8 @@ def submit(  # noqa: PLR0913 - one parameter an option
     """
     from deployments.files import job_document  # noqa: PLC0415 - each command imports what it alone needs
     from models.errors import UnreadableFile  # noqa: PLC0415
+    from tasks.jobs.submission import submit_document  # noqa: PLC0415
     from tasks.services import current  # noqa: PLC0415
-    from tasks.submission import submit_document  # noqa: PLC0415
 
     try:
         document = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
@@ -212,7 +212,7 @@ def retry(job_id: str, *, as_json: Json = False) -> int:
     Args:
         job_id: The job's id.
     """
-    from tasks.submission import revive  # noqa: PLC0415
+    from tasks.jobs.submission import revive  # noqa: PLC0415
 
     job = revive(job_id)
     _print({"job_id": job.job_id, "state": job.state}, lambda: print(f"job {job.job_id} waits again"), as_json=as_json)
@@ -228,8 +228,8 @@ def cancel(job_id: str, *, reason: str = "", as_json: Json = False) -> int:
         reason: Why; it is kept in the job's history.
     """
     from models.job import State  # noqa: PLC0415
+    from tasks.jobs.submission import cancel as cancel_job  # noqa: PLC0415
     from tasks.services import current  # noqa: PLC0415
-    from tasks.submission import cancel as cancel_job  # noqa: PLC0415
 
     job = cancel_job(current(), job_id, by="operator", reason=reason)
     said = f"job {job_id} is cancelled" if job.state is State.CANCELLED else f"job {job_id} is being stopped"
@@ -265,7 +265,7 @@ def list_jobs(*, backend: str = "", user: str = "", state: str = "", limit: int 
 def backends(*, as_json: Json = False) -> int:
     """List the backends of this installation and how many jobs wait for each."""
     from deployments import show  # noqa: PLC0415
-    from tasks import backends as registry  # noqa: PLC0415
+    from tasks.backends import registry  # noqa: PLC0415
     from tasks.services import current  # noqa: PLC0415
 
     counts, signer = current().log.counts(), current().keys

@@ -19,8 +19,8 @@ from deployments.tables import Cell, Column, Kind, Row, show_table
 from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
+from tasks.jobs.submission import submit_document
 from tasks.services import Services, use
-from tasks.submission import submit_document
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 MARKER = "quledger-demo"

@@ -20,7 +20,7 @@ PAUSES = (2.0, 5.0, 0.0)
 
 COMMANDS = (
     ["work-pool", "create", POOL, "--type", "process", "--overwrite"],
-    ["block", "register", "-m", "tasks.storage_block"],
+    ["block", "register", "-m", "tasks.prefect_block"],
     ["deploy", "--prefect-file", str(python.ROOT / "prefect.yaml"), "--all"],
 )
 

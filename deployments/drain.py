@@ -17,8 +17,8 @@ from deployments.prefect_server import PrefectUnavailable, prefect_server
 from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
-from tasks import backends as registry
-from tasks.leases import expire_leases
+from tasks.backends import registry
+from tasks.jobs.leases import expire_leases
 from tasks.prefect_settings import import_prefect, prepare
 from tasks.services import Services, current, use
 from tasks.sweeping import sweep_storages
@@ -81,7 +81,7 @@ def run_drain(**parameters: Any) -> dict[str, int]:
     """Run the flow `drain_queue` with these parameters, where flows are ready."""
     from flows.drain_queue import drain_queue  # noqa: PLC0415 - Prefect is imported once its settings stand
     from flows.warm import leave_sigterm_alone  # noqa: PLC0415 - as above
-    from tasks.releases import release_all  # noqa: PLC0415 - as above
+    from tasks.jobs.releases import release_all  # noqa: PLC0415 - as above
 
     leave_sigterm_alone()
     try:

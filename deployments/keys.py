@@ -136,7 +136,7 @@ def revoke(kid: str, *, since: datetime | None = None, reason: str = "", as_json
 
 def _made(backend: str, kid: str, *, first: bool, as_json: bool) -> int:
     from storage.signatures.signing import new_key  # noqa: PLC0415 - each command imports what it alone needs
-    from tasks import backends as registry  # noqa: PLC0415
+    from tasks.backends import registry  # noqa: PLC0415
     from tasks.services import current  # noqa: PLC0415
 
     if backend != ALL and backend not in registry.names():

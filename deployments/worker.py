@@ -43,7 +43,7 @@ from flows.waiting import repeating
 from flows.warm import leave_sigterm_alone, run_as
 from models import clock
 from models.errors import MAX_MESSAGE, printable
-from tasks.releases import release_all
+from tasks.jobs.releases import release_all
 from tasks.services import Services
 from tasks.watchdog import watched
 

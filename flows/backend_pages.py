@@ -11,7 +11,7 @@ from models import clock
 from models.backend import BackendConfig, GateConfig
 from models.errors import printable
 from models.job import Phase, State
-from tasks import backends
+from tasks.backends import registry
 from tasks.services import Services
 
 HOUR = timedelta(hours=1)
@@ -44,7 +44,7 @@ class BackendPages:
         for name in self._names:
             waiting = counts.get(name, {})
             line = f"{waiting.get(Phase.WAITING, 0)} waiting, {waiting.get(Phase.RUNNING, 0)} running"
-            pages[name] = (line, page(backends.load(name).config, waiting, recent.get(name, {}), checked))
+            pages[name] = (line, page(registry.load(name).config, waiting, recent.get(name, {}), checked))
         return pages
 
 

@@ -26,12 +26,12 @@ from models.errors import LogError, QuledgerError, UnknownJob
 from models.job import FINAL, Job
 from models.storable import LINE, WHOLE_NUMBER
 from storage import failpoints
-from tasks import backends as registry
-from tasks.claims import Claim
-from tasks.leases import expire_leases
-from tasks.releases import claim, claim_for_pool, give_back_owed, release, release_all
+from tasks.backends import registry
+from tasks.jobs.claims import Claim
+from tasks.jobs.leases import expire_leases
+from tasks.jobs.releases import claim, claim_for_pool, give_back_owed, release, release_all
+from tasks.jobs.submission import cancel
 from tasks.services import Services, current
-from tasks.submission import cancel
 from tasks.sweeping import SECONDS, sweep_storages
 
 _LOG = logging.getLogger("quledger.drain")

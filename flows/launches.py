@@ -22,8 +22,8 @@ from models.errors import AppendConflict, InputError, LogUnavailable, NotRevivab
 from models.job import FINAL, Job, State
 from models.names import check_job_id
 from models.requests import JobRequest
+from tasks.jobs.submission import revive
 from tasks.services import Services
-from tasks.submission import revive
 
 _LOG = logging.getLogger("quledger.launches")
 

@@ -31,8 +31,8 @@ from models.cancelling import RunEnd, run_end
 from models.errors import JobHeld, LogError, NotCancellable, UnknownJob
 from models.job import FINAL, Job, Phase
 from models.names import job_id_for
+from tasks.jobs.submission import cancel
 from tasks.services import Services
-from tasks.submission import cancel
 
 _LOG = logging.getLogger("quledger.prefect")
 

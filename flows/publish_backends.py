@@ -13,7 +13,7 @@ from models.errors import KeyUnusable, StorageError, StorageInactive
 from models.job import Phase
 from storage import layout
 from storage.signatures.signing import sign
-from tasks import backends
+from tasks.backends import registry
 from tasks.services import Services, current
 
 _LOG = logging.getLogger("quledger.publish")
@@ -29,7 +29,7 @@ def publish(services: Services, names: Sequence[str]) -> None:
     counts = services.log.counts()
     checked = clock.now().replace(microsecond=0).isoformat()
     configs = [
-        backends.load(name).config.model_copy(
+        registry.load(name).config.model_copy(
             update={"last_queue_check": checked, "pending_jobs": counts.get(name, {}).get(Phase.WAITING, 0)}
         )
         for name in names
@@ -78,6 +78,6 @@ def _publish_to(services: Services, store: str, configs: Sequence[BackendConfig]
 @flow(name="publish-backends", persist_result=False)
 async def publish_backends() -> list[str]:
     """Publish every backend of this installation; return their names."""
-    names = backends.usable()
+    names = registry.usable()
     await asyncio.to_thread(publish, current(), names)
     return names

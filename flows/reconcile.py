@@ -8,7 +8,7 @@ from prefect.runtime import flow_run
 
 from flows.prefect_runs import cancel_as_in_prefect, crash_dead_runs
 from flows.presence import present
-from tasks.leases import expire_leases
+from tasks.jobs.leases import expire_leases
 from tasks.services import current
 
 

@@ -19,7 +19,7 @@ from models.events import Event
 from models.job import FINAL, Job, State
 from models.signing import unwrapped
 from storage import layout
-from tasks.attempt import Attempt
+from tasks.jobs.attempt import Attempt
 
 _LOG = logging.getLogger("quledger.report")
 

@@ -21,13 +21,13 @@ from models.job import FINAL, Job, Phase, State
 from models.requests import JobRequest
 from models.storable import LINE, WHOLE_NUMBER
 from storage import failpoints
-from tasks import backends
-from tasks.attempt import hold
+from tasks.backends import registry
 from tasks.compilation import compilation
 from tasks.execution import execution
-from tasks.releases import begin, claim, give_back_owed, release
+from tasks.jobs.attempt import hold
+from tasks.jobs.releases import begin, claim, give_back_owed, release
+from tasks.jobs.submission import submit_document
 from tasks.services import current
-from tasks.submission import submit_document
 from tasks.upload import upload
 from tasks.validation import validation
 
@@ -93,7 +93,7 @@ class JobForm(JobRequest):
     backend: Annotated[
         str,
         Field(
-            description="Which backend runs it.", json_schema_extra=lambda schema: schema.update(enum=backends.usable())
+            description="Which backend runs it.", json_schema_extra=lambda schema: schema.update(enum=registry.usable())
         ),
     ] = "singlequdit"
 

@@ -8,8 +8,8 @@ from prefect.cache_policies import NO_CACHE
 from models.events import Compiled
 from models.job import State
 from storage import failpoints
-from tasks.attempt import Attempt
-from tasks.steps import step
+from tasks.jobs.attempt import Attempt
+from tasks.jobs.step import step
 
 SEED_BITS = 53
 """The largest seed that every JSON reader keeps exactly (RFC 8259, section 6)."""

@@ -10,9 +10,9 @@ from models.errors import StaleAttempt
 from models.events import Executed
 from models.job import State
 from storage import failpoints, layout
-from tasks.attempt import Attempt
-from tasks.progress import shown
-from tasks.steps import step
+from tasks.jobs.attempt import Attempt
+from tasks.jobs.progress import shown
+from tasks.jobs.step import step
 
 
 @task(name="execution", cache_policy=NO_CACHE, persist_result=False)

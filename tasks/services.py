@@ -34,11 +34,11 @@ from storage.signatures.key_file import KeyFile
 from storage.signatures.public_keys import PublicKeys, PublicKeysEverywhere
 from storage.signatures.signer import Signer
 from storage.signatures.signing import Signatures
-from tasks import backends as registry
-from tasks.claims import Claims
+from tasks.backends import registry
+from tasks.jobs.claims import Claims
+from tasks.jobs.wall_clock import Wall
 from tasks.prefect_settings import import_prefect, prepare
-from tasks.sandbox import Limits, Sandbox
-from tasks.wall import Wall
+from tasks.sandbox.job_process import Limits, Sandbox
 
 _LOG = logging.getLogger("quledger.services")
 
@@ -274,7 +274,7 @@ def _block_opener(url: str) -> Opener:
             # Prefect takes seconds to import, and some commands need it for nothing else.
             prepare(settings := Settings.read())
             import_prefect(settings)
-            from tasks.storage_block import BlockOpener  # noqa: PLC0415
+            from tasks.prefect_block import BlockOpener  # noqa: PLC0415
 
             made.append(BlockOpener(url))
         return made[0]()

@@ -12,8 +12,8 @@ from models.events import Completed, Executed, Uploaded
 from models.job import State
 from storage import failpoints, layout
 from storage.providers.protocol import StorageProvider
-from tasks.attempt import Attempt
-from tasks.steps import step
+from tasks.jobs.attempt import Attempt
+from tasks.jobs.step import step
 
 
 @task(name="upload", cache_policy=NO_CACHE, persist_result=False)

@@ -7,8 +7,8 @@ from models.errors import Fault, JobRejected
 from models.events import Validated
 from models.job import State
 from storage import failpoints
-from tasks.attempt import Attempt
-from tasks.steps import step
+from tasks.jobs.attempt import Attempt
+from tasks.jobs.step import step
 
 
 @task(name="validation", cache_policy=NO_CACHE, persist_result=False)

@@ -23,8 +23,8 @@ from storage.log.event_log import EventLog
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import open_storage
 from storage.providers.stores import Stores
+from tasks.jobs.submission import submit_document
 from tasks.services import Services, use
-from tasks.submission import submit_document
 from tests.contract.storages import Place, Servers, kind_named, surrounded
 
 PROGRAM = [sys.executable, "-m", "deployments.cli"]

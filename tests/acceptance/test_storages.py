@@ -139,7 +139,7 @@ def test_a_storage_that_is_down_holds_up_no_other(rooms: Rooms):
 def register(rooms: Rooms, api: str, name: str, kind: str, login: str) -> str:
     """Make a block as the UI does; return its address."""
     made = subprocess.run(
-        [sys.executable, "-m", "prefect", "block", "register", "-m", "tasks.storage_block"],
+        [sys.executable, "-m", "prefect", "block", "register", "-m", "tasks.prefect_block"],
         env=rooms.lab.environment,
         cwd=ROOT,
         capture_output=True,

@@ -24,10 +24,10 @@ from models.job import Job, State
 from models.retry import RetryPolicy, after_attempt, failure, given_back, unless_cancelled
 from models.settings import Settings
 from storage.log.event_log import EventLog
-from tasks.claims import Claim
-from tasks.releases import begin, claim, release
+from tasks.jobs.claims import Claim
+from tasks.jobs.releases import begin, claim, release
+from tasks.jobs.submission import cancel, revive
 from tasks.services import Services, use
-from tasks.submission import cancel, revive
 
 EXECUTED = Executed(
     seconds=1, cpu_seconds=1, seed=1, versions={}, backend_config_sha256="c", result_sha256="r", result_bytes=1,

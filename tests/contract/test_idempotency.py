@@ -16,8 +16,8 @@ from models.requests import JobRequest
 from models.settings import Settings
 from storage.log.event_log import EventLog
 from storage.log.idempotency import submit_once
+from tasks.jobs.submission import submit_document
 from tasks.services import Services, use
-from tasks.submission import submit_document
 from tests.contract.databases import Databases, on
 from tests.contract.house import START
 from tests.releases.frozen import FrozenHome

@@ -19,8 +19,8 @@ from storage import layout
 from storage.audit.verify import Verifier
 from storage.documents.locks import JobLocks
 from storage.providers.stores import Stores
-from tasks.attempt import Attempt
-from tasks.releases import begin, claim
+from tasks.jobs.attempt import Attempt
+from tasks.jobs.releases import begin, claim
 from tasks.services import Services, use
 from tasks.upload import _deliver
 

@@ -332,9 +332,9 @@ def test_a_job_is_let_go_when_the_mirror_is_a_part_of_the_log_again(house: House
 def test_a_held_job_is_neither_cancelled_nor_handed_in_again(tmp_path: Path):
     """What would be appended to it now would be a fork; the caller is told what to do instead."""
     from models.settings import Settings  # noqa: PLC0415 - used here alone
+    from tasks.jobs.submission import cancel as cancel_job  # noqa: PLC0415 - as above
+    from tasks.jobs.submission import submit_document  # noqa: PLC0415 - as above
     from tasks.services import Services, use  # noqa: PLC0415 - as above
-    from tasks.submission import cancel as cancel_job  # noqa: PLC0415 - as above
-    from tasks.submission import submit_document  # noqa: PLC0415 - as above
 
     services = Services(Settings(home=tmp_path))
     use(services)

@@ -580,7 +580,7 @@ class LogMachine(RuleBasedStateMachine):
                 return Uploaded(path="results/x", bytes=1, sha256=sha256), Completed()
 
     def _record(self, worker: Worker, key: tuple[str, int], *facts: Fact) -> None:
-        """Append as `tasks.attempt.Attempt.record` does; only an attempt that is over may be refused."""
+        """Append as `tasks.jobs.attempt.Attempt.record` does; only an attempt that is over may be refused."""
         job_id, attempt = key
         expected, knew = self.jobs[job_id], worker.holds[key]
         over = expected.over(attempt, facts[0])

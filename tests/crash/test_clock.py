@@ -77,7 +77,7 @@ def test_a_clock_that_jumps_by_two_hours_costs_nothing(house: Any, wall: Wall):
     house.inboxes[""].take("singlequdit", "test")
     dead = Services(house.settings)
     dead.log._now = wall.now
-    from tasks.releases import claim  # noqa: PLC0415 - as above
+    from tasks.jobs.releases import claim  # noqa: PLC0415 - as above
 
     assert claim(dead, ["singlequdit"]) is not None
     dead.log.engine.dispose()

@@ -253,7 +253,7 @@ def test_a_result_that_a_storage_never_takes_ends_its_job(house: Any, monkeypatc
 
 def test_an_attempt_that_meets_a_longer_history_is_given_back(house: Any):
     """Where no mark shows that the log was set back, the attempt sees it before it touches anything; others are served."""
-    from tasks.submission import submit_document  # noqa: PLC0415 - as above
+    from tasks.jobs.submission import submit_document  # noqa: PLC0415 - as above
 
     fill(house, 1)
     drain()

@@ -140,9 +140,9 @@ def test_an_outage_longer_than_the_lease_is_outlived(house: Any):
 def test_a_second_run_of_an_attempt_finds_nothing_to_do(house: Any):
     """Begun by hand with the job and attempt that a worker is just running, here or elsewhere, a run leaves it alone."""
     from flows.run_job import run_attempt  # noqa: PLC0415 - Prefect takes seconds to import
-    from tasks.releases import begin, claim, release  # noqa: PLC0415 - as above
+    from tasks.jobs.releases import begin, claim, release  # noqa: PLC0415 - as above
+    from tasks.jobs.submission import submit_document  # noqa: PLC0415 - as above
     from tasks.services import Services, use  # noqa: PLC0415 - as above
-    from tasks.submission import submit_document  # noqa: PLC0415 - as above
 
     job_id = submit_document("singlequdit", json.dumps(JOB).encode()).job_id
     claimed = claim(house, ["singlequdit"])

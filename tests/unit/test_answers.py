@@ -8,8 +8,8 @@ from typing import Any, Self
 import pytest
 
 from models.errors import BackendFailed
-from tasks.answers import BadAnswer, Words, clean, read_answer, read_header
-from tasks.sandbox import Limits, Sandbox
+from tasks.sandbox.answers import BadAnswer, Words, clean, read_answer, read_header
+from tasks.sandbox.job_process import Limits, Sandbox
 from tests.unit.test_sandbox import RESOLVER, WIDE, error_of
 
 HEX = "0" * 64

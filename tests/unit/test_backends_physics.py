@@ -10,14 +10,14 @@ import scipy.linalg
 
 from models.documents import Experiment, Instruction
 from models.errors import JobRejected
-from tasks.backends import chain, hamiltonian, sectors, spin
-from tasks.backends.coldatom import ColdAtomBackend
+from tasks.backends.coldatoms import chain, hamiltonian, sectors, spin
+from tasks.backends.coldatoms.backend import ColdAtomBackend
+from tasks.backends.coldatoms.fermions import Fermions
+from tasks.backends.coldatoms.multiqudit import MultiQudit
+from tasks.backends.coldatoms.rydberg import Rydberg, blockade, blockade_phases
+from tasks.backends.coldatoms.sampling import Readout
+from tasks.backends.coldatoms.singlequdit import SingleQudit
 from tasks.backends.cost import Limits
-from tasks.backends.fermions import Fermions
-from tasks.backends.multiqudit import MultiQudit
-from tasks.backends.rydberg import Rydberg, blockade, blockade_phases
-from tasks.backends.sampling import Readout
-from tasks.backends.singlequdit import SingleQudit
 
 TOLERANCE = 1e-10
 HALF = math.pi / 2

@@ -11,8 +11,8 @@ import pytest
 from models.backend import BackendConfig
 from models.documents import ExperimentResult
 from models.errors import BadSetting, UnknownBackend
-from tasks import backends
-from tasks.backends.sampling import Readout
+from tasks.backends import registry
+from tasks.backends.coldatoms.sampling import Readout
 
 
 def document(shots: int = 100, seed: int | None = None, experiments: int = 1) -> dict[str, Any]:
@@ -24,13 +24,13 @@ def document(shots: int = 100, seed: int | None = None, experiments: int = 1) ->
 
 def program(job: Any, seed: int = 1, name: str = "multiqudit") -> Any:
     """Return the compiled job, as it comes out of JSON."""
-    backend = backends.load(name)
+    backend = registry.load(name)
     return json.loads(json.dumps(backend.compile(backend.validate(job), seed)))
 
 
 def memories(job: Any, seed: int = 1, name: str = "multiqudit") -> list[list[str]]:
     """Return the memory of each experiment."""
-    return [result["data"]["memory"] for result in backends.load(name).execute(program(job, seed, name))]
+    return [result["data"]["memory"] for result in registry.load(name).execute(program(job, seed, name))]
 
 
 def test_a_seed_of_the_user_fixes_the_memory() -> None:
@@ -72,7 +72,7 @@ def test_the_global_generator_is_left_alone() -> None:
 def test_shots_follow_the_distribution() -> None:
     """A hundred thousand shots agree with the exact distribution within five standard deviations."""
     shots = 100_000
-    backend = backends.load("multiqudit")
+    backend = registry.load("multiqudit")
     exact = backend.probabilities(backend.validate(document())[0])  # type: ignore[attr-defined]
     counts = Counter(memories(document(shots=shots))[0])
     assert counts.keys() <= exact.keys()
@@ -95,7 +95,7 @@ def test_shots_come_in_random_order() -> None:
 def test_without_a_measure_the_memory_is_empty(name: str) -> None:
     """Nothing measured gives a result with no outcome and an empty distribution."""
     job = {"experiment_0": {"instructions": [["barrier", [], []]], "num_wires": 1, "shots": 9}}
-    backend = backends.load(name)
+    backend = registry.load(name)
     (result,) = backend.execute(program(job, name=name))
     assert (result["shots"], result["data"]["memory"]) == (9, [])
     assert backend.probabilities(backend.validate(job)[0]) == {}  # type: ignore[attr-defined]
@@ -110,7 +110,7 @@ def test_a_result_is_what_the_contract_says() -> None:
             "shots": "4",
         }
     }
-    (result,) = backends.load("rydberg").execute(program(job, name="rydberg"))
+    (result,) = registry.load("rydberg").execute(program(job, name="rydberg"))
     assert ExperimentResult(**result).model_dump() == {
         "header": {"name": "experiment_03", "extra metadata": "text"},
         "shots": 4,
@@ -128,7 +128,7 @@ def test_a_result_is_what_the_contract_says() -> None:
 def test_a_program_of_another_backend_is_refused() -> None:
     """A program runs only on the backend that compiled it."""
     with pytest.raises(ValueError, match="rydberg"):
-        list(backends.load("rydberg").execute(program(document())))
+        list(registry.load("rydberg").execute(program(document())))
 
 
 def test_wires_that_are_not_measured_are_summed_out() -> None:
@@ -154,16 +154,16 @@ def test_rounding_is_normalised_away() -> None:
 
 def test_the_built_in_backends_have_names() -> None:
     """Each built-in backend is found by its display name and made once."""
-    assert backends.names()[:4] == ["singlequdit", "multiqudit", "fermions", "rydberg"]
-    for name in backends.names()[:4]:
-        assert backends.load(name).config.display_name == name
-        assert backends.load(name) is backends.load(name)
+    assert registry.names()[:4] == ["singlequdit", "multiqudit", "fermions", "rydberg"]
+    for name in registry.names()[:4]:
+        assert registry.load(name).config.display_name == name
+        assert registry.load(name) is registry.load(name)
 
 
 def test_an_unknown_backend_is_named_with_those_that_exist() -> None:
     """The error for an unknown name says which names there are."""
     with pytest.raises(UnknownBackend, match="singlequdit"):
-        backends.load("quantumleap")
+        registry.load("quantumleap")
 
 
 class Machine:
@@ -224,19 +224,19 @@ def plug_in(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Offer a backend of this file under the name `machine`."""
 
     def offer(attribute: str, name: str = "machine") -> None:
-        point = EntryPoint(name, f"{__name__}:{attribute}", backends.GROUP)
-        monkeypatch.setattr(backends, "entry_points", lambda group: [point] if group == backends.GROUP else [])
+        point = EntryPoint(name, f"{__name__}:{attribute}", registry.GROUP)
+        monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group == registry.GROUP else [])
 
-    backends.load.cache_clear()
+    registry.load.cache_clear()
     yield offer
-    backends.load.cache_clear()
+    registry.load.cache_clear()
 
 
 def test_a_plug_in_is_a_backend(plug_in: Any) -> None:
     """A backend of another package is listed and runs, with its configuration read into ours."""
     plug_in("Machine")
-    assert backends.names()[-1] == "machine"
-    machine = backends.load("machine")
+    assert registry.names()[-1] == "machine"
+    machine = registry.load("machine")
     assert machine.config.version == "1.0"
     assert list(machine.execute(machine.compile(machine.validate({}), 3))) == [[{}, 3]]
 
@@ -255,13 +255,13 @@ def test_a_plug_in_that_does_not_fit_is_named(plug_in: Any, attribute: str, reas
     """What is wrong with a plug-in is said with its name, and the built-in backends still load."""
     plug_in(attribute)
     with pytest.raises(BadSetting, match=f"'machine'.*{reason}"):
-        backends.load("machine")
-    assert backends.load("rydberg").config.display_name == "rydberg"
+        registry.load("machine")
+    assert registry.load("rydberg").config.display_name == "rydberg"
 
 
 @pytest.mark.parametrize("name", ["rydberg", "Bad-Name", "../up"])
 def test_a_plug_in_may_not_take_any_name(plug_in: Any, name: str) -> None:
     """A plug-in with the name of a built-in backend, or one that is no display name, is left out."""
-    before = backends.names()
+    before = registry.names()
     plug_in("Machine", name)
-    assert backends.names() == before
+    assert registry.names() == before

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from models.errors import ChildDied, JobRejected, LimitExceeded
-from tasks import children
-from tasks.backends import BUILT_IN, lasting
-from tasks.sandbox import Limits, Sandbox
+from tasks.backends.registry import BUILT_IN, lasting
+from tasks.sandbox import child_pool
+from tasks.sandbox.job_process import Limits, Sandbox
 from tests.unit.test_sandbox import DOCUMENT, RESOLVER, WIDE, wait_until_gone
 
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel does not limit memory elsewhere")
@@ -189,7 +189,7 @@ def test_a_kept_child_that_dies_costs_no_job() -> None:
 
 def test_a_child_does_not_last_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """After so many jobs a process ends, whatever it did."""
-    monkeypatch.setattr(children, "MAX_JOBS", 3)
+    monkeypatch.setattr(child_pool, "MAX_JOBS", 3)
 
     async def test(sandbox: Sandbox) -> None:
         pids = [(await executed(sandbox))[0] for _ in range(6)]

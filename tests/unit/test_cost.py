@@ -4,14 +4,14 @@ from typing import Any
 import pytest
 
 from models.errors import Fault, JobRejected
-from tasks.backends import hamiltonian
-from tasks.backends.coldatom import ColdAtomBackend
+from tasks.backends.coldatoms import hamiltonian
+from tasks.backends.coldatoms.backend import ColdAtomBackend
+from tasks.backends.coldatoms.fermions import Fermions
+from tasks.backends.coldatoms.hamiltonian import ChainHamiltonian, chain_diagonal, off_diagonal_reach
+from tasks.backends.coldatoms.multiqudit import MultiQudit
+from tasks.backends.coldatoms.rydberg import Rydberg
+from tasks.backends.coldatoms.singlequdit import SingleQudit
 from tasks.backends.cost import Limits, number
-from tasks.backends.fermions import Fermions
-from tasks.backends.hamiltonian import ChainHamiltonian, chain_diagonal, off_diagonal_reach
-from tasks.backends.multiqudit import MultiQudit
-from tasks.backends.rydberg import Rydberg
-from tasks.backends.singlequdit import SingleQudit
 
 LARGEST = 5e6 * math.pi
 FIVE = [0, 1, 2, 3, 4]

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from models.errors import BadSetting, JobRejected
-from tasks.backends import load, names, needs
 from tasks.backends.qubits.backend import Qubits
 from tasks.backends.qubits.device import DEFAULT, Device
+from tasks.backends.registry import load, names, needs
 
 ROOT = Path(__file__).parents[2]
 HEAD2 = 'OPENQASM 2.0;\ninclude "qelib1.inc";\n'
@@ -263,7 +263,7 @@ def test_seeds_decide_everything_in_any_process_with_any_threads():
     ]
     document = {f"experiment_{n}": {"program": text, "shots": 500} for n, text in enumerate(texts)}
     code = (
-        "import json, sys; from tasks.backends import load; b = load('noisyqubits')\n"
+        "import json, sys; from tasks.backends.registry import load; b = load('noisyqubits')\n"
         "print(json.dumps(list(b.execute(b.compile(b.validate(json.load(sys.stdin)), 11)))))"
     )
     answers = set()

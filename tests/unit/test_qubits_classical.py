@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from models.errors import JobRejected
-from tasks.backends import load
 from tasks.backends.qubits.backend import Qubits
 from tasks.backends.qubits.device import DEFAULT
+from tasks.backends.registry import load
 
 ROOT = Path(__file__).parents[2]
 HEAD2 = 'OPENQASM 2.0;\ninclude "qelib1.inc";\n'
@@ -241,7 +241,7 @@ def test_one_seed_one_answer_in_any_job():
         HEAD3 + "qubit[3] q;\nbit[3] c;\nh q;\nc[0] = measure q[0];\nif (c == 1) { cx q[1], q[2]; }\nc = measure q;\n"
     )
     code = (
-        "import json, sys; from tasks.backends import load; b = load('noisyqubits')\n"
+        "import json, sys; from tasks.backends.registry import load; b = load('noisyqubits')\n"
         "for seed, document in json.load(sys.stdin):\n"
         "    found = [each['data'] for each in b.execute(b.compile(b.validate(document), seed))]\n"
         "    print(json.dumps({e['seeds']['simulation']: [e['counts'], e['transpiled']['program']] for e in found}, sort_keys=True))"

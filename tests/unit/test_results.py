@@ -11,7 +11,7 @@ from models.documents import ResultDocument
 from models.errors import BackendFailed
 from models.results import DEEPEST, expected_of, fault_of, fault_of_document
 from models.settings import Settings
-from tasks.sandbox import Limits, Sandbox
+from tasks.sandbox.job_process import Limits, Sandbox
 from tasks.services import Services
 from tests.unit.test_answers import LONGEST_STANDSTILL, Beat
 from tests.unit.test_sandbox import RESOLVER

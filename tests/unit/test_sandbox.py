@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from models.errors import BackendFailed, ChildDied, JobRejected, LimitExceeded, QuledgerError, SandboxError
-from tasks.sandbox import Limits, Sandbox
+from tasks.sandbox.job_process import Limits, Sandbox
 from tests.unit import sandbox_fakes
 
 RESOLVER = "tests.unit.sandbox_fakes:load"

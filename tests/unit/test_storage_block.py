@@ -6,8 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from models.errors import StorageInactive, StorageRefused
-from tasks import storage_block
-from tasks.storage_block import BlockOpener, StorageBlock
+from tasks import prefect_block
+from tasks.prefect_block import BlockOpener, StorageBlock
 
 
 def test_a_block_is_read_again_and_what_is_wrong_with_it_is_a_fault_of_the_storage(
@@ -24,8 +24,8 @@ def test_a_block_is_read_again_and_what_is_wrong_with_it_is_a_fault_of_the_stora
             StorageBlock(kind="local", login=good),
         ]
     )
-    monkeypatch.setattr(storage_block, "_load", lambda _name: next(blocks))
-    monkeypatch.setattr(storage_block, "RELOAD_SECONDS", -1)
+    monkeypatch.setattr(prefect_block, "_load", lambda _name: next(blocks))
+    monkeypatch.setattr(prefect_block, "RELOAD_SECONDS", -1)
     opener = BlockOpener("block://cloud")
     opener().put("a/x.json", b"1")
     for _ in range(2):

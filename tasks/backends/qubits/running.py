@@ -20,8 +20,8 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
 from models.errors import Fault, JobRejected
+from tasks.backends.coldatoms.sampling import normalised
 from tasks.backends.qubits.circuits import active_qubits, ends_in_measurements, sources
-from tasks.backends.sampling import normalised
 
 Real = NDArray[np.float64]
 

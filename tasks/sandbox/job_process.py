@@ -6,8 +6,8 @@
             program = await job.call("compile", seed=7)
             result = await job.call("execute")
 
-The children come from a fork server (`tasks.fork_server`), which alone kills and waits for them; those of backends
-that only interpret data may serve several jobs, one after the other (`tasks.children`). Job documents are not trusted,
+The children come from a fork server (`tasks.sandbox.fork_server`), which alone kills and waits for them; those of backends
+that only interpret data may serve several jobs, one after the other (`tasks.sandbox.child_pool`). Job documents are not trusted,
 nor are the answers that come back; a backend is code that the operator has installed: nothing here keeps it from
 reading what this user may read or from using the network. On macOS there is no limit of memory.
 """
@@ -29,16 +29,16 @@ from typing import Any, Literal, NoReturn, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.errors import BackendFailed, ChildDied, Fault, JobRejected, LimitExceeded, SandboxError
-from tasks.answers import BadAnswer, Words, clean, read_answer, read_count, read_header
-from tasks.children import MAX_JOBS, Child, Kept, Kind
-from tasks.fork_client import ChildEnd, ForkServerClient
-from tasks.fork_server import NOT_FORKED
-from tasks.job_child import MAX_FAULTS, MAX_HEADER, MAX_TRACEBACK, PREFIX, pack
-from tasks.job_limits import MEGABYTE
+from tasks.sandbox.answers import BadAnswer, Words, clean, read_answer, read_count, read_header
+from tasks.sandbox.child import MAX_FAULTS, MAX_HEADER, MAX_TRACEBACK, PREFIX, pack
+from tasks.sandbox.child_pool import MAX_JOBS, Child, Kept, Kind
+from tasks.sandbox.fork_client import ChildEnd, ForkServerClient
+from tasks.sandbox.fork_server import NOT_FORKED
+from tasks.sandbox.rlimits import MEGABYTE
 
 log = logging.getLogger("quledger.sandbox")
 
-PRELOADED = ("numpy", "scipy.linalg", "scipy.special", "tasks.backends")
+PRELOADED = ("numpy", "scipy.linalg", "scipy.special", "tasks.backends.registry")
 START_SECONDS = 60.0
 
 PARSED = 16
@@ -266,7 +266,7 @@ class Sandbox:
         preload: modules that the fork server imports, so that no child has to.
     """
 
-    def __init__(self, *, resolver: str = "tasks.backends:load", preload: tuple[str, ...] = PRELOADED) -> None:
+    def __init__(self, *, resolver: str = "tasks.backends.registry:load", preload: tuple[str, ...] = PRELOADED) -> None:
         self._resolver, self._preload = resolver, preload
         self._starting: defaultdict[tuple[str, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._servers: dict[tuple[str, ...], ForkServerClient] = {}

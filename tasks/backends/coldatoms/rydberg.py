@@ -16,13 +16,13 @@ import numpy as np
 
 from models.documents import Experiment, Instruction
 from models.job_language import coldatoms
-from tasks.backends import hamiltonian, spin
-from tasks.backends.chain import ChainState, one_wire_updates
-from tasks.backends.coldatom import ColdAtomBackend
+from tasks.backends.coldatoms import hamiltonian, spin
+from tasks.backends.coldatoms.backend import ColdAtomBackend
+from tasks.backends.coldatoms.chain import ChainState, one_wire_updates
+from tasks.backends.coldatoms.hamiltonian import ChainHamiltonian, chain_diagonal
+from tasks.backends.coldatoms.sampling import Readout, probabilities_of
+from tasks.backends.coldatoms.spin import Real, State
 from tasks.backends.cost import Cost, Limits
-from tasks.backends.hamiltonian import ChainHamiltonian, chain_diagonal
-from tasks.backends.sampling import Readout, probabilities_of
-from tasks.backends.spin import Real, State
 
 PHASE_TERMS = 6
 """Array operations of the phases of the blockade, made by doubling."""

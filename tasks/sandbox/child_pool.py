@@ -9,7 +9,7 @@ import socket
 from collections import defaultdict
 from typing import NamedTuple
 
-from tasks.fork_client import END_SECONDS, ChildEnd, ForkServerClient
+from tasks.sandbox.fork_client import END_SECONDS, ChildEnd, ForkServerClient
 
 MAX_JOBS = 200
 """The most jobs of one child, one after the other: whatever a library does not give back ends with it."""

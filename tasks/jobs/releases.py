@@ -10,7 +10,7 @@ from models.errors import AppendConflict, LogError, StaleAttempt, UnknownJob
 from models.holders import holder_of
 from models.job import FOR_THE_POOL, Job, Phase
 from models.retry import given_back, unless_cancelled
-from tasks.claims import Claim
+from tasks.jobs.claims import Claim
 from tasks.services import Services
 
 _LOG = logging.getLogger("quledger.releases")

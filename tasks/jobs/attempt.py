@@ -25,9 +25,9 @@ from models.holders import holder_of
 from models.job import Job, Phase
 from models.retry import after_attempt, given_back, unless_cancelled
 from storage.providers.protocol import StorageProvider
-from tasks.claims import Claim
-from tasks.releases import release
-from tasks.sandbox import JobProcess
+from tasks.jobs.claims import Claim
+from tasks.jobs.releases import release
+from tasks.sandbox.job_process import JobProcess
 from tasks.services import Services
 
 _LOG = logging.getLogger("quledger.attempt")

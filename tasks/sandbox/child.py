@@ -27,7 +27,7 @@ from models.backend import JSON, Backend, BackendConfig
 from models.documents import ResultDocument, parse_document
 from models.errors import Fault, JobRejected
 from models.results import expected_of, fault_of, fault_of_document
-from tasks.job_limits import MEGABYTE, Meter
+from tasks.sandbox.rlimits import MEGABYTE, Meter
 
 PREFIX = struct.Struct("!IQ")
 """Before each message: bytes of the header, bytes of the body."""

@@ -17,10 +17,10 @@ from models.documents import Experiment, Instruction
 from models.errors import Fault
 from models.job_language import coldatoms
 from models.job_language.coercion import label
-from tasks.backends.coldatom import ColdAtomBackend
+from tasks.backends.coldatoms.backend import ColdAtomBackend
+from tasks.backends.coldatoms.sampling import Readout
+from tasks.backends.coldatoms.sectors import Occupied, SectorState
 from tasks.backends.cost import Cost, Limits
-from tasks.backends.sampling import Readout
-from tasks.backends.sectors import Occupied, SectorState
 
 PAIR = 4
 """Modes of two neighbouring sites: a hop on more acts on the whole chain."""

@@ -1,6 +1,6 @@
 """The process that all job processes are forked from: everything is imported once.
 
-    python -P -m tasks.fork_server FD RESOLVER NEEDS MODULE...
+    python -P -m tasks.sandbox.fork_server FD RESOLVER NEEDS MODULE...
 
 NEEDS are modules with commas between them; the backends that need just these are loaded beforehand. FD is one end of a socket pair. Over it the sandbox sends FORK with the job's socket, and KILL; the answers are
 READY, once, and ENDED for each child. Only this process waits for its children, so a process id that it holds
@@ -25,8 +25,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tasks import job_child
-from tasks.job_limits import lower
+from tasks.sandbox import child
+from tasks.sandbox.rlimits import lower
 
 MESSAGE = struct.Struct("!cIid")
 """In both directions: what, number of the child, wait status, CPU seconds."""
@@ -118,7 +118,7 @@ class ForkServer:
             self._say(ENDED, number, NOT_FORKED)
         else:
             if pid == 0:
-                job_child.serve(channel, self._die_with_me, self._loaded_bytes)
+                child.serve(channel, self._die_with_me, self._loaded_bytes)
             self._numbers[pid], self._pids[number] = number, pid
         os.close(channel)
 
@@ -189,7 +189,7 @@ def preload(resolver: str, modules: list[str], needs: list[str]) -> None:
             if list(needs_of(backend)) != needs:
                 continue
             with _told(backend):
-                job_child.load(resolver, backend)
+                child.load(resolver, backend)
     if "numpy" in sys.modules:
         # The work space of the linear algebra is taken once here and not out of each job's memory.
         numpy: Any = sys.modules["numpy"]

@@ -13,9 +13,9 @@ from typing import NamedTuple, cast
 import numpy as np
 import scipy
 
-from tasks.backends import chebyshev, spin
+from tasks.backends.coldatoms import chebyshev, spin
+from tasks.backends.coldatoms.spin import Real, State
 from tasks.backends.cost import MATRIX_SPEED
-from tasks.backends.spin import Real, State
 
 WINDOW = 32
 """Largest dimension of a dense window: beyond, a dense product costs more than the terms it replaces."""

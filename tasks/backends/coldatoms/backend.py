@@ -15,8 +15,8 @@ from models.documents import Experiment, Instruction
 from models.errors import Fault, JobRejected
 from models.job_language.devices import DeviceSpec, backend_config
 from models.job_language.instructions import MAX_FAULTS, validate_document
+from tasks.backends.coldatoms.sampling import Readout, string_length
 from tasks.backends.cost import Cost, Limits, check
-from tasks.backends.sampling import Readout, string_length
 
 PROGRAM_FORMAT = 1
 

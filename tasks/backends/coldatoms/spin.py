@@ -12,7 +12,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from tasks.backends import chebyshev
+from tasks.backends.coldatoms import chebyshev
 
 Real = NDArray[np.float64]
 State = NDArray[np.complex128]

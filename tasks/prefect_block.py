@@ -1,6 +1,6 @@
 """A storage whose login Prefect keeps: seen and edited in its UI, opened by `block://name`.
 
-`prefect block register -m tasks.storage_block` makes the kind of block known; `quledger up` does it by itself. What
+`prefect block register -m tasks.prefect_block` makes the kind of block known; `quledger up` does it by itself. What
 somebody changes there is noticed within `RELOAD_SECONDS`.
 """
 

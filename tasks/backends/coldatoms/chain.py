@@ -12,10 +12,10 @@ from typing import cast
 
 import numpy as np
 
-from tasks.backends import spin
+from tasks.backends.coldatoms import spin
+from tasks.backends.coldatoms.hamiltonian import ChainHamiltonian
+from tasks.backends.coldatoms.spin import Real, State
 from tasks.backends.cost import MATRIX_SPEED
-from tasks.backends.hamiltonian import ChainHamiltonian
-from tasks.backends.spin import Real, State
 
 SMALL = 8
 """Wires of up to this many levels wait for their neighbours."""

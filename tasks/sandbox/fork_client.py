@@ -9,7 +9,7 @@ from collections import deque
 from typing import NamedTuple
 
 from tasks import python
-from tasks.fork_server import ENDED, FORK, KILL, MESSAGE, READY
+from tasks.sandbox.fork_server import ENDED, FORK, KILL, MESSAGE, READY
 
 DEVICES = "QULEDGER_DEVICES"
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", DEVICES)
@@ -42,7 +42,7 @@ class ForkServerClient:
         self._control.setblocking(False)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                python.command("tasks.fork_server", str(theirs.fileno()), resolver, ",".join(needs), *preload),
+                python.command("tasks.sandbox.fork_server", str(theirs.fileno()), resolver, ",".join(needs), *preload),
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/", env=_environment(),
                 pass_fds=[theirs.fileno()], start_new_session=True,
             )  # fmt: skip

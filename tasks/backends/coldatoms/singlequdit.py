@@ -15,10 +15,10 @@ import numpy as np
 
 from models.documents import Experiment, Instruction
 from models.job_language import coldatoms
-from tasks.backends import chebyshev, spin
-from tasks.backends.coldatom import ColdAtomBackend
+from tasks.backends.coldatoms import chebyshev, spin
+from tasks.backends.coldatoms.backend import ColdAtomBackend
+from tasks.backends.coldatoms.sampling import Readout, probabilities_of
 from tasks.backends.cost import MATRIX_SPEED, Cost, Limits
-from tasks.backends.sampling import Readout, probabilities_of
 
 MAX_EIGEN_ATOMS = 3000
 """Up to here sq_full is exact at any angle (72 MB of eigenvectors at 3000 atoms); above, Chebyshev polynomials."""

@@ -25,7 +25,7 @@ from models.job import Job, Phase
 from models.names import job_id_for, new_job_id
 from storage import failpoints
 from storage.log.idempotency import submit_once
-from tasks import backends
+from tasks.backends import registry
 from tasks.services import Services, current
 
 MOST_PRIORITY = 1_000_000
@@ -58,7 +58,7 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
         JobHeld: the mirror knows a job of this key, and the log does not.
         LogUnavailable: nothing was submitted.
     """
-    known = backends.names()
+    known = registry.names()
     if backend not in known:
         raise UnknownBackend(backend, known)
     for what, text in (("user", user), ("project", project), ("key", key or "")):

@@ -17,12 +17,12 @@ from itertools import pairwise
 
 from models.documents import Experiment, Instruction
 from models.job_language import coldatoms
-from tasks.backends import hamiltonian, spin
-from tasks.backends.chain import ChainState, exchange_updates, one_wire_updates
-from tasks.backends.coldatom import ColdAtomBackend
+from tasks.backends.coldatoms import hamiltonian, spin
+from tasks.backends.coldatoms.backend import ColdAtomBackend
+from tasks.backends.coldatoms.chain import ChainState, exchange_updates, one_wire_updates
+from tasks.backends.coldatoms.hamiltonian import ChainHamiltonian, chain_diagonal
+from tasks.backends.coldatoms.sampling import Readout, probabilities_of
 from tasks.backends.cost import Cost, Limits
-from tasks.backends.hamiltonian import ChainHamiltonian, chain_diagonal
-from tasks.backends.sampling import Readout, probabilities_of
 
 PAIR = 2
 """Wires of a gate between neighbours: rlxly on more acts on the whole chain."""

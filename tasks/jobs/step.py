@@ -33,7 +33,7 @@ from models.events import Cancelled, Fact, Stage
 from models.job import Phase, State
 from models.retry import failure
 from storage import failpoints
-from tasks.attempt import Attempt
+from tasks.jobs.attempt import Attempt
 
 _LOG = logging.getLogger("quledger.steps")
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from models.errors import MAX_ECHO, BackendFailed
-from tasks.job_child import MAX_PROGRESS
+from tasks.sandbox.child import MAX_PROGRESS
 
 MOST_WORDS = 30
 """So many words about its progress a process may say at once, in one step."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.backends.sampling import Indices, Readout, probabilities_of
+from tasks.backends.coldatoms.sampling import Indices, Readout, probabilities_of
 
 Real = NDArray[np.float64]
 State = NDArray[np.complex128]

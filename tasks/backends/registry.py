@@ -1,0 +1,128 @@
+"""The backends by name: those of this package, those of the published qubit devices, and those of other packages.
+
+Another package offers one by the entry point group `quledger.backends`: the entry point's name is the backend's
+display name, its value a class or function without arguments, or a finished object, that fits `models.backend.Backend`.
+Nothing is imported before it is asked for.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from models.backend import Backend, BackendConfig
+from models.errors import BadSetting, UnknownBackend
+from tasks.backends.qubits import published
+
+_LOG = logging.getLogger("quledger.backends")
+
+GROUP = "quledger.backends"
+
+BUILT_IN = {
+    "singlequdit": "tasks.backends.coldatoms.singlequdit:SingleQudit",
+    "multiqudit": "tasks.backends.coldatoms.multiqudit:MultiQudit",
+    "fermions": "tasks.backends.coldatoms.fermions:Fermions",
+    "rydberg": "tasks.backends.coldatoms.rydberg:Rydberg",
+}
+
+_NAME = re.compile(r"[a-z0-9]+")
+_STEPS = ("validate", "compile", "execute")
+
+
+def names() -> list[str]:
+    """Return the names of all backends: the built-in ones, the qubit devices, the plug-ins in alphabetical order."""
+    return [*BUILT_IN, *published.names(), *sorted(_plug_ins())]
+
+
+def needs(name: str) -> tuple[str, ...]:
+    """Return the modules that this backend alone needs and that take seconds to import; imports nothing."""
+    return published.PRELOADED if name not in BUILT_IN and published.has(name) else ()
+
+
+def lasting(name: str) -> bool:
+    """Say whether a process may serve several jobs of this backend: ours only compute with the numbers of a document."""
+    return name in BUILT_IN
+
+
+def ours(name: str) -> bool:
+    """Say whether the code of this backend is of this package."""
+    return name in BUILT_IN or published.has(name)
+
+
+@lru_cache(maxsize=64)
+def load(name: str) -> Backend:
+    """Return the backend of this name; each is made once per process.
+
+    Raises:
+        UnknownBackend: there is none.
+        BadSetting: a plug-in of this name cannot be imported or does not fit; it is named.
+    """
+    if name in BUILT_IN:
+        # one BLAS thread per process: small matrices get slower with more, and cores are better used for jobs
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        module, attribute = BUILT_IN[name].split(":")
+        make = cast("Callable[[], Backend]", getattr(import_module(module), attribute))
+        return make()
+    if published.has(name):
+        return published.load(name)
+    plug_in = _plug_ins().get(name)
+    if plug_in is None:
+        raise UnknownBackend(name, names())
+    return _checked(plug_in)
+
+
+def usable() -> list[str]:
+    """Return the names of all backends that can be loaded; a plug-in that does not fit is reported and left out."""
+    good = []
+    for name in names():
+        try:
+            load(name)
+        except BadSetting as error:
+            _LOG.error("backend_unusable action=leave_out: %s", error)
+        else:
+            good.append(name)
+    return good
+
+
+def _plug_ins() -> dict[str, EntryPoint]:
+    """Return the plug-ins whose names can be display names and are not taken."""
+    found = entry_points(group=GROUP)
+    taken = {*BUILT_IN, *published.names()}
+    return {point.name: point for point in found if _NAME.fullmatch(point.name) and point.name not in taken}
+
+
+def _checked(point: EntryPoint) -> Backend:
+    """Return the plug-in's backend, or say why it is none."""
+    what = f"the plug-in {point.name!r} ({point.value})"
+    try:
+        made: Any = point.load()
+        if isinstance(made, type) or not hasattr(made, "config"):
+            made = made()
+        config = made.config
+    except Exception as error:  # whatever a foreign module does must not stop the other backends
+        raise BadSetting(f"{what} cannot be loaded: {type(error).__name__}: {error}") from error
+    missing = [step for step in _STEPS if not callable(getattr(made, step, None))]
+    if missing:
+        raise BadSetting(f"{what} does not fit: it has no {', '.join(missing)}")
+    try:
+        published = BackendConfig.model_validate(config, from_attributes=True)
+    except ValidationError as error:
+        fields = ", ".join(".".join(map(str, item["loc"])) or "all" for item in error.errors())
+        raise BadSetting(f"{what} does not fit: its config is wrong in {fields}") from None
+    if published.display_name != point.name:
+        raise BadSetting(f"{what} does not fit: its display name is {published.display_name!r}")
+    return _PlugIn(made, published)
+
+
+class _PlugIn:
+    """A backend from outside with its configuration checked once."""
+
+    def __init__(self, inner: Backend, config: BackendConfig) -> None:
+        self.config = config
+        self.validate, self.compile, self.execute = inner.validate, inner.compile, inner.execute

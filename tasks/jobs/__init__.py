@@ -1,0 +1,1 @@
+"""One worker's hold on jobs: submission, claims, the attempt, its end."""
