@@ -9,7 +9,7 @@ from tests.lab import ROOT, Lab, experiment
 
 PACKAGE = """
 import json, os, socket, time
-from tasks.job_child import pack
+from tasks.sandbox.child import pack
 
 def result(name, shots, **more):
     return {"header": {"name": name}, "shots": shots, "success": True, "data": {"memory": ["0"] * shots}} | more

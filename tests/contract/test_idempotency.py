@@ -93,9 +93,9 @@ SUBMIT = """
 import sys
 from datetime import UTC, datetime
 from models.events import Submitted
-from storage.database import open_database
-from storage.event_log import EventLog
-from storage.idempotency import submit_once
+from storage.log.database import open_database
+from storage.log.event_log import EventLog
+from storage.log.idempotency import submit_once
 log = EventLog(open_database(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()

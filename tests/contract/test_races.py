@@ -35,8 +35,8 @@ CLAIM = """
 import sys
 from datetime import timedelta
 from models import clock
-from storage.database import open_database
-from storage.event_log import EventLog
+from storage.log.database import open_database
+from storage.log.event_log import EventLog
 log = EventLog(open_database(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()

@@ -503,7 +503,7 @@ def test_a_module_that_cannot_be_preloaded_stops_nothing(capfd: pytest.CaptureFi
 
 PARENT = """
 import asyncio, json
-from tasks.sandbox import Limits, Sandbox
+from tasks.sandbox.job_process import Limits, Sandbox
 
 async def main():
     async with Sandbox(resolver="tests.unit.sandbox_fakes:load", preload=()) as sandbox:
