@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from deployments.logs import DRAIN, SERVER, WORKER, Errors
-from flows.prefect_prune import prune
-from flows.prefect_view import PrefectSilent, prefect_runs
+from flows.prefect_api.client import PrefectSilent, prefect_runs
+from flows.prefect_api.retention import prune
 from models import clock
 from models.audit import Finding, Run
 from models.errors import BadSetting, StorageError, UnknownJob

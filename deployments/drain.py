@@ -80,7 +80,7 @@ def work_here() -> None:
 def run_drain(**parameters: Any) -> dict[str, int]:
     """Run the flow `drain_queue` with these parameters, where flows are ready."""
     from flows.drain_queue import drain_queue  # noqa: PLC0415 - Prefect is imported once its settings stand
-    from flows.warm import leave_sigterm_alone  # noqa: PLC0415 - as above
+    from flows.prefect_api.engine import leave_sigterm_alone  # noqa: PLC0415 - as above
     from tasks.jobs.releases import release_all  # noqa: PLC0415 - as above
 
     leave_sigterm_alone()
@@ -134,7 +134,7 @@ def _dead_runs_ended(services: Services) -> int:
         return 0  # the embedded server would be started just to be asked
     prepare(services.settings)
     import_prefect(services.settings)
-    from flows.prefect_runs import crash_dead_runs  # noqa: PLC0415 - Prefect is imported once its settings stand
+    from flows.prefect_api.run_sync import crash_dead_runs  # noqa: PLC0415 - Prefect is imported once its settings stand
 
     return asyncio.run(crash_dead_runs(services))
 

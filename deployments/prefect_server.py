@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 
 from deployments.logs import SERVER, opened
-from flows.prefect_view import REFUSED, authentication, refusal
+from flows.prefect_api.client import REFUSED, authentication, refusal
 from models import clock
 from models.errors import BadSetting, QuledgerError
 from models.settings import Settings, redact_url

@@ -31,16 +31,16 @@ from prefect.utilities.callables import get_parameter_defaults
 from deployments.deploy import POOL
 from deployments.prefect_server import PrefectUnavailable
 from flows.drain_queue import drain_queue
-from flows.handover import Handover
-from flows.launches import DEPLOYMENT
-from flows.listed import due
-from flows.prefect_runs import crash_dead_runs, is_under_way
+from flows.draining.handover import Handover
+from flows.draining.periodic import repeating
+from flows.draining.prefect_submissions import DEPLOYMENT
+from flows.prefect_api.engine import leave_sigterm_alone, run_as
+from flows.prefect_api.run_lists import due
+from flows.prefect_api.run_sync import crash_dead_runs, is_under_way
 from flows.publish_backends import publish_backends
 from flows.reconcile import reconcile
 from flows.run_job import run_job
 from flows.verify import verify
-from flows.waiting import repeating
-from flows.warm import leave_sigterm_alone, run_as
 from models import clock
 from models.errors import MAX_MESSAGE, printable
 from tasks.jobs.releases import release_all

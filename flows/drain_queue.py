@@ -11,17 +11,17 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.runtime import flow_run
 from pydantic import Field
 
-from flows.backend_pages import BackendPages
-from flows.handover import Handover
-from flows.launches import CANCELS, TO_BEGIN, Launches, dispatch, tags_of
-from flows.looks import Looks
-from flows.prefect_runs import cancel_as_in_prefect, crash_dead_runs
-from flows.presence import present
+from flows.artifacts.backend_pages import BackendPages
+from flows.draining.handover import Handover
+from flows.draining.inbox_poller import Looks
+from flows.draining.periodic import LONGEST_PAUSE, patiently, repeating
+from flows.draining.prefect_submissions import CANCELS, TO_BEGIN, Launches, dispatch, tags_of
+from flows.draining.unserved import unserved
+from flows.prefect_api.engine import new_run, run_as
+from flows.prefect_api.liveness import present
+from flows.prefect_api.run_sync import cancel_as_in_prefect, crash_dead_runs
 from flows.publish_backends import publish
 from flows.run_job import run_attempt
-from flows.unserved import unserved
-from flows.waiting import LONGEST_PAUSE, patiently, repeating
-from flows.warm import new_run, run_as
 from models.errors import LogError, QuledgerError, UnknownJob
 from models.job import FINAL, Job
 from models.storable import LINE, WHOLE_NUMBER

@@ -6,8 +6,8 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
 
-from flows.prefect_runs import cancel_as_in_prefect, crash_dead_runs
-from flows.presence import present
+from flows.prefect_api.liveness import present
+from flows.prefect_api.run_sync import cancel_as_in_prefect, crash_dead_runs
 from tasks.jobs.leases import expire_leases
 from tasks.services import current
 

@@ -14,8 +14,8 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from pydantic import Field
 
-from flows.report import report
-from flows.warm import run_task
+from flows.artifacts.job_report import report
+from flows.prefect_api.engine import run_task
 from models.errors import LogError, MirrorAhead, QuledgerError, StorageError
 from models.job import FINAL, Job, Phase, State
 from models.requests import JobRequest

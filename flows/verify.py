@@ -12,8 +12,8 @@ from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.prefect_view import prefect_runs
-from flows.report import plain
+from flows.artifacts.job_report import plain
+from flows.prefect_api.client import prefect_runs
 from models.audit import Finding
 from models.errors import QuledgerError
 from models.storable import LINE

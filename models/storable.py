@@ -3,7 +3,7 @@
 Its server takes JSON that it cannot answer with later: lone surrogates, numbers of more than 64 bits, values that are
 nested hundreds of levels deep; and PostgreSQL keeps no NUL character. One such run spoils every list in which it
 stands. How deep a document is, no schema says here: checking a large one level by level would hold up Prefect's server
-for seconds. What comes through is found by `flows.unreadable`.
+for seconds. What comes through is found by `flows.prefect_api.unreadable_runs`.
 """
 
 from typing import Any

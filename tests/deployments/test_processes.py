@@ -19,7 +19,7 @@ import pytest
 from prefect.settings.models.server.api import ServerAPISettings
 
 from deployments.prefect_server import server_settings
-from flows.prefect_view import authentication
+from flows.prefect_api.client import authentication
 from tests import prefect_home
 from tests.deployments.files import FOLDER, ROOT, compose, env_file, interpolated
 from tests.lab import Lab, experiment

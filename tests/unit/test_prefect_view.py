@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from flows.prefect_view import PrefectSilent, prefect_runs
+from flows.prefect_api.client import PrefectSilent, prefect_runs
 
 RUN = {"id": "11111111-1111-1111-1111-111111111111", "name": "job", "state_type": "COMPLETED"}
 

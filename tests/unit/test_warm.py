@@ -1,4 +1,4 @@
-"""What flows/warm.py assumes of Prefect's engines, which Prefect does not document."""
+"""What flows/prefect_api/engine.py assumes of Prefect's engines, which Prefect does not document."""
 
 import asyncio
 import inspect
@@ -19,7 +19,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Failed, Suspended
 from prefect.utilities.engine import capture_sigterm
 
-from flows.warm import leave_sigterm_alone, new_run, run_as, run_task
+from flows.prefect_api.engine import leave_sigterm_alone, new_run, run_as, run_task
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 

@@ -12,7 +12,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.events import emit_event
 
-from flows.pictures import histogram, inline, shortened
+from flows.artifacts.figures import histogram, inline, shortened
 from models.clock import to_text
 from models.errors import QuledgerError, printable
 from models.events import Event

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from flows.prefect_view import PrefectSilent, ask, authentication
-from flows.unreadable import clear
+from flows.prefect_api.client import PrefectSilent, ask, authentication
+from flows.prefect_api.unreadable_runs import clear
 from models.clock import to_text
 from models.settings import redact_url
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from flows.prefect_view import authentication
+from flows.prefect_api.client import authentication
 
 _LOG = logging.getLogger("quledger.prefect")
 

@@ -1,6 +1,6 @@
 """What a drain leaves behind when it ends, and why: a sentence for each reason."""
 
-from flows.looks import Looks
+from flows.draining.inbox_poller import Looks
 from tasks.services import Services
 
 MOST_NAMED = 10

@@ -9,7 +9,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import PrefectHTTPStatusError
 
-from flows.unreadable import Filters, clear
+from flows.prefect_api.unreadable_runs import Filters, clear
 from models import clock
 
 

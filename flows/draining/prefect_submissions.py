@@ -15,9 +15,9 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Completed, Failed, Pending
 
-from flows.listed import due, of_deployments, readable
+from flows.prefect_api.run_lists import due, of_deployments, readable
+from flows.prefect_api.unreadable_runs import Filters
 from flows.run_job import NAME, end_state, submit_request, untaken
-from flows.unreadable import Filters
 from models.errors import AppendConflict, InputError, LogUnavailable, NotRevivable, StorageError
 from models.job import FINAL, Job, State
 from models.names import check_job_id

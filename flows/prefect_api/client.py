@@ -52,7 +52,7 @@ def ask(client: httpx.Client, method: str, path: str, body: dict[str, Any] | Non
         answer = client.request(method, path, json=body)
         busy = answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS
         if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
-            # Twice: it is not busy, but cannot give what is asked for (see `flows.unreadable`).
+            # Twice: it is not busy, but cannot give what is asked for (see `flows.prefect_api.unreadable_runs`).
             busy, stumbled = not stumbled, True
         if not busy or time.monotonic() + pause > end:
             return answer.raise_for_status()

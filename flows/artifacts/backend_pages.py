@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect.client.orchestration import PrefectClient
 
-from flows.report import many, plain
+from flows.artifacts.job_report import many, plain
 from models import clock
 from models.backend import BackendConfig, GateConfig
 from models.errors import printable

@@ -22,10 +22,10 @@ from prefect.client.schemas.objects import State as PrefectState
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Cancelled, Crashed
 
-from flows.listed import readable
-from flows.presence import forget, has_died
+from flows.prefect_api.liveness import forget, has_died
+from flows.prefect_api.run_lists import readable
+from flows.prefect_api.unreadable_runs import Filters
 from flows.run_job import NAME, end_state
-from flows.unreadable import Filters
 from models import clock
 from models.cancelling import RunEnd, run_end
 from models.errors import JobHeld, LogError, NotCancellable, UnknownJob

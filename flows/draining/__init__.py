@@ -1,0 +1,1 @@
+"""What a drain does: it looks, claims, hands over."""
