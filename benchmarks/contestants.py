@@ -67,7 +67,7 @@ class Ours(OnPrefect):
 
     def command(self) -> list[str]:
         """Return the command of the warm process."""
-        return [sys.executable, "-m", "deployments.cli", "drain", "--concurrency", str(self._concurrency)]
+        return [sys.executable, "-m", "deployments.cli.app", "drain", "--concurrency", str(self._concurrency)]
 
     def ready(self) -> None:
         """Wait for the drain by a first job."""

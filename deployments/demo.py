@@ -11,11 +11,11 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from deployments import show
-from deployments.drain import flows_ready, run_drain
-from deployments.frames import counts_frame
-from deployments.results import result_document
-from deployments.tables import Cell, Column, Kind, Row, show_table
+from deployments.cli import render
+from deployments.cli.frames import counts_frame
+from deployments.cli.results import result_document
+from deployments.cli.tables import Cell, Column, Kind, Row, show_table
+from deployments.processes.drain import flows_ready, run_drain
 from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
@@ -70,7 +70,7 @@ def run_demo(folder: Path, *, as_json: bool) -> int:
     _run(services, console, len(jobs))
     ended = {name: services.log.get(job.job_id) for name, job in jobs.items()}
     if as_json:
-        print(json.dumps({name: show.status_value(job) for name, job in ended.items()}))
+        print(json.dumps({name: render.status_value(job) for name, job in ended.items()}))
     else:
         _tell(console, services, ended, time.monotonic() - started)
     return 0 if all(ended[story.name].state is story.expected for story in STORIES) else 1
@@ -110,11 +110,11 @@ def _tell(console: Console, services: Services, jobs: dict[str, Job], seconds: f
     for (name, frame), title in zip(
         counts.groupby("experiment", sort=False), ("without blockade", "with blockade"), strict=True
     ):
-        show.histogram(f"{name}, {title}", dict(zip(frame["outcome"], frame["count"], strict=True)))
+        render.histogram(f"{name}, {title}", dict(zip(frame["outcome"], frame["count"], strict=True)))
 
     job = jobs["rabi_oscillation"]
     console.print("[bold]5.[/] The history of one job: append-only, hash-chained, mirrored into the storage.\n")
-    show.history(services.log.history(job.job_id))
+    render.history(services.log.history(job.job_id))
 
     home = services.settings.folder
     shown = home.relative_to(Path.cwd()) if home.is_relative_to(Path.cwd()) else home

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from deployments.prefect_server import PrefectUnavailable, prefect_server
+from deployments.processes.prefect_server import PrefectUnavailable, prefect_server
 from models.errors import BadSetting, QuledgerError
 from models.settings import Settings
 from tasks import python

@@ -22,7 +22,7 @@ def search_ours_first() -> None:
 def main() -> None:
     """Run the command line."""
     search_ours_first()
-    from deployments.cli import main as run  # noqa: PLC0415 - found now
+    from deployments.cli.app import main as run  # noqa: PLC0415 - found now
 
     run()
 

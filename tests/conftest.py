@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.prefect_server import prefect_server
+from deployments.processes.prefect_server import prefect_server
 from models.settings import Settings
 from tests import prefect_home
 from tests.contract.storages import Servers

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from deployments.show import event_value
+from deployments.cli.render import event_value
 from models.settings import Settings
 from storage.audit.verify import Verifier
 from storage.log.database import open_database
@@ -27,7 +27,7 @@ from tasks.jobs.submission import submit_document
 from tasks.services import Services, use
 from tests.contract.storages import Place, Servers, kind_named, surrounded
 
-PROGRAM = [sys.executable, "-m", "deployments.cli"]
+PROGRAM = [sys.executable, "-m", "deployments.cli.app"]
 ROOT = Path(__file__).parents[1]
 
 

@@ -146,7 +146,7 @@ def test_of_missed_runs_only_the_last_one_runs(room: ControlRoom):
     """A worker that comes back late does not do again and again what is to be done now; what it left out is said."""
     schedule(room, "reconcile", 3)
     before = fired(room, "reconcile", "CANCELLED")
-    worker = process(room, "deployments.embedded_worker")
+    worker = process(room, "deployments.processes.embedded_worker")
     os.kill(worker, signal.SIGSTOP)
     try:
         room.wait(lambda: [run["state_name"] for run in room.runs("reconcile")].count("Late") > 3, WAIT_SECONDS)
@@ -161,7 +161,7 @@ def test_of_missed_runs_only_the_last_one_runs(room: ControlRoom):
     assert [run for run in room.runs("reconcile") if run["expected_start_time"] > newest]
 
 
-@pytest.mark.parametrize("which", ["deployments.embedded_worker", "deployments.embedded_server"])
+@pytest.mark.parametrize("which", ["deployments.processes.embedded_worker", "deployments.processes.embedded_server"])
 def test_what_is_killed_is_started_again_and_said(room: ControlRoom, which: str):
     """Worker or server dies by `kill -9`: jobs are served again, no place is lost, and the operator is told."""
     before = {run["id"] for run in room.runs("drain-queue")}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.cli import app
+from deployments.cli.app import app
 from models.settings import Settings, redact_url
 from tests.lab import Lab
 

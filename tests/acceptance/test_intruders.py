@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from deployments import cli
+from deployments.cli.app import app
 from models.signing import Keyring
 from storage.log.database import open_database
 from storage.signatures.signing import new_key, sign
@@ -55,7 +55,7 @@ def quledger(home: FrozenHome, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
                 patch.setenv(name, value)
             use(None)
             with pytest.raises(SystemExit) as ended:
-                cli.main()
+                app.main()
             if arguments[0] not in ("verify", "config"):
                 current().log.engine.dispose()
             use(None)

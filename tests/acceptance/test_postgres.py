@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from deployments.prefect_server import prefect_server
+from deployments.processes.prefect_server import prefect_server
 from models.settings import Settings
 from storage.log.database import open_database
 from storage.log.event_log import EventLog

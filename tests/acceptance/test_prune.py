@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from deployments.prefect_server import server_settings
+from deployments.processes.prefect_server import server_settings
 from tests.lab import Lab, experiment
 
 UNKNOWN = "f" * 24  # the name of no job of any test

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
-from deployments.cli import app
+from deployments.cli.app import app
 from models.signing import is_signed
 from tests.lab import ROOT, Lab, experiment
 

@@ -44,7 +44,7 @@ def house(tmp_path: Path, prefect_api: str, wall: Wall) -> Iterator[Any]:
     """Services of their own with short leases, with Prefect at hand."""
     from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415 - Prefect takes seconds to import
 
-    from deployments.drain import flush_prefect  # noqa: PLC0415 - as above
+    from deployments.processes.drain import flush_prefect  # noqa: PLC0415 - as above
     from tasks.services import Services, use  # noqa: PLC0415 - as above
 
     settings = Settings(

@@ -21,9 +21,9 @@ from prefect.settings.models.root import Settings as PrefectSettings
 from pydantic import AliasChoices
 from pydantic_settings import BaseSettings
 
-from deployments.cli import app
-from deployments.prefect_server import server_settings
-from deployments.prune import needed
+from deployments.cli.app import app
+from deployments.image.strip_dev_packages import needed
+from deployments.processes.prefect_server import server_settings
 from models.settings import Settings
 from tests.deployments.files import (
     FOLDER,

@@ -18,7 +18,7 @@ import psutil
 import pytest
 from prefect.settings.models.server.api import ServerAPISettings
 
-from deployments.prefect_server import server_settings
+from deployments.processes.prefect_server import server_settings
 from flows.prefect_api.client import authentication
 from tests import prefect_home
 from tests.deployments.files import FOLDER, ROOT, compose, env_file, interpolated
@@ -69,7 +69,7 @@ class Composed:
         """Return the command of a service, on loopback."""
         words = [str(word) for word in compose()["services"][service]["command"]]
         words = [{"0.0.0.0": "127.0.0.1", "4200": str(self.port)}.get(word, word) for word in words]
-        program = {"quledger": ["-m", "deployments.cli"], "prefect": ["-m", "prefect"], "python": []}[words[0]]
+        program = {"quledger": ["-m", "deployments.cli.app"], "prefect": ["-m", "prefect"], "python": []}[words[0]]
         return [sys.executable, *program, *words[1:]]
 
     def start(self, service: str) -> None:

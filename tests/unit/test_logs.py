@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from deployments import logs
-from deployments.logs import Errors, errors_said, opened, record
+from deployments.processes import logs
+from deployments.processes.logs import Errors, errors_said, opened, record
 
 
 @pytest.fixture

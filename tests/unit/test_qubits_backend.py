@@ -311,7 +311,7 @@ def test_devices_in_a_folder_are_backends(tmp_path: Path, monkeypatch: pytest.Mo
 def test_others_do_not_import_qiskit():
     """Listing all backends and loading those of others imports nothing of Qiskit, and neither does the program's help."""
     code = (
-        "import sys; from tasks.backends import registry as backends; import deployments.cli, flows.run_job\n"
+        "import sys; from tasks.backends import registry as backends; import deployments.cli.app, flows.run_job\n"
         "[backends.load(name) for name in backends.usable()]\n"
         "assert not [name for name in sys.modules if name.startswith(('qiskit', 'openqasm3'))]"
     )

@@ -10,7 +10,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from deployments import demo, show
+from deployments import demo
+from deployments.cli import render
 from models.errors import Fault
 from models.events import Failed, Submitted, seal
 from models.job import Job, State, apply
@@ -52,7 +53,7 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     def lines(width: int | None, function: Callable[..., None], *arguments: Any) -> list[str]:
         out = Terminal(tty=width is not None)
         console = Console(file=out, width=width or 240, color_system=None, legacy_windows=False)
-        monkeypatch.setattr(show, "console", console)
+        monkeypatch.setattr(render, "console", console)
         function(*arguments)
         text = out.getvalue()
         assert re.search(r"[^\n -~\u00a0-\U0010ffff]", text) is None, "a control character"
@@ -95,7 +96,7 @@ def test_list_keeps_id_user_state_and_attempt(printed: Callable[..., list[str]],
         job(IDS[1], **reason(odd)),
         job(IDS[2], State.WITHDRAWN, user=odd, backend=odd[:50], attempt=345),
     ]
-    lines = printed(width, show.jobs, jobs)
+    lines = printed(width, render.jobs, jobs)
     head = lines[0]
     at = {name: cell_len(head[: head.index(name)]) for name in ("job", "user", "state", "attempt")}
     assert list(at) == sorted(at, key=lambda name: at[name])
@@ -128,7 +129,7 @@ def _from(line: str, cells: int) -> str:
 def test_the_usual_list_fits_its_terminal(printed: Callable[..., list[str]], width: int):
     """With ids as we make them no line is longer than the terminal is wide."""
     jobs = [job(f"{nth:024x}", user=odd, **reason(odd)) for nth, odd in enumerate(ODD.values())]
-    lines = printed(width, show.jobs, jobs)
+    lines = printed(width, render.jobs, jobs)
     assert max(cell_len(line) for line in lines) <= width
     assert sum(line.startswith("0000") for line in lines) == len(ODD)
 
@@ -139,7 +140,7 @@ def test_status_shows_the_whole_id_and_all_of_the_reason(
     printed: Callable[..., list[str]], what: str, width: int | None
 ):
     """The id is not broken, and a reason is wrapped, not cut."""
-    lines = printed(width, show.status, job(IDS[1], user=ODD[what][:60], **reason(ODD[what])))
+    lines = printed(width, render.status, job(IDS[1], user=ODD[what][:60], **reason(ODD[what])))
     assert lines[0] == f"job        {IDS[1]}"
     assert any(re.match(r"state +ERROR$", line) for line in lines)
     assert "…" not in "".join(lines)
@@ -162,7 +163,7 @@ def events(text: str) -> list[Any]:
 @pytest.mark.parametrize("what", ODD)
 def test_history_keeps_number_attempt_and_event(printed: Callable[..., list[str]], what: str, width: int | None):
     """However long or odd the reason of a failure is, each event has one row that begins with its columns."""
-    lines = printed(width, show.history, events(ODD[what]))
+    lines = printed(width, render.history, events(ODD[what]))
     rows = [line for line in lines if line.startswith("09:10:46.000")]
     assert rows[0].startswith("09:10:46.000  0    0        submitted  singlequdit, 2 bytes")
     assert rows[1].startswith("09:10:46.000  1    3        failed     in lease")
@@ -175,7 +176,7 @@ def test_history_keeps_number_attempt_and_event(printed: Callable[..., list[str]
 @pytest.mark.parametrize("what", ODD)
 def test_a_histogram_keeps_bars_and_counts(printed: Callable[..., list[str]], what: str, width: int | None):
     """Outcomes of any length go on below; each bar has its count and its share beside it."""
-    lines = printed(width, show.histogram, "experiment_0", {ODD[what]: 30, "1 0": 10})
+    lines = printed(width, render.histogram, "experiment_0", {ODD[what]: 30, "1 0": 10})
     assert lines[0] == "experiment_0: 40 shots"
     assert sum(bool(re.search(r"█{40}  30  +0\.750", line)) for line in lines) == 1
     assert sum(bool(re.search(r"^1 0 +█{13} +10 +0\.250", line)) for line in lines) == 1
@@ -202,13 +203,13 @@ def test_backends_and_demo_keep_their_columns(printed: Callable[..., list[str]],
     }
     counted = {"pending_jobs": 42, "running_jobs": 43, "sign": False, "kid": None}
     row = config | counted | {"status_msg": None, "last_queue_check": None}
-    lines = printed(width, show.backends, [row])
+    lines = printed(width, render.backends, [row])
     (line,) = [line for line in lines if line.startswith("plugin ")]
     assert [word for word in line.split() if word in ("7", "1000", "42", "43")] == ["7", "1000", "42", "43"]
 
     def told() -> None:
         story = demo.Story("x", "singlequdit", ODD[what])
-        show.show_table(show.console, demo.DEMO, [demo._told(story, job(IDS[0], **reason(ODD[what])))])
+        render.show_table(render.console, demo.DEMO, [demo._told(story, job(IDS[0], **reason(ODD[what])))])
 
     assert any(re.match(rf"{IDS[0]}  singlequdit  ERROR", line) for line in printed(width, told))
 
@@ -217,7 +218,7 @@ def test_backends_and_demo_keep_their_columns(printed: Callable[..., list[str]],
 def test_settings_and_results_are_shown_as_they_are(printed: Callable[..., list[str]], width: int | None):
     """What looks like a style is text, and nothing is cut."""
     value = "/data/[bold]/" + "x" * 300
-    assert f"QULEDGER_HOME={value}" in printed(width, show.settings, {"home": value})
+    assert f"QULEDGER_HOME={value}" in printed(width, render.settings, {"home": value})
 
 
 def test_findings_are_one_line_each(lonely_lab: Lab):

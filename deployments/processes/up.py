@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from deployments.deploy import deploy
-from deployments.logs import SERVER, WORKER, errors_said, opened, speak
-from deployments.prefect_server import prefect_server, write_error
+from deployments.processes.logs import SERVER, WORKER, errors_said, opened, speak
+from deployments.processes.prefect_server import prefect_server, write_error
 from models.settings import Settings
 from tasks import python
 from tasks.services import Services
@@ -76,7 +76,7 @@ def _worker(settings: Settings) -> Iterator[Callable[[], None]]:
         with opened(log) as output:
             running.append(
                 subprocess.Popen(  # noqa: S603 - our own module
-                    python.command("deployments.embedded_worker"),
+                    python.command("deployments.processes.embedded_worker"),
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=subprocess.STDOUT,

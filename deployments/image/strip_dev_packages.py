@@ -1,4 +1,4 @@
-"""Removes from this environment what Quledger does not need to run: `python -m deployments.prune`, for the image.
+"""Removes from this environment what Quledger does not need to run: `python -m deployments.image.strip_dev_packages`, for the image.
 
 One lock serves all, so the image is made from it too, and has the linters and the tests' packages until this is run.
 """

@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from deployments.logs import record, record_end
+from deployments.processes.logs import record, record_end
 from models.errors import QuledgerError
 from models.settings import Settings
 from tasks.prefect_settings import import_prefect, prepare
@@ -27,7 +27,7 @@ def main() -> None:
 def _work(services: Services) -> None:
     services.open()
     use(services)
-    from deployments.worker import work  # noqa: PLC0415 - Prefect is imported once its settings stand
+    from deployments.processes.worker import work  # noqa: PLC0415 - Prefect is imported once its settings stand
 
     work(services, with_parent=True)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 
-from deployments.logs import SERVER, opened
+from deployments.processes.logs import SERVER, opened
 from flows.prefect_api.client import REFUSED, authentication, refusal
 from models import clock
 from models.errors import BadSetting, QuledgerError
@@ -146,7 +146,7 @@ class _Server:
         """Start the process; its own session keeps a Ctrl-C in the terminal from ending it before the flows."""
         with opened(self._log) as output:
             return subprocess.Popen(  # noqa: S603 - our own module
-                python.command("deployments.embedded_server", str(self._listening.fileno())),
+                python.command("deployments.processes.embedded_server", str(self._listening.fileno())),
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from deployments.tables import Cell, Column, Kind, Row, show_table
+from deployments.cli.tables import Cell, Column, Kind, Row, show_table
 from models.backend import BackendConfig
 from models.clock import to_text
 from models.errors import printable
@@ -109,7 +109,7 @@ def history(events: list[Event]) -> None:
 
 def result(document: dict[str, Any]) -> None:
     """Print a histogram of each experiment, and the expectation values."""
-    from deployments.frames import counts_frame, values_frame  # noqa: PLC0415 - pandas takes half a second
+    from deployments.cli.frames import counts_frame, values_frame  # noqa: PLC0415 - pandas takes half a second
 
     made_by = printable(f"{document['display_name']} {document['backend_version']}")
     _line(f"{made_by}, job {document['job_id']}", style="")
@@ -145,7 +145,7 @@ def histogram(title: str, counts: dict[str, int]) -> None:
 
 def result_csv(document: dict[str, Any]) -> None:
     """Print the counts of a result as CSV; those of estimations are values and standard errors."""
-    from deployments.frames import counts_frame, values_frame  # noqa: PLC0415 - pandas takes half a second
+    from deployments.cli.frames import counts_frame, values_frame  # noqa: PLC0415 - pandas takes half a second
 
     counts, values = counts_frame(document), values_frame(document)
     if len(counts) or values.empty:

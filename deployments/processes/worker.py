@@ -29,7 +29,7 @@ from prefect.states import Cancelled, Failed, Pending
 from prefect.utilities.callables import get_parameter_defaults
 
 from deployments.deploy import POOL
-from deployments.prefect_server import PrefectUnavailable
+from deployments.processes.prefect_server import PrefectUnavailable
 from flows.drain_queue import drain_queue
 from flows.draining.handover import Handover
 from flows.draining.periodic import repeating
@@ -265,7 +265,7 @@ def work(services: Services, *, with_parent: bool = False) -> None:
     Raises:
         PrefectUnavailable: it stopped answering before it was known what there is to serve.
     """
-    from deployments.drain import flush_prefect  # noqa: PLC0415 - not needed before the end
+    from deployments.processes.drain import flush_prefect  # noqa: PLC0415 - not needed before the end
 
     leave_sigterm_alone()
     try:

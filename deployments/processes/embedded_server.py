@@ -1,6 +1,6 @@
 """A Prefect server of our own, on loopback, that ends with the process that started it.
 
-Run as `python -P -m deployments.embedded_server FD`, in a folder of our own and with the environment of
+Run as `python -P -m deployments.processes.embedded_server FD`, in a folder of our own and with the environment of
 `tasks/prefect_settings.py`: standard input is a pipe from the parent, whose end is the signal to end; FD is the listening socket,
 so that nobody can take the port in between.
 """
@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 
-from deployments.logs import hush_server, record, record_end
+from deployments.processes.logs import hush_server, record, record_end
 
 
 def _end_with_parent() -> None:

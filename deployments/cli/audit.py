@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import NamedTuple
 
-from deployments.logs import DRAIN, SERVER, WORKER, Errors
+from deployments.processes.logs import DRAIN, SERVER, WORKER, Errors
 from flows.prefect_api.client import PrefectSilent, prefect_runs
 from flows.prefect_api.retention import prune
 from models import clock

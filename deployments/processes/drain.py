@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from deployments.logs import DRAIN, SERVER, errors_said, opened, record, speak
-from deployments.prefect_server import PrefectUnavailable, prefect_server
+from deployments.processes.logs import DRAIN, SERVER, errors_said, opened, record, speak
+from deployments.processes.prefect_server import PrefectUnavailable, prefect_server
 from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
@@ -72,7 +72,7 @@ def work_here() -> None:
     if "PREFECT_API_URL" not in os.environ:
         raise BadSetting("PREFECT_API_URL is not set; it says whose deployments are served (see `quledger up`)")
     with flows_ready(services):
-        from deployments.worker import work  # noqa: PLC0415 - Prefect is imported once its settings stand
+        from deployments.processes.worker import work  # noqa: PLC0415 - Prefect is imported once its settings stand
 
         work(services)
 

@@ -85,7 +85,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
         seed: Of an OpenQASM program: the same seed gives the same counts.
         storage: Name of the storage that holds its documents, where there are several; the first one by default.
     """
-    from deployments.files import job_document  # noqa: PLC0415 - each command imports what it alone needs
+    from deployments.cli.files import job_document  # noqa: PLC0415 - each command imports what it alone needs
     from models.errors import UnreadableFile  # noqa: PLC0415
     from tasks.jobs.submission import submit_document  # noqa: PLC0415
     from tasks.services import current  # noqa: PLC0415
@@ -118,7 +118,7 @@ def drain(
         concurrency: Jobs at once.
         time_budget: Seconds after which no more job is begun.
     """
-    from deployments.drain import drain_here  # noqa: PLC0415
+    from deployments.processes.drain import drain_here  # noqa: PLC0415
 
     counts, unserved = drain_here(
         backend, concurrency, until_empty=until_empty, time_budget=time_budget, show=None if as_json else print
@@ -137,7 +137,7 @@ def up(*, port: int = 4200) -> int:
     Args:
         port: Of the server, on loopback.
     """
-    from deployments.up import up as serve  # noqa: PLC0415
+    from deployments.processes.up import up as serve  # noqa: PLC0415
 
     serve(port, lambda line: print(line, flush=True))
     return 0
@@ -146,7 +146,7 @@ def up(*, port: int = 4200) -> int:
 @app.command
 def worker() -> int:
     """Serve the deployments of the Prefect server that PREFECT_API_URL names: jobs, drains, schedules."""
-    from deployments.drain import work_here  # noqa: PLC0415
+    from deployments.processes.drain import work_here  # noqa: PLC0415
 
     work_here()
     return 0
@@ -159,12 +159,12 @@ def status(job_id: str, *, as_json: Json = False) -> int:
     Args:
         job_id: The job's id.
     """
-    from deployments import show  # noqa: PLC0415
+    from deployments.cli import render  # noqa: PLC0415
     from tasks.services import current  # noqa: PLC0415
 
     job, held = current().log.get(job_id), current().holds.why(job_id)
-    value = show.status_value(job) | ({"held": held} if held else {})
-    _print(value, lambda: show.status(job, held), as_json=as_json)
+    value = render.status_value(job) | ({"held": held} if held else {})
+    _print(value, lambda: render.status(job, held), as_json=as_json)
     return 0
 
 
@@ -176,14 +176,14 @@ def result(job_id: str, *, csv: Annotated[bool, Parameter(negative="")] = False,
         job_id: The job's id.
         csv: Print the counts as CSV instead.
     """
-    from deployments import show  # noqa: PLC0415
-    from deployments.results import result_document  # noqa: PLC0415
+    from deployments.cli import render  # noqa: PLC0415
+    from deployments.cli.results import result_document  # noqa: PLC0415
 
     document = result_document(job_id)
     if csv:
-        show.result_csv(document)
+        render.result_csv(document)
     else:
-        _print(document, lambda: show.result(document), as_json=as_json)
+        _print(document, lambda: render.result(document), as_json=as_json)
     return 0
 
 
@@ -194,14 +194,14 @@ def history(job_id: str, *, as_json: Json = False) -> int:
     Args:
         job_id: The job's id.
     """
-    from deployments import show  # noqa: PLC0415
+    from deployments.cli import render  # noqa: PLC0415
     from models.errors import UnknownJob  # noqa: PLC0415
     from tasks.services import current  # noqa: PLC0415
 
     events = current().log.history(job_id)
     if not events:
         raise UnknownJob(job_id)
-    _print([show.event_value(event) for event in events], lambda: show.history(events), as_json=as_json)
+    _print([render.event_value(event) for event in events], lambda: render.history(events), as_json=as_json)
     return 0
 
 
@@ -247,7 +247,7 @@ def list_jobs(*, backend: str = "", user: str = "", state: str = "", limit: int 
         state: Only in this state, such as QUEUED, DONE or ERROR.
         limit: At most so many.
     """
-    from deployments import show  # noqa: PLC0415
+    from deployments.cli import render  # noqa: PLC0415
     from models.errors import BadName, echo  # noqa: PLC0415
     from models.job import State  # noqa: PLC0415
     from tasks.services import current  # noqa: PLC0415
@@ -257,14 +257,14 @@ def list_jobs(*, backend: str = "", user: str = "", state: str = "", limit: int 
     if limit < 1:
         raise BadName("the limit has to be at least 1")
     jobs = current().log.jobs(backend=backend, user=user, state=state.upper(), limit=limit)
-    _print([show.status_value(job) for job in jobs], lambda: show.jobs(jobs), as_json=as_json)
+    _print([render.status_value(job) for job in jobs], lambda: render.jobs(jobs), as_json=as_json)
     return 0
 
 
 @app.command
 def backends(*, as_json: Json = False) -> int:
     """List the backends of this installation and how many jobs wait for each."""
-    from deployments import show  # noqa: PLC0415
+    from deployments.cli import render  # noqa: PLC0415
     from tasks.backends import registry  # noqa: PLC0415
     from tasks.services import current  # noqa: PLC0415
 
@@ -279,14 +279,14 @@ def backends(*, as_json: Json = False) -> int:
         }
         for name in registry.usable()
     ]
-    _print(rows, lambda: show.backends(rows), as_json=as_json)
+    _print(rows, lambda: render.backends(rows), as_json=as_json)
     return 0
 
 
 @app.command
 def reconcile(*, as_json: Json = False) -> int:
     """Bring right what a crash left behind: expired leases, documents that do not follow the log."""
-    from deployments.drain import reconcile_here  # noqa: PLC0415
+    from deployments.processes.drain import reconcile_here  # noqa: PLC0415
 
     done = reconcile_here()
     _print(done, lambda: print(", ".join(f"{number} {what}" for what, number in done.items())), as_json=as_json)
@@ -303,7 +303,7 @@ def verify(job_id: str | None = None, *, prefect: bool | None = None, as_json: J
         job_id: Only this job; otherwise all of them, and every document that belongs to none.
         prefect: Compare with Prefect; by default where PREFECT_API_URL is set.
     """
-    from deployments.audit import Verification  # noqa: PLC0415
+    from deployments.cli.audit import Verification  # noqa: PLC0415
 
     verification = Verification(prefect=prefect)
     findings = []
@@ -334,7 +334,7 @@ def verify(job_id: str | None = None, *, prefect: bool | None = None, as_json: J
 
 
 app.command(
-    "deployments.keys:app", name="keys", help="Make, show, rotate and revoke the keys with which backends sign."
+    "deployments.cli.keys:app", name="keys", help="Make, show, rotate and revoke the keys with which backends sign."
 )
 
 
@@ -345,7 +345,7 @@ def prune(*, days: float = 30, as_json: Json = False) -> int:
     Args:
         days: Runs that ended longer ago than so many days are deleted.
     """
-    from deployments.audit import prune_here  # noqa: PLC0415
+    from deployments.cli.audit import prune_here  # noqa: PLC0415
 
     done = prune_here(days)
     said = f"deleted {done['deleted']} runs that ended more than {days:g} days ago; left {done['left']} of unknown jobs"
@@ -356,7 +356,7 @@ def prune(*, days: float = 30, as_json: Json = False) -> int:
 @app.command
 def rebuild(*, as_json: Json = False) -> int:
     """Make the views of the log anew from its events; nothing else is changed. Stop the drains before."""
-    from deployments.audit import rebuild_here  # noqa: PLC0415
+    from deployments.cli.audit import rebuild_here  # noqa: PLC0415
 
     done = rebuild_here()
     _print(done, lambda: print(f"rebuilt {done['jobs']} jobs from {done['events']} events"), as_json=as_json)
@@ -377,7 +377,7 @@ def restore(
         mirror_wins: Where log and mirror each hold what the other does not, take over the mirror's events and set the
             log's aside, even if these have ended the job.
     """
-    from deployments.audit import restore_here  # noqa: PLC0415
+    from deployments.cli.audit import restore_here  # noqa: PLC0415
 
     done = restore_here(source, mirror_wins=mirror_wins)
     forks = [fork._asdict() for fork in done.forks]
@@ -395,10 +395,10 @@ def restore(
 @app.command
 def config(*, as_json: Json = False) -> int:
     """Print all settings, without secrets; each one is the environment variable QULEDGER_<NAME>."""
-    from deployments import show  # noqa: PLC0415
+    from deployments.cli import render  # noqa: PLC0415
 
     values = Settings.read().redacted()
-    _print(values, lambda: show.settings(values), as_json=as_json)
+    _print(values, lambda: render.settings(values), as_json=as_json)
     return 0
 
 
