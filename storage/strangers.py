@@ -8,9 +8,11 @@ from sqlalchemy import Engine, bindparam, text
 from models.audit import Finding, judge
 from models.errors import BadName, DocumentMissing, echo
 from models.names import check_display_name, is_job_id
+from models.standing import UNKNOWN
 from storage import layout
 from storage.database import reading
 from storage.histories import history_of, lenient
+from storage.holds import Holds
 from storage.not_yet import claims_an_end
 from storage.provider import Entry, StorageProvider
 
@@ -55,11 +57,18 @@ class Strangers:
                     yield from self._folder(f"{top}/{entry.name}", entry.name)
         for folder in _SHARED_FOLDERS:
             yield from self._folder(folder, None)
+        yield from self._staged()
+
+    def _staged(self) -> Iterator[Finding]:
+        """Yield what lies in the folder of staged results and is of no job, or of no worker that a job has had."""
         for batch in _batches(self._storage.entries(layout.STAGED)):
             known = self._owners(layout.staged_for(entry.name) for entry in batch)
+            held = self._held(each for entry in batch if (each := layout.staged_for(entry.name)) not in known)
             for entry in batch:
                 job_id = layout.staged_for(entry.name)
                 path = f"{layout.STAGED}/{entry.name}"
+                if job_id in held and entry.regular:
+                    continue
                 if job_id not in known or not entry.regular:
                     yield from _stranger(path, entry)
                 elif (where := self._elsewhere(path, job_id, known[job_id])) is not None:
@@ -72,6 +81,7 @@ class Strangers:
         """Yield what is foreign in one folder; in a folder of a backend, jobs of other backends are."""
         for batch in _batches(self._storage.entries(folder)):
             known = self._owners(entry.name.removesuffix(".json") for entry in batch)
+            held = self._held(each for entry in batch if (each := entry.name.removesuffix(".json")) not in known)
             for entry in batch:
                 path = f"{folder}/{entry.name}"
                 job_id = entry.name.removesuffix(".json")
@@ -84,6 +94,10 @@ class Strangers:
                         yield Finding(job_id=job_id, what="foreign", message=message)
                     elif (where := self._elsewhere(path, job_id, owner)) is not None:
                         yield where
+                elif job_id in held:
+                    # Its other documents follow the history, which is to be taken over.
+                    if folder.startswith("events/"):
+                        yield Finding(job_id=job_id, what="ahead", message=f"{UNKNOWN}; run `quledger restore`")
                 elif not self._is_new(folder, backend, job_id):
                     yield Finding(
                         job_id=job_id, what="foreign", message=f"{path} is of a job that the log does not know"
@@ -117,6 +131,10 @@ class Strangers:
             return claims_an_end(self._storage.get(layout.status(backend, job_id))) and not self._owners([job_id])
         except DocumentMissing:
             return False
+
+    def _held(self, job_ids: Iterable[str]) -> set[str]:
+        """Return those of the ids, unknown to the log, of which it is known that a mirror has their history."""
+        return Holds(self._engine).among(job_id for job_id in job_ids if is_job_id(job_id))
 
     def _owners(self, job_ids: Iterable[str]) -> dict[str, Owner]:
         """Return those of the ids that the log knows, each with the job's backend and storage."""

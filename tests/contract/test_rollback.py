@@ -244,6 +244,11 @@ def test_verify_names_what_the_mirror_knows_and_the_log_does_not(house: House):
     found = {(each.job_id, each.what) for each in Verifier(house.log.engine, house.stores).all()}
     assert {("j", "ahead"), ("", "ahead"), ("k", "foreign")} <= found
     assert ("j", "behind") not in found
+    # Once a drain has looked it is known that these documents are nobody else's, and what is to be done.
+    _, rollback, _ = anew(house)
+    rollback.compare("")
+    of_k = [each for each in Verifier(house.log.engine, house.stores).all() if each.job_id == "k"]
+    assert [(each.what, each.message) for each in of_k] == [("ahead", f"{UNKNOWN}; run `quledger restore`")]
 
 
 def test_restore_brings_a_log_that_is_behind_up_to_its_mirror(house: House):
