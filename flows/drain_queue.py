@@ -32,7 +32,7 @@ from tasks.jobs.leases import expire_leases
 from tasks.jobs.releases import claim, claim_for_pool, give_back_owed, release, release_all
 from tasks.jobs.submission import cancel
 from tasks.services import Services, current
-from tasks.sweeping import SECONDS, sweep_storages
+from tasks.sweeping import HALVES_SECONDS, SECONDS, sweep_leftovers, sweep_storages
 
 _LOG = logging.getLogger("quledger.drain")
 
@@ -126,7 +126,7 @@ class _Drain:
         self._broken_in_a_row = 0
         self._claim_from = 0.0
         self._woken = asyncio.Event()
-        self._sweep_from = 0.0
+        self._leftovers_from = self._sweep_from = 0.0
 
     async def all(self, *, until_empty: bool, time_budget: float | None) -> dict[str, int]:
         """Keep house, watch Prefect and serve the queues until there is nothing left to do."""
@@ -159,14 +159,18 @@ class _Drain:
         else:
             await patiently(self.keep_house)
         await asyncio.to_thread(self._services.marks.end)
+        await asyncio.to_thread(sweep_leftovers, self._services)
         if self._sweep_from == 0:
             await asyncio.to_thread(sweep_storages, self._services)
         return counts
 
     async def _keep_house_aside(self) -> None:
         await asyncio.to_thread(self.keep_house)
+        if time.monotonic() >= self._leftovers_from:
+            self._leftovers_from = time.monotonic() + SECONDS
+            await asyncio.to_thread(sweep_leftovers, self._services)
         if time.monotonic() >= self._sweep_from:
-            self._sweep_from = time.monotonic() + SECONDS
+            self._sweep_from = time.monotonic() + HALVES_SECONDS
             await asyncio.to_thread(sweep_storages, self._services)
 
     async def _take_launched(self) -> None:

@@ -10,6 +10,7 @@ from flows.prefect_api.liveness import present
 from flows.prefect_api.run_sync import cancel_as_in_prefect, crash_dead_runs
 from tasks.jobs.leases import expire_leases
 from tasks.services import current
+from tasks.sweeping import sweep_leftovers
 
 
 @flow(name="reconcile", persist_result=False)
@@ -20,6 +21,7 @@ async def reconcile() -> dict[str, int]:
         await asyncio.to_thread(services.rollback.compare_all)
         expired = await asyncio.to_thread(expire_leases, services)
         relayed = await asyncio.to_thread(services.mirror.relay_all)
+        await asyncio.to_thread(sweep_leftovers, services)
         crashed = await crash_dead_runs(services)
         async with get_client() as client:
             await cancel_as_in_prefect(services, client)

@@ -138,6 +138,13 @@ def all_staged(events: Sequence[Event]) -> tuple[str, ...]:
     return tuple(paths)
 
 
+def left_over(job: Job, events: Sequence[Event]) -> list[str]:
+    """Return where results may lie staged that are of no use since the job has ended; none while it has not."""
+    # A job in ERROR keeps its result: revived, it need not run again.
+    kept = job.executed.staged if job.state is State.ERROR and job.executed is not None else ""
+    return [path for path in all_staged(events) if path != kept] if job.state in FINAL else []
+
+
 def staged_for(name: str) -> str:
     """Return the id of the job to which a document's name in the folder of staged ones belongs; empty if to none."""
     job_id, _, what = name.removesuffix(".json").rpartition(".")

@@ -21,7 +21,7 @@ from tasks.backends import registry
 from tasks.jobs.leases import expire_leases
 from tasks.prefect_settings import import_prefect, prepare
 from tasks.services import Services, current, use
-from tasks.sweeping import sweep_storages
+from tasks.sweeping import sweep_leftovers, sweep_storages
 from tasks.watchdog import watched
 
 MOST_AT_ONCE = 64
@@ -117,6 +117,7 @@ def reconcile_here() -> dict[str, int]:
     expired = expire_leases(services)
     relayed = services.mirror.relay_all()
     services.marks.end()
+    sweep_leftovers(services)
     sweep_storages(services)
     done = {
         "expired": len(expired),

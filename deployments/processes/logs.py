@@ -30,6 +30,9 @@ SAY_SECONDS = 300.0
 _RECORD = re.compile(rb"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} (?:ERROR|CRITICAL) (.*)$", re.MULTILINE)
 _PARAMETERS = re.compile(r"^\[parameters: .*$", re.MULTILINE)
 
+_STOPPED = "Execution was cancelled by the runtime environment"
+"""Prefect's word, at ERROR, for a flow run that is cancelled in its process: nobody but us does that, to stop."""
+
 _SELF_GOVERNED = ("uvicorn", "fastapi")
 """Loggers that hand nothing on to the root of all, once Prefect has set them up."""
 
@@ -191,6 +194,8 @@ def _is_told(record: logging.LogRecord) -> bool:
     # Prefect says so with the exception that there is, or with none.
     broke = record.exc_info is not None and record.exc_info[0] is not None
     if record.name in {"prefect.flow_runs", "prefect.task_runs"} and not broke:
+        if _STOPPED in record.getMessage():
+            return False  # whoever was told to stop has stopped
         # How a job ended stands in the log of events and on the page of its run; a user's bad job is no error of ours.
         # A drain that is stopped in good order is a crash to Prefect; whatever else cancels one says so itself.
         if "cancelled by the runtime environment" in record.getMessage():

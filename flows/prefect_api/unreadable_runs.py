@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
@@ -26,6 +27,9 @@ MOST = 1000
 
 PAGE = 200
 """The same of a list of runs."""
+
+LOOKS = 2
+"""So many times more a run has to fail, after a pause each, while other lists are given."""
 
 PAUSE = 0.3
 TRIES = 6
@@ -58,7 +62,7 @@ def clear(url: str, filters: Filters) -> int:
             states = {str(run["id"]): str(run["state_type"]) for run in page}
             ids = list(states)
             for start in range(0, len(ids), PAGE):
-                for run_id in list(_unreadable(client, ids[start : start + PAGE])):
+                for run_id in _unreadable(client, ids[start : start + PAGE]):
                     _clear(client, run_id, filters, is_to_begin=states[run_id] in _TO_BEGIN)
                     bad += 1
             offset += len(page)
@@ -66,28 +70,49 @@ def clear(url: str, filters: Filters) -> int:
                 return bad
 
 
-def _unreadable(client: httpx.Client, ids: list[str]) -> Iterator[str]:
-    """Yield those of these runs that cannot be given, asking for half of them where the whole list fails."""
+def _unreadable(client: httpx.Client, ids: list[str]) -> list[str]:
+    """Return those of these runs that fail alone, several times, by a server that gives other lists meanwhile.
+
+    Raises:
+        httpx.HTTPStatusError: it gives no list at all: something else is wrong, and no run is to blame.
+    """
+    suspects: list[str] = []
+    if not _is_given(client, ids):
+        _expect_others(client)
+        suspects = list(_failing(client, ids))
+    for _ in range(LOOKS if suspects else 0):
+        time.sleep(PAUSE)
+        suspects = [run_id for run_id in suspects if not _is_given(client, [run_id])]
+        _expect_others(client)
+    return suspects
+
+
+def _failing(client: httpx.Client, ids: list[str]) -> Iterator[str]:
+    """Yield those of these runs that are not given, asking for half of them where the whole list fails."""
     if not ids or _is_given(client, ids):
         return
-    if len(ids) > 1:
-        middle = len(ids) // 2
-        yield from _unreadable(client, ids[:middle])
-        yield from _unreadable(client, ids[middle:])
-        return
-    # Once more a moment later: a server may have stumbled over something else.
-    time.sleep(PAUSE)
-    if not _is_given(client, ids):
+    if len(ids) == 1:
         yield ids[0]
+        return
+    middle = len(ids) // 2
+    yield from _failing(client, ids[:middle])
+    yield from _failing(client, ids[middle:])
+
+
+def _expect_others(client: httpx.Client) -> None:
+    _asked(client, "POST", "/flow_runs/filter", _those([str(uuid4())])).raise_for_status()
 
 
 def _is_given(client: httpx.Client, ids: list[str]) -> bool:
-    body = {"flow_runs": {"id": {"any_": ids}}, "limit": len(ids)}
-    answer = _asked(client, "POST", "/flow_runs/filter", body)
+    answer = _asked(client, "POST", "/flow_runs/filter", _those(ids))
     if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
         return False
     answer.raise_for_status()
     return True
+
+
+def _those(ids: list[str]) -> Filters:
+    return {"flow_runs": {"id": {"any_": ids}}, "limit": len(ids)}
 
 
 def _clear(client: httpx.Client, run_id: str, filters: Filters, *, is_to_begin: bool) -> None:

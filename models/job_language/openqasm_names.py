@@ -1,10 +1,12 @@
 """The names that an OpenQASM 2 text gives to gates of its own, replaced by names that no library has.
 
 A parser that knows a library by heart takes a gate for the library's because of its name. Where `qelib1.inc` is
-included, its names are taken, as the language has it; whatever else a library may know is free.
+included, its names are the file's until the program defines them anew; whatever else a library may know is the program's
+throughout.
 """
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from models.job_language.openqasm import INCLUDES, Mark
@@ -96,10 +98,9 @@ def renamed(text: str) -> Renamed:
     prefix = "own"
     while any(word.startswith(prefix) for word in found.words):
         prefix += "_"
-    taken = KEYWORDS | (QELIB1 if found.included else frozenset())
-    names = [name for name in found.gates if _NAME.fullmatch(name) and name not in taken]
+    names = [name for name in found.gates if _NAME.fullmatch(name) and name not in KEYWORDS]
     own = {name: f"{prefix}{place}" for place, name in enumerate(names)}
-    new, moved = _replaced(text, own) if own else (text, {})
+    new, moved = _replaced(text, own, QELIB1 if found.included else frozenset()) if own else (text, {})
     return Renamed(new, {new: old for old, new in own.items()}, frozenset(found.registers), moved)
 
 
@@ -124,15 +125,72 @@ class _Names:
             previous = found["name"] or ""
 
 
-def _replaced(text: str, own: dict[str, str]) -> tuple[str, dict[int, list[tuple[int, int]]]]:
+def uncalled(text: str, parameters: Mapping[str, int]) -> Iterator[Mark]:
+    """Yield each call of a gate with parameters that has none at all, without even brackets; one parser lets it through.
+
+    Args:
+        text: OpenQASM 2.
+        parameters: how many each gate takes that the text does not define.
+    """
+    wanted = dict(parameters)
+    place, called, defined = (
+        "starts",
+        "",
+        "",
+    )  # where the last word stands, and the gate that is called or defined there
+    begin = 0
+    for found in _WORD.finditer(text):
+        word = found[0]
+        if word.startswith("//"):
+            continue
+        if place == "called" and word != "(":
+            line, column = text.count("\n", 0, begin) + 1, begin - text.rfind("\n", 0, begin)
+            yield Mark(line, column, f"'{called}' takes {_counted(wanted[called])}, but got 0")
+        if word in {";", "{", "}"} or (place == "condition" and word == ")"):
+            place = "starts"
+        elif place == "starts":
+            place = {"if": "condition", "gate": "name"}.get(word, "called" if wanted.get(word) else "inside")
+            called, begin = word, found.start()
+        elif place == "name":
+            defined, place = word, "opens"
+            wanted[defined] = 0
+        elif place == "opens":
+            place = "formal" if word == "(" else "inside"
+        elif place == "formal":
+            wanted[defined] += found["name"] is not None
+            place = "inside" if word == ")" else "formal"
+        elif place == "called":
+            place = "inside"
+
+
+def _counted(parameters: int) -> str:
+    return "1 parameter" if parameters == 1 else f"{parameters} parameters"
+
+
+def _occurrences(text: str, own: dict[str, str], included: frozenset[str]) -> Iterator[tuple[re.Match[str], str]]:
+    """Yield each name to replace, and its new one; an included name is the file's up to the end of the own definition."""
+    current = {name: new for name, new in own.items() if name not in included}
+    previous = defined = ""
+    for found in _WORD.finditer(text):
+        name = found["name"] or ""
+        if previous == "gate" and name in own:
+            defined = name
+            yield found, own[name]
+        elif name in current:
+            yield found, current[name]
+        elif found["other"] == "}" and defined:
+            current[defined] = own[defined]
+            defined = ""
+        if not found[0].startswith("//"):
+            previous = name
+
+
+def _replaced(text: str, own: dict[str, str], included: frozenset[str]) -> tuple[str, dict[int, list[tuple[int, int]]]]:
     """Return the text with other names, and where they moved what comes after them."""
     parts: list[str] = []
     moved: dict[int, list[tuple[int, int]]] = {}
     end, line, start, shift = 0, 1, 0, 0  # the line and where it begins, and how far its last name has moved
-    for found in _WORD.finditer(text):
-        new = own.get(found["name"] or "")
-        if new is None:
-            continue
+    for found, new in _occurrences(text, own, included):
         parts += [text[end : found.start()], new]
         breaks = text.count("\n", end, found.start())
         if breaks:

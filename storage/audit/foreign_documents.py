@@ -5,13 +5,15 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine, bindparam, text
 
-from models.audit import Finding
+from models.audit import Finding, judge
 from models.errors import BadName, DocumentMissing, echo
 from models.names import check_display_name, is_job_id
+from models.standing import UNKNOWN
 from storage import layout
-from storage.audit.not_yet import attempt_of, claims_an_end
+from storage.audit.not_yet import claims_an_end
 from storage.log.database import reading
-from storage.log.histories import lenient
+from storage.log.histories import history_of, lenient
+from storage.log.holds import Holds
 from storage.providers.protocol import Entry, StorageProvider
 
 BATCH = 200
@@ -21,7 +23,7 @@ _BACKEND_FOLDERS = ("events", "status", "results", "jobs/queued", "jobs/finished
 _SHARED_FOLDERS = (layout.RUNNING, layout.DELETED)
 
 _OWNERS = text(
-    "SELECT DISTINCT event.job_id, job.backend, job.storage, job.attempt FROM event LEFT JOIN job ON job.job_id = event.job_id"
+    "SELECT DISTINCT event.job_id, job.backend, job.storage FROM event LEFT JOIN job ON job.job_id = event.job_id"
     " WHERE event.job_id IN :ids"
 ).bindparams(bindparam("ids", expanding=True))
 
@@ -31,7 +33,6 @@ class Owner(NamedTuple):
 
     backend: str | None
     storage: str | None
-    attempt: int | None
 
 
 class Strangers:
@@ -56,20 +57,31 @@ class Strangers:
                     yield from self._folder(f"{top}/{entry.name}", entry.name)
         for folder in _SHARED_FOLDERS:
             yield from self._folder(folder, None)
+        yield from self._staged()
+
+    def _staged(self) -> Iterator[Finding]:
+        """Yield what lies in the folder of staged results and is of no job, or of no worker that a job has had."""
         for batch in _batches(self._storage.entries(layout.STAGED)):
             known = self._owners(layout.staged_for(entry.name) for entry in batch)
+            held = self._held(each for entry in batch if (each := layout.staged_for(entry.name)) not in known)
             for entry in batch:
                 job_id = layout.staged_for(entry.name)
-                if job_id not in known:
-                    yield from _stranger(f"{layout.STAGED}/{entry.name}", entry)
-                elif (known[job_id].attempt or 0) < attempt_of(entry.name, job_id):
-                    message = f"{layout.STAGED}/{entry.name} is there, and the job has had no such attempt"
+                path = f"{layout.STAGED}/{entry.name}"
+                if job_id in held and entry.regular:
+                    continue
+                if job_id not in known or not entry.regular:
+                    yield from _stranger(path, entry)
+                elif (where := self._elsewhere(path, job_id, known[job_id])) is not None:
+                    yield where
+                elif path != layout.taken(job_id) and not self._may_be_staged(path, job_id):
+                    message = f"{path} is there, and no attempt of the job can have staged it"
                     yield Finding(job_id=job_id, what="staged", message=message)
 
     def _folder(self, folder: str, backend: str | None) -> Iterator[Finding]:
         """Yield what is foreign in one folder; in a folder of a backend, jobs of other backends are."""
         for batch in _batches(self._storage.entries(folder)):
             known = self._owners(entry.name.removesuffix(".json") for entry in batch)
+            held = self._held(each for entry in batch if (each := entry.name.removesuffix(".json")) not in known)
             for entry in batch:
                 path = f"{folder}/{entry.name}"
                 job_id = entry.name.removesuffix(".json")
@@ -80,13 +92,29 @@ class Strangers:
                     if backend is not None and owner.backend not in (backend, None):
                         message = f"{path} is there, and the job is of the backend {owner.backend}"
                         yield Finding(job_id=job_id, what="foreign", message=message)
-                    elif owner.storage is not None and owner.storage not in self._names:
-                        message = f"{path} is there, and the job is of the storage {echo(owner.storage)}"
-                        yield Finding(job_id=job_id, what="foreign", message=message)
+                    elif (where := self._elsewhere(path, job_id, owner)) is not None:
+                        yield where
+                elif job_id in held:
+                    # Its other documents follow the history, which is to be taken over.
+                    if folder.startswith("events/"):
+                        yield Finding(job_id=job_id, what="ahead", message=f"{UNKNOWN}; run `quledger restore`")
                 elif not self._is_new(folder, backend, job_id):
                     yield Finding(
                         job_id=job_id, what="foreign", message=f"{path} is of a job that the log does not know"
                     )
+
+    def _elsewhere(self, path: str, job_id: str, owner: Owner) -> Finding | None:
+        """Return what is wrong with a document whose job has its documents in another storage."""
+        if owner.storage is None or owner.storage in self._names:
+            return None
+        message = f"{path} is there, and the job is of the storage {echo(owner.storage)}"
+        return Finding(job_id=job_id, what="foreign", message=message)
+
+    def _may_be_staged(self, path: str, job_id: str) -> bool:
+        """Say whether some holder of the job stages its result there; a history that is broken is named elsewhere."""
+        with reading(self._engine) as connection, lenient(connection):
+            events, fault = judge(job_id, history_of(connection, job_id))[1:]
+        return fault is not None or path in layout.all_staged(events)
 
     def _is_new(self, folder: str, backend: str | None, job_id: str) -> bool:
         """Say whether a front end has just handed in the job: it waits in the inbox, perhaps with its status."""
@@ -104,6 +132,10 @@ class Strangers:
         except DocumentMissing:
             return False
 
+    def _held(self, job_ids: Iterable[str]) -> set[str]:
+        """Return those of the ids, unknown to the log, of which it is known that a mirror has their history."""
+        return Holds(self._engine).among(job_id for job_id in job_ids if is_job_id(job_id))
+
     def _owners(self, job_ids: Iterable[str]) -> dict[str, Owner]:
         """Return those of the ids that the log knows, each with the job's backend and storage."""
         wanted = [job_id for job_id in job_ids if is_job_id(job_id)]
@@ -111,8 +143,8 @@ class Strangers:
             return {}
         with reading(self._engine) as connection, lenient(connection):
             return {
-                job_id: Owner(backend, storage, attempt)
-                for job_id, backend, storage, attempt in connection.execute(_OWNERS, {"ids": wanted})
+                job_id: Owner(backend, storage)
+                for job_id, backend, storage in connection.execute(_OWNERS, {"ids": wanted})
             }
 
 

@@ -28,11 +28,18 @@ def audit_signatures(storage: StorageProvider, signatures: Signatures, vouched: 
 def _configurations(storage: StorageProvider, signatures: Signatures) -> Iterator[tuple[str, str]]:
     for entry in storage.entries(layout.CONFIGS):
         backend = entry.name.removesuffix(".json")
+        path = f"{layout.CONFIGS}/{entry.name}"
         try:
+            if backend == entry.name:
+                continue
             check_display_name(backend)
-            content = storage.get(layout.config(backend)) if entry.regular else b""
+            # Whoever follows a link reads what nobody has published here.
+            fault = (
+                signatures.fault_of_config(backend, storage.get(path))
+                if entry.regular
+                else "it is no document of its own (a link or a folder)"
+            )
         except (BadName, DocumentMissing):
             continue
-        fault = signatures.fault_of_config(backend, content) if content else None
         if fault is not None:
-            yield f"{layout.CONFIGS}/{entry.name}", fault
+            yield path, fault

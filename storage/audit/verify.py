@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from sqlalchemy import Engine, bindparam, select, text
+from sqlalchemy import Engine, text
 
 from models.audit import Finding, Run, What, contradiction, judge
 from models.documents import same_value
@@ -35,7 +35,7 @@ from storage.documents.marks import rolled_back
 from storage.documents.mirrored import chain
 from storage.log.database import reading
 from storage.log.event_log import job_row
-from storage.log.histories import EVENT, Row, histories, lenient, row_of
+from storage.log.histories import Row, histories, history_of, lenient, row_of
 from storage.providers.protocol import StorageProvider
 from storage.providers.stores import Stores
 from storage.signatures.public_keys import PublicKeys
@@ -50,7 +50,6 @@ RunsOf = Callable[[list[str]], list[Run]]
 SignaturesOf = Callable[[str], Signatures]
 """Returns what checks the signatures in the storage of this name."""
 
-_ONE = select(EVENT).where(EVENT.c.job_id == bindparam("job_id")).order_by(EVENT.c.seq)
 _ORPHANS = (
     "SELECT job_id FROM {} AS view WHERE NOT EXISTS (SELECT 1 FROM event WHERE event.job_id = view.job_id)"
     " ORDER BY job_id"
@@ -170,7 +169,7 @@ class Verifier:
 
     def _read(self, job_id: str) -> Record:
         with reading(self._engine) as connection, lenient(connection):
-            rows = [dict(row) for row in connection.execute(_ONE, {"job_id": job_id}).mappings()]
+            rows = history_of(connection, job_id)
             return Record(job_id, rows, row_of(connection, "job", job_id), row_of(connection, "mirror", job_id))
 
     def _settled(self, record: Record) -> list[Finding]:
@@ -298,10 +297,8 @@ class Verifier:
 
     @staticmethod
     def _staged(storage: StorageProvider, job: Job, events: list[Event]) -> Iterator[tuple[What, str]]:
-        # A job in ERROR keeps its result: revived, it need not run again.
-        kept = job.executed.staged if job.state is State.ERROR and job.executed else ""
-        for path in layout.all_staged(events):
-            if path != kept and storage.exists(path):
+        for path in layout.left_over(job, events):
+            if storage.exists(path):
                 yield "staged", f"{path} is left over, and the job is {job.state}"
 
     def _ask_prefect(self, jobs: list[Job]) -> Iterator[Finding]:

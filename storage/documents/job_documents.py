@@ -137,12 +137,8 @@ class JobDocuments:
 
     def tidy(self, job: Job, events: list[Event]) -> None:
         """Remove the results that are not the accepted one."""
-        if job.state in (State.DONE, State.CANCELLED, State.ERROR):
-            # Also those of attempts that died before they could say so.
-            kept = job.executed.staged if job.state is State.ERROR and job.executed is not None else ""
-            for path in layout.all_staged(events):
-                if path != kept:
-                    self._storage.delete(path)
+        for path in layout.left_over(job, events):
+            self._storage.delete(path)
         if job.state in FINAL and job.state is not State.DONE and job.executed is not None:
             # Written by an attempt that ended before it could say so; after an ERROR the staged copy stays.
             self._storage.delete(layout.result(job.backend, job.job_id))

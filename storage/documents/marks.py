@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, select, update
 from models import clock
 from models.audit import Finding
 from models.errors import DocumentMissing, QuledgerError
-from storage import failpoints, layout
+from storage import layout
 from storage.log.database import reading, writing
 from storage.log.tables import LogMarkRow
 from storage.providers.protocol import StorageProvider
@@ -90,17 +90,23 @@ class Marks:
                 _LOG.warning("mark_failed action=go_on: %s", error)
 
     def _mark(self, name: str) -> None:
+        storage = self._stores.of(name)
+        there = mark_in(storage)  # before the log's: marks only grow
         with self._lock, writing(self._engine) as connection:
+            ours = mark_of(connection)
+            if ours.mark < self._newest or (
+                name in self._marked and there is not None and there.log_id == ours.log_id and there.mark > ours.mark
+            ):
+                # The database went back under our eyes: every storage has to be compared again. Its mark is not raised,
+                # or it might come to be the one that was lost.
+                self._marked.clear()
+                self._newest = 0
+                return
             connection.execute(update(_MARK).values(mark=_MARK.c.mark + 1, marked_at=clock.to_text(clock.now())))
             mark = mark_of(connection)
-        if mark.mark <= self._newest:
-            # The database went back under our eyes: every storage has to be compared again.
-            self._marked.clear()
-            self._newest = 0
-            return
         self._newest = mark.mark
         failpoints.point("mark.raised")
-        self._stores.of(name).put(layout.MARK, json.dumps({"version": 1, **mark._asdict()}).encode("utf-8"))
+        storage.put(layout.MARK, json.dumps({"version": 1, **mark._asdict()}).encode("utf-8"))
         failpoints.point("mark.written")
         self._marked[name] = time.monotonic()
         self._unmarked.discard(name)

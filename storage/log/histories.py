@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, bindparam, select, text
 
 from storage.log.dialects import dialect_of
 from storage.log.tables import EventRow
@@ -14,6 +14,8 @@ EVENT: Any = EventRow.__table__  # type: ignore[attr-defined]
 
 # Read through the key, a part at a time: sorting would copy the whole table first.
 _ALL = select(EVENT).order_by(EVENT.c.job_id, EVENT.c.seq).execution_options(yield_per=500)
+
+_ONE = select(EVENT).where(EVENT.c.job_id == bindparam("job_id")).order_by(EVENT.c.seq)
 
 Row = dict[str, Any]
 
@@ -28,6 +30,11 @@ def histories(connection: Connection) -> Iterator[tuple[str, list[Row]]]:
     found = connection.execute(_ALL)
     for job_id, rows in groupby(found.mappings(), key=lambda row: row["job_id"]):
         yield job_id, [dict(row) for row in rows]
+
+
+def history_of(connection: Connection, job_id: str) -> list[Row]:
+    """Return the events of one job as they are stored, in order."""
+    return [dict(row) for row in connection.execute(_ONE, {"job_id": job_id}).mappings()]
 
 
 def row_of(connection: Connection, table: str, job_id: str) -> Row | None:

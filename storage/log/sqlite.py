@@ -1,6 +1,7 @@
 """The event log on SQLite: one file, one writer at a time."""
 
 import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DisconnectionError
 
 from models.errors import BadSetting, LogUnavailable
 
@@ -58,7 +60,11 @@ class Sqlite:
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
                 _patiently(connection, f"PRAGMA {pragma}", busy_seconds)
 
+        file = _File(path)
+        event.listen(engine, "do_connect", file.expect)
         event.listen(engine, "connect", prepare)
+        event.listen(engine, "connect", file.opened)
+        event.listen(engine, "checkout", file.check)
         event.listen(engine, "begin", _begin)
         return engine
 
@@ -84,6 +90,41 @@ class Sqlite:
     def words(self, error: BaseException) -> str:
         """Return what SQLite's error means."""
         return _ADVICE.get(str(error), str(error))
+
+
+class _File:
+    """Sees to it that connections are to the file that lies there now.
+
+    Whoever puts another file in its place leaves old connections with one that has no name any more: what is written
+    there is gone with the last of them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._was_opened = False
+
+    def expect(self, *_driver: object) -> None:
+        """Make no new file where there was one: somebody is about to put another one there."""
+        if self._was_opened:
+            self._now()
+
+    def opened(self, _connection: object, record: Any) -> None:
+        """Remember which file a connection is to."""
+        record.info["file"] = self._now()
+        self._was_opened = True
+
+    def check(self, _connection: object, record: Any, _lent: object) -> None:
+        """Open the file anew if another one lies there now."""
+        if record.info["file"] != self._now():
+            raise DisconnectionError
+
+    def _now(self) -> tuple[int, int]:
+        try:
+            found = os.stat(self._path)
+        except OSError as error:
+            msg = f"the event log cannot be used now: its file cannot be found: {error.strerror}"
+            raise LogUnavailable(msg) from None
+        return found.st_dev, found.st_ino
 
 
 def _patiently(connection: Any, statement: str, seconds: float) -> None:

@@ -202,7 +202,7 @@ class JobProcess:
         while True:
             header_size, body_size = PREFIX.unpack(await _receive(channel, PREFIX.size))
             if header_size > MAX_HEADER or body_size > self._job["answer_bytes"]:
-                self._raise({"error": "answer"})
+                raise BadAnswer  # our own part of the child says so before it sends anything of that size
             header = read_header(await _receive(channel, header_size))
             if "progress" not in header:
                 return header, await _receive(channel, body_size)

@@ -174,6 +174,23 @@ def test_what_is_killed_is_started_again_and_said(room: ControlRoom, which: str)
     assert "ended with code -9" in said.stderr
 
 
+def test_a_worker_that_stands_still_is_ended_and_started_again(tmp_path: Path):
+    """Whatever holds its event loop: the job that it had is run again, and the operator reads what it was doing."""
+    still = {"QULEDGER_STANDSTILL_SECONDS": "5", "QULEDGER_LEASE_SECONDS": "10", "QULEDGER_CRASH": "run.begun:hold:2"}
+    with control_room(tmp_path, **still) as room:
+        first = drop(room, 1)
+        room.wait(lambda: room.lab.states().get(first) == "DONE", WAIT_SECONDS)
+        second = drop(room, 2)  # the worker that begins it holds on; for its successor it is the first one
+        room.wait(lambda: room.lab.states().get(second) == "DONE", WAIT_SECONDS)
+        assert [room.lab.log.get(job).attempt for job in (first, second)] == [1, 2]
+        report = (room.lab.home / "standstill.log").read_text()
+        assert report.count("stood still for 5 s") == 1
+        assert "crash.py" in report
+        room.wait(lambda: "worker.log" in room.output.read_text(), WAIT_SECONDS)
+        assert "the worker ended with code -9; it is started again" in (room.lab.home / "worker.log").read_text()
+        room.wait(lambda: room.lab.findings() == [], WAIT_SECONDS)
+
+
 def process(room: ControlRoom, module: str) -> int:
     """Return the process that runs a module of ours."""
     for pid in room.processes():

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from models.errors import Fault
-from models.events import Compiled, Failed, Revived, Uploaded, Validated, Withdrawn
+from models.events import Compiled, Completed, Failed, Revived, Uploaded, Validated, Withdrawn
 from models.job import Job
 from models.retry import given_back
 from storage import layout
 from storage.audit.verify import Verifier
+from storage.leftovers import Leftovers
+from storage.log.holds import Held, Holds
 from storage.providers.stores import Stores
 from tests.contract.conftest import Houses
 from tests.contract.databases import on
@@ -70,6 +72,7 @@ def test_nothing_may_be_there_before_its_time(house: House, step: str, source: s
         ("status/rydberg/j.json", DONE, "status"),
         ("status/rydberg/j.json", DONE.replace(b"DONE", b"ERROR"), "status"),
         ("staged/j.7.json", FORGED, "staged"),
+        ("staged/j.1-0123456789abcdef.json", FORGED, "staged"),
         ("jobs/finished/rydberg/j.json", b'{"a": 1}', "place"),
         ("jobs/deleted/j.json", b'{"a": 1}', "place"),
         ("staged/j.document.json", b'{"a": 2}', "place"),
@@ -127,6 +130,40 @@ def test_what_a_dead_attempt_has_staged_goes_with_the_job(house: House):
     house.mirror.relay_all()
     assert found(house) == set()
     assert not house.storage.exists("staged/j.1.json")
+
+
+@pytest.mark.parametrize("ended", ["DONE", "ERROR"])
+def test_what_a_worker_stages_after_the_end_is_swept(house: House, ended: str):
+    """Woken and killed between staging and its refused append, it leaves a difference that goes without anybody's help."""
+    brought_to(house, "RETRIED")
+    job = house.claim()
+    after = [house.uploaded(job), Completed()] if ended == "DONE" else [LOST]
+    house.log.append(job, *after, attempt=2, actor="w")
+    house.mirror.relay_all()
+    leftovers = Leftovers(house.log, house.stores)
+    assert leftovers.sweep("") == 0
+    house.storage.put("staged/j.2.json", RESULT)
+    house.storage.put("staged/j.2-0123456789abcdef.json", FORGED)
+    assert found(house) == {("j", "staged")}
+    assert leftovers.sweep("") == 1
+    assert house.storage.exists("staged/j.1.json") is (ended == "ERROR")  # what was executed is kept for another chance
+    assert not house.storage.exists("staged/j.2.json")
+    assert house.storage.exists("staged/j.2-0123456789abcdef.json")  # of nobody whom the log knows: it is evidence
+    house.storage.delete("staged/j.2-0123456789abcdef.json")
+    assert found(house) == set()
+
+
+def test_what_a_job_under_way_has_staged_is_not_swept(house: House):
+    """While a job may still go on nobody knows which of its results will be of use."""
+    brought_to(house, "EXECUTED")
+    house.submit("k")
+    job = house.claim()
+    house.storage.put("staged/k.1.json", RESULT)
+    Holds(house.log.engine).put(Held("k", "", "x"))
+    house.log.append(job, LOST, attempt=1, actor="w")
+    assert Leftovers(house.log, house.stores).sweep("") == 0
+    assert house.storage.exists("staged/j.1.json")
+    assert house.storage.exists("staged/k.1.json")
 
 
 def test_a_withdrawn_job_has_nothing_staged(house: House):

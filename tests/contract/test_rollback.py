@@ -1,13 +1,15 @@
 """A log that was set back to an older copy: what its mirror knows is kept, named, and taken over by a restore."""
 
+import contextlib
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from models.errors import JobHeld, LogNotEmpty, MirrorAhead
+from models.errors import JobHeld, LogNotEmpty, LogUnavailable, MirrorAhead
 from models.events import Cancelled, CancelRequested, Validated
 from models.job import State
 from storage import layout
@@ -21,6 +23,7 @@ from storage.documents.relay import Mirror
 from storage.log.database import reading, writing
 from storage.log.holds import Held, Holds
 from tests.contract.conftest import Houses
+from tests.contract.databases import on
 from tests.contract.house import DOCUMENT, House
 
 AHEAD = "its mirrored history goes on to event 6, and the log ends at event 0"
@@ -170,6 +173,35 @@ def test_a_log_that_goes_back_under_our_eyes_is_compared_again(house: House):
     assert not rollback.is_compared("")
 
 
+@on("sqlite")
+def test_an_older_file_that_is_put_in_place_while_the_log_is_open_is_the_log_from_then_on(house: House, tmp_path: Path):
+    """A worker that goes on writes nothing into a file that has no name any more, and sees what the storage knows."""
+    _, rollback, marks = anew(house)
+    rollback.compare("")
+    house.submit("old")
+    house.mirror.relay_all()
+    log, copy = tmp_path / "log.db", tmp_path / "copy.db"
+    with contextlib.closing(sqlite3.connect(log)) as now, contextlib.closing(sqlite3.connect(copy)) as then:
+        now.backup(then)
+    finished(house)
+    marks.before_writing("")
+    marks.end()
+    for file in (log, tmp_path / "log.db-wal", tmp_path / "log.db-shm"):
+        file.unlink()
+    with pytest.raises(LogUnavailable, match="its file cannot be found"):
+        house.submit("lost")
+    assert not log.exists()
+    copy.rename(log)
+    house.submit("new")
+    with contextlib.closing(sqlite3.connect(log)) as now:
+        assert now.execute("SELECT DISTINCT job_id FROM event ORDER BY 1").fetchall() == [("new",), ("old",)]
+    marks.before_writing("")
+    marks.end()
+    assert not marks.is_compared("")
+    rollback.compare("")
+    assert Holds(house.log.engine).all() == [Held("j", "", UNKNOWN)]
+
+
 def test_an_empty_log_on_a_used_storage_holds_what_it_does_not_know(house: House, tmp_path: Path, houses: Houses):
     """Somebody who deleted the database is told so; nothing of the jobs so far is handed in or written again."""
     finished(house)
@@ -212,6 +244,11 @@ def test_verify_names_what_the_mirror_knows_and_the_log_does_not(house: House):
     found = {(each.job_id, each.what) for each in Verifier(house.log.engine, house.stores).all()}
     assert {("j", "ahead"), ("", "ahead"), ("k", "foreign")} <= found
     assert ("j", "behind") not in found
+    # Once a drain has looked it is known that these documents are nobody else's, and what is to be done.
+    _, rollback, _ = anew(house)
+    rollback.compare("")
+    of_k = [each for each in Verifier(house.log.engine, house.stores).all() if each.job_id == "k"]
+    assert [(each.what, each.message) for each in of_k] == [("ahead", f"{UNKNOWN}; run `quledger restore`")]
 
 
 def test_restore_brings_a_log_that_is_behind_up_to_its_mirror(house: House):

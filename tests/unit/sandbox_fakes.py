@@ -161,6 +161,11 @@ class Actions:
         time.sleep(3600)
 
     @staticmethod
+    def promise_a_long_header() -> None:
+        os.write(3, b"\xff" * 4 + b"\0" * 8 + b"{}")
+        time.sleep(3600)
+
+    @staticmethod
     def write_file() -> None:
         with FORBIDDEN_FILE.open("wb", buffering=0) as file:
             file.write(b"x")

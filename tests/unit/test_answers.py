@@ -55,7 +55,17 @@ class Beat:
 
 
 @pytest.mark.parametrize(
-    "action", ["talk_nonsense", "tell_without_end", "tell_nonsense", "tell_much", "answer_nonsense", "answer_deep"]
+    "action",
+    [
+        "talk_nonsense",
+        "tell_without_end",
+        "tell_nonsense",
+        "tell_much",
+        "answer_nonsense",
+        "answer_deep",
+        "promise_much",
+        "promise_a_long_header",
+    ],
 )
 def test_a_process_that_babbles_is_ended(action: str) -> None:
     """Whatever it sends, the job ends as the backend's fault, the loop goes on, and the next job works."""

@@ -38,7 +38,7 @@ def test_warnings_and_errors_are_written_whoever_says_them(written: io.StringIO)
 
 
 def test_what_is_no_error_of_ours_is_left_out_by_name(written: io.StringIO):
-    """How a user's job ended is left out, but not how it broke; of lost places only the first try is."""
+    """How a user's job ended is left out, but not how it broke; so are stopped drains, and of lost places the first try."""
     runs, places = logging.getLogger("prefect.flow_runs"), logging.getLogger("prefect.concurrency")
     runs.error("Finished in state Failed", extra={"flow_name": "run-job"})
     stopped = "Crash detected! Execution was cancelled by the runtime environment."
@@ -46,6 +46,9 @@ def test_what_is_no_error_of_ours_is_left_out_by_name(written: io.StringIO):
     nothing = (None, None, None)
     logging.getLogger("prefect.task_runs").error("Task run failed", exc_info=nothing)
     places.warning("Attempt 1 of function 'concurrency lease renewal' failed with 410 Gone")
+    for text in ("Crash detected! {}.", "Finished in state Crashed('{}.')"):
+        stopped = text.format("Execution was cancelled by the runtime environment")
+        runs.error(stopped, extra={"flow_name": "drain-queue"})
     assert written.getvalue() == ""
     runs.error("Finished in state Failed", extra={"flow_name": "verify"})
     places.error("Function 'concurrency lease renewal' failed after 3 attempts")

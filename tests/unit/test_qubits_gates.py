@@ -13,6 +13,7 @@ from tests.unit.openqasm_matrices import (
     STANDARD,
     Matrix,
     X,
+    Z,
     builtin_u,
     control,
     on,
@@ -22,6 +23,7 @@ from tests.unit.openqasm_matrices import (
     rx,
     rz,
     same,
+    u3,
 )
 
 HEAD2 = 'OPENQASM 2.0;\ninclude "qelib1.inc";\n'
@@ -213,15 +215,69 @@ def test_own_gates_win_whatever_their_names(head: str):
     assert wrong == []
 
 
+@pytest.mark.parametrize("head", [HEAD2, HEAD3], ids=["qelib1", "stdgates"])
+def test_own_gates_win_over_included_ones(head: str):
+    """A gate that a program defines anew is its own from there on; what came before, and its own body, mean the library's."""
+    version, library = (2, QELIB1) if head is HEAD2 else (3, STANDARD)
+    turn = u3 if head is HEAD2 else builtin_u
+    wrong = []
+    for name, (parameters, build) in library.items():
+        if name == "U":
+            continue
+        right = build(*ANGLES[:parameters])
+        size = len(right).bit_length() - 1
+        words = call(name, parameters, size).strip()
+        body = words
+        for place in range(size):
+            body = body.replace(f"q[{place}]", f"s{place}")
+        text = (
+            f"{head}{'qreg q[4]' if version == 2 else 'qubit[4] q'};\n{words}\n"
+            f"gate before(k) s0, s1, s2 {{ U(k, 0, 0) s0; {body} }}\n"
+            f"gate {name}(k) s0, s1, s2 {{ U(k, 0.1, 0.2) s1; {body} U(0.3, k, 0.2) s2; }}\n"
+            f"before(0.4) q[1], q[2], q[3];\n{name}(1.1) q[2], q[0], q[3];\n"
+            f"gate after(k) s0, s1, s2 {{ {name}(k * 2) s2, s1, s0; }}\nafter(0.35) q[0], q[1], q[2];\n"
+        )
+        first = tuple(range(size))
+        before = on(3, [(turn(0.4, 0, 0), (0,)), (right, first)])
+        own = [
+            on(3, [(turn(angle, 0.1, 0.2), (1,)), (right, first), (turn(0.3, angle, 0.2), (2,))])
+            for angle in (1.1, 0.7)
+        ]
+        whole = on(4, [(right, first), (before, (1, 2, 3)), (own[0], (2, 0, 3)), (own[1], (2, 1, 0))])
+        if not same(whole, unitary(text)):
+            wrong.append(name)
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("head", "file"), [("OPENQASM 2.0;\n", HEAD2), ("OPENQASM 3.0;\n", HEAD3)], ids=["2", "3"])
+def test_own_gates_win_over_what_is_included_later(head: str, file: str):
+    """An include after a program's own gate leaves that one as it is, and brings the others."""
+    declare = "qreg q[1]" if head is not file and "2.0" in head else "qubit[1] q"
+    text = f"{head}gate h a {{ U(pi, 0, pi) a; }}\n{file[14:]}{declare};\nh q[0];\ns q[0];\n"
+    assert same(power(Z, 0.5) @ X, unitary(text))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (HEAD3 + "gate x a { U(0, 0, 1) a; }\nqubit q;\nx q;\n", "line 3, column 1: the name 'x' is taken, on line 2"),
+        (HEAD3 + "gate x a { } gate x a { }\nqubit q;\n", "line 3, column 14: the name 'x' is taken, on line 3"),
         (
-            "OPENQASM 3.0;\ngate h a { }\n" + HEAD3[14:] + "qubit q;\nh q;\n",
+            "OPENQASM 3.0;\nqubit h;\n" + HEAD3[14:] + "qubit q;\nh q;\n",
             "line 3, column 1: stdgates.inc defines the gate 'h'",
         ),
-        (HEAD2 + "gate x a { U(0, 0, 1) a; }\nqreg q[1];\nx q[0];\n", "line 3, column 1: 'x' is already defined"),
+        (HEAD3 + "qubit x;\n", "line 3, column 1: the name 'x' is taken, on line 2"),
+        ("OPENQASM 3.0;\ngate h a { h a; }\nqubit q;\n", "line 2, column 12: gate 'h' is not defined"),
+        (HEAD2 + "gate x a { } gate x a { }\nqreg q[1];\n", "line 3, column 14: 'x' is already defined"),
+        (HEAD2 + "gate g a { g a; }\nqreg q[1];\n", "line 3, column 12: 'g' is not defined"),
+        (HEAD2 + "qreg q[1];\nx(1) q[0]; gate x(t) a { }\n", "line 4, column 1: 'x' takes 0 parameters, but got 1"),
+        (
+            HEAD2 + "qreg q[1]; creg c[1];\nif (c == 1) rx q[0];\n",
+            "line 4, column 13: 'rx' takes 1 parameter, but got 0",
+        ),
+        (
+            HEAD2 + "gate x(t, s) a { rx(t) a; }\ngate g a { x a; }\nqreg q[1];\n",
+            "line 4, column 12: 'x' takes 2 parameters",
+        ),
         (HEAD2 + "qreg q[1];\nrzz(1) q[0], q[0]; gate rzz a { }\n", "line 4, column 1: 'rzz' is not defined"),
         (HEAD2 + "gate sx a { }\nqreg q[1]; sx q[0]; cp(1) q[0];\n", "line 4, column 21"),
         (HEAD2 + "gate swap a { } gate swap b { }\nqreg q[1];\n", "line 3, column 17: 'swap' is already defined"),

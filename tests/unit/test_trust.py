@@ -192,3 +192,15 @@ def test_forged_bytes_are_never_the_laboratorys(lab: Laboratory):
     document = json.loads(sign(CONFIG, lab.keys["now"]))
     lab.config("spin", json.dumps(document | {"signature": b64url(bytes(64))}).encode())
     assert "it is forged" in lab.found()[0]
+
+
+@pytest.mark.parametrize("which", [True, False])
+def test_what_stands_in_place_of_a_configuration_is_found(lab: Laboratory, which: bool):  # noqa: FBT001 - the setting
+    """An empty document, and a link to one that says something else, are read by front ends too."""
+    lab.config("spin", b"")
+    assert lab.found(which) == ["backends/configs/spin.json: it is not JSON"]
+    file, elsewhere = lab.folder / "backends/configs/spin.json", lab.folder / "elsewhere.json"
+    file.unlink()
+    elsewhere.write_bytes(unsigned(description="cold"))
+    file.symlink_to(elsewhere)
+    assert lab.found(which) == ["backends/configs/spin.json: it is no document of its own (a link or a folder)"]

@@ -193,13 +193,14 @@ class Converter(ConvertVisitor):
             raise_from_node(node, f"the name '{name}' is taken{before}")
 
     def visit_Include(self, node: ast.Include, context: Any) -> Any:  # noqa: N802
-        """Make the standard gates known, but for those whose names the program has given away before."""
+        """Make the standard gates known, but for those whose names the program has given to gates of its own."""
         for name, standard in STANDARD.items():
             known = self._native.get(name, standard)
-            if context.symbol_table.get(name, node) is None:
+            old = context.symbol_table.get(name, node)
+            if old is None:
                 kind = types.Gate(known.parameters, known.qubits)
                 context.symbol_table.insert(Symbol(name, known.block, kind, Scope.GLOBAL, node))
-            else:
+            elif not isinstance(old.definer, ast.QuantumGateDefinition):
                 self._note(
                     f"{node.filename} defines the gate '{name}', a name that is taken{self._line(name, context)}", node
                 )
@@ -213,7 +214,8 @@ class Converter(ConvertVisitor):
         for statement in node.body:
             if not isinstance(statement, ast.QuantumGate | ast.QuantumPhase | ast.QuantumBarrier):
                 raise_from_node(statement, "in a gate there can only be gates")
-        self._fresh(name, node, context)
+        if not isinstance(getattr(context.symbol_table.get(name, node), "definer", None), ast.Include):
+            self._fresh(name, node, context)  # a gate of one's own wins over the library's
         size = sum(self._weight(each, context) for each in node.body if not isinstance(each, ast.QuantumBarrier))
         if size > MOST_OPERATIONS:
             raise _TooDear(f"the gate expands to {number(size)} operations; at most {MOST_OPERATIONS:,} are run")
@@ -224,7 +226,7 @@ class Converter(ConvertVisitor):
         native = self._native.get(name)
         block = self._written(own) if native is None else native.block
         kind = types.Gate(len(node.arguments), len(node.qubits))
-        context.symbol_table.insert(Symbol(name, block, kind, Scope.GLOBAL, node))
+        context.symbol_table[0].symbols[name] = Symbol(name, block, kind, Scope.GLOBAL, node)
         self._sizes[name] = max(size, 1)
         return context
 

@@ -33,6 +33,10 @@ class OwnGate:
         self.body: list[Any] = [(each, self._acted(each)) for each in node.body]
         self._qubits = {name: Symbol(name, Qubit(), types.Qubit(), Scope.GATE, node) for name in self.places}
         self._context = context
+        # What a name means here is settled here: the program may give a library's name to a gate of its own later.
+        called = [each.name.name for each in node.body if isinstance(each, ast.QuantumGate)]
+        known = {name: context.symbol_table.get(name) for name in called}
+        self._callees = {name: symbol for name, symbol in known.items() if symbol is not None}
 
     def _acted(self, statement: Any) -> list[int]:
         """Return the numbers of the qubits that a statement of the body acts on.
@@ -61,7 +65,7 @@ class OwnGate:
             each.name: Symbol(each.name, value, number, Scope.GATE, self.node)
             for each, value in zip(self.node.arguments, parameters, strict=True)
         }
-        tables.push(SymbolTable(Scope.GATE, values | self._qubits))  # type: ignore[no-untyped-call]
+        tables.push(SymbolTable(Scope.GATE, self._callees | values | self._qubits))  # type: ignore[no-untyped-call]
         inner = State.__new__(State)
         inner.scope, inner.symbol_table = Scope.GATE, tables
         inner.addressing_mode = self._context.addressing_mode

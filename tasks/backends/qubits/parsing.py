@@ -17,7 +17,7 @@ from qiskit import QuantumCircuit, qasm2
 
 from models.errors import printable
 from models.job_language.openqasm import MOST_CLBITS, MOST_FAULTS, NO_OPENING, Mark, scan
-from models.job_language.openqasm_names import renamed
+from models.job_language.openqasm_names import renamed, uncalled
 from tasks.backends.cost import number
 from tasks.backends.qubits.converting import Converter
 from tasks.backends.qubits.gates import natives
@@ -81,6 +81,10 @@ def _version_2(text: str) -> Parsed:
     own = renamed(text)
     # The gates of qelib1.inc as everybody has known them since: swap, cswap and sx among them, unless the program says else.
     known = [each for each in qasm2.LEGACY_CUSTOM_INSTRUCTIONS if not each.builtin or each.name not in own.registers]
+    wanted = {"U": 3} | {each.name: each.num_params for each in known}
+    marks = [own.before(mark) for mark in uncalled(own.text, wanted)]
+    if marks:
+        return Parsed(None, marks, [])
     try:
         return Parsed(qasm2.loads(own.text, include_path=(), custom_instructions=known), [], [])
     except qasm2.QASM2ParseError as error:
