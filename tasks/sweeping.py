@@ -3,7 +3,7 @@
 import logging
 
 from models.errors import LogError, StorageError
-from storage.leftovers import Leftovers
+from storage.documents.leftovers import Leftovers
 from storage.providers.beside import sweep
 from tasks.services import Services
 

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, select, update
 from models import clock
 from models.audit import Finding
 from models.errors import DocumentMissing, QuledgerError
-from storage import layout
+from storage import failpoints, layout
 from storage.log.database import reading, writing
 from storage.log.tables import LogMarkRow
 from storage.providers.protocol import StorageProvider

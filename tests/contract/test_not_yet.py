@@ -11,7 +11,7 @@ from models.job import Job
 from models.retry import given_back
 from storage import layout
 from storage.audit.verify import Verifier
-from storage.leftovers import Leftovers
+from storage.documents.leftovers import Leftovers
 from storage.log.holds import Held, Holds
 from storage.providers.stores import Stores
 from tests.contract.conftest import Houses
