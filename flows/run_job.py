@@ -11,13 +11,14 @@ from typing import Annotated
 from prefect import flow
 from prefect.client.schemas.objects import State as PrefectState
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed, Failed
+from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.artifacts.job_report import report
 from flows.prefect_api.engine import run_task
+from flows.prefect_api.names import JOB, end_state
 from models.errors import LogError, MirrorAhead, QuledgerError, StorageError
-from models.job import FINAL, Job, Phase, State
+from models.job import FINAL, Job, Phase
 from models.requests import JobRequest
 from models.storable import LINE, WHOLE_NUMBER
 from storage import failpoints
@@ -33,20 +34,10 @@ from tasks.validation import validation
 
 _LOG = logging.getLogger("quledger.launches")
 
-NAME = "run-job"
 FOLLOW_SECONDS = 0.5
 
 
-def end_state(job: Job) -> PrefectState:
-    """Return the state in Prefect of a run whose job has ended."""
-    if job.state is State.ERROR:
-        return Failed(message=job.reason)
-    if job.state is State.CANCELLED:
-        return Cancelled(message="the job was cancelled")
-    return Completed(message=job.state.value)
-
-
-@flow(name=NAME, persist_result=False, log_prints=False, validate_parameters=False)
+@flow(name=JOB, persist_result=False, log_prints=False, validate_parameters=False)
 async def run_attempt(
     job_id: Annotated[str, Field(max_length=200, json_schema_extra=dict(LINE))],
     attempt: Annotated[int, Field(json_schema_extra=dict(WHOLE_NUMBER))],
@@ -98,7 +89,7 @@ class JobForm(JobRequest):
     ] = "singlequdit"
 
 
-@flow(name=NAME, persist_result=False, log_prints=False, validate_parameters=False)
+@flow(name=JOB, persist_result=False, log_prints=False, validate_parameters=False)
 async def run_job(job: JobForm) -> PrefectState:
     """Hand in a job and run it.
 

@@ -33,8 +33,8 @@ from deployments.processes.prefect_server import PrefectUnavailable
 from flows.drain_queue import drain_queue
 from flows.draining.handover import Handover
 from flows.draining.periodic import repeating
-from flows.draining.prefect_submissions import DEPLOYMENT
 from flows.prefect_api.engine import leave_sigterm_alone, run_as
+from flows.prefect_api.names import JOBS
 from flows.prefect_api.run_lists import due
 from flows.prefect_api.run_sync import crash_dead_runs, is_under_way
 from flows.publish_backends import publish_backends
@@ -51,7 +51,7 @@ _LOG = logging.getLogger("quledger.worker")
 
 DRAIN = f"{drain_queue.name}/{drain_queue.name}"
 FLOWS: dict[str, Flow[Any, Any]] = {
-    DEPLOYMENT: run_job,
+    JOBS: run_job,
     **{f"{flow.name}/{flow.name}": flow for flow in (drain_queue, reconcile, verify, publish_backends)},
 }
 """Deployment -> the flow that it runs."""
@@ -151,9 +151,7 @@ class Worker:
 
     async def _take_due(self) -> None:
         # Jobs are taken by the drain, in their fair order; only where none runs here they are taken as they come.
-        ours = [
-            key for key, name in self._deployments.items() if name != DEPLOYMENT or DRAIN not in self._tasks.values()
-        ]
+        ours = [key for key, name in self._deployments.items() if name != JOBS or DRAIN not in self._tasks.values()]
         for run in await self._newest(await due(self._client, ours, AT_ONCE)):
             name = self._deployments.get(run.deployment_id) if run.deployment_id else None
             if name is None:
@@ -188,7 +186,7 @@ class Worker:
         for run in sorted(due, key=_start, reverse=True):
             schedule = run.created_by and run.created_by.id
             # Whoever schedules jobs wants each of them.
-            ours = run.deployment_id is not None and self._deployments.get(run.deployment_id) != DEPLOYMENT
+            ours = run.deployment_id is not None and self._deployments.get(run.deployment_id) != JOBS
             if run.auto_scheduled and ours and last.setdefault((run.deployment_id, schedule), run) is not run:
                 over: State[Any] = Cancelled(message="missed: a later run of the same schedule is due")
                 await self._client.set_flow_run_state(run.id, over, force=True)

@@ -15,9 +15,10 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Completed, Failed, Pending
 
+from flows.prefect_api.names import CLAIMED_JOBS, FLOWS, JOBS, end_state
 from flows.prefect_api.run_lists import due, of_deployments, readable
 from flows.prefect_api.unreadable_runs import Filters
-from flows.run_job import NAME, end_state, submit_request, untaken
+from flows.run_job import submit_request, untaken
 from models.errors import AppendConflict, InputError, LogUnavailable, NotRevivable, StorageError
 from models.job import FINAL, Job, State
 from models.names import check_job_id
@@ -27,10 +28,7 @@ from tasks.services import Services
 
 _LOG = logging.getLogger("quledger.launches")
 
-DEPLOYMENT = f"{NAME}/{NAME}"
-CLAIMED = f"{NAME}/run-claimed-job"
 AT_ONCE = 50
-FLOWS = (NAME, "drain-queue", "reconcile", "verify", "publish-backends")
 LOOK_OVER = 200
 """So many of the newest runs are looked at to see whether Prefect can give them back."""
 
@@ -115,7 +113,7 @@ class Launches:
         if self._deployment_id is not None or time.monotonic() < self._search_at:
             return self._deployment_id
         try:
-            self._deployment_id = (await self._client.read_deployment_by_name(DEPLOYMENT)).id
+            self._deployment_id = (await self._client.read_deployment_by_name(JOBS)).id
         except ObjectNotFound:
             self._search_at = time.monotonic() + SEARCH_SECONDS
         return self._deployment_id
@@ -180,7 +178,7 @@ async def dispatch(client: PrefectClient, job: Job) -> None:
     Raises:
         ObjectNotFound: there is no such deployment; `prefect deploy --all` makes it.
     """
-    deployment = await client.read_deployment_by_name(CLAIMED)
+    deployment = await client.read_deployment_by_name(CLAIMED_JOBS)
     await client.create_flow_run_from_deployment(
         deployment.id,
         name=job.job_id,

@@ -23,9 +23,9 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Cancelled, Crashed
 
 from flows.prefect_api.liveness import forget, has_died
+from flows.prefect_api.names import JOB, end_state
 from flows.prefect_api.run_lists import readable
 from flows.prefect_api.unreadable_runs import Filters
-from flows.run_job import NAME, end_state
 from models import clock
 from models.cancelling import RunEnd, run_end
 from models.errors import JobHeld, LogError, NotCancellable, UnknownJob
@@ -146,7 +146,7 @@ async def _recent(client: PrefectClient, kinds: list[StateType]) -> list[FlowRun
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=kinds)),
         expected_start_time=FlowRunFilterExpectedStartTime.model_validate({"after_": clock.now() - timedelta(days=1)}),
     )
-    ours = FlowFilter(name=FlowFilterName(any_=[NAME]))
+    ours = FlowFilter(name=FlowFilterName(any_=[JOB]))
     newest = FlowRunSort.EXPECTED_START_TIME_DESC
 
     async def ask() -> list[FlowRun]:
@@ -159,7 +159,7 @@ def _filters(flows: FlowFilter, runs: FlowRunFilter) -> Filters:
     return {"flows": flows.model_dump(mode="json"), "flow_runs": runs.model_dump(mode="json")}
 
 
-async def _runs(client: PrefectClient, kinds: list[StateType], names: Sequence[str] = (NAME,)) -> list[FlowRun]:
+async def _runs(client: PrefectClient, kinds: list[StateType], names: Sequence[str] = (JOB,)) -> list[FlowRun]:
     runs: list[FlowRun] = []
     states = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=kinds)))
     flows = FlowFilter(name=FlowFilterName(any_=list(names)))
