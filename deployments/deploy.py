@@ -3,12 +3,16 @@
 It may be done again at any time, and has to be after an update. `quledger up` does it by itself.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
 import time
 
+import httpx
+
 from deployments.processes.prefect_server import PrefectUnavailable, prefect_server
+from flows.prefect_api.client import ASK_SECONDS, ask, authentication
 from models.errors import BadSetting, QuledgerError
 from models.settings import Settings
 from tasks import python
@@ -17,6 +21,9 @@ from tasks.prefect_settings import home
 POOL = "quledger"
 PAUSES = (2.0, 5.0, 0.0)
 """After each try, in seconds: a server on SQLite may be too busy to answer."""
+
+HOUSEKEEPING = "reconcile"
+"""What is done each minute is first done at once: whatever was left lying is not left for another minute."""
 
 COMMANDS = (
     ["work-pool", "create", POOL, "--type", "process", "--overwrite"],
@@ -39,6 +46,23 @@ def deploy() -> None:
             log.write_text(output, encoding="utf-8")
             msg = f"`prefect {' '.join(command)}` did not work; what it said is in {log}"
             raise PrefectUnavailable(msg)
+    with contextlib.suppress(httpx.HTTPError):  # it is done a minute later then
+        _begin(HOUSEKEEPING)
+
+
+def _begin(name: str) -> None:
+    """Have Prefect make the run of a schedule that was due as the deployment was registered; it makes later ones alone.
+
+    Raises:
+        httpx.HTTPError: Prefect does not answer.
+    """
+    url = os.environ["PREFECT_API_URL"].rstrip("/")
+    with httpx.Client(base_url=url, headers=authentication(), timeout=ASK_SECONDS) as client:
+        deployment = ask(client, "GET", f"/deployments/name/{name}/{name}").json()
+        starts = [each["schedule"]["anchor_date"] for each in deployment["schedules"] if each["active"]]
+        if starts:
+            schedule = {"start_time": min(starts), "end_time": max(starts), "min_runs": 1, "max_runs": 1}
+            ask(client, "POST", f"/deployments/{deployment['id']}/schedule", schedule)
 
 
 def _patiently(command: list[str], settings: Settings) -> str | None:

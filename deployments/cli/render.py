@@ -89,6 +89,9 @@ def event_value(event: Event) -> dict[str, Any]:
     return event.model_dump(mode="json") | {"data": json.loads(event.data)}
 
 
+_UNSAID = {"kind", "version", "holder"}
+"""What a history for people leaves out; a holder is a hash that is of use to a program alone."""
+
 HISTORY = (Column("time (UTC)"), Column("seq"), Column("attempt"), Column("event"), Column("what", Kind.TEXT))
 
 
@@ -216,6 +219,7 @@ def _what(event: Event) -> str:  # noqa: PLR0911 - one line for each kind of fac
         case Retried() as fact:
             return f"{fact.reason}; again after {fact.after_seconds:g} s"
         case fact:
+            said = fact.model_dump(mode="json", exclude=_UNSAID).items()
             return ", ".join(
-                f"{k} {v}" for k, v in fact.model_dump(mode="json").items() if k not in {"kind", "version"}
+                f"{name} {value}" for name, value in said if value is not False and value not in ("", None)
             )

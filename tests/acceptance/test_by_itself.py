@@ -71,6 +71,15 @@ def test_reconcile_runs_by_its_schedule(room: ControlRoom):
     room.wait(lambda: len(fired(room, "reconcile", "COMPLETED")) >= 2, WAIT_SECONDS)
 
 
+def test_housekeeping_begins_at_once(room: ControlRoom):
+    """The first run that the schedule made was due as it was registered, and the next one a minute later."""
+    schedules = room.ask("GET", "/deployments/name/reconcile/reconcile").raise_for_status().json()["schedules"]
+    registered = datetime.fromisoformat(schedules[0]["schedule"]["anchor_date"])
+    due = [run["expected_start_time"] for run in room.runs("reconcile") if run["auto_scheduled"]]
+    first, second, *_ = sorted(datetime.fromisoformat(each) for each in due)
+    assert [first, second] == [registered, registered + timedelta(minutes=1)]
+
+
 def test_the_nightly_verify_runs_by_its_schedule(room: ControlRoom):
     """With a night of a few seconds, it compares and finds nothing."""
     schedule(room, "verify", 15)
