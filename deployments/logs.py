@@ -30,6 +30,9 @@ SAY_SECONDS = 300.0
 _RECORD = re.compile(rb"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} (?:ERROR|CRITICAL) (.*)$", re.MULTILINE)
 _PARAMETERS = re.compile(r"^\[parameters: .*$", re.MULTILINE)
 
+_STOPPED = "Execution was cancelled by the runtime environment"
+"""So Prefect says that a run was told to stop, which no error is: a drain that is ended by SIGTERM or Ctrl-C."""
+
 _SELF_GOVERNED = ("uvicorn", "fastapi")
 """Loggers that hand nothing on to the root of all, once Prefect has set them up."""
 
@@ -191,6 +194,8 @@ def _is_told(record: logging.LogRecord) -> bool:
     # Prefect says so with the exception that there is, or with none.
     broke = record.exc_info is not None and record.exc_info[0] is not None
     if record.name in {"prefect.flow_runs", "prefect.task_runs"} and not broke:
+        if _STOPPED in record.getMessage():
+            return False
         # How a job ended stands in the log of events and on the page of its run; a user's bad job is no error of ours.
         return record.name == "prefect.flow_runs" and getattr(record, "flow_name", "") != "run-job"
     # Prefect renews the place of a run as soon as the run begins; one that has ended by then has given it back. Where a
