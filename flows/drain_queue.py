@@ -191,6 +191,7 @@ class _Drain:
 
     def keep_house(self) -> None:
         """Renew the published configurations, and bring right what a crash left behind."""
+        self._services.marks.look()
         expire_leases(self._services)
         try:
             publish(self._services, self._names)

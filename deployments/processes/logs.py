@@ -197,9 +197,6 @@ def _is_told(record: logging.LogRecord) -> bool:
         if _STOPPED in record.getMessage():
             return False  # whoever was told to stop has stopped
         # How a job ended stands in the log of events and on the page of its run; a user's bad job is no error of ours.
-        # A drain that is stopped in good order is a crash to Prefect; whatever else cancels one says so itself.
-        if "cancelled by the runtime environment" in record.getMessage():
-            return False
         return record.name == "prefect.flow_runs" and getattr(record, "flow_name", "") != "run-job"
     # Prefect renews the place of a run as soon as the run begins; one that has ended by then has given it back. Where a
     # place is really lost, this is followed by an error.

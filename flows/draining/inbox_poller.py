@@ -180,10 +180,13 @@ class Looks:
 
     async def _is_compared(self, name: str) -> bool:
         """See once whether the log was set back behind what lies in a storage; until then no job of it is claimed."""
+        if self._services.rollback.is_compared(name):
+            return True
         try:
             await asyncio.to_thread(self._services.rollback.compare, name)
         except QuledgerError as error:
             _LOG.warning("rollback_unknown action=compare_later: %s", error)
             self._complain(name, error)
             return False
+        self._services.inboxes[name].begin_anew()
         return True

@@ -114,6 +114,11 @@ class Inbox:
                 jobs.append(job_id)
         return Taken(jobs, unsettled)
 
+    def begin_anew(self) -> None:
+        """Forget what was seen: the log went back, and may not know any more what was taken into it."""
+        self._backlog.clear()
+        self._done.clear()
+
     def _leave_held(self, folder: str, fresh: dict[str, Entry]) -> None:
         """Leave alone what is held."""
         for job_id in self._holds.among(fresh):

@@ -80,6 +80,17 @@ class Marks:
         if time.monotonic() - marked >= SECONDS:
             self._mark(name)
 
+    def look(self) -> None:
+        """See whether the log has gone back behind the last mark of this process, also where nothing is written."""
+        with self._lock:
+            if self.ours().mark < self._newest:
+                self._gone_back()
+
+    def _gone_back(self) -> None:
+        """Have every storage compared with the log again."""
+        self._marked.clear()
+        self._newest = 0
+
     def end(self) -> None:
         """Mark what was written since the last marks, so that a copy that is made from now on is no older."""
         for name in list(self._unmarked):
@@ -97,10 +108,8 @@ class Marks:
             if ours.mark < self._newest or (
                 name in self._marked and there is not None and there.log_id == ours.log_id and there.mark > ours.mark
             ):
-                # The database went back under our eyes: every storage has to be compared again. Its mark is not raised,
-                # or it might come to be the one that was lost.
-                self._marked.clear()
-                self._newest = 0
+                # Under our eyes. Its mark is not raised, or it might come to be the one that was lost.
+                self._gone_back()
                 return
             connection.execute(update(_MARK).values(mark=_MARK.c.mark + 1, marked_at=clock.to_text(clock.now())))
             mark = mark_of(connection)

@@ -1,5 +1,6 @@
 """A log that was set back to an older copy: what its mirror knows is kept, named, and taken over by a restore."""
 
+import asyncio
 import contextlib
 import json
 import sqlite3
@@ -9,9 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from flows.draining.inbox_poller import Looks
 from models.errors import JobHeld, LogNotEmpty, LogUnavailable, MirrorAhead
 from models.events import Cancelled, CancelRequested, Validated
 from models.job import State
+from models.settings import Settings
 from storage import layout
 from storage.audit.rebuild import rebuild
 from storage.audit.restore import Fork, restore
@@ -22,9 +25,12 @@ from storage.documents.marks import Marks, mark_in
 from storage.documents.relay import Mirror
 from storage.log.database import reading, writing
 from storage.log.holds import Held, Holds
+from tasks.jobs.submission import cancel as cancel_job
+from tasks.jobs.submission import submit_document
+from tasks.services import Services, use
 from tests.contract.conftest import Houses
 from tests.contract.databases import on
-from tests.contract.house import DOCUMENT, House
+from tests.contract.house import DOCUMENT, UNGUARD, House
 
 AHEAD = "its mirrored history goes on to event 6, and the log ends at event 0"
 UNKNOWN = "its history is in the mirror, and the log does not know the job"
@@ -368,11 +374,6 @@ def test_a_job_is_let_go_when_the_mirror_is_a_part_of_the_log_again(house: House
 
 def test_a_held_job_is_neither_cancelled_nor_handed_in_again(tmp_path: Path):
     """What would be appended to it now would be a fork; the caller is told what to do instead."""
-    from models.settings import Settings  # noqa: PLC0415 - used here alone
-    from tasks.jobs.submission import cancel as cancel_job  # noqa: PLC0415 - as above
-    from tasks.jobs.submission import submit_document  # noqa: PLC0415 - as above
-    from tasks.services import Services, use  # noqa: PLC0415 - as above
-
     services = Services(Settings(home=tmp_path))
     use(services)
     try:
@@ -400,3 +401,28 @@ def test_one_process_reads_a_mirrored_history_once_an_attempt(house: House, monk
     job = house.log.append(job, Validated(experiments=1, shots=1), attempt=1, actor="w")
     house.mirror.relay("j")
     assert layout.events("rydberg", "j") not in read
+
+
+def test_a_document_that_waits_is_taken_again_when_the_log_has_forgotten_it(tmp_path: Path):
+    """A drain goes on while an older copy is put in place: what it had taken in and not mirrored yet is not left lying."""
+    services = Services(Settings(home=tmp_path))
+    services.rollback.compare("")
+    looks = Looks(services, ["rydberg"])
+    queue = tmp_path / "storage" / "jobs" / "queued" / "rydberg"
+    queue.mkdir(parents=True)
+    (queue / "q.json").write_bytes(DOCUMENT)
+
+    def looked() -> int:
+        return asyncio.run(looks.look()).taken
+
+    assert looked() == 1
+    with writing(services.log.engine) as connection:
+        for statement in (*UNGUARD["sqlite"], "DELETE FROM event", "DELETE FROM job", "DELETE FROM mirror"):
+            connection.execute(text(statement))
+        connection.execute(text("UPDATE log_mark SET mark = 0"))
+    assert looked() == 0
+    services.marks.look()  # as housekeeping does
+    assert looked() == 1
+    assert services.log.get("q").state is State.QUEUED
+    services.mirror.relay_all()
+    assert list(Verifier(services.log.engine, services.stores).all()) == []
