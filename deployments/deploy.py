@@ -59,7 +59,8 @@ def _begin(name: str) -> None:
     url = os.environ["PREFECT_API_URL"].rstrip("/")
     with httpx.Client(base_url=url, headers=authentication(), timeout=ASK_SECONDS) as client:
         deployment = ask(client, "GET", f"/deployments/name/{name}/{name}").json()
-        starts = [each["schedule"]["anchor_date"] for each in deployment["schedules"] if each["active"]]
+        active = [each["schedule"] for each in deployment["schedules"] if each["active"]]
+        starts = [schedule["anchor_date"] for schedule in active if schedule.get("anchor_date")]
         if starts:
             schedule = {"start_time": min(starts), "end_time": max(starts), "min_runs": 1, "max_runs": 1}
             ask(client, "POST", f"/deployments/{deployment['id']}/schedule", schedule)

@@ -13,7 +13,7 @@ from rich.console import Console
 from deployments import demo
 from deployments.cli import render
 from models.errors import Fault
-from models.events import Failed, Submitted, seal
+from models.events import CancelRequested, Claimed, Failed, Submitted, seal
 from models.job import Job, State, apply
 from tests.lab import Lab
 
@@ -170,6 +170,26 @@ def test_history_keeps_number_attempt_and_event(printed: Callable[..., list[str]
     assert len(rows) == 2
     assert width is None or max(cell_len(line) for line in lines) <= width
     assert width is not None or len(lines) == 4
+
+
+def test_a_history_leaves_out_what_says_nothing(printed: Callable[..., list[str]]):
+    """No hash of a holder, no reason that nobody gave, nothing that did not happen; a zero is said."""
+    holder = "f9" * 32
+    facts = [
+        Claimed(worker="w1", lease_until=WHEN, lease_seconds=0.0, holder=holder),
+        Claimed(worker="w1", lease_until=WHEN, lease_seconds=9.0, holder=holder, handed_on=True),
+        CancelRequested(by="operator"),
+        CancelRequested(by="operator", reason="too hot"),
+    ]
+    place = {"job_id": "j", "attempt": 1, "recorded_at": WHEN, "actor": "w", "flow_run_id": None, "prev_hash": "0"}
+    lines = printed(None, show.history, [seal(fact, seq=seq, **place) for seq, fact in enumerate(facts)])
+    said = [re.split(r"claimed +|cancel_requested +", line)[1] for line in lines[1:]]
+    assert said == [
+        "worker w1, lease_until 2026-11-21T09:10:46.000000+00:00, lease_seconds 0.0",
+        "worker w1, lease_until 2026-11-21T09:10:46.000000+00:00, lease_seconds 9.0, handed_on True",
+        "by operator",
+        "by operator, reason too hot",
+    ]
 
 
 @pytest.mark.parametrize("width", [80, 200, None])
