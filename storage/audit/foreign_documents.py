@@ -46,10 +46,12 @@ class Strangers:
         self._engine = engine
         self._storage = storage
         self._names = names
+        # Jobs that only the mirror knows; their other documents follow the history, which is to be taken over.
+        self._ahead: set[str] = set()
 
     def all(self) -> Iterator[Finding]:
         """Yield each document that no job of the log accounts for."""
-        for top in _BACKEND_FOLDERS:
+        for top in _BACKEND_FOLDERS:  # the histories first
             for entry in self._storage.entries(top):
                 if entry.regular or not _is_display_name(entry.name):
                     yield from _stranger(f"{top}/{entry.name}", entry)
@@ -63,11 +65,10 @@ class Strangers:
         """Yield what lies in the folder of staged results and is of no job, or of no worker that a job has had."""
         for batch in _batches(self._storage.entries(layout.STAGED)):
             known = self._owners(layout.staged_for(entry.name) for entry in batch)
-            held = self._held(each for entry in batch if (each := layout.staged_for(entry.name)) not in known)
             for entry in batch:
                 job_id = layout.staged_for(entry.name)
                 path = f"{layout.STAGED}/{entry.name}"
-                if job_id in held and entry.regular:
+                if job_id in self._ahead and entry.regular:
                     continue
                 if job_id not in known or not entry.regular:
                     yield from _stranger(path, entry)
@@ -94,10 +95,11 @@ class Strangers:
                         yield Finding(job_id=job_id, what="foreign", message=message)
                     elif (where := self._elsewhere(path, job_id, owner)) is not None:
                         yield where
-                elif job_id in held:
-                    # Its other documents follow the history, which is to be taken over.
-                    if folder.startswith("events/"):
-                        yield Finding(job_id=job_id, what="ahead", message=f"{UNKNOWN}; run `quledger restore`")
+                elif job_id in held and folder.startswith("events/"):
+                    self._ahead.add(job_id)
+                    yield Finding(job_id=job_id, what="ahead", message=f"{UNKNOWN}; run `quledger restore`")
+                elif job_id in self._ahead:
+                    continue
                 elif not self._is_new(folder, backend, job_id):
                     yield Finding(
                         job_id=job_id, what="foreign", message=f"{path} is of a job that the log does not know"

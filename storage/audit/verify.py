@@ -300,6 +300,11 @@ class Verifier:
         for path in layout.left_over(job, events):
             if storage.exists(path):
                 yield "staged", f"{path} is left over, and the job is {job.state}"
+        if job.state is State.ERROR and job.executed is not None:
+            # Kept for another chance; where it is missing, that one runs the job again.
+            content = _get(storage, job.executed.staged)
+            if content is not None and hashlib.sha256(content).hexdigest() != job.executed.result_sha256:
+                yield "staged", f"{job.executed.staged} is not the result that was executed; a retry would run again"
 
     def _ask_prefect(self, jobs: list[Job]) -> Iterator[Finding]:
         if self._runs_of is None or not jobs:

@@ -50,13 +50,23 @@ BODIES = {name: '{"parameters": {"job": %s}}' % job for name, job in JOBS.items(
     "surrogate run name": r'{"parameters": {"job": {}}, "name": "\ud800"}',
     "surrogate context": r'{"parameters": {"job": {}}, "context": {"a": "\ud800"}}',
     "surrogate message": r'{"parameters": {"job": {}}, "state": {"type": "SCHEDULED", "message": "\ud800"}}',
+    "surrogate state": r'{"parameters": {"job": {}}, "state": {"type": "SCHEDULED", "name": "\ud800"}}',
+    "surrogate in the state's data": r'{"parameters": {"job": {}}, "state": {"type": "SCHEDULED", "data": {"a": "\ud800"}}}',
+    "nested state": '{"parameters": {"job": {}}, "state": {"type": "SCHEDULED", "data": {"a": %s}}}' % DEEP,
+    "large number in the state's data": '{"parameters": {"job": {}}, "state": {"type": "SCHEDULED", "data": {"a": %d}}}'
+    % 10**30,
+    "surrogate idempotency key": r'{"parameters": {"job": {}}, "idempotency_key": "\ud800"}',
+    "surrogate queue": r'{"parameters": {"job": {}}, "work_queue_name": "\ud800"}',
+    "nested variable": '{"parameters": {"job": {}}, "job_variables": {"a": %s}}' % DEEP,
+    "nested context": '{"parameters": {"job": {}}, "context": {"a": %s}}' % DEEP,
+    "large label": '{"parameters": {"job": {}}, "labels": {"a": %d}}' % 10**30,
     "another's job": r'{"parameters": {"job_id": "\u0000"}}',
 }
 BODIES |= {
     f"unchecked {name}": '{"enforce_parameter_schema": false, "parameters": {"job": %s}}' % JOBS[name]
     for name in ("surrogate user", "nul user", "nested document", "large seed", "large priority", "nan", "long user")
 }
-HARMLESS = {"strange number", "surrogate in a document", "unchecked nan"}
+HARMLESS = {"strange number", "large label", "surrogate in a document", "unchecked nan"}
 """What Prefect can give back: such a run may be a good job."""
 
 OTHERS = {

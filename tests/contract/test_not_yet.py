@@ -132,6 +132,15 @@ def test_what_a_dead_attempt_has_staged_goes_with_the_job(house: House):
     assert not house.storage.exists("staged/j.1.json")
 
 
+def test_what_is_kept_of_a_job_in_error_is_what_was_executed(house: House):
+    """Whoever changes the result that waits for another chance is found out before anybody gives it one."""
+    house.log.append(brought_to(house, "EXECUTED"), LOST, attempt=1, actor="w")
+    house.mirror.relay_all()
+    assert found(house) == set()
+    house.flip("staged/j.1.json", 0)
+    assert found(house) == {("j", "staged")}
+
+
 @pytest.mark.parametrize("ended", ["DONE", "ERROR"])
 def test_what_a_worker_stages_after_the_end_is_swept(house: House, ended: str):
     """Woken and killed between staging and its refused append, it leaves a difference that goes without anybody's help."""

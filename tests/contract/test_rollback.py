@@ -255,6 +255,9 @@ def test_verify_names_what_the_mirror_knows_and_the_log_does_not(house: House):
     rollback.compare("")
     of_k = [each for each in Verifier(house.log.engine, house.stores).all() if each.job_id == "k"]
     assert [(each.what, each.message) for each in of_k] == [("ahead", f"{UNKNOWN}; run `quledger restore`")]
+    house.storage.delete("events/rydberg/k.json")  # without it nobody says whose the others are
+    of_k = [each for each in Verifier(house.log.engine, house.stores).all() if each.job_id == "k"]
+    assert {each.what for each in of_k} == {"foreign"}
 
 
 def test_restore_brings_a_log_that_is_behind_up_to_its_mirror(house: House):
