@@ -182,7 +182,7 @@ def test_a_history_leaves_out_what_says_nothing(printed: Callable[..., list[str]
         CancelRequested(by="operator", reason="too hot"),
     ]
     place = {"job_id": "j", "attempt": 1, "recorded_at": WHEN, "actor": "w", "flow_run_id": None, "prev_hash": "0"}
-    lines = printed(None, show.history, [seal(fact, seq=seq, **place) for seq, fact in enumerate(facts)])
+    lines = printed(None, render.history, [seal(fact, seq=seq, **place) for seq, fact in enumerate(facts)])
     said = [re.split(r"claimed +|cancel_requested +", line)[1] for line in lines[1:]]
     assert said == [
         "worker w1, lease_until 2026-11-21T09:10:46.000000+00:00, lease_seconds 0.0",
