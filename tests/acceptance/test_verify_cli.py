@@ -19,7 +19,14 @@ def test_verify_ends_with_3_and_names_what_differs(lonely_lab: Lab):
     lab = lonely_lab
     job = lab.run("submit", "singlequdit", EXAMPLE).stdout.strip()
     assert "1 jobs verified: no differences" in lab.run("verify").stdout
-    assert lab.json("verify", job) == {"jobs": 1, "findings": [], "prefect": None, "left_out": [], "notes": []}
+    assert lab.json("verify", job) == {
+        "jobs": 1,
+        "findings": [],
+        "prefect": None,
+        "left_out": [],
+        "notes": [],
+        "logged": [],
+    }
     document = lab.store / "jobs" / "queued" / "singlequdit" / f"{job}.json"
     document.write_bytes(document.read_bytes() + b" ")
     for arguments in (("verify",), ("verify", job)):

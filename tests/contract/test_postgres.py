@@ -191,7 +191,8 @@ def test_the_claim_uses_its_index(engine: Engine):
         assert plan.count("using ix_job_queue") == 3, plan
         assert "Seq Scan" not in plan
         assert "Sort" not in plan
-        plan = "\n".join(connection.scalars(text(f"EXPLAIN {event_log._RUNNING_BY_USER.text}")))
+        compiled = event_log._RUNNING_BY_USER.compile(connection, compile_kwargs={"literal_binds": True})
+        plan = "\n".join(connection.scalars(text(f"EXPLAIN {compiled}")))
         assert "using ix_job_running" in plan
 
 

@@ -248,6 +248,8 @@ def test_a_heartbeat_in_time_beats_the_end_of_the_lease(url: str, databases: Dat
             lambda: held.extend(log.heartbeat({job.job_id: 1}, SOON)),  # noqa: B023 - called at once
             lambda: ended.extend(expire(other)),  # noqa: B023 - called at once
         )
+        # Jobs of earlier turns have leases that lie further ahead than theirs ever did: they may end as well.
+        ended = [other.get(each.job_id) for each in ended if each.job_id == job.job_id]
         assert (len(held), len(ended)) in [(1, 0), (0, 1)]
         if ended:
             log.append(ended[0], CancelRequested(by="x"), attempt=1, actor="x")

@@ -269,6 +269,8 @@ def answering(status: int, code: str) -> Iterator[str]:
     """Run a server that answers every request with one of S3's errors."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # a client that asks first whether its body is wanted is answered
+
         def answer(self) -> None:
             body = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
