@@ -17,6 +17,9 @@ MOST_OPENING = 100_000
 
 OPENING = "OPENQASM"
 
+BYTE_ORDER_MARK = "\ufeff"
+"""What some editors put before the first character of a text; it is no part of it."""
+
 MOST_STATEMENTS = {2: 50_000, 3: 6_000}
 """Statements of one program by language version; the parser of version 3 needs about 0.6 ms for each."""
 
@@ -53,7 +56,6 @@ REFUSED = {
     "stretch": "timing (stretch) is not supported",
     "duration": "timing (duration) is not supported",
     "input": "inputs are not supported; write the number into the program",
-    "output": "outputs are not supported; all classical bits are returned",
     "opaque": "opaque gates are not supported: there is no definition to simulate",
 }
 """What a statement may not begin with."""
@@ -69,7 +71,7 @@ _TOKEN = re.compile(
     |(?P<number>0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+
         |(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9_]+)?)
     |(?P<name>[^\W\d]\w*|\$[0-9]+)
-    |(?P<pragma>\#)
+    |(?P<pragma>\#pragma\b[^\n]*|\#)
     |(?P<symbol>->|==|!=|\*\*|[-+*/%^&|~!=<>{}()\[\];:,.@])""",
     re.VERBOSE,
 )
@@ -114,7 +116,7 @@ class Scan(NamedTuple):
 def is_openqasm(text: str) -> bool:
     """Return True if the first word that is no comment is OPENQASM. Each character is looked at once."""
     text = text[:MOST_OPENING]
-    place = 0
+    place = len(BYTE_ORDER_MARK) if text.startswith(BYTE_ORDER_MARK) else 0
     while True:
         place = after_blanks(text, place)
         if text.startswith("//", place):
@@ -157,7 +159,7 @@ class _Enough(Exception):
 
 class _Scanner:
     def __init__(self, text: str, most_qubits: int) -> None:
-        self.text, self.most_qubits = text, most_qubits
+        self.text, self.most_qubits = text.removeprefix(BYTE_ORDER_MARK), most_qubits
         self.marks: list[Mark] = []
         self.version, self.declared, self.statements = 3, False, 0
         self.open: list[tuple[str, int]] = []
@@ -202,6 +204,9 @@ class _Scanner:
         """Find faults token by token, statement by statement."""
         statement: list[tuple[str, str, int]] = []
         for kind, token, place in self.lexed():
+            if kind == "pragma":
+                self.mark(place, REFUSED["pragma"])
+                continue
             if kind == "symbol" and self.bracket(token, place):
                 return
             if token not in {";", "{", "}"} or kind != "symbol":
@@ -231,12 +236,14 @@ class _Scanner:
             found = _TOKEN.match(self.text, place)
             if found is None:
                 character = self.text[place]
-                if character.isprintable():  # others have been found already
+                if character.isprintable() or unicodedata.category(character) == "Zs":  # others have been found already
                     self.mark(place, self.stranger(character))
                 place += 1
                 continue
             kind = found.lastgroup or ""
             end = found.end()
+            if found[0] == "pragma" and self.version == 3 and not self.open:  # noqa: PLR2004 - the version
+                kind, end = "pragma", (self.text.find("\n", place) + 1 or len(self.text))
             if kind == "comment":
                 if self.version == 2:  # noqa: PLR2004 - the version; there the parser would read on inside
                     self.mark(place, "OpenQASM 2 has no /* */; write //")
@@ -255,6 +262,8 @@ class _Scanner:
     def stranger(self, character: str) -> str:
         if character in "\"'":
             return "the text in quotes is not closed on its line"
+        if unicodedata.category(character) == "Zs":
+            return f"the blank U+{ord(character):04X} is none that OpenQASM knows; write an ordinary space"
         return f"the character U+{ord(character):04X} has no place in OpenQASM"
 
     def bracket(self, sign: str, place: int) -> bool:
@@ -288,20 +297,24 @@ class _Scanner:
                 raise _Enough
 
     def own(self) -> Container[str]:
-        """Return the gates that are defined under words that mean something else in the other version."""
-        return self.effort if self.version == 2 else ()  # noqa: PLR2004 - the version
+        """Return the words that mean something else in this version: gates that are defined, and opaque ones."""
+        return {*self.effort, "opaque"} if self.version == 2 else ()  # noqa: PLR2004 - the version
 
     def statement(self, tokens: list[tuple[str, str, int]]) -> None:
         kind, word, place = tokens[0]
         self.expand(word, tokens[1][1] if len(tokens) > 1 else "", place)
         if word == "OPENQASM":
             self.opening(tokens)
-        elif kind == "pragma" or (kind == "name" and word in REFUSED and word not in self.own()):
-            self.mark(place, REFUSED.get(word, REFUSED["pragma"]))
+        elif kind == "name" and word in REFUSED and word not in self.own():
+            self.mark(place, REFUSED[word])
         elif word == "@":
             self.mark(place, "annotations are not supported")
         elif word in self.sizes and self.version == 2:  # noqa: PLR2004 - the version
             self.register(word, tokens)
+        if word != OPENING:
+            self.words(tokens)
+
+    def words(self, tokens: list[tuple[str, str, int]]) -> None:
         for position, (kind, word, place) in enumerate(tokens):
             if kind == "number":
                 self.number(word, place)
@@ -321,6 +334,9 @@ class _Scanner:
         elif said not in {"3", "3.0", "3.1"}:
             shown = said if re.fullmatch(r"[0-9.]{1,10}", said) else "this version"
             self.mark(place, f"OpenQASM {shown} is not known; write OPENQASM 2.0; or OPENQASM 3.0;")
+        if len(tokens) > 2:  # noqa: PLR2004 - the word and the number
+            _, word, place = tokens[1]
+            self.mark(place + len(word), "a semicolon is missing after the version")
 
     def include(self, after: list[tuple[str, str, int]], place: int, *, alone: bool) -> None:
         allowed = INCLUDES[self.version]

@@ -125,14 +125,15 @@ class _Names:
             previous = found["name"] or ""
 
 
-def uncalled(text: str, parameters: Mapping[str, int]) -> Iterator[Mark]:
-    """Yield each call of a gate with parameters that has none at all, without even brackets; one parser lets it through.
+def miscalled(text: str, parameters: Mapping[str, int]) -> Iterator[Mark]:  # noqa: C901 - one step for each place
+    """Yield what a parser lets through: calls of opaque gates, and of gates with parameters that have not even brackets.
 
     Args:
         text: OpenQASM 2.
         parameters: how many each gate takes that the text does not define.
     """
     wanted = dict(parameters)
+    opaque: set[str] = set()
     place, called, defined = (
         "starts",
         "",
@@ -144,13 +145,17 @@ def uncalled(text: str, parameters: Mapping[str, int]) -> Iterator[Mark]:
         if word.startswith("//"):
             continue
         if place == "called" and word != "(":
-            line, column = text.count("\n", 0, begin) + 1, begin - text.rfind("\n", 0, begin)
-            yield Mark(line, column, f"'{called}' takes {_counted(wanted[called])}, but got 0")
+            yield _mark(text, begin, f"'{called}' takes {_counted(wanted[called])}, but got 0")
         if word in {";", "{", "}"} or (place == "condition" and word == ")"):
             place = "starts"
         elif place == "starts":
-            place = {"if": "condition", "gate": "name"}.get(word, "called" if wanted.get(word) else "inside")
+            place = _STARTS.get(word, "called" if wanted.get(word) else "inside")
             called, begin = word, found.start()
+            if word in opaque:
+                yield _mark(text, begin, f"the gate '{word}' is opaque: there is no definition to simulate")
+        elif place == "opaque":
+            opaque.add(word)
+            place = "inside"
         elif place == "name":
             defined, place = word, "opens"
             wanted[defined] = 0
@@ -163,6 +168,13 @@ def uncalled(text: str, parameters: Mapping[str, int]) -> Iterator[Mark]:
             place = "inside"
 
 
+_STARTS = {"if": "condition", "gate": "name", "opaque": "opaque"}
+
+
+def _mark(text: str, begin: int, message: str) -> Mark:
+    return Mark(text.count("\n", 0, begin) + 1, begin - text.rfind("\n", 0, begin), message)
+
+
 def _counted(parameters: int) -> str:
     return "1 parameter" if parameters == 1 else f"{parameters} parameters"
 
@@ -170,15 +182,15 @@ def _counted(parameters: int) -> str:
 def _occurrences(text: str, own: dict[str, str], included: frozenset[str]) -> Iterator[tuple[re.Match[str], str]]:
     """Yield each name to replace, and its new one; an included name is the file's up to the end of the own definition."""
     current = {name: new for name, new in own.items() if name not in included}
-    previous = defined = ""
+    previous = defined = end = ""
     for found in _WORD.finditer(text):
         name = found["name"] or ""
-        if previous == "gate" and name in own:
-            defined = name
+        if previous in {"gate", "opaque"} and name in own:
+            defined, end = name, "}" if previous == "gate" else ";"
             yield found, own[name]
         elif name in current:
             yield found, current[name]
-        elif found["other"] == "}" and defined:
+        elif found["other"] == end and defined:
             current[defined] = own[defined]
             defined = ""
         if not found[0].startswith("//"):

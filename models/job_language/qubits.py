@@ -88,6 +88,9 @@ def read_document(document: Any, *, num_qubits: int, max_shots: int) -> tuple[Qu
     faults: list[Fault] = []
     if isinstance(document, dict) and ("program" in document or "program_base64" in document):
         document = {f"{NAME_PREFIX}0": document}
+    if isinstance(document, dict) and isinstance(document.get("job_info"), dict) and "program" in document["job_info"]:
+        message = "program and operator stand at the top of the document, beside shots, and not in job_info"
+        raise JobRejected(Fault(field="job_info", message=message))
     if not isinstance(document, dict) or not document:
         right = "an object with experiment_0, ..., or one with program and shots"
         raise JobRejected(

@@ -4,15 +4,18 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import ControlFlowOp
+from qiskit.circuit import ControlFlowOp, Gate
 
 from models.errors import Fault, echo
 from models.job_language.coercion import label
 from models.job_language.qubits import QubitExperiment
 from tasks.backends.cost import Limits
 from tasks.backends.qubits.circuits import (
+    STORE,
+    assigns,
     ends_in_measurements,
     everything,
+    hidden_bits,
     nested,
     sources,
     without_loops,
@@ -20,6 +23,7 @@ from tasks.backends.qubits.circuits import (
 )
 from tasks.backends.qubits.compiling import Checked
 from tasks.backends.qubits.costs import GROWTH, ROUNDS, Load, check
+from tasks.backends.qubits.description import GATES
 from tasks.backends.qubits.device import Device
 from tasks.backends.qubits.estimation import groups, read_operator
 from tasks.backends.qubits.parsing import parse
@@ -67,15 +71,22 @@ def _misfits(
     if any(circuit.layout is not None for circuit in circuits) and (len(circuits) > 1 or layout is not None):
         yield "program", "it names physical qubits itself ($0, ...), so it can have no layout and no neighbour"
     for number, circuit in enumerate(circuits):
-        if len(circuits) > 1 and nested(circuit):
-            yield f"program[{number}]", "branches and loops within one another are not run beside another program"
+        if len(circuits) > 1:
+            yield from ((f"program[{number}]", message) for message in _unfit_for_company(circuit))
     if experiment.method == "state_vector" and noisy:
         yield "method", "a noisy device has no single final state; use method sampling"
     for number, circuit in enumerate(circuits):
         field = f"program[{number}]" if len(circuits) > 1 else "program"
-        yield from ((field, message) for message in _unfit(experiment, circuit))
-        if experiment.skip_transpilation and noisy:
-            yield from ((field, message) for message in _foreign(circuit, layout, device))
+        messages = (*_unfit(experiment, circuit), *_unplaced(experiment, circuit, device, noisy=noisy))
+        yield from ((field, message) for message in messages)
+
+
+def _unplaced(experiment: QubitExperiment, circuit: QuantumCircuit, device: Device, *, noisy: bool) -> Iterator[str]:
+    """Yield what the device cannot run."""
+    if not experiment.skip_transpilation:
+        yield from _joining(circuit, device)
+    elif noisy:
+        yield from _foreign(circuit, experiment.initial_layout, device)
 
 
 def _unfit(experiment: QubitExperiment, circuit: QuantumCircuit) -> Iterator[str]:
@@ -83,7 +94,7 @@ def _unfit(experiment: QubitExperiment, circuit: QuantumCircuit) -> Iterator[str
     written = without_loops(circuit)
     if experiment.job_type == "estimation":
         written = without_measurements(written)
-    elif not any(qubit is not None for qubit in sources(circuit)):
+    elif not any(qubit is not None for qubit in sources(circuit)[: circuit.num_clbits - hidden_bits(circuit)]):
         yield "it measures nothing, so there is no outcome to count; add for example: c = measure q;"
     if ends_in_measurements(written):
         return
@@ -93,10 +104,28 @@ def _unfit(experiment: QubitExperiment, circuit: QuantumCircuit) -> Iterator[str
         yield "readout mitigation needs a program that ends in its measurements"
 
 
+def _unfit_for_company(circuit: QuantumCircuit) -> Iterator[str]:
+    """Yield why a program is not run beside another one."""
+    if nested(circuit):
+        yield "branches and loops within one another are not run beside another program"
+    if hidden_bits(circuit) or assigns(circuit):
+        yield "assignments, variables and measurements into nothing are not run beside another program"
+
+
+def _joining(circuit: QuantumCircuit, device: Device) -> Iterator[str]:
+    """Yield what a device cannot run that joins no qubits."""
+    if device.couplings and GATES[2] & set(device.basis_gates):
+        return
+    for item in everything(circuit):
+        if isinstance(item.operation, Gate) and len(item.qubits) > 1:
+            yield f"the device has no two-qubit gate, so it cannot run {echo(item.operation.name)}"
+            return
+
+
 def _foreign(circuit: QuantumCircuit, layout: Sequence[int] | None, device: Device) -> Iterator[str]:
     """Yield what a noisy device has no figures for, where the program runs as it is."""
     pairs = {frozenset(pair) for pair in device.couplings}
-    own = {*device.basis_gates, "measure", "reset", "barrier"}
+    own = {*device.basis_gates, "measure", "reset", "barrier", STORE}
     seen: set[str] = set()
     for item in everything(circuit):
         name = item.operation.name

@@ -8,6 +8,13 @@ from qiskit.circuit import Clbit, ControlFlowOp, Gate
 from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import UnrollForLoops
 
+from tasks.backends.qubits.conditions import watched
+
+HIDDEN = "hidden"
+"""In the metadata of a circuit: how many of its last classical bits are our own, and no part of an outcome."""
+
+STORE = "store"
+
 IDLE = frozenset({"barrier", "id", "delay"})
 """What touches a qubit without changing it, but for noise."""
 
@@ -50,11 +57,21 @@ def reordered(circuit: QuantumCircuit, order: Sequence[int]) -> QuantumCircuit:
     """Return a circuit that was read from a text with its bits where they were: bit k belongs at place `order[k]`."""
     clbits = [bit for _, bit in sorted(zip(order, circuit.clbits, strict=True), key=lambda pair: pair[0])]
     right = QuantumCircuit(circuit.qubits, clbits, global_phase=circuit.global_phase)
-    for register in circuit.cregs:
+    for register in (*circuit.qregs, *circuit.cregs):
         right.add_register(register)
     for item in circuit.data:
         right.append(item)
     return right
+
+
+def hidden_bits(circuit: QuantumCircuit) -> int:
+    """Return how many of the last classical bits are no part of an outcome."""
+    return int((circuit.metadata or {}).get(HIDDEN, 0))
+
+
+def assigns(circuit: QuantumCircuit) -> bool:
+    """Return True if a bit is given a value that was not measured."""
+    return any(item.operation.name == STORE for item in everything(circuit))
 
 
 def nested(circuit: QuantumCircuit) -> bool:
@@ -137,7 +154,7 @@ def ends_in_measurements(circuit: QuantumCircuit) -> bool:
         elif operation.name in IDLE:
             continue
         elif (
-            operation.name == "reset"
+            operation.name in {"reset", STORE}
             or isinstance(operation, ControlFlowOp)
             or item.clbits
             or (read and not read.isdisjoint(item.qubits))
@@ -153,6 +170,8 @@ def without_measurements(circuit: QuantumCircuit) -> QuantumCircuit:
     for item in reversed(circuit.data):
         if item.operation.name == "measure" and item.qubits[0] not in later and item.clbits[0] not in later:
             continue
+        if item.operation.name == STORE:
+            later.update(watched(item.operation.lvalue) | watched(item.operation.rvalue))
         if item.operation.name != "barrier":
             later.update(item.qubits)
             later.update(item.clbits)

@@ -15,6 +15,7 @@ from tasks.backends.qubits.circuits import (
     active_qubits,
     ends_in_measurements,
     has_branches,
+    hidden_bits,
     register_order,
     side_by_side,
     straightened,
@@ -94,6 +95,7 @@ def compile_experiment(checked: Checked, device: Device, simulation_seed: int, t
         "runs": len(groups(checked.terms)) if checked.terms else 1,
         "bit_order": register_order(placed),
         "clbits": [each.num_clbits for each in checked.circuits],
+        "hidden": hidden_bits(circuit) if len(checked.circuits) == 1 else 0,
         "operator": [[[list(factor) for factor in term.factors], term.coeff] for term in checked.terms],
     }
     return Compiled(item, placed)
@@ -143,6 +145,9 @@ def _placed(circuit: QuantumCircuit, checked: Checked, device: Device, seed: int
                 layout = straight.layout.initial_index_layout(filter_ancillas=True)
         placed: QuantumCircuit = transpile(circuit, initial_layout=layout, layout_method=method, **common)
     except TranspilerError as error:
-        message = f"the program cannot be placed on the device: {printable(str(error.message))}"
+        said = printable(str(error.message))
+        message = f"the program cannot be placed on the device: {said}"
+        if said.startswith("A connected component"):
+            message = "the program joins more qubits by its gates than the device couples with one another"
         raise JobRejected(Fault(experiment=label(experiment.name), field="program", message=message)) from None
     return placed

@@ -5,8 +5,6 @@ The numbers are compared, not their last bits: a value that the register cannot 
 instructions.
 """
 
-from collections.abc import Sequence
-from functools import reduce
 from typing import Any
 
 from openqasm3 import ast
@@ -14,41 +12,48 @@ from qiskit import ClassicalRegister
 from qiskit.circuit import Clbit
 from qiskit.circuit.classical import expr
 from qiskit_qasm3_import import types
-from qiskit_qasm3_import.exceptions import raise_from_node
 
-from tasks.backends.cost import number
-from tasks.backends.qubits.expressions import Resolver
-
-MOST_BITS = 64
-"""Of an alias, or of a register that is compared for more than equality."""
-
-_EQUALITIES = {ast.BinaryOperator["=="], ast.BinaryOperator["!="]}
-_NEGATIONS = {ast.UnaryOperator["~"], ast.UnaryOperator["!"]}
-_LOGIC = {ast.BinaryOperator["&&"]: expr.logic_and, ast.BinaryOperator["||"]: expr.logic_or}
+from tasks.backends.qubits.expressions import Resolver, refuse_negative
+from tasks.backends.qubits.truths import Truth, equal, negated, truth, word
 
 
 def condition(node: ast.Expression, resolver: Resolver) -> Any:
-    """Return (bit, bool), (register, number) for equality, or an expression of bits for anything else.
+    """Return (bit, bool), (register, number) for equality, an expression of bits for anything else, or what is settled.
 
     Raises:
         ConversionError: the condition is none of those.
     """
-    if isinstance(node, ast.BinaryExpression):
-        if node.op in _LOGIC:
-            sides = [_expression(condition(side, resolver), side) for side in (node.lhs, node.rhs)]
-            return _LOGIC[node.op](*sides)
-        return _compared(node, resolver)
-    if isinstance(node, ast.UnaryExpression):
-        if node.op not in _NEGATIONS:
-            raise_from_node(node, f"the operator '{node.op.name}' is not supported here")
-        found = condition(node.expression, resolver)
-        if isinstance(found, tuple) and isinstance(found[0], Clbit):
-            return found[0], not found[1]
-        return expr.logic_not(_expression(found, node))
-    target, kind = resolver.visit(node)
-    if not isinstance(kind, types.Bit):
-        raise_from_node(node, "a condition is a bit, or compares a bit or a register with a constant")
-    return target, True
+    if isinstance(node, ast.BinaryExpression) and node.op is ast.BinaryOperator["=="]:
+        sides = [resolver.visit(side) for side in (node.lhs, node.rhs)]
+        for (target, _), (value, kind) in (sides, sides[::-1]):
+            if isinstance(target, ClassicalRegister) and isinstance(kind, types.Int | types.Uint) and kind.const:
+                if value < 0:
+                    refuse_negative(value, node)
+                return target, value
+    return simplified(resolver.truth(node))
+
+
+def simplified(found: Truth) -> Any:
+    """Return (bit, bool) for an expression that is one bit or its opposite, and else the expression."""
+    wanted = True
+    inner = found
+    if isinstance(inner, expr.Unary) and inner.op is expr.Unary.Op.LOGIC_NOT:
+        inner, wanted = inner.operand, False
+    if isinstance(inner, expr.Var) and isinstance(inner.var, Clbit):
+        return inner.var, wanted
+    return found
+
+
+def as_truth(tested: Any) -> Truth:
+    """Return a condition as an expression of its bits."""
+    if not isinstance(tested, tuple):
+        whole: Truth = tested
+        return whole
+    target, value = tested
+    if isinstance(target, Clbit):
+        return truth(target) if value else negated(truth(target))
+    bits = tuple(truth(bit) for bit in target)
+    return equal(bits, word(value, len(bits))) if value < 2 ** len(bits) else False
 
 
 def is_never(condition: Any) -> bool:
@@ -63,48 +68,3 @@ def watched(condition: Any) -> set[Clbit]:
     """Return the bits that a condition depends on."""
     found = [condition[0]] if isinstance(condition, tuple) else [each.var for each in expr.iter_vars(condition)]
     return {bit for each in found for bit in ([each] if isinstance(each, Clbit) else each)}
-
-
-def _expression(found: Any, node: ast.Expression) -> expr.Expr:
-    if not isinstance(found, tuple):
-        whole: expr.Expr = found
-        return whole
-    target, value = found
-    if isinstance(target, Clbit):
-        return expr.lift(target) if value else expr.logic_not(target)
-    return _equal(list(target), value, node)
-
-
-def _equal(bits: Sequence[Clbit], value: int, node: ast.Expression) -> expr.Expr:
-    """Return that the bits, the first of which counts least, are those of a number."""
-    if len(bits) > MOST_BITS:
-        raise_from_node(node, f"at most {MOST_BITS} bits are compared in this way, not {len(bits)}")
-    if value >= 2 ** len(bits):
-        return expr.logic_and(bits[0], expr.logic_not(bits[0]))  # never
-    parts = [expr.lift(bit) if value >> place & 1 else expr.logic_not(bit) for place, bit in enumerate(bits)]
-    return reduce(expr.logic_and, parts)
-
-
-def _compared(node: ast.BinaryExpression, resolver: Resolver) -> Any:
-    if node.op not in _EQUALITIES:
-        raise_from_node(node, f"the operator '{node.op.name}' is not supported here")
-    (target, kind), (value, other) = resolver.visit(node.lhs), resolver.visit(node.rhs)
-    if isinstance(other, types.Bit | types.BitArray):
-        target, kind, value, other = value, other, target, kind
-    if not isinstance(other, types.Bool | types.Int | types.Uint) or not other.const:
-        raise_from_node(node, "a condition compares a bit or a register with a constant")
-    if value < 0:
-        raise_from_node(node, f"bits are never negative; they cannot be compared with {number(value)}")
-    differs = node.op is ast.BinaryOperator["!="]
-    if isinstance(kind, types.Bit):
-        if value not in {0, 1}:
-            raise_from_node(node, f"a bit is 0 or 1, never {number(value)}")
-        return target, bool(value) != differs
-    if not isinstance(kind, types.BitArray):
-        raise_from_node(node, "a condition compares a bit or a register with a constant")
-    if isinstance(value, bool):
-        raise_from_node(node, "a register is compared with a whole number, not with true or false")
-    if isinstance(target, ClassicalRegister) and not differs:
-        return target, value
-    same = _equal(list(target), value, node)
-    return expr.logic_not(same) if differs else same

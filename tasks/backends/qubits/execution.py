@@ -54,12 +54,15 @@ def run(item: dict[str, Any], circuit: QuantumCircuit | None, device: Device, *,
 
 
 def _sample(item: dict[str, Any], circuit: QuantumCircuit, noise: NoiseModel | None, matrices: Real) -> dict[str, Any]:
-    outcomes = sample(circuit, item["shots"], item["seed_simulation"], noise, memory=item["memory"])
+    hidden = item.get("hidden", 0)
+    outcomes = sample(circuit, item["shots"], item["seed_simulation"], noise, memory=item["memory"], hidden=hidden)
     data: dict[str, Any] = {"memory": outcomes.memory or [], "counts": outcomes.counts}
     if len(item["clbits"]) > 1 or item["job_type"] == "multi_manual":
         data["divided_counts"] = divided(outcomes.counts, item["clbits"])
     if item["mitigation"] != "none":
-        data["mitigated"] = mitigate(outcomes.counts, sources(circuit), matrices, item["mitigation"])
+        data["mitigated"] = mitigate(
+            outcomes.counts, sources(circuit)[: circuit.num_clbits - hidden], matrices, item["mitigation"]
+        )
     return data
 
 

@@ -16,8 +16,8 @@ import openqasm3
 from qiskit import QuantumCircuit, qasm2
 
 from models.errors import printable
-from models.job_language.openqasm import MOST_CLBITS, MOST_FAULTS, NO_OPENING, Mark, scan
-from models.job_language.openqasm_names import renamed, uncalled
+from models.job_language.openqasm import BYTE_ORDER_MARK, MOST_CLBITS, MOST_FAULTS, NO_OPENING, Mark, scan
+from models.job_language.openqasm_names import miscalled, renamed
 from tasks.backends.cost import number
 from tasks.backends.qubits.converting import Converter
 from tasks.backends.qubits.gates import natives
@@ -49,6 +49,7 @@ def parse(text: str, most_qubits: int, native: Iterable[str] = ()) -> Parsed:
     Args:
         native: gates that are the device's own although the text defines them: it is one that we wrote.
     """
+    text = text.removeprefix(BYTE_ORDER_MARK)
     seen = scan(text, most_qubits)
     if seen.marks:
         return Parsed(None, seen.marks, [])
@@ -82,7 +83,7 @@ def _version_2(text: str) -> Parsed:
     # The gates of qelib1.inc as everybody has known them since: swap, cswap and sx among them, unless the program says else.
     known = [each for each in qasm2.LEGACY_CUSTOM_INSTRUCTIONS if not each.builtin or each.name not in own.registers]
     wanted = {"U": 3} | {each.name: each.num_params for each in known}
-    marks = [own.before(mark) for mark in uncalled(own.text, wanted)]
+    marks = [own.before(mark) for mark in miscalled(own.text, wanted)]
     if marks:
         return Parsed(None, marks, [])
     try:

@@ -62,17 +62,25 @@ def probabilities(circuit: QuantumCircuit, qubits: Sequence[int]) -> Real:
     return np.asarray(_run(compact, None, 1, 0)["probabilities"], dtype=np.float64)
 
 
-def sample(
-    circuit: QuantumCircuit, shots: int, seed: int, noise: NoiseModel | None = None, *, memory: bool = True
+def sample(  # noqa: PLR0913 - what decides the outcomes, by name
+    circuit: QuantumCircuit,
+    shots: int,
+    seed: int,
+    noise: NoiseModel | None = None,
+    *,
+    memory: bool = True,
+    hidden: int = 0,
 ) -> Outcomes:
     """Run a circuit `shots` times.
 
     Args:
         seed: the same one gives the same outcomes, with the memory or without.
         noise: None for a perfect device.
+        hidden: how many of the last classical bits are no part of an outcome.
     """
+    size = circuit.num_clbits - hidden
     if noise is None and ends_in_measurements(circuit):
-        return _sample_once(circuit, shots, seed, memory=memory)
+        return _sample_once(circuit, shots, seed, size, memory=memory)
     if any(isinstance(item.operation, ControlFlowOp) for item in circuit.data):
         seen = _seen_to_the_end(circuit)
         if _has_while(circuit):
@@ -81,8 +89,8 @@ def sample(
             data = _run(seen, noise, shots, seed, memory=True)
     else:
         data = _run(circuit, noise, shots, seed, memory=True)
-    mask = (1 << circuit.num_clbits) - 1
-    names = {value: format(int(value, 16) & mask, f"0{circuit.num_clbits}b") for value in data["counts"]}
+    mask = (1 << size) - 1
+    names = {value: format(int(value, 16) & mask, f"0{size}b") for value in data["counts"]}
     counts: dict[str, int] = {}
     for value, count in data["counts"].items():
         counts[names[value]] = counts.get(names[value], 0) + int(count)
@@ -108,9 +116,9 @@ def _seen_to_the_end(circuit: QuantumCircuit) -> QuantumCircuit:
     return longer
 
 
-def _sample_once(circuit: QuantumCircuit, shots: int, seed: int, *, memory: bool) -> Outcomes:
-    """Draw all shots from the final state."""
-    read = sources(circuit)
+def _sample_once(circuit: QuantumCircuit, shots: int, seed: int, size: int, *, memory: bool) -> Outcomes:
+    """Draw all shots from the final state; `size` bits of each are shown."""
+    read = sources(circuit)[:size]
     qubits = sorted({qubit for qubit in read if qubit is not None})
     weights = probabilities(circuit, qubits)
     weights[weights < SMALLEST] = 0.0

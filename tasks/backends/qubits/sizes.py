@@ -39,7 +39,7 @@ def _one(operation: Any, known: dict[str, int]) -> int:
 
 
 def may_end(loop: Any) -> bool:
-    """Return True if something in the body of a `while` may change its condition, or leaves the loop."""
+    """Return True if something in the body of a `while` may change its condition."""
     if is_never(loop.condition):
         return True  # it is not entered
     body = loop.blocks[0]
@@ -50,7 +50,9 @@ def may_end(loop: Any) -> bool:
 def _changes(body: QuantumCircuit, bits: set[int]) -> bool:
     for item in body.data:
         places = [body.find_bit(bit).index for bit in item.clbits]
-        if item.operation.name == "break_loop" or (item.operation.name == "measure" and bits & set(places)):
+        if item.operation.name == "measure" and bits & set(places):
+            return True
+        if item.operation.name == "store" and watched(item.operation.lvalue) & {body.clbits[place] for place in bits}:
             return True
         if isinstance(item.operation, ControlFlowOp):
             inner = {inner for inner, outer in enumerate(places) if outer in bits}
