@@ -77,7 +77,8 @@ class Attempt:
         self.seed = 0
         self.result: bytes | None = None
         self._is_cancelled = job.cancel_requested
-        self._doubtful: Sequence[Fact] = ()
+        # Kinds of what was appended without an answer, and behind which event: others may read the job anew meanwhile.
+        self._doubtful: tuple[int, list[str]] | None = None
         self.flow_run_id = flow_run_id
 
     @property
@@ -113,14 +114,15 @@ class Attempt:
 
     def _record(self, facts: Callable[[Job], Sequence[Fact]]) -> Job:
         pause = FIRST_PAUSE
-        wanted: Sequence[Fact] = ()
+        tried: tuple[int, list[str]] | None = None
         while True:
             try:
-                if self._doubtful and self._has_appended(self._doubtful):
-                    same, self._doubtful = self._doubtful == wanted, ()
+                if self._doubtful and self._has_appended(*self._doubtful):
+                    same, self._doubtful = self._doubtful == tried, None
                     if same or self.job.phase is not Phase.RUNNING:
                         return self.job
                 wanted = facts(self.job)
+                tried = self.job.seq, [fact.kind for fact in wanted]
                 self.job = self.services.log.append(
                     self.job,
                     *wanted,
@@ -134,23 +136,24 @@ class Attempt:
                 # Asked again above: with the newest events the append is refused or goes through.
             except LogUnavailable:
                 # It may have been committed, and only the answer be lost.
-                self._doubtful = self._doubtful or wanted
+                self._doubtful = tried or self._doubtful
                 if time.monotonic() + pause > self.good_until or self.services.stopping.is_set():
                     raise
                 time.sleep(pause)
                 pause = min(LONGEST_PAUSE, 2 * pause)
             else:
-                self._doubtful = ()
+                self._doubtful = None
                 return self.job
 
-    def _has_appended(self, facts: Sequence[Fact]) -> bool:
-        """Read the job anew; say whether these facts stand in the log behind what was known, as written by us."""
-        known = self.job.seq
-        found = [
-            event.fact for event in self.services.log.history(self.job.job_id)[known + 1 :] if self._is_ours(event)
-        ]
+    def is_in_doubt(self) -> bool:
+        """Say whether an append has had no answer yet: who wrote what last is still to be found out."""
+        return self._doubtful is not None
+
+    def _has_appended(self, known: int, kinds: list[str]) -> bool:
+        """Read the job anew; say whether such facts stand in the log behind event `known`, as written by us."""
+        later = self.services.log.history(self.job.job_id)[known + 1 :]
         self.job = self.services.log.get(self.job.job_id)
-        return found == list(facts)
+        return [event.kind for event in later if self._is_ours(event)] == kinds
 
     def _is_ours(self, event: Event) -> bool:
         return (event.attempt, event.actor) == (self.number, self.services.worker) and event.kind != "refused"
@@ -299,6 +302,7 @@ async def _keep(attempt: Attempt, run: asyncio.Task[object]) -> None:
     lease = attempt.services.settings.lease_seconds
     job_id = attempt.job.job_id
     beat_at = time.monotonic() + lease / 3
+    seen_lost = False
     while True:
         await asyncio.sleep(min(LOOK_SECONDS, lease / 3))
         if attempt.job.phase is not Phase.RUNNING:
@@ -324,6 +328,9 @@ async def _keep(attempt: Attempt, run: asyncio.Task[object]) -> None:
             continue
         if now is not None and now.cancel_requested and not attempt.is_cancelled():
             await attempt.cancel()
-        if (now is None or now.holder != attempt.holder) and attempt.job.phase is Phase.RUNNING:
+        is_lost = (now is None or now.holder != attempt.holder) and not attempt.is_in_doubt()
+        if is_lost and seen_lost and attempt.job.phase is Phase.RUNNING:
             run.cancel()
             return
+        # Seen once, it may be what this worker has just written itself, whose answer is on its way.
+        seen_lost = is_lost
