@@ -29,6 +29,9 @@ MOST_TOKENS = 1_000
 MOST_WORDS = {2: 1_000_000, 3: 100_000}
 """Tokens of one program by language version; 2,000 sums of 60 terms (250,000 tokens) kept the parser of version 3 over 10 s."""
 
+WRITTEN = 20
+"""So many times longer and deeper may a statement be in a text that we wrote."""
+
 DEEPEST = {"{": 24, "(": 64, "[": 8}
 MOST_FAULTS = 20
 MOST_DIGITS = 40
@@ -144,13 +147,14 @@ def _after(text: str, mark: str, place: int) -> tuple[int, bool]:
     return (found + len(mark), True) if found >= 0 else (len(text), False)
 
 
-def scan(text: str, most_qubits: int) -> Scan:
+def scan(text: str, most_qubits: int, *, written: bool = False) -> Scan:
     """Look through a text once.
 
     Args:
         most_qubits: what the device has; an OpenQASM 2 register that is larger is refused here already.
+        written: it is what we wrote for a program that had come through: conditions in it are written out.
     """
-    return _Scanner(text, most_qubits).scan()
+    return _Scanner(text, most_qubits, WRITTEN if written else 1).scan()
 
 
 class _Enough(Exception):
@@ -158,7 +162,8 @@ class _Enough(Exception):
 
 
 class _Scanner:
-    def __init__(self, text: str, most_qubits: int) -> None:
+    def __init__(self, text: str, most_qubits: int, factor: int) -> None:
+        self.factor = factor
         self.text, self.most_qubits = text.removeprefix(BYTE_ORDER_MARK), most_qubits
         self.marks: list[Mark] = []
         self.version, self.declared, self.statements = 3, False, 0
@@ -211,7 +216,7 @@ class _Scanner:
                 return
             if token not in {";", "{", "}"} or kind != "symbol":
                 statement.append((kind, token, place))
-                if len(statement) == MOST_TOKENS:
+                if len(statement) == MOST_TOKENS * self.factor:
                     self.mark(statement[0][2], f"the statement has more than {MOST_TOKENS} words")
                     return
                 continue
@@ -271,7 +276,7 @@ class _Scanner:
         if sign in "{([":
             self.open.append((sign, place))
             depth = sum(1 for each, _ in self.open if each == sign) if len(self.open) > min(DEEPEST.values()) else 0
-            if depth > DEEPEST[sign]:
+            if depth > DEEPEST[sign] * self.factor:
                 self.mark(place, f"the brackets {sign} are nested more than {DEEPEST[sign]} deep")
                 return True
         elif sign in "})]":

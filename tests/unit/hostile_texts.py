@@ -76,13 +76,22 @@ REFUSED = {
     "ctrl of 1000": HEAD3 + "ctrl(1000) @ x q[0], q[1];",
     "ctrl of less than none": HEAD3 + "ctrl(-1) @ x q[0];",
     "controls of controls": WIDE3 + f"ctrl(11) @ u3(0.1,0.2,0.3) {ALL12};\n" * 800,
+    "breaks after one another": HEAD3 + "for int i in [0:20] { " + "if (c[0]) { break; } x q[0]; " * 300 + "}",
+    "breaks after one another, many rounds": HEAD3
+    + "for int i in [0:150] { "
+    + "if (c[0]) { break; } x q[0]; " * 60
+    + "}",
+    "copies of large registers": HEAD3 + "bit[2000] a; bit[2000] b;" + "a = b;" * 40,
+    "powers of powers in constants": HEAD3
+    + "".join(f"const int n{n} = {f'n{n - 1}' if n else 2} ** 9;" for n in range(9)),
+    "numbers of too many bits": HEAD3 + "".join(f"int[64] n{n};" for n in range(500)),
+    "a shift beyond numbers": HEAD3 + "const int n = 1 << 99999999999;",
     "a gate on 900 qubits": WIDE3 + "gate g " + ",".join(f"p{n}" for n in range(900)) + " { x p0; }\n"
     "g " + ",".join(f"q[{n % 12}]" for n in range(900)) + ";",
     "a million qubits": "OPENQASM 3;\nqubit[1000000] q;",
     "a million qubits in parts": "OPENQASM 2.0;\n" + "".join(f"qreg q{n}[1000000];\n" for n in range(50)),
     "100,000 lines": HEAD3 + "x q[0];\n" * 100_000,
     "100,000 lines, OpenQASM 2": HEAD2 + "x q[0];\n" * 100_000,
-    "10,000 empty blocks": HEAD3 + "{}" * 10_000,
     "a text in quotes as an angle": HEAD3 + 'rx("/etc/passwd") q[0];',
     "include in capitals": HEAD3 + 'INCLUDE "/etc/passwd";',
     "an alias that doubles": HEAD3
@@ -93,6 +102,7 @@ REFUSED = {
 """What has to be refused, with the name of what it does."""
 
 ACCEPTED = {
+    "10,000 empty blocks": HEAD3 + "{}" * 10_000,
     "as many statements as there may be": HEAD3 + "x q[0];\n" * 5_990,
     "as many statements as there may be, with ranges": HEAD3 + "cx q[0:0],q[1:1];\n" * 5_990,
     "branches without braces": HEAD3 + "if (c[0]) x q[0];\n" * 2_900,

@@ -141,7 +141,7 @@ def test_comparisons_that_can_not_be_meant_are_refused():
         ("c == -1", "cannot be compared with -1"), ("b == 2", "a bit is 0 or 1, never 2"), ("c == true", "a whole number"),
         ("c < -2", "cannot be compared with -2"), ("c", "a condition is a bit"), ("c + 1 == 2", "the operator '+'"),
         ("c == 0.5", "a whole number"), ("c == q", "compares bits"), ("q[0]", "a condition is a bit"),
-        ("popcount(c) == 1", "the function 'popcount'"), ("c & 4 == 4", "does not fit into 2 bits"),
+        ("popcount(c) == 1", "the function 'popcount'"), ("(c & 4) == 4", "does not fit into 2 bits"),
     ]:  # fmt: skip
         found = faults(f"{start}if ({condition}) {{ x q[0]; }}\nc = measure q;\n")
         assert "line 7, column" in found[0]

@@ -131,6 +131,19 @@ def test_a_branch_that_only_assigns_is_left_out_when_it_should_be():
 
 
 @pytest.mark.parametrize(
+    ("body", "right"),
+    [
+        ("bit[64] a;\nbit[64] b;\nx q[0];\na[63] = measure q[0];\nif (b < a) { x q[1]; }\nb[0] = measure q[1];\n", {"0" * 63 + "11" + "0" * 63}),
+        ("bit c;\nfor int i in [0:1] { " + "if (c) { break; } x q[0]; " * 30 + "}\nc = measure q[0];\n", {"0"}),
+    ],
+    ids=["a wide comparison", "30 ways out"],
+)  # fmt: skip
+def test_long_and_deep_conditions_are_read_again_from_their_text(body: str, right: set[str]):
+    """What is written out of a short program may be longer and deeper than any program may be."""
+    assert outcomes(f"{HEAD3}qubit[2] q;\n{body}") == right
+
+
+@pytest.mark.parametrize(
     ("program", "words"),
     [
         (HEAD3 + BITS + "c = measure q[0];\n", "line 6, column 1: the two sides differ in size: 1 qubits and 4 bits"),

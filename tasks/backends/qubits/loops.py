@@ -27,6 +27,9 @@ from tasks.backends.qubits.truths import Truth, any_of, both, negated, truth
 MOST_CASES = 64
 """Of one `switch`: each stands in the `else` of the one before."""
 
+MOST_DEPENDING = 70
+"""Blocks within one another that may be left out: branches, loops, and what comes after a `break`."""
+
 BREAK, CONTINUE = "break", "continue"
 Body = Callable[[], None]
 
@@ -79,15 +82,25 @@ class Flow(GateCalls):
 
     def _store(self, bit: Clbit, value: Truth, node: Any, context: Any) -> None:
         """Give a bit a value."""
-        self._built += 1
-        if self._built > MOST_BUILT:
-            raise TooDear(f"assignments and loops expand to more than {MOST_BUILT:,} operations; fewer can be built")
+        self._spend(1)
         context.circuit.store(bit, expr.lift(value))
         if self._depending:
             # The simulator takes a block for one that is always run unless it acts on a qubit.
             if not context.circuit.qubits:
                 raise_from_node(node, "no qubit is declared before this; declare one above")
             context.circuit.barrier(context.circuit.qubits[0])
+
+    def _spend(self, operations: int) -> None:
+        self._built += operations
+        if self._built > MOST_BUILT:
+            raise TooDear(f"branches and loops expand to more than {MOST_BUILT:,} operations; fewer can be built")
+
+    def _deeper(self, node: Any) -> None:
+        """Count one more block around what comes; each is copied into the one around it."""
+        self._depending += 1
+        if self._depending > MOST_DEPENDING:
+            raise_from_node(node, f"what depends on bits is nested more than {MOST_DEPENDING} deep")
+        self._spend(1 + self._depending**2 // 2)
 
     def _flag(self, how: str, context: Any) -> Clbit:
         key = len(self._loops), how
@@ -103,8 +116,8 @@ class Flow(GateCalls):
     @contextmanager
     def _perhaps(self, node: Any, context: Any) -> Iterator[None]:
         """Write what may be left out; if a loop's body is left in there, a flag says so."""
-        self._depending += 1
         try:
+            self._deeper(node)
             yield
         except _Left as left:
             self._leave(left.how, node, context)
@@ -239,8 +252,8 @@ class Flow(GateCalls):
             if tested is True:
                 raise_from_node(node, "a while loop never ends: its condition is always true")
             with context.circuit.while_loop(tested):
-                self._depending += 1
                 try:
+                    self._deeper(node)
                     with LocalScope(context) as inner:
                         if self._body(node.block, node, inner) == BREAK:
                             self._leave(BREAK, node, inner)

@@ -50,7 +50,7 @@ def parse(text: str, most_qubits: int, native: Iterable[str] = ()) -> Parsed:
         native: gates that are the device's own although the text defines them: it is one that we wrote.
     """
     text = text.removeprefix(BYTE_ORDER_MARK)
-    seen = scan(text, most_qubits)
+    seen = scan(text, most_qubits, written=bool(native))
     if seen.marks:
         return Parsed(None, seen.marks, [])
     # What parsers print is of no use to anybody.
