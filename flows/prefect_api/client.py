@@ -47,9 +47,16 @@ def ask(client: httpx.Client, method: str, path: str, body: dict[str, Any] | Non
     """
     end = time.monotonic() + BUSY_SECONDS
     pause = 0.2
-    stumbled = False
+    stumbled = lost = False
     while True:
-        answer = client.request(method, path, json=body)
+        try:
+            answer = client.request(method, path, json=body)
+        except (httpx.ReadError, httpx.RemoteProtocolError, httpx.WriteError):
+            # A server closes its connection behind an error, perhaps just when the next call goes out on it.
+            if lost:
+                raise
+            lost = True
+            continue
         busy = answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS
         if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
             # Twice: it is not busy, but cannot give what is asked for (see `flows.prefect_api.unreadable_runs`).

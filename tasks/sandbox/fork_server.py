@@ -208,8 +208,9 @@ def _told(what: str) -> Iterator[None]:
 def main() -> None:
     """Run the server on the socket of the command line."""
     fd, resolver, needs, *modules = sys.argv[1:]
-    control = socket.socket(fileno=int(fd))
-    control.set_inheritable(False)
+    # Under the lowest free number: a child closes what lies below the limit of open files, which is low.
+    control = socket.socket(fileno=os.dup(int(fd)))
+    os.close(int(fd))
     preload(resolver, modules, needs.split(",") if needs else [])
     gc.collect()
     gc.disable()

@@ -194,7 +194,7 @@ def test_a_worker_that_stands_still_is_ended_and_started_again(tmp_path: Path):
         assert [room.lab.log.get(job).attempt for job in (first, second)] == [1, 2]
         report = (room.lab.home / "standstill.log").read_text()
         assert report.count("stood still for 5 s") == 1
-        assert "crash.py" in report
+        assert "failpoints.py" in report
         room.wait(lambda: "worker.log" in room.output.read_text(), WAIT_SECONDS)
         assert "the worker ended with code -9; it is started again" in (room.lab.home / "worker.log").read_text()
         room.wait(lambda: room.lab.findings() == [], WAIT_SECONDS)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from deployments.cli.app import app
+from deployments.cli import app
 from models.signing import Keyring
 from storage.log.database import open_database
 from storage.signatures.signing import new_key, sign

@@ -12,9 +12,9 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import MetaData, insert
 from sqlalchemy.engine import make_url
-from storage.dialects import dialect_named
 
-from storage import database
+from storage.log import database
+from storage.log.dialects import dialect_named
 
 FOLDER = Path(__file__).parent
 SCHEMAS = {"0.1.0": "0002"}

@@ -608,6 +608,20 @@ def test_jobs_do_not_see_each_other(with_sandbox: Runs) -> None:
     with_sandbox(test)
 
 
+def test_a_job_of_a_busy_parent_sees_none_of_its_files() -> None:
+    """However many files the drain has open, and under whatever numbers: a child has its own five."""
+
+    async def test(sandbox: Sandbox) -> None:
+        assert (await did(sandbox, "look_around"))["files"] == [0, 1, 2, 3, 4]
+
+    files = [os.open(os.devnull, os.O_RDONLY) for _ in range(200)]
+    try:
+        with_own_sandbox(test)
+    finally:
+        for each in files:
+            os.close(each)
+
+
 def test_jobs_do_not_draw_the_same_numbers() -> None:
     """Two jobs that draw from the global generators get different numbers."""
 
