@@ -127,7 +127,8 @@ def give_back_owed(services: Services) -> int:
         return 0
     found = services.log.running(owed.keys())
     for job in found:
-        _LOG.warning("job_owed action=give_back job_id=%s attempt=%d", job.job_id, job.attempt)
+        # No warning: whoever could not tell the log has said so, and being stopped is no fault.
+        _LOG.info("job_owed action=give_back job_id=%s attempt=%d", job.job_id, job.attempt)
         with contextlib.suppress(UnknownJob):
             release(services, Claim(job, owed[job.holder or ""]))
     for holder in owed.keys() - {job.holder for job in found}:

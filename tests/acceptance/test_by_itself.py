@@ -170,12 +170,14 @@ def test_of_missed_runs_only_the_last_one_runs(room: ControlRoom):
     assert [run for run in room.runs("reconcile") if run["expected_start_time"] > newest]
 
 
-@pytest.mark.parametrize("which", ["deployments.processes.embedded_worker", "deployments.processes.embedded_server"])
-def test_what_is_killed_is_started_again_and_said(room: ControlRoom, which: str):
+@pytest.mark.parametrize(
+    ("which", "number"),
+    [("deployments.processes.embedded_worker", 3001), ("deployments.processes.embedded_server", 3002)],
+)
+def test_what_is_killed_is_started_again_and_said(room: ControlRoom, which: str, number: int):
     """Worker or server dies by `kill -9`: jobs are served again, no place is lost, and the operator is told."""
-    before = {run["id"] for run in room.runs("drain-queue")}
     os.kill(process(room, which), signal.SIGKILL)
-    job = drop(room, 3000 + len(before))
+    job = drop(room, number)
     room.wait(lambda: room.lab.states().get(job) == "DONE", WAIT_SECONDS)
     room.wait(lambda: f"{which.rpartition('_')[2]}.log" in room.output.read_text(), WAIT_SECONDS)
     room.wait(lambda: "RUNNING" in [run["state_type"] for run in room.runs("drain-queue")], WAIT_SECONDS)
