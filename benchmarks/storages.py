@@ -22,6 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bson import ObjectId
+from tests.installation import Installation, experiment
 
 from storage.providers.dropbox import places
 from storage.providers.dropbox.dropbox_storage import DropboxStorage
@@ -30,7 +31,6 @@ from storage.providers.mongodb.mongo_storage import MongoStorage
 from storage.providers.registry import open_storage
 from tests.contract.storages import LIVES, Place, kind_named, surrounded
 from tests.dropbox_server import FILES, Store
-from tests.lab import Lab, experiment
 
 JOB = {"experiment_0": experiment(["load", [0], [50]], ["rlx", [0], [1.57]], ["measure", [0], []], shots=500)}
 QUEUE = "jobs/queued/rydberg"
@@ -131,7 +131,7 @@ def relayed(place: Place) -> Iterator[tuple[Place, Relay | None]]:
 
 def drained(folder: Path, place: Place, relay: Relay | None, jobs: int) -> None:
     """Drain so many jobs from the inbox and print what that took."""
-    lab = Lab(folder, None, place)
+    lab = Installation(folder, None, place)
     for number in range(jobs):
         lab.queue("singlequdit", f"{number:024x}.json", json.dumps(JOB).encode())
     if relay is not None:
@@ -156,7 +156,7 @@ def drained(folder: Path, place: Place, relay: Relay | None, jobs: int) -> None:
             print(f"  besides, over the whole drain: {requests['LIST']} listings, {requests['other']} others")
 
 
-def stored(lab: Lab) -> int:
+def stored(lab: Installation) -> int:
     """Return how many bytes all documents have."""
 
     def below(folder: str) -> int:

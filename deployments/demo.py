@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from deployments.cli import render
 from deployments.cli.frames import counts_frame
 from deployments.cli.results import result_document
-from deployments.cli.tables import Cell, Column, Kind, Row, show_table
+from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
 from deployments.processes.drain import flows_ready, run_drain
 from models.errors import BadSetting
 from models.job import Job, State
@@ -92,7 +92,7 @@ def _run(services: Services, console: Console, total: int) -> None:
     console.print()
 
 
-DEMO = (Column("job"), Column("backend"), Column("state"), Column("what it is", Kind.TEXT))
+DEMO = (Column("job"), Column("backend"), Column("state"), Column("what it is", ColumnKind.TEXT))
 
 
 def _told(story: Story, job: Job) -> Row:

@@ -13,9 +13,9 @@ from pydantic import Field
 
 from flows.artifacts.backend_pages import BackendPages
 from flows.draining.handover import Handover
-from flows.draining.inbox_poller import Looks
-from flows.draining.periodic import LONGEST_PAUSE, patiently, repeating
-from flows.draining.prefect_submissions import CANCELS, TO_BEGIN, Launches, dispatch, tags_of
+from flows.draining.inbox_poller import InboxPoller
+from flows.draining.periodic import MAX_PAUSE, retry_twice, run_periodically
+from flows.draining.prefect_submissions import CANCELS, TO_BEGIN, PrefectSubmissions, dispatch, tags_of
 from flows.draining.unserved import unserved
 from flows.prefect_api.engine import new_run, run_as
 from flows.prefect_api.liveness import present
@@ -46,7 +46,7 @@ GRACE_SECONDS = 5.0
 """How long a drain that is told to stop lets its jobs run on."""
 
 LOOK_PAUSE = 10
-"""After a look at the inbox that found nothing the pause is so many times as long, up to `LONGEST_PAUSE`."""
+"""After a look at the inbox that found nothing the pause is so many times as long, up to `MAX_PAUSE`."""
 
 DOWN_PAUSE = 5.0
 """The same while a storage is down."""
@@ -99,7 +99,7 @@ async def drain_queue(
         pages = BackendPages(services, client, names, run_id)
         drain = _Drain(services, client, names, concurrency or services.settings.concurrency)
         with present(services.settings.folder, run_id):
-            async with repeating("pages", pages.write, PAGES_SECONDS):
+            async with run_periodically("pages", pages.write, PAGES_SECONDS):
                 counts = await drain.all(until_empty=until_empty, time_budget=time_budget)
         if not drain.goes_on():
             await pages.write()
@@ -112,8 +112,8 @@ class _Drain:
     def __init__(self, services: Services, client: PrefectClient, names: list[str], concurrency: int) -> None:
         self._services = services
         self._client = client
-        self._launches = Launches(services, client)
-        self._looks = Looks(services, names)
+        self._submissions = PrefectSubmissions(services, client)
+        self._inbox_poller = InboxPoller(services, names)
         self._names = names
         elsewhere = services.settings.dispatch
         self._handed_on = [name for name in names if elsewhere.get(name) == "deployment"]
@@ -133,16 +133,16 @@ class _Drain:
         # Before anything is appended: a log that was set back has to stay a part of its mirror.
         await asyncio.to_thread(self._services.rollback.compare_all)
         # Once in the open: whoever starts a drain on a storage that does not answer is told so at once.
-        await asyncio.to_thread(self.keep_house)
+        await asyncio.to_thread(self.run_maintenance)
         await crash_dead_runs(self._services)
         async with (
             self._services.sandboxed() as sandbox,
-            repeating("housekeeping", self._keep_house_aside, self._services.settings.publish_seconds),
-            repeating("launches", self._take_launched, LAUNCH_SECONDS),
-            repeating("cancellations", self._cancel_as_in_prefect, CANCEL_SECONDS),
-            repeating("looking_over", self._launches.look_over, LOOK_OVER_SECONDS),
-            repeating("dead runs", self._crash_dead_runs, DEAD_SECONDS),
-            repeating("debts", self._give_back_owed, OWED_SECONDS),
+            run_periodically("housekeeping", self._run_maintenance_aside, self._services.settings.publish_seconds),
+            run_periodically("launches", self._take_launched, LAUNCH_SECONDS),
+            run_periodically("cancellations", self._cancel_as_in_prefect, CANCEL_SECONDS),
+            run_periodically("looking_over", self._submissions.check_prefect, LOOK_OVER_SECONDS),
+            run_periodically("dead runs", self._crash_dead_runs, DEAD_SECONDS),
+            run_periodically("debts", self._give_back_owed, OWED_SECONDS),
         ):
             # One that goes on for long is ready for its first job before that comes.
             warming = [] if until_empty else [asyncio.create_task(sandbox.server())]
@@ -152,20 +152,20 @@ class _Drain:
                 await asyncio.gather(*warming, return_exceptions=True)
         if self.goes_on():
             return counts  # the next drain begins with what is left to do
-        self._services.unserved = await asyncio.to_thread(unserved, self._services, self._looks)
+        self._services.unserved = await asyncio.to_thread(unserved, self._services, self._inbox_poller)
         if self._services.unserved:
             with contextlib.suppress(QuledgerError):  # what is left out may be why it fails
-                await asyncio.to_thread(self.keep_house)
+                await asyncio.to_thread(self.run_maintenance)
         else:
-            await patiently(self.keep_house)
+            await retry_twice(self.run_maintenance)
         await asyncio.to_thread(self._services.marks.end)
         await asyncio.to_thread(sweep_leftovers, self._services)
         if self._sweep_from == 0:
             await asyncio.to_thread(sweep_storages, self._services)
         return counts
 
-    async def _keep_house_aside(self) -> None:
-        await asyncio.to_thread(self.keep_house)
+    async def _run_maintenance_aside(self) -> None:
+        await asyncio.to_thread(self.run_maintenance)
         if time.monotonic() >= self._leftovers_from:
             self._leftovers_from = time.monotonic() + SECONDS
             await asyncio.to_thread(sweep_leftovers, self._services)
@@ -174,7 +174,7 @@ class _Drain:
             await asyncio.to_thread(sweep_storages, self._services)
 
     async def _take_launched(self) -> None:
-        if await self._launches.look():
+        if await self._submissions.poll():
             self._woken.set()
 
     async def _cancel_as_in_prefect(self) -> None:
@@ -189,9 +189,9 @@ class _Drain:
             if await asyncio.to_thread(give_back_owed, self._services):
                 self._woken.set()
 
-    def keep_house(self) -> None:
+    def run_maintenance(self) -> None:
         """Renew the published configurations, and bring right what a crash left behind."""
-        self._services.marks.look()
+        self._services.marks.compare()
         expire_leases(self._services)
         try:
             publish(self._services, self._names)
@@ -211,7 +211,7 @@ class _Drain:
                 self._services.stopping.set()
             raise
         finally:
-            await self._looks.close()
+            await self._inbox_poller.close()
             if not goes_on:
                 # Stopped: what is under way is cancelled, which gives its jobs back.
                 for task in self._running:
@@ -226,11 +226,11 @@ class _Drain:
         unsettled = 0
         while (now := time.monotonic()) < end and not self._is_over():
             if fresh := now >= next_look:
-                taken, unsettled = await self._looks.look()
+                taken, unsettled = await self._inbox_poller.poll()
                 # A storage that takes its time to list is asked less often, but while there is something to take.
                 pause = (time.monotonic() - now) * (1 if taken else LOOK_PAUSE)
                 # One that does not answer takes its time too, and jobs wait for it to come back.
-                longest = DOWN_PAUSE if self._looks.down else LONGEST_PAUSE
+                longest = DOWN_PAUSE if self._inbox_poller.down else MAX_PAUSE
                 next_look = time.monotonic() + max(self._services.settings.poll_seconds, min(pause, longest))
             await self._fill()
             if until_empty and not self._running and not unsettled and await self._nothing_is_left():
@@ -259,7 +259,7 @@ class _Drain:
         try:
             await self._hand_on()
             while len(self._running) < self._concurrency and time.monotonic() >= self._claim_from:
-                usable = self._looks.usable()
+                usable = self._inbox_poller.usable()
                 claimed = await asyncio.to_thread(claim, self._services, self._run_here, storages=usable)
                 if claimed is None:
                     return
@@ -278,7 +278,7 @@ class _Drain:
     async def _hand_on(self) -> None:
         """Hand jobs of backends that are run elsewhere to the workers of the pool."""
         while self._handed_on and time.monotonic() >= self._claim_from:
-            usable = self._looks.usable()
+            usable = self._inbox_poller.usable()
             claimed = await asyncio.to_thread(claim_for_pool, self._services, self._handed_on, storages=usable)
             if claimed is None:
                 return
@@ -290,7 +290,7 @@ class _Drain:
             except Exception as error:  # noqa: BLE001 - a job that cannot be handed on now waits again
                 _LOG.warning("dispatch_failed action=retry job_id=%s: %s", claimed.job.job_id, type(error).__name__)
                 await asyncio.to_thread(release, self._services, claimed)
-                self._breathe(came_through=False)
+                self._back_off(came_through=False)
             else:
                 # Whoever begins it takes it over; if nobody does, its lease runs out.
                 self._services.claims.forget(claimed.token)
@@ -311,8 +311,8 @@ class _Drain:
             return
         if held:
             return  # nothing is wrong with the storage: the log knows less of this job than its mirror
-        if after.state in FINAL or not await self._looks.doubt(after.storage):
-            self._breathe(came_through=after.state in FINAL)
+        if after.state in FINAL or not await self._inbox_poller.check_storage(after.storage):
+            self._back_off(came_through=after.state in FINAL)
         if after.state in FINAL:
             self._counts[after.state.value] = self._counts.get(after.state.value, 0) + 1
             self._services.on_final(after)
@@ -320,7 +320,7 @@ class _Drain:
     async def _run_attempt(self, job: Job) -> None:
         parameters = {"job_id": job.job_id, "attempt": job.attempt}
         try:
-            run = await self._launches.run_of(job)
+            run = await self._submissions.run_of(job)
             if run is not None and run.state is not None and run.state.type in CANCELS:
                 await asyncio.to_thread(cancel, self._services, job.job_id, by="prefect")
             else:
@@ -331,23 +331,23 @@ class _Drain:
                         job.job_id,
                         parameters,
                         tags_of(job),
-                        deployment_id=await self._launches.deployment(),
+                        deployment_id=await self._submissions.deployment(),
                     )
                 await run_as(run_attempt, run, parameters)
         except Exception as error:  # noqa: BLE001 - one run that Prefect cannot begin must not end the drain
             _LOG.warning("run_broke action=retry job_id=%s: %s", job.job_id, type(error).__name__)
 
-    def _breathe(self, *, came_through: bool) -> None:
+    def _back_off(self, *, came_through: bool) -> None:
         """Pause the claims while attempts fail in a row: storage or Prefect may be down, and jobs can wait."""
         self._broken_in_a_row = 0 if came_through else self._broken_in_a_row + 1
         if self._broken_in_a_row:
             pause = self._services.settings.retry_seconds * 2.0 ** min(self._broken_in_a_row, 10) / 4
-            self._claim_from = time.monotonic() + min(LONGEST_PAUSE, pause)
+            self._claim_from = time.monotonic() + min(MAX_PAUSE, pause)
 
     async def _nothing_is_left(self) -> bool:
         """Say whether no job waits or runs, in whose hands ever: a dead worker's job comes back when its lease ends."""
         try:
-            counts = await asyncio.to_thread(self._services.log.counts, storages=self._looks.awaited())
+            counts = await asyncio.to_thread(self._services.log.counts, storages=self._inbox_poller.awaited())
         except LogError:
             return False
         return not any(counts.get(name) for name in self._names)

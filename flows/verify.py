@@ -20,7 +20,7 @@ from models.storable import LINE
 from storage.audit.verify import Verifier
 from tasks.services import current
 
-MOST_SHOWN = 500
+MAX_SHOWN = 500
 
 
 @flow(name="verify", persist_result=False)
@@ -37,20 +37,20 @@ async def verify(
     verifier = Verifier(services.log.engine, services.stores, runs_of, services.signatures)
 
     def compare() -> list[Finding]:
-        return list(islice(verifier.all() if job_id is None else verifier.job(job_id), MOST_SHOWN + 1))
+        return list(islice(verifier.all() if job_id is None else verifier.job(job_id), MAX_SHOWN + 1))
 
     try:
         findings = await asyncio.to_thread(compare)
     except QuledgerError as error:
         return Failed(message=str(error))
-    more = len(findings) > MOST_SHOWN
-    said = f"{verifier.jobs} jobs verified: {f'more than {MOST_SHOWN}' if more else len(findings) or 'no'} differences"
+    more = len(findings) > MAX_SHOWN
+    said = f"{verifier.jobs} jobs verified: {f'more than {MAX_SHOWN}' if more else len(findings) or 'no'} differences"
     lines = [f"# {said}", "", *(f"Not compared: {plain(reason)}" for reason in verifier.left_out.values())]
     lines += [*(f"Note: {plain(note)}" for note in verifier.notes), ""]
     if findings:
         lines += ["| job | what | difference |", "|---|---|---|"]
         lines += [
-            f"| {plain(each.job_id) or '-'} | {each.what} | {plain(each.message)} |" for each in findings[:MOST_SHOWN]
+            f"| {plain(each.job_id) or '-'} | {each.what} | {plain(each.message)} |" for each in findings[:MAX_SHOWN]
         ]
     await acreate_markdown_artifact(markdown="\n".join(lines), key="verify", description=said)
     return Failed(message=said) if findings else Completed(message=said)

@@ -1,6 +1,6 @@
 """What an audit asks: does a stored history hold what was written, and does somebody else's word contradict it.
 
-`judge(job_id, rows)` checks one history; `contradiction(job, runs)` compares a job with Prefect's runs of it.
+`check_history(job_id, rows)` checks one history; `contradiction(job, runs)` compares a job with Prefect's runs of it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -51,7 +51,7 @@ class Finding(BaseModel):
         return f"{self.job_id or '-'} {self.what}: {self.message}"
 
 
-class Judged(NamedTuple):
+class CheckedHistory(NamedTuple):
     """A history that was checked.
 
     Attributes:
@@ -65,7 +65,7 @@ class Judged(NamedTuple):
     fault: str | None
 
 
-def judge(job_id: str, rows: Iterable[Mapping[str, Any]]) -> Judged:
+def check_history(job_id: str, rows: Iterable[Mapping[str, Any]]) -> CheckedHistory:
     """Check the events of one job: each is what was written, follows the one before, and was allowed.
 
     Args:
@@ -73,16 +73,16 @@ def judge(job_id: str, rows: Iterable[Mapping[str, Any]]) -> Judged:
         rows: the events' fields as they are stored, in the order of their seq.
     """
     if not is_job_id(job_id):
-        return Judged(None, [], f"{echo(job_id)} is not a job id")
+        return CheckedHistory(None, [], f"{echo(job_id)} is not a job id")
     job: Job | None = None
     events: list[Event] = []
     for row in rows:
         step = _follow(job_id, job, row)
         if isinstance(step, str):
-            return Judged(job, events, step)
+            return CheckedHistory(job, events, step)
         job, event = step
         events.append(event)
-    return Judged(job, events, None if events else "it has no events")
+    return CheckedHistory(job, events, None if events else "it has no events")
 
 
 def _follow(  # noqa: PLR0911 - one line for each thing that may be wrong

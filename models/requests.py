@@ -9,7 +9,7 @@ from models.errors import MAX_MESSAGE, InputError, printable
 from models.job_language.openqasm import is_openqasm
 from models.storable import LINE, TEXT, WHOLE_NUMBER
 
-MOST_WIRES = 1000
+MAX_WIRES = 1000
 
 EXAMPLE = """[
   ["load", [0], [50]],
@@ -60,7 +60,7 @@ class JobRequest(BaseModel):
         json_schema_extra={"format": "json-string", **TEXT},
     )
     wires: int = Field(
-        default=1, ge=1, le=MOST_WIRES, description="How many wires the program has; singlequdit has one."
+        default=1, ge=1, le=MAX_WIRES, description="How many wires the program has; singlequdit has one."
     )
     shots: int = Field(
         default=500,

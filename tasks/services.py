@@ -99,7 +99,7 @@ class Services:
         for each in failed:
             _LOG.warning("storage_unusable action=go_on: %s", each)
 
-    def let_in(self, *names: str) -> list[str]:
+    def check_access(self, *names: str) -> list[str]:
         """Make sure that storages let us in; that one does not answer now is no obstacle to what is only in the log.
 
         One of several that refuses is warned of: it holds up no other.

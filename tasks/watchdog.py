@@ -26,7 +26,7 @@ from tasks import watcher
 _LOG = logging.getLogger("quledger.watchdog")
 
 REPORT = "standstill.log"
-MOST_REPORT = 1_000_000
+MAX_REPORT = 1_000_000
 """A report that has grown beyond so many bytes is begun anew."""
 
 
@@ -56,7 +56,7 @@ async def watched(folder: Path, seconds: float) -> AsyncIterator[None]:
 def _report(folder: Path) -> BinaryIO:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / REPORT
-    if path.exists() and path.stat().st_size > MOST_REPORT:
+    if path.exists() and path.stat().st_size > MAX_REPORT:
         path.unlink()
     return path.open("ab")
 

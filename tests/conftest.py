@@ -10,7 +10,7 @@ from deployments.processes.prefect_server import prefect_server
 from models.settings import Settings
 from tests import prefect_home
 from tests.contract.storages import Servers
-from tests.lab import Lab, lab_on
+from tests.installation import Installation, installation_on
 from tests.postgres import Server, postgres_server
 
 WAYS = ("kill", "term", "raise")
@@ -73,21 +73,21 @@ def storage_servers() -> Iterator[Servers]:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, prefect_api: str) -> Lab:
+def installation(tmp_path: Path, prefect_api: str) -> Installation:
     """A laboratory that uses the session's Prefect server."""
-    return Lab(tmp_path, prefect_api)
+    return Installation(tmp_path, prefect_api)
 
 
 @pytest.fixture
-def stored_lab(
+def stored_installation(
     request: pytest.FixtureRequest, tmp_path: Path, prefect_api: str, storage_servers: Servers
-) -> Iterator[Lab]:
-    """A laboratory like `lab`, on a storage of the kind that the test is parametrised with."""
-    with lab_on(request.param, tmp_path, prefect_api, storage_servers) as lab:
-        yield lab
+) -> Iterator[Installation]:
+    """A laboratory like `installation`, on a storage of the kind that the test is parametrised with."""
+    with installation_on(request.param, tmp_path, prefect_api, storage_servers) as installation:
+        yield installation
 
 
 @pytest.fixture
-def lonely_lab(tmp_path: Path) -> Lab:
+def lone_installation(tmp_path: Path) -> Installation:
     """A laboratory that knows of no Prefect server."""
-    return Lab(tmp_path, None)
+    return Installation(tmp_path, None)

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from tests import prefect_home
-from tests.lab import PROGRAM, ROOT, Lab, experiment
+from tests.installation import PROGRAM, ROOT, Installation, experiment
 
 READY_SECONDS = 500
 
@@ -41,12 +41,12 @@ class ControlRoom:
         """
         with socket.create_server(("127.0.0.1", 0)) as listening:
             self.port = listening.getsockname()[1]
-        self.lab = Lab(folder, api)
+        self.installation = Installation(folder, api)
         if api is None:
-            prefect_home.fill(self.lab.home / "prefect")
-        self.lab.environment |= settings
-        self.lab.api = api or f"http://127.0.0.1:{self.port}/api"
-        self.client = httpx.Client(base_url=self.lab.api, timeout=60)
+            prefect_home.fill(self.installation.home / "prefect")
+        self.installation.environment |= settings
+        self.installation.api = api or f"http://127.0.0.1:{self.port}/api"
+        self.client = httpx.Client(base_url=self.installation.api, timeout=60)
         self.output = folder / "up.txt"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -55,7 +55,7 @@ class ControlRoom:
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [*PROGRAM, "up", "--port", str(self.port)],
-                env=self.lab.environment,
+                env=self.installation.environment,
                 cwd=ROOT,
                 stdout=output,
                 stderr=subprocess.STDOUT,

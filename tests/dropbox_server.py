@@ -508,9 +508,9 @@ _ACCOUNT = {
     "account_id": "dbid:AAH4f99T0taONIb-OurWxbNQ6ywGRopQngc",
     "name": {
         "given_name": "Ann",
-        "surname": "Lab",
+        "surname": "Installation",
         "familiar_name": "Ann",
-        "display_name": "Ann Lab",
+        "display_name": "Ann Installation",
         "abbreviated_name": "AL",
     },
     "email": "ann@lab.example",

@@ -26,7 +26,7 @@ BUCKET = "lab"
 
 
 class Weed:
-    """A server with the bucket `lab`: `KEY` may do everything, `READER` may only read.
+    """A server with the bucket `installation`: `KEY` may do everything, `READER` may only read.
 
     Attributes:
         url: where it answers.

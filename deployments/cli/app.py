@@ -95,7 +95,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
     except OSError as error:
         raise UnreadableFile(str(file), error.strerror or "unknown reason") from None
     document = job_document(document, is_qasm=file.suffix == ".qasm", shots=shots, seed=seed)
-    current().let_in(storage)
+    current().check_access(storage)
     job = submit_document(backend, document, user=user, project=project, priority=priority, key=key, storage=storage)
     _print({"job_id": job.job_id, "state": job.state}, lambda: print(job.job_id), as_json=as_json)
     return 0

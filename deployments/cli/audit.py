@@ -22,7 +22,7 @@ from storage.providers.protocol import StorageProvider
 from storage.providers.registry import open_storage
 from tasks.services import Services
 
-MOST_DAYS = 36500
+MAX_DAYS = 36500
 
 
 class Verification:
@@ -95,8 +95,8 @@ def prune_here(days: float) -> dict[str, int]:
         raise BadSetting(
             "PREFECT_API_URL is not set; it says where Prefect can be asked. An embedded server prunes itself"
         )
-    if not 0 <= days <= MOST_DAYS:
-        raise BadSetting(f"say a number of days from 0 to {MOST_DAYS}")
+    if not 0 <= days <= MAX_DAYS:
+        raise BadSetting(f"say a number of days from 0 to {MAX_DAYS}")
     log = EventLog(open_database(Settings.read().database_url, existing=True))
 
     def has_ended(job_id: str) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-MOST_DIGITS = 18
+MAX_DIGITS = 18
 """Longer numbers are sorted as text."""
 
 
@@ -53,6 +53,5 @@ def values_frame(result: dict[str, Any]) -> pd.DataFrame:
 def _levels(outcome: str) -> tuple[tuple[int, str], ...]:
     """Return what outcomes are sorted by: numbers as numbers, whatever else a backend may say as text."""
     return tuple(
-        (int(level), "") if level.isdecimal() and len(level) <= MOST_DIGITS else (-1, level)
-        for level in outcome.split()
+        (int(level), "") if level.isdecimal() and len(level) <= MAX_DIGITS else (-1, level) for level in outcome.split()
     )

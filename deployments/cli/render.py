@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from deployments.cli.tables import Cell, Column, Kind, Row, show_table
+from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
 from models.backend import BackendConfig
 from models.clock import to_text
 from models.errors import printable
@@ -19,7 +19,7 @@ BAR = 40
 LEAST_OUTCOME = 8
 """An outcome has at least so many cells beside its bar, and goes on in the next line."""
 
-MOST_OUTCOMES = 32
+MAX_OUTCOMES = 32
 """The most bars of one histogram; the rarest outcomes are summed up."""
 
 # Into a file or a pipe nothing is cut.
@@ -51,7 +51,7 @@ def status(job: Job, held: str = "") -> None:
     }
     if held:
         rows["held"] = held
-    columns = (Column("name"), Column("value", Kind.TEXT))
+    columns = (Column("name"), Column("value", ColumnKind.TEXT))
     # An id may be longer than a line, and is not cut all the same.
     show_table(console, (Column("name"), Column("id")), [(Cell(f"{'job':<9}", "bold"), job.job_id)], heading=False)
     show_table(console, columns, [(Cell(name, "bold"), value) for name, value in rows.items()], heading=False)
@@ -62,12 +62,12 @@ def status(job: Job, held: str = "") -> None:
 
 JOBS = (
     Column("job"),
-    Column("backend", Kind.NAME),
-    Column("user", Kind.NAME),
+    Column("backend", ColumnKind.NAME),
+    Column("user", ColumnKind.NAME),
     Column("state"),
     Column("attempt"),
-    Column("submitted (UTC)", Kind.DETAIL),
-    Column("reason", Kind.TEXT),
+    Column("submitted (UTC)", ColumnKind.DETAIL),
+    Column("reason", ColumnKind.TEXT),
 )
 
 
@@ -92,7 +92,7 @@ def event_value(event: Event) -> dict[str, Any]:
 _UNSAID = {"kind", "version", "holder"}
 """What a history for people leaves out; a holder is a hash that is of use to a program alone."""
 
-HISTORY = (Column("time (UTC)"), Column("seq"), Column("attempt"), Column("event"), Column("what", Kind.TEXT))
+HISTORY = (Column("time (UTC)"), Column("seq"), Column("attempt"), Column("event"), Column("what", ColumnKind.TEXT))
 
 
 def history(events: list[Event]) -> None:
@@ -125,13 +125,13 @@ def result(document: dict[str, Any]) -> None:
         )
 
 
-HISTOGRAM = (Column("outcome", Kind.TEXT), Column("bar"), Column("count"), Column("share"))
+HISTOGRAM = (Column("outcome", ColumnKind.TEXT), Column("bar"), Column("count"), Column("share"))
 
 
 def histogram(title: str, counts: dict[str, int]) -> None:
     """Print counts as bars, the commonest outcomes where there are many."""
     shots = sum(counts.values())
-    kept = sorted(counts, key=lambda outcome: -counts[outcome])[:MOST_OUTCOMES]
+    kept = sorted(counts, key=lambda outcome: -counts[outcome])[:MAX_OUTCOMES]
     most = max(counts.values(), default=1)
     rows: list[Row] = []
     for outcome in [outcome for outcome in counts if outcome in set(kept)]:
@@ -159,12 +159,12 @@ def result_csv(document: dict[str, Any]) -> None:
 
 BACKENDS = (
     Column("backend"),
-    Column("version", Kind.NAME),
+    Column("version", ColumnKind.NAME),
     Column("wires"),
     Column("max shots"),
     Column("waiting"),
     Column("running"),
-    Column("instructions", Kind.TEXT),
+    Column("instructions", ColumnKind.TEXT),
 )
 
 

@@ -23,7 +23,7 @@ LEAST_TEXT = 24
 """Where a row has less room left for its text, the text goes below it."""
 
 
-class Kind(Enum):
+class ColumnKind(Enum):
     """What happens to a column where there is too little room."""
 
     KEY = "it keeps its width, even if the line gets too long"
@@ -36,7 +36,7 @@ class Column(NamedTuple):
     """One column; its name is the heading."""
 
     name: str
-    kind: Kind = Kind.KEY
+    kind: ColumnKind = ColumnKind.KEY
 
 
 class Cell(NamedTuple):
@@ -111,15 +111,15 @@ def _widths(columns: Sequence[Column], natural: Sequence[int], width: int, least
     """Return how many cells each column gets; None where it goes below its row."""
     most = max(LEAST_NAME, width // 5)
     widths = [
-        min(wanted, most) if column.kind is Kind.NAME else wanted
+        min(wanted, most) if column.kind is ColumnKind.NAME else wanted
         for column, wanted in zip(columns, natural, strict=True)
     ]
-    below: set[Kind] = set()
+    below: set[ColumnKind] = set()
     room = width
-    for moved in ((), (Kind.TEXT,), (Kind.TEXT, Kind.DETAIL)):
+    for moved in ((), (ColumnKind.TEXT,), (ColumnKind.TEXT, ColumnKind.DETAIL)):
         below = set(moved)
         beside = [at for at, column in enumerate(columns) if column.kind not in below]
-        texts = [at for at in beside if columns[at].kind is Kind.TEXT]
+        texts = [at for at in beside if columns[at].kind is ColumnKind.TEXT]
         room = width - len(GAP) * (len(beside) - 1) - sum(widths[at] for at in beside if at not in texts)
         if room >= sum(min(natural[at], least_text) for at in texts):
             for at in texts:
@@ -128,17 +128,17 @@ def _widths(columns: Sequence[Column], natural: Sequence[int], width: int, least
     else:
         # Even what is left is too long: names give way, as far as they may.
         for at, column in enumerate(columns):
-            if column.kind is Kind.NAME and room < 0:
+            if column.kind is ColumnKind.NAME and room < 0:
                 shorter = max(min(widths[at], LEAST_NAME), widths[at] + room)
                 room += widths[at] - shorter
                 widths[at] = shorter
     return [None if column.kind in below else widths[at] for at, column in enumerate(columns)]
 
 
-def _beside(cells: Sequence[tuple[Cell, int, Kind]], *, wrap: bool) -> Iterator[Text]:
+def _beside(cells: Sequence[tuple[Cell, int, ColumnKind]], *, wrap: bool) -> Iterator[Text]:
     """Yield the lines of one row; only text may take several."""
     parts = [
-        _wrapped(cell.text, width) if kind is Kind.TEXT and wrap else [cut(cell.text, width)]
+        _wrapped(cell.text, width) if kind is ColumnKind.TEXT and wrap else [cut(cell.text, width)]
         for cell, width, kind in cells
     ]
     for nth in range(max((len(each) for each in parts), default=0)):

@@ -24,7 +24,7 @@ from tasks.services import Services, current, use
 from tasks.sweeping import sweep_leftovers, sweep_storages
 from tasks.watchdog import watched
 
-MOST_AT_ONCE = 64
+MAX_AT_ONCE = 64
 
 FLUSH_SECONDS = 20.0
 """How long an ending drain waits for Prefect to take the last logs and events."""
@@ -53,8 +53,8 @@ def drain_here(
     services.open()
     for name in backends or []:
         registry.load(name)
-    if concurrency is not None and not 1 <= concurrency <= MOST_AT_ONCE:
-        msg = f"{concurrency} jobs at once cannot be run; say a number from 1 to {MOST_AT_ONCE}"
+    if concurrency is not None and not 1 <= concurrency <= MAX_AT_ONCE:
+        msg = f"{concurrency} jobs at once cannot be run; say a number from 1 to {MAX_AT_ONCE}"
         raise BadSetting(msg)
     with flows_ready(services):
         counts = run_drain(backends=backends, concurrency=concurrency, until_empty=until_empty, time_budget=time_budget)
@@ -112,7 +112,7 @@ def reconcile_here() -> dict[str, int]:
         mirror knows more than the log, and how many storages were left out.
     """
     services = Services(Settings.read())
-    left_out = services.let_in()
+    left_out = services.check_access()
     services.rollback.compare_all()
     expired = expire_leases(services)
     relayed = services.mirror.relay_all()

@@ -16,10 +16,10 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 SERVER, WORKER, DRAIN = "prefect-server.log", "worker.log", "drain.log"
 
-MOST_BYTES = 20_000_000
+MAX_BYTES = 20_000_000
 """A log that has grown larger is put aside when it is next opened; the one that was put aside before is gone."""
 
-MOST_READ = 2_000_000
+MAX_READ = 2_000_000
 """So much of the end of a log is looked through for errors."""
 
 LOOK_SECONDS = 2.0
@@ -84,7 +84,7 @@ def hush_server() -> None:
 def opened(path: Path) -> IO[bytes]:
     """Open a log to go on with."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and path.stat().st_size > MOST_BYTES:
+    if path.exists() and path.stat().st_size > MAX_BYTES:
         path.replace(path.with_suffix(".log.1"))
     return path.open("ab")
 
@@ -99,7 +99,7 @@ class Errors:
 
     def __init__(self, *paths: Path, since: datetime | None = None) -> None:
         self._since = since
-        self._read = {path: _size(path) if since is None else max(0, _size(path) - MOST_READ) for path in paths}
+        self._read = {path: _size(path) if since is None else max(0, _size(path) - MAX_READ) for path in paths}
         self._counts = dict.fromkeys(paths, 0)
         self._last = dict.fromkeys(paths, "")
         self._unsaid: set[Path] = set()
@@ -135,7 +135,7 @@ class Errors:
         try:
             with path.open("rb") as log:
                 log.seek(self._read[path])
-                text = log.read(MOST_READ)
+                text = log.read(MAX_READ)
         except OSError:
             return False
         # A line that is being written is read the next time.

@@ -39,7 +39,7 @@ LOOK_SECONDS = 5.0
 """How long it is waited for the first answer of a server of our own before it is seen whether that still runs."""
 
 END_SECONDS = 10.0
-LONGEST_PAUSE = 30.0
+MAX_PAUSE = 30.0
 
 _CAUSES = {
     r"Can't locate revision": "a newer version of Prefect has made its database, {database}; install that version, or put"
@@ -165,7 +165,7 @@ class _Server:
             if self._stopping.is_set():
                 return
             write_error(self._log, f"quledger.server: Prefect's server ended with code {code}; it is started again")
-            pause = 1.0 if time.monotonic() > began + LONGEST_PAUSE else min(LONGEST_PAUSE, 2 * pause)
+            pause = 1.0 if time.monotonic() > began + MAX_PAUSE else min(MAX_PAUSE, 2 * pause)
             if self._stopping.wait(pause):
                 return
             with self._changing:

@@ -32,7 +32,7 @@ from deployments.deploy import POOL
 from deployments.processes.prefect_server import PrefectUnavailable
 from flows.drain_queue import drain_queue
 from flows.draining.handover import Handover
-from flows.draining.periodic import repeating
+from flows.draining.periodic import run_periodically
 from flows.prefect_api.engine import leave_sigterm_alone, run_as
 from flows.prefect_api.names import JOBS
 from flows.prefect_api.run_lists import due
@@ -92,8 +92,8 @@ class Worker:
             await self._begin_draining()
             await self._beat()
             async with (
-                repeating("scheduled_runs", self._take_due, POLL_SECONDS),
-                repeating("heartbeat", self._beat, BEAT_SECONDS),
+                run_periodically("scheduled_runs", self._take_due, POLL_SECONDS),
+                run_periodically("heartbeat", self._beat, BEAT_SECONDS),
             ):
                 await stop.wait()
             self._services.stopping.set()

@@ -8,7 +8,7 @@ WIDTH, BAR_HEIGHT, COUNT_WIDTH = 700, 20, 110
 LETTER, MARGIN, TOP = 7.3, 16, 40
 """In pixels; a letter of the monospaced font at 12 pixels."""
 
-MOST_LETTERS = 32
+MAX_LETTERS = 32
 """Of an outcome."""
 
 PAPER, INK, BAR = "#f8fafc", "#1e293b", "#2563eb"
@@ -46,7 +46,7 @@ def histogram(counts: Sequence[tuple[str, int]], shots: int, title: str) -> str:
 
 def shortened(outcome: str) -> str:
     """Return an outcome that is no longer than a picture can show."""
-    return outcome if len(outcome) <= MOST_LETTERS else outcome[: MOST_LETTERS - 1] + "…"
+    return outcome if len(outcome) <= MAX_LETTERS else outcome[: MAX_LETTERS - 1] + "…"
 
 
 def inline(svg: str, text: str) -> str:

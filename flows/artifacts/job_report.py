@@ -23,9 +23,9 @@ from tasks.jobs.attempt import Attempt
 
 _LOG = logging.getLogger("quledger.report")
 
-MOST_EXPERIMENTS = 10
-MOST_OUTCOMES = 32
-MOST_BYTES = 3_000_000
+MAX_SHOWN_EXPERIMENTS = 10
+MAX_OUTCOMES = 32
+MAX_BYTES = 3_000_000
 """Of a larger result only the way to it is shown."""
 
 
@@ -135,13 +135,13 @@ def summary(counts: Counts) -> str:
     """Return what the counts of a job are of, in a few words."""
     if len(counts) == 1:
         return next(iter(counts.values())).summary
-    return f"{many(len(counts), 'experiment')}, at most {MOST_OUTCOMES} outcomes of each"
+    return f"{many(len(counts), 'experiment')}, at most {MAX_OUTCOMES} outcomes of each"
 
 
 def _counts(attempt: Attempt) -> Counts:
     """Return the counts of the result, or of as much of it as is worth showing."""
     job = attempt.job
-    if job.uploaded is None or job.uploaded.bytes > MOST_BYTES:
+    if job.uploaded is None or job.uploaded.bytes > MAX_BYTES:
         return {}
     try:
         content = attempt.result or attempt.storage.get(layout.result(job.backend, job.job_id))
@@ -150,7 +150,9 @@ def _counts(attempt: Attempt) -> Counts:
     if attempt.result is None and hashlib.sha256(content).hexdigest() != job.uploaded.sha256:
         return {}  # not what was accepted: `quledger result` says so to whoever asks
     document: dict[str, Any] = unwrapped(json.loads(content))
-    return {experiment["header"]["name"]: _read(experiment) for experiment in document["results"][:MOST_EXPERIMENTS]}
+    return {
+        experiment["header"]["name"]: _read(experiment) for experiment in document["results"][:MAX_SHOWN_EXPERIMENTS]
+    }
 
 
 def _read(experiment: dict[str, Any]) -> Counted | Value:
@@ -163,7 +165,7 @@ def _read(experiment: dict[str, Any]) -> Counted | Value:
 def _counted(counter: Counter[str]) -> Counted:
     """Return the most frequent outcomes, in numerical order."""
     shown = sorted(
-        counter.most_common(MOST_OUTCOMES), key=lambda pair: [(len(level), level) for level in pair[0].split()]
+        counter.most_common(MAX_OUTCOMES), key=lambda pair: [(len(level), level) for level in pair[0].split()]
     )
     return Counted(shown, counter.total(), len(counter))
 

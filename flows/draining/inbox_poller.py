@@ -11,7 +11,7 @@ from tasks.services import Services
 
 _LOG = logging.getLogger("quledger.drain")
 
-LONGEST_WAIT = 2.0
+MAX_WAIT = 2.0
 """How long, in seconds, a look at several storages waits for one that does not answer, before it goes on beside."""
 
 
@@ -29,7 +29,7 @@ class Seen(NamedTuple):
     unsettled: int = 0
 
 
-class Looks:
+class InboxPoller:
     """The inboxes of one drain.
 
     Attributes:
@@ -51,13 +51,13 @@ class Looks:
         self.inactive: set[str] = set()
         self.trouble: dict[str, str] = {}
 
-    async def look(self) -> Seen:
+    async def poll(self) -> Seen:
         """Take new jobs from every inbox."""
         for name in self._services.stores.names:
             if name not in self._under_way:
-                self._under_way[name] = asyncio.create_task(self._look_at(name))
+                self._under_way[name] = asyncio.create_task(self._poll_one(name))
         alone = len(self._under_way) == 1
-        done, still = await asyncio.wait(self._under_way.values(), timeout=None if alone else LONGEST_WAIT)
+        done, still = await asyncio.wait(self._under_way.values(), timeout=None if alone else MAX_WAIT)
         for name, task in self._under_way.items():
             # A look that takes its time may still bring something; one that hangs ends by its storage's timeouts.
             self._unsettled[name] = 1 if task in still else task.result().unsettled
@@ -95,7 +95,7 @@ class Looks:
         # The first one has the empty name too.
         return names if stores.full("") in left_out else sorted({"", *names})
 
-    async def doubt(self, name: str) -> bool:
+    async def check_storage(self, name: str) -> bool:
         """Ask the storage of a job that did not come through whether it is there; return whether it is down."""
         full = self._services.stores.full(name)
         if full in self._services.stores.names and not await self._answers(full):
@@ -132,7 +132,7 @@ class Looks:
         """Wait for the looks that are under way: what they take is in the log or not."""
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
-    async def _look_at(self, name: str) -> Seen:
+    async def _poll_one(self, name: str) -> Seen:
         """Look at one storage; it counts as down while it fails and does not answer either."""
         new = unsettled = 0
         if await self._is_switched_off(name):

@@ -9,11 +9,11 @@ from models.errors import QuledgerError
 
 _LOG = logging.getLogger("quledger.drain")
 
-LONGEST_PAUSE = 30.0
+MAX_PAUSE = 30.0
 """How long a drain waits at most, in seconds, before it tries a storage or a Prefect that fails again."""
 
 
-async def patiently(work: Callable[[], None]) -> None:
+async def retry_twice(work: Callable[[], None]) -> None:
     """Do the work in a thread; it is tried again a little later before its error is the caller's."""
     for pause in (0.5, 2.0):
         try:
@@ -27,13 +27,13 @@ async def patiently(work: Callable[[], None]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def repeating(what: str, work: Callable[[], Awaitable[object]], seconds: float) -> AsyncIterator[None]:
+async def run_periodically(what: str, work: Callable[[], Awaitable[object]], seconds: float) -> AsyncIterator[None]:
     """Do the work again and again while the block runs; an error is reported, and the pauses grow until it works."""
 
     async def repeat() -> None:
         failures = 0
         while True:
-            await asyncio.sleep(min(seconds * 2**failures, max(seconds, LONGEST_PAUSE)))
+            await asyncio.sleep(min(seconds * 2**failures, max(seconds, MAX_PAUSE)))
             try:
                 await work()
             except Exception as error:  # noqa: BLE001 - it has to go on, whatever happened this time

@@ -41,7 +41,7 @@ SEARCH_SECONDS = 20.0
 """How often it is asked whether the deployment has come to be, while there is none."""
 
 
-class Launches:
+class PrefectSubmissions:
     """The scheduled runs of the deployment `run-job`."""
 
     def __init__(self, services: Services, client: PrefectClient) -> None:
@@ -52,7 +52,7 @@ class Launches:
         # Runs as they were when they were taken, with the time (on the steady clock): most begin at once.
         self._fresh: dict[str, tuple[float, FlowRun]] = {}
 
-    async def look(self) -> int:
+    async def poll(self) -> int:
         """Take every launched job that is due into the log; return how many runs were seen."""
         deployment_id = await self.deployment()
         if deployment_id is None:
@@ -70,7 +70,7 @@ class Launches:
                 del self._taking[str(run.id)]
         return len(runs)
 
-    async def look_over(self) -> None:
+    async def check_prefect(self) -> None:
         """Look at the newest runs of all our flows: one that cannot be given back spoils the lists of people too."""
         deployment_id = await self.deployment()
         if deployment_id is not None:

@@ -1,13 +1,13 @@
 """What a drain leaves behind when it ends, and why: a sentence for each reason."""
 
-from flows.draining.inbox_poller import Looks
+from flows.draining.inbox_poller import InboxPoller
 from tasks.services import Services
 
-MOST_NAMED = 10
+MAX_NAMED = 10
 """So many jobs that are held are named; the rest are counted."""
 
 
-def unserved(services: Services, looks: Looks) -> list[str]:
+def unserved(services: Services, poller: InboxPoller) -> list[str]:
     """Return why jobs were left that somebody has to do something about; empty where there is nothing to do.
 
     A storage that somebody has switched off is no reason: that was meant.
@@ -17,8 +17,8 @@ def unserved(services: Services, looks: Looks) -> list[str]:
     for name, number in services.log.open_by_storage().items():
         full = services.stores.full(name)
         waiting[full] = waiting.get(full, 0) + number
-    for name in sorted(looks.left_out() - looks.inactive):
-        trouble = looks.trouble.get(name, "it does not answer")
+    for name in sorted(poller.left_out() - poller.inactive):
+        trouble = poller.trouble.get(name, "it does not answer")
         said.append(f"the storage {name} was left out, {waiting.get(name, 0)} jobs wait for it: {trouble}")
     said += [
         f"{number} jobs wait for the storage {name}, which is not among the settings any more; QULEDGER_STORAGE has to name it"
@@ -26,7 +26,7 @@ def unserved(services: Services, looks: Looks) -> list[str]:
         if name not in services.stores.names
     ]
     if number := services.holds.count():
-        shown = [f"{held.job_id} ({held.why})" for held in services.holds.all(limit=MOST_NAMED)]
+        shown = [f"{held.job_id} ({held.why})" for held in services.holds.all(limit=MAX_NAMED)]
         more = f" and {number - len(shown)} more" if number > len(shown) else ""
         said.append(
             f"the log is behind its mirror, and {number} jobs are held: {', '.join(shown)}{more};"

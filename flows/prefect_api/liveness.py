@@ -24,7 +24,7 @@ def present(home: Path, run_id: str) -> Iterator[None]:
         os.close(handle)
 
 
-def has_died(home: Path, run_id: str) -> bool:
+def is_orphaned(home: Path, run_id: str) -> bool:
     """Say whether the run was under way on this machine, and its process is gone."""
     path = _path(home, run_id)
     try:

@@ -22,7 +22,7 @@ from prefect.client.schemas.objects import State as PrefectState
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Cancelled, Crashed
 
-from flows.prefect_api.liveness import forget, has_died
+from flows.prefect_api.liveness import forget, is_orphaned
 from flows.prefect_api.names import JOB, end_state
 from flows.prefect_api.run_lists import readable
 from flows.prefect_api.unreadable_runs import Filters
@@ -55,7 +55,7 @@ async def crash_dead_runs(services: Services) -> int:
     try:
         async with get_client() as client:
             for run in await _runs(client, _UNDER_WAY, OTHERS):
-                if has_died(services.settings.folder, str(run.id)):
+                if is_orphaned(services.settings.folder, str(run.id)):
                     await client.set_flow_run_state(run.id, Crashed(message="its process is gone"), force=True)
                     forget(services.settings.folder, str(run.id))
                     count += 1

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from models.errors import echo
 
 _LABEL = 60
-_LONGEST_BITS = 1024
+_MAX_BITS = 1024
 _INT = TypeAdapter(int)
 _FLOAT = TypeAdapter(float)
 _KINDS = {
@@ -62,7 +62,7 @@ def shown(value: Any) -> str:
     """Return the value for a message; a number too long to write out is described."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int) and value.bit_length() > _LONGEST_BITS:
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
         return f"a number of {value.bit_length()} bits"
     if isinstance(value, list | dict):
         return kind(value)

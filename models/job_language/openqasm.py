@@ -11,8 +11,8 @@ import unicodedata
 from collections.abc import Container, Iterator
 from typing import NamedTuple
 
-MOST_BYTES = 2_000_000
-MOST_OPENING = 100_000
+MAX_BYTES = 2_000_000
+MAX_OPENING = 100_000
 """So many characters may stand before the word OPENQASM, and it with them."""
 
 OPENING = "OPENQASM"
@@ -20,27 +20,27 @@ OPENING = "OPENQASM"
 BYTE_ORDER_MARK = "\ufeff"
 """What some editors put before the first character of a text; it is no part of it."""
 
-MOST_STATEMENTS = {2: 50_000, 3: 6_000}
+MAX_STATEMENTS = {2: 50_000, 3: 6_000}
 """Statements of one program by language version; the parser of version 3 needs about 0.6 ms for each."""
 
-MOST_TOKENS = 1_000
+MAX_TOKENS = 1_000
 """In one statement."""
 
-MOST_WORDS = {2: 1_000_000, 3: 100_000}
+MAX_WORDS = {2: 1_000_000, 3: 100_000}
 """Tokens of one program by language version; 2,000 sums of 60 terms (250,000 tokens) kept the parser of version 3 over 10 s."""
 
 WRITTEN = 20
 """So many times longer and deeper may a statement be in a text that we wrote."""
 
 DEEPEST = {"{": 24, "(": 64, "[": 8}
-MOST_FAULTS = 20
-MOST_DIGITS = 40
-MOST_WHOLE_DIGITS = 18
+MAX_PROGRAM_FAULTS = 20
+MAX_DIGITS = 40
+MAX_WHOLE_DIGITS = 18
 """So that a whole number has 64 bits; the parser of OpenQASM 2 ends the process on a longer index."""
 
-MOST_CLBITS = 4_096
+MAX_CLBITS = 4_096
 
-MOST_IN_GATE = 30_000
+MAX_IN_GATE = 30_000
 WIDE_GATE = 1_000
 """The parser of OpenQASM 2 takes gigabytes for a gate of more statements than this that expands to more operations than
 that. Any other gate that expands to too much is counted, not built, when the program is compiled."""
@@ -118,7 +118,7 @@ class Scan(NamedTuple):
 
 def is_openqasm(text: str) -> bool:
     """Return True if the first word that is no comment is OPENQASM. Each character is looked at once."""
-    text = text[:MOST_OPENING]
+    text = text[:MAX_OPENING]
     place = len(BYTE_ORDER_MARK) if text.startswith(BYTE_ORDER_MARK) else 0
     while True:
         place = after_blanks(text, place)
@@ -176,13 +176,13 @@ class _Scanner:
     def mark(self, place: int, message: str) -> None:
         line = self.text.count("\n", 0, place) + 1
         self.marks.append(Mark(line, place - (self.text.rfind("\n", 0, place) + 1) + 1, message))
-        if len(self.marks) >= MOST_FAULTS:
+        if len(self.marks) >= MAX_PROGRAM_FAULTS:
             raise _Enough
 
     def scan(self) -> Scan:
         size = len(self.text.encode("utf-8", "surrogatepass"))
-        if size > MOST_BYTES:
-            message = f"the program has {size / 1e6:.1f} MB; at most {MOST_BYTES / 1e6:g} MB are accepted"
+        if size > MAX_BYTES:
+            message = f"the program has {size / 1e6:.1f} MB; at most {MAX_BYTES / 1e6:g} MB are accepted"
             return Scan(3, False, 0, [Mark(1, 1, message)])
         if not self.text.strip():
             return Scan(3, False, 0, [Mark(1, 1, "the program is empty")])
@@ -216,15 +216,15 @@ class _Scanner:
                 return
             if token not in {";", "{", "}"} or kind != "symbol":
                 statement.append((kind, token, place))
-                if len(statement) == MOST_TOKENS * self.factor:
-                    self.mark(statement[0][2], f"the statement has more than {MOST_TOKENS} words")
+                if len(statement) == MAX_TOKENS * self.factor:
+                    self.mark(statement[0][2], f"the statement has more than {MAX_TOKENS} words")
                     return
                 continue
             if statement:
                 self.statement(statement)
                 self.statements += 1
-                if self.statements > MOST_STATEMENTS[self.version]:
-                    most = MOST_STATEMENTS[self.version]
+                if self.statements > MAX_STATEMENTS[self.version]:
+                    most = MAX_STATEMENTS[self.version]
                     self.mark(place, f"there are more than {most:,} statements, too many for OpenQASM {self.version}")
                     return
             statement = []
@@ -258,7 +258,7 @@ class _Scanner:
                     return
             elif kind != "space":
                 words += 1
-                if words > MOST_WORDS[self.version]:
+                if words > MAX_WORDS[self.version]:
                     self.mark(place, f"there are more than {words - 1:,} words, too many for OpenQASM {self.version}")
                     raise _Enough
                 yield kind, found[0], place
@@ -297,8 +297,8 @@ class _Scanner:
         elif self.gate and self.version == 2:  # noqa: PLR2004 - the version
             self.width += 1
             self.effort[self.gate] += max(1, self.effort.get(word, 1))
-            if self.width > WIDE_GATE and self.effort[self.gate] > MOST_IN_GATE:
-                self.mark(place, f"the gate expands to more than {MOST_IN_GATE:,} operations")
+            if self.width > WIDE_GATE and self.effort[self.gate] > MAX_IN_GATE:
+                self.mark(place, f"the gate expands to more than {MAX_IN_GATE:,} operations")
                 raise _Enough
 
     def own(self) -> Container[str]:
@@ -323,7 +323,7 @@ class _Scanner:
         for position, (kind, word, place) in enumerate(tokens):
             if kind == "number":
                 self.number(word, place)
-            elif word[0] == "$" and (len(word) > MOST_WHOLE_DIGITS or int(word[1:]) >= self.most_qubits):
+            elif word[0] == "$" and (len(word) > MAX_WHOLE_DIGITS or int(word[1:]) >= self.most_qubits):
                 self.mark(place, f"there is no such qubit; the device has {self.most_qubits}")
             elif word == "include" and kind == "name":
                 self.include(tokens[position + 1 :], place, alone=position == 0)
@@ -355,10 +355,10 @@ class _Scanner:
 
     def number(self, word: str, place: int) -> None:
         digits = word.replace("_", "")
-        if len(digits) > MOST_DIGITS:
-            self.mark(place, f"the number has more than {MOST_DIGITS} digits")
-        elif digits.isdecimal() and len(digits) > MOST_WHOLE_DIGITS:
-            self.mark(place, f"the whole number has more than {MOST_WHOLE_DIGITS} digits")
+        if len(digits) > MAX_DIGITS:
+            self.mark(place, f"the number has more than {MAX_DIGITS} digits")
+        elif digits.isdecimal() and len(digits) > MAX_WHOLE_DIGITS:
+            self.mark(place, f"the whole number has more than {MAX_WHOLE_DIGITS} digits")
         elif not digits[:2].lower().startswith(("0x", "0b", "0o")):
             try:
                 infinite = math.isinf(float(digits))
@@ -370,10 +370,10 @@ class _Scanner:
 
     def register(self, word: str, tokens: list[tuple[str, str, int]]) -> None:
         sizes = [token for kind, token, _ in tokens if kind == "number"]
-        if len(sizes) != 1 or not sizes[0].isdecimal() or len(sizes[0]) > MOST_DIGITS:
+        if len(sizes) != 1 or not sizes[0].isdecimal() or len(sizes[0]) > MAX_DIGITS:
             return
         self.sizes[word] += int(sizes[0])
-        most, what = (self.most_qubits, "qubits") if word == "qreg" else (MOST_CLBITS, "classical bits")
+        most, what = (self.most_qubits, "qubits") if word == "qreg" else (MAX_CLBITS, "classical bits")
         if self.sizes[word] > most:
             found = f"{self.sizes[word]:,}"
             who = "the device has" if word == "qreg" else "the limit is"

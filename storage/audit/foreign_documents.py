@@ -5,14 +5,14 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine, bindparam, text
 
-from models.audit import Finding, judge
+from models.audit import Finding, check_history
 from models.errors import BadName, DocumentMissing, echo
 from models.names import check_display_name, is_job_id
 from models.standing import UNKNOWN
 from storage import layout
 from storage.audit.not_yet import claims_an_end
 from storage.log.database import reading
-from storage.log.histories import history_of, lenient
+from storage.log.histories import history_of, tolerate_corruption
 from storage.log.holds import Holds
 from storage.providers.protocol import Entry, StorageProvider
 
@@ -35,7 +35,7 @@ class Owner(NamedTuple):
     storage: str | None
 
 
-class Strangers:
+class ForeignDocuments:
     """Looks through one storage.
 
     Args:
@@ -114,8 +114,8 @@ class Strangers:
 
     def _may_be_staged(self, path: str, job_id: str) -> bool:
         """Say whether some holder of the job stages its result there; a history that is broken is named elsewhere."""
-        with reading(self._engine) as connection, lenient(connection):
-            events, fault = judge(job_id, history_of(connection, job_id))[1:]
+        with reading(self._engine) as connection, tolerate_corruption(connection):
+            events, fault = check_history(job_id, history_of(connection, job_id))[1:]
         return fault is not None or path in layout.all_staged(events)
 
     def _is_new(self, folder: str, backend: str | None, job_id: str) -> bool:
@@ -143,7 +143,7 @@ class Strangers:
         wanted = [job_id for job_id in job_ids if is_job_id(job_id)]
         if not wanted:
             return {}
-        with reading(self._engine) as connection, lenient(connection):
+        with reading(self._engine) as connection, tolerate_corruption(connection):
             return {
                 job_id: Owner(backend, storage)
                 for job_id, backend, storage in connection.execute(_OWNERS, {"ids": wanted})

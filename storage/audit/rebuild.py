@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, text
 
-from models.audit import judge
+from models.audit import check_history
 from models.errors import LogBroken
 from models.job import Job
 from storage import layout
 from storage.log.database import reading, writing
 from storage.log.event_log import job_row
-from storage.log.histories import histories, lenient
+from storage.log.histories import histories, tolerate_corruption
 from storage.log.tables import JobRow, MirrorRow
 
 BATCH = 500
@@ -44,15 +44,15 @@ def rebuild(engine: Engine) -> dict[str, int]:
     batch: list[Job] = []
     events = jobs = 0
     after = ""
-    with writing(engine, alone=True) as connection, lenient(connection):
+    with writing(engine, exclusive=True) as connection, tolerate_corruption(connection):
         for job_id, rows in histories(connection):
-            judged = judge(job_id, rows)
-            if judged.job is None or judged.fault is not None:
-                broken.append(f"job {job_id}: {judged.fault}")
+            checked = check_history(job_id, rows)
+            if checked.job is None or checked.fault is not None:
+                broken.append(f"job {job_id}: {checked.fault}")
                 continue
             events += len(rows)
             jobs += 1
-            batch.append(judged.job)
+            batch.append(checked.job)
             if len(batch) == BATCH:
                 after = _replace(connection, batch, after)
                 batch = []
@@ -98,7 +98,7 @@ def dump(engine: Engine, *, cursors: bool = True) -> Iterator[bytes]:
             restored has none of its own until the first relay.
     """
     tables = {"event": "job_id, seq", "job": "job_id"} | ({"mirror": "job_id"} if cursors else {})
-    with reading(engine) as connection, lenient(connection):
+    with reading(engine) as connection, tolerate_corruption(connection):
         for table, order in tables.items():
             query = text(f"SELECT * FROM {table} ORDER BY {order}")  # noqa: S608 - our own names
             for row in connection.execute(query.execution_options(yield_per=500)).mappings():

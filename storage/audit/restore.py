@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, text
 
 from models import clock
-from models.audit import judge
+from models.audit import check_history
 from models.errors import (
     BadName,
     LogNotEmpty,
@@ -103,7 +103,7 @@ def restore(  # noqa: PLR0913 - what may be said of it, and what may be wrong wi
     refused: dict[str, StorageError] = {}
     jobs = events = shared = 0
     found: list[Fork] = []
-    with writing(engine, alone=True) as connection:
+    with writing(engine, exclusive=True) as connection:
         empty = _is_empty(connection)
         for storage, name in zip_longest(storages, names):
             restoration = _Restoration(connection, storage, name or "", empty=empty, mirror_wins=mirror_wins)
@@ -205,15 +205,15 @@ class _Restoration:
         except (ValueError, RecursionError) as error:
             self._fault(path, str(error) if type(error) is ValueError else "it is not JSON")
             return
-        judged = judge(job_id, rows)
-        if judged.job is None or judged.fault is not None:
-            self._fault(path, judged.fault or "it has no events")
-        elif judged.job.backend != backend:
-            self._fault(path, f"the job is of the backend {judged.job.backend}")
+        checked = check_history(job_id, rows)
+        if checked.job is None or checked.fault is not None:
+            self._fault(path, checked.fault or "it has no events")
+        elif checked.job.backend != backend:
+            self._fault(path, f"the job is of the backend {checked.job.backend}")
         else:
             if job_id in self._batch:
                 self._flush()
-            self._batch[job_id] = (judged.job, judged.events, path)
+            self._batch[job_id] = (checked.job, checked.events, path)
             self._batch_bytes += len(content)
             if len(self._batch) == BATCH or self._batch_bytes > BATCH_BYTES:
                 self._flush()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine, text
 
-from models.audit import Finding, Run, What, contradiction, judge
+from models.audit import Finding, Run, What, check_history, contradiction
 from models.documents import same_value
 from models.errors import (
     DocumentMissing,
@@ -27,7 +27,7 @@ from models.events import Event, Submitted
 from models.job import FINAL, Job, State, status_document, uploaded_at
 from models.standing import hashes, standing
 from storage import layout
-from storage.audit.foreign_documents import Strangers
+from storage.audit.foreign_documents import ForeignDocuments
 from storage.audit.not_yet import SECOND_LOOK, too_early
 from storage.audit.signatures import audit_signatures
 from storage.documents.job_documents import history_document
@@ -35,7 +35,7 @@ from storage.documents.marks import rolled_back
 from storage.documents.mirrored import chain
 from storage.log.database import reading
 from storage.log.event_log import job_row
-from storage.log.histories import Row, histories, history_of, lenient, row_of
+from storage.log.histories import Row, histories, history_of, row_of, tolerate_corruption
 from storage.providers.protocol import StorageProvider
 from storage.providers.stores import Stores
 from storage.signatures.public_keys import PublicKeys
@@ -108,17 +108,21 @@ class Verifier:
         if not record.rows and record.view is None and record.cursor is None:
             raise UnknownJob(job_id)
         yield from self._settled(record)
-        job = judge(job_id, record.rows).job
+        job = check_history(job_id, record.rows).job
         yield from self._ask_prefect([job] if job else [])
 
     def all(self) -> Iterator[Finding]:
         """Yield what differs of any job, and every document that belongs to none."""
         waiting: list[Job] = []
-        with reading(self._engine) as connection, lenient(connection):
+        with reading(self._engine) as connection, tolerate_corruption(connection):
             for job_id, rows in histories(connection):
                 record = Record(job_id, rows, row_of(connection, "job", job_id), row_of(connection, "mirror", job_id))
                 yield from self._settled(record)
-                if self._runs_of is not None and (job := judge(job_id, rows).job) is not None and job.state in FINAL:
+                if (
+                    self._runs_of is not None
+                    and (job := check_history(job_id, rows).job) is not None
+                    and job.state in FINAL
+                ):
                     waiting.append(job)
                 if len(waiting) == BATCH:
                     yield from self._ask_prefect(waiting)
@@ -137,7 +141,7 @@ class Verifier:
             storage = self._stores.of(name)
             names = {name, ""} if name == self._stores.full("") else {name}
             yield from rolled_back(self._engine, storage)
-            yield from Strangers(self._engine, storage, names).all()
+            yield from ForeignDocuments(self._engine, storage, names).all()
             yield from self._audited(storage, name)
         except (StorageUnavailable, StorageRefused) as error:
             self._leave_out(name, error)
@@ -168,7 +172,7 @@ class Verifier:
             self.unanswered.add(full)
 
     def _read(self, job_id: str) -> Record:
-        with reading(self._engine) as connection, lenient(connection):
+        with reading(self._engine) as connection, tolerate_corruption(connection):
             rows = history_of(connection, job_id)
             return Record(job_id, rows, row_of(connection, "job", job_id), row_of(connection, "mirror", job_id))
 
@@ -183,7 +187,7 @@ class Verifier:
 
     def _compare(self, record: Record) -> Iterator[Finding]:
         job_id = record.job_id
-        job, events, fault = judge(job_id, record.rows)
+        job, events, fault = check_history(job_id, record.rows)
         if job is None or fault is not None:
             # Nothing can be compared with a history that is not true.
             yield Finding(job_id=job_id, what="chain", message=fault or "it has no events")

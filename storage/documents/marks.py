@@ -80,7 +80,7 @@ class Marks:
         if time.monotonic() - marked >= SECONDS:
             self._mark(name)
 
-    def look(self) -> None:
+    def compare(self) -> None:
         """See whether the log has gone back behind the last mark of this process, also where nothing is written."""
         with self._lock:
             if self.ours().mark < self._newest:

@@ -26,7 +26,7 @@ from storage.providers.stores import Stores
 PATIENCE = 3
 """So many failures in a row, and the storage is asked whether it is there at all."""
 
-MOST_REMEMBERED = 10_000
+MAX_REMEMBERED = 10_000
 """Running attempts of which it is remembered what was mirrored."""
 
 _LOG = logging.getLogger("quledger.mirror")
@@ -72,7 +72,7 @@ class Mirror:
         # Of the attempts that run here, so that the mirror is read once for each of them and not for each relay.
         self._written: dict[str, _Written] = {}
 
-    def alone(self, job_id: str) -> contextlib.AbstractContextManager[None]:
+    def exclusive(self, job_id: str) -> contextlib.AbstractContextManager[None]:
         """Keep everybody else from writing the job's documents while the block runs."""
         return self._locks.held(job_id)
 
@@ -88,7 +88,7 @@ class Mirror:
             MirrorAhead: the mirror knows more of the job than the log; it is held, and nothing was written.
         """
         self._marks.before_writing(job.storage)
-        with self.alone(job.job_id):
+        with self.exclusive(job.job_id):
             position = self._cursor.position(job.job_id)
             events = self._log.history(job.job_id)
             self._keep_history(job, events, first=position.seq < 0)
@@ -111,7 +111,7 @@ class Mirror:
             MirrorAhead: the mirror knows more of the job than the log; it is held, and nothing was written.
         """
         self._marks.before_writing(self._storage_of(job_id))
-        with self.alone(job_id):
+        with self.exclusive(job_id):
             self._relay(job_id)
 
     def _storage_of(self, job_id: str) -> str:
@@ -165,7 +165,7 @@ class Mirror:
         return False
 
     def _remember(self, job: Job, last: Event) -> None:
-        if len(self._written) >= MOST_REMEMBERED:
+        if len(self._written) >= MAX_REMEMBERED:
             self._written.clear()  # what others have ended meanwhile is never asked for again
         if job.phase is Phase.RUNNING:
             self._written[job.job_id] = _Written(last.attempt, last.seq, last.hash)

@@ -55,7 +55,7 @@ def open_database(url: str, *, existing: bool = False) -> Engine:
 
 
 @contextlib.contextmanager
-def writing(engine: Engine, *, alone: bool = False) -> Iterator[Connection]:
+def writing(engine: Engine, *, exclusive: bool = False) -> Iterator[Connection]:
     """Begin a transaction that writes, and commit it at the end.
 
     On SQLite it holds the write lock from its first statement on. On PostgreSQL it sees whatever others commit,
@@ -68,8 +68,8 @@ def writing(engine: Engine, *, alone: bool = False) -> Iterator[Connection]:
     with unavailable(dialect), engine.connect() as plain:
         connection = plain.execution_options(**dialect.writing)
         with connection.begin():
-            if alone:
-                dialect.alone(connection)
+            if exclusive:
+                dialect.exclusive(connection)
             yield connection
 
 

@@ -47,10 +47,10 @@ class Dialect(Protocol):
     def in_turn(self, connection: Connection, turn: Turn) -> None:
         """Wait until no other transaction does the same; held to the end of this one."""
 
-    def alone(self, connection: Connection) -> None:
+    def exclusive(self, connection: Connection) -> None:
         """Wait until nobody else writes; held to the end of the transaction, however long that takes."""
 
-    def lenient(self, connection: Connection) -> contextlib.AbstractContextManager[None]:
+    def tolerate_corruption(self, connection: Connection) -> contextlib.AbstractContextManager[None]:
         """Let an audit read what is broken, and take its time."""
 
     def words(self, error: BaseException) -> str:

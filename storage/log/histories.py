@@ -20,9 +20,9 @@ _ONE = select(EVENT).where(EVENT.c.job_id == bindparam("job_id")).order_by(EVENT
 Row = dict[str, Any]
 
 
-def lenient(connection: Connection) -> contextlib.AbstractContextManager[None]:
+def tolerate_corruption(connection: Connection) -> contextlib.AbstractContextManager[None]:
     """Let an audit read what is broken, and take its time."""
-    return dialect_of(connection).lenient(connection)
+    return dialect_of(connection).tolerate_corruption(connection)
 
 
 def histories(connection: Connection) -> Iterator[tuple[str, list[Row]]]:

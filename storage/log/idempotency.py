@@ -13,7 +13,7 @@ from models.job import Job
 from models.names import job_id_for, job_id_of_key
 from storage.log.event_log import EventLog
 
-MOST_TAKEN = 100
+MAX_TAKEN = 100
 """So many jobs of others may bear the ids to which one key leads."""
 
 
@@ -36,7 +36,7 @@ def submit_once(  # noqa: PLR0913 - what a submission is told with
     """
     # Keys were everybody's until release 0.1.0: a job that its user has begun with one is found by the id of that time.
     old = job_id_for(fact.backend, key)
-    ids = (job_id_of_key(fact.backend, fact.user, fact.project, key, nth) for nth in range(MOST_TAKEN))
+    ids = (job_id_of_key(fact.backend, fact.user, fact.project, key, nth) for nth in range(MAX_TAKEN))
     for job_id in chain([old] if _is_of(log, old, fact) else [], ids):
         before(job_id)
         try:

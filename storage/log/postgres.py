@@ -130,13 +130,13 @@ class Postgres:
         """Wait for an advisory lock that ends with the transaction."""
         connection.execute(text("SELECT pg_advisory_xact_lock(:ours, :turn)"), {"ours": _TURNS, "turn": int(turn)})
 
-    def alone(self, connection: Connection) -> None:
+    def exclusive(self, connection: Connection) -> None:
         """Lock all tables against writers, in the order in which these lock them."""
         connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         connection.execute(text("LOCK TABLE job, event, mirror, lease IN EXCLUSIVE MODE"))
 
     @contextlib.contextmanager
-    def lenient(self, connection: Connection) -> Iterator[None]:
+    def tolerate_corruption(self, connection: Connection) -> Iterator[None]:
         """Allow pauses within the transaction; text that is no UTF-8 cannot be stored here."""
         connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         yield

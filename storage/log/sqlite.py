@@ -74,11 +74,11 @@ class Sqlite:
     def in_turn(self, connection: Connection, turn: object) -> None:
         """Do nothing: whoever writes, writes alone."""
 
-    def alone(self, connection: Connection) -> None:
+    def exclusive(self, connection: Connection) -> None:
         """Do nothing: whoever writes, writes alone."""
 
     @contextlib.contextmanager
-    def lenient(self, connection: Connection) -> Iterator[None]:
+    def tolerate_corruption(self, connection: Connection) -> Iterator[None]:
         """Read text that is not UTF-8 any more, so that a broken byte is found and named, not stumbled over."""
         raw: Any = connection.connection.dbapi_connection
         raw.text_factory = lambda stored: stored.decode("utf-8", "replace")

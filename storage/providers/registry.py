@@ -65,7 +65,7 @@ def open_storage(url: str, login: Mapping[str, str] | None = None) -> StoragePro
 ORDINARY = 64_000
 """What the documents of an ordinary job take, in bytes; a full disk still takes an empty one."""
 
-LARGEST_PROBE = 1_000_000
+MAX_PROBE = 1_000_000
 """No probe is larger, in bytes."""
 
 
@@ -73,13 +73,13 @@ def probe(storage: StorageProvider, size: int = ORDINARY) -> None:
     """Make sure that the storage can be reached and takes what a job writes: one request. No reader looks at it.
 
     Args:
-        size: bytes that it has to take; what is above `LARGEST_PROBE` is a job's own affair.
+        size: bytes that it has to take; what is above `MAX_PROBE` is a job's own affair.
 
     Raises:
         StorageUnavailable: it does not answer now, or has no room.
         StorageRefused: it will not until somebody changes a setting or a right.
     """
-    size = min(max(size, ORDINARY), LARGEST_PROBE)
+    size = min(max(size, ORDINARY), MAX_PROBE)
     # Noise, so that a storage that compresses has to find room for it too.
     storage.put(layout.PROBE, random.randbytes(size))  # noqa: S311 - protects nothing
     if size > ORDINARY:

@@ -35,12 +35,12 @@ _LOG = logging.getLogger("quledger.attempt")
 LOOK_SECONDS = 1.0
 """How often a worker looks whether its job was cancelled or lost."""
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
+FIRST_PAUSE, MAX_PAUSE = 0.2, 2.0
 """How long a worker waits, in seconds, before it asks a log again that does not answer."""
 NO_ROOM = "no room for a document of"
 """What the reason says of an attempt that ended for want of it."""
 
-LONGEST_WAIT_FOR_ROOM = timedelta(hours=1)
+MAX_WAIT_FOR_ROOM = timedelta(hours=1)
 """So long a job waits for room that a storage has for all others; after that its attempts count."""
 
 OPERATOR_PAUSE = 15
@@ -140,7 +140,7 @@ class Attempt:
                 if time.monotonic() + pause > self.good_until or self.services.stopping.is_set():
                     raise
                 time.sleep(pause)
-                pause = min(LONGEST_PAUSE, 2 * pause)
+                pause = min(MAX_PAUSE, 2 * pause)
             else:
                 self._doubtful = None
                 return self.job
@@ -202,7 +202,7 @@ class Attempt:
         """Say whether the job has not been waiting for room for so long that there will be none."""
         facts = ((event.recorded_at, event.fact) for event in self.services.log.history(self.job.job_id))
         waits = [when for when, fact in facts if isinstance(fact, Retried) and NO_ROOM in fact.reason]
-        return not waits or clock.now() - waits[0] < LONGEST_WAIT_FOR_ROOM
+        return not waits or clock.now() - waits[0] < MAX_WAIT_FOR_ROOM
 
     async def wait_for_operator(self, reason: str) -> Job:
         """End the attempt because the operator has to do something; however long that takes, no attempt is used up."""

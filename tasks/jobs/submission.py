@@ -28,7 +28,7 @@ from storage.log.idempotency import submit_once
 from tasks.backends import registry
 from tasks.services import Services, current
 
-MOST_PRIORITY = 1_000_000
+MAX_PRIORITY = 1_000_000
 
 
 def submit_document(  # noqa: PLR0913 - what may be said of a job
@@ -65,8 +65,8 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
         if text != printable(text):
             msg = f"the {what} {echo(text)} has to be printable, at most {MAX_ECHO} characters"
             raise BadName(msg)
-    if abs(priority) > MOST_PRIORITY:
-        msg = f"the priority {echo(priority)} is not a number from -{MOST_PRIORITY} to {MOST_PRIORITY}"
+    if abs(priority) > MAX_PRIORITY:
+        msg = f"the priority {echo(priority)} is not a number from -{MAX_PRIORITY} to {MAX_PRIORITY}"
         raise BadName(msg)
     services = current()
     if storage and storage not in services.stores.names:

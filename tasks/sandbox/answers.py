@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from models.errors import MAX_ECHO, BackendFailed
 from tasks.sandbox.child import MAX_PROGRESS
 
-MOST_WORDS = 30
+MAX_WORDS = 30
 """So many words about its progress a process may say at once, in one step."""
 
 WORDS_A_SECOND = 10
@@ -89,7 +89,7 @@ class Words:
             BadAnswer: it is no such word, or one too many.
         """
         self._said += 1
-        if self._said > MOST_WORDS + WORDS_A_SECOND * (now - self._began):
+        if self._said > MAX_WORDS + WORDS_A_SECOND * (now - self._began):
             raise BadAnswer("its process tells of its progress without end")
         match header:
             case {"progress": {"done": int(done), "of": int(of)}} if size <= MAX_PROGRESS and 0 <= done <= of <= _MOST:

@@ -15,7 +15,7 @@ MAX_JOBS = 200
 """The most jobs of one child, one after the other: whatever a library does not give back ends with it."""
 
 
-class Kind(NamedTuple):
+class PoolKey(NamedTuple):
     """What a kept child fits: jobs whose backends need these modules, with these limits, which cannot be widened."""
 
     needs: tuple[str, ...]
@@ -48,14 +48,14 @@ class Child:
         return self.end.result() if self.end.done() else ChildEnd(None, 0.0)
 
 
-class Kept:
+class ChildPool:
     """The children that wait for a job; their fork server ends them."""
 
     def __init__(self) -> None:
-        self._waiting: defaultdict[Kind, list[Child]] = defaultdict(list)
+        self._waiting: defaultdict[PoolKey, list[Child]] = defaultdict(list)
         self._is_closed = False
 
-    def take(self, kind: Kind) -> Child | None:
+    def take(self, kind: PoolKey) -> Child | None:
         """Return a child that lives and fits, if there is one."""
         while waiting := self._waiting[kind]:
             child = waiting.pop()
@@ -64,7 +64,7 @@ class Kept:
             child.channel.close()
         return None
 
-    def keep(self, kind: Kind, child: Child) -> bool:
+    def keep(self, kind: PoolKey, child: Child) -> bool:
         """Keep a child for the next job; False if it has to end."""
         if self._is_closed or child.end.done() or child.jobs >= MAX_JOBS:
             return False

@@ -31,7 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.errors import BackendFailed, ChildDied, Fault, JobRejected, LimitExceeded, SandboxError
 from tasks.sandbox.answers import BadAnswer, Words, clean, read_answer, read_count, read_header
 from tasks.sandbox.child import MAX_FAULTS, MAX_HEADER, MAX_TRACEBACK, PREFIX, pack
-from tasks.sandbox.child_pool import MAX_JOBS, Child, Kept, Kind
+from tasks.sandbox.child_pool import MAX_JOBS, Child, ChildPool, PoolKey
 from tasks.sandbox.fork_client import ChildEnd, ForkServerClient
 from tasks.sandbox.fork_server import NOT_FORKED
 from tasks.sandbox.rlimits import MEGABYTE
@@ -81,7 +81,7 @@ class JobProcess:
         job: dict[str, Any],
         document: bytes,
         limits: Limits,
-        kind: Kind | None,
+        kind: PoolKey | None,
         more: bytes = b"",
     ) -> None:
         self._sandbox, self._job, self._document, self._limits, self._kind = sandbox, job, document, limits, kind
@@ -271,7 +271,7 @@ class Sandbox:
         self._starting: defaultdict[tuple[str, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._servers: dict[tuple[str, ...], ForkServerClient] = {}
         self._is_closed = False
-        self.kept = Kept()
+        self.kept = ChildPool()
         self.numbers = itertools.count(1)
 
     async def __aenter__(self) -> Self:
@@ -297,7 +297,7 @@ class Sandbox:
         limits = limits or Limits()
         kind = None
         if self._asked("lasting", backend, default=False):
-            kind = Kind(self._needs(backend), limits.cpu_seconds, limits.memory_mb)
+            kind = PoolKey(self._needs(backend), limits.cpu_seconds, limits.memory_mb)
         job = {
             "backend": backend,
             "job_id": job_id,
@@ -344,7 +344,7 @@ class Sandbox:
             },
             document,
             limits,
-            Kind(("check",), limits.cpu_seconds, memory_mb),
+            PoolKey(("check",), limits.cpu_seconds, memory_mb),
             result,
         )
         try:

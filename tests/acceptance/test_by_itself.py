@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.control_room import LONG, ControlRoom, control_room
-from tests.lab import experiment
+from tests.installation import experiment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -57,13 +57,13 @@ def fired(room: ControlRoom, name: str, *states: str) -> set[str]:
 def drop(room: ControlRoom, number: int, document: dict[str, Any] = GOOD, backend: str = "singlequdit") -> str:
     """Put a job into its queue folder, as a front end does; return its id."""
     job_id = f"{number:024x}"
-    room.lab.queue(backend, f"{job_id}.json", json.dumps(document).encode())
+    room.installation.queue(backend, f"{job_id}.json", json.dumps(document).encode())
     return job_id
 
 
 def seconds_to_done(room: ControlRoom, job_id: str, dropped: datetime) -> float:
     """Return how long after that moment a job was done."""
-    return float((room.lab.log.get(job_id).updated_at - dropped).total_seconds())
+    return float((room.installation.log.get(job_id).updated_at - dropped).total_seconds())
 
 
 def test_reconcile_runs_by_its_schedule(room: ControlRoom):
@@ -105,12 +105,12 @@ def test_old_runs_are_deleted(room: ControlRoom):
     steps = {"flow_runs": {"id": {"any_": [run["id"]]}}, "task_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
     room.wait(lambda: len(room.ask("POST", "/task_runs/filter", json=steps).json()) == 4)
     old = (datetime.now(UTC) - timedelta(days=31)).strftime("%Y-%m-%d %H:%M:%S.%f")
-    with contextlib.closing(sqlite3.connect(room.lab.home / "prefect" / "prefect.db", timeout=60)) as database:
+    with contextlib.closing(sqlite3.connect(room.installation.home / "prefect" / "prefect.db", timeout=60)) as database:
         changed = database.execute("UPDATE flow_run SET end_time = ? WHERE id = ?", (old, run["id"]))
         assert changed.rowcount == 1
         database.commit()
     room.wait(lambda: room.ask("GET", f"/flow_runs/{run['id']}").status_code == 404, WAIT_SECONDS)
-    assert room.lab.states()[run["name"]] == "DONE"
+    assert room.installation.states()[run["name"]] == "DONE"
 
 
 def test_one_drain_follows_the_other_without_a_gap(room: ControlRoom):
@@ -127,10 +127,10 @@ def test_one_drain_follows_the_other_without_a_gap(room: ControlRoom):
         dropped[drop(room, 1000 + number)] = datetime.now(UTC)
         assert number < WAIT_SECONDS / 2, "no drain follows the other"
         time.sleep(2)
-    room.wait(lambda: {room.lab.states().get(job) for job in (*dropped, long)} == {"DONE"}, WAIT_SECONDS)
-    assert {room.lab.log.get(job).attempt for job in (*dropped, long)} == {1}
+    room.wait(lambda: {room.installation.states().get(job) for job in (*dropped, long)} == {"DONE"}, WAIT_SECONDS)
+    assert {room.installation.log.get(job).attempt for job in (*dropped, long)} == {1}
     assert max(seconds_to_done(room, job, at) for job, at in dropped.items()) < 60
-    assert room.lab.findings() == []
+    assert room.installation.findings() == []
 
 
 def test_a_drain_that_failed_is_followed_by_another(room: ControlRoom):
@@ -142,13 +142,13 @@ def test_a_drain_that_failed_is_followed_by_another(room: ControlRoom):
     assert serving
     room.ask("POST", f"/deployments/{deployment}/create_flow_run", json={"parameters": {"time_budget": 1}})
     job = drop(room, 2000)
-    room.wait(lambda: room.lab.states().get(job) == "DONE", WAIT_SECONDS)
+    room.wait(lambda: room.installation.states().get(job) == "DONE", WAIT_SECONDS)
 
 
 def test_none_of_this_is_an_error(room: ControlRoom):
     """All that went well above is no error in a log, and `verify` has nothing to say."""
     assert "there were errors" not in room.output.read_text()
-    assert "errors" not in room.lab.run("verify").stderr
+    assert "errors" not in room.installation.run("verify").stderr
 
 
 def test_of_missed_runs_only_the_last_one_runs(room: ControlRoom):
@@ -178,10 +178,10 @@ def test_what_is_killed_is_started_again_and_said(room: ControlRoom, which: str,
     """Worker or server dies by `kill -9`: jobs are served again, no place is lost, and the operator is told."""
     os.kill(process(room, which), signal.SIGKILL)
     job = drop(room, number)
-    room.wait(lambda: room.lab.states().get(job) == "DONE", WAIT_SECONDS)
+    room.wait(lambda: room.installation.states().get(job) == "DONE", WAIT_SECONDS)
     room.wait(lambda: f"{which.rpartition('_')[2]}.log" in room.output.read_text(), WAIT_SECONDS)
     room.wait(lambda: "RUNNING" in [run["state_type"] for run in room.runs("drain-queue")], WAIT_SECONDS)
-    said = room.lab.run("verify")
+    said = room.installation.run("verify")
     assert "ended with code -9" in said.stderr
 
 
@@ -190,16 +190,18 @@ def test_a_worker_that_stands_still_is_ended_and_started_again(tmp_path: Path):
     still = {"QULEDGER_STANDSTILL_SECONDS": "5", "QULEDGER_LEASE_SECONDS": "10", "QULEDGER_CRASH": "run.begun:hold:2"}
     with control_room(tmp_path, **still) as room:
         first = drop(room, 1)
-        room.wait(lambda: room.lab.states().get(first) == "DONE", WAIT_SECONDS)
+        room.wait(lambda: room.installation.states().get(first) == "DONE", WAIT_SECONDS)
         second = drop(room, 2)  # the worker that begins it holds on; for its successor it is the first one
-        room.wait(lambda: room.lab.states().get(second) == "DONE", WAIT_SECONDS)
-        assert [room.lab.log.get(job).attempt for job in (first, second)] == [1, 2]
-        report = (room.lab.home / "standstill.log").read_text()
+        room.wait(lambda: room.installation.states().get(second) == "DONE", WAIT_SECONDS)
+        assert [room.installation.log.get(job).attempt for job in (first, second)] == [1, 2]
+        report = (room.installation.home / "standstill.log").read_text()
         assert report.count("stood still for 5 s") == 1
         assert "failpoints.py" in report
         room.wait(lambda: "worker.log" in room.output.read_text(), WAIT_SECONDS)
-        assert "the worker ended with code -9; it is started again" in (room.lab.home / "worker.log").read_text()
-        room.wait(lambda: room.lab.findings() == [], WAIT_SECONDS)
+        assert (
+            "the worker ended with code -9; it is started again" in (room.installation.home / "worker.log").read_text()
+        )
+        room.wait(lambda: room.installation.findings() == [], WAIT_SECONDS)
 
 
 def process(room: ControlRoom, module: str) -> int:
@@ -220,8 +222,8 @@ def test_an_hour_of_a_minute_is_not_noticed(tmp_path: Path, record_property: Cal
         for number in range(30):
             dropped[drop(room, number + 1)] = datetime.now(UTC)
             pause.wait(10)
-        room.wait(lambda: set(room.lab.states().values()) == {"DONE"}, 120)
+        room.wait(lambda: set(room.installation.states().values()) == {"DONE"}, 120)
         took = sorted(seconds_to_done(room, job, at) for job, at in dropped.items())
         record_property("drop to DONE", f"median {took[15]:.2f} s, p95 {took[28]:.2f} s, longest {took[29]:.2f} s")
         assert len(took) == 30
-        assert room.lab.findings() == []
+        assert room.installation.findings() == []

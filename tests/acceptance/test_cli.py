@@ -7,7 +7,7 @@ import pytest
 
 from deployments.cli.app import app
 from models.settings import Settings, redact_url
-from tests.lab import Lab
+from tests.installation import Installation
 
 COMMANDS = (
     "submit",
@@ -38,28 +38,28 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     assert "--json" in text
 
 
-def test_help_lists_every_command(lonely_lab: Lab):
+def test_help_lists_every_command(lone_installation: Installation):
     """The program's own help names all commands."""
-    text = lonely_lab.run("--help").stdout
+    text = lone_installation.run("--help").stdout
     assert all(command in text for command in COMMANDS)
 
 
-def test_submit_prints_the_id_alone(lonely_lab: Lab):
+def test_submit_prints_the_id_alone(lone_installation: Installation):
     """`submit` prints the job's id and nothing else, and the job waits."""
-    job = lonely_lab.run("submit", "singlequdit", EXAMPLE).stdout
+    job = lone_installation.run("submit", "singlequdit", EXAMPLE).stdout
     assert len(job.strip()) == 24
     assert job.strip().isalnum()
-    assert lonely_lab.json("status", job.strip())["state"] == "QUEUED"
-    assert (lonely_lab.store / f"jobs/queued/singlequdit/{job.strip()}.json").exists()
+    assert lone_installation.json("status", job.strip())["state"] == "QUEUED"
+    assert (lone_installation.store / f"jobs/queued/singlequdit/{job.strip()}.json").exists()
 
 
-def test_one_key_is_one_job(lonely_lab: Lab):
+def test_one_key_is_one_job(lone_installation: Installation):
     """The same idempotency key twice gives the same job; with another document it is refused."""
-    lab = lonely_lab
-    first, second = (lab.run("submit", "singlequdit", EXAMPLE, "--key", "k1").stdout for _ in range(2))
+    installation = lone_installation
+    first, second = (installation.run("submit", "singlequdit", EXAMPLE, "--key", "k1").stdout for _ in range(2))
     assert first == second
-    assert len(lab.states()) == 1
-    other = lab.run("submit", "singlequdit", "examples/spin_squeezing.json", "--key", "k1", check=False)
+    assert len(installation.states()) == 1
+    other = installation.run("submit", "singlequdit", "examples/spin_squeezing.json", "--key", "k1", check=False)
     assert other.returncode == 2
     assert "another document" in other.stderr
 
@@ -76,19 +76,21 @@ def test_one_key_is_one_job(lonely_lab: Lab):
         (("drain", "--backend", "nosuch", "--until-empty"), 2, "no backend is called 'nosuch'"),
     ],
 )
-def test_a_wrong_call_says_what_is_wrong(lonely_lab: Lab, arguments: tuple[str, ...], code: int, said: str):
+def test_a_wrong_call_says_what_is_wrong(
+    lone_installation: Installation, arguments: tuple[str, ...], code: int, said: str
+):
     """A call that cannot work ends with code 2 and one sentence, which is JSON if that was asked, and no traceback."""
     as_json = arguments[0] != "submit"
-    done = lonely_lab.run(*arguments, *(["--json"] if as_json else []), check=False)
+    done = lone_installation.run(*arguments, *(["--json"] if as_json else []), check=False)
     assert done.returncode == code
     assert said in (json.loads(done.stderr)["message"] if as_json else done.stderr)
     assert "Traceback" not in done.stderr
 
 
-def test_a_job_without_result_has_an_exit_code(lonely_lab: Lab):
+def test_a_job_without_result_has_an_exit_code(lone_installation: Installation):
     """Asking too early for a result ends with code 1 and says where the job stands."""
-    job = lonely_lab.run("submit", "singlequdit", EXAMPLE).stdout.strip()
-    done = lonely_lab.run("result", job, check=False)
+    job = lone_installation.run("submit", "singlequdit", EXAMPLE).stdout.strip()
+    done = lone_installation.run("result", job, check=False)
     assert done.returncode == 1
     assert "QUEUED" in done.stderr
 
@@ -104,10 +106,12 @@ def test_a_job_without_result_has_an_exit_code(lonely_lab: Lab):
         ("PREFECT_API_URL", "http://127.0.0.1:9/api", "Prefect does not answer"),
     ],
 )
-def test_a_bad_setting_is_named_and_its_value_is_not(lonely_lab: Lab, setting: str, value: str, said: str):
+def test_a_bad_setting_is_named_and_its_value_is_not(
+    lone_installation: Installation, setting: str, value: str, said: str
+):
     """A setting that cannot be used is named in one sentence that holds no secret."""
-    done = lonely_lab.run(
-        "drain", "--until-empty", check=False, **{"QULEDGER_HOME": str(lonely_lab.home), setting: value}
+    done = lone_installation.run(
+        "drain", "--until-empty", check=False, **{"QULEDGER_HOME": str(lone_installation.home), setting: value}
     )
     assert done.returncode in {1, 2}
     assert said in done.stderr
@@ -115,11 +119,11 @@ def test_a_bad_setting_is_named_and_its_value_is_not(lonely_lab: Lab, setting: s
     assert "Traceback" not in done.stderr
 
 
-def test_config_shows_no_secret(lonely_lab: Lab):
+def test_config_shows_no_secret(lone_installation: Installation):
     """`config` prints every setting, and passwords as ***."""
-    values = lonely_lab.json("config", QULEDGER_STORAGE="s3://user:hunter2@bucket/x?token=hunter3")
+    values = lone_installation.json("config", QULEDGER_STORAGE="s3://user:hunter2@bucket/x?token=hunter3")
     assert values["storage"] == "s3://***@bucket/x?***"
-    assert values["home"] == str(lonely_lab.home)
+    assert values["home"] == str(lone_installation.home)
 
 
 @pytest.mark.parametrize(
@@ -137,50 +141,50 @@ def test_the_address_of_a_database_is_shown_without_its_password(url: str, shown
     assert "hun" not in repr(Settings(database=url))
 
 
-def test_backends_lists_them_all(lonely_lab: Lab):
+def test_backends_lists_them_all(lone_installation: Installation):
     """`backends` lists each backend with its configuration and its queue."""
-    lonely_lab.run("submit", "fermions", "examples/fermionic_hop.json")
-    rows = {row["display_name"]: row for row in lonely_lab.json("backends")}
+    lone_installation.run("submit", "fermions", "examples/fermionic_hop.json")
+    rows = {row["display_name"]: row for row in lone_installation.json("backends")}
     assert list(rows) == ["singlequdit", "multiqudit", "fermions", "rydberg", "qubits", "noisyqubits"]
     assert rows["fermions"]["pending_jobs"] == 1
-    assert "fermions" in lonely_lab.run("backends").stdout
+    assert "fermions" in lone_installation.run("backends").stdout
 
 
-def test_a_storage_that_cannot_be_written_is_named(lonely_lab: Lab, tmp_path: Path):
+def test_a_storage_that_cannot_be_written_is_named(lone_installation: Installation, tmp_path: Path):
     """A drain on a storage that cannot be written ends with one sentence; the jobs keep waiting."""
-    lab = lonely_lab
-    job = lab.run("submit", "singlequdit", EXAMPLE).stdout.strip()
+    installation = lone_installation
+    job = installation.run("submit", "singlequdit", EXAMPLE).stdout.strip()
     (tmp_path / "file").write_text("not a folder")
     storage = (tmp_path / "file" / "store").as_uri()
-    done = lab.run("drain", "--until-empty", check=False, QULEDGER_STORAGE=storage)
+    done = installation.run("drain", "--until-empty", check=False, QULEDGER_STORAGE=storage)
     assert done.returncode == 1
     assert "the storage does not answer" in done.stderr
     assert "Traceback" not in done.stderr
-    assert lab.json("status", job)["state"] == "QUEUED"
+    assert installation.json("status", job)["state"] == "QUEUED"
 
 
-def test_submit_works_while_the_storage_does_not(lonely_lab: Lab, tmp_path: Path):
+def test_submit_works_while_the_storage_does_not(lone_installation: Installation, tmp_path: Path):
     """A job handed in while the storage is down is in the log; `reconcile` writes its documents later."""
-    lab = lonely_lab
+    installation = lone_installation
     (tmp_path / "file").write_text("not a folder")
     storage = (tmp_path / "file" / "store").as_uri()
-    job = lab.run("submit", "singlequdit", EXAMPLE, QULEDGER_STORAGE=storage).stdout.strip()
-    down = lab.run("reconcile", "--json", check=False, QULEDGER_STORAGE=storage)
+    job = installation.run("submit", "singlequdit", EXAMPLE, QULEDGER_STORAGE=storage).stdout.strip()
+    down = installation.run("reconcile", "--json", check=False, QULEDGER_STORAGE=storage)
     assert (down.returncode, json.loads(down.stdout)["failed"]) == (1, 1)
-    assert lab.json("reconcile") == {"expired": 0, "relayed": 1, "failed": 0, "crashed": 0}
-    assert lab.read(f"status/singlequdit/{job}.json")["status"] == "INITIALIZING"
-    assert lab.json("reconcile") == {"expired": 0, "relayed": 0, "failed": 0, "crashed": 0}
+    assert installation.json("reconcile") == {"expired": 0, "relayed": 1, "failed": 0, "crashed": 0}
+    assert installation.read(f"status/singlequdit/{job}.json")["status"] == "INITIALIZING"
+    assert installation.json("reconcile") == {"expired": 0, "relayed": 0, "failed": 0, "crashed": 0}
 
 
-def test_the_demo_tells_its_story(lonely_lab: Lab, tmp_path: Path):
+def test_the_demo_tells_its_story(lone_installation: Installation, tmp_path: Path):
     """`demo` runs seven jobs, two of them bad, and shows table, histogram, history and what to try next."""
-    lab = lonely_lab
-    done = lab.run("demo", "--folder", str(tmp_path / "demo"))
+    installation = lone_installation
+    done = installation.run("demo", "--folder", str(tmp_path / "demo"))
     assert done.stdout.count("DONE") >= 5
     assert done.stdout.count("ERROR") >= 2
     for part in ("Rabi", "blockade", "█", "submitted", "completed", "What to try next", "not JSON", "rly"):
         assert part in done.stdout, part
     assert "Traceback" not in done.stdout + done.stderr
-    again = lab.run("demo", "--folder", str(tmp_path), check=False)
+    again = installation.run("demo", "--folder", str(tmp_path), check=False)
     assert again.returncode == 2
     assert "is no demo's folder" in again.stderr

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.control_room import LONG, ControlRoom, control_room
-from tests.lab import ROOT, experiment
+from tests.installation import ROOT, experiment
 from tests.postgres import Server
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
@@ -31,7 +31,7 @@ def test_a_launched_job_is_one_run_with_everything_to_see(room: ControlRoom):
     run = room.ended(room.launch({"user": "ann", "project": "cats", "shots": 123})["id"])
     assert (run["state_type"], run["state"]["message"]) == ("COMPLETED", "DONE")
     job_id = run["name"]
-    job = room.lab.log.get(job_id)
+    job = room.installation.log.get(job_id)
     assert (job.state, job.user, job.project, job.source, job.flow_run_id) == (
         "DONE",
         "ann",
@@ -40,7 +40,7 @@ def test_a_launched_job_is_one_run_with_everything_to_see(room: ControlRoom):
         run["id"],
     )
     assert {"singlequdit", "ann", "cats"} <= set(run["tags"])
-    result = room.lab.read(f"results/singlequdit/{job_id}.json")
+    result = room.installation.read(f"results/singlequdit/{job_id}.json")
     assert len(result["results"][0]["data"]["memory"]) == 123
     wanted = {"flow_runs": {"id": {"any_": [run["id"]]}}}
     room.wait(lambda: len(room.ask("POST", "/task_runs/filter", json=wanted).json()) == 4)
@@ -58,7 +58,7 @@ def test_a_bad_job_is_a_failed_run_with_its_faults(room: ControlRoom):
     assert run["state_type"] == "FAILED"
     assert "nope" in run["state"]["message"]
     assert "Traceback" not in run["state"]["message"]
-    assert room.lab.states()[run["name"]] == "ERROR"
+    assert room.installation.states()[run["name"]] == "ERROR"
     empty = room.ended(room.launch({"program": " "})["id"])
     assert (empty["state_type"], "the program is empty" in empty["state"]["message"]) == ("FAILED", True)
     deployment = room.ask("GET", "/deployments/name/run-job/run-job").json()["id"]
@@ -95,14 +95,14 @@ def test_many_clients_launch_at_once_on_postgresql(tmp_path: Path, postgres: Ser
     server = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": prefects.replace("postgresql://", "postgresql+asyncpg://")}
     with control_room(tmp_path, QULEDGER_DATABASE=ours, **server) as room:
         launched_at_once(room, each=50)
-        room.lab.log.engine.dispose()
+        room.installation.log.engine.dispose()
     postgres.drop(ours)
     postgres.drop(prefects)
 
 
 def launched_at_once(room: ControlRoom, each: int) -> None:
     """Let eight clients launch so many jobs each, and see that every job is done once."""
-    before = set(room.lab.states())
+    before = set(room.installation.states())
 
     def client(number: int) -> list[str]:
         return [
@@ -113,19 +113,19 @@ def launched_at_once(room: ControlRoom, each: int) -> None:
         runs = [run_id for part in pool.map(client, range(8)) for run_id in part]
     for run_id in runs:
         assert room.ended(run_id, 900)["state"]["message"] == "DONE"
-    states = {job_id: state for job_id, state in room.lab.states().items() if job_id not in before}
+    states = {job_id: state for job_id, state in room.installation.states().items() if job_id not in before}
     assert list(states.values()) == ["DONE"] * 8 * each
     assert {run["name"] for run in map(room.run, runs)} == set(states)
-    log = room.lab.log
+    log = room.installation.log
     uploads = Counter(event.kind for job_id in states for event in log.history(job_id))["uploaded"]
     assert uploads == 8 * each
-    assert room.lab.findings() == []
+    assert room.installation.findings() == []
 
 
 def test_a_job_dropped_by_hand_is_done_without_anybody(room: ControlRoom):
     """With everything idle, a file in the queue folder is DONE soon (in a second or two; a busy machine gets a minute)."""
-    room.lab.queue("singlequdit", f"{1:024x}.json", json.dumps(GOOD).encode())
-    status = room.lab.store / "status" / "singlequdit" / f"{1:024x}.json"
+    room.installation.queue("singlequdit", f"{1:024x}.json", json.dumps(GOOD).encode())
+    status = room.installation.store / "status" / "singlequdit" / f"{1:024x}.json"
     room.wait(status.exists, 60)
     assert json.loads(status.read_bytes())["status"] == "DONE"
 
@@ -134,20 +134,20 @@ def test_a_job_dropped_by_hand_is_done_without_anybody(room: ControlRoom):
 def test_a_running_job_is_cancelled_within_seconds(room: ControlRoom, where: str):
     """A cancel in Prefect or at the command line stops the computation, and is Cancelled in both."""
     run_id = room.launch({"backend": "multiqudit", "document": LONG})["id"]
-    room.wait(lambda: room.lab.states().get(room.run(run_id)["name"]) == "COMPILED")
+    room.wait(lambda: room.installation.states().get(room.run(run_id)["name"]) == "COMPILED")
     job_id = room.run(run_id)["name"]
     if where == "prefect":
         room.ask("POST", f"/flow_runs/{run_id}/set_state", json={"state": {"type": "CANCELLING"}}).raise_for_status()
     else:
-        room.lab.run("cancel", job_id, "--reason", "changed my mind")
+        room.installation.run("cancel", job_id, "--reason", "changed my mind")
     run = room.ended(run_id)
     assert (run["state_type"], run["state"]["message"]) == ("CANCELLED", "the job was cancelled")
-    assert room.lab.states()[job_id] == "CANCELLED"
-    kinds = [event["kind"] for event in room.lab.history(job_id)]
+    assert room.installation.states()[job_id] == "CANCELLED"
+    kinds = [event["kind"] for event in room.installation.history(job_id)]
     assert kinds[-2:] == ["cancel_requested", "cancelled"]
-    assert room.lab.read(f"status/multiqudit/{job_id}.json")["error_message"] == "None; The job was cancelled."
-    assert room.lab.run("cancel", job_id, check=False).returncode == 2
-    assert room.lab.findings() == []
+    assert room.installation.read(f"status/multiqudit/{job_id}.json")["error_message"] == "None; The job was cancelled."
+    assert room.installation.run("cancel", job_id, check=False).returncode == 2
+    assert room.installation.findings() == []
 
 
 def test_a_run_that_is_cancelled_too_late_ends_as_its_job_did(room: ControlRoom):
@@ -165,11 +165,11 @@ def test_a_run_that_is_cancelled_too_late_ends_as_its_job_did(room: ControlRoom)
     assert ends[0] == ("COMPLETED", "DONE")
     assert ends[1] == ("FAILED", bad["state"]["message"])
     assert ends[2][0] == "CANCELLED"
-    assert room.lab.states()[good["name"]] == "DONE"
+    assert room.installation.states()[good["name"]] == "DONE"
     forced = {"state": {"type": "CANCELLED", "name": "Cancelled"}, "force": True}
     room.ask("POST", f"/flow_runs/{good['id']}/set_state", json=forced).raise_for_status()
     room.wait(lambda: room.run(good["id"])["state_type"] == "COMPLETED")
-    assert room.lab.run("verify", good["name"], PREFECT_API_URL=str(room.lab.api)).returncode == 0
+    assert room.installation.run("verify", good["name"], PREFECT_API_URL=str(room.installation.api)).returncode == 0
 
 
 def test_what_is_forced_in_prefect_changes_nothing(room: ControlRoom):
@@ -177,11 +177,11 @@ def test_what_is_forced_in_prefect_changes_nothing(room: ControlRoom):
     run = room.ended(room.launch({})["id"])
     forced = {"state": {"type": "FAILED", "message": "because I say so"}, "force": True}
     room.ask("POST", f"/flow_runs/{run['id']}/set_state", json=forced).raise_for_status()
-    assert room.lab.states()[run["name"]] == "DONE"
-    done = room.lab.run("verify", run["name"], check=False, PREFECT_API_URL=str(room.lab.api))
+    assert room.installation.states()[run["name"]] == "DONE"
+    done = room.installation.run("verify", run["name"], check=False, PREFECT_API_URL=str(room.installation.api))
     assert (done.returncode, "Prefect says" in done.stdout) == (3, True)
     room.ask("DELETE", f"/flow_runs/{run['id']}").raise_for_status()
-    assert room.lab.run("verify", run["name"], PREFECT_API_URL=str(room.lab.api)).returncode == 0
+    assert room.installation.run("verify", run["name"], PREFECT_API_URL=str(room.installation.api)).returncode == 0
 
 
 def test_verify_runs_as_a_flow(room: ControlRoom):
@@ -208,14 +208,14 @@ def test_a_power_cut_ends_nothing_for_good(tmp_path: Path):
     """Every process is killed with jobs under way; after `quledger up` they end, and new ones do, within seconds."""
     with control_room(tmp_path, QULEDGER_LEASE_SECONDS="5", QULEDGER_PUBLISH_SECONDS="1") as room:
         for index in range(4):
-            room.lab.queue("singlequdit", f"{index:024x}.json", json.dumps(GOOD).encode())
-        room.wait(room.lab.states)
+            room.installation.queue("singlequdit", f"{index:024x}.json", json.dumps(GOOD).encode())
+        room.wait(room.installation.states)
         room.kill()
-        room.lab.queue("singlequdit", f"{9:024x}.json", json.dumps(GOOD).encode())
+        room.installation.queue("singlequdit", f"{9:024x}.json", json.dumps(GOOD).encode())
         room.start()
-        status = room.lab.store / "status" / "singlequdit" / f"{9:024x}.json"
+        status = room.installation.store / "status" / "singlequdit" / f"{9:024x}.json"
         room.wait(status.exists, 60)
-        room.wait(lambda: set(room.lab.states().values()) == {"DONE"})
+        room.wait(lambda: set(room.installation.states().values()) == {"DONE"})
         # The drain that was killed is Crashed in Prefect, and holds no place.
         room.wait(
             lambda: (
@@ -227,11 +227,11 @@ def test_a_power_cut_ends_nothing_for_good(tmp_path: Path):
         assert room.stop() == 130
         time.sleep(1)
         assert [pid for pid in processes if Path(f"/proc/{pid}").exists()] == []
-        assert room.lab.findings() == []
+        assert room.installation.findings() == []
 
 
 def test_a_taken_port_is_said(tmp_path: Path, room: ControlRoom):
     """A port that is in use is named, and nothing is left running."""
     other = ControlRoom(tmp_path)
-    done = other.lab.run("up", "--port", str(room.port), check=False)
+    done = other.installation.run("up", "--port", str(room.port), check=False)
     assert (done.returncode, f"port {room.port}" in done.stderr) == (2, True)

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from tests.contract.storages import LIVES, Servers
-from tests.lab import Lab, experiment, lab_on
+from tests.installation import Installation, experiment, installation_on
 
 # The tests of one drain share it, so they run in one process.
 PI = math.pi
@@ -58,28 +58,28 @@ def drained(
     tmp_path_factory: pytest.TempPathFactory,
     prefect_api: str,
     storage_servers: Servers,
-) -> Iterator[tuple[Lab, dict[str, str]]]:
+) -> Iterator[tuple[Installation, dict[str, str]]]:
     """A laboratory that has drained good and bad jobs, through both doors, in one go; on each kind of storage."""
-    with lab_on(request.param, tmp_path_factory.mktemp("lab"), prefect_api, storage_servers) as lab:
-        yield lab, _drained(lab)
+    with installation_on(request.param, tmp_path_factory.mktemp("lab"), prefect_api, storage_servers) as installation:
+        yield installation, _drained(installation)
 
 
-def _drained(lab: Lab) -> dict[str, str]:
-    jobs = {name: lab.submit(name, document, user="ann") for name, document in GOOD.items()}
-    jobs |= {name: lab.submit("singlequdit", document) for name, (document, _) in BAD.items()}
+def _drained(installation: Installation) -> dict[str, str]:
+    jobs = {name: installation.submit(name, document, user="ann") for name, document in GOOD.items()}
+    jobs |= {name: installation.submit("singlequdit", document) for name, (document, _) in BAD.items()}
     jobs["inbox"] = uuid4().hex[:24]
-    lab.queue("singlequdit", f"{jobs['inbox']}.json", json.dumps(FLIP).encode())
-    counts = lab.json("drain", "--until-empty")
+    installation.queue("singlequdit", f"{jobs['inbox']}.json", json.dumps(FLIP).encode())
+    counts = installation.json("drain", "--until-empty")
     assert counts == {"DONE": 5, "ERROR": 4}
     return jobs
 
 
 @pytest.mark.parametrize("backend", GOOD)
-def test_a_good_job_gives_what_physics_says(drained: tuple[Lab, dict[str, str]], backend: str):
+def test_a_good_job_gives_what_physics_says(drained: tuple[Installation, dict[str, str]], backend: str):
     """The result document of each backend has the contract's form and the outcomes that must come out."""
-    lab, jobs = drained
-    result = lab.json("result", jobs[backend])
-    assert result == lab.read(f"results/{backend}/{jobs[backend]}.json")
+    installation, jobs = drained
+    result = installation.json("result", jobs[backend])
+    assert result == installation.read(f"results/{backend}/{jobs[backend]}.json")
     assert [each["data"]["memory"] for each in result["results"]] == EXPECTED[backend]
     assert [each["header"]["name"] for each in result["results"]] == list(GOOD[backend])
     assert (result["job_id"], result["display_name"], result["status"]) == (jobs[backend], backend, "DONE")
@@ -97,30 +97,30 @@ def test_a_good_job_gives_what_physics_says(drained: tuple[Lab, dict[str, str]],
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_job_is_told_what_is_wrong(drained: tuple[Lab, dict[str, str]], name: str):
+def test_a_bad_job_is_told_what_is_wrong(drained: tuple[Installation, dict[str, str]], name: str):
     """A job that cannot run ends in ERROR with a reason, is kept, and has no result."""
-    lab, jobs = drained
-    status = lab.read(f"status/singlequdit/{jobs[name]}.json")
+    installation, jobs = drained
+    status = installation.read(f"status/singlequdit/{jobs[name]}.json")
     assert set(status) == {"job_id", "status", "detail", "error_message"}
     assert status["status"] == "ERROR"
     assert status["detail"].startswith("Got your json.; Failed ")
     assert BAD[name][1] in status["error_message"]
     assert "Traceback" not in json.dumps(status)
-    assert str(lab.home) not in json.dumps(status)
-    assert lab.exists(f"jobs/deleted/{jobs[name]}.json")
-    assert not lab.exists(f"results/singlequdit/{jobs[name]}.json")
-    failed = lab.run("result", jobs[name], check=False)
+    assert str(installation.home) not in json.dumps(status)
+    assert installation.exists(f"jobs/deleted/{jobs[name]}.json")
+    assert not installation.exists(f"results/singlequdit/{jobs[name]}.json")
+    failed = installation.run("result", jobs[name], check=False)
     assert failed.returncode == 1
     assert "ended in ERROR" in failed.stderr
 
 
-def test_every_job_is_a_flow_run_with_four_tasks(drained: tuple[Lab, dict[str, str]]):
+def test_every_job_is_a_flow_run_with_four_tasks(drained: tuple[Installation, dict[str, str]]):
     """Prefect shows one run per job, named by its id and tagged by backend and user, with four task runs if it came through."""
-    lab, jobs = drained
+    installation, jobs = drained
     time.sleep(2)  # Prefect records task runs a little later, in the background
     for name, job_id in jobs.items():
-        (run,) = lab.prefect("/flow_runs/filter", {"flow_runs": {"name": {"any_": [job_id]}}})
-        tasks = lab.prefect("/task_runs/filter", {"task_runs": {"flow_run_id": {"any_": [run["id"]]}}})
+        (run,) = installation.prefect("/flow_runs/filter", {"flow_runs": {"name": {"any_": [job_id]}}})
+        tasks = installation.prefect("/task_runs/filter", {"task_runs": {"flow_run_id": {"any_": [run["id"]]}}})
         names = {task["name"].rsplit("-", 1)[0]: task["state_type"] for task in tasks}
         if name in BAD:
             assert (run["state_type"], names) == ("FAILED", {"validation": "FAILED"})
@@ -130,15 +130,15 @@ def test_every_job_is_a_flow_run_with_four_tasks(drained: tuple[Lab, dict[str, s
             assert (run["state_type"], names) == ("COMPLETED", done)
         backend = name if name in GOOD else "singlequdit"
         assert set(run["tags"]) == ({backend, "ann"} if name in GOOD else {backend})
-        recorded = {event["flow_run_id"] for event in lab.history(job_id)} - {None}
+        recorded = {event["flow_run_id"] for event in installation.history(job_id)} - {None}
         assert recorded == {run["id"]}
 
 
-def test_the_history_tells_everything(drained: tuple[Lab, dict[str, str]]):
+def test_the_history_tells_everything(drained: tuple[Installation, dict[str, str]]):
     """Each transition is there with its time and attempt; the execution with seed and library versions."""
-    lab, jobs = drained
-    events = lab.json("history", jobs["fermions"])
-    assert events == lab.history(jobs["fermions"])
+    installation, jobs = drained
+    events = installation.json("history", jobs["fermions"])
+    assert events == installation.history(jobs["fermions"])
     assert [event["kind"] for event in events] == [
         "submitted",
         "claimed",
@@ -154,61 +154,61 @@ def test_the_history_tells_everything(drained: tuple[Lab, dict[str, str]]):
     executed = events[4]["data"]
     assert {"python", "numpy", "scipy", "quledger"} <= set(executed["versions"])
     assert executed["seed"] == events[3]["data"]["seed"]
-    shown = lab.run("history", jobs["fermions"]).stdout
+    shown = installation.run("history", jobs["fermions"]).stdout
     assert "executed" in shown
     assert str(executed["seed"]) in shown
 
 
-def test_the_mirror_holds_the_same_events(drained: tuple[Lab, dict[str, str]]):
+def test_the_mirror_holds_the_same_events(drained: tuple[Installation, dict[str, str]]):
     """What the storage keeps of a job's history is what the log keeps."""
-    lab, jobs = drained
+    installation, jobs = drained
     for name, job_id in jobs.items():
         backend = name if name in GOOD else "singlequdit"
-        assert lab.read(f"events/{backend}/{job_id}.json")["events"] == lab.history(job_id)
+        assert installation.read(f"events/{backend}/{job_id}.json")["events"] == installation.history(job_id)
 
 
-def test_documents_lie_where_front_ends_look(drained: tuple[Lab, dict[str, str]]):
+def test_documents_lie_where_front_ends_look(drained: tuple[Installation, dict[str, str]]):
     """After a drain nothing is queued, running or staged; done jobs are in finished, and configs are published."""
-    lab, _ = drained
+    installation, _ = drained
     tops = ("backends", "events", "jobs", "results", "staged", "status")
-    folders = Counter(path.rpartition("/")[0] for top in tops for path in lab.documents(top))
+    folders = Counter(path.rpartition("/")[0] for top in tops for path in installation.documents(top))
     assert folders["jobs/finished/singlequdit"] == 2
     assert folders["jobs/deleted"] == 4
     assert folders["backends/configs"] == 6
     assert not [folder for folder in folders if folder.startswith(("jobs/queued", "jobs/running", "staged"))]
-    config = lab.read("backends/configs/rydberg.json")
+    config = installation.read("backends/configs/rydberg.json")
     assert (config["display_name"], config["num_wires"], config["pending_jobs"]) == ("rydberg", 5, 0)
     assert config["last_queue_check"].endswith("+00:00")
 
 
-def test_a_seed_gives_the_same_shots(lab: Lab):
+def test_a_seed_gives_the_same_shots(installation: Installation):
     """Two jobs with the same seed give the same memory; without one they differ."""
     document = experiment(["load", [0], [50]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=200)
     seeded = {"experiment_0": document | {"seed": 11}}
-    jobs = [lab.submit("singlequdit", each) for each in (seeded, seeded, {"experiment_0": document})]
-    lab.run("drain", "--until-empty")
-    memories = [lab.read(f"results/singlequdit/{job}.json")["results"][0]["data"]["memory"] for job in jobs]
+    jobs = [installation.submit("singlequdit", each) for each in (seeded, seeded, {"experiment_0": document})]
+    installation.run("drain", "--until-empty")
+    memories = [installation.read(f"results/singlequdit/{job}.json")["results"][0]["data"]["memory"] for job in jobs]
     assert memories[0] == memories[1] != memories[2]
 
 
-def test_garbage_in_the_queue_stops_nothing(lab: Lab):
+def test_garbage_in_the_queue_stops_nothing(installation: Installation):
     """Whatever else lies in the queue folder is left there, and each real job gets its answer."""
-    folder = lab.store / "jobs" / "queued" / "singlequdit"
+    folder = installation.store / "jobs" / "queued" / "singlequdit"
     good = json.dumps(FLIP).encode()
     dated = "job-20260101_000000-singlequdit-ann-0a1b2"
-    lab.queue("singlequdit", "aaaaaaaaaaaaaaaaaaaaaaaa.json", good)
-    lab.queue("singlequdit", f"{dated}.json", good)
-    lab.queue("singlequdit", "bbbbbbbbbbbbbbbbbbbbbbbb.json", b"")
-    lab.queue("singlequdit", "cccccccccccccccccccccccc.json", bytes(range(256)))
-    lab.queue("singlequdit", "dddddddddddddddddddddddd.json", b'{"x": "' + b"y" * 5_000_000 + b'"}')
-    lab.queue("singlequdit", "half.json.tmp", b"{")
-    lab.queue("singlequdit", "..evil.json", good)
-    lab.queue("singlequdit", "..%2f..%2fetc.json", good)
-    lab.queue("singlequdit", "notes.txt", b"hello")
+    installation.queue("singlequdit", "aaaaaaaaaaaaaaaaaaaaaaaa.json", good)
+    installation.queue("singlequdit", f"{dated}.json", good)
+    installation.queue("singlequdit", "bbbbbbbbbbbbbbbbbbbbbbbb.json", b"")
+    installation.queue("singlequdit", "cccccccccccccccccccccccc.json", bytes(range(256)))
+    installation.queue("singlequdit", "dddddddddddddddddddddddd.json", b'{"x": "' + b"y" * 5_000_000 + b'"}')
+    installation.queue("singlequdit", "half.json.tmp", b"{")
+    installation.queue("singlequdit", "..evil.json", good)
+    installation.queue("singlequdit", "..%2f..%2fetc.json", good)
+    installation.queue("singlequdit", "notes.txt", b"hello")
     (folder / "eeeeeeeeeeeeeeeeeeeeeeee.json").mkdir()
     (folder / "ffffffffffffffffffffffff.json").symlink_to("/nowhere")
-    lab.run("drain", "--until-empty")
-    assert lab.states() == {
+    installation.run("drain", "--until-empty")
+    assert installation.states() == {
         "aaaaaaaaaaaaaaaaaaaaaaaa": "DONE",
         dated: "DONE",
         "bbbbbbbbbbbbbbbbbbbbbbbb": "ERROR",
@@ -225,15 +225,15 @@ def test_garbage_in_the_queue_stops_nothing(lab: Lab):
     ]
 
 
-def test_deleting_prefects_database_changes_nothing(lonely_lab: Lab):
+def test_deleting_prefects_database_changes_nothing(lone_installation: Installation):
     """Without PREFECT_API_URL an embedded server is used, and what it stored may be thrown away."""
-    lab = lonely_lab
-    job = lab.submit("singlequdit", FLIP)
-    lab.run("drain", "--until-empty")
-    before = [lab.json(command, job) for command in ("status", "history", "result")]
-    database = lab.home / "prefect" / "prefect.db"
+    installation = lone_installation
+    job = installation.submit("singlequdit", FLIP)
+    installation.run("drain", "--until-empty")
+    before = [installation.json(command, job) for command in ("status", "history", "result")]
+    database = installation.home / "prefect" / "prefect.db"
     assert database.exists()
     for path in database.parent.glob("prefect.db*"):
         path.unlink()
-    assert [lab.json(command, job) for command in ("status", "history", "result")] == before
+    assert [installation.json(command, job) for command in ("status", "history", "result")] == before
     assert before[0]["state"] == "DONE"

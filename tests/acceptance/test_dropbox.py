@@ -11,7 +11,7 @@ import pytest
 
 from tests.contract.storages import Place, surrounded
 from tests.dropbox_server import REFRESH, SECRET, Service, dropbox_service
-from tests.lab import ROOT, Lab, experiment
+from tests.installation import ROOT, Installation, experiment
 
 PEER = ROOT / ".venv-peer" / "bin" / "python"
 CLIENT = ROOT / "tests" / "peer" / "client.py"
@@ -27,22 +27,22 @@ def service() -> Iterator[Service]:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, prefect_api: str, service: Service) -> Iterator[Lab]:
+def installation(tmp_path: Path, prefect_api: str, service: Service) -> Iterator[Installation]:
     """A laboratory whose storage is where sqooler looks in that Dropbox."""
     place = Place("dropbox:///Backend_files", service.environment)
     with surrounded(place):
-        yield Lab(tmp_path, prefect_api, place)
+        yield Installation(tmp_path, prefect_api, place)
 
 
-def test_a_server_that_is_killed_loses_nothing(lab: Lab, service: Service):
+def test_a_server_that_is_killed_loses_nothing(installation: Installation, service: Service):
     """The server is killed in mid-drain and comes back on its files: every job ends once, and all agree."""
     ids = [f"20261121_0910{number:02d}-singlequdit-ann-{number:05x}" for number in range(6)]
     ids += [f"{number:024x}" for number in range(6)]
     for job_id in ids:
-        lab.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
-    drain = lab.start("drain", "--until-empty", **SETTINGS)
+        installation.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
+    drain = installation.start("drain", "--until-empty", **SETTINGS)
     try:
-        wait_until(lambda: 1 <= list(lab.states().values()).count("DONE") < len(ids))
+        wait_until(lambda: 1 <= list(installation.states().values()).count("DONE") < len(ids))
         service.kill()
         time.sleep(4)
         service.start()
@@ -52,40 +52,47 @@ def test_a_server_that_is_killed_loses_nothing(lab: Lab, service: Service):
         drain.wait()
     assert drain.returncode == 0, output[-3000:]
     assert "Traceback" not in output
-    lab.run("reconcile", **SETTINGS)
-    assert lab.states() == dict.fromkeys(ids, "DONE")
+    installation.run("reconcile", **SETTINGS)
+    assert installation.states() == dict.fromkeys(ids, "DONE")
     for job_id in ids:
-        assert [event["kind"] for event in lab.history(job_id)].count("completed") == 1
-        assert lab.read(f"status/singlequdit/{job_id}.json")["status"] == "DONE"
-        assert len(lab.read(f"results/singlequdit/{job_id}.json")["results"][0]["data"]["memory"]) == 500
-    assert lab.findings() == []
-    assert lab.documents("jobs/finished") == sorted(f"jobs/finished/singlequdit/{job_id}.json" for job_id in ids)
-    assert lab.documents("jobs/queued") + lab.documents("jobs/running") + lab.documents("staged") == []
+        assert [event["kind"] for event in installation.history(job_id)].count("completed") == 1
+        assert installation.read(f"status/singlequdit/{job_id}.json")["status"] == "DONE"
+        assert len(installation.read(f"results/singlequdit/{job_id}.json")["results"][0]["data"]["memory"]) == 500
+    assert installation.findings() == []
+    assert installation.documents("jobs/finished") == sorted(
+        f"jobs/finished/singlequdit/{job_id}.json" for job_id in ids
+    )
+    assert (
+        installation.documents("jobs/queued")
+        + installation.documents("jobs/running")
+        + installation.documents("staged")
+        == []
+    )
 
 
-def test_a_revoked_token_changes_nothing(lab: Lab, service: Service):
+def test_a_revoked_token_changes_nothing(installation: Installation, service: Service):
     """With a refresh token that was revoked the program ends with one sentence and a code, and no job is touched."""
-    job = lab.run("submit", "singlequdit", "examples/rabi_oscillation.json").stdout.strip()
-    before = lab.history(job)
+    job = installation.run("submit", "singlequdit", "examples/rabi_oscillation.json").stdout.strip()
+    before = installation.history(job)
     service.control(revoke=True)
-    said = lab.run("drain", "--until-empty", check=False)
+    said = installation.run("drain", "--until-empty", check=False)
     assert said.returncode == 1
     assert said.stderr.startswith("quledger: Dropbox lets nobody in: its refresh token is not valid")
     assert said.stderr.count("\n") == 1
     assert not any(secret in said.stdout + said.stderr for secret in (REFRESH, SECRET))
-    assert lab.history(job) == before
+    assert installation.history(job) == before
 
 
 @pytest.mark.skipif(not PEER.exists(), reason="the peer's environment is missing: make peer")
 @pytest.mark.parametrize("user", ["ann", "ann-marie"])
-def test_sqooler_submits_and_reads_its_result(lab: Lab, service: Service, user: str):
+def test_sqooler_submits_and_reads_its_result(installation: Installation, service: Service, user: str):
     """A job that sqooler's DropboxProvider uploads is DONE for it, also for a user with a dash; it sees our backends."""
-    lab.run("drain", "--until-empty")
+    installation.run("drain", "--until-empty")
 
     def peer(*arguments: str) -> Any:
         done = subprocess.run(
-            [PEER, CLIENT, lab.url, *arguments],
-            env=lab.environment | {"SQOOLER_USER": user},
+            [PEER, CLIENT, installation.url, *arguments],
+            env=installation.environment | {"SQOOLER_USER": user},
             capture_output=True,
             text=True,
             timeout=120,
@@ -98,9 +105,9 @@ def test_sqooler_submits_and_reads_its_result(lab: Lab, service: Service, user: 
     bad = peer("submit", "rydberg", json.dumps({"experiment_0": {}}))
     assert peer("status", "rydberg", good)["status"] == "INITIALIZING"
     service.control(clear=True)
-    assert lab.json("drain", "--until-empty") == {"DONE": 1, "ERROR": 1}
+    assert installation.json("drain", "--until-empty") == {"DONE": 1, "ERROR": 1}
 
-    assert lab.history(good)[0]["data"]["user"] == user
+    assert installation.history(good)[0]["data"]["user"] == user
     status = peer("status", "rydberg", good)
     assert (status["job_id"], status["status"], status["error_message"]) == (good, "DONE", "None")
     result = peer("result", "rydberg", good)

@@ -135,7 +135,7 @@ def test_good_launches_come_through_among_hostile_ones(room: ControlRoom, tmp_pa
 
     room.wait(lambda: all(room.run(each)["state_type"] == "COMPLETED" for each in good), 240)
     # A drain that claims the job of a run which is under way already works on it in a run of its own.
-    jobs = [room.lab.log.get(job_id_for("prefect", each)) for each in good]
+    jobs = [room.installation.log.get(job_id_for("prefect", each)) for each in good]
     assert {(job.state, job.attempt) for job in jobs} == {("DONE", 1)}
     # One that begins in the year 2099 spoils the list of its deployment, which a worker asks for, until it is cleared.
     room.wait(lambda: listed(room) is not None, 120)
@@ -150,6 +150,6 @@ def test_good_launches_come_through_among_hostile_ones(room: ControlRoom, tmp_pa
     assert refused
     assert {run["state_type"] for run in refused} == {"FAILED"}
     assert all("refused: Prefect cannot show" in run["state"]["message"] for run in refused)
-    assert "run_unreadable action=" in (room.lab.home / "worker.log").read_text()
-    assert not (room.lab.home / "standstill.log").read_text()
-    room.lab.verified()
+    assert "run_unreadable action=" in (room.installation.home / "worker.log").read_text()
+    assert not (room.installation.home / "standstill.log").read_text()
+    room.installation.verified()

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from models.job import State
-from tests.lab import ROOT, Lab, experiment
+from tests.installation import ROOT, Installation, experiment
 
 PACKAGE = """
 import json, os, socket, time
@@ -65,7 +65,7 @@ KINDS = ("shape", "number", "nolist", "shots", "nojson", "deep", "recursion", "n
 
 
 @pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> tuple[Lab, dict[str, str]]:
+def hostile(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> tuple[Installation, dict[str, str]]:
     """A laboratory that has run one job of each hostile backend, with good ones beside; the ids of the jobs."""
     folder = tmp_path_factory.mktemp("hostile")
     site = folder / "site"
@@ -76,42 +76,44 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> tuple
     names = [f"plug{kind}" for kind in (*KINDS, "good")]
     points = "\n".join(f"{name} = hostile_package:{name}" for name in names)
     (about / "entry_points.txt").write_text(f"[quledger.backends]\n{points}\n")
-    lab = Lab(folder, prefect_api)
-    lab.environment["PYTHONPATH"] = f"{ROOT}:{site}"
+    installation = Installation(folder, prefect_api)
+    installation.environment["PYTHONPATH"] = f"{ROOT}:{site}"
     jobs = {}
     document = json.dumps({"experiment_0": experiment(shots=10)}).encode()
     ours = json.dumps({"experiment_0": experiment(["rlx", [0], [1.0]], ["measure", [0], []])}).encode()
     for name in names:
         jobs[name] = f"job{name}"
-        lab.queue(name, f"job{name}.json", document)
-        lab.queue("singlequdit", f"good{name}.json", ours)
+        installation.queue(name, f"job{name}.json", document)
+        installation.queue("singlequdit", f"good{name}.json", ours)
     backends = [part for name in (*names, "singlequdit") for part in ("--backend", name)]
-    lab.run("drain", "--until-empty", "--concurrency", "4", *backends, QULEDGER_WALL_SECONDS="20")
-    return lab, jobs
+    installation.run("drain", "--until-empty", "--concurrency", "4", *backends, QULEDGER_WALL_SECONDS="20")
+    return installation, jobs
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_result_that_is_none_is_the_fault_of_its_backend(hostile: tuple[Lab, dict[str, str]], kind: str) -> None:
+def test_a_result_that_is_none_is_the_fault_of_its_backend(
+    hostile: tuple[Installation, dict[str, str]], kind: str
+) -> None:
     """The job ends at once, in its first attempt, with one sentence; nothing of it was accepted."""
-    lab, jobs = hostile
-    job = lab.log.get(jobs[f"plug{kind}"])
+    installation, jobs = hostile
+    job = installation.log.get(jobs[f"plug{kind}"])
     assert (job.state, job.blame, job.attempt, job.failures) == (State.ERROR, "backend", 1, 0), job.reason
     assert "Traceback" not in job.reason
     assert len(job.reason) < 500
-    assert "executed" not in [event["kind"] for event in lab.history(job.job_id)]
-    done = lab.run("result", job.job_id, check=False)
+    assert "executed" not in [event["kind"] for event in installation.history(job.job_id)]
+    done = installation.run("result", job.job_id, check=False)
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_its_neighbours_come_through(hostile: tuple[Lab, dict[str, str]]) -> None:
+def test_its_neighbours_come_through(hostile: tuple[Installation, dict[str, str]]) -> None:
     """Every job of ours, and that of a plug-in that does as it should, is DONE in one attempt."""
-    lab, jobs = hostile
-    good = [job for job in lab.log.jobs(limit=100) if job.backend in {"singlequdit", "pluggood"}]
+    installation, jobs = hostile
+    good = [job for job in installation.log.jobs(limit=100) if job.backend in {"singlequdit", "pluggood"}]
     assert len(good) == len(jobs) + 1
     assert {(job.state, job.attempt) for job in good} == {(State.DONE, 1)}
-    assert lab.run("result", jobs["pluggood"]).returncode == 0
-    assert lab.findings() == []
+    assert installation.run("result", jobs["pluggood"]).returncode == 0
+    assert installation.findings() == []
 
 
 @pytest.mark.parametrize(
@@ -124,16 +126,18 @@ def test_its_neighbours_come_through(hostile: tuple[Lab, dict[str, str]]) -> Non
         b'{"job_id": "jobpluggood", "display_name": "[/]\\ud800", "backend_version": "1", "results": []}',
     ],
 )  # fmt: skip
-def test_whatever_lies_in_the_storage_is_shown_or_refused(hostile: tuple[Lab, dict[str, str]], content: bytes) -> None:
+def test_whatever_lies_in_the_storage_is_shown_or_refused(
+    hostile: tuple[Installation, dict[str, str]], content: bytes
+) -> None:
     """In a sentence; never as a traceback."""
-    lab, jobs = hostile
+    installation, jobs = hostile
     path = f"results/pluggood/{jobs['pluggood']}.json"
-    before = lab.storage.get(path)
+    before = installation.storage.get(path)
     try:
-        lab.storage.put(path, content)
-        done = lab.run("result", jobs["pluggood"], check=False)
+        installation.storage.put(path, content)
+        done = installation.run("result", jobs["pluggood"], check=False)
         assert "Traceback" not in done.stdout + done.stderr
         assert done.returncode in {0, 1, 3}
         assert "\x1b[2J" not in done.stdout
     finally:
-        lab.storage.put(path, before)
+        installation.storage.put(path, before)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.contract.storages import LIVES
-from tests.lab import Lab, experiment
+from tests.installation import Installation, experiment
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 
@@ -32,68 +32,73 @@ def wait_for(condition: Callable[[], bool], seconds: float = 240) -> None:
         time.sleep(0.1)
 
 
-def mirrored(lab: Lab, place: str) -> int:
+def mirrored(installation: Installation, place: str) -> int:
     """Return how many documents lie in a folder of the storage."""
-    return len(lab.documents(place))
+    return len(installation.documents(place))
 
 
-def fill(lab: Lab, number: int) -> list[str]:
+def fill(installation: Installation, number: int) -> list[str]:
     """Queue so many jobs and return their ids."""
     ids = [f"{index:024x}" for index in range(number)]
     for job_id in ids:
-        lab.queue("singlequdit", f"{job_id}.json", json.dumps(SLOW).encode())
+        installation.queue("singlequdit", f"{job_id}.json", json.dumps(SLOW).encode())
     return ids
 
 
-def check(lab: Lab, ids: list[str]) -> None:
+def check(installation: Installation, ids: list[str]) -> None:
     """Every job is DONE, has its result, and was completed exactly once."""
-    assert lab.states() == dict.fromkeys(ids, "DONE")
+    assert installation.states() == dict.fromkeys(ids, "DONE")
     for job_id in ids:
-        kinds = [event["kind"] for event in lab.history(job_id)]
+        kinds = [event["kind"] for event in installation.history(job_id)]
         assert kinds.count("completed") == 1
-        assert lab.read(f"status/singlequdit/{job_id}.json")["status"] == "DONE"
-        assert len(lab.read(f"results/singlequdit/{job_id}.json")["results"]) == 4
-    assert mirrored(lab, "jobs/running") == mirrored(lab, "jobs/queued/singlequdit") == 0
-    assert mirrored(lab, "jobs/finished/singlequdit") == len(ids)
+        assert installation.read(f"status/singlequdit/{job_id}.json")["status"] == "DONE"
+        assert len(installation.read(f"results/singlequdit/{job_id}.json")["results"]) == 4
+    assert mirrored(installation, "jobs/running") == mirrored(installation, "jobs/queued/singlequdit") == 0
+    assert mirrored(installation, "jobs/finished/singlequdit") == len(ids)
 
 
-@pytest.mark.parametrize("stored_lab", FAST, indirect=True)
-def test_kill_9_loses_no_job(stored_lab: Lab):
+@pytest.mark.parametrize("stored_installation", FAST, indirect=True)
+def test_kill_9_loses_no_job(stored_installation: Installation):
     """A drain that is killed in mid-job leaves jobs running; the next one waits for their leases and finishes them all."""
-    lab = stored_lab
-    ids = fill(lab, 12)
-    drain = lab.start("drain", QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
+    installation = stored_installation
+    ids = fill(installation, 12)
+    drain = installation.start("drain", QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
     try:
-        wait_for(lambda: mirrored(lab, "jobs/finished/singlequdit") >= 2 and "COMPILED" in lab.states().values())
+        wait_for(
+            lambda: (
+                mirrored(installation, "jobs/finished/singlequdit") >= 2
+                and "COMPILED" in installation.states().values()
+            )
+        )
     finally:
         drain.send_signal(signal.SIGKILL)
         drain.communicate()
-    left = {job_id for job_id, state in lab.states().items() if state not in {"DONE", "QUEUED"}}
+    left = {job_id for job_id, state in installation.states().items() if state not in {"DONE", "QUEUED"}}
     assert left
-    lab.run("drain", "--until-empty", QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
-    wait_for(lambda: set(lab.states().values()) == {"DONE"})
-    check(lab, ids)
-    assert any("lease_expired" in {event["kind"] for event in lab.history(job_id)} for job_id in left)
+    installation.run("drain", "--until-empty", QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
+    wait_for(lambda: set(installation.states().values()) == {"DONE"})
+    check(installation, ids)
+    assert any("lease_expired" in {event["kind"] for event in installation.history(job_id)} for job_id in left)
 
 
-@pytest.mark.parametrize("stored_lab", FAST if ALL else FAST[:1], indirect=True)
-def test_sigterm_gives_jobs_back(stored_lab: Lab):
+@pytest.mark.parametrize("stored_installation", FAST if ALL else FAST[:1], indirect=True)
+def test_sigterm_gives_jobs_back(stored_installation: Installation):
     """A drain that is told to stop ends soon and leaves no job running; the next one needs no lease to expire.
 
     Nor is it an error that it was stopped.
     """
-    lab = stored_lab
-    ids = fill(lab, 8)
-    drain = lab.start("drain")
-    wait_for(lambda: mirrored(lab, "jobs/finished/singlequdit") >= 1)
+    installation = stored_installation
+    ids = fill(installation, 8)
+    drain = installation.start("drain")
+    wait_for(lambda: mirrored(installation, "jobs/finished/singlequdit") >= 1)
     started = time.monotonic()
     drain.send_signal(signal.SIGTERM)
     output, _ = drain.communicate(timeout=30)
     assert "given back" in output
     assert "Traceback" not in output
     assert "errors" not in output
-    assert (lab.home / "drain.log").read_text() == ""
+    assert (installation.home / "drain.log").read_text() == ""
     assert time.monotonic() - started < 30
-    assert set(lab.states().values()) <= {"DONE", "QUEUED"}
-    lab.run("drain", "--until-empty")
-    check(lab, ids)
+    assert set(installation.states().values()) <= {"DONE", "QUEUED"}
+    installation.run("drain", "--until-empty")
+    check(installation, ids)

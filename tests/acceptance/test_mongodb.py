@@ -14,7 +14,7 @@ from pymongo import MongoClient
 
 from storage import layout
 from tests.contract.storages import Place
-from tests.lab import Lab, experiment
+from tests.installation import Installation, experiment
 from tests.secantus import Server, secantus_server
 
 ROOT = Path(__file__).parents[2]
@@ -32,12 +32,12 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def mongo_lab(tmp_path: Path, prefect_api: str, server: Server) -> Lab:
+def mongo_lab(tmp_path: Path, prefect_api: str, server: Server) -> Installation:
     """A laboratory with an empty storage."""
-    return Lab(tmp_path, prefect_api, Place(server.fresh()))
+    return Installation(tmp_path, prefect_api, Place(server.fresh()))
 
 
-def test_jobs_of_front_ends_are_done(mongo_lab: Lab):
+def test_jobs_of_front_ends_are_done(mongo_lab: Installation):
     """Jobs that front ends insert, and those of the command line, end DONE with all their documents in their places."""
     url, _, prefix = mongo_lab.url.partition("&databasePrefix=")
     inserted = [ObjectId() for _ in range(3)]
@@ -55,7 +55,7 @@ def test_jobs_of_front_ends_are_done(mongo_lab: Lab):
     assert mongo_lab.findings() == []
 
 
-def test_what_bson_cannot_hold_ends_in_error_or_runs(mongo_lab: Lab):
+def test_what_bson_cannot_hold_ends_in_error_or_runs(mongo_lab: Installation):
     """Whole numbers beyond 64 bit and the like are judged as everywhere: the field is named, and the next job runs."""
     huge = 2**70
     wrong = {
@@ -79,7 +79,7 @@ def test_what_bson_cannot_hold_ends_in_error_or_runs(mongo_lab: Lab):
 
 
 @pytest.mark.slow
-def test_the_largest_result_is_kept_whole(mongo_lab: Lab):
+def test_the_largest_result_is_kept_whole(mongo_lab: Installation):
     """A million shots on five wires are DONE; our reader has them all, and front ends find where they are."""
     gates = [["rlx", [wire], [1.5]] for wire in range(5)] + [["measure", [wire], []] for wire in range(5)]
     job_id = mongo_lab.submit("multiqudit", {"experiment_0": experiment(*gates, wires=5, shots=1_000_000)})
@@ -103,11 +103,11 @@ def wait(what: Callable[[], bool], seconds: float = 90) -> None:
 def test_nothing_is_lost_when_the_server_goes_away(tmp_path: Path, prefect_api: str, how: signal.Signals):
     """The server is stopped or killed in mid-drain and comes back: every job ends DONE, once, with all documents."""
     with secantus_server() as server:
-        lab = Lab(tmp_path, prefect_api, Place(f"{server.fresh()}&serverSelectionTimeoutMS=1000"))
-        ids = {lab.submit("multiqudit", JOB) for _ in range(12)}
-        drain = lab.start("drain", "--until-empty")
+        installation = Installation(tmp_path, prefect_api, Place(f"{server.fresh()}&serverSelectionTimeoutMS=1000"))
+        ids = {installation.submit("multiqudit", JOB) for _ in range(12)}
+        drain = installation.start("drain", "--until-empty")
         try:
-            wait(lambda: "DONE" in lab.states().values())
+            wait(lambda: "DONE" in installation.states().values())
             server.stop(how)
             time.sleep(4)
             server.start()
@@ -115,9 +115,9 @@ def test_nothing_is_lost_when_the_server_goes_away(tmp_path: Path, prefect_api: 
         finally:
             drain.kill()
             drain.communicate()
-        lab.run("drain", "--until-empty")
-        assert lab.states() == dict.fromkeys(ids, "DONE")
-        assert lab.findings() == []
+        installation.run("drain", "--until-empty")
+        assert installation.states() == dict.fromkeys(ids, "DONE")
+        assert installation.findings() == []
 
 
 def test_what_is_wrong_is_said_at_once(tmp_path: Path):
@@ -129,25 +129,25 @@ def test_what_is_wrong_is_said_at_once(tmp_path: Path):
             )
         server.stop()
         server.start("--auth")
-        lab = Lab(tmp_path, None, Place(f"mongodb://ann:r1ght@127.0.0.1:{server.port}/"))
-        job_id = lab.run("submit", "rydberg", EXAMPLE).stdout.strip()
-        before = lab.history(job_id)
-        assert lab.exists(layout.queued("rydberg", job_id))
-        wrong = lab.url.replace("r1ght", "wr0ng")
+        installation = Installation(tmp_path, None, Place(f"mongodb://ann:r1ght@127.0.0.1:{server.port}/"))
+        job_id = installation.run("submit", "rydberg", EXAMPLE).stdout.strip()
+        before = installation.history(job_id)
+        assert installation.exists(layout.queued("rydberg", job_id))
+        wrong = installation.url.replace("r1ght", "wr0ng")
         away = "mongodb://ann:wr0ng@127.0.0.1:9/?serverSelectionTimeoutMS=500"
         for arguments in (("drain", "--until-empty"), ("submit", "rydberg", EXAMPLE), ("reconcile",)):
-            said = lab.run(*arguments, check=False, QULEDGER_STORAGE=wrong)
+            said = installation.run(*arguments, check=False, QULEDGER_STORAGE=wrong)
             assert said.returncode == 1
             assert said.stderr.startswith("quledger: MongoDB at 127.0.0.1"), said.stderr
             assert "does not accept user and password" in said.stderr
             assert said.stderr.count("\n") == 1
             assert "wr0ng" not in said.stdout + said.stderr
-        said = lab.run("drain", "--until-empty", check=False, QULEDGER_STORAGE=away)
+        said = installation.run("drain", "--until-empty", check=False, QULEDGER_STORAGE=away)
         assert said.returncode == 1
         assert "does not answer" in said.stderr
         assert "wr0ng" not in said.stdout + said.stderr
-        assert lab.states() == {job_id: "QUEUED"}
-        assert lab.history(job_id) == before
+        assert installation.states() == {job_id: "QUEUED"}
+        assert installation.history(job_id) == before
 
 
 def peer(url: str, *arguments: str) -> Any:
@@ -161,36 +161,36 @@ def peer(url: str, *arguments: str) -> Any:
 def test_sqooler_over_mongodb(tmp_path: Path, prefect_api: str):
     """Sqooler's own MongodbProvider hands in jobs and reads configurations, keys, status and results that we wrote."""
     with secantus_server() as server:  # its names have no prefix, so it needs a server of its own
-        lab = Lab(tmp_path, prefect_api, Place(server.url))
-        lab.run("drain", "--until-empty")  # publishes the backends
-        good = peer(lab.url, "submit", "multiqudit", json.dumps(JOB))
-        bad = peer(lab.url, "submit", "multiqudit", json.dumps({"experiment_0": {}}))
-        assert peer(lab.url, "status", "multiqudit", good)["status"] == "INITIALIZING"
-        assert lab.json("drain", "--until-empty") == {"DONE": 1, "ERROR": 1}
+        installation = Installation(tmp_path, prefect_api, Place(server.url))
+        installation.run("drain", "--until-empty")  # publishes the backends
+        good = peer(installation.url, "submit", "multiqudit", json.dumps(JOB))
+        bad = peer(installation.url, "submit", "multiqudit", json.dumps({"experiment_0": {}}))
+        assert peer(installation.url, "status", "multiqudit", good)["status"] == "INITIALIZING"
+        assert installation.json("drain", "--until-empty") == {"DONE": 1, "ERROR": 1}
 
-        status = peer(lab.url, "status", "multiqudit", good)
+        status = peer(installation.url, "status", "multiqudit", good)
         assert (status["job_id"], status["status"], status["error_message"]) == (good, "DONE", "None")
-        result = peer(lab.url, "result", "multiqudit", good)
+        result = peer(installation.url, "result", "multiqudit", good)
         assert (result["backend_name"], result["status"]) == ("default_multiqudit_simulator", "DONE")
         assert [len(each["data"]["memory"]) for each in result["results"]] == [100]
-        failed = peer(lab.url, "status", "multiqudit", bad)
+        failed = peer(installation.url, "status", "multiqudit", bad)
         assert failed["status"] == "ERROR"
         assert "experiment_0" in failed["error_message"]
 
-        assert set(peer(lab.url, "backends")) >= {"singlequdit", "multiqudit", "fermions", "rydberg", "qubits"}
-        assert peer(lab.url, "config", "multiqudit")["n_qubits"] == 5
-        seen = peer(lab.url, "operational", "multiqudit")
+        assert set(peer(installation.url, "backends")) >= {"singlequdit", "multiqudit", "fermions", "rydberg", "qubits"}
+        assert peer(installation.url, "config", "multiqudit")["n_qubits"] == 5
+        seen = peer(installation.url, "operational", "multiqudit")
         assert (seen["operational"], seen["backend_name"]) == (True, "default_multiqudit_simulator")
 
         key = {"x": "abc=", "key_ops": "verify", "kid": "k1", "d": None, "kty": "OKP", "alg": "EdDSA", "crv": "Ed25519"}
-        lab.storage.put("backends/public_keys/k1.json", json.dumps(key).encode())
-        config = lab.read(layout.config("multiqudit")) | {"kid": "k1"}
-        lab.storage.put(layout.config("multiqudit"), json.dumps(config).encode())
-        assert peer(lab.url, "public_key", "multiqudit") == key
+        installation.storage.put("backends/public_keys/k1.json", json.dumps(key).encode())
+        config = installation.read(layout.config("multiqudit")) | {"kid": "k1"}
+        installation.storage.put(layout.config("multiqudit"), json.dumps(config).encode())
+        assert peer(installation.url, "public_key", "multiqudit") == key
 
         # A result in parts: sqooler reads whose it is and that it is DONE, and where its outcomes are.
         whole = result | {"results": [result["results"][0] | {"data": {"memory": ["0 1 0 1 0"] * 1_500_000}}]}
-        lab.storage.put(layout.result("multiqudit", good), json.dumps(whole).encode())
-        result = peer(lab.url, "result", "multiqudit", good)
+        installation.storage.put(layout.result("multiqudit", good), json.dumps(whole).encode())
+        result = peer(installation.url, "result", "multiqudit", good)
         assert (result["job_id"], result["status"], result["results"]) == (good, "DONE", [])
         assert "GridFS" in result["header"]["note"]

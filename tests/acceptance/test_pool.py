@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.control_room import ControlRoom
-from tests.lab import ROOT, experiment
+from tests.installation import ROOT, experiment
 
 JOB = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []])}
 
@@ -25,11 +25,13 @@ def room(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Iterator
     for name in ("models", "storage", "tasks", "flows"):
         (theirs / f"{name}.py").write_text('raise SystemExit("somebody else\'s module was imported")\n')
     room = ControlRoom(tmp_path_factory.mktemp("pool"), api=prefect_api)
-    subprocess.run([sys.executable, "-m", "deployments.deploy"], env=room.lab.environment, cwd=ROOT, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "deployments.deploy"], env=room.installation.environment, cwd=ROOT, check=True
+    )
     worker = subprocess.Popen(
         [sys.executable, "-m", "prefect", "worker", "start", "--pool", "quledger"],
-        env=room.lab.environment
-        | {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_HOME": str(room.lab.home / "p")}
+        env=room.installation.environment
+        | {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_HOME": str(room.installation.home / "p")}
         | {"PYTHONPATH": str(theirs)},
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
@@ -49,8 +51,8 @@ def test_a_launched_job_needs_no_drain(room: ControlRoom):
     """A plain worker submits the job, runs it and keeps to its key; its run is the job's run."""
     run = room.ended(room.launch({"user": "bob", "key": "one"})["id"])
     assert (run["state_type"], run["state"]["message"]) == ("COMPLETED", "DONE")
-    (job_id,) = room.lab.states()
-    assert room.lab.log.get(job_id).flow_run_id == run["id"]
+    (job_id,) = room.installation.states()
+    assert room.installation.log.get(job_id).flow_run_id == run["id"]
     wanted = {"flow_runs": {"id": {"any_": [run["id"]]}}}
     room.wait(lambda: len(room.ask("POST", "/task_runs/filter", json=wanted).json()) == 4)
 
@@ -60,19 +62,23 @@ def test_a_heavy_backend_is_handed_on(room: ControlRoom):
     settings = {"QULEDGER_DISPATCH": '{"singlequdit": "deployment"}', "QULEDGER_MOST_AT_ONCE": '{"singlequdit": 1}'}
     ids = [f"{index:024x}" for index in range(2)]
     for job_id in ids:
-        room.lab.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
-    drain = room.lab.start("drain", "--until-empty", **settings)
+        room.installation.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
+    drain = room.installation.start("drain", "--until-empty", **settings)
     most = 0
     while drain.poll() is None:
-        counts = room.lab.log.counts() if (room.lab.home / "quledger.db").exists() else {}
+        counts = room.installation.log.counts() if (room.installation.home / "quledger.db").exists() else {}
         most = max(most, counts.get("singlequdit", {}).get("running", 0))
         time.sleep(0.1)
     assert drain.communicate()[0]
-    states = room.lab.states()
+    states = room.installation.states()
     assert [states[job_id] for job_id in ids] == ["DONE", "DONE"]
     assert most == 1
-    workers = {event["actor"] for job_id in ids for event in room.lab.history(job_id) if event["kind"] == "executed"}
-    claims = {event["actor"] for job_id in ids for event in room.lab.history(job_id) if event["kind"] == "claimed"}
+    workers = {
+        event["actor"] for job_id in ids for event in room.installation.history(job_id) if event["kind"] == "executed"
+    }
+    claims = {
+        event["actor"] for job_id in ids for event in room.installation.history(job_id) if event["kind"] == "claimed"
+    }
     assert all(actor.endswith("/pool") for actor in claims)
     assert not workers & {actor.removesuffix("/pool") for actor in claims}
 

@@ -16,7 +16,7 @@ from models.settings import Settings
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
 from tests.contract.storages import Servers
-from tests.lab import Lab, experiment, lab_on
+from tests.installation import Installation, experiment, installation_on
 from tests.postgres import PASSWORD, Server
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
@@ -53,11 +53,11 @@ def test_two_machines_drain_one_queue_and_one_dies(
     kind: str, tmp_path: Path, api: str, url: str, storage_servers: Servers
 ):
     """Two homes share a log and a storage; one is killed: both did a share, every job ends once, verify is content."""
-    with lab_on(kind, tmp_path, api, storage_servers) as lab:
-        two_machines(lab, url)
+    with installation_on(kind, tmp_path, api, storage_servers) as installation:
+        two_machines(installation, url)
 
 
-def two_machines(lab: Lab, url: str) -> None:
+def two_machines(installation: Installation, url: str) -> None:
     """Drain one queue from two homes and kill one of them."""
     number = 400 if ALL else 16
     ids: list[str] = []
@@ -65,11 +65,13 @@ def two_machines(lab: Lab, url: str) -> None:
     def queue(more: int) -> None:
         for _ in range(more):
             ids.append(uuid4().hex[:24])
-            lab.queue("singlequdit", f"{ids[-1]}.json", json.dumps(JOB).encode())
+            installation.queue("singlequdit", f"{ids[-1]}.json", json.dumps(JOB).encode())
 
     queue(number)
-    homes = [SETTINGS | {"QULEDGER_DATABASE": url, "QULEDGER_HOME": str(lab.home / name)} for name in ("one", "two")]
-    drains = [lab.start("drain", **home) for home in homes]
+    homes = [
+        SETTINGS | {"QULEDGER_DATABASE": url, "QULEDGER_HOME": str(installation.home / name)} for name in ("one", "two")
+    ]
+    drains = [installation.start("drain", **home) for home in homes]
     engine = open_database(url)
     log = EventLog(engine)
 
@@ -94,10 +96,10 @@ def two_machines(lab: Lab, url: str) -> None:
     kinds = Counter(event.kind for job_id in ids for event in log.history(job_id))
     assert (kinds["submitted"], kinds["uploaded"], kinds["completed"]) == (number, number, number)
     engine.dispose()
-    lab.verified(**homes[1])
-    lab.run("rebuild", **homes[1])
+    installation.verified(**homes[1])
+    installation.run("rebuild", **homes[1])
     assert PASSWORD not in "".join(said)
-    assert lab.json("config", **homes[0])["database"] == url.replace(f"quledger:{PASSWORD}", "***")
+    assert installation.json("config", **homes[0])["database"] == url.replace(f"quledger:{PASSWORD}", "***")
 
 
 def shares(log: EventLog, ids: list[str]) -> Counter[str]:

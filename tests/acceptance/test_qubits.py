@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab import Lab
+from tests.installation import Installation
 
 HEAD = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
 BELL = HEAD + "qubit[2] q;\nbit[2] c;\nh q[0];\ncx q[0], q[1];\nc = measure q;\n"
@@ -36,57 +36,59 @@ BAD = {
 
 
 @pytest.fixture(scope="module")
-def drained(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> tuple[Lab, dict[str, str]]:
+def drained(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> tuple[Installation, dict[str, str]]:
     """A laboratory that has drained bad and good jobs, one after the other, handed in by file, by document, by inbox."""
-    lab = Lab(tmp_path_factory.mktemp("lab"), prefect_api)
+    installation = Installation(tmp_path_factory.mktemp("lab"), prefect_api)
     jobs = {
-        name: lab.submit("qubits", {"experiment_0": {"program": text, "shots": 10}})
+        name: installation.submit("qubits", {"experiment_0": {"program": text, "shots": 10}})
         for name, (text, _, _) in BAD.items()
     }
-    jobs["bell"] = lab.json("submit", "qubits", "examples/bell.qasm", "--shots", "1000", "--seed", "5")["job_id"]
+    jobs["bell"] = installation.json("submit", "qubits", "examples/bell.qasm", "--shots", "1000", "--seed", "5")[
+        "job_id"
+    ]
     jobs["energy"] = "0123456789abcdef01234567"
-    lab.queue("qubits", f"{jobs['energy']}.json", json.dumps(ENERGY).encode())
-    assert lab.json("drain", "--until-empty", QULEDGER_CONCURRENCY="1") == {"DONE": 2, "ERROR": 4}
-    return lab, jobs
+    installation.queue("qubits", f"{jobs['energy']}.json", json.dumps(ENERGY).encode())
+    assert installation.json("drain", "--until-empty", QULEDGER_CONCURRENCY="1") == {"DONE": 2, "ERROR": 4}
+    return installation, jobs
 
 
-def data(lab: Lab, job_id: str) -> dict[str, Any]:
+def data(installation: Installation, job_id: str) -> dict[str, Any]:
     """Return what the one experiment of a job gave."""
-    (result,) = lab.read(f"results/qubits/{job_id}.json")["results"]
+    (result,) = installation.read(f"results/qubits/{job_id}.json")["results"]
     return result["data"]
 
 
-def test_a_bell_pair_from_a_file(drained: tuple[Lab, dict[str, str]]):
+def test_a_bell_pair_from_a_file(drained: tuple[Installation, dict[str, str]]):
     """The README's example gives both outcomes about equally often, and the terminal shows them."""
-    lab, jobs = drained
-    found = data(lab, jobs["bell"])
+    installation, jobs = drained
+    found = data(installation, jobs["bell"])
     assert set(found["counts"]) == {"00", "11"}
     assert sum(found["counts"].values()) == len(found["memory"]) == 1000
     assert 400 < found["counts"]["00"] < 600
     assert "cx $" in found["transpiled"]["program"]
-    assert str(found["counts"]["00"]) in lab.run("result", jobs["bell"]).stdout
-    assert "00" in lab.run("result", jobs["bell"], "--csv").stdout
+    assert str(found["counts"]["00"]) in installation.run("result", jobs["bell"]).stdout
+    assert "00" in installation.run("result", jobs["bell"], "--csv").stdout
 
 
-def test_an_energy_in_the_other_form(drained: tuple[Lab, dict[str, str]]):
+def test_an_energy_in_the_other_form(drained: tuple[Installation, dict[str, str]]):
     """A job in OQTOPUS' form that a front end has put into the queue gives the energy of the Bell pair, as artifacts too."""
-    lab, jobs = drained
-    assert data(lab, jobs["energy"])["exp_value"] == pytest.approx(1.5)
-    assert "1.5 ± 0" in lab.run("result", jobs["energy"]).stdout
-    (run,) = lab.prefect("/flow_runs/filter", {"flow_runs": {"name": {"any_": [jobs["energy"]]}}})
-    artifacts = lab.prefect("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}})
+    installation, jobs = drained
+    assert data(installation, jobs["energy"])["exp_value"] == pytest.approx(1.5)
+    assert "1.5 ± 0" in installation.run("result", jobs["energy"]).stdout
+    (run,) = installation.prefect("/flow_runs/filter", {"flow_runs": {"name": {"any_": [jobs["energy"]]}}})
+    artifacts = installation.prefect("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}})
     assert any("expectation value" in str(artifact["data"]) for artifact in artifacts)
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_program_ends_where_it_is_bad(drained: tuple[Lab, dict[str, str]], name: str):
+def test_a_bad_program_ends_where_it_is_bad(drained: tuple[Installation, dict[str, str]], name: str):
     """A bad program ends its job in ERROR at the stage that finds it, with the reason, and the next one runs."""
-    lab, jobs = drained
+    installation, jobs = drained
     _, stage, words = BAD[name]
-    status = lab.read(f"status/qubits/{jobs[name]}.json")
+    status = installation.read(f"status/qubits/{jobs[name]}.json")
     assert status["status"] == "ERROR"
     assert words in status["error_message"]
-    failed = lab.history(jobs[name])[-1]["data"]
+    failed = installation.history(jobs[name])[-1]["data"]
     assert (failed["stage"], failed["blame"]) == (stage, "user")
-    for secret in ("Traceback", "passwd", "root:", str(lab.home)):
+    for secret in ("Traceback", "passwd", "root:", str(installation.home)):
         assert secret not in json.dumps([status, failed])

@@ -11,7 +11,7 @@ from sqlalchemy import inspect, text
 from storage.log.database import open_database, reading
 from tests.canaries import BREAKING, Canaries, Place
 from tests.control_room import ControlRoom
-from tests.lab import Lab, experiment
+from tests.installation import Installation, experiment
 from tests.postgres import Server
 
 pytestmark = [pytest.mark.timeout(1800)]
@@ -64,12 +64,14 @@ class Guarded:
         )
         self.room.client.auth = ("operator", password.partition(":")[2])
         self.said: list[bytes] = []
-        self.keyring = self.room.lab.home / "keys" / "keyring.json"
+        self.keyring = self.room.installation.home / "keys" / "keyring.json"
 
     def run(self, *arguments: str, **settings: str) -> str:
         """Run a command, keep what it says, and return it."""
-        lab = self.room.lab
-        done = lab.run(*arguments, check=False, **(LOUD | {"PREFECT_API_URL": lab.api or ""} | settings))
+        installation = self.room.installation
+        done = installation.run(
+            *arguments, check=False, **(LOUD | {"PREFECT_API_URL": installation.api or ""} | settings)
+        )
         self.said.append((done.stdout + done.stderr).encode())
         return done.stdout + done.stderr
 
@@ -101,11 +103,11 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         guarded.room.client.close()
 
 
-def breaks(lab: Lab, canaries: Canaries, name: str, place: Place, **base: str) -> bytes:
+def breaks(installation: Installation, canaries: Canaries, name: str, place: Place, **base: str) -> bytes:
     """Use a secret where it does not work; return what was said."""
     secret = canaries.new(name)
     settings = {key: value.format(secret) for key, value in place.settings.items()}
-    done = lab.run(*(word.format(secret) for word in place.command), check=False, **(base | LOUD | settings))
+    done = installation.run(*(word.format(secret) for word in place.command), check=False, **(base | LOUD | settings))
     said = done.stdout + done.stderr
     assert done.returncode in {1, 2}, said
     assert place.said in said
@@ -117,11 +119,11 @@ def breaks(lab: Lab, canaries: Canaries, name: str, place: Place, **base: str) -
 @pytest.mark.parametrize("name", BREAKING)
 def test_a_secret_that_does_not_work_is_not_repeated(tmp_path: Path, guarded: Guarded, name: str):
     """A call that fails because of what holds a secret says so in words that do not hold it, and writes it nowhere."""
-    lab, canaries = Lab(tmp_path, guarded.room.lab.api), Canaries()
-    base = {"PREFECT_API_AUTH_STRING": guarded.room.lab.environment["PREFECT_API_AUTH_STRING"]}
-    said = breaks(lab, canaries, name, BREAKING[name], **base)
+    installation, canaries = Installation(tmp_path, guarded.room.installation.api), Canaries()
+    base = {"PREFECT_API_AUTH_STRING": guarded.room.installation.environment["PREFECT_API_AUTH_STRING"]}
+    said = breaks(installation, canaries, name, BREAKING[name], **base)
     settings = {key: value.format(canaries.new(f"{name}: config")) for key, value in BREAKING[name].settings.items()}
-    done = lab.run("config", check=False, **(base | LOUD | settings))
+    done = installation.run("config", check=False, **(base | LOUD | settings))
     assert "Traceback" not in done.stderr
     said += (done.stdout + done.stderr).encode()
     assert canaries.in_bytes(said) == set()
@@ -129,21 +131,21 @@ def test_a_secret_that_does_not_work_is_not_repeated(tmp_path: Path, guarded: Gu
     assert canaries.in_files(guarded.folder) == {}
 
 
-def test_a_broken_key_file_is_not_repeated(lonely_lab: Lab):
+def test_a_broken_key_file_is_not_repeated(lone_installation: Installation):
     """A file of keys that is no more what it was is named, whatever still stands in it."""
     canaries = Canaries()
-    folder = lonely_lab.home / "keys"
+    folder = lone_installation.home / "keys"
     folder.mkdir(parents=True, mode=0o700)
     for shape in ('{{"keys": [{{"d": "{}"}}]}}', "{}", '{{"active": {{"{}": 1}}}}', '{{"keys": "{}"'):
         file = folder / "keyring.json"
         file.touch(mode=0o600)
         file.write_text(shape.format(canaries.new(shape)))
         for arguments in (("keys", "show"), ("keys", "rotate"), ("drain", "--until-empty"), ("config",)):
-            done = lonely_lab.run(*arguments, check=False, QULEDGER_SIGN="true", **LOUD)
+            done = lone_installation.run(*arguments, check=False, QULEDGER_SIGN="true", **LOUD)
             assert canaries.in_bytes((done.stdout + done.stderr).encode()) == set()
             assert "Traceback" not in done.stderr
             assert arguments == ("config",) or "keyring.json in QULEDGER_HOME is broken" in done.stderr
-        assert canaries.in_files(lonely_lab.home.parent, [file]) == {}
+        assert canaries.in_files(lone_installation.home.parent, [file]) == {}
 
 
 def test_a_database_password_is_nowhere_but_in_the_setting(guarded: Guarded, tmp_path: Path, postgres: Server):
@@ -152,15 +154,17 @@ def test_a_database_password_is_nowhere_but_in_the_setting(guarded: Guarded, tmp
     password = canaries.new("the right password")
     postgres.sql(f"CREATE ROLE canary LOGIN PASSWORD '{password}'", "CREATE DATABASE canary OWNER canary")
     url = f"postgresql://canary:{password}@127.0.0.1:{postgres.port}/canary"
-    lab = Lab(tmp_path, guarded.room.lab.api)
-    lab.environment |= LOUD | {"PREFECT_API_AUTH_STRING": guarded.room.lab.environment["PREFECT_API_AUTH_STRING"]}
+    installation = Installation(tmp_path, guarded.room.installation.api)
+    installation.environment |= LOUD | {
+        "PREFECT_API_AUTH_STRING": guarded.room.installation.environment["PREFECT_API_AUTH_STRING"]
+    }
     try:
         said = []
         for wrong in (False, True):
             here = url.replace(password, canaries.new("a wrong password")) if wrong else url
-            lab.queue("singlequdit", f"{int(wrong):024x}.json", json.dumps(GOOD).encode())
+            installation.queue("singlequdit", f"{int(wrong):024x}.json", json.dumps(GOOD).encode())
             for command in (("drain", "--until-empty"), ("list",), ("config",), ("verify", "--no-prefect")):
-                done = lab.run(*command, check=False, QULEDGER_DATABASE=here)
+                done = installation.run(*command, check=False, QULEDGER_DATABASE=here)
                 assert (done.returncode != 0) == (wrong and command != ("config",)), done.stderr
                 said.append((done.stdout + done.stderr).encode())
         engine = open_database(url, existing=True)
@@ -186,10 +190,10 @@ def test_secrets_that_work_are_nowhere_but_in_their_place(guarded: Guarded):
     assert launched["state_type"] == "COMPLETED"
     ids = {"0" * 23 + "1": GOOD, "0" * 23 + "2": BAD}
     for job_id, document in ids.items():
-        room.lab.queue("singlequdit", f"{job_id}.json", json.dumps(document).encode())
-    room.wait(lambda: {room.lab.states().get(job_id) for job_id in ids} == {"DONE", "ERROR"}, 400)
+        room.installation.queue("singlequdit", f"{job_id}.json", json.dumps(document).encode())
+    room.wait(lambda: {room.installation.states().get(job_id) for job_id in ids} == {"DONE", "ERROR"}, 400)
     job = launched["name"]
-    assert room.lab.read(f"results/singlequdit/{job}.json")["header"]["kid"] == "canary-key"
+    assert room.installation.read(f"results/singlequdit/{job}.json")["header"]["kid"] == "canary-key"
     for arguments in (*COMMANDS, ("result", job), ("history", job), ("status", job), ("keys", "new", "--help")):
         guarded.run(*arguments)
     guarded.run("drain", "--until-empty", PREFECT_API_AUTH_STRING="operator:wrong")
@@ -203,6 +207,6 @@ def test_secrets_that_work_are_nowhere_but_in_their_place(guarded: Guarded):
     # They were looked for where they would be.
     names = {path.name for path in guarded.folder.rglob("*") if path.is_file()}
     assert {"quledger.db", "prefect.db", "prefect-server.log", "worker.log", "up.txt"} <= names
-    assert canaries.in_bytes(json.dumps(room.lab.environment).encode()) >= {"AWS_SECRET_ACCESS_KEY"}
+    assert canaries.in_bytes(json.dumps(room.installation.environment).encode()) >= {"AWS_SECRET_ACCESS_KEY"}
     assert room.stop() in (0, 130)
     assert canaries.in_files(guarded.folder, [guarded.keyring]) == {}

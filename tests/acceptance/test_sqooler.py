@@ -12,7 +12,7 @@ from models.signing import Jwk
 from storage.providers.folder import FolderStorage
 from storage.signatures.public_keys import PublicKeys
 from storage.signatures.signing import Signatures
-from tests.lab import Lab
+from tests.installation import Installation
 
 ROOT = Path(__file__).parents[2]
 PEER = ROOT / ".venv-peer" / "bin" / "python"
@@ -22,78 +22,80 @@ SIGNING = ROOT / "tests" / "peer" / "signing.py"
 pytestmark = pytest.mark.skipif(not PEER.exists(), reason="the peer's environment is missing: make peer")
 
 
-def peer(lab: Lab, *arguments: str, script: Path = CLIENT) -> Any:
+def peer(installation: Installation, *arguments: str, script: Path = CLIENT) -> Any:
     """Run one call of the peer's client on the laboratory's storage."""
     done = subprocess.run(
-        [PEER, script, str(lab.store), *arguments], capture_output=True, text=True, timeout=60, check=False
+        [PEER, script, str(installation.store), *arguments], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
 
 
-def test_sqooler_submits_and_reads_its_result(lab: Lab):
+def test_sqooler_submits_and_reads_its_result(installation: Installation):
     """A job that sqooler's LocalProvider uploads is DONE for its client, with the right shots and outcomes."""
-    lab.run("drain", "--until-empty")  # publishes the backends: the peer hands in no job to one that it does not know
+    installation.run(
+        "drain", "--until-empty"
+    )  # publishes the backends: the peer hands in no job to one that it does not know
     job = json.loads((ROOT / "examples" / "rydberg_blockade.json").read_text())
-    good = peer(lab, "submit", "rydberg", json.dumps(job))
-    bad = peer(lab, "submit", "rydberg", json.dumps({"experiment_0": {}}))
-    assert peer(lab, "status", "rydberg", good)["status"] == "INITIALIZING"
-    assert lab.json("drain", "--until-empty") == {"DONE": 1, "ERROR": 1}
+    good = peer(installation, "submit", "rydberg", json.dumps(job))
+    bad = peer(installation, "submit", "rydberg", json.dumps({"experiment_0": {}}))
+    assert peer(installation, "status", "rydberg", good)["status"] == "INITIALIZING"
+    assert installation.json("drain", "--until-empty") == {"DONE": 1, "ERROR": 1}
 
-    status = peer(lab, "status", "rydberg", good)
+    status = peer(installation, "status", "rydberg", good)
     assert (status["job_id"], status["status"], status["error_message"]) == (good, "DONE", "None")
-    result = peer(lab, "result", "rydberg", good)
+    result = peer(installation, "result", "rydberg", good)
     assert result["backend_name"] == "default_rydberg_simulator"
     assert [len(each["data"]["memory"]) for each in result["results"]] == [1000, 1000]
     assert "1 1" in result["results"][0]["data"]["memory"]
     # The blockade leaves 6e-5 of a double excitation, so one in 16 runs has one among its 1000 shots.
     assert result["results"][1]["data"]["memory"].count("1 1") < 8
 
-    failed = peer(lab, "status", "rydberg", bad)
+    failed = peer(installation, "status", "rydberg", bad)
     assert failed["status"] == "ERROR"
     assert "experiment_0" in failed["error_message"]
 
 
-def test_sqooler_sees_our_backends(lab: Lab):
+def test_sqooler_sees_our_backends(installation: Installation):
     """Sqooler lists the published backends, reads their configuration and finds them operational."""
-    lab.run("drain", "--until-empty")
-    assert set(peer(lab, "backends")) >= {"singlequdit", "multiqudit", "fermions", "rydberg", "qubits"}
-    config = peer(lab, "config", "multiqudit")
+    installation.run("drain", "--until-empty")
+    assert set(peer(installation, "backends")) >= {"singlequdit", "multiqudit", "fermions", "rydberg", "qubits"}
+    config = peer(installation, "config", "multiqudit")
     assert (config["n_qubits"], config["max_shots"]) == (5, 1_000_000)
     assert config["basis_gates"] == ["rlx", "rlz", "rlz2", "rlxly", "rlzlz", "multiqudit_full"]
-    status = peer(lab, "operational", "multiqudit")
+    status = peer(installation, "operational", "multiqudit")
     assert (status["operational"], status["backend_name"]) == (True, "default_multiqudit_simulator")
 
 
-def test_sqooler_reads_and_verifies_what_we_sign(lab: Lab):
+def test_sqooler_reads_and_verifies_what_we_sign(installation: Installation):
     """The published package reads a signed configuration and result, finds the key, and its own check says yes."""
-    lab.run("keys", "new", "--kid", "lab-1")
+    installation.run("keys", "new", "--kid", "lab-1")
     document = json.loads((ROOT / "examples" / "rydberg_blockade.json").read_text())
-    job = lab.submit("rydberg", document)
-    assert lab.json("drain", "--until-empty", QULEDGER_SIGN="true") == {"DONE": 1}
-    assert peer(lab, "config", "rydberg")["max_shots"] == 1_000_000
-    assert peer(lab, "operational", "rydberg")["operational"]
-    assert peer(lab, "key", "rydberg", script=SIGNING) == lab.read("backends/public_keys/lab-1.json")
-    assert len(peer(lab, "result", "rydberg", job)["results"]) == 2
+    job = installation.submit("rydberg", document)
+    assert installation.json("drain", "--until-empty", QULEDGER_SIGN="true") == {"DONE": 1}
+    assert peer(installation, "config", "rydberg")["max_shots"] == 1_000_000
+    assert peer(installation, "operational", "rydberg")["operational"]
+    assert peer(installation, "key", "rydberg", script=SIGNING) == installation.read("backends/public_keys/lab-1.json")
+    assert len(peer(installation, "result", "rydberg", job)["results"]) == 2
     for path in ("backends/configs/rydberg", f"results/rydberg/{job}"):
-        assert peer(lab, "verifies", path, "lab-1", script=SIGNING) is True
+        assert peer(installation, "verifies", path, "lab-1", script=SIGNING) is True
     # Our own documents of revocation have a field more, which the package passes over.
-    lab.run("keys", "revoke", "lab-1", "--reason", "for a test", QULEDGER_SIGN="true")
-    assert peer(lab, "verifies", f"results/rydberg/{job}", "lab-1", script=SIGNING) is True
-    path = lab.store / f"results/rydberg/{job}.json"
+    installation.run("keys", "revoke", "lab-1", "--reason", "for a test", QULEDGER_SIGN="true")
+    assert peer(installation, "verifies", f"results/rydberg/{job}", "lab-1", script=SIGNING) is True
+    path = installation.store / f"results/rydberg/{job}.json"
     path.write_bytes(path.read_bytes().replace(b'"shots": 1000', b'"shots": 1001', 1))
-    assert peer(lab, "verifies", f"results/rydberg/{job}", "lab-1", script=SIGNING) is False
+    assert peer(installation, "verifies", f"results/rydberg/{job}", "lab-1", script=SIGNING) is False
 
 
-def test_we_sign_with_sqoolers_key_and_verify_what_sqooler_signs(lab: Lab):
+def test_we_sign_with_sqoolers_key_and_verify_what_sqooler_signs(installation: Installation):
     """A key made by sqooler works as our setting, and a document that sqooler signs holds for us until it is changed."""
-    setting = peer(lab, "new_key", "theirs", script=SIGNING)
+    setting = peer(installation, "new_key", "theirs", script=SIGNING)
     payload = {"job_id": "gr\u00fcn", "results": [1, 2.5, None, {"a": [True]}]}
-    document = peer(lab, "sign", setting, json.dumps(payload), script=SIGNING)
-    published = PublicKeys(FolderStorage(lab.store.as_uri()))
+    document = peer(installation, "sign", setting, json.dumps(payload), script=SIGNING)
+    published = PublicKeys(FolderStorage(installation.store.as_uri()))
     published.publish(Jwk.from_setting(SecretStr(setting)))
     assert Signatures(published, {}).check(json.dumps(document).encode(), "theirs") == payload
-    job = lab.submit("singlequdit", json.loads((ROOT / "examples" / "rabi_oscillation.json").read_text()))
-    done = lab.run("drain", "--until-empty", QULEDGER_SIGN='["singlequdit"]', QULEDGER_SIGNING_KEY=setting)
+    job = installation.submit("singlequdit", json.loads((ROOT / "examples" / "rabi_oscillation.json").read_text()))
+    done = installation.run("drain", "--until-empty", QULEDGER_SIGN='["singlequdit"]', QULEDGER_SIGNING_KEY=setting)
     assert setting not in done.stdout + done.stderr
-    assert peer(lab, "verifies", f"results/singlequdit/{job}", "theirs", script=SIGNING) is True
+    assert peer(installation, "verifies", f"results/singlequdit/{job}", "theirs", script=SIGNING) is True

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import prefect_home
-from tests.lab import Lab, experiment
+from tests.installation import Installation, experiment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -18,15 +18,15 @@ GOOD = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["m
 
 def test_four_drains_start_at_once_on_an_empty_home(tmp_path: Path):
     """One makes Prefect's database and the others wait for it: all end well, and each job is done once."""
-    lab = Lab(tmp_path, None)
+    installation = Installation(tmp_path, None)
     for number in range(16):
-        lab.queue("singlequdit", f"{number:024x}.json", json.dumps(GOOD).encode())
-    drains = [lab.start("drain", "--until-empty") for _ in range(4)]
+        installation.queue("singlequdit", f"{number:024x}.json", json.dumps(GOOD).encode())
+    drains = [installation.start("drain", "--until-empty") for _ in range(4)]
     said = [drain.communicate(timeout=800)[0] for drain in drains]
     assert [drain.returncode for drain in drains] == [0] * 4, "\n".join(said)
-    jobs = lab.log.jobs(limit=100)
+    jobs = installation.log.jobs(limit=100)
     assert Counter((job.state.value, job.attempt) for job in jobs) == {("DONE", 1): 16}
-    assert lab.findings() == []
+    assert installation.findings() == []
 
 
 def newer(database: Path) -> None:
@@ -43,16 +43,16 @@ def broken(database: Path) -> None:
 @pytest.mark.parametrize(("what", "cause"), [(newer, "newer version of Prefect"), (broken, "database is broken")])
 def test_a_server_that_cannot_start_says_why(tmp_path: Path, what: Callable[[Path], None], cause: str):
     """One sentence names the cause and the file; the log has what Prefect said; the jobs wait."""
-    lab = Lab(tmp_path, None)
-    prefect_home.fill(lab.home / "prefect")
-    database = lab.home / "prefect" / "prefect.db"
+    installation = Installation(tmp_path, None)
+    prefect_home.fill(installation.home / "prefect")
+    database = installation.home / "prefect" / "prefect.db"
     what(database)
-    job = lab.submit("singlequdit", GOOD)
-    done = lab.run("drain", "--until-empty", check=False)
+    job = installation.submit("singlequdit", GOOD)
+    done = installation.run("drain", "--until-empty", check=False)
     assert done.returncode == 1
     last = done.stderr.rstrip().splitlines()[-1]
     assert cause in last
     assert str(database) in last
     assert "Traceback" not in done.stderr
-    assert "Traceback" in (lab.home / "prefect-server.log").read_text()
-    assert lab.states() == {job: "QUEUED"}
+    assert "Traceback" in (installation.home / "prefect-server.log").read_text()
+    assert installation.states() == {job: "QUEUED"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.storages import surrounded
-from tests.lab import Lab, experiment
+from tests.installation import Installation, experiment
 from tests.seaweedfs import SECRET, Weed, seaweedfs
 
 JOB = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=500)}
@@ -27,13 +27,13 @@ def test_a_storage_that_is_stopped_and_killed_loses_nothing(tmp_path: Path, pref
     """The server falls silent in mid-drain, is killed, and comes back on its data: every job ends once, all agree."""
     place = weed.place()
     with surrounded(place):
-        lab = Lab(tmp_path, prefect_api, place)
+        installation = Installation(tmp_path, prefect_api, place)
         ids = [f"{number:024x}" for number in range(12)]
         for job_id in ids:
-            lab.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
-        drain = lab.start("drain", "--until-empty", **SETTINGS)
+            installation.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
+        drain = installation.start("drain", "--until-empty", **SETTINGS)
         try:
-            wait_until(lambda: 1 <= list(lab.states().values()).count("DONE") < len(ids))
+            wait_until(lambda: 1 <= list(installation.states().values()).count("DONE") < len(ids))
             weed.stop()
             time.sleep(3)
             weed.kill()
@@ -45,30 +45,30 @@ def test_a_storage_that_is_stopped_and_killed_loses_nothing(tmp_path: Path, pref
             drain.wait()
         assert drain.returncode == 0, output[-3000:]
         assert "Traceback" not in output
-        lab.run("reconcile", **SETTINGS)
-        assert lab.states() == dict.fromkeys(ids, "DONE")
+        installation.run("reconcile", **SETTINGS)
+        assert installation.states() == dict.fromkeys(ids, "DONE")
         for job_id in ids:
-            assert [event["kind"] for event in lab.history(job_id)].count("completed") == 1
-            assert lab.read(f"status/singlequdit/{job_id}.json")["status"] == "DONE"
-        assert lab.findings() == []
-        assert lab.documents("jobs") == [f"jobs/finished/singlequdit/{job_id}.json" for job_id in ids]
+            assert [event["kind"] for event in installation.history(job_id)].count("completed") == 1
+            assert installation.read(f"status/singlequdit/{job_id}.json")["status"] == "DONE"
+        assert installation.findings() == []
+        assert installation.documents("jobs") == [f"jobs/finished/singlequdit/{job_id}.json" for job_id in ids]
 
 
 def test_a_storage_that_does_not_let_us_in_changes_nothing(tmp_path: Path, weed: Weed):
     """With a wrong secret drain, submit and reconcile end with one sentence and a code, and no job is touched."""
     place = weed.place()
     with surrounded(place):
-        lab = Lab(tmp_path, None, place)
-        job = lab.run("submit", "singlequdit", EXAMPLE).stdout.strip()
-        before = lab.history(job)
+        installation = Installation(tmp_path, None, place)
+        job = installation.run("submit", "singlequdit", EXAMPLE).stdout.strip()
+        before = installation.history(job)
         for arguments in (("drain", "--until-empty"), ("submit", "singlequdit", EXAMPLE), ("reconcile",)):
-            said = lab.run(*arguments, check=False, AWS_SECRET_ACCESS_KEY="not-the-s3cret")
+            said = installation.run(*arguments, check=False, AWS_SECRET_ACCESS_KEY="not-the-s3cret")
             assert said.returncode == 1
             assert said.stderr.startswith("quledger: the bucket lab cannot be used: the secret key does not fit")
             assert said.stderr.count("\n") == 1
             assert "s3cret" not in said.stdout + said.stderr
-        assert lab.states() == {job: "QUEUED"}
-        assert lab.history(job) == before
+        assert installation.states() == {job: "QUEUED"}
+        assert installation.history(job) == before
         assert SECRET not in json.dumps(before)
 
 

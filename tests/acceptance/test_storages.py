@@ -12,17 +12,17 @@ import httpx
 import pytest
 
 from tests.canaries import Canaries
-from tests.lab import ROOT, Lab, experiment
+from tests.installation import ROOT, Installation, experiment
 
 JOB = {"experiment_0": experiment(["rlx", [0], [3.0]], ["measure", [0], []], shots=7)}
 WAIT_SECONDS = 120.0
 
 
 class Rooms:
-    """A laboratory with two storages, `lab` and `cloud`, in folders."""
+    """A laboratory with two storages, `installation` and `cloud`, in folders."""
 
     def __init__(self, folder: Path, api: str) -> None:
-        self.lab = Lab(folder, api)
+        self.installation = Installation(folder, api)
         self.folders = {name: folder / name for name in ("lab", "cloud")}
         self.drains: list[subprocess.Popen[str]] = []
         urls = {name: path.as_uri() for name, path in self.folders.items()}
@@ -38,7 +38,7 @@ class Rooms:
         return str(json.loads(path.read_text())["status"]) if path.exists() else ""
 
     def drain(self) -> None:
-        self.drains.append(self.lab.start("drain", **self.settings))
+        self.drains.append(self.installation.start("drain", **self.settings))
 
     def wait(self, until: Callable[[], Any]) -> None:
         end = time.monotonic() + WAIT_SECONDS
@@ -68,27 +68,32 @@ def test_each_job_stays_with_its_storage(rooms: Rooms):
     queued = {"lab": "a" * 24, "cloud": "b" * 24}
     for name, job_id in queued.items():
         rooms.queue(name, job_id)
-    (rooms.lab.home.parent / "job.json").write_text(json.dumps(JOB))
+    (rooms.installation.home.parent / "job.json").write_text(json.dumps(JOB))
     submitted = {
-        name: rooms.lab.json(
-            "submit", "singlequdit", str(rooms.lab.home.parent / "job.json"), "--storage", name, **rooms.settings
+        name: rooms.installation.json(
+            "submit",
+            "singlequdit",
+            str(rooms.installation.home.parent / "job.json"),
+            "--storage",
+            name,
+            **rooms.settings,
         )["job_id"]
         for name in ("lab", "cloud")
     }
-    rooms.lab.run("drain", "--until-empty", **rooms.settings)
+    rooms.installation.run("drain", "--until-empty", **rooms.settings)
     for name, other in (("lab", "cloud"), ("cloud", "lab")):
         for job_id in (queued[name], submitted[name]):
             assert rooms.status(name, job_id) == "DONE"
             assert rooms.status(other, job_id) == ""
             assert (rooms.folders[name] / "results" / "singlequdit" / f"{job_id}.json").exists()
-            assert rooms.lab.json("result", job_id, **rooms.settings)["status"] == "DONE"
+            assert rooms.installation.json("result", job_id, **rooms.settings)["status"] == "DONE"
         config = json.loads((rooms.folders[name] / "backends" / "configs" / "singlequdit.json").read_text())
         assert config["display_name"] == "singlequdit"
-    rooms.lab.verified(**rooms.settings)
-    unknown = rooms.lab.run(
+    rooms.installation.verified(**rooms.settings)
+    unknown = rooms.installation.run(
         "submit",
         "singlequdit",
-        str(rooms.lab.home.parent / "job.json"),
+        str(rooms.installation.home.parent / "job.json"),
         "--storage",
         "nosuch",
         check=False,
@@ -102,10 +107,10 @@ def test_the_log_is_restored_from_all_storages(rooms: Rooms, tmp_path: Path):
     """An empty database takes the histories of every storage of the settings, and nothing differs afterwards."""
     rooms.queue("lab", "a" * 24)
     rooms.queue("cloud", "b" * 24)
-    rooms.lab.run("drain", "--until-empty", **rooms.settings)
+    rooms.installation.run("drain", "--until-empty", **rooms.settings)
     elsewhere = rooms.settings | {"QULEDGER_DATABASE": f"sqlite:///{tmp_path / 'new.db'}"}
-    assert rooms.lab.json("restore", **elsewhere)["jobs"] == 2
-    rooms.lab.verified(**elsewhere)
+    assert rooms.installation.json("restore", **elsewhere)["jobs"] == 2
+    rooms.installation.verified(**elsewhere)
 
 
 def test_a_storage_that_is_down_holds_up_no_other(rooms: Rooms):
@@ -120,27 +125,29 @@ def test_a_storage_that_is_down_holds_up_no_other(rooms: Rooms):
     rooms.folders["cloud"].rename(down)
     rooms.folders["cloud"].write_text("")
     rooms.queue("lab", "c" * 24)
-    waiting = rooms.lab.json(
+    waiting = rooms.installation.json(
         "submit", "singlequdit", "-", "--storage", "cloud", text=json.dumps(JOB), **rooms.settings
     )["job_id"]
     rooms.wait(lambda: rooms.status("lab", "c" * 24) == "DONE")
     time.sleep(3)
-    before = [event["kind"] for event in rooms.lab.history(waiting)]
+    before = [event["kind"] for event in rooms.installation.history(waiting)]
     time.sleep(3)
-    assert [event["kind"] for event in rooms.lab.history(waiting)] == before, "no event while nobody can do anything"
+    assert [event["kind"] for event in rooms.installation.history(waiting)] == before, (
+        "no event while nobody can do anything"
+    )
     rooms.folders["cloud"].unlink()
     down.rename(rooms.folders["cloud"])
     rooms.wait(lambda: rooms.status("cloud", waiting) == "DONE")
-    assert rooms.lab.states() == dict.fromkeys(["a" * 24, "b" * 24, "c" * 24, waiting], "DONE")
+    assert rooms.installation.states() == dict.fromkeys(["a" * 24, "b" * 24, "c" * 24, waiting], "DONE")
     rooms.stop()
-    rooms.lab.verified(**rooms.settings)
+    rooms.installation.verified(**rooms.settings)
 
 
 def register(rooms: Rooms, api: str, name: str, kind: str, login: str) -> str:
     """Make a block as the UI does; return its address."""
     made = subprocess.run(
         [sys.executable, "-m", "prefect", "block", "register", "-m", "tasks.prefect_block"],
-        env=rooms.lab.environment,
+        env=rooms.installation.environment,
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -164,34 +171,34 @@ def register(rooms: Rooms, api: str, name: str, kind: str, login: str) -> str:
 def test_a_storage_that_never_answers_is_left_out(rooms: Rooms, tmp_path: Path):
     """A drain serves what can be served, names the other storage and ends with 1, and so do verify and reconcile."""
     rooms.queue("lab", "a" * 24)
-    rooms.lab.run("drain", "--until-empty", **rooms.settings)
+    rooms.installation.run("drain", "--until-empty", **rooms.settings)
     (tmp_path / "file").write_text("no folder")
     urls = {"lab": rooms.folders["lab"].as_uri(), "cloud": (tmp_path / "file" / "below").as_uri()}
     settings = rooms.settings | {"QULEDGER_STORAGE": json.dumps(urls)}
     rooms.queue("lab", "b" * 24)
-    drain = rooms.lab.run("drain", "--until-empty", check=False, **settings)
+    drain = rooms.installation.run("drain", "--until-empty", check=False, **settings)
     assert drain.returncode == 1
     assert "drained: 1 DONE" in drain.stdout
     assert "quledger: the storage cloud was left out, 0 jobs wait for it: the storage does not answer" in drain.stderr
-    verify = rooms.lab.run("verify", "--no-prefect", check=False, **settings)
+    verify = rooms.installation.run("verify", "--no-prefect", check=False, **settings)
     assert verify.returncode == 1
     assert verify.stdout.startswith("not compared: the storage cloud: the storage does not answer for ")
     assert verify.stdout.endswith("2 jobs verified: no differences\n")
     (rooms.folders["lab"] / "results" / "singlequdit" / f"{'a' * 24}.json").unlink()
-    assert rooms.lab.run("verify", "--no-prefect", check=False, **settings).returncode == 3
-    assert rooms.lab.run("reconcile", check=False, **settings).returncode == 1
-    assert rooms.lab.json("result", "b" * 24, **settings)["status"] == "DONE"
+    assert rooms.installation.run("verify", "--no-prefect", check=False, **settings).returncode == 3
+    assert rooms.installation.run("reconcile", check=False, **settings).returncode == 1
+    assert rooms.installation.json("result", "b" * 24, **settings)["status"] == "DONE"
 
 
 def test_jobs_of_a_storage_that_was_taken_out_are_named(rooms: Rooms, tmp_path: Path):
     """Nobody waits for ever for a name that is not among the settings any more."""
     (tmp_path / "job.json").write_text(json.dumps(JOB))
-    rooms.lab.run("submit", "singlequdit", str(tmp_path / "job.json"), "--storage", "cloud", **rooms.settings)
+    rooms.installation.run("submit", "singlequdit", str(tmp_path / "job.json"), "--storage", "cloud", **rooms.settings)
     settings = rooms.settings | {"QULEDGER_STORAGE": json.dumps({"lab": rooms.folders["lab"].as_uri()})}
-    drain = rooms.lab.run("drain", "--until-empty", check=False, **settings)
+    drain = rooms.installation.run("drain", "--until-empty", check=False, **settings)
     assert drain.returncode == 1
     assert "1 jobs wait for the storage cloud, which is not among the settings any more" in drain.stderr
-    verify = rooms.lab.run("verify", "--no-prefect", check=False, **settings)
+    verify = rooms.installation.run("verify", "--no-prefect", check=False, **settings)
     assert verify.returncode == 1
     assert "not compared: " in verify.stdout
 
@@ -209,32 +216,32 @@ def test_a_block_is_a_storage_until_it_is_switched_off(rooms: Rooms, prefect_api
 
     rooms.settings["QULEDGER_STORAGE"] = json.dumps({"lab": rooms.folders["lab"].as_uri(), "cloud": "block://cloud"})
     rooms.queue("cloud", "a" * 24)
-    rooms.lab.run("drain", "--until-empty", **rooms.settings)
+    rooms.installation.run("drain", "--until-empty", **rooms.settings)
     assert rooms.status("cloud", "a" * 24) == "DONE"
 
     switch(on=False)
     rooms.queue("cloud", "b" * 24)
-    submitted = rooms.lab.json(
+    submitted = rooms.installation.json(
         "submit", "singlequdit", "-", "--storage", "cloud", text=json.dumps(JOB), **rooms.settings
     )["job_id"]
     rooms.queue("lab", "c" * 24)
-    said = rooms.lab.run("drain", "--until-empty", **rooms.settings).stderr
+    said = rooms.installation.run("drain", "--until-empty", **rooms.settings).stderr
     assert "'cloud' is switched off" in said
     assert rooms.status("lab", "c" * 24) == "DONE"
     assert rooms.status("cloud", "b" * 24) == rooms.status("cloud", submitted) == ""
-    assert rooms.lab.states()[submitted] == "QUEUED"
-    assert "'cloud' is switched off" in rooms.lab.run("verify", **rooms.settings, check=False).stdout
+    assert rooms.installation.states()[submitted] == "QUEUED"
+    assert "'cloud' is switched off" in rooms.installation.run("verify", **rooms.settings, check=False).stdout
 
     switch(on=True)
-    rooms.lab.run("drain", "--until-empty", **rooms.settings)
+    rooms.installation.run("drain", "--until-empty", **rooms.settings)
     assert rooms.status("cloud", "b" * 24) == rooms.status("cloud", submitted) == "DONE"
-    rooms.lab.verified(**rooms.settings)
+    rooms.installation.verified(**rooms.settings)
 
 
 def test_a_block_that_is_not_there_is_named(rooms: Rooms):
     """One sentence says which block is missing; nothing else happens."""
     settings = rooms.settings | {"QULEDGER_STORAGE": "block://nosuch"}
-    done = rooms.lab.run("drain", "--until-empty", check=False, **settings)
+    done = rooms.installation.run("drain", "--until-empty", check=False, **settings)
     assert done.returncode == 1
     assert "'nosuch'" in done.stderr
     assert "Traceback" not in done.stderr
@@ -256,9 +263,9 @@ def test_a_login_in_a_block_is_never_said(rooms: Rooms, prefect_api: str):
         address = register(rooms, prefect_api, name, kind, json.dumps(login))
         settings = rooms.settings | {"QULEDGER_STORAGE": f"block://{name}"}
         for command in (("drain", "--until-empty"), ("verify",), ("config",)):
-            done = rooms.lab.run(*command, check=False, **settings)
+            done = rooms.installation.run(*command, check=False, **settings)
             said += done.stdout + done.stderr
         said += httpx.get(address).text
     assert "Traceback" not in said
     assert canaries.in_bytes(said.encode()) == set()
-    assert canaries.in_files(rooms.lab.home.parent) == {}
+    assert canaries.in_files(rooms.installation.home.parent) == {}

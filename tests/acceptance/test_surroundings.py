@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import prefect_home
-from tests.lab import Lab, experiment
+from tests.installation import Installation, experiment
 
 pytestmark = [pytest.mark.slow]
 
@@ -69,11 +69,11 @@ class Place:
         files = (path for path in self.folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
         return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
-    def run(self, lab: Lab, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    def run(self, installation: Installation, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
         """Run the installed program from here to its end."""
         return subprocess.run(
             [QULEDGER, *arguments],
-            env=lab.environment | settings,
+            env=installation.environment | settings,
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -107,14 +107,14 @@ def test_a_drain_obeys_nothing_that_lies_around(tmp_path: Path, place: Place):
 
     Prefect's database is below our own home, and not a byte of the other one has changed.
     """
-    lab = Lab(tmp_path, None)
-    prefect_home.fill(lab.home / "prefect")
-    lab.queue("singlequdit", f"{1:024x}.json", json.dumps(GOOD).encode())
-    done = place.run(lab, "drain", "--until-empty", **surroundings(place))
+    installation = Installation(tmp_path, None)
+    prefect_home.fill(installation.home / "prefect")
+    installation.queue("singlequdit", f"{1:024x}.json", json.dumps(GOOD).encode())
+    done = place.run(installation, "drain", "--until-empty", **surroundings(place))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "drained: 1 DONE" in done.stdout
     assert place.state() == place.before
-    with sqlite3.connect(lab.home / "prefect" / "prefect.db") as database:
+    with sqlite3.connect(installation.home / "prefect" / "prefect.db") as database:
         assert database.execute("SELECT state_type FROM flow_run WHERE name = ?", (f"{1:024x}",)).fetchall() == [
             ("COMPLETED",)
         ]
@@ -123,9 +123,9 @@ def test_a_drain_obeys_nothing_that_lies_around(tmp_path: Path, place: Place):
 @pytest.mark.parametrize("command", [("--help",), ("config",), ("backends",), ("list",), ("verify",), ("reconcile",)])
 def test_every_command_is_ours(tmp_path: Path, place: Place, command: tuple[str, ...]):
     """Whatever the `PYTHONPATH` holds, the program imports its own packages."""
-    lab = Lab(tmp_path, None)
-    lab.submit("singlequdit", GOOD)
-    done = place.run(lab, *command, **surroundings(place))
+    installation = Installation(tmp_path, None)
+    installation.submit("singlequdit", GOOD)
+    done = place.run(installation, *command, **surroundings(place))
     assert done.returncode == 0, done.stdout + done.stderr
     assert place.state() == place.before
 

@@ -17,7 +17,7 @@ import pytest
 from tests import prefect_home
 from tests.browser.chromium import PROGRAM, Browser
 from tests.control_room import LONG
-from tests.lab import ROOT, Lab
+from tests.installation import ROOT, Installation
 
 pytestmark = [
     pytest.mark.slow,
@@ -33,8 +33,8 @@ TAB = ".p-tab"
 class Site:
     """A laboratory that `quledger up` serves."""
 
-    def __init__(self, lab: Lab, address: str) -> None:
-        self.lab, self.address = lab, address
+    def __init__(self, installation: Installation, address: str) -> None:
+        self.installation, self.address = installation, address
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Ask Prefect's API."""
@@ -82,17 +82,17 @@ class Site:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Everything that `quledger up` starts, in a home of its own; it ends with the module."""
     folder = tmp_path_factory.mktemp("up")
-    lab = Lab(folder, None)
-    prefect_home.fill(lab.home / "prefect")
+    installation = Installation(folder, None)
+    prefect_home.fill(installation.home / "prefect")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    program = lab.start("up", "--port", str(port))
+    program = installation.start("up", "--port", str(port))
     try:
         # The last line comes when all is ready; a program that ends says no more.
         while "Ctrl-C" not in program.printed() and program.poll() is None:
             time.sleep(0.2)
         assert program.poll() is None, program.printed()
-        yield Site(lab, f"http://127.0.0.1:{port}")
+        yield Site(installation, f"http://127.0.0.1:{port}")
     finally:
         program.send_signal(signal.SIGTERM)
         try:
@@ -168,7 +168,7 @@ def test_a_job_from_the_form_to_its_histogram(site: Site, browser: Browser) -> N
     run = site.run(submit_form(site, browser), "Completed", "Failed")
     assert run["state_name"] == "Completed"
     job_id = run["name"]
-    assert site.lab.json("status", job_id)["state"] == "DONE"
+    assert site.installation.json("status", job_id)["state"] == "DONE"
     assert "singlequdit" in run["tags"]
 
     browser.open(site.page(run["id"]))
@@ -217,7 +217,7 @@ def test_text_that_is_no_json_can_be_submitted(site: Site, browser: Browser) -> 
 
 def test_a_job_under_way_is_cancelled(site: Site, browser: Browser) -> None:
     """Cancel on the page of a run ends the job, also of one that came from the queue."""
-    job_id = site.lab.submit("multiqudit", LONG)
+    job_id = site.installation.submit("multiqudit", LONG)
     deadline = time.monotonic() + 60
     while not (runs := site.ask("/flow_runs/filter", {"flow_runs": {"name": {"any_": [job_id]}}})):
         assert time.monotonic() < deadline
@@ -233,7 +233,7 @@ def test_a_job_under_way_is_cancelled(site: Site, browser: Browser) -> None:
     assert time.monotonic() - begun < 60
     browser.shows("Cancelled")
     keep(browser, "7-cancelled")
-    assert site.lab.json("status", job_id)["state"] == "CANCELLED"
+    assert site.installation.json("status", job_id)["state"] == "CANCELLED"
 
 
 def test_the_artifacts_of_the_laboratory(site: Site, browser: Browser) -> None:

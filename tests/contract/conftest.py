@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.contract.databases import Databases
-from tests.contract.house import House
+from tests.contract.log_fixture import LogFixture
 from tests.postgres import Server
 
-Houses = Callable[[Path], House]
+Houses = Callable[[Path], LogFixture]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -33,6 +33,6 @@ def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
 
 
 @pytest.fixture
-def houses(databases: Databases) -> Houses:
-    """Make empty houses, each in a folder and with a database of its own."""
-    return lambda folder: House(folder, databases.open(databases.new(folder)))
+def log_fixtures(databases: Databases) -> Houses:
+    """Make empty log_fixtures, each in a folder and with a database of its own."""
+    return lambda folder: LogFixture(folder, databases.open(databases.new(folder)))

@@ -44,7 +44,7 @@ USER = failure("validation", "user", (Fault(message="wrong"),))
 STORM = failure("upload", "infrastructure", (Fault(message="storm"),))
 
 
-class Lab:
+class Installation:
     """Services with one job, and the token of whoever holds it."""
 
     def __init__(self, services: Services) -> None:
@@ -61,7 +61,7 @@ class Lab:
     def kinds(self) -> list[str]:
         return [event.kind for event in self.log.history("j")]
 
-    def to(self, state: str) -> "Lab":
+    def to(self, state: str) -> "Installation":
         """Claim the job and work on it up to a state."""
         if state == "QUEUED":
             return self
@@ -97,119 +97,122 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
+def installation(tmp_path: Path) -> Iterator[Installation]:
     """A laboratory with one job that waits."""
     services = Services(Settings(home=tmp_path, retry_seconds=0))
     use(services)
-    yield Lab(services)
+    yield Installation(services)
     use(None)
     services.log.engine.dispose()
 
 
-def test_a_job_that_waits_is_cancelled_at_once(lab: Lab):
+def test_a_job_that_waits_is_cancelled_at_once(installation: Installation):
     """Nobody has to come by: not before its first attempt, and not between two."""
-    assert lab.cancel().state is State.CANCELLED
-    assert lab.kinds == ["submitted", "cancel_requested", "cancelled"]
+    assert installation.cancel().state is State.CANCELLED
+    assert installation.kinds == ["submitted", "cancel_requested", "cancelled"]
 
 
 @pytest.mark.parametrize("state", RUNNING)
-def test_a_job_that_runs_is_cancelled_by_its_holder(lab: Lab, state: str):
+def test_a_job_that_runs_is_cancelled_by_its_holder(installation: Installation, state: str):
     """The request changes nothing yet; asked twice it stands once; the holder, and nobody else, ends the job."""
-    lab.to(state)
-    assert lab.cancel().state == state
-    assert lab.cancel().state == state
-    assert lab.kinds.count("cancel_requested") == 1
-    assert lab.append(Cancelled()).state is State.CANCELLED
+    installation.to(state)
+    assert installation.cancel().state == state
+    assert installation.cancel().state == state
+    assert installation.kinds.count("cancel_requested") == 1
+    assert installation.append(Cancelled()).state is State.CANCELLED
 
 
 @pytest.mark.parametrize("state", RUNNING)
-def test_a_result_that_is_accepted_first_wins(lab: Lab, state: str):
+def test_a_result_that_is_accepted_first_wins(installation: Installation, state: str):
     """A worker that was quicker than the word of the request ends the job as ever, and a later cancel is refused."""
-    lab.to(state)
-    lab.cancel()
-    assert lab.append(*STEPS[RUNNING.index(state) :], Completed()).state is State.DONE
+    installation.to(state)
+    installation.cancel()
+    assert installation.append(*STEPS[RUNNING.index(state) :], Completed()).state is State.DONE
     with pytest.raises(NotCancellable):
-        lab.cancel()
+        installation.cancel()
 
 
 @pytest.mark.parametrize("state", RUNNING)
-def test_a_fault_that_is_recorded_first_wins(lab: Lab, state: str):
+def test_a_fault_that_is_recorded_first_wins(installation: Installation, state: str):
     """So does a fault of the document, or of the laboratory."""
-    lab.to(state)
-    lab.cancel()
-    assert lab.append(USER).state is State.ERROR
+    installation.to(state)
+    installation.cancel()
+    assert installation.append(USER).state is State.ERROR
 
 
 @pytest.mark.parametrize("state", RUNNING)
 @pytest.mark.parametrize("way", ["lost", "released"])
-def test_an_attempt_that_ends_after_the_request_is_not_tried_again(lab: Lab, state: str, way: str):
+def test_an_attempt_that_ends_after_the_request_is_not_tried_again(installation: Installation, state: str, way: str):
     """Whether the worker fell silent or was stopped: instead of another attempt there is the end."""
-    lab.to(state)
-    lab.cancel()
+    installation.to(state)
+    installation.cancel()
     if way == "lost":
-        assert lab.lose().state is State.CANCELLED
-        assert lab.kinds[-2:] == ["lease_expired", "cancelled"]
+        assert installation.lose().state is State.CANCELLED
+        assert installation.kinds[-2:] == ["lease_expired", "cancelled"]
     else:
-        assert release(lab.services, Claim(lab.log.get("j"), lab.token)).state is State.CANCELLED
+        assert (
+            release(installation.services, Claim(installation.log.get("j"), installation.token)).state
+            is State.CANCELLED
+        )
 
 
 @pytest.mark.parametrize("state", RUNNING)
 @pytest.mark.parametrize("way", ["lost", "given back"])
-def test_a_job_between_two_attempts_is_cancelled_at_once(lab: Lab, state: str, way: str):
+def test_a_job_between_two_attempts_is_cancelled_at_once(installation: Installation, state: str, way: str):
     """After a lost lease or a retry it waits, and nobody holds it."""
-    lab.to(state)
-    _ = lab.lose() if way == "lost" else lab.append(given_back("stopped", clock.now()))
-    assert lab.cancel().state is State.CANCELLED
+    installation.to(state)
+    _ = installation.lose() if way == "lost" else installation.append(given_back("stopped", clock.now()))
+    assert installation.cancel().state is State.CANCELLED
 
 
-def test_a_request_that_an_older_worker_passed_over_is_no_dead_end(lab: Lab):
+def test_a_request_that_an_older_worker_passed_over_is_no_dead_end(installation: Installation):
     """A job that was tried again though somebody wanted it cancelled is cancelled when that is said once more."""
-    lab.to("CLAIMED")
-    lab.append(CancelRequested(by="ann"), given_back("stopped", clock.now()))
-    assert lab.log.get("j").cancel_requested
-    assert lab.cancel().state is State.CANCELLED
-    assert lab.kinds.count("cancel_requested") == 1
+    installation.to("CLAIMED")
+    installation.append(CancelRequested(by="ann"), given_back("stopped", clock.now()))
+    assert installation.log.get("j").cancel_requested
+    assert installation.cancel().state is State.CANCELLED
+    assert installation.kinds.count("cancel_requested") == 1
 
 
-ENDS: dict[str, Callable[[Lab], object]] = {
-    "DONE": lambda lab: lab.to("UPLOADED").append(Completed()),
-    "ERROR": lambda lab: lab.to("CLAIMED").append(STORM),
-    "CANCELLED": lambda lab: lab.cancel(),
+ENDS: dict[str, Callable[[Installation], object]] = {
+    "DONE": lambda installation: installation.to("UPLOADED").append(Completed()),
+    "ERROR": lambda installation: installation.to("CLAIMED").append(STORM),
+    "CANCELLED": lambda installation: installation.cancel(),
 }
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_what_has_ended_is_not_cancelled(lab: Lab, end: str):
+def test_what_has_ended_is_not_cancelled(installation: Installation, end: str):
     """A job that is final stays as it is, and the user is told what it is."""
-    ENDS[end](lab)
-    before = lab.kinds
+    ENDS[end](installation)
+    before = installation.kinds
     with pytest.raises(NotCancellable, match=end):
-        lab.cancel()
-    assert lab.kinds == before
+        installation.cancel()
+    assert installation.kinds == before
 
 
-def test_a_cancelled_job_is_not_revived_and_a_revived_one_has_forgotten_the_request(lab: Lab):
+def test_a_cancelled_job_is_not_revived_and_a_revived_one_has_forgotten_the_request(installation: Installation):
     """A retry of a cancelled job is refused; one of a failed job begins a life in which nobody has cancelled it."""
-    lab.to("CLAIMED")
-    lab.cancel()
-    lab.append(STORM)
+    installation.to("CLAIMED")
+    installation.cancel()
+    installation.append(STORM)
     job = revive("j")
     assert (job.state, job.cancel_requested) == (State.QUEUED, False)
-    lab.to("CLAIMED")
-    lab.cancel()
-    assert lab.append(Cancelled()).state is State.CANCELLED
+    installation.to("CLAIMED")
+    installation.cancel()
+    assert installation.append(Cancelled()).state is State.CANCELLED
     with pytest.raises(NotRevivable):
         revive("j")
 
 
-def test_a_cancel_and_a_claim_at_once_leave_one_winner(lab: Lab, monkeypatch: pytest.MonkeyPatch):
+def test_a_cancel_and_a_claim_at_once_leave_one_winner(installation: Installation, monkeypatch: pytest.MonkeyPatch):
     """Whoever decided by what the job was a moment ago reads it again, and decides again."""
-    stale = lab.log.get("j")
-    lab.to("CLAIMED")
-    kept, answers = lab.log.get, [stale]
-    monkeypatch.setattr(lab.log, "get", lambda job_id: answers.pop() if answers else kept(job_id))
-    assert lab.cancel().state is State.CLAIMED
-    assert lab.kinds == ["submitted", "claimed", "cancel_requested"]
+    stale = installation.log.get("j")
+    installation.to("CLAIMED")
+    kept, answers = installation.log.get, [stale]
+    monkeypatch.setattr(installation.log, "get", lambda job_id: answers.pop() if answers else kept(job_id))
+    assert installation.cancel().state is State.CLAIMED
+    assert installation.kinds == ["submitted", "claimed", "cancel_requested"]
 
 
 NOT_YET, AS_THE_JOB, OVER = RunEnd.NOT_YET, RunEnd.AS_THE_JOB, RunEnd.CANCELLED
@@ -243,12 +246,12 @@ NOT_YET, AS_THE_JOB, OVER = RunEnd.NOT_YET, RunEnd.AS_THE_JOB, RunEnd.CANCELLED
     ],
 )
 def test_a_run_that_is_cancelled_ends(  # noqa: PLR0913 - the columns of the table
-    lab: Lab, state: str, is_last: bool, attempt: int | None, cancelling: bool, end: RunEnd  # noqa: FBT001 - a case
+    installation: Installation, state: str, is_last: bool, attempt: int | None, cancelling: bool, end: RunEnd  # noqa: FBT001 - a case
 ):  # fmt: skip
     """No run stays Cancelling, and none says that a job was cancelled whose result was accepted."""
     if state in ENDS:
-        ENDS[state](lab)
+        ENDS[state](installation)
     else:
-        lab.to(state)
-    job = lab.log.get("j")
+        installation.to(state)
+    job = installation.log.get("j")
     assert run_end(job, is_last=is_last, attempt=attempt, cancelling=cancelling) is end

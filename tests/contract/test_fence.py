@@ -192,67 +192,67 @@ def test_the_jobs_of_a_holder_are_found(log: EventLog):
     assert log.running({holder_of("another's")}) == []
 
 
-def test_each_holder_stages_for_itself_and_all_of_it_is_tidied(tmp_path: Path, houses: Houses):
+def test_each_holder_stages_for_itself_and_all_of_it_is_tidied(tmp_path: Path, log_fixtures: Houses):
     """Results lie under their holder; at the end all are gone, and what is left over is found."""
-    house = houses(tmp_path)
-    house.submit()
-    pool = house.log.claim(["rydberg"], "w/pool", datetime.now(UTC) + LEASE, token="drain's", handed_on=True)
+    log_fixture = log_fixtures(tmp_path)
+    log_fixture.submit()
+    pool = log_fixture.log.claim(["rydberg"], "w/pool", datetime.now(UTC) + LEASE, token="drain's", handed_on=True)
     assert pool is not None
-    first = house.log.take_over("j", 1, "p", datetime.now(UTC) + LEASE, "first")
+    first = log_fixture.log.take_over("j", 1, "p", datetime.now(UTC) + LEASE, "first")
     assert first is not None
     back = given_back("x", START)
-    house.log.append(first, back, attempt=1, actor="p", token="first")
-    second = house.log.claim(["rydberg"], "w", datetime.now(UTC) + LEASE, token="second")
+    log_fixture.log.append(first, back, attempt=1, actor="p", token="first")
+    second = log_fixture.log.claim(["rydberg"], "w", datetime.now(UTC) + LEASE, token="second")
     assert second is not None
-    assert house.mirror.take(second)
+    assert log_fixture.mirror.take(second)
     paths = [layout.staged("j", 1, holder_of("first")), layout.staged("j", 2, holder_of("second"))]
     assert paths[0] == f"staged/j.1-{holder_of('first')[:16]}.json"
     assert [layout.staged_for(path.removeprefix("staged/")) for path in paths] == ["j", "j"]
-    assert list(layout.all_staged(house.log.history("j"))) == paths
+    assert list(layout.all_staged(log_fixture.log.history("j"))) == paths
     for path in paths:
-        house.storage.put(path, b"left")
-    executed = house.executed(second).model_copy(update={"staged": paths[1]})
-    house.storage.delete(layout.staged("j", 2))
-    facts = (VALIDATED, COMPILED, executed, house.uploaded(second))
-    job = house.log.append(house.log.get("j"), *facts, attempt=2, actor="w", token="second")
-    house.log.append(job, Completed(), attempt=2, actor="w", token="second")
-    house.mirror.relay("j")
-    assert not any(house.storage.exists(path) for path in paths)
-    assert list(Verifier(house.log.engine, house.stores).all()) == []
-    house.storage.put(paths[0], b"left")
-    assert [str(finding) for finding in Verifier(house.log.engine, house.stores).all()] == [
+        log_fixture.storage.put(path, b"left")
+    executed = log_fixture.executed(second).model_copy(update={"staged": paths[1]})
+    log_fixture.storage.delete(layout.staged("j", 2))
+    facts = (VALIDATED, COMPILED, executed, log_fixture.uploaded(second))
+    job = log_fixture.log.append(log_fixture.log.get("j"), *facts, attempt=2, actor="w", token="second")
+    log_fixture.log.append(job, Completed(), attempt=2, actor="w", token="second")
+    log_fixture.mirror.relay("j")
+    assert not any(log_fixture.storage.exists(path) for path in paths)
+    assert list(Verifier(log_fixture.log.engine, log_fixture.stores).all()) == []
+    log_fixture.storage.put(paths[0], b"left")
+    assert [str(finding) for finding in Verifier(log_fixture.log.engine, log_fixture.stores).all()] == [
         f"j staged: {paths[0]} is left over, and the job is DONE"
     ]
-    before = list(dump(house.log.engine))
-    rebuild(house.log.engine)
-    assert list(dump(house.log.engine)) == before
+    before = list(dump(log_fixture.log.engine))
+    rebuild(log_fixture.log.engine)
+    assert list(dump(log_fixture.log.engine)) == before
 
 
-def test_between_take_and_relay_nothing_differs(tmp_path: Path, houses: Houses):
+def test_between_take_and_relay_nothing_differs(tmp_path: Path, log_fixtures: Houses):
     """A worker has just taken the document of a job whose claim somebody else has mirrored: `verify` has nothing to say."""
-    house = houses(tmp_path)
-    house.submit()
-    house.mirror.relay("j")
-    job = house.claim()
-    house.mirror.relay_all()
-    assert house.mirror.take(job)
-    assert list(Verifier(house.log.engine, house.stores).all()) == []
-    before = list(dump(house.log.engine))
-    rebuild(house.log.engine)
-    assert list(dump(house.log.engine)) == before
-    house.finish(job)
-    house.mirror.relay("j")
-    assert list(Verifier(house.log.engine, house.stores).all()) == []
+    log_fixture = log_fixtures(tmp_path)
+    log_fixture.submit()
+    log_fixture.mirror.relay("j")
+    job = log_fixture.claim()
+    log_fixture.mirror.relay_all()
+    assert log_fixture.mirror.take(job)
+    assert list(Verifier(log_fixture.log.engine, log_fixture.stores).all()) == []
+    before = list(dump(log_fixture.log.engine))
+    rebuild(log_fixture.log.engine)
+    assert list(dump(log_fixture.log.engine)) == before
+    log_fixture.finish(job)
+    log_fixture.mirror.relay("j")
+    assert list(Verifier(log_fixture.log.engine, log_fixture.stores).all()) == []
 
 
-def test_a_worker_that_stood_still_after_it_took_the_document_takes_nothing_back(tmp_path: Path, houses: Houses):
+def test_a_worker_that_stood_still_after_it_took_the_document_takes_nothing_back(tmp_path: Path, log_fixtures: Houses):
     """Its late word on where the document lies does not undo what another worker has recorded meanwhile."""
-    house = houses(tmp_path)
-    house.submit()
-    house.mirror.relay("j")
-    job = house.take()
-    house.finish(job)
-    house.mirror.relay("j")
-    house.cursor.put_place("j", layout.taken("j"), layout.queued("rydberg", "j"))
-    assert house.cursor.position("j").place == layout.finished("rydberg", "j")
-    assert list(Verifier(house.log.engine, house.stores).all()) == []
+    log_fixture = log_fixtures(tmp_path)
+    log_fixture.submit()
+    log_fixture.mirror.relay("j")
+    job = log_fixture.take()
+    log_fixture.finish(job)
+    log_fixture.mirror.relay("j")
+    log_fixture.cursor.put_place("j", layout.taken("j"), layout.queued("rydberg", "j"))
+    assert log_fixture.cursor.position("j").place == layout.finished("rydberg", "j")
+    assert list(Verifier(log_fixture.log.engine, log_fixture.stores).all()) == []

@@ -19,7 +19,7 @@ from storage.log.idempotency import submit_once
 from tasks.jobs.submission import submit_document
 from tasks.services import Services, use
 from tests.contract.databases import Databases, on
-from tests.contract.house import START
+from tests.contract.log_fixture import START
 from tests.releases.frozen import FrozenHome
 
 ROOT = Path(__file__).parents[2]

@@ -28,22 +28,22 @@ from storage.providers.protocol import Abilities
 from storage.providers.stores import Stores
 from tests.contract.conftest import Houses
 from tests.contract.databases import on
-from tests.contract.house import START, House
+from tests.contract.log_fixture import START, LogFixture
 
 
 @pytest.fixture
-def house(tmp_path: Path, houses: Houses) -> House:
-    """An empty house."""
-    return houses(tmp_path)
+def log_fixture(tmp_path: Path, log_fixtures: Houses) -> LogFixture:
+    """An empty log_fixture."""
+    return log_fixtures(tmp_path)
 
 
-def test_our_own_submission_looks_like_a_front_ends(house: House):
+def test_our_own_submission_looks_like_a_front_ends(log_fixture: LogFixture):
     """A job that came through our door lies in the queue, with the first status beside it."""
-    house.submit()
-    house.mirror.relay("j")
-    assert house.files() == ["events/rydberg/j.json", "jobs/queued/rydberg/j.json", "status/rydberg/j.json"]
-    assert house.storage.get("jobs/queued/rydberg/j.json") == b'{"a": 1}'
-    assert house.read("status/rydberg/j.json") == {
+    log_fixture.submit()
+    log_fixture.mirror.relay("j")
+    assert log_fixture.files() == ["events/rydberg/j.json", "jobs/queued/rydberg/j.json", "status/rydberg/j.json"]
+    assert log_fixture.storage.get("jobs/queued/rydberg/j.json") == b'{"a": 1}'
+    assert log_fixture.read("status/rydberg/j.json") == {
         "job_id": "j",
         "status": "INITIALIZING",
         "detail": "Got your json.",
@@ -51,88 +51,90 @@ def test_our_own_submission_looks_like_a_front_ends(house: House):
     }
 
 
-def test_a_front_ends_first_status_is_its_own(house: House):
+def test_a_front_ends_first_status_is_its_own(log_fixture: LogFixture):
     """For a job from the inbox we write no first status: the front end's own would then be refused."""
-    house.queue("j.json", b'{"a": 1}')
-    assert house.inbox.take("rydberg", "w").jobs == ["j"]
-    house.mirror.relay("j")
-    assert house.files() == ["events/rydberg/j.json", "jobs/queued/rydberg/j.json"]
+    log_fixture.queue("j.json", b'{"a": 1}')
+    assert log_fixture.inbox.take("rydberg", "w").jobs == ["j"]
+    log_fixture.mirror.relay("j")
+    assert log_fixture.files() == ["events/rydberg/j.json", "jobs/queued/rydberg/j.json"]
 
 
-def test_the_document_follows_the_job(house: House):
+def test_the_document_follows_the_job(log_fixture: LogFixture):
     """A claimed job lies in running, a done one in finished; the staged result is gone at the end."""
-    house.submit()
-    house.mirror.relay("j")
-    job = house.take()
-    house.mirror.relay("j")
-    assert house.files() == ["events/rydberg/j.json", "jobs/running/j.json", "status/rydberg/j.json"]
-    house.finish(job)
-    house.mirror.relay("j")
-    assert house.files() == [
+    log_fixture.submit()
+    log_fixture.mirror.relay("j")
+    job = log_fixture.take()
+    log_fixture.mirror.relay("j")
+    assert log_fixture.files() == ["events/rydberg/j.json", "jobs/running/j.json", "status/rydberg/j.json"]
+    log_fixture.finish(job)
+    log_fixture.mirror.relay("j")
+    assert log_fixture.files() == [
         "events/rydberg/j.json",
         "jobs/finished/rydberg/j.json",
         "results/rydberg/j.json",
         "status/rydberg/j.json",
     ]
-    status = house.read("status/rydberg/j.json")
+    status = log_fixture.read("status/rydberg/j.json")
     assert isinstance(status, dict)
     assert status["status"] == "DONE"
 
 
-def test_a_failed_job_is_kept(house: House):
+def test_a_failed_job_is_kept(log_fixture: LogFixture):
     """The document of a job in ERROR lies in deleted, whatever that folder is called."""
-    house.submit()
-    job = house.claim()
-    house.log.append(job, Failed(stage="validation", blame="user", faults=(), fault_count=0), attempt=1, actor="w")
-    house.mirror.relay("j")
-    assert house.storage.get("jobs/deleted/j.json") == b'{"a": 1}'
+    log_fixture.submit()
+    job = log_fixture.claim()
+    log_fixture.log.append(
+        job, Failed(stage="validation", blame="user", faults=(), fault_count=0), attempt=1, actor="w"
+    )
+    log_fixture.mirror.relay("j")
+    assert log_fixture.storage.get("jobs/deleted/j.json") == b'{"a": 1}'
 
 
-def test_a_revived_job_is_no_longer_in_error(house: House):
+def test_a_revived_job_is_no_longer_in_error(log_fixture: LogFixture):
     """When an operator revives a job, front ends see it wait again, and its document is no longer among the deleted."""
-    house.submit()
-    job = house.claim()
+    log_fixture.submit()
+    job = log_fixture.claim()
     failed = Failed(stage="lease", blame="infrastructure", faults=(), fault_count=0)
-    job = house.log.append(job, failed, attempt=1, actor="w")
-    house.mirror.relay("j")
-    house.log.append(job, Revived(by="op"), attempt=1, actor="op")
-    house.mirror.relay("j")
-    assert house.files() == ["events/rydberg/j.json", "jobs/running/j.json", "status/rydberg/j.json"]
-    status = house.read("status/rydberg/j.json")
+    job = log_fixture.log.append(job, failed, attempt=1, actor="w")
+    log_fixture.mirror.relay("j")
+    log_fixture.log.append(job, Revived(by="op"), attempt=1, actor="op")
+    log_fixture.mirror.relay("j")
+    assert log_fixture.files() == ["events/rydberg/j.json", "jobs/running/j.json", "status/rydberg/j.json"]
+    status = log_fixture.read("status/rydberg/j.json")
     assert isinstance(status, dict)
     assert status["status"] == "INITIALIZING"
 
 
-def test_the_mirror_holds_the_same_events(house: House):
+def test_the_mirror_holds_the_same_events(log_fixture: LogFixture):
     """The mirrored history reads back as exactly the events of the log, hashes included."""
-    house.submit()
-    house.finish(house.claim())
-    house.mirror.relay("j")
-    events = read_history(house.storage.get("events/rydberg/j.json"))
-    assert events == house.log.history("j")
+    log_fixture.submit()
+    log_fixture.finish(log_fixture.claim())
+    log_fixture.mirror.relay("j")
+    events = read_history(log_fixture.storage.get("events/rydberg/j.json"))
+    assert events == log_fixture.log.history("j")
     assert all(event.digest() == event.hash for event in events)
 
 
-def test_a_relay_done_twice_changes_nothing(house: House):
+def test_a_relay_done_twice_changes_nothing(log_fixture: LogFixture):
     """Relaying again writes nothing and leaves nobody behind."""
-    house.submit()
-    assert house.mirror.relay_all() == (1, 0)
-    stamps = {path: (house.folder / path).stat().st_mtime_ns for path in house.files()}
-    assert house.mirror.relay_all() == (0, 0)
-    house.mirror.relay("j")
-    assert stamps == {path: (house.folder / path).stat().st_mtime_ns for path in house.files()}
+    log_fixture.submit()
+    assert log_fixture.mirror.relay_all() == (1, 0)
+    stamps = {path: (log_fixture.folder / path).stat().st_mtime_ns for path in log_fixture.files()}
+    assert log_fixture.mirror.relay_all() == (0, 0)
+    log_fixture.mirror.relay("j")
+    assert stamps == {path: (log_fixture.folder / path).stat().st_mtime_ns for path in log_fixture.files()}
 
 
-def test_a_relay_cut_short_is_finished_by_the_next(house: House, monkeypatch: pytest.MonkeyPatch):
+def test_a_relay_cut_short_is_finished_by_the_next(log_fixture: LogFixture, monkeypatch: pytest.MonkeyPatch):
     """Wherever the storage fails within a relay, the next one ends with the same documents."""
-    house.submit()
-    job = house.claim()
-    house.finish(job)
+    log_fixture.submit()
+    job = log_fixture.claim()
+    log_fixture.finish(job)
     calls = 0
     fail_at = 0
 
     def failing(name: str) -> Callable[..., object]:
-        original = getattr(house.storage, name)
+        original = getattr(log_fixture.storage, name)
 
         def call(*args: object) -> object:
             nonlocal calls
@@ -144,18 +146,18 @@ def test_a_relay_cut_short_is_finished_by_the_next(house: House, monkeypatch: py
         return call
 
     for name in ("put", "create", "move", "delete"):
-        monkeypatch.setattr(house.storage, name, failing(name))
+        monkeypatch.setattr(log_fixture.storage, name, failing(name))
     for fail_at in range(1, 12):  # noqa: B007 - read by `failing`
         calls = 0
         try:
-            house.mirror.relay("j")
+            log_fixture.mirror.relay("j")
         except StorageUnavailable:
-            assert house.cursor.behind() == [("j", "")]
+            assert log_fixture.cursor.behind() == [("j", "")]
             continue
         break
     assert fail_at > 3
-    assert house.cursor.behind() == []
-    assert house.files() == [
+    assert log_fixture.cursor.behind() == []
+    assert log_fixture.files() == [
         "events/rydberg/j.json",
         "jobs/finished/rydberg/j.json",
         "results/rydberg/j.json",
@@ -163,149 +165,151 @@ def test_a_relay_cut_short_is_finished_by_the_next(house: House, monkeypatch: py
     ]
 
 
-def test_a_late_relay_leaves_the_job_behind(house: House):
+def test_a_late_relay_leaves_the_job_behind(log_fixture: LogFixture):
     """A cursor that is set to an old event while the log has moved on still calls for another relay."""
-    house.submit()
-    house.claim()
-    house.cursor.advance("j", 0, "jobs/queued/rydberg/j.json")
-    assert house.cursor.behind() == [("j", "")]
+    log_fixture.submit()
+    log_fixture.claim()
+    log_fixture.cursor.advance("j", 0, "jobs/queued/rydberg/j.json")
+    assert log_fixture.cursor.behind() == [("j", "")]
 
 
-def test_a_job_document_that_vanished_is_written_again(house: House):
+def test_a_job_document_that_vanished_is_written_again(log_fixture: LogFixture):
     """If somebody removes the job document, the log still has it."""
-    house.submit()
-    house.mirror.relay("j")
-    house.storage.delete("jobs/queued/rydberg/j.json")
-    house.take()
-    house.mirror.relay("j")
-    assert house.storage.get("jobs/running/j.json") == b'{"a": 1}'
+    log_fixture.submit()
+    log_fixture.mirror.relay("j")
+    log_fixture.storage.delete("jobs/queued/rydberg/j.json")
+    log_fixture.take()
+    log_fixture.mirror.relay("j")
+    assert log_fixture.storage.get("jobs/running/j.json") == b'{"a": 1}'
 
 
-def test_the_inbox_takes_each_job_once_and_oldest_first(house: House):
+def test_the_inbox_takes_each_job_once_and_oldest_first(log_fixture: LogFixture):
     """Jobs are submitted in the order of their files' times, and never twice."""
-    house.queue("b.json", b"{}", age=30)
-    house.queue("a.json", b"{}", age=20)
-    house.queue("c.json", b"[]", age=40)
-    assert house.inbox.take("rydberg", "w").jobs == ["c", "b", "a"]
-    assert house.inbox.take("rydberg", "w").jobs == []
-    again = Inbox(house.log, house.stores, max_bytes=1000, settle_seconds=5)
+    log_fixture.queue("b.json", b"{}", age=30)
+    log_fixture.queue("a.json", b"{}", age=20)
+    log_fixture.queue("c.json", b"[]", age=40)
+    assert log_fixture.inbox.take("rydberg", "w").jobs == ["c", "b", "a"]
+    assert log_fixture.inbox.take("rydberg", "w").jobs == []
+    again = Inbox(log_fixture.log, log_fixture.stores, max_bytes=1000, settle_seconds=5)
     assert again.take("rydberg", "w").jobs == []
 
 
-def test_half_a_document_is_given_time(house: House):
+def test_half_a_document_is_given_time(log_fixture: LogFixture):
     """JSON that breaks off is left until it has lain still, then judged as it is."""
-    house.queue("a.json", b'{"experiment_0": {', age=0)
-    house.queue("b.json", b"{}", age=0)
-    assert house.inbox.take("rydberg", "w") == (["b"], 1)
-    house.queue("a.json", b'{"experiment_0": {', age=6)
-    assert house.inbox.take("rydberg", "w") == (["a"], 0)
+    log_fixture.queue("a.json", b'{"experiment_0": {', age=0)
+    log_fixture.queue("b.json", b"{}", age=0)
+    assert log_fixture.inbox.take("rydberg", "w") == (["b"], 1)
+    log_fixture.queue("a.json", b'{"experiment_0": {', age=6)
+    assert log_fixture.inbox.take("rydberg", "w") == (["a"], 0)
 
 
-def test_garbage_is_left_alone_and_reported_once(house: House, caplog: pytest.LogCaptureFixture):
+def test_garbage_is_left_alone_and_reported_once(log_fixture: LogFixture, caplog: pytest.LogCaptureFixture):
     """Whatever is not a job document stays where it is, and is reported once."""
-    folder = house.folder / "jobs" / "queued" / "rydberg"
+    folder = log_fixture.folder / "jobs" / "queued" / "rydberg"
     folder.mkdir(parents=True)
     (folder / "folder.json").mkdir()
     (folder / "dangling.json").symlink_to(folder / "nowhere")
-    house.queue(".hidden.json", b"{}")
-    house.queue("half.json.tmp", b"{}")
-    house.queue("notes.txt", b"hello")
-    house.queue("..json", b"{}")
-    house.queue("a..b.json", b"{}")
-    house.queue("with blank.json", b"{}")
-    house.queue("job-20260101_000000-rydberg-ann-marie-0a1b2.json", b"{}")
-    house.queue("0123456789abcdef01234567.json", b"\x00\xff\x00")
-    before = house.files()
+    log_fixture.queue(".hidden.json", b"{}")
+    log_fixture.queue("half.json.tmp", b"{}")
+    log_fixture.queue("notes.txt", b"hello")
+    log_fixture.queue("..json", b"{}")
+    log_fixture.queue("a..b.json", b"{}")
+    log_fixture.queue("with blank.json", b"{}")
+    log_fixture.queue("job-20260101_000000-rydberg-ann-marie-0a1b2.json", b"{}")
+    log_fixture.queue("0123456789abcdef01234567.json", b"\x00\xff\x00")
+    before = log_fixture.files()
     with caplog.at_level(logging.WARNING):
-        taken = house.inbox.take("rydberg", "w")
-        house.inbox.take("rydberg", "w")
+        taken = log_fixture.inbox.take("rydberg", "w")
+        log_fixture.inbox.take("rydberg", "w")
     assert sorted(taken.jobs) == ["0123456789abcdef01234567", "job-20260101_000000-rydberg-ann-marie-0a1b2"]
-    assert house.files() == before
+    assert log_fixture.files() == before
     assert len(caplog.records) == 6
 
 
-def test_a_dropbox_id_tells_user_and_time(house: House):
+def test_a_dropbox_id_tells_user_and_time(log_fixture: LogFixture):
     """User (dashes and all) and submission time are read from an id of the Dropbox form."""
-    house.queue("20260102_030405-rydberg-ann-marie-0a1b2.json", b"{}")
-    house.inbox.take("rydberg", "w")
-    job = house.log.get("20260102_030405-rydberg-ann-marie-0a1b2")
+    log_fixture.queue("20260102_030405-rydberg-ann-marie-0a1b2.json", b"{}")
+    log_fixture.inbox.take("rydberg", "w")
+    job = log_fixture.log.get("20260102_030405-rydberg-ann-marie-0a1b2")
     assert (job.user, job.received_at) == ("ann-marie", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
 
 
-def test_a_document_over_the_limit_is_a_job_without_content(house: House):
+def test_a_document_over_the_limit_is_a_job_without_content(log_fixture: LogFixture):
     """A document larger than the limit is taken, never read, and its size is recorded."""
-    house.queue("big.json", b"x" * 1001)
-    assert house.inbox.take("rydberg", "w").jobs == ["big"]
-    assert house.log.submission("big").document is None
-    assert house.log.get("big").document_bytes == 1001
+    log_fixture.queue("big.json", b"x" * 1001)
+    assert log_fixture.inbox.take("rydberg", "w").jobs == ["big"]
+    assert log_fixture.log.submission("big").document is None
+    assert log_fixture.log.get("big").document_bytes == 1001
 
 
-def test_a_job_that_another_spooler_took_is_not_ours(house: House):
+def test_a_job_that_another_spooler_took_is_not_ours(log_fixture: LogFixture):
     """A queued document that lies where we have not put it belongs to somebody else; one that is back is ours again."""
-    house.queue("j.json", b"{}")
-    house.inbox.take("rydberg", "w")
-    house.storage.move("jobs/queued/rydberg/j.json", "jobs/running/j.json")
-    job = house.claim()
-    assert not house.mirror.take(job)
-    house.log.append(job, Withdrawn(), attempt=1, actor="w")
-    house.mirror.relay("j")
-    assert house.files() == ["events/rydberg/j.json", "jobs/running/j.json"]
-    assert house.inbox.take("rydberg", "w").jobs == []
-    house.storage.move("jobs/running/j.json", "jobs/queued/rydberg/j.json")
-    house.inbox.take("rydberg", "w")
-    assert house.log.get("j").state is State.QUEUED
-    assert house.mirror.take(house.claim())
+    log_fixture.queue("j.json", b"{}")
+    log_fixture.inbox.take("rydberg", "w")
+    log_fixture.storage.move("jobs/queued/rydberg/j.json", "jobs/running/j.json")
+    job = log_fixture.claim()
+    assert not log_fixture.mirror.take(job)
+    log_fixture.log.append(job, Withdrawn(), attempt=1, actor="w")
+    log_fixture.mirror.relay("j")
+    assert log_fixture.files() == ["events/rydberg/j.json", "jobs/running/j.json"]
+    assert log_fixture.inbox.take("rydberg", "w").jobs == []
+    log_fixture.storage.move("jobs/running/j.json", "jobs/queued/rydberg/j.json")
+    log_fixture.inbox.take("rydberg", "w")
+    assert log_fixture.log.get("j").state is State.QUEUED
+    assert log_fixture.mirror.take(log_fixture.claim())
 
 
-def test_a_relay_between_claim_and_take_leaves_the_document_to_whoever_takes_it(house: House):
+def test_a_relay_between_claim_and_take_leaves_the_document_to_whoever_takes_it(log_fixture: LogFixture):
     """Housekeeping that mirrors a claimed job does not take its document: so another spooler that does is noticed."""
-    house.queue("j.json", b"{}")
-    house.inbox.take("rydberg", "w")
-    job = house.claim()
-    house.mirror.relay_all()
-    assert house.files() == ["events/rydberg/j.json", "jobs/queued/rydberg/j.json"]
-    house.storage.move("jobs/queued/rydberg/j.json", "jobs/running/j.json")
-    house.mirror.relay("j")
-    assert not house.mirror.take(job)
+    log_fixture.queue("j.json", b"{}")
+    log_fixture.inbox.take("rydberg", "w")
+    job = log_fixture.claim()
+    log_fixture.mirror.relay_all()
+    assert log_fixture.files() == ["events/rydberg/j.json", "jobs/queued/rydberg/j.json"]
+    log_fixture.storage.move("jobs/queued/rydberg/j.json", "jobs/running/j.json")
+    log_fixture.mirror.relay("j")
+    assert not log_fixture.mirror.take(job)
 
 
-def test_what_another_spooler_holds_is_not_moved_by_the_end_of_a_job(house: House):
+def test_what_another_spooler_holds_is_not_moved_by_the_end_of_a_job(log_fixture: LogFixture):
     """A job that ended before its document was taken leaves it to whoever took it."""
-    house.queue("j.json", b"{}")
-    house.inbox.take("rydberg", "w")
-    job = house.claim()
-    house.storage.move("jobs/queued/rydberg/j.json", "jobs/running/j.json")
-    house.log.append(job, Failed(stage="lease", blame="infrastructure", faults=(), fault_count=0), attempt=1, actor="w")
-    house.mirror.relay_all()
-    assert [path for path in house.files() if path.startswith("jobs/")] == ["jobs/running/j.json"]
+    log_fixture.queue("j.json", b"{}")
+    log_fixture.inbox.take("rydberg", "w")
+    job = log_fixture.claim()
+    log_fixture.storage.move("jobs/queued/rydberg/j.json", "jobs/running/j.json")
+    log_fixture.log.append(
+        job, Failed(stage="lease", blame="infrastructure", faults=(), fault_count=0), attempt=1, actor="w"
+    )
+    log_fixture.mirror.relay_all()
+    assert [path for path in log_fixture.files() if path.startswith("jobs/")] == ["jobs/running/j.json"]
 
 
-def test_a_job_document_that_is_nowhere_is_written_again(house: House):
+def test_a_job_document_that_is_nowhere_is_written_again(log_fixture: LogFixture):
     """A storage that has lost its documents, or is another one, makes no job disappear: the log has them all."""
-    house.queue("j.json", b'{"a": 2}')
-    house.inbox.take("rydberg", "w")
-    house.storage.delete("jobs/queued/rydberg/j.json")
-    assert house.mirror.take(house.claim())
-    house.mirror.relay("j")
-    assert house.storage.get("jobs/running/j.json") == b'{"a": 2}'
+    log_fixture.queue("j.json", b'{"a": 2}')
+    log_fixture.inbox.take("rydberg", "w")
+    log_fixture.storage.delete("jobs/queued/rydberg/j.json")
+    assert log_fixture.mirror.take(log_fixture.claim())
+    log_fixture.mirror.relay("j")
+    assert log_fixture.storage.get("jobs/running/j.json") == b'{"a": 2}'
 
 
-def test_a_storage_that_does_not_answer_is_not_an_empty_one(house: House):
+def test_a_storage_that_does_not_answer_is_not_an_empty_one(log_fixture: LogFixture):
     """While it is not known where the document is, the job is neither run nor withdrawn."""
-    house.queue("j.json", b"{}")
-    house.inbox.take("rydberg", "w")
-    job = house.claim()
-    assert house.mirror.take(job)
-    house.cursor.put_place("j", "")  # as after a death between the move and the record of it
+    log_fixture.queue("j.json", b"{}")
+    log_fixture.inbox.take("rydberg", "w")
+    job = log_fixture.claim()
+    assert log_fixture.mirror.take(job)
+    log_fixture.cursor.put_place("j", "")  # as after a death between the move and the record of it
 
-    ours = house.folder / layout.taken("j")
-    ours.rename(house.folder / "kept")
+    ours = log_fixture.folder / layout.taken("j")
+    ours.rename(log_fixture.folder / "kept")
     ours.symlink_to(ours)  # whoever asks for it now gets an error of the system
     with pytest.raises(StorageUnavailable):
-        house.mirror.take(job)
+        log_fixture.mirror.take(job)
     ours.unlink()
-    (house.folder / "kept").rename(ours)
-    assert house.mirror.take(job)
+    (log_fixture.folder / "kept").rename(ours)
+    assert log_fixture.mirror.take(job)
 
 
 def test_one_process_at_a_time_writes_a_jobs_documents(tmp_path: Path):
@@ -332,30 +336,30 @@ def test_one_process_at_a_time_writes_a_jobs_documents(tmp_path: Path):
     waiter.join()
 
 
-def test_a_file_time_in_the_future_keeps_nothing_waiting(house: House):
+def test_a_file_time_in_the_future_keeps_nothing_waiting(log_fixture: LogFixture):
     """Half a document is judged when it has lain unchanged here for long enough, whatever its own time says."""
-    house.inbox = Inbox(house.log, house.stores, max_bytes=1000, settle_seconds=0.3)
-    house.queue("a.json", b"{", age=-(10**6))
-    house.queue("b.json", b"{", age=-(10**11))
-    assert house.inbox.take("rydberg", "w") == ([], 2)
+    log_fixture.inbox = Inbox(log_fixture.log, log_fixture.stores, max_bytes=1000, settle_seconds=0.3)
+    log_fixture.queue("a.json", b"{", age=-(10**6))
+    log_fixture.queue("b.json", b"{", age=-(10**11))
+    assert log_fixture.inbox.take("rydberg", "w") == ([], 2)
     time.sleep(0.4)
-    assert sorted(house.inbox.take("rydberg", "w").jobs) == ["a", "b"]
+    assert sorted(log_fixture.inbox.take("rydberg", "w").jobs) == ["a", "b"]
 
 
-def test_a_document_under_the_id_of_another_job_is_left(house: House, caplog: pytest.LogCaptureFixture):
+def test_a_document_under_the_id_of_another_job_is_left(log_fixture: LogFixture, caplog: pytest.LogCaptureFixture):
     """A file that carries the id of a job of another backend stays, is reported once, and changes nothing."""
-    house.submit("same")
-    path = house.folder / "jobs" / "queued" / "fermions" / "same.json"
+    log_fixture.submit("same")
+    path = log_fixture.folder / "jobs" / "queued" / "fermions" / "same.json"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"{}")
     with caplog.at_level(logging.WARNING):
-        assert house.inbox.take("fermions", "w").jobs == house.inbox.take("fermions", "w").jobs == []
+        assert log_fixture.inbox.take("fermions", "w").jobs == log_fixture.inbox.take("fermions", "w").jobs == []
     assert len(caplog.records) == 1
     assert path.exists()
-    assert house.log.get("same").state is State.QUEUED
+    assert log_fixture.log.get("same").state is State.QUEUED
 
 
-def test_ids_from_outside_never_leave_the_root(house: House):
+def test_ids_from_outside_never_leave_the_root(log_fixture: LogFixture):
     """No path is made from an id that could climb out of its folder."""
     from models.errors import BadName  # noqa: PLC0415
     from storage import layout  # noqa: PLC0415
@@ -393,28 +397,28 @@ class TwoSteps(FolderStorage):
 @pytest.mark.parametrize("at", ["take", "relay"])
 @pytest.mark.parametrize("end", ["cancelled", "done"])
 @on("sqlite")
-def test_a_move_in_two_steps_leaves_no_copy(tmp_path: Path, house: House, at: str, end: str):
+def test_a_move_in_two_steps_leaves_no_copy(tmp_path: Path, log_fixture: LogFixture, at: str, end: str):
     """Where a document is copied and deleted, a mover killed in between leaves nothing behind once the job has ended."""
-    house.storage = TwoSteps(house.folder.as_uri())
-    house.mirror = Mirror(house.log, house.cursor, Stores.single(house.storage))
-    house.submit()
-    house.mirror.relay("j")
-    job = house.claim()
-    house.storage.killed = at == "take"
+    log_fixture.storage = TwoSteps(log_fixture.folder.as_uri())
+    log_fixture.mirror = Mirror(log_fixture.log, log_fixture.cursor, Stores.single(log_fixture.storage))
+    log_fixture.submit()
+    log_fixture.mirror.relay("j")
+    job = log_fixture.claim()
+    log_fixture.storage.killed = at == "take"
     with pytest.raises(StorageUnavailable) if at == "take" else contextlib.nullcontext():
-        house.mirror.take(job)
-    house.storage.killed = at == "relay"
+        log_fixture.mirror.take(job)
+    log_fixture.storage.killed = at == "relay"
     with pytest.raises(StorageUnavailable) if at == "relay" else contextlib.nullcontext():
-        house.mirror.relay("j")
+        log_fixture.mirror.relay("j")
     if at == "relay":
-        assert len([path for path in house.files() if path.startswith(("jobs/", "staged/"))]) == 2
-    job = house.log.append(job, given_back("killed", START), attempt=1, actor="w")
+        assert len([path for path in log_fixture.files() if path.startswith(("jobs/", "staged/"))]) == 2
+    job = log_fixture.log.append(job, given_back("killed", START), attempt=1, actor="w")
     if end == "cancelled":
         facts = (CancelRequested(by="ann"), Cancelled())
-        house.log.append(job, *facts, attempt=1, actor="w")
+        log_fixture.log.append(job, *facts, attempt=1, actor="w")
     else:
-        house.finish(house.take())
-    house.mirror.relay("j")
+        log_fixture.finish(log_fixture.take())
+    log_fixture.mirror.relay("j")
     place = "jobs/deleted/j.json" if end == "cancelled" else "jobs/finished/rydberg/j.json"
-    assert [path for path in house.files() if path.startswith(("jobs/", "staged/"))] == [place]
-    assert list(Verifier(house.log.engine, Stores.single(house.storage)).all()) == []
+    assert [path for path in log_fixture.files() if path.startswith(("jobs/", "staged/"))] == [place]
+    assert list(Verifier(log_fixture.log.engine, Stores.single(log_fixture.storage)).all()) == []

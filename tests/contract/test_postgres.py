@@ -24,12 +24,12 @@ from storage.documents.relay import Mirror
 from storage.log import event_log
 from storage.log.database import open_database, reading
 from storage.log.event_log import EventLog
-from storage.log.histories import histories, lenient
+from storage.log.histories import histories, tolerate_corruption
 from storage.log.postgres import Postgres
 from storage.providers.stores import Stores
 from tests.contract.conftest import Houses
 from tests.contract.databases import Databases, on
-from tests.contract.house import House
+from tests.contract.log_fixture import LogFixture
 from tests.postgres import PASSWORD, Server
 
 ROOT = Path(__file__).parents[2]
@@ -196,21 +196,21 @@ def test_the_claim_uses_its_index(engine: Engine):
         assert "using ix_job_running" in plan
 
 
-def test_histories_are_streamed(houses: Houses, tmp_path: Path):
+def test_histories_are_streamed(log_fixtures: Houses, tmp_path: Path):
     """An audit reads through a cursor of the server, so that only a part of the events is in memory."""
-    house = houses(tmp_path)
+    log_fixture = log_fixtures(tmp_path)
     for number in range(3):
-        house.submit(f"j{number}")
-    with reading(house.log.engine) as connection, lenient(connection):
+        log_fixture.submit(f"j{number}")
+    with reading(log_fixture.log.engine) as connection, tolerate_corruption(connection):
         rows = histories(connection)
         assert next(rows)[0] == "j0"
         assert connection.execute(text("SELECT count(*) FROM pg_cursors")).scalar() == 1
         assert [job_id for job_id, _ in rows] == ["j1", "j2"]
 
 
-def test_both_kinds_of_database_hold_the_same(houses: Houses, tmp_path: Path):
+def test_both_kinds_of_database_hold_the_same(log_fixtures: Houses, tmp_path: Path):
     """A log that moves from SQLite to PostgreSQL by way of its mirror is the same to the byte."""
-    old, new = House(tmp_path), houses(tmp_path / "new")
+    old, new = LogFixture(tmp_path), log_fixtures(tmp_path / "new")
     for number in range(4):
         old.submit(f"j{number}")
     old.finish(old.claim())

@@ -27,35 +27,35 @@ from storage.providers.registry import open_storage
 from storage.providers.stores import Stores
 from tests.contract.conftest import Houses
 from tests.contract.databases import Databases
-from tests.contract.house import DOCUMENT, LATER, START, House
+from tests.contract.log_fixture import DOCUMENT, LATER, START, LogFixture
 
 LOST = Failed(stage="lease", blame="infrastructure", faults=(), fault_count=0)
 
 
 @pytest.fixture
-def house(tmp_path: Path, houses: Houses) -> House:
-    """A house with jobs in several states; the mirror of all but one is up to date."""
-    house = houses(tmp_path)
-    house.submit("done")
-    house.finish(house.claim())
-    house.submit("failed")
-    house.log.append(house.claim(), LOST, attempt=1, actor="w")
-    house.submit("running")
-    house.take()
-    house.mirror.relay_all()
-    house.submit("waiting")
-    return house
+def log_fixture(tmp_path: Path, log_fixtures: Houses) -> LogFixture:
+    """A log_fixture with jobs in several states; the mirror of all but one is up to date."""
+    log_fixture = log_fixtures(tmp_path)
+    log_fixture.submit("done")
+    log_fixture.finish(log_fixture.claim())
+    log_fixture.submit("failed")
+    log_fixture.log.append(log_fixture.claim(), LOST, attempt=1, actor="w")
+    log_fixture.submit("running")
+    log_fixture.take()
+    log_fixture.mirror.relay_all()
+    log_fixture.submit("waiting")
+    return log_fixture
 
 
-def dumped(house: House, *, cursors: bool = True) -> bytes:
-    """Return the dump of a house's log."""
-    return b"".join(dump(house.log.engine, cursors=cursors))
+def dumped(log_fixture: LogFixture, *, cursors: bool = True) -> bytes:
+    """Return the dump of a log_fixture's log."""
+    return b"".join(dump(log_fixture.log.engine, cursors=cursors))
 
 
 @pytest.fixture
-def other(tmp_path: Path, houses: Houses) -> House:
-    """A second house, whose log is empty."""
-    return houses(tmp_path / "second")
+def other(tmp_path: Path, log_fixtures: Houses) -> LogFixture:
+    """A second log_fixture, whose log is empty."""
+    return log_fixtures(tmp_path / "second")
 
 
 @pytest.mark.parametrize(
@@ -71,103 +71,105 @@ def other(tmp_path: Path, houses: Houses) -> House:
         "UPDATE mirror SET behind = true WHERE job_id = 'done'",
     ],
 )
-def test_rebuilt_views_are_the_same_to_the_byte(house: House, damage: str):
+def test_rebuilt_views_are_the_same_to_the_byte(log_fixture: LogFixture, damage: str):
     """Whatever happened to a view, a rebuild brings back exactly what stood there."""
-    before = dumped(house)
-    house.tamper(damage)
-    assert dumped(house) != before
-    assert rebuild(house.log.engine) == {"jobs": 4, "events": 13}
-    assert dumped(house) == before
-    rebuild(house.log.engine)
-    assert dumped(house) == before
+    before = dumped(log_fixture)
+    log_fixture.tamper(damage)
+    assert dumped(log_fixture) != before
+    assert rebuild(log_fixture.log.engine) == {"jobs": 4, "events": 13}
+    assert dumped(log_fixture) == before
+    rebuild(log_fixture.log.engine)
+    assert dumped(log_fixture) == before
 
 
 @pytest.mark.parametrize("change", ["seq = 99", "place = 'jobs/elsewhere.json'", "seq = -7", "place = ''"])
-def test_a_cursor_that_cannot_be_true_begins_anew(house: House, change: str):
+def test_a_cursor_that_cannot_be_true_begins_anew(log_fixture: LogFixture, change: str):
     """A rebuilt cursor that cannot have been true is behind, and one relay brings everything right."""
-    before = dumped(house)
-    house.tamper(f"UPDATE mirror SET {change} WHERE job_id = 'done'")
-    rebuild(house.log.engine)
-    assert ("done", "") in house.cursor.behind()
-    house.mirror.relay("done")
-    assert dumped(house) == before
+    before = dumped(log_fixture)
+    log_fixture.tamper(f"UPDATE mirror SET {change} WHERE job_id = 'done'")
+    rebuild(log_fixture.log.engine)
+    assert ("done", "") in log_fixture.cursor.behind()
+    log_fixture.mirror.relay("done")
+    assert dumped(log_fixture) == before
 
 
-def test_a_rebuild_keeps_the_leases_of_running_attempts(house: House):
+def test_a_rebuild_keeps_the_leases_of_running_attempts(log_fixture: LogFixture):
     """A heartbeat survives a rebuild; the lease of an attempt that is over does not."""
-    house.log.heartbeat({"running": 1}, LATER)
-    with writing(house.log.engine) as connection:
+    log_fixture.log.heartbeat({"running": 1}, LATER)
+    with writing(log_fixture.log.engine) as connection:
         connection.execute(text("INSERT INTO lease VALUES ('done', 1, 'x'), ('ghost', 1, 'x')"))
-    rebuild(house.log.engine)
-    with reading(house.log.engine) as connection:
+    rebuild(log_fixture.log.engine)
+    with reading(log_fixture.log.engine) as connection:
         assert list(connection.scalars(text("SELECT job_id FROM lease"))) == ["running"]
 
 
-def test_a_rebuild_refuses_broken_histories(house: House):
+def test_a_rebuild_refuses_broken_histories(log_fixture: LogFixture):
     """A rebuild names every job with a broken chain and changes nothing, not even what it could put right."""
-    house.tamper(
+    log_fixture.tamper(
         "UPDATE event SET data = replace(data, 'a', 'b') WHERE job_id = 'done' AND seq = 0",
         "UPDATE event SET recorded_at = CAST(x'ff' AS TEXT) WHERE job_id = 'running' AND seq = 1",
         "DELETE FROM event WHERE job_id = 'failed' AND seq = 0",
         "UPDATE job SET state = 'X' WHERE job_id = 'waiting'",
     )
-    before = dumped(house)
+    before = dumped(log_fixture)
     with pytest.raises(LogBroken, match=r"done.*failed.*running") as refusal:
-        rebuild(house.log.engine)
+        rebuild(log_fixture.log.engine)
     assert "waiting" not in str(refusal.value)
-    assert dumped(house) == before
+    assert dumped(log_fixture) == before
 
 
-def test_a_log_comes_back_from_its_mirror(house: House, other: House):
+def test_a_log_comes_back_from_its_mirror(log_fixture: LogFixture, other: LogFixture):
     """From a complete mirror alone comes a log with the same bytes, and after one relay its cursors are the same."""
-    house.mirror.relay_all()
-    assert restore(other.log.engine, house.storage) == {"jobs": 4, "events": 13}
-    assert dumped(other, cursors=False) == dumped(house, cursors=False)
+    log_fixture.mirror.relay_all()
+    assert restore(other.log.engine, log_fixture.storage) == {"jobs": 4, "events": 13}
+    assert dumped(other, cursors=False) == dumped(log_fixture, cursors=False)
     assert {job_id for job_id, _ in other.cursor.behind()} == {"done", "failed", "running", "waiting"}
-    files = house.files()
-    Mirror(other.log, other.cursor, Stores.single(house.storage)).relay_all()
-    assert dumped(other) == dumped(house)
-    assert house.files() == files
-    assert list(Verifier(other.log.engine, Stores.single(house.storage)).all()) == []
+    files = log_fixture.files()
+    Mirror(other.log, other.cursor, Stores.single(log_fixture.storage)).relay_all()
+    assert dumped(other) == dumped(log_fixture)
+    assert log_fixture.files() == files
+    assert list(Verifier(other.log.engine, Stores.single(log_fixture.storage)).all()) == []
 
 
-def test_a_log_comes_back_into_another_storage(house: House, other: House):
+def test_a_log_comes_back_into_another_storage(log_fixture: LogFixture, other: LogFixture):
     """A restored log writes the documents of its jobs wherever it goes on; only results are not in the log."""
-    house.mirror.relay_all()
-    restore(other.log.engine, house.storage)
+    log_fixture.mirror.relay_all()
+    restore(other.log.engine, log_fixture.storage)
     other.mirror.relay_all()
-    assert set(house.files()) - set(other.files()) == {"results/rydberg/done.json"}
+    assert set(log_fixture.files()) - set(other.files()) == {"results/rydberg/done.json"}
     assert {(each.job_id, each.what) for each in Verifier(other.log.engine, Stores.single(other.storage)).all()} == {
         ("done", "result")
     }
 
 
-def test_a_relay_that_was_cut_short_leaves_nothing_behind(house: House, other: House, monkeypatch: pytest.MonkeyPatch):
+def test_a_relay_that_was_cut_short_leaves_nothing_behind(
+    log_fixture: LogFixture, other: LogFixture, monkeypatch: pytest.MonkeyPatch
+):
     """Where the mirror knew of the end of a job and its document was not moved yet, a restored log moves it."""
-    job = house.log.get("running")
-    house.log.append(job, LOST, attempt=1, actor="w")
+    job = log_fixture.log.get("running")
+    log_fixture.log.append(job, LOST, attempt=1, actor="w")
     with monkeypatch.context() as killed:
         killed.setattr(JobDocuments, "settle", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            house.mirror.relay("running")
-    restore(other.log.engine, house.storage)
-    Mirror(other.log, other.cursor, Stores.single(house.storage)).relay_all()
-    assert "jobs/deleted/running.json" in house.files()
-    assert "jobs/running/running.json" not in house.files()
+            log_fixture.mirror.relay("running")
+    restore(other.log.engine, log_fixture.storage)
+    Mirror(other.log, other.cursor, Stores.single(log_fixture.storage)).relay_all()
+    assert "jobs/deleted/running.json" in log_fixture.files()
+    assert "jobs/running/running.json" not in log_fixture.files()
 
 
-def test_a_memory_storage_will_do(other: House, tmp_path: Path, houses: Houses):
+def test_a_memory_storage_will_do(other: LogFixture, tmp_path: Path, log_fixtures: Houses):
     """A log is restored from any storage of the contract."""
-    house = houses(tmp_path)
-    house.submit("j")
+    log_fixture = log_fixtures(tmp_path)
+    log_fixture.submit("j")
     storage = open_storage(f"memory://restore-test-{uuid.uuid4().hex}")
-    Mirror(house.log, MirrorCursor(house.log.engine), Stores.single(storage)).relay_all()
+    Mirror(log_fixture.log, MirrorCursor(log_fixture.log.engine), Stores.single(storage)).relay_all()
     restore(other.log.engine, storage)
-    assert dumped(other, cursors=False) == dumped(house, cursors=False)
+    assert dumped(other, cursors=False) == dumped(log_fixture, cursors=False)
 
 
 @pytest.mark.parametrize("what", ["job", "lease", "mirror"])
-def test_a_log_that_is_not_empty_is_left_alone(house: House, other: House, what: str):
+def test_a_log_that_is_not_empty_is_left_alone(log_fixture: LogFixture, other: LogFixture, what: str):
     """Nothing is restored into a database that holds anything."""
     if what == "job":
         other.submit("own")
@@ -177,7 +179,7 @@ def test_a_log_that_is_not_empty_is_left_alone(house: House, other: House, what:
             connection.execute(text(f"INSERT INTO {what} VALUES {values}"))
     before = dumped(other)
     with pytest.raises(LogNotEmpty):
-        restore(other.log.engine, house.storage)
+        restore(other.log.engine, log_fixture.storage)
     assert dumped(other) == before
 
 
@@ -242,49 +244,51 @@ BAD_MIRRORS: dict[str, tuple[Callable[[Path], None], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_MIRRORS)
-def test_a_bad_mirror_is_refused(house: House, other: House, name: str):
+def test_a_bad_mirror_is_refused(log_fixture: LogFixture, other: LogFixture, name: str):
     """A mirror with anything wrong in it is refused with its place and what is wrong, and nothing is restored."""
     spoil, said = BAD_MIRRORS[name]
-    spoil(house.folder)
+    spoil(log_fixture.folder)
     before = dumped(other)
     with pytest.raises(MirrorBroken) as refusal:
-        restore(other.log.engine, house.storage)
+        restore(other.log.engine, log_fixture.storage)
     assert len(refusal.value.faults) == 1
     assert refusal.value.faults[0].startswith(said)
     assert dumped(other) == before == b""
 
 
-def test_two_histories_of_one_job_are_refused(house: House, other: House, tmp_path: Path, houses: Houses):
+def test_two_histories_of_one_job_are_refused(
+    log_fixture: LogFixture, other: LogFixture, tmp_path: Path, log_fixtures: Houses
+):
     """Two true histories under one job id, of two backends, are refused: only one can be the job's."""
-    twin = houses(tmp_path / "twin")
+    twin = log_fixtures(tmp_path / "twin")
     fact = twin.log.submission(twin.submit("done").job_id).model_copy(update={"backend": "fermions"})
-    second = houses(tmp_path / "third")
+    second = log_fixtures(tmp_path / "third")
     second.log.submit("done", fact, "test")
     second.mirror.relay_all()
-    write("events/fermions/done.json", second.storage.get("events/fermions/done.json"))(house.folder)
+    write("events/fermions/done.json", second.storage.get("events/fermions/done.json"))(log_fixture.folder)
     with pytest.raises(MirrorBroken, match="another history has the same job id"):
-        restore(other.log.engine, house.storage)
+        restore(other.log.engine, log_fixture.storage)
     assert dumped(other) == b""
 
 
-def test_all_faults_of_a_mirror_are_named_at_once(house: House, other: House):
+def test_all_faults_of_a_mirror_are_named_at_once(log_fixture: LogFixture, other: LogFixture):
     """Whoever has to repair a mirror reads the whole list at the first attempt."""
     for name in ("gap", "stranger", "stranger above", "other backend", "bad folder"):
-        BAD_MIRRORS[name][0](house.folder)
-    write("events/rydberg/failed.json", b"{}")(house.folder)
+        BAD_MIRRORS[name][0](log_fixture.folder)
+    write("events/rydberg/failed.json", b"{}")(log_fixture.folder)
     with pytest.raises(MirrorBroken) as refusal:
-        restore(other.log.engine, house.storage)
+        restore(other.log.engine, log_fixture.storage)
     assert len(refusal.value.faults) == 6
     assert all(fault in str(refusal.value) for fault in refusal.value.faults)
 
 
-def test_half_a_document_is_no_fault(house: House, other: House):
+def test_half_a_document_is_no_fault(log_fixture: LogFixture, other: LogFixture):
     """What a killed writer left beside a history does not keep a log from being restored."""
-    write("events/rydberg/.done.json.0123.tmp", b"{")(house.folder)
-    assert restore(other.log.engine, house.storage)["jobs"] == 3
+    write("events/rydberg/.done.json.0123.tmp", b"{")(log_fixture.folder)
+    assert restore(other.log.engine, log_fixture.storage)["jobs"] == 3
 
 
-def test_an_empty_mirror_is_no_mirror(tmp_path: Path, other: House):
+def test_an_empty_mirror_is_no_mirror(tmp_path: Path, other: LogFixture):
     """A storage without a single history is refused: most likely its address is wrong."""
     with pytest.raises(MirrorBroken, match="no histories"):
         restore(other.log.engine, open_storage((tmp_path / "nosuch").as_uri()))
@@ -307,26 +311,26 @@ STEPS = st.lists(
 class Walk:
     """Does what is asked for to the first job that it may be done to, with a clock of its own."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, log_fixture: LogFixture) -> None:
+        self.log_fixture = log_fixture
         self.now = START
-        house.log._now = self.tick  # type: ignore[method-assign]
+        log_fixture.log._now = self.tick  # type: ignore[method-assign]
 
     def tick(self) -> datetime:
         self.now += timedelta(seconds=1)
         return self.now
 
     def step(self, name: str) -> None:
-        jobs = self.house.log.jobs(limit=1000)
+        jobs = self.log_fixture.log.jobs(limit=1000)
         if name == "submit":
             job_id = f"j{len(jobs)}"
             if by_front_end := len(jobs) % 2 == 1:
-                self.house.queue(f"{job_id}.json", DOCUMENT)
-            self.house.submit(job_id, source="inbox" if by_front_end else "cli")
+                self.log_fixture.queue(f"{job_id}.json", DOCUMENT)
+            self.log_fixture.submit(job_id, source="inbox" if by_front_end else "cli")
         elif name == "claim":
-            self.house.log.claim(["rydberg"], "w", LATER)
+            self.log_fixture.log.claim(["rydberg"], "w", LATER)
         elif name == "relay":
-            self.house.mirror.relay_all()
+            self.log_fixture.mirror.relay_all()
         elif job := next((job for job in jobs if job.state == {"revive": "ERROR"}.get(name, "CLAIMED")), None):
             self._change(name, job)
 
@@ -340,9 +344,9 @@ class Walk:
             "revive": (Revived(by="op"),),
         }
         if name == "finish":
-            self.house.finish(job)
+            self.log_fixture.finish(job)
         else:
-            self.house.log.append(job, *facts[name], attempt=job.attempt, actor="w")
+            self.log_fixture.log.append(job, *facts[name], attempt=job.attempt, actor="w")
 
 
 # Each example makes databases of its own.
@@ -355,20 +359,20 @@ class Walk:
 def test_any_history_comes_back(databases: Databases, steps: list[str]):
     """Whatever happened to the jobs, rebuild and restore give the same bytes, and the result verifies."""
     with tempfile.TemporaryDirectory() as name:
-        house, other = (
-            House(folder, databases.open(databases.new(folder))) for folder in (Path(name), Path(name) / "second")
+        log_fixture, other = (
+            LogFixture(folder, databases.open(databases.new(folder))) for folder in (Path(name), Path(name) / "second")
         )
-        walk = Walk(house)
+        walk = Walk(log_fixture)
         for step in ["submit", *steps]:
             walk.step(step)
-        before = dumped(house)
-        rebuild(house.log.engine)
-        assert dumped(house) == before
-        house.mirror.relay_all()
-        restore(other.log.engine, house.storage)
-        assert dumped(other, cursors=False) == dumped(house, cursors=False)
-        Mirror(other.log, other.cursor, Stores.single(house.storage)).relay_all()
-        assert dumped(other) == dumped(house)
-        assert list(Verifier(other.log.engine, Stores.single(house.storage)).all()) == []
-        for each in (house, other):
+        before = dumped(log_fixture)
+        rebuild(log_fixture.log.engine)
+        assert dumped(log_fixture) == before
+        log_fixture.mirror.relay_all()
+        restore(other.log.engine, log_fixture.storage)
+        assert dumped(other, cursors=False) == dumped(log_fixture, cursors=False)
+        Mirror(other.log, other.cursor, Stores.single(log_fixture.storage)).relay_all()
+        assert dumped(other) == dumped(log_fixture)
+        assert list(Verifier(other.log.engine, Stores.single(log_fixture.storage)).all()) == []
+        for each in (log_fixture, other):
             each.log.engine.dispose()

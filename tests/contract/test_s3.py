@@ -15,7 +15,7 @@ from storage.documents.relay import Mirror
 from storage.providers.registry import open_storage, probe
 from storage.providers.s3.s3_storage import S3Storage
 from storage.providers.stores import Stores
-from tests.contract.house import House
+from tests.contract.log_fixture import LogFixture
 from tests.contract.storages import surrounded
 from tests.seaweedfs import BUCKET, KEY, READER, READER_SECRET, SECRET, Weed, seaweedfs
 
@@ -72,10 +72,10 @@ def test_a_job_from_the_queue_costs_fifteen_requests(
     was_there_before: bool,  # noqa: FBT001 - a parameter of the test
 ):
     """As the table in docs/storages.md has them; one that lay there when the drain began is asked for its history."""
-    house = House(tmp_path)
-    house.storage, house.stores = storage, Stores.single(storage)  # type: ignore[assignment]
-    house.mirror = Mirror(house.log, house.cursor, house.stores)
-    inbox = Inbox(house.log, house.stores, max_bytes=1000, settle_seconds=0)
+    log_fixture = LogFixture(tmp_path)
+    log_fixture.storage, log_fixture.stores = storage, Stores.single(storage)  # type: ignore[assignment]
+    log_fixture.mirror = Mirror(log_fixture.log, log_fixture.cursor, log_fixture.stores)
+    inbox = Inbox(log_fixture.log, log_fixture.stores, max_bytes=1000, settle_seconds=0)
     if not was_there_before:
         inbox.take("rydberg", "w")
     storage.put(HERE, b"{}")
@@ -84,20 +84,20 @@ def test_a_job_from_the_queue_costs_fifteen_requests(
     listing = ["GET"]
     assert sent == [*listing, *(["HEAD"] if was_there_before else []), "GET"]
     sent.clear()
-    job = house.take()
+    job = log_fixture.take()
     history, taken = ["PUT"], ["GET", "PUT", "DELETE"]
     assert sent == history + taken
     sent.clear()
-    house.mirror.relay("a")
+    log_fixture.mirror.relay("a")
     in_its_place = ["PUT", "DELETE"]
     assert sent == in_its_place
     sent.clear()
-    house.finish(job)
+    log_fixture.finish(job)
     storage.get("results/rydberg/a.json")
     staged, uploaded = ["PUT"], ["PUT", "GET"]
     assert sent == staged + uploaded
     sent.clear()
-    house.mirror.relay("a")
+    log_fixture.mirror.relay("a")
     status, unstaged = ["PUT"], ["DELETE"]
     assert sent == history + in_its_place + status + unstaged
 

@@ -14,7 +14,7 @@ import pytest
 from models import clock
 from models.job import State
 from models.settings import Settings
-from tests.lab import experiment
+from tests.installation import experiment
 
 JOB = {"experiment_0": experiment(["load", [0], [9]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
 JUMPS = (2, 0, -2, 0)
@@ -40,7 +40,7 @@ def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
 
 
 @pytest.fixture
-def house(tmp_path: Path, prefect_api: str, wall: Wall) -> Iterator[Any]:
+def log_fixture(tmp_path: Path, prefect_api: str, wall: Wall) -> Iterator[Any]:
     """Services of their own with short leases, with Prefect at hand."""
     from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415 - Prefect takes seconds to import
 
@@ -59,7 +59,7 @@ def house(tmp_path: Path, prefect_api: str, wall: Wall) -> Iterator[Any]:
     use(None)
 
 
-def test_a_clock_that_jumps_by_two_hours_costs_nothing(house: Any, wall: Wall):
+def test_a_clock_that_jumps_by_two_hours_costs_nothing(log_fixture: Any, wall: Wall):
     """With jobs claimed at each setting of the clock, one of a worker that is dead among them, all end by themselves."""
     from flows.drain_queue import drain_queue  # noqa: PLC0415 - Prefect takes seconds to import
     from tasks.services import Services  # noqa: PLC0415 - as above
@@ -69,13 +69,13 @@ def test_a_clock_that_jumps_by_two_hours_costs_nothing(house: Any, wall: Wall):
     def queue(number: int) -> None:
         for _ in range(number):
             ids.append(uuid4().hex[:24])
-            house.stores.of("").put(f"jobs/queued/singlequdit/{ids[-1]}.json", json.dumps(JOB).encode())
+            log_fixture.stores.of("").put(f"jobs/queued/singlequdit/{ids[-1]}.json", json.dumps(JOB).encode())
 
     # A worker that claims while the clock is two hours ahead, and is never heard of again.
     wall.hours = 2
     queue(1)
-    house.inboxes[""].take("singlequdit", "test")
-    dead = Services(house.settings)
+    log_fixture.inboxes[""].take("singlequdit", "test")
+    dead = Services(log_fixture.settings)
     dead.log._now = wall.now
     from tasks.jobs.releases import claim  # noqa: PLC0415 - as above
 
@@ -90,13 +90,13 @@ def test_a_clock_that_jumps_by_two_hours_costs_nothing(house: Any, wall: Wall):
             wall.hours = hours
             queue(2)
 
-    house.on_final = on_final
+    log_fixture.on_final = on_final
     queue(2)
     asyncio.run(drain_queue(backends=["singlequdit"], concurrency=2, time_budget=150))
     assert next(jumps, None) is None
     for job_id in ids:
-        kinds = Counter(event.kind for event in house.log.history(job_id))
-        assert house.log.get(job_id).state is State.DONE
+        kinds = Counter(event.kind for event in log_fixture.log.history(job_id))
+        assert log_fixture.log.get(job_id).state is State.DONE
         assert (kinds["completed"], kinds["refused"]) == (1, 0)
         # Only the dead worker has lost its lease.
         assert kinds["lease_expired"] == (job_id == ids[0])

@@ -23,7 +23,7 @@ from models.job import State
 from models.settings import Settings
 from storage.documents.job_documents import read_history
 from storage.providers.stores import Stores
-from tests.lab import Lab, experiment
+from tests.installation import Installation, experiment
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 GOOD = {"experiment_0": experiment(["load", [0], [9]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
@@ -67,7 +67,7 @@ class Faulty:
 
 
 @pytest.fixture
-def house(tmp_path: Path, prefect_api: str) -> Iterator[Any]:
+def log_fixture(tmp_path: Path, prefect_api: str) -> Iterator[Any]:
     """Services of their own on a storage that can be made to fail, with Prefect at hand."""
     from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415 - Prefect takes seconds to import
 
@@ -87,11 +87,11 @@ def house(tmp_path: Path, prefect_api: str) -> Iterator[Any]:
     use(None)
 
 
-def fill(house: Any, number: int = 2) -> list[str]:
+def fill(log_fixture: Any, number: int = 2) -> list[str]:
     """Queue good jobs as a front end does."""
     ids = [f"{index:024x}" for index in range(number)]
     for job_id in ids:
-        house.storage.inner.put(f"jobs/queued/singlequdit/{job_id}.json", json.dumps(GOOD).encode())
+        log_fixture.storage.inner.put(f"jobs/queued/singlequdit/{job_id}.json", json.dumps(GOOD).encode())
     return ids
 
 
@@ -102,58 +102,58 @@ def drain() -> dict[str, int]:
     return asyncio.run(drain_queue(backends=["singlequdit"], concurrency=2))
 
 
-def check(house: Any, ids: list[str]) -> None:
+def check(log_fixture: Any, ids: list[str]) -> None:
     """Each job is DONE and completed once; log and mirror are equal."""
     for job_id in ids:
-        events = house.log.history(job_id)
-        assert house.log.get(job_id).state is State.DONE
+        events = log_fixture.log.history(job_id)
+        assert log_fixture.log.get(job_id).state is State.DONE
         assert [event.kind for event in events].count("completed") == 1
-        assert read_history(house.storage.inner.get(f"events/singlequdit/{job_id}.json")) == events
-        assert json.loads(house.storage.inner.get(f"status/singlequdit/{job_id}.json"))["status"] == "DONE"
-        assert house.storage.inner.exists(f"jobs/finished/singlequdit/{job_id}.json")
-        result = json.loads(house.storage.inner.get(f"results/singlequdit/{job_id}.json"))
+        assert read_history(log_fixture.storage.inner.get(f"events/singlequdit/{job_id}.json")) == events
+        assert json.loads(log_fixture.storage.inner.get(f"status/singlequdit/{job_id}.json"))["status"] == "DONE"
+        assert log_fixture.storage.inner.exists(f"jobs/finished/singlequdit/{job_id}.json")
+        result = json.loads(log_fixture.storage.inner.get(f"results/singlequdit/{job_id}.json"))
         assert len(result["results"][0]["data"]["memory"]) == 50
-    assert house.cursor.behind() == []
+    assert log_fixture.cursor.behind() == []
 
 
-def test_a_storage_that_fails_at_any_call_loses_nothing(house: Any):
+def test_a_storage_that_fails_at_any_call_loses_nothing(log_fixture: Any):
     """Whichever call of the storage fails, in whatever way, the drain goes on or the next one ends every job."""
-    ids = fill(house, 1)
+    ids = fill(log_fixture, 1)
     drain()
-    check(house, ids)
-    calls = house.storage.calls
+    check(log_fixture, ids)
+    calls = log_fixture.storage.calls
     assert calls > 15
     ways = ("raise", "half", "hang")
     for fail_at in range(1, calls + 1, 1 if ALL else 7):
         way = ways[fail_at % len(ways)]
         fresh = f"{way}{fail_at}x".ljust(24, "0")
-        house.storage.inner.put(f"jobs/queued/singlequdit/{fresh}.json", json.dumps(GOOD).encode())
-        house.storage.calls, house.storage.fail_at, house.storage.way = 0, fail_at, way
+        log_fixture.storage.inner.put(f"jobs/queued/singlequdit/{fresh}.json", json.dumps(GOOD).encode())
+        log_fixture.storage.calls, log_fixture.storage.fail_at, log_fixture.storage.way = 0, fail_at, way
         try:
             drain()
         except StorageUnavailable:
             # A storage that fails at the very start, when the backends are published, is said at once.
             assert fail_at < 12
-        house.storage.fail_at = 0
+        log_fixture.storage.fail_at = 0
         drain()
-        check(house, [fresh])
+        check(log_fixture, [fresh])
 
 
-def test_a_storage_that_is_down_for_a_while_costs_no_attempt(house: Any):
+def test_a_storage_that_is_down_for_a_while_costs_no_attempt(log_fixture: Any):
     """Jobs whose attempts meet a storage that is down wait until it is back, however few attempts they have."""
-    ids = fill(house, 3)
-    house.settings = house.settings.model_copy(update={"max_attempts": 2})
-    house.storage.fail_at, house.storage.way = 12, "outage"  # the first job is just being taken
+    ids = fill(log_fixture, 3)
+    log_fixture.settings = log_fixture.settings.model_copy(update={"max_attempts": 2})
+    log_fixture.storage.fail_at, log_fixture.storage.way = 12, "outage"  # the first job is just being taken
     drain()
-    assert house.storage.down_until > 0
-    check(house, ids)
-    assert all(house.log.get(job_id).failures == 0 for job_id in ids)
+    assert log_fixture.storage.down_until > 0
+    check(log_fixture, ids)
+    assert all(log_fixture.log.get(job_id).failures == 0 for job_id in ids)
 
 
-def test_a_locked_database_is_waited_for(house: Any, tmp_path: Path):
+def test_a_locked_database_is_waited_for(log_fixture: Any, tmp_path: Path):
     """While another process holds the database nothing happens; afterwards everything does."""
-    ids = fill(house)
-    assert house.log  # opened, so that the tables are there
+    ids = fill(log_fixture)
+    assert log_fixture.log  # opened, so that the tables are there
     seconds = 30 if ALL else 4
     holder = sqlite3.connect(tmp_path / "quledger.db", isolation_level=None, check_same_thread=False)
     holder.execute("BEGIN IMMEDIATE")
@@ -164,7 +164,7 @@ def test_a_locked_database_is_waited_for(house: Any, tmp_path: Path):
     release.join()
     holder.close()
     assert time.monotonic() - started > seconds
-    check(house, ids)
+    check(log_fixture, ids)
 
 
 @pytest.fixture
@@ -183,41 +183,46 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk_is_named_and_nothing_is_lost(lab: Lab, small_disk: Path):
+def test_a_full_disk_is_named_and_nothing_is_lost(installation: Installation, small_disk: Path):
     """On a full disk the program says so and what to do; when there is room again every job is run."""
-    lab.home, lab.store = small_disk / "home", small_disk / "store"
-    lab.environment |= {"QULEDGER_HOME": str(lab.home), "QULEDGER_STORAGE": lab.store.as_uri()}
-    ids = [lab.submit("singlequdit", GOOD) for _ in range(3)]
+    installation.home, installation.store = small_disk / "home", small_disk / "store"
+    installation.environment |= {
+        "QULEDGER_HOME": str(installation.home),
+        "QULEDGER_STORAGE": installation.store.as_uri(),
+    }
+    ids = [installation.submit("singlequdit", GOOD) for _ in range(3)]
     ballast = small_disk / "ballast"
     with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
         while True:
             file.write(b"x" * 4096)
-    refused = lab.run("submit", "singlequdit", "-", text=json.dumps(GOOD), check=False)
-    stuck = lab.run("drain", "--until-empty", "--time-budget", "3", check=False)
+    refused = installation.run("submit", "singlequdit", "-", text=json.dumps(GOOD), check=False)
+    stuck = installation.run("drain", "--until-empty", "--time-budget", "3", check=False)
     for done in (refused, stuck):
         assert done.returncode == 1
         assert "free some space" in done.stderr or "No space left" in done.stderr
         assert "Traceback" not in done.stderr
     ballast.unlink()
-    lab.run("drain", "--until-empty")
-    states = lab.states()
+    installation.run("drain", "--until-empty")
+    states = installation.states()
     assert all(states[job_id] == "DONE" for job_id in ids)
     assert set(states.values()) == {"DONE"}
 
 
-def test_a_full_storage_is_waited_for_and_costs_no_attempt(lab: Lab, small_disk: Path):
+def test_a_full_storage_is_waited_for_and_costs_no_attempt(installation: Installation, small_disk: Path):
     """While the storage has room for status and history but for no result, jobs wait; then all end without help."""
-    lab.store = small_disk / "store"
-    lab.environment |= {"QULEDGER_STORAGE": lab.store.as_uri(), "QULEDGER_PUBLISH_SECONDS": "1"}
+    installation.store = small_disk / "store"
+    installation.environment |= {"QULEDGER_STORAGE": installation.store.as_uri(), "QULEDGER_PUBLISH_SECONDS": "1"}
     large = {"experiment_0": experiment(["load", [0], [50]], ["rlx", [0], [1.57]], ["measure", [0], []], shots=100_000)}
     ids = [f"{number:024x}" for number in range(3)]
     for job_id in ids:
-        lab.queue("singlequdit", f"{job_id}.json", json.dumps(large).encode())
+        installation.queue("singlequdit", f"{job_id}.json", json.dumps(large).encode())
     (small_disk / "ballast").write_bytes(bytes(8_000_000 - 350_000))
-    drain = lab.start("drain", "--until-empty")
+    drain = installation.start("drain", "--until-empty")
     try:
         end = time.monotonic() + 200
-        while not (waits := [event for job_id in ids for event in lab.history(job_id) if event["kind"] == "retried"]):
+        while not (
+            waits := [event for job_id in ids for event in installation.history(job_id) if event["kind"] == "retried"]
+        ):
             assert time.monotonic() < end
             assert drain.poll() is None, drain.printed()
             time.sleep(0.2)
@@ -228,47 +233,47 @@ def test_a_full_storage_is_waited_for_and_costs_no_attempt(lab: Lab, small_disk:
         drain.wait()
     assert drain.returncode == 0, output
     assert "no room for a document of 0.6 MB" in json.dumps(waits)
-    assert lab.states() == dict.fromkeys(ids, "DONE")
-    assert {lab.log.get(job_id).failures for job_id in ids} == {0}
+    assert installation.states() == dict.fromkeys(ids, "DONE")
+    assert {installation.log.get(job_id).failures for job_id in ids} == {0}
     assert list(small_disk.rglob(".*.tmp")) == []
-    assert lab.findings() == []
+    assert installation.findings() == []
 
 
-def test_a_result_that_a_storage_never_takes_ends_its_job(house: Any, monkeypatch: pytest.MonkeyPatch):
+def test_a_result_that_a_storage_never_takes_ends_its_job(log_fixture: Any, monkeypatch: pytest.MonkeyPatch):
     """A document too large for the storage is said to be so at once: no attempt can mend it, and no other job waits."""
-    ids = fill(house, 1)
-    original = house.storage.inner.put
+    ids = fill(log_fixture, 1)
+    original = log_fixture.storage.inner.put
 
     def put(path: str, content: bytes) -> None:
         if path.startswith("staged/0"):
             raise DocumentTooLarge("never", len(content))
         original(path, content)
 
-    monkeypatch.setattr(house.storage.inner, "put", put)
+    monkeypatch.setattr(log_fixture.storage.inner, "put", put)
     assert drain() == {"ERROR": 1}
-    job = house.log.get(ids[0])
+    job = log_fixture.log.get(ids[0])
     assert "the storage takes no document of 0.0 MB" in job.reason
     assert (job.attempt, job.blame) == (1, "infrastructure")
 
 
-def test_an_attempt_that_meets_a_longer_history_is_given_back(house: Any):
+def test_an_attempt_that_meets_a_longer_history_is_given_back(log_fixture: Any):
     """Where no mark shows that the log was set back, the attempt sees it before it touches anything; others are served."""
     from tasks.jobs.submission import submit_document  # noqa: PLC0415 - as above
 
-    fill(house, 1)
+    fill(log_fixture, 1)
     drain()
     job_id = submit_document("singlequdit", json.dumps(GOOD).encode()).job_id
     path = f"events/singlequdit/{job_id}.json"
-    history = json.loads(house.storage.inner.get(path))
+    history = json.loads(log_fixture.storage.inner.get(path))
     history["events"].append(history["events"][0] | {"seq": 1, "hash": "f" * 64})
     longer = json.dumps(history).encode()
-    house.storage.inner.put(path, longer)
-    house.storage.inner.put(f"jobs/queued/singlequdit/{'e' * 24}.json", json.dumps(GOOD).encode())
+    log_fixture.storage.inner.put(path, longer)
+    log_fixture.storage.inner.put(f"jobs/queued/singlequdit/{'e' * 24}.json", json.dumps(GOOD).encode())
     assert drain() == {"DONE": 1}
-    job = house.log.get(job_id)
+    job = log_fixture.log.get(job_id)
     assert (job.state, job.attempt, job.failures) == (State.QUEUED, 1, 0)
-    assert [event.kind for event in house.log.history(job_id)] == ["submitted", "claimed", "retried"]
-    assert house.storage.inner.get(path) == longer
-    assert house.storage.inner.exists(f"jobs/queued/singlequdit/{job_id}.json")
-    assert f"1 jobs are held: {job_id} (its mirrored history" in house.unserved[-1]
+    assert [event.kind for event in log_fixture.log.history(job_id)] == ["submitted", "claimed", "retried"]
+    assert log_fixture.storage.inner.get(path) == longer
+    assert log_fixture.storage.inner.exists(f"jobs/queued/singlequdit/{job_id}.json")
+    assert f"1 jobs are held: {job_id} (its mirrored history" in log_fixture.unserved[-1]
     assert drain() == {}

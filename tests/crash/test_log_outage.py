@@ -20,7 +20,7 @@ import pytest
 from models.errors import LogUnavailable
 from models.job import State
 from models.settings import Settings
-from tests.lab import Lab, experiment
+from tests.installation import Installation, experiment
 from tests.postgres import postgres_server
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
@@ -75,7 +75,7 @@ class Flaky:
 
 
 @pytest.fixture
-def house(tmp_path: Path, prefect_api: str) -> Iterator[Any]:
+def log_fixture(tmp_path: Path, prefect_api: str) -> Iterator[Any]:
     """Services of their own on a log that can be made to fail, with Prefect at hand."""
     from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415 - Prefect takes seconds to import
 
@@ -94,50 +94,50 @@ def house(tmp_path: Path, prefect_api: str) -> Iterator[Any]:
     use(None)
 
 
-def drain(house: Any, number: int = 2) -> list[str]:
+def drain(log_fixture: Any, number: int = 2) -> list[str]:
     """Queue jobs as a front end does, and drain in this process; return their ids."""
     from flows.drain_queue import drain_queue  # noqa: PLC0415 - Prefect takes seconds to import
 
     ids = [uuid4().hex[:24] for _ in range(number)]
     for job_id in ids:
-        house.stores.of("").put(f"jobs/queued/singlequdit/{job_id}.json", json.dumps(JOB).encode())
+        log_fixture.stores.of("").put(f"jobs/queued/singlequdit/{job_id}.json", json.dumps(JOB).encode())
     asyncio.run(drain_queue(backends=["singlequdit"], concurrency=2, time_budget=120))
     return ids
 
 
-def check(house: Any, ids: list[str]) -> None:
+def check(log_fixture: Any, ids: list[str]) -> None:
     """Each job is DONE with one accepted result, and no attempt was used up; nothing is held or owed any more."""
-    log = house.log.inner
+    log = log_fixture.log.inner
     for job_id in ids:
         kinds = Counter(event.kind for event in log.history(job_id))
         assert log.get(job_id).state is State.DONE
         assert (kinds["executed"], kinds["uploaded"], kinds["completed"]) == (1, 1, 1)
         assert (kinds["refused"], kinds["lease_expired"], log.get(job_id).failures) == (0, 0, 0)
-    assert house.claims.holders() == set()
-    assert log.running(house.claims.owed()) == []
+    assert log_fixture.claims.holders() == set()
+    assert log.running(log_fixture.claims.owed()) == []
 
 
 @pytest.mark.parametrize(("name", "nth", "way"), EVERY if ALL else SAMPLE)
-def test_an_error_of_the_log_at_any_step_leaves_no_job_behind(house: Any, name: str, nth: int, way: str):
+def test_an_error_of_the_log_at_any_step_leaves_no_job_behind(log_fixture: Any, name: str, nth: int, way: str):
     """Whether a call was done or not before the log went silent, the lone drain ends each job once, by itself."""
-    house.log.strike = (name, nth, way)
-    ids = drain(house)
-    assert house.log.down_until > 0
-    check(house, ids)
+    log_fixture.log.strike = (name, nth, way)
+    ids = drain(log_fixture)
+    assert log_fixture.log.down_until > 0
+    check(log_fixture, ids)
 
 
-def test_an_outage_longer_than_the_lease_is_outlived(house: Any):
+def test_an_outage_longer_than_the_lease_is_outlived(log_fixture: Any):
     """A worker that cannot write for longer than its lease lasts gives its job back when the log answers."""
-    house.settings = house.settings.model_copy(update={"lease_seconds": 0.5})
-    house.log.strike, house.log.seconds = ("append", 2, "after"), 2.0
-    ids = drain(house)
-    log = house.log.inner
+    log_fixture.settings = log_fixture.settings.model_copy(update={"lease_seconds": 0.5})
+    log_fixture.log.strike, log_fixture.log.seconds = ("append", 2, "after"), 2.0
+    ids = drain(log_fixture)
+    log = log_fixture.log.inner
     assert [log.get(job_id).state for job_id in ids] == [State.DONE, State.DONE]
     assert all([event.kind for event in log.history(job_id)].count("completed") == 1 for job_id in ids)
-    assert (house.claims.holders(), log.running(house.claims.owed())) == (set(), [])
+    assert (log_fixture.claims.holders(), log.running(log_fixture.claims.owed())) == (set(), [])
 
 
-def test_a_second_run_of_an_attempt_finds_nothing_to_do(house: Any):
+def test_a_second_run_of_an_attempt_finds_nothing_to_do(log_fixture: Any):
     """Begun by hand with the job and attempt that a worker is just running, here or elsewhere, a run leaves it alone."""
     from flows.run_job import run_attempt  # noqa: PLC0415 - Prefect takes seconds to import
     from tasks.jobs.releases import begin, claim, release  # noqa: PLC0415 - as above
@@ -145,40 +145,44 @@ def test_a_second_run_of_an_attempt_finds_nothing_to_do(house: Any):
     from tasks.services import Services, use  # noqa: PLC0415 - as above
 
     job_id = submit_document("singlequdit", json.dumps(JOB).encode()).job_id
-    claimed = claim(house, ["singlequdit"])
+    claimed = claim(log_fixture, ["singlequdit"])
     assert claimed is not None
-    held = begin(house, job_id, 1)
+    held = begin(log_fixture, job_id, 1)
     assert held == claimed
-    elsewhere = Services(house.settings)
-    for services in (house, elsewhere):
+    elsewhere = Services(log_fixture.settings)
+    for services in (log_fixture, elsewhere):
         use(services)
         state = asyncio.run(run_attempt(job_id, 1, return_state=True))
         assert state.message == "nothing to do: the job is CLAIMED in attempt 1, in the hands of another worker"
-    use(house)
-    assert [event.kind for event in house.log.history(job_id)] == ["submitted", "claimed"]
-    release(house, held)
-    assert house.log.get(job_id).state is State.QUEUED
-    drain(house, 0)
-    assert house.log.get(job_id).state is State.DONE
-    assert elsewhere.worker != house.worker
+    use(log_fixture)
+    assert [event.kind for event in log_fixture.log.history(job_id)] == ["submitted", "claimed"]
+    release(log_fixture, held)
+    assert log_fixture.log.get(job_id).state is State.QUEUED
+    drain(log_fixture, 0)
+    assert log_fixture.log.get(job_id).state is State.DONE
+    assert elsewhere.worker != log_fixture.worker
 
 
 def test_postgresql_is_restarted_five_times_under_a_lone_drain(tmp_path: Path, prefect_api: str):
     """In good order and as by a crash, with jobs under way: all end, each once, and nobody helps from outside."""
     with postgres_server() as server:
-        lab = Lab(tmp_path, prefect_api)
+        installation = Installation(tmp_path, prefect_api)
         url = server.create("restarted")
-        lab.environment |= {"QULEDGER_DATABASE": url, "QULEDGER_LEASE_SECONDS": "600", "QULEDGER_MAX_ATTEMPTS": "2"}
+        installation.environment |= {
+            "QULEDGER_DATABASE": url,
+            "QULEDGER_LEASE_SECONDS": "600",
+            "QULEDGER_MAX_ATTEMPTS": "2",
+        }
         ids: list[str] = []
 
         def queue(number: int) -> None:
             for _ in range(number):
                 ids.append(uuid4().hex[:24])
-                lab.queue("singlequdit", f"{ids[-1]}.json", json.dumps(JOB).encode())
+                installation.queue("singlequdit", f"{ids[-1]}.json", json.dumps(JOB).encode())
 
         queue(3)
-        drain = lab.start("drain")
-        log = lab.log
+        drain = installation.start("drain")
+        log = installation.log
         try:
             for turn in range(5):
                 wait(lambda: any(phases.get("running") for phases in log.counts().values()))
@@ -188,11 +192,11 @@ def test_postgresql_is_restarted_five_times_under_a_lone_drain(tmp_path: Path, p
         finally:
             drain.send_signal(signal.SIGTERM)
             said = drain.communicate(timeout=90)[0]
-        assert set(lab.states().values()) == {"DONE"}, said
+        assert set(installation.states().values()) == {"DONE"}, said
         for job_id in ids:
-            kinds = Counter(event["kind"] for event in lab.history(job_id))
+            kinds = Counter(event["kind"] for event in installation.history(job_id))
             assert (kinds["uploaded"], kinds["completed"], kinds["lease_expired"]) == (1, 1, 0)
-        assert lab.findings() == []
+        assert installation.findings() == []
         log.engine.dispose()
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from storage.failpoints import POINTS
 from tests.contract.storages import sampled
-from tests.lab import Lab, experiment
+from tests.installation import Installation, experiment
 
 Record = Callable[[str, object], None]
 WAYS = ("kill", "term", "raise")
@@ -47,85 +47,91 @@ BAD = {"experiment_0": experiment(["nope", [0], []], ["measure", [0], []])}
 SETTINGS = {"QULEDGER_LEASE_SECONDS": "2.5", "QULEDGER_PUBLISH_SECONDS": "0.5", "QULEDGER_RETRY_SECONDS": "0"}
 
 
-def fill(lab: Lab) -> dict[str, str]:
+def fill(installation: Installation) -> dict[str, str]:
     """Queue five good jobs and a bad one; return what each must end in."""
     ends = {f"{number:024x}": "DONE" for number in range(5)} | {f"{99:024x}": "ERROR"}
     for job_id, end in ends.items():
-        lab.queue("singlequdit", f"{job_id}.json", json.dumps(GOOD if end == "DONE" else BAD).encode())
+        installation.queue("singlequdit", f"{job_id}.json", json.dumps(GOOD if end == "DONE" else BAD).encode())
     return ends
 
 
-def check(lab: Lab, ends: dict[str, str]) -> str:
+def check(installation: Installation, ends: dict[str, str]) -> str:
     """Every job has ended as it must, its one result is accepted once, log and mirror agree; return what it took."""
-    assert lab.states() == ends
+    assert installation.states() == ends
     retried = 0
     for job_id, end in ends.items():
-        events = lab.history(job_id)
+        events = installation.history(job_id)
         kinds = [event["kind"] for event in events]
         retried += kinds.count("retried")
         assert [kinds.count(kind) for kind in ("submitted", "uploaded", "completed", "failed")] == (
             [1, 1, 1, 0] if end == "DONE" else [1, 0, 0, 1]
         )
-        assert lab.read(f"events/singlequdit/{job_id}.json")["events"] == events
-        assert lab.read(f"status/singlequdit/{job_id}.json")["status"] == end
+        assert installation.read(f"events/singlequdit/{job_id}.json")["events"] == events
+        assert installation.read(f"status/singlequdit/{job_id}.json")["status"] == end
         if end == "DONE":
-            result = lab.read(f"results/singlequdit/{job_id}.json")
+            result = installation.read(f"results/singlequdit/{job_id}.json")
             assert [len(each["data"]["memory"]) for each in result["results"]] == [500, 500]
-    assert lab.documents("jobs") == sorted(
+    assert installation.documents("jobs") == sorted(
         f"jobs/finished/singlequdit/{job_id}.json" if end == "DONE" else f"jobs/deleted/{job_id}.json"
         for job_id, end in ends.items()
     )
-    assert lab.findings() == []
+    assert installation.findings() == []
     return f"clean, {retried} retried"
 
 
-@pytest.mark.parametrize(("stored_lab", "point", "way"), STORED, indirect=["stored_lab"])
+@pytest.mark.parametrize(("stored_installation", "point", "way"), STORED, indirect=["stored_installation"])
 def test_a_drain_that_dies_is_finished_by_the_next(
-    request: pytest.FixtureRequest, stored_lab: Lab, point: str, way: str, record_property: Record
+    request: pytest.FixtureRequest, stored_installation: Installation, point: str, way: str, record_property: Record
 ):
     """Wherever a drain dies, and however, the next one ends every job once and leaves log and mirror equal."""
-    lab = stored_lab
-    kind: str = request.node.callspec.params["stored_lab"]
-    ends = fill(lab)
+    installation = stored_installation
+    kind: str = request.node.callspec.params["stored_installation"]
+    ends = fill(installation)
     # At the second passage, so that other jobs are under way; some points are surely passed only once.
     passage = 1 if point in {"failure.appended", "take.recorded"} else 2
-    first = lab.run("drain", "--until-empty", check=False, **SETTINGS, QULEDGER_CRASH=f"{point}:{way}:{passage}")
+    first = installation.run(
+        "drain", "--until-empty", check=False, **SETTINGS, QULEDGER_CRASH=f"{point}:{way}:{passage}"
+    )
     if way == "kill":
         assert first.returncode == -signal.SIGKILL
     elif way == "term":
         assert first.returncode == 130
-    lab.run("drain", "--until-empty", **SETTINGS)
-    lab.run("reconcile", **SETTINGS)
-    record_property("crash", (kind, point, way, check(lab, ends)))
+    installation.run("drain", "--until-empty", **SETTINGS)
+    installation.run("reconcile", **SETTINGS)
+    record_property("crash", (kind, point, way, check(installation, ends)))
 
 
 @pytest.mark.skipif(not ALL, reason="part of the whole matrix: make crash")
 @pytest.mark.parametrize("way", WAYS)
-def test_a_reconciliation_that_dies_is_finished_by_the_next(lab: Lab, way: str, record_property: Record):
+def test_a_reconciliation_that_dies_is_finished_by_the_next(
+    installation: Installation, way: str, record_property: Record
+):
     """A death right after leases were expired leaves jobs that the next drain runs."""
-    ends = fill(lab)
-    lab.run("drain", "--until-empty", check=False, **SETTINGS, QULEDGER_CRASH="execution.ran:kill:1")
-    lab.run("drain", "--until-empty", check=False, **SETTINGS, QULEDGER_CRASH=f"reconcile.appended:{way}:1")
-    lab.run("drain", "--until-empty", **SETTINGS)
-    record_property("crash", ("file", "reconcile.appended", way, check(lab, ends)))
+    ends = fill(installation)
+    installation.run("drain", "--until-empty", check=False, **SETTINGS, QULEDGER_CRASH="execution.ran:kill:1")
+    installation.run("drain", "--until-empty", check=False, **SETTINGS, QULEDGER_CRASH=f"reconcile.appended:{way}:1")
+    installation.run("drain", "--until-empty", **SETTINGS)
+    record_property("crash", ("file", "reconcile.appended", way, check(installation, ends)))
 
 
 @pytest.mark.skipif(not ALL, reason="part of the whole matrix: make crash")
 @pytest.mark.parametrize("way", WAYS)
-def test_a_submission_that_dies_is_in_the_log_or_was_never_made(lab: Lab, way: str, record_property: Record):
+def test_a_submission_that_dies_is_in_the_log_or_was_never_made(
+    installation: Installation, way: str, record_property: Record
+):
     """A death between log and storage leaves a job that the next drain runs."""
-    dead = lab.run(
+    dead = installation.run(
         "submit", "singlequdit", "-", "--key", "k", text=json.dumps(GOOD), check=False,
         QULEDGER_CRASH=f"submission.appended:{way}:1",
     )  # fmt: skip
     assert dead.returncode != 0
-    (job_id,) = lab.states()
-    lab.run("drain", "--until-empty", **SETTINGS)
-    record_property("crash", ("file", "submission.appended", way, check(lab, {job_id: "DONE"})))
+    (job_id,) = installation.states()
+    installation.run("drain", "--until-empty", **SETTINGS)
+    record_property("crash", ("file", "submission.appended", way, check(installation, {job_id: "DONE"})))
 
 
-def test_a_crash_point_costs_nothing_when_off(lab: Lab):
+def test_a_crash_point_costs_nothing_when_off(installation: Installation):
     """Without the environment variable no point does anything."""
-    ends = fill(lab)
-    lab.run("drain", "--until-empty")
-    assert check(lab, ends) == "clean, 0 retried"
+    ends = fill(installation)
+    installation.run("drain", "--until-empty")
+    assert check(installation, ends) == "clean, 0 retried"

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.lab import Lab, experiment
+from tests.installation import Installation, experiment
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 PEER = Path(__file__).parents[2] / ".venv-peer" / "bin" / "python"
@@ -24,34 +24,38 @@ JOB = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["me
 SETTINGS = {"QULEDGER_LEASE_SECONDS": "5", "QULEDGER_PUBLISH_SECONDS": "1", "QULEDGER_RETRY_SECONDS": "0"}
 
 
-def fill(lab: Lab, number: int) -> list[str]:
+def fill(installation: Installation, number: int) -> list[str]:
     """Queue so many jobs of four users, one user's after the other's, and return their ids."""
     ids = [
         f"20260101_{index // 60:04d}{index % 60:02d}-singlequdit-user{4 * index // number}-{index:05x}"
         for index in range(number)
     ]
     for job_id in ids:
-        lab.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
+        installation.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
     return ids
 
 
-def test_drains_that_are_killed_at_random_share_one_queue(lab: Lab):
+def test_drains_that_are_killed_at_random_share_one_queue(installation: Installation):
     """Several drains empty one queue while some are killed: each job is DONE, answered once, and users take turns."""
     number, workers, kills = (400, 4, 6) if ALL else (60, 2, 2)
-    ids = fill(lab, number)
-    drains = [lab.start("drain", **SETTINGS) for _ in range(workers)]
+    ids = fill(installation, number)
+    drains = [installation.start("drain", **SETTINGS) for _ in range(workers)]
     chance = random.Random(7)
-    finished = lab.store / "jobs" / "finished" / "singlequdit"
+    finished = installation.store / "jobs" / "finished" / "singlequdit"
     try:
         for kill in range(1, kills + 1):
             wait_until(lambda kill=kill: count(finished) >= kill * number // (kills + 2))  # type: ignore[misc]
             victim = chance.randrange(workers)
             drains[victim].send_signal(signal.SIGKILL)
             drains[victim].communicate()
-            drains[victim] = lab.start("drain", **SETTINGS)
+            drains[victim] = installation.start("drain", **SETTINGS)
         wait_until(lambda: count(finished) == number, 480)
     except AssertionError as error:
-        left = {job_id: lab.history(job_id)[-3:] for job_id, state in lab.states().items() if state != "DONE"}
+        left = {
+            job_id: installation.history(job_id)[-3:]
+            for job_id, state in installation.states().items()
+            if state != "DONE"
+        }
         error.add_note(f"not DONE: {left}; the drains printed {[each.printed()[-1500:] for each in drains]}")
         raise
     finally:
@@ -59,15 +63,15 @@ def test_drains_that_are_killed_at_random_share_one_queue(lab: Lab):
             each.send_signal(signal.SIGTERM)
         for each in drains:
             each.communicate(timeout=180)
-    lab.run("drain", "--until-empty", **SETTINGS)
-    assert lab.states() == dict.fromkeys(ids, "DONE")
-    histories = {job_id: lab.history(job_id) for job_id in ids}
+    installation.run("drain", "--until-empty", **SETTINGS)
+    assert installation.states() == dict.fromkeys(ids, "DONE")
+    histories = {job_id: installation.history(job_id) for job_id in ids}
     check_turns(histories)
     for events in histories.values():
         kinds = Counter(event["kind"] for event in events)
         assert (kinds["uploaded"], kinds["completed"]) == (1, 1)
-    assert count(lab.store / "results" / "singlequdit") == number
-    assert count(lab.store / "jobs" / "running") == 0
+    assert count(installation.store / "results" / "singlequdit") == number
+    assert count(installation.store / "jobs" / "running") == 0
 
 
 def check_turns(histories: dict[str, list[dict[str, Any]]]) -> None:
@@ -94,13 +98,13 @@ def check_turns(histories: dict[str, list[dict[str, Any]]]) -> None:
 
 
 @pytest.mark.skipif(not PEER.exists(), reason="the peer's environment is missing: make peer")
-def test_a_spooler_of_the_peer_beside_a_drain_of_ours(lab: Lab):
+def test_a_spooler_of_the_peer_beside_a_drain_of_ours(installation: Installation):
     """While a laboratory migrates, each job is answered once: by the peer, or by us."""
-    ids = fill(lab, 60 if ALL else 30)
-    drain = lab.start("drain", "--until-empty", QULEDGER_CONCURRENCY="2", **SETTINGS)
-    wait_until(lambda: count(lab.store / "jobs" / "finished" / "singlequdit") >= 2)
+    ids = fill(installation, 60 if ALL else 30)
+    drain = installation.start("drain", "--until-empty", QULEDGER_CONCURRENCY="2", **SETTINGS)
+    wait_until(lambda: count(installation.store / "jobs" / "finished" / "singlequdit") >= 2)
     peer = subprocess.Popen(
-        [PEER, SPOOLER, str(lab.store)],
+        [PEER, SPOOLER, str(installation.store)],
         env=os.environ | {"T_WAIT_MAIN": "0.3"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -108,20 +112,24 @@ def test_a_spooler_of_the_peer_beside_a_drain_of_ours(lab: Lab):
     try:
         output, _ = drain.communicate(timeout=200)
         assert drain.returncode == 0, output
-        wait_until(lambda: count(lab.store / "results" / "singlequdit") == len(ids))
+        wait_until(lambda: count(installation.store / "results" / "singlequdit") == len(ids))
         time.sleep(1)  # the peer moves the job and writes the status after the result
     finally:
         peer.kill()
         peer.wait()
-    states = lab.states()
+    states = installation.states()
     for job_id in ids:
-        memory = lab.read(f"results/singlequdit/{job_id}.json")["results"][0]["data"]["memory"]
+        memory = installation.read(f"results/singlequdit/{job_id}.json")["results"][0]["data"]["memory"]
         theirs = set(memory) == {"peer"}
         # What the peer took before we looked, our log never knew.
         assert states.get(job_id) in ({"WITHDRAWN", None} if theirs else {"DONE"})
-        assert lab.read(f"status/singlequdit/{job_id}.json")["status"] == "DONE"
-        assert (lab.store / f"jobs/finished/singlequdit/{job_id}.json").exists()
-    assert count(lab.store / "jobs" / "running") == count(lab.store / "jobs" / "queued" / "singlequdit") == 0
+        assert installation.read(f"status/singlequdit/{job_id}.json")["status"] == "DONE"
+        assert (installation.store / f"jobs/finished/singlequdit/{job_id}.json").exists()
+    assert (
+        count(installation.store / "jobs" / "running")
+        == count(installation.store / "jobs" / "queued" / "singlequdit")
+        == 0
+    )
     assert "DONE" in states.values()
 
 
@@ -140,15 +148,15 @@ def wait_until(condition: object, seconds: float = 240) -> None:
 
 
 @pytest.mark.skipif(not ALL, reason="part of the whole matrix: make crash")
-def test_prefects_server_dies_and_comes_back(lab: Lab, tmp_path: Path):
+def test_prefects_server_dies_and_comes_back(installation: Installation, tmp_path: Path):
     """While Prefect does not answer, jobs wait and none is lost; when it is back, the same drain goes on."""
-    ids = fill(lab, 24)
+    ids = fill(installation, 24)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-    lab.api = lab.environment["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
-    finished = lab.store / "jobs" / "finished" / "singlequdit"
+    installation.api = installation.environment["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
+    finished = installation.store / "jobs" / "finished" / "singlequdit"
     server = start_prefect(port, tmp_path)
-    drain = lab.start("drain", "--until-empty", **SETTINGS)
+    drain = installation.start("drain", "--until-empty", **SETTINGS)
     try:
         wait_until(lambda: count(finished) >= 4)
         server.kill()
@@ -163,7 +171,7 @@ def test_prefects_server_dies_and_comes_back(lab: Lab, tmp_path: Path):
         drain.kill()
         server.terminate()
         server.wait()
-    assert lab.states() == dict.fromkeys(ids, "DONE")
+    assert installation.states() == dict.fromkeys(ids, "DONE")
 
 
 def start_prefect(port: int, home: Path) -> "subprocess.Popen[bytes]":

@@ -14,14 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from models.events import Event
-from tests.lab import Lab, Started, experiment
+from tests.installation import Installation, Started, experiment
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 SECONDS, AT_LEAST = (600, 20) if ALL else (240, 3)
 AT_WORK = 6
 """So many jobs wait or run: more than both drains run at once."""
 
-LONGEST_STOP = 9.0
+MAX_STOP = 9.0
 """Who stops in the midst of a write keeps everybody from writing: then no lease ends before it wakes."""
 
 SETTINGS = {
@@ -76,19 +76,19 @@ def children(pid: int) -> list[int]:
 class Turmoil:
     """Two drains, and what happens to them."""
 
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
         self.chance = random.Random(int(os.environ.get("SEED", "1")))
         self.ids: list[str] = []
         self.found: Counter[str] = Counter()
-        self.drains: list[Started] = [lab.start("drain", **SETTINGS) for _ in range(2)]
-        self.log = lab.log
+        self.drains: list[Started] = [installation.start("drain", **SETTINGS) for _ in range(2)]
+        self.log = installation.log
 
     def queue(self, number: int) -> None:
         """Hand in jobs as a front end does."""
         for _ in range(number):
             self.ids.append(f"{len(self.ids):024x}")
-            self.lab.queue("singlequdit", f"{self.ids[-1]}.json", job(self.chance))
+            self.installation.queue("singlequdit", f"{self.ids[-1]}.json", job(self.chance))
 
     def lost(self) -> int:
         """Return how many attempts have lost their lease so far."""
@@ -107,7 +107,7 @@ class Turmoil:
             if what < 0.2:
                 self.drains[number].kill()
                 self.drains[number].wait()
-                self.drains[number] = self.lab.start("drain", **SETTINGS)
+                self.drains[number] = self.installation.start("drain", **SETTINGS)
             elif what < 0.4 and (started := children(self.drains[number].pid)):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.chance.choice(started), signal.SIGKILL)
@@ -120,13 +120,13 @@ class Turmoil:
         """Stop a drain in its tracks until it has lost a job, and let it go on."""
         before = self.lost()
         drain.send_signal(signal.SIGSTOP)
-        wait(lambda: self.lost() > before, LONGEST_STOP)
+        wait(lambda: self.lost() > before, MAX_STOP)
         self.look()
         drain.send_signal(signal.SIGCONT)
 
     def look(self) -> None:
         """Note what `verify` finds, but for documents that are just being written."""
-        self.found.update(line for line in self.lab.findings() if " behind: " not in line)
+        self.found.update(line for line in self.installation.findings() if " behind: " not in line)
 
     def end(self) -> list[str]:
         """End both drains; return what they printed."""
@@ -136,9 +136,11 @@ class Turmoil:
         return [drain.communicate(timeout=90)[0] for drain in self.drains]
 
 
-def test_workers_that_were_overtaken_change_nothing(lab: Lab, record_property: Callable[[str, object], None]):
+def test_workers_that_were_overtaken_change_nothing(
+    installation: Installation, record_property: Callable[[str, object], None]
+):
     """Each one that wakes is refused or ends by itself; no job is lost or accepted twice; `verify` is clean all along."""
-    turmoil = Turmoil(lab)
+    turmoil = Turmoil(installation)
     turmoil.queue(6)
     end = time.monotonic() + SECONDS
     try:
@@ -153,9 +155,9 @@ def test_workers_that_were_overtaken_change_nothing(lab: Lab, record_property: C
     refused = sum(event.kind == "refused" for events in histories.values() for event in events)
     record_property("overtaken", {"lost": turmoil.lost(), "refused": refused, "jobs": len(histories)})
     assert turmoil.lost() >= AT_LEAST
-    assert set(lab.states().values()) == {"DONE"}, said
+    assert set(installation.states().values()) == {"DONE"}, said
     for events in histories.values():
         kinds = Counter(event.kind for event in events)
         assert (kinds["submitted"], kinds["uploaded"], kinds["completed"]) == (1, 1, 1)
         assert overtaken(events)[1] == 0
-    lab.verified(**SETTINGS)
+    installation.verified(**SETTINGS)

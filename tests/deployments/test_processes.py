@@ -22,7 +22,7 @@ from deployments.processes.prefect_server import server_settings
 from flows.prefect_api.client import authentication
 from tests import prefect_home
 from tests.deployments.files import FOLDER, ROOT, compose, env_file, interpolated
-from tests.lab import Lab, experiment
+from tests.installation import Installation, experiment
 
 pytestmark = [pytest.mark.timeout(600)]
 
@@ -40,16 +40,16 @@ class Composed:
     def __init__(self, folder: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
-        self.lab = Lab(folder, f"http://127.0.0.1:{self.port}/api")
-        prefect_home.fill(self.lab.home / "prefect")
+        self.installation = Installation(folder, f"http://127.0.0.1:{self.port}/api")
+        prefect_home.fill(self.installation.home / "prefect")
         self.folder = folder
-        self.lab.environment["PREFECT_API_AUTH_STRING"] = AUTH
+        self.installation.environment["PREFECT_API_AUTH_STRING"] = AUTH
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         # What says where something is differs; PostgreSQL is no process of ours, and has tests of its own.
         self.elsewhere = {
-            "PREFECT_API_URL": self.lab.api or "",
-            "QULEDGER_STORAGE": self.lab.store.as_uri(),
-            "QULEDGER_HOME": str(self.lab.home),
+            "PREFECT_API_URL": self.installation.api or "",
+            "QULEDGER_STORAGE": self.installation.store.as_uri(),
+            "QULEDGER_HOME": str(self.installation.home),
         }
 
     def environment(self, service: str) -> dict[str, str]:
@@ -62,7 +62,10 @@ class Composed:
         given = {name: value for name, value in given.items() if "DATABASE" not in name and value}
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("QULEDGER_", "PREFECT_"))}
         return (
-            kept | given | self.elsewhere | {"PREFECT_HOME": str(self.lab.home / "prefect"), "HOME": str(self.folder)}
+            kept
+            | given
+            | self.elsewhere
+            | {"PREFECT_HOME": str(self.installation.home / "prefect"), "HOME": str(self.folder)}
         )
 
     def command(self, service: str) -> list[str]:
@@ -141,7 +144,7 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     services = Composed(tmp_path_factory.mktemp("composed"))
     try:
         services.start("server")
-        job = services.lab.submit("singlequdit", JOB)
+        job = services.installation.submit("singlequdit", JOB)
 
         def healthy() -> bool:
             assert services.running["server"].poll() is None, services.said("server").read_text()
@@ -157,7 +160,7 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
 
         def done() -> bool:
             assert services.running["worker"].poll() is None, services.said("worker").read_text()
-            return services.lab.states()[job] == "DONE"
+            return services.installation.states()[job] == "DONE"
 
         wait_until(done)
         yield services
@@ -217,16 +220,16 @@ def test_everything_listens_on_loopback_only(composed: Composed):
 
 def test_with_the_password_every_command_works(composed: Composed):
     """`drain` beside the worker, `verify` with Prefect and `reconcile` do their work."""
-    lab = composed.lab
-    job = lab.submit("singlequdit", JOB)
+    installation = composed.installation
+    job = installation.submit("singlequdit", JOB)
     composed.start("drain")
     wait_until(lambda: composed.drains() == 2)
-    wait_until(lambda: lab.states()[job] == "DONE")
+    wait_until(lambda: installation.states()[job] == "DONE")
     assert composed.stop("drain") == 130, composed.said("drain").read_text()
-    verified = lab.run("verify")
+    verified = installation.run("verify")
     assert "2 jobs verified: no differences" in verified.stdout
     assert verified.stderr == ""
-    assert lab.json("reconcile")["failed"] == 0
+    assert installation.json("reconcile")["failed"] == 0
 
 
 @pytest.mark.parametrize("password", ["", WRONG])
@@ -235,7 +238,7 @@ def test_without_the_password_each_command_says_so(composed: Composed, command: 
     """One sentence names the variable and not its value; nothing hangs, nothing is damaged."""
     if password and command == ("worker",):
         pytest.skip("as without one")
-    done = composed.lab.run(*command, check=False, PREFECT_API_AUTH_STRING=password)
+    done = composed.installation.run(*command, check=False, PREFECT_API_AUTH_STRING=password)
     assert done.returncode == 1
     assert "does not let us in" in done.stderr
     assert "PREFECT_API_AUTH_STRING" in done.stderr
@@ -272,16 +275,16 @@ def test_both_ways_to_be_let_in_are_prefects(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.slow
 def test_the_embedded_server_too_is_on_loopback_and_takes_a_password(tmp_path: Path):
     """`quledger drain` without an address starts a server that asks for the password it was given, and knows it itself."""
-    lab = Lab(tmp_path, None)
-    prefect_home.fill(lab.home / "prefect")
-    job = lab.submit("singlequdit", JOB)
-    drain = lab.start("drain", PREFECT_SERVER_API_AUTH_STRING=AUTH)
+    installation = Installation(tmp_path, None)
+    prefect_home.fill(installation.home / "prefect")
+    job = installation.submit("singlequdit", JOB)
+    drain = installation.start("drain", PREFECT_SERVER_API_AUTH_STRING=AUTH)
     try:
-        wait_until(lambda: lab.states()[job] == "DONE" or drain.poll() is not None)
+        wait_until(lambda: installation.states()[job] == "DONE" or drain.poll() is not None)
         addresses = listening(drain)
     finally:
         drain.terminate()
         said, _ = drain.communicate(timeout=60)
-    assert lab.states()[job] == "DONE", said
+    assert installation.states()[job] == "DONE", said
     assert addresses == {"127.0.0.1"}
     assert AUTH.partition(":")[2] not in said

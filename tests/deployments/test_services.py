@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.lab import PROGRAM, ROOT
+from tests.installation import PROGRAM, ROOT
 
 JOB = '{"experiment_0": {"instructions": [["measure", [0], []]], "num_wires": 1, "shots": 5}}'
 

@@ -13,7 +13,7 @@ from storage.audit.verify import Verifier
 from storage.log.database import HEAD, open_database, reading
 from storage.providers.registry import open_storage
 from tasks.services import Services
-from tests.lab import Lab
+from tests.installation import Installation
 from tests.releases.frozen import FrozenHome
 
 RELEASE = "0.1.0"
@@ -130,10 +130,10 @@ def test_a_drain_goes_on_with_its_jobs(home: FrozenHome, fresh: Callable[[str], 
     """What ended stays as the release told it; what waited or was in a dead worker's hands comes to its end."""
     url = fresh("quledger")
     home.fill(url)
-    lab = Lab(home.folder / "lab-of-the-test", prefect_api)
-    lab.environment |= home.settings | {"QULEDGER_DATABASE": url}
-    lab.run("drain", "--until-empty")
-    listed = {job["job_id"]: job for job in lab.json("list", "--limit", "1000")}
+    installation = Installation(home.folder / "lab-of-the-test", prefect_api)
+    installation.environment |= home.settings | {"QULEDGER_DATABASE": url}
+    installation.run("drain", "--until-empty")
+    listed = {job["job_id"]: job for job in installation.json("list", "--limit", "1000")}
     final = {"DONE", "ERROR", "CANCELLED", "WITHDRAWN"}
     for job_id, said in home.expected.items():
         before = said["listed"]
@@ -142,4 +142,4 @@ def test_a_drain_goes_on_with_its_jobs(home: FrozenHome, fresh: Callable[[str], 
         else:
             wanted = "CANCELLED" if before["cancel_requested"] else "DONE"
             assert (job_id, listed[job_id]["state"]) == (job_id, wanted)
-    assert "no differences" in lab.run("verify", "--no-prefect").stdout
+    assert "no differences" in installation.run("verify", "--no-prefect").stdout

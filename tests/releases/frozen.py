@@ -26,7 +26,7 @@ class FrozenHome:
     """A copy of what a release left behind; whatever is done to it, the next test gets another one.
 
     Attributes:
-        folder: `log.sql`, the storages `lab` and `far`, `keys`, `devices`, `expected.json`.
+        folder: `log.sql`, the storages `installation` and `far`, `keys`, `devices`, `expected.json`.
         expected: by job id: `last_hash`, and as `listed` what the release's `quledger list --json` said.
     """
 

@@ -125,7 +125,7 @@ def look(name: str) -> dict[str, object]:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         try:
             found = parse(text, 12)
-            marks = [str(mark) for mark in (*found.marks, *found.dear)]
+            marks = [str(mark) for mark in (*found.marks, *found.too_costly)]
             answer: dict[str, object] = {"taken": found.circuit is not None, "marks": marks}
         except BaseException as error:  # noqa: BLE001 - nothing at all may get out
             answer = {"raised": f"{type(error).__name__}: {error}"}

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from models.audit import judge
+from models.audit import check_history
 from models.events import (
     Cancelled,
     CancelRequested,
@@ -148,7 +148,7 @@ def test_a_claim_of_the_first_version_is_read_as_it_was_written():
     fields = {"job_id": "j", "seq": 1, "attempt": 1, "data": data, "recorded_at": NOW, "actor": "w"}
     digest = event_hash(**fields, flow_run_id=None, prev_hash=first.hash)
     event = Event(**fields, kind="claimed", prev_hash=first.hash, hash=digest)
-    found = judge("j", [first.model_dump(mode="json"), event.model_dump(mode="json")])
+    found = check_history("j", [first.model_dump(mode="json"), event.model_dump(mode="json")])
     assert found.fault is None
     job = fold([first, event])
     assert job is not None

@@ -30,7 +30,7 @@ def test_several_storages_keep_their_order(monkeypatch: pytest.MonkeyPatch):
         ("{", "not JSON"),
         ("{}", 'write a URL, or as JSON {"name": "URL", ...}'),
         ('["file:///data"]', 'write a URL, or as JSON {"name": "URL", ...}'),
-        ('{"My Lab": "file:///data", "b": "", "c": 7}', "'My Lab'"),
+        ('{"My Installation": "file:///data", "b": "", "c": 7}', "'My Installation'"),
     ],
 )
 def test_a_setting_that_names_no_storages_says_why(value: str, said: str, monkeypatch: pytest.MonkeyPatch):
@@ -40,7 +40,7 @@ def test_a_setting_that_names_no_storages_says_why(value: str, said: str, monkey
         Settings.read()
     assert "QULEDGER_STORAGE" in str(error.value)
     assert said in str(error.value)
-    if "My Lab" in value:
+    if "My Installation" in value:
         assert "'b' has no URL" in str(error.value)
         assert "'c' has no URL" in str(error.value)
 

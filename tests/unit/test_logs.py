@@ -133,7 +133,7 @@ def test_errors_are_counted_since_a_moment(tmp_path: Path):
 
 def test_a_large_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """When it is next opened, what was written so far is under another name, and errors are still found."""
-    monkeypatch.setattr(logs, "MOST_BYTES", 100)
+    monkeypatch.setattr(logs, "MAX_BYTES", 100)
     log = tmp_path / "a.log"
     log.write_text("x" * 101)
     errors = Errors(log)

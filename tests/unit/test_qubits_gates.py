@@ -52,7 +52,7 @@ MODIFIERS: dict[str, Any] = {
 def unitary(text: str) -> Matrix:
     """Return what a program without measurements does."""
     read = parse(text, 12)
-    assert read.circuit is not None, (text, read.marks, read.dear)
+    assert read.circuit is not None, (text, read.marks, read.too_costly)
     found: Matrix = Operator(read.circuit).data
     return found
 

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.hostile_texts import ACCEPTED, CPU_SECONDS, REFUSED
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-MOST_MEGABYTES = 700
+MAX_MEGABYTES = 700
 INTERNAL = re.compile(
     r"Traceback|site-packages|/tmp|/root|/etc|object at 0x|Error\b.*\(|\w+Error:|\w+Literal|FunctionCall|DurationOf|SizeOf"
     r"|'Cast'|Qiskit value|Py[A-Z]\w+|tuple|range\(\)|slice|set_int_max_str_digits|math domain|\\u000a|Expr'|unhandled"
@@ -57,7 +57,7 @@ def check_cost(answer: dict[str, Any]) -> None:
     """Fail if reading took more than any job may have, or printed anything."""
     assert "died" not in answer, answer
     assert answer["cpu"] < CPU_SECONDS, answer
-    assert answer["megabytes"] < MOST_MEGABYTES, answer
+    assert answer["megabytes"] < MAX_MEGABYTES, answer
     assert answer["printed"] == ""
 
 

@@ -13,7 +13,7 @@ from models.results import DEEPEST, expected_of, fault_of, fault_of_document
 from models.settings import Settings
 from tasks.sandbox.job_process import Limits, Sandbox
 from tasks.services import Services
-from tests.unit.test_answers import LONGEST_STANDSTILL, Beat
+from tests.unit.test_answers import MAX_STANDSTILL, Beat
 from tests.unit.test_sandbox import RESOLVER
 
 GOOD = {"header": {"name": "experiment_0"}, "shots": 2, "success": True, "data": {"memory": ["0 1", "1 0"]}}
@@ -153,7 +153,7 @@ def test_the_result_of_a_stranger_is_checked_where_he_has_not_been() -> None:
                 assert not error.value.retryable
             await sandbox.check(FORGED, job, 1, LIMITS)
         print(beat)  # noqa: T201 - the figure
-        assert beat.longest < LONGEST_STANDSTILL
+        assert beat.longest < MAX_STANDSTILL
 
     asyncio.run(run())
 

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from models.signing import Jwk
 from storage.signatures.signing import LARGE, sign, sign_text
-from tests.unit.test_answers import LONGEST_STANDSTILL, Beat
+from tests.unit.test_answers import MAX_STANDSTILL, Beat
 
 SEED = bytes(range(32))
 PRIVATE = Ed25519PrivateKey.from_private_bytes(SEED)
@@ -52,4 +52,4 @@ def test_the_loop_goes_on_while_a_result_is_signed() -> None:
 
     beat = asyncio.run(run())
     print(beat)  # noqa: T201 - the figure
-    assert beat.longest < LONGEST_STANDSTILL
+    assert beat.longest < MAX_STANDSTILL

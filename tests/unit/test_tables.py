@@ -15,7 +15,7 @@ from deployments.cli import render
 from models.errors import Fault
 from models.events import CancelRequested, Claimed, Failed, Submitted, seal
 from models.job import Job, State, apply
-from tests.lab import Lab
+from tests.installation import Installation
 
 WHEN = datetime(2026, 11, 21, 9, 10, 46, tzinfo=UTC)
 ODD = {
@@ -241,14 +241,14 @@ def test_settings_and_results_are_shown_as_they_are(printed: Callable[..., list[
     assert f"QULEDGER_HOME={value}" in printed(width, render.settings, {"home": value})
 
 
-def test_findings_are_one_line_each(lonely_lab: Lab):
+def test_findings_are_one_line_each(lone_installation: Installation):
     """`verify` prints each finding on a line of its own with the whole id, whatever a foreign document is called."""
-    lab = lonely_lab
+    installation = lone_installation
     name = ("\u202e量\n\x1b[31m" * 9).encode().decode()
-    lab.storage.put(f"status/singlequdit/{name}.json", b"{}")
-    lab.storage.put(f"results/singlequdit/{IDS[1]}.json", b"{}")
-    lab.submit("singlequdit", "{}")
-    lines = lab.run("verify", check=False, COLUMNS="80").stdout.splitlines()
+    installation.storage.put(f"status/singlequdit/{name}.json", b"{}")
+    installation.storage.put(f"results/singlequdit/{IDS[1]}.json", b"{}")
+    installation.submit("singlequdit", "{}")
+    lines = installation.run("verify", check=False, COLUMNS="80").stdout.splitlines()
     assert len(lines) == 3
     assert any(line.startswith(f"{IDS[1]} foreign: ") for line in lines)
     assert all(line.isprintable() for line in lines)

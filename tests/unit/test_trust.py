@@ -50,7 +50,7 @@ class Laboratory:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Laboratory:
+def installation(tmp_path: Path) -> Laboratory:
     """A laboratory in good order."""
     return Laboratory(tmp_path)
 
@@ -63,79 +63,81 @@ def unsigned(**changes: Any) -> bytes:
 ROGUE = new_key("rogue")
 
 
-def test_good_order_has_no_finding(lab: Laboratory):
+def test_good_order_has_no_finding(installation: Laboratory):
     """What the keys of the file have signed is right, also by a key that was rotated away since."""
-    assert lab.found() == []
-    lab.config("spin", sign(CONFIG | {"kid": "old"}, lab.keys["old"]))
-    assert lab.found() == []
-    assert list(lab.signer().signatures().notes(())) == []
+    assert installation.found() == []
+    installation.config("spin", sign(CONFIG | {"kid": "old"}, installation.keys["old"]))
+    assert installation.found() == []
+    assert list(installation.signer().signatures().notes(())) == []
 
 
-def test_what_has_to_be_signed_is_said_by_the_settings(lab: Laboratory):
+def test_what_has_to_be_signed_is_said_by_the_settings(installation: Laboratory):
     """An unsigned configuration of a backend that signs is a finding, whatever it says of itself; of another, none."""
     for content in (unsigned(), unsigned(sign=True), json.dumps({"display_name": "spin"}).encode()):
-        lab.config("spin", content)
-        (message,) = lab.found()
+        installation.config("spin", content)
+        (message,) = installation.found()
         assert "spin.json: it is not signed, and QULEDGER_SIGN says that the backend signs" in message
-        assert lab.found(["spin"]) == [message]
-    lab.config("spin", unsigned())
-    assert lab.found(["rydberg"]) == lab.found(which=False) == []
-    lab.config("spin", unsigned(sign=True, kid="now"))
-    assert "says that the backend signs" in lab.found(which=False)[0]
+        assert installation.found(["spin"]) == [message]
+    installation.config("spin", unsigned())
+    assert installation.found(["rydberg"]) == installation.found(which=False) == []
+    installation.config("spin", unsigned(sign=True, kid="now"))
+    assert "says that the backend signs" in installation.found(which=False)[0]
 
 
-def test_a_key_of_somebody_else_signs_nothing(lab: Laboratory):
+def test_a_key_of_somebody_else_signs_nothing(installation: Laboratory):
     """A key that was published beside the laboratory's is a finding, and so is every configuration that it signs."""
-    lab.publish(ROGUE)
-    lab.config("spin", sign(CONFIG | {"kid": "rogue"}, ROGUE))
+    installation.publish(ROGUE)
+    installation.config("spin", sign(CONFIG | {"kid": "rogue"}, ROGUE))
     for which in (True, False, ["rydberg"]):
-        config, key = lab.found(which)
+        config, key = installation.found(which)
         assert config.endswith("spin.json: it is signed with the key 'rogue', which is none of this laboratory")
         assert key == "backends/public_keys/rogue.json is a key that this laboratory has never had"
 
 
-def test_a_key_that_the_log_names_is_the_laboratorys(lab: Laboratory):
+def test_a_key_that_the_log_names_is_the_laboratorys(installation: Laboratory):
     """Results were signed with it: another machine may have had it. A configuration it signs no more."""
-    lab.publish(ROGUE)
-    assert lab.found(vouched=("rogue",)) == []
-    lab.config("spin", sign(CONFIG | {"kid": "rogue"}, ROGUE))
-    assert len(lab.found(vouched=("rogue",))) == 1
+    installation.publish(ROGUE)
+    assert installation.found(vouched=("rogue",)) == []
+    installation.config("spin", sign(CONFIG | {"kid": "rogue"}, ROGUE))
+    assert len(installation.found(vouched=("rogue",))) == 1
 
 
-def test_a_configuration_is_signed_for_its_own_backend(lab: Laboratory):
+def test_a_configuration_is_signed_for_its_own_backend(installation: Laboratory):
     """The signed configuration of one backend, put in the place of another's, is a finding; so is one of another key id."""
-    lab.config("fermions", lab.storage.get("backends/configs/spin.json"))
-    assert lab.found() == ["backends/configs/fermions.json: it is signed as the configuration of 'spin'"]
-    lab.storage.delete("backends/configs/fermions.json")
-    lab.config("spin", sign(CONFIG | {"kid": "old"}, lab.keys["now"]))
-    assert "says that the key 'old' signs, and another one has signed it" in lab.found()[0]
-    lab.config("spin", sign(CONFIG | {"sign": False}, lab.keys["now"]))
-    assert "says that the backend does not sign" in lab.found()[0]
+    installation.config("fermions", installation.storage.get("backends/configs/spin.json"))
+    assert installation.found() == ["backends/configs/fermions.json: it is signed as the configuration of 'spin'"]
+    installation.storage.delete("backends/configs/fermions.json")
+    installation.config("spin", sign(CONFIG | {"kid": "old"}, installation.keys["now"]))
+    assert "says that the key 'old' signs, and another one has signed it" in installation.found()[0]
+    installation.config("spin", sign(CONFIG | {"sign": False}, installation.keys["now"]))
+    assert "says that the backend does not sign" in installation.found()[0]
 
 
-def test_a_revocation_is_not_taken_back_by_the_storage(lab: Laboratory):
+def test_a_revocation_is_not_taken_back_by_the_storage(installation: Laboratory):
     """The published key that no longer says that it is revoked, or says so of a later time, changes nothing."""
-    lost = lab.keys["lost"]
-    lab.config("spin", sign(CONFIG | {"kid": "lost"}, lost))
-    assert len(lab.found()) == 1
+    lost = installation.keys["lost"]
+    installation.config("spin", sign(CONFIG | {"kid": "lost"}, lost))
+    assert len(installation.found()) == 1
     for changes in ({}, {"revoked_at": "2030-01-01T00:00:00Z", "revoked_because": ""}):
-        lab.publish(lost, **changes)
-        config, key = lab.found()
+        installation.publish(lost, **changes)
+        config, key = installation.found()
         assert "is revoked as of 2026-11-21T09:00:00" in config
         assert key.startswith("backends/public_keys/lost.json does not say that the key is revoked as of 2026-11-21")
 
 
 @pytest.mark.parametrize("kid", ["now", "old", "lost"])
-def test_a_published_key_that_was_replaced_or_removed_is_named(lab: Laboratory, kid: str):
+def test_a_published_key_that_was_replaced_or_removed_is_named(installation: Laboratory, kid: str):
     """Each key that the laboratory ever had is compared with the one that it keeps itself."""
-    lab.publish(new_key(kid), **({"revoked_at": NOW.isoformat(), "revoked_because": ""} if kid == "lost" else {}))
-    (message,) = lab.found()
+    installation.publish(
+        new_key(kid), **({"revoked_at": NOW.isoformat(), "revoked_because": ""} if kid == "lost" else {})
+    )
+    (message,) = installation.found()
     assert message == f"backends/public_keys/{kid}.json is not the public key that belongs to the private one"
-    lab.storage.delete(f"backends/public_keys/{kid}.json")
-    assert "is missing" in lab.found()[0]
+    installation.storage.delete(f"backends/public_keys/{kid}.json")
+    assert "is missing" in installation.found()[0]
 
 
-def test_without_a_key_at_hand_the_storage_is_believed_and_that_is_said(lab: Laboratory, tmp_path: Path):
+def test_without_a_key_at_hand_the_storage_is_believed_and_that_is_said(installation: Laboratory, tmp_path: Path):
     """A machine without the key file still asks for signatures, and says that it has to believe the published keys."""
     away = Laboratory(tmp_path / "away")
     away.file = KeyFile(tmp_path / "nothing")
@@ -150,57 +152,59 @@ def test_without_a_key_at_hand_the_storage_is_believed_and_that_is_said(lab: Lab
     assert list(empty.signatures().notes(())) == []
 
 
-def test_public_keys_alone_are_enough_to_check(lab: Laboratory, tmp_path: Path):
+def test_public_keys_alone_are_enough_to_check(installation: Laboratory, tmp_path: Path):
     """A key file of which the private parts were taken away finds what the whole one finds, and trusts nobody."""
     ring = json.loads((tmp_path / "keys" / "keyring.json").read_text())
     for key in ring["keys"]:
         key |= {"key_ops": "verify"}
         key.pop("d")
     (tmp_path / "keys" / "keyring.json").write_text(json.dumps(ring | {"active": {}}))
-    assert lab.found() == []
-    assert list(lab.signer().signatures().notes(())) == []
-    lab.publish(ROGUE)
-    assert len(lab.found()) == 1
+    assert installation.found() == []
+    assert list(installation.signer().signatures().notes(())) == []
+    installation.publish(ROGUE)
+    assert len(installation.found()) == 1
 
 
-def test_keys_that_cannot_be_read_are_not_silently_left_out(lab: Laboratory, tmp_path: Path):
+def test_keys_that_cannot_be_read_are_not_silently_left_out(installation: Laboratory, tmp_path: Path):
     """A key file that is broken or open to others is a note of its own, beside that of believing the storage."""
     path = tmp_path / "keys" / "keyring.json"
     path.chmod(0o644)
-    first, second = lab.signer().signatures().notes(())
+    first, second = installation.signer().signatures().notes(())
     assert "may be read by others" in first
     assert "no key of the laboratory is at hand" in second
     path.chmod(0o600)
     path.write_text("{")
-    assert "is broken" in next(iter(lab.signer().signatures().notes(())))
+    assert "is broken" in next(iter(installation.signer().signatures().notes(())))
 
 
-def test_settings_that_ask_for_nothing_are_named_where_keys_sign(lab: Laboratory):
+def test_settings_that_ask_for_nothing_are_named_where_keys_sign(installation: Laboratory):
     """Whoever verifies in a shell without QULEDGER_SIGN is told that unsigned configurations were let pass."""
-    (note,) = lab.signer(which=False).signatures().notes(())
+    (note,) = installation.signer(which=False).signatures().notes(())
     assert "QULEDGER_SIGN says that no backend signs" in note
 
 
-def test_forged_bytes_are_never_the_laboratorys(lab: Laboratory):
+def test_forged_bytes_are_never_the_laboratorys(installation: Laboratory):
     """A document that names a key of the laboratory and was signed by another is forged."""
     thief = new_key("now")
-    lab.publish(thief)
-    lab.config("spin", sign(CONFIG, thief))
-    config, key = lab.found()
+    installation.publish(thief)
+    installation.config("spin", sign(CONFIG, thief))
+    config, key = installation.found()
     assert "it is forged" in config
     assert "is not the public key that belongs" in key
-    document = json.loads(sign(CONFIG, lab.keys["now"]))
-    lab.config("spin", json.dumps(document | {"signature": b64url(bytes(64))}).encode())
-    assert "it is forged" in lab.found()[0]
+    document = json.loads(sign(CONFIG, installation.keys["now"]))
+    installation.config("spin", json.dumps(document | {"signature": b64url(bytes(64))}).encode())
+    assert "it is forged" in installation.found()[0]
 
 
 @pytest.mark.parametrize("which", [True, False])
-def test_what_stands_in_place_of_a_configuration_is_found(lab: Laboratory, which: bool):  # noqa: FBT001 - the setting
+def test_what_stands_in_place_of_a_configuration_is_found(installation: Laboratory, which: bool):  # noqa: FBT001 - the setting
     """An empty document, and a link to one that says something else, are read by front ends too."""
-    lab.config("spin", b"")
-    assert lab.found(which) == ["backends/configs/spin.json: it is not JSON"]
-    file, elsewhere = lab.folder / "backends/configs/spin.json", lab.folder / "elsewhere.json"
+    installation.config("spin", b"")
+    assert installation.found(which) == ["backends/configs/spin.json: it is not JSON"]
+    file, elsewhere = installation.folder / "backends/configs/spin.json", installation.folder / "elsewhere.json"
     file.unlink()
     elsewhere.write_bytes(unsigned(description="cold"))
     file.symlink_to(elsewhere)
-    assert lab.found(which) == ["backends/configs/spin.json: it is no document of its own (a link or a folder)"]
+    assert installation.found(which) == [
+        "backends/configs/spin.json: it is no document of its own (a link or a folder)"
+    ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import ROOT
+from tests.installation import ROOT
 
 PROGRAM = """
 import asyncio, json, re, sys, time

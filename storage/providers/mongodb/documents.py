@@ -13,7 +13,7 @@ from storage.providers.mongodb import values
 from storage.providers.mongodb.connection import Connection, Document
 from storage.providers.mongodb.large import LargeDocuments
 from storage.providers.mongodb.places import Place, place_of
-from storage.providers.mongodb.values import BYTES, MOVING, WRAPPED, Kept
+from storage.providers.mongodb.values import BYTES, MOVING, WRAPPED, StoredValue
 
 INLINE = 15 * 1000 * 1000
 """Bytes that are kept in one document; more are kept in parts."""
@@ -68,11 +68,11 @@ class Documents:
             return
         beside = values.stand_in(content, folder) if place.shared else {}
         if len(content) <= INLINE - len(str(beside)):
-            write(place, _dated(place, values.with_bytes(Kept(len(content), content), beside)))
+            write(place, _dated(place, values.with_bytes(StoredValue(len(content), content), beside)))
             return
         large = self._large.write(path, content)
         try:
-            write(place, _dated(place, values.with_bytes(Kept(len(content), None, large), beside)))
+            write(place, _dated(place, values.with_bytes(StoredValue(len(content), None, large), beside)))
         except DocumentExists:
             self._large.remove(large)
             raise

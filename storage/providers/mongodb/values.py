@@ -36,7 +36,7 @@ _NOTE = (
 )
 
 
-class Kept(NamedTuple):
+class StoredValue(NamedTuple):
     """Bytes that are kept as such: here, or as a large document elsewhere.
 
     Attributes:
@@ -57,16 +57,16 @@ class Kept(NamedTuple):
         return {"size": self.size} | where
 
 
-def kept(document: Mapping[str, Any]) -> Kept | None:
+def kept(document: Mapping[str, Any]) -> StoredValue | None:
     """Return the bytes that a document of ours keeps; None where it is anything else, whatever somebody wrote into it."""
     field = document.get(BYTES)
     if not isinstance(field, dict) or not isinstance(size := field.get("size"), int):
         return None
     content, large = field.get("content"), field.get("large")
     if isinstance(content, bytes) and len(content) == size:
-        return Kept(size, content)
+        return StoredValue(size, content)
     if isinstance(large, str) and _LARGE_ID.fullmatch(large):
-        return Kept(size, None, large)
+        return StoredValue(size, None, large)
     return None
 
 
@@ -117,7 +117,7 @@ def stand_in(content: bytes, folder: str) -> dict[str, Any]:
     return rest if rest is not None and len(bson.encode(rest)) < MOST // 16 else {}
 
 
-def with_bytes(field: Kept, content: Mapping[str, Any]) -> dict[str, Any]:
+def with_bytes(field: StoredValue, content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the document that keeps the bytes, with a note for whoever finds it."""
     return {**content, BYTES: field.as_field() | {"note": _NOTE}}
 

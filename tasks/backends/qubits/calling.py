@@ -16,12 +16,12 @@ from tasks.backends.qubits.controls import controlled
 from tasks.backends.qubits.expressions import Resolver
 from tasks.backends.qubits.gates import Block, Known, barrier, inverted, joined, power, turned
 from tasks.backends.qubits.own_gates import OwnGate
-from tasks.backends.qubits.sizes import MOST_OPERATIONS
+from tasks.backends.qubits.sizes import MAX_OPERATIONS
 
-MOST_BUILT = 30_000
+MAX_BUILT = 30_000
 """Operations in the definitions that gates are built from; the converter copies them at about 70 microseconds each."""
 
-MOST_POWER_QUBITS = 5
+MAX_POWER_QUBITS = 5
 """`pow @` makes a gate a matrix of 4**qubits numbers."""
 
 CONTROLLED = 30
@@ -70,8 +70,8 @@ class GateCalls(ConvertVisitor):
         if not isinstance(getattr(context.symbol_table.get(name, node), "definer", None), ast.Include):
             self._fresh(name, node, context)  # a gate of one's own wins over the library's
         size = sum(self._weight(each, context) for each in node.body if not isinstance(each, ast.QuantumBarrier))
-        if size > MOST_OPERATIONS:
-            raise TooDear(f"the gate expands to {number(size)} operations; at most {MOST_OPERATIONS:,} are run")
+        if size > MAX_OPERATIONS:
+            raise TooDear(f"the gate expands to {number(size)} operations; at most {MAX_OPERATIONS:,} are run")
         own = OwnGate(node, context)
         with own.scope([Parameter(each.name) for each in node.arguments]) as inner:
             for statement in node.body:
@@ -180,8 +180,8 @@ class GateCalls(ConvertVisitor):
         calls = max((len(each) for each in arguments if isinstance(each, Sized)), default=1)
         weight = self._weight(node, context) * calls + self._effort(node, context)
         self._built += weight if weight > calls or context.scope is Scope.LOCAL else 0
-        if self._built > MOST_BUILT:
-            raise TooDear(f"definitions and loops expand to more than {MOST_BUILT:,} operations; fewer can be built")
+        if self._built > MAX_BUILT:
+            raise TooDear(f"definitions and loops expand to more than {MAX_BUILT:,} operations; fewer can be built")
         self._apply(node, arguments, context)
         return context
 
@@ -209,8 +209,8 @@ class GateCalls(ConvertVisitor):
             controls = self._controls(modifier, context)
             if controls:
                 weight *= CONTROLLED * controls if weight > 1 else controls**2
-            elif modifier.modifier is ast.GateModifierName.pow and len(node.qubits) > MOST_POWER_QUBITS:
-                raise_from_node(node, f"pow works on gates of at most {MOST_POWER_QUBITS} qubits")
+            elif modifier.modifier is ast.GateModifierName.pow and len(node.qubits) > MAX_POWER_QUBITS:
+                raise_from_node(node, f"pow works on gates of at most {MAX_POWER_QUBITS} qubits")
         return weight
 
     def _effort(self, node: Any, context: Any) -> int:
@@ -222,7 +222,7 @@ class GateCalls(ConvertVisitor):
             if controls:
                 effort += 3 * controls**2 if is_plain else 130 * controls
             elif modifier.modifier is ast.GateModifierName.pow:
-                effort += 100 + 20 * 4 ** min(len(node.qubits), MOST_POWER_QUBITS)
+                effort += 100 + 20 * 4 ** min(len(node.qubits), MAX_POWER_QUBITS)
             is_plain = False
         return effort
 

@@ -52,8 +52,8 @@ def checked(experiment: QubitExperiment, device: Device, *, noisy: bool) -> tupl
     if whole:
         messages = _misfits(experiment, circuits, device, noisy=noisy)
         faults += [Fault(experiment=name, field=field, message=message) for field, message in messages]
-    dear = tuple(tuple(each.dear) for each in parsed)
-    return Checked(experiment, tuple(circuits) if whole else (), terms, dear), faults
+    too_costly = tuple(tuple(each.too_costly) for each in parsed)
+    return Checked(experiment, tuple(circuits) if whole else (), terms, too_costly), faults
 
 
 def _misfits(

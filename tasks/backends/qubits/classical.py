@@ -12,10 +12,10 @@ from qiskit_qasm3_import import types
 from qiskit_qasm3_import.data import Scope, Symbol
 from qiskit_qasm3_import.exceptions import raise_from_node
 
-from models.job_language.openqasm import MOST_CLBITS
+from models.job_language.openqasm import MAX_CLBITS
 from tasks.backends.cost import number
 from tasks.backends.qubits.conditions import watched
-from tasks.backends.qubits.expressions import MOST_BITS, Resolver, Words, word_of
+from tasks.backends.qubits.expressions import MAX_BITS, Resolver, Words, word_of
 from tasks.backends.qubits.gates import Known
 from tasks.backends.qubits.loops import Flow
 from tasks.backends.qubits.truths import Word, word
@@ -78,17 +78,17 @@ class Classical(Flow):
 
     def _limit(self, size: int, node: Any) -> None:
         self._clbits += size
-        if self._clbits > MOST_CLBITS:
+        if self._clbits > MAX_CLBITS:
             raise_from_node(
-                node, f"too many classical bits: the program has {self._clbits:,}, the limit is {MOST_CLBITS}"
+                node, f"too many classical bits: the program has {self._clbits:,}, the limit is {MAX_CLBITS}"
             )
 
     def _number(self, node: Any, context: Any) -> Symbol:
         is_bool = isinstance(node.type, ast.BoolType)
         given: Any = None if is_bool else node.type.size
         size = (1 if is_bool else USUAL_SIZE) if given is None else self._size(node, given, context)
-        if size > MOST_BITS:
-            raise_from_node(node, f"a number has at most {MOST_BITS} bits, not {number(size)}")
+        if size > MAX_BITS:
+            raise_from_node(node, f"a number has at most {MAX_BITS} bits, not {number(size)}")
         self._limit(size, node)
         self._fresh(node.identifier.name, node, context)
         bits = self._spare(context, size)
@@ -129,7 +129,7 @@ class Classical(Flow):
         if isinstance(declared, ast.IntType | ast.UintType) and isinstance(kind, types.Int | types.Uint):
             signed = isinstance(declared, ast.IntType)
             if declared.size is not None or not signed:
-                size = MOST_BITS if declared.size is None else self._size(node, declared.size, context)
+                size = MAX_BITS if declared.size is None else self._size(node, declared.size, context)
                 self._fitting(value, int(signed), size, node)
             return value, types.Int(const=True) if signed else types.Uint(const=True)
         name = type(declared).__name__.removesuffix("Type").lower()

@@ -33,13 +33,13 @@ class Checked(NamedTuple):
     Attributes:
         circuits: one for each program; empty where one of them is too large to be built.
         terms: of the operator; empty for other jobs than estimations.
-        dear: for each program what makes it too large.
+        too_costly: for each program what makes it too large.
     """
 
     experiment: QubitExperiment
     circuits: tuple[QuantumCircuit, ...]
     terms: tuple[Term, ...]
-    dear: tuple[tuple[Mark, ...], ...]
+    too_costly: tuple[tuple[Mark, ...], ...]
 
     @property
     def shots(self) -> int:
@@ -61,13 +61,13 @@ def compile_experiment(checked: Checked, device: Device, simulation_seed: int, t
         JobRejected: the programs are too large, or cannot be placed on the device.
     """
     experiment = checked.experiment
-    dear = [
+    too_costly = [
         Fault(experiment=label(experiment.name), field=f"program[{number}]", message=str(mark))
-        for number, marks in enumerate(checked.dear)
+        for number, marks in enumerate(checked.too_costly)
         for mark in marks
     ]
-    if dear:
-        raise JobRejected(*dear)
+    if too_costly:
+        raise JobRejected(*too_costly)
     circuit = without_loops(side_by_side(checked.circuits))
     if experiment.job_type == "estimation":
         circuit = without_measurements(circuit)

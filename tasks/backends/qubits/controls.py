@@ -10,7 +10,7 @@ from qiskit.circuit.library import standard_gates as std
 
 from tasks.backends.qubits.gates import Block, Placed, is_elementary, joined, unfolded
 
-LARGEST_MATRIX = 6
+MAX_MATRIX = 6
 """Qubits of a controlled power that is kept as a matrix; beyond, each of its gates is controlled."""
 
 TINY = 1e-14
@@ -102,7 +102,7 @@ def _flip(controls: int) -> Any:
 
 def _matrix(operation: Any, controls: int) -> Block:
     size = controls + operation.num_qubits
-    if size > LARGEST_MATRIX:
+    if size > MAX_MATRIX:
         return controlled(Block(operation.num_qubits, *_parts(operation)), controls)
     whole = np.eye(2**size, dtype=np.complex128)
     chosen = (np.arange(2**operation.num_qubits) << controls) | (2**controls - 1)

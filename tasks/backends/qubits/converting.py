@@ -12,7 +12,7 @@ from qiskit_qasm3_import.data import Scope, Symbol
 from qiskit_qasm3_import.exceptions import raise_from_node
 
 from models.errors import printable
-from models.job_language.openqasm import MOST_FAULTS, Mark
+from models.job_language.openqasm import MAX_PROGRAM_FAULTS, Mark
 from tasks.backends.qubits.calling import TooDear
 from tasks.backends.qubits.circuits import HIDDEN, reordered
 from tasks.backends.qubits.classical import Classical
@@ -34,7 +34,7 @@ class Converter(Classical):
 
     Attributes:
         marks: all faults.
-        dear: the first gate that is right but expands to more operations than can be run.
+        too_costly: the first gate that is right but expands to more operations than can be run.
     """
 
     def __init__(self, text: str, most_qubits: int, native: Mapping[str, Known]) -> None:
@@ -42,7 +42,7 @@ class Converter(Classical):
         self._text = text
         self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
         self.marks: list[Mark] = []
-        self.dear: list[Mark] = []
+        self.too_costly: list[Mark] = []
         self._qubits = 0
         self._lost: set[str] = set()
 
@@ -71,7 +71,7 @@ class Converter(Classical):
             except Ended:
                 break
             except TooDear as error:
-                self.dear = self.dear or [place_of(statement)._replace(message=str(error))]
+                self.too_costly = self.too_costly or [place_of(statement)._replace(message=str(error))]
                 self._lose(statement)
             except ConversionError as error:
                 self._note(str(error.message), statement)
@@ -80,7 +80,7 @@ class Converter(Classical):
             except Exception as error:  # noqa: BLE001 - the converter takes every program to be right
                 self._note(plain(error), statement)
             done = len(context.circuit.data)
-            if len(self.marks) >= MOST_FAULTS:
+            if len(self.marks) >= MAX_PROGRAM_FAULTS:
                 break
         return context
 

@@ -32,7 +32,9 @@ def run(item: dict[str, Any], circuit: QuantumCircuit | None, device: Device, *,
     if circuit is None:
         read = parse(item["program"], device.n_qubits, device.basis_gates)
         if read.circuit is None:
-            raise ValueError(f"the compiled program cannot be read: {'; '.join(map(str, read.marks + read.dear))}")
+            raise ValueError(
+                f"the compiled program cannot be read: {'; '.join(map(str, read.marks + read.too_costly))}"
+            )
         circuit = reordered(read.circuit, item["bit_order"])
     noise = noise_model(device) if noisy else None
     matrices = readout(device) if noisy else np.tile(np.eye(2), (device.n_qubits, 1, 1))

@@ -18,13 +18,13 @@ from qiskit_qasm3_import.expression import ValueResolver
 from tasks.backends.cost import number
 from tasks.backends.qubits.truths import Truth, Word, any_of, both, differ, either, equal, less, negated, truth, word
 
-MOST_ROUNDS = 2**61
+MAX_ROUNDS = 2**61
 """Whatever has more members than this is no range that anything loops over."""
 
-MOST_BITS = 64
+MAX_BITS = 64
 """Of a number, an alias, or a register that is compared for more than equality."""
 
-MOST_TERMS = 2_000
+MAX_EXPRESSION_TERMS = 2_000
 """Bits that one expression looks at."""
 
 Typed = tuple[Any, types.Type]
@@ -180,8 +180,8 @@ class Resolver(ValueResolver):
         size = len(bits)
         if node.type.size is not None:
             size, declared = self.visit(node.type.size)
-            if not isinstance(declared, types.Int | types.Uint) or not declared.const or not 1 <= size <= MOST_BITS:
-                raise_from_node(node, f"a size is a constant whole number from 1 to {MOST_BITS}")
+            if not isinstance(declared, types.Int | types.Uint) or not declared.const or not 1 <= size <= MAX_BITS:
+                raise_from_node(node, f"a size is a constant whole number from 1 to {MAX_BITS}")
         if size != len(bits):
             raise_from_node(node, f"a cast of {len(bits)} bits to '{name}[{size}]'; the sizes must be the same")
         if isinstance(node.type, ast.BitType):
@@ -271,8 +271,8 @@ class Resolver(ValueResolver):
             else:
                 raise_from_node(node, "a condition is a bit, or compares bits or a register with a number")
         size = max(sizes) + signed
-        if size > MOST_BITS + 1:
-            raise_from_node(node, f"at most {MOST_BITS} bits are compared in this way, not {size}")
+        if size > MAX_BITS + 1:
+            raise_from_node(node, f"at most {MAX_BITS} bits are compared in this way, not {size}")
         self._count(size, node)
         found = []
         for value, kind in (left, right):
@@ -283,8 +283,8 @@ class Resolver(ValueResolver):
 
     def _count(self, size: int, node: ast.QASMNode) -> None:
         self.terms += size
-        if self.terms > MOST_TERMS:
-            raise_from_node(node, f"the expression looks at more than {MOST_TERMS:,} bits")
+        if self.terms > MAX_EXPRESSION_TERMS:
+            raise_from_node(node, f"the expression looks at more than {MAX_EXPRESSION_TERMS:,} bits")
 
     def _bitwise(self, node: ast.BinaryExpression, left: Typed, right: Typed) -> tuple[Any, types.Type]:
         sides = []
@@ -329,7 +329,7 @@ class Resolver(ValueResolver):
             if isinstance(one, int) and isinstance(other, int):
                 if other < 0:
                     raise_from_node(node, "a whole number to a negative power; write it with a point")
-                if one.bit_length() * other > MOST_BITS:
+                if one.bit_length() * other > MAX_BITS:
                     raise_from_node(node, "a number is too large")
             raised = one**other
             if isinstance(raised, complex):
@@ -345,7 +345,7 @@ class Resolver(ValueResolver):
         if name == "%":
             return int(one - other * _quotient(one, other))
         if name in _SHIFTS:
-            if not 0 <= other <= MOST_BITS or one.bit_length() + other > MOST_BITS:
+            if not 0 <= other <= MAX_BITS or one.bit_length() + other > MAX_BITS:
                 raise_from_node(node, "a number is too large")
             return one << other if name == "<<" else one >> other
         return int({"&": operator.and_, "|": operator.or_, "^": operator.xor}[name](one, other))
@@ -385,7 +385,7 @@ class Resolver(ValueResolver):
             value, kind = self.visit(part)
             if not isinstance(kind, types.Int | types.Uint) or not kind.const or not isinstance(value, int):
                 raise_from_node(part, "a range is made of constant whole numbers")
-            if abs(value) > MOST_ROUNDS:
+            if abs(value) > MAX_ROUNDS:
                 raise_from_node(part, f"a range of {number(value)}")
             found.append(value)
         start, step, end = found

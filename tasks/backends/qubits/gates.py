@@ -27,7 +27,7 @@ BRANCH = 1e-9
 """So near to -1 an eigenvalue is -1, the principal root of which is i, whichever side rounding puts it on."""
 
 
-LARGEST_POWER = 1e6
+MAX_POWER = 1e6
 """Rounding errors of an angle grow with the power."""
 
 
@@ -130,8 +130,8 @@ def power(block: Block, exponent: float) -> Block:
     Raises:
         QiskitError: the exponent is so large that nothing is known of the angles.
     """
-    if not abs(exponent) <= LARGEST_POWER:
-        raise QiskitError(f"the power is beyond what numbers resolve: at most {LARGEST_POWER:g}")
+    if not abs(exponent) <= MAX_POWER:
+        raise QiskitError(f"the power is beyond what numbers resolve: at most {MAX_POWER:g}")
     if exponent == 1:
         return block
     if exponent == -1:

@@ -17,17 +17,17 @@ from qiskit_qasm3_import.exceptions import raise_from_node
 from qiskit_qasm3_import.state import LocalScope
 
 from tasks.backends.cost import number
-from tasks.backends.qubits.calling import MOST_BUILT, GateCalls, TooDear
+from tasks.backends.qubits.calling import MAX_BUILT, GateCalls, TooDear
 from tasks.backends.qubits.conditions import as_truth, condition, simplified
 from tasks.backends.qubits.expressions import Resolver
 from tasks.backends.qubits.gates import Known
 from tasks.backends.qubits.messages import UNDEFINED
 from tasks.backends.qubits.truths import Truth, any_of, both, negated, truth
 
-MOST_CASES = 64
+MAX_CASES = 64
 """Of one `switch`: each stands in the `else` of the one before."""
 
-MOST_DEPENDING = 70
+MAX_DEPENDING = 70
 """Blocks within one another that may be left out: branches, loops, and what comes after a `break`."""
 
 BREAK, CONTINUE = "break", "continue"
@@ -92,14 +92,14 @@ class Flow(GateCalls):
 
     def _spend(self, operations: int) -> None:
         self._built += operations
-        if self._built > MOST_BUILT:
-            raise TooDear(f"branches and loops expand to more than {MOST_BUILT:,} operations; fewer can be built")
+        if self._built > MAX_BUILT:
+            raise TooDear(f"branches and loops expand to more than {MAX_BUILT:,} operations; fewer can be built")
 
     def _deeper(self, node: Any) -> None:
         """Count one more block around what comes; each is copied into the one around it."""
         self._depending += 1
-        if self._depending > MOST_DEPENDING:
-            raise_from_node(node, f"what depends on bits is nested more than {MOST_DEPENDING} deep")
+        if self._depending > MAX_DEPENDING:
+            raise_from_node(node, f"what depends on bits is nested more than {MAX_DEPENDING} deep")
         self._spend(1 + self._depending**2 // 2)
 
     def _flag(self, how: str, context: Any) -> Clbit:
@@ -165,8 +165,8 @@ class Flow(GateCalls):
 
     def visit_SwitchStatement(self, node: ast.SwitchStatement, context: Any) -> Any:  # noqa: N802
         """Convert `switch` to branches within one another: one case is run, and the target is looked at before it."""
-        if len(node.cases) > MOST_CASES:
-            raise_from_node(node, f"a switch of {len(node.cases)} cases; there can be {MOST_CASES}")
+        if len(node.cases) > MAX_CASES:
+            raise_from_node(node, f"a switch of {len(node.cases)} cases; there can be {MAX_CASES}")
         seen: set[int] = set()
         values = []
         for labels, _ in node.cases:
@@ -264,8 +264,8 @@ class Flow(GateCalls):
     def visit_ForInLoop(self, node: ast.ForInLoop, context: Any) -> Any:  # noqa: N802
         """Write the loop out, so that its variable may be an index."""
         size = self._rounds(node, context)
-        if size > MOST_BUILT:
-            raise_from_node(node, f"the loop runs {number(size)} operations; at most {MOST_BUILT:,} are written out")
+        if size > MAX_BUILT:
+            raise_from_node(node, f"the loop runs {number(size)} operations; at most {MAX_BUILT:,} are written out")
         with self._loop(node, context) as loop:
             for value in self._values(node, context):
                 broke = loop.flags.get(BREAK)

@@ -16,13 +16,13 @@ import openqasm3
 from qiskit import QuantumCircuit, qasm2
 
 from models.errors import printable
-from models.job_language.openqasm import BYTE_ORDER_MARK, MOST_CLBITS, MOST_FAULTS, NO_OPENING, Mark, scan
+from models.job_language.openqasm import BYTE_ORDER_MARK, MAX_CLBITS, MAX_PROGRAM_FAULTS, NO_OPENING, Mark, scan
 from models.job_language.openqasm_names import miscalled, renamed
 from tasks.backends.cost import number
 from tasks.backends.qubits.converting import Converter
 from tasks.backends.qubits.gates import natives
 from tasks.backends.qubits.inlining import written_out
-from tasks.backends.qubits.sizes import MOST_OPERATIONS, size_of
+from tasks.backends.qubits.sizes import MAX_OPERATIONS, size_of
 
 _PLACE_2 = re.compile(r"^<input>:(\d+),(\d+): ")
 _PLACE_3 = re.compile(r"^L(\d+):C(\d+): ")
@@ -35,12 +35,12 @@ class Parsed(NamedTuple):
     Attributes:
         circuit: None where there are faults.
         marks: all faults.
-        dear: what is right but expands to more operations than can be run.
+        too_costly: what is right but expands to more operations than can be run.
     """
 
     circuit: QuantumCircuit | None
     marks: list[Mark]
-    dear: list[Mark]
+    too_costly: list[Mark]
 
 
 def parse(text: str, most_qubits: int, native: Iterable[str] = ()) -> Parsed:
@@ -56,8 +56,8 @@ def parse(text: str, most_qubits: int, native: Iterable[str] = ()) -> Parsed:
     # What parsers print is of no use to anybody.
     with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings(action="ignore"):
         read = _version_2(text) if seen.version == 2 else _version_3(text, most_qubits, native)  # noqa: PLR2004 - the version
-    circuit, marks, dear = read
-    if circuit is not None and not marks and not dear:
+    circuit, marks, too_costly = read
+    if circuit is not None and not marks and not too_costly:
         marks = list(_whole(circuit, most_qubits))
         size = 0
         if not marks:
@@ -68,14 +68,14 @@ def parse(text: str, most_qubits: int, native: Iterable[str] = ()) -> Parsed:
             except (qasm2.QASM2ParseError, ArithmeticError, ValueError) as error:
                 said = printable(str(getattr(error, "message", "a number cannot be computed")))
                 marks = [Mark(1, 1, f"in the definition of a gate: {said}")]
-        if size > MOST_OPERATIONS:
-            message = f"the program expands to {number(size)} operations; at most {MOST_OPERATIONS:,} are run"
-            dear = [Mark(1, 1, message)]
+        if size > MAX_OPERATIONS:
+            message = f"the program expands to {number(size)} operations; at most {MAX_OPERATIONS:,} are run"
+            too_costly = [Mark(1, 1, message)]
         elif not marks:
             circuit = written_out(circuit)
     if marks and not seen.declared:
         marks = [NO_OPENING, *marks]
-    return Parsed(None if marks or dear else circuit, marks[:MOST_FAULTS], dear)
+    return Parsed(None if marks or too_costly else circuit, marks[:MAX_PROGRAM_FAULTS], too_costly)
 
 
 def _version_2(text: str) -> Parsed:
@@ -107,7 +107,7 @@ def _version_3(text: str, most_qubits: int, native: Iterable[str]) -> Parsed:
         return Parsed(None, [_syntax(error)], [])
     converter = Converter(text, most_qubits, natives(native))
     circuit = converter.circuit(program)
-    return Parsed(circuit, converter.marks, converter.dear)
+    return Parsed(circuit, converter.marks, converter.too_costly)
 
 
 def _syntax(error: BaseException) -> Mark:
@@ -131,8 +131,8 @@ def _whole(circuit: QuantumCircuit, most_qubits: int) -> Iterator[Mark]:
         yield Mark(1, 1, f"too many qubits: the program has {circuit.num_qubits:,}, the device has {most_qubits}")
     if circuit.num_qubits == 0:
         yield Mark(1, 1, "the program has no qubits")
-    if circuit.num_clbits > MOST_CLBITS:
-        yield Mark(1, 1, f"too many classical bits: {circuit.num_clbits:,}, the limit is {MOST_CLBITS}")
+    if circuit.num_clbits > MAX_CLBITS:
+        yield Mark(1, 1, f"too many classical bits: {circuit.num_clbits:,}, the limit is {MAX_CLBITS}")
     if not math.isfinite(float(circuit.global_phase)):
         yield Mark(1, 1, "the global phase is not finite")
     for position, item in enumerate(circuit.data):

@@ -7,7 +7,7 @@ from qiskit.circuit import ControlFlowOp, ForLoopOp
 
 from tasks.backends.qubits.conditions import is_never, watched
 
-MOST_OPERATIONS = 30_000
+MAX_OPERATIONS = 30_000
 """Of one program."""
 
 

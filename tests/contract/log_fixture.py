@@ -36,7 +36,7 @@ UNGUARD = {
 """What an intruder does first."""
 
 
-class House:
+class LogFixture:
     """A log, a folder and everything between them."""
 
     def __init__(self, folder: Path, engine: Engine | None = None) -> None:

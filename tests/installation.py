@@ -53,7 +53,7 @@ class Started(subprocess.Popen[str]):
         return self.printed(), ""
 
 
-class Lab:
+class Installation:
     """One laboratory: a home with a database and a storage, and the program `quledger`.
 
     Attributes:
@@ -194,11 +194,11 @@ class Lab:
 
 
 @contextlib.contextmanager
-def lab_on(kind: str, folder: Path, api: str | None, servers: Servers) -> Iterator[Lab]:
+def installation_on(kind: str, folder: Path, api: str | None, servers: Servers) -> Iterator[Installation]:
     """Give a laboratory on an empty storage of a kind; this process finds the storage too while the block runs."""
     place = servers.place(kind_named(kind), folder)
     with surrounded(place):
-        yield Lab(folder, api, place)
+        yield Installation(folder, api, place)
 
 
 def experiment(*instructions: list[Any], wires: int = 1, shots: int = 100, **more: Any) -> dict[str, Any]:
