@@ -19,7 +19,7 @@ def fault_of(results: Any, *, experiments: int | None = None, expected: Mapping[
     """Say what is wrong with the results of a job; None if nothing is.
 
     Args:
-        results: one `ExperimentResult` per experiment.
+        results: one per experiment.
         experiments: how many there have to be; None where that is not known.
         expected: names and shots of the experiments, in their order; None where they are not known.
     """

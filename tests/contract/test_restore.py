@@ -16,7 +16,7 @@ from sqlalchemy import text
 from models.errors import LogBroken, LogNotEmpty, LogUnavailable, MirrorBroken
 from models.events import Failed, LeaseExpired, Retried, Revived, Validated
 from models.job import Job
-from storage.audit.rebuild import dump, rebuild
+from storage.audit.rebuild import rebuild
 from storage.audit.restore import restore
 from storage.audit.verify import Verifier
 from storage.documents.cursor import MirrorCursor
@@ -27,6 +27,7 @@ from storage.providers.registry import open_storage
 from storage.providers.stores import Stores
 from tests.contract.conftest import Houses
 from tests.contract.databases import Databases
+from tests.contract.dump import dump
 from tests.contract.log_fixture import DOCUMENT, LATER, START, LogFixture
 
 LOST = Failed(stage="lease", blame="infrastructure", faults=(), fault_count=0)
