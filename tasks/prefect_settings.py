@@ -1,7 +1,7 @@
 """How Prefect is set here: by our own files and by the environment of this process, never by what lies around.
 
 Prefect reads `.env`, `prefect.toml` and `pyproject.toml` of the current folder and the profiles of its home, and any of
-them may name the database of somebody else. Nothing here may import Prefect, which reads its settings as it is imported.
+them may name the database of somebody else. Nothing here may import Prefect: it reads its settings as it is imported.
 """
 
 import contextlib
@@ -83,7 +83,7 @@ def prepare(settings: Settings) -> None:
 
 
 def import_prefect(settings: Settings) -> None:
-    """Import Prefect, which `prepare` has made ready for, unless it is there, in a folder in which no settings of somebody else lie."""
+    """Import Prefect, unless it is there, from a folder in which nobody else's settings lie; `prepare` comes first."""
     if "prefect.context" in sys.modules:
         return
     with contextlib.chdir(home(settings)):
