@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from models.errors import BadName, KeyExists, UnknownBackend, UnknownKey, echo
-from models.signing import Jwk, Keyring, check_kid
+from models.keys import Jwk, Keyring, check_kid
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON value.")]
 ALL = "*"

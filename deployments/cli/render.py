@@ -10,8 +10,10 @@ from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
 from models.backend import BackendConfig
 from models.clock import to_text
 from models.errors import printable
-from models.events import Compiled, Event, Executed, Failed, Retried, Submitted, Uploaded, Validated
-from models.job import FINAL, Job, State, status_document
+from models.events import Event
+from models.facts import Compiled, Executed, Failed, Retried, Submitted, Uploaded, Validated
+from models.job import FINAL, Job, State
+from models.status import status_document
 
 BAR = 40
 """Characters of the longest bar of a histogram."""

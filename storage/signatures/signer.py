@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import SecretStr
 
 from models.errors import BadSetting, KeyUnusable, echo
-from models.signing import Jwk
+from models.keys import Jwk
 from storage.signatures.key_file import KeyFile
 from storage.signatures.public_keys import PublicKeys
 from storage.signatures.signing import Signatures, check_halves, sign, sign_text

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from models.errors import IdempotencyConflict
-from models.events import Submitted
+from models.facts import Submitted
 from models.job import Job
 from models.names import job_id_for, job_id_of_key
 from models.requests import JobRequest
@@ -92,7 +92,7 @@ def test_a_job_that_bears_the_id_of_a_key_is_gone_round(log: EventLog):
 SUBMIT = """
 import sys
 from datetime import UTC, datetime
-from models.events import Submitted
+from models.facts import Submitted
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
 from storage.log.idempotency import submit_once

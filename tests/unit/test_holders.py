@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models.audit import check_history
-from models.events import (
+from models.events import Event, event_hash, seal
+from models.facts import (
     Cancelled,
     CancelRequested,
     Claimed,
     Compiled,
     Completed,
-    Event,
     Executed,
     Fact,
     HandedOver,
@@ -22,8 +22,6 @@ from models.events import (
     Uploaded,
     Validated,
     Withdrawn,
-    event_hash,
-    seal,
 )
 from models.holders import holder_of, new_token
 from models.job import Job, State, apply, fold, not_the_holder, why_not
@@ -42,8 +40,15 @@ EXPIRED = LeaseExpired(worker="w", lease_until=LATER)
 RETRIED = Retried(reason="storm", after_seconds=0, not_before=NOW)
 FAILED = failure("lease", "infrastructure", ())
 EXECUTED = Executed(
-    seconds=1, cpu_seconds=1, seed=1, versions={}, backend_config_sha256="c", result_sha256="r", result_bytes=1, staged="s"
-)  # fmt: skip
+    seconds=1,
+    cpu_seconds=1,
+    seed=1,
+    versions={},
+    backend_config_sha256="c",
+    result_sha256="r",
+    result_bytes=1,
+    staged="s",
+)
 RUN: tuple[Fact, ...] = (Validated(experiments=1, shots=1), Compiled(program_sha256="p", program_bytes=1, seed=1))
 BY_HOLDER: tuple[Fact, ...] = (
     *RUN,
@@ -123,7 +128,7 @@ def test_after_the_end_of_a_lease_the_attempt_can_only_be_ended():
 
 
 def test_a_job_that_was_claimed_for_another_process_is_taken_over_once():
-    """The first that begins it becomes its holder, and he who claimed it is one no more; nobody takes it a second time."""
+    """The first process that begins it holds it, and the claimer does no longer; nobody takes it a second time."""
     claimed = job_after(SUBMITTED, HANDED_ON)
     assert why_not(claimed, HANDED_OVER, 1) is None
     assert why_not(claimed, HANDED_OVER, 2) == "attempt 2 is over; the job is in attempt 1"
@@ -134,7 +139,7 @@ def test_a_job_that_was_claimed_for_another_process_is_taken_over_once():
 
 
 def test_a_job_that_a_drain_runs_is_not_taken_over():
-    """Only what was claimed for another process is; also by a claim of the first version, whose worker's name says so."""
+    """Only one that was claimed for another process is; in a claim of the first version the worker's name says so."""
     assert why_not(job_after(SUBMITTED, CLAIMED), HANDED_OVER, 1) == "the job is in the hands of another worker"
     assert why_not(job_after(SUBMITTED, OLD), HANDED_OVER, 1) == "the job is in the hands of another worker"
     old = OLD.model_copy(update={"worker": "w/pool"})

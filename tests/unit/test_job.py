@@ -5,14 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models.errors import Fault
-from models.events import (
-    GENESIS,
+from models.events import GENESIS, Event, seal
+from models.facts import (
     Cancelled,
     CancelRequested,
     Claimed,
     Compiled,
     Completed,
-    Event,
     Executed,
     Fact,
     Failed,
@@ -23,10 +22,10 @@ from models.events import (
     Submitted,
     Uploaded,
     Validated,
-    seal,
 )
-from models.job import TRANSITIONS, Job, Phase, State, Waiting, apply, fairest, fold, status_document, why_not
+from models.job import TRANSITIONS, Job, Phase, State, Waiting, apply, fairest, fold, why_not
 from models.retry import KEPT_FAULTS, RetryPolicy, after_attempt, failure, given_back
+from models.status import status_document
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 SUBMITTED = Submitted.of(b"{}", keep_up_to=100, backend="singlequdit", user="ann", source="cli", received_at=NOW)
