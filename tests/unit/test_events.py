@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from models.events import Event, Standing, compact, event_hash, hashes, is_harmless, seal, standing
 from models.facts import Claimed, Fact, Revived, Submitted, fact_from_json
-from tests.unit.histories import CLAIMED, NOW, RETRIED, SUBMITTED, VALIDATED, history
+from tests.unit.histories import CLAIMED, DONE, NOW, RETRIED, SUBMITTED, VALIDATED, history
 
 TEXT = (
     '["j",7,2,"{\\"kind\\":\\"revived\\",\\"version\\":1,\\"by\\":\\"J\\u00f6rg\\"}",'
@@ -164,3 +164,18 @@ def test_an_event_needs_a_time_with_its_zone():
     fields = history(SUBMITTED)[0].model_dump()
     with pytest.raises(ValidationError, match="a time needs its zone"):
         Event.model_validate(fields | {"recorded_at": NOW.replace(tzinfo=None)})
+
+
+def test_events_survive_their_own_json():
+    """An event read back from its JSON is the same event with the same hash."""
+    for event in history(*DONE):
+        again = Event.model_validate_json(event.model_dump_json())
+        assert again == event
+        assert again.digest() == event.hash
+
+
+def test_binary_documents_are_kept_as_they_came():
+    """Bytes that are not UTF-8 come out of the log as they went in."""
+    raw = bytes(range(256))
+    fact = Submitted.of(raw, keep_up_to=256, backend="b", source="inbox", received_at=NOW)
+    assert Submitted.model_validate_json(fact.model_dump_json()).raw == raw
