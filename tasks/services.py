@@ -52,7 +52,6 @@ class Services:
 
     Attributes:
         worker: the name under which this process claims jobs; of no other one, on whatever machine, before or after.
-        claims: what this process has claimed and not seen the end of.
         wall: says whether leases may be judged by the clock.
         stopping: set when this process is to end: no more jobs are claimed.
         on_final: called with each job that this process brought to its end.
@@ -62,7 +61,6 @@ class Services:
     settings: Settings
     worker: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:16]}")
     on_final: Callable[[Job], None] = lambda _job: None
-    claims: Claims = field(default_factory=Claims)
     wall: Wall = field(default_factory=Wall)
     stopping: threading.Event = field(default_factory=threading.Event)
     unserved: list[str] = field(default_factory=list)
@@ -134,6 +132,11 @@ class Services:
     def log(self) -> EventLog:
         """The event log."""
         return EventLog(open_database(self.settings.database_url))
+
+    @cached_property
+    def claims(self) -> Claims:
+        """What this process has claimed and not seen the end of."""
+        return Claims(self.log, self.worker, self.settings)
 
     @cached_property
     def cursor(self) -> MirrorCursor:
