@@ -1,6 +1,7 @@
 """One job is one flow run: four tasks in order, each beginning where the log says the job stopped.
 
-Two flows carry the name `run-job`: `run_attempt` runs a job that a drain has claimed, `run_job` is what people launch.
+Two flows carry the name `run-job`, so that people find every job under one name, through whichever door it came:
+`run_attempt` runs a job that a drain has claimed, `run_job` is what people launch.
 """
 
 import asyncio

@@ -35,7 +35,7 @@ from models.job import Phase, State
 from storage import failpoints, layout
 from storage.providers.protocol import StorageProvider
 from tasks.jobs.attempt import Attempt
-from tasks.jobs.progress import shown
+from tasks.jobs.progress import show_progress
 
 Step = Callable[[Attempt], Awaitable[str]]
 """Does one step of an attempt, records it, and returns one line about it."""
@@ -120,7 +120,7 @@ async def compilation(attempt: Attempt) -> str:
 @step("execution", when=State.COMPILED)
 async def execution(attempt: Attempt) -> str:
     """Run the program and stage the result, so that no later attempt has to run it again."""
-    async with shown(lambda: attempt.process.progress):
+    async with show_progress(lambda: attempt.process.progress):
         answer = await attempt.process.call("execute")
     result: bytes = answer["document"]
     await attempt.process.check(result)

@@ -53,11 +53,18 @@ class Maintenance:
         else:
             async for attempt in stamina.retry_context(QuledgerError, attempts=3, wait_initial=0.5, wait_max=2.0):
                 with attempt:
-                    await asyncio.to_thread(self._bring_right)
+                    await self._bring_right_or_warn()
         await asyncio.to_thread(self._services.marks.end)
         await asyncio.to_thread(sweep_leftovers, self._services)
         if self._sweep_from == 0:
             await asyncio.to_thread(sweep_storages, self._services)
+
+    async def _bring_right_or_warn(self) -> None:
+        try:
+            await asyncio.to_thread(self._bring_right)
+        except QuledgerError as error:
+            _LOG.warning("housekeeping_failed action=try_again: %s", error)
+            raise
 
     def _bring_right(self) -> None:
         """Renew the published configurations, end attempts whose lease ran out, and bring the mirror up to the log."""

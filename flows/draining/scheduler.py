@@ -218,7 +218,7 @@ class Scheduler:
             _LOG.warning("run_broke action=retry job_id=%s: %s", job.job_id, type(error).__name__)
 
     async def _is_empty(self) -> bool:
-        """Say whether no job waits or runs, in whose hands ever: a dead worker's job comes back when its lease ends."""
+        """Say whether no job waits or runs, in whoever's hands: a dead worker's job comes back when its lease ends."""
         try:
             counts = await asyncio.to_thread(self._services.log.counts, storages=self._poller.awaited())
         except LogError:
