@@ -36,7 +36,7 @@ EARLY = (
     *(f"storage.providers.{name}" for name in STORAGES),
     *(f"tasks.backends.coldatoms.{name}" for name in COLD_ATOMS),
     "tasks.backends.qubits.backend",
-    *(f"tasks.jobs.{name}" for name in ("releases", "step", "submission")),
+    *(f"tasks.jobs.{name}" for name in ("leases", "submission")),
 )
 WITH_PREFECT = (
     "deployments.deploy",
