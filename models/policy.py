@@ -1,4 +1,4 @@
-"""What an error means for a job, what ends an attempt, and what a drain does next: rules with no clock and no server."""
+"""What an error means for a job, what ends an attempt, and what a drain does next: no clock and no server."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ from models.errors import (
     StorageError,
     StorageFull,
 )
-from models.events import Event, Fact, Failed, Retried, Stage
+from models.events import Event
+from models.facts import Fact, Failed, Retried, Stage
 from models.job import Job
 from models.retry import RetryPolicy, after_attempt, failure, given_back, unless_cancelled
 

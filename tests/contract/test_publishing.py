@@ -12,7 +12,7 @@ import pytest
 
 from models import clock
 from models.errors import StaleAttempt, StorageUnavailable
-from models.events import Compiled, Executed, Fact, LeaseExpired, Submitted, Validated
+from models.facts import Compiled, Executed, Fact, LeaseExpired, Submitted, Validated
 from models.job import Job, State
 from models.retry import given_back
 from models.settings import Settings
@@ -20,9 +20,8 @@ from storage import layout
 from storage.audit.verify import Verifier
 from storage.documents.locks import JobLocks
 from tasks.jobs.attempt import Attempt
-from tasks.jobs.releases import begin, claim
 from tasks.services import Services
-from tasks.upload import _deliver
+from tasks.steps import _deliver
 
 RESULT = b'{"result": 1}'
 SIGNED_ANEW = b'{"payload": {"result": 1}, "signature": "of another key"}'
@@ -94,8 +93,8 @@ def executed(services: Services) -> Attempt:
 
 def held(services: Services, number: int) -> Attempt:
     """Claim the one job and begin it."""
-    assert claim(services, ["rydberg"]) is not None
-    mine = begin(services, "j", number)
+    assert services.claims.claim(["rydberg"]) is not None
+    mine = services.claims.begin("j", number)
     assert mine is not None
     process: Any = None  # nothing is computed here
     return Attempt(services, mine, b"{}", process, None)

@@ -35,10 +35,10 @@ CALLS = ("get", "put", "create", "move", "delete", "exists", "entries")
 
 
 class Faulty:
-    """A storage whose n-th call fails, in one way.
+    """A storage whose n-th call fails.
 
-    `raise`; `hang` and then raise; write `half` of a document and then raise; `outage`, in which everything fails for
-    five seconds.
+    It raises at once (`raise`), after a second (`hang`), with half a document written (`half`), or everything fails for
+    five seconds (`outage`).
     """
 
     def __init__(self, inner: Any) -> None:

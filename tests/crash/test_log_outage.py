@@ -1,6 +1,7 @@
 """The log does not answer for a while, at whatever step: a lone drain gives back what it could not settle, and goes on.
 
-Leases are long here: what helps is never that one runs out. QULEDGER_TEST_CRASH=all tries every step, otherwise a sample.
+Leases are long here: what helps is never that one runs out. QULEDGER_TEST_CRASH=all tries every step, otherwise a
+sample.
 """
 
 import asyncio
@@ -151,15 +152,14 @@ def test_an_outage_longer_than_the_lease_is_outlived(log_fixture: Any):
 
 
 def test_a_second_run_of_an_attempt_finds_nothing_to_do(log_fixture: Any):
-    """Begun by hand with the job and attempt that a worker is just running, here or elsewhere, a run leaves it alone."""
+    """Begun by hand with the job and attempt that a worker is running, here or elsewhere, a run leaves it alone."""
     from flows.run_job import run_attempt  # noqa: PLC0415 - Prefect takes seconds to import
-    from tasks.jobs.releases import begin, claim, release  # noqa: PLC0415 - as above
     from tasks.jobs.submission import submit_document  # noqa: PLC0415 - as above
 
     job_id = submit_document(log_fixture, "singlequdit", json.dumps(JOB).encode()).job_id
-    claimed = claim(log_fixture, ["singlequdit"])
+    claimed = log_fixture.claims.claim(["singlequdit"])
     assert claimed is not None
-    held = begin(log_fixture, job_id, 1)
+    held = log_fixture.claims.begin(job_id, 1)
     assert held == claimed
     elsewhere = Services(log_fixture.settings)
     for services in (log_fixture, elsewhere):
@@ -168,7 +168,7 @@ def test_a_second_run_of_an_attempt_finds_nothing_to_do(log_fixture: Any):
         assert state.message == "nothing to do: the job is CLAIMED in attempt 1, in the hands of another worker"
     use(log_fixture)
     assert [event.kind for event in log_fixture.log.history(job_id)] == ["submitted", "claimed"]
-    release(log_fixture, held)
+    log_fixture.claims.end_attempt(held)
     assert log_fixture.log.get(job_id).state is State.QUEUED
     drain(log_fixture, 0)
     assert log_fixture.log.get(job_id).state is State.DONE
