@@ -14,10 +14,9 @@ from models.events import Event
 from models.job import Job, Phase, State, fold
 from storage import failpoints, layout
 from storage.documents.cursor import MirrorCursor
-from storage.documents.job_documents import JobDocuments
+from storage.documents.job_documents import JobDocuments, mirrored_standing
 from storage.documents.locks import JobLocks, Locks
 from storage.documents.marks import Marks
-from storage.documents.mirrored import mirrored_standing
 from storage.log.event_log import EventLog
 from storage.log.holds import Held, Holds
 from storage.providers.registry import probe
@@ -130,7 +129,7 @@ class Mirror:
             target = layout.place(job, position.place)
             failpoints.point("mirror.history_written")
             if job.state is not State.WITHDRAWN:
-                documents.settle(job, position.place, target, first=first)
+                documents.place_document(job, position.place, target, first=first)
                 failpoints.point("mirror.document_moved")
                 documents.announce(job, events[position.seq + 1 :])
                 failpoints.point("mirror.status_written")

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from models.errors import DocumentMissing
+
 
 class Entry(NamedTuple):
     """One document in a folder.
@@ -103,3 +105,11 @@ class StorageProvider(Protocol):
     def entries(self, folder: str) -> Iterator[Entry]:
         """Yield what lies in the folder, in no order, page by page; nothing where there is no folder."""
         ...
+
+
+def get_or_none(storage: StorageProvider, path: str) -> bytes | None:
+    """Return the document, None where there is none."""
+    try:
+        return storage.get(path)
+    except DocumentMissing:
+        return None

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from sqlalchemy import Engine, text
 
+from models.audit import check_history
 from models.events import Compiled as CompiledFact
-from models.events import Completed, Executed, Submitted, Uploaded, Validated
+from models.events import Completed, Event, Executed, Submitted, Uploaded, Validated
 from models.job import Job
 from storage import layout
 from storage.documents.cursor import MirrorCursor
 from storage.documents.inbox import Inbox
+from storage.documents.job_documents import history_rows
 from storage.documents.relay import Mirror
 from storage.log.database import open_database, writing
 from storage.log.event_log import EventLog
@@ -34,6 +36,13 @@ UNGUARD = {
     ],
 }
 """What an intruder does first."""
+
+
+def events_in(history: bytes, job_id: str) -> list[Event]:
+    """Return the events of a mirrored history, as a restore reads them."""
+    checked = check_history(job_id, history_rows(history, job_id))
+    assert checked.fault is None
+    return checked.events
 
 
 class LogFixture:

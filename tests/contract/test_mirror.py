@@ -20,7 +20,6 @@ from models.retry import given_back
 from storage import layout
 from storage.audit.verify import Verifier
 from storage.documents.inbox import Inbox
-from storage.documents.job_documents import read_history
 from storage.documents.locks import JobLocks
 from storage.documents.relay import Mirror
 from storage.providers.folder import FolderStorage
@@ -28,7 +27,7 @@ from storage.providers.protocol import Abilities
 from storage.providers.stores import Stores
 from tests.contract.conftest import Houses
 from tests.contract.databases import on
-from tests.contract.log_fixture import START, LogFixture
+from tests.contract.log_fixture import START, LogFixture, events_in
 
 
 @pytest.fixture
@@ -110,7 +109,7 @@ def test_the_mirror_holds_the_same_events(log_fixture: LogFixture):
     log_fixture.submit()
     log_fixture.finish(log_fixture.claim())
     log_fixture.mirror.relay("j")
-    events = read_history(log_fixture.storage.get("events/rydberg/j.json"))
+    events = events_in(log_fixture.storage.get("events/rydberg/j.json"), "j")
     assert events == log_fixture.log.history("j")
     assert all(event.digest() == event.hash for event in events)
 

@@ -264,7 +264,7 @@ def test_parts_that_a_killed_writer_left_are_removed_later(
         if killed_at == "parts":
             patch.setattr(documents.Documents, "replace", killed)
         else:
-            patch.setattr(large.LargeDocuments, "settle", killed)
+            patch.setattr(large.LargeDocuments, "complete_upload", killed)
         with pytest.raises(Killed):
             storage.put(RESULT, content)
     assert parts_of(look) == 2

@@ -21,7 +21,7 @@ from storage.audit.restore import restore
 from storage.documents.cursor import MirrorCursor
 from storage.documents.postgres_locks import PostgresJobLocks
 from storage.documents.relay import Mirror
-from storage.log import event_log
+from storage.log import queue
 from storage.log.database import open_database, reading
 from storage.log.event_log import EventLog
 from storage.log.histories import histories, tolerate_corruption
@@ -187,11 +187,11 @@ def test_the_claim_uses_its_index(engine: Engine):
     with engine.begin() as connection:
         connection.execute(text(fill))
         connection.execute(text("ANALYZE job"))
-        plan = "\n".join(connection.scalars(text(f"EXPLAIN (ANALYZE, COSTS OFF) {event_log._HEADS.text}"), values))
+        plan = "\n".join(connection.scalars(text(f"EXPLAIN (ANALYZE, COSTS OFF) {queue._HEADS.text}"), values))
         assert plan.count("using ix_job_queue") == 3, plan
         assert "Seq Scan" not in plan
         assert "Sort" not in plan
-        compiled = event_log._RUNNING_BY_USER.compile(connection, compile_kwargs={"literal_binds": True})
+        compiled = queue._RUNNING_BY_USER.compile(connection, compile_kwargs={"literal_binds": True})
         plan = "\n".join(connection.scalars(text(f"EXPLAIN {compiled}")))
         assert "using ix_job_running" in plan
 

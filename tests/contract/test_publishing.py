@@ -18,6 +18,8 @@ from models.settings import Settings
 from storage import layout
 from storage.audit.verify import Verifier
 from storage.documents.locks import JobLocks
+from storage.log import leases
+from storage.log.database import writing
 from storage.providers.stores import Stores
 from tasks.jobs.attempt import Attempt
 from tasks.jobs.releases import begin, claim
@@ -108,13 +110,10 @@ def overtake(services: Services) -> Attempt:
         expired = LeaseExpired(worker=job.worker, lease_until=job.lease_until)
         return expired, given_back("silent", clock.now())
 
-    past = clock.now() - timedelta(seconds=1)
+    past = clock.now() - timedelta(seconds=1)  # as if the time had passed
     job = services.log.get("j")
-    from storage.log.database import writing  # noqa: PLC0415 - as above
-    from storage.log.event_log import _set_lease  # noqa: PLC0415 - as if the time had passed
-
     with writing(services.log.engine) as connection:
-        _set_lease(connection, "j", job.attempt, past)
+        leases.put(connection, "j", job.attempt, past)
     assert len(services.log.expire(decide, "reconcile")) == 1
     return held(services, 2)
 

@@ -149,7 +149,7 @@ def test_a_relay_that_was_cut_short_leaves_nothing_behind(
     job = log_fixture.log.get("running")
     log_fixture.log.append(job, LOST, attempt=1, actor="w")
     with monkeypatch.context() as killed:
-        killed.setattr(JobDocuments, "settle", lambda *_, **__: 1 / 0)
+        killed.setattr(JobDocuments, "place_document", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             log_fixture.mirror.relay("running")
     restore(other.log.engine, log_fixture.storage)

@@ -21,8 +21,8 @@ import pytest
 from models.errors import DocumentTooLarge, StorageUnavailable
 from models.job import State
 from models.settings import Settings
-from storage.documents.job_documents import read_history
 from storage.providers.stores import Stores
+from tests.contract.log_fixture import events_in
 from tests.installation import Installation, experiment
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
@@ -108,7 +108,8 @@ def check(log_fixture: Any, ids: list[str]) -> None:
         events = log_fixture.log.history(job_id)
         assert log_fixture.log.get(job_id).state is State.DONE
         assert [event.kind for event in events].count("completed") == 1
-        assert read_history(log_fixture.storage.inner.get(f"events/singlequdit/{job_id}.json")) == events
+        history = log_fixture.storage.inner.get(f"events/singlequdit/{job_id}.json")
+        assert events_in(history, job_id) == events
         assert json.loads(log_fixture.storage.inner.get(f"status/singlequdit/{job_id}.json"))["status"] == "DONE"
         assert log_fixture.storage.inner.exists(f"jobs/finished/singlequdit/{job_id}.json")
         result = json.loads(log_fixture.storage.inner.get(f"results/singlequdit/{job_id}.json"))
