@@ -197,7 +197,7 @@ class _Drain:
             publish(self._services, self._names)
         finally:
             # A backend that cannot sign keeps no document of another one back.
-            self._services.mirror.relay_all()
+            self._services.relay.update_all()
 
     async def run(self, *, until_empty: bool, time_budget: float | None) -> dict[str, int]:
         """Claim and run until the queue is empty or the time is up; then wait for what is under way."""

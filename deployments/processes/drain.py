@@ -115,7 +115,7 @@ def reconcile_here() -> dict[str, int]:
     left_out = services.check_access()
     services.rollback.compare_all()
     expired = expire_leases(services)
-    relayed = services.mirror.relay_all()
+    relayed = services.relay.update_all()
     services.marks.end()
     sweep_leftovers(services)
     sweep_storages(services)

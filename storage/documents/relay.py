@@ -46,7 +46,7 @@ class _Written(NamedTuple):
     hash: str
 
 
-class Mirror:
+class Relay:
     """Writes the documents of each job into its storage.
 
     A mirrored history that is no part of the log's is never written over, nor is any other document of its job.
@@ -102,7 +102,7 @@ class Mirror:
             failpoints.point("take.recorded")
             return True
 
-    def relay(self, job_id: str) -> None:
+    def update(self, job_id: str) -> None:
         """Bring the documents of one job up to its last event: history, place, status, in this order.
 
         Raises:
@@ -111,13 +111,13 @@ class Mirror:
         """
         self._marks.before_writing(self._storage_of(job_id))
         with self.exclusive(job_id):
-            self._relay(job_id)
+            self._update(job_id)
 
     def _storage_of(self, job_id: str) -> str:
         known = self._log.known([job_id]).get(job_id)
         return known.storage if known else ""
 
-    def _relay(self, job_id: str) -> None:
+    def _update(self, job_id: str) -> None:
         events = self._log.history(job_id)
         job = fold(events)
         if job is None:
@@ -171,7 +171,7 @@ class Mirror:
         else:
             self._written.pop(job.job_id, None)
 
-    def relay_all(self) -> Relayed:
+    def update_all(self) -> Relayed:
         """Relay every job that is behind; one that cannot be relayed now does not keep the others from it."""
         done = failed = 0
         in_a_row: Counter[str] = Counter()
@@ -180,7 +180,7 @@ class Mirror:
             if name in down:
                 continue
             try:
-                self.relay(job_id)
+                self.update(job_id)
             except MirrorAhead as error:
                 _LOG.warning("mirror_ahead action=hold %s", error)
                 failed += 1

@@ -182,8 +182,8 @@ class Attempt:
     async def give_way(self, error: StorageError, reason: str, stage: Stage) -> Job:
         """End the attempt because the storage failed; it counts only where the storage works for everybody else."""
         if isinstance(error, StorageFull):
-            self.services.mirror.found_full(self.job.storage, error)
-        answers = await asyncio.to_thread(self.services.mirror.answers, self.job.storage)
+            self.services.relay.found_full(self.job.storage, error)
+        answers = await asyncio.to_thread(self.services.relay.answers, self.job.storage)
         if answers and not (isinstance(error, StorageFull) and await asyncio.to_thread(self._may_wait_for_room)):
             return await self.give_up(f"{reason}{_size_of(error)}", stage)
         first = self.services.retries.first_pause
@@ -244,7 +244,7 @@ class Attempt:
         Raises:
             StorageError: it is not known who has it; the job has to wait.
         """
-        if await asyncio.to_thread(self.services.mirror.take, self.job):
+        if await asyncio.to_thread(self.services.relay.take, self.job):
             await self.mirror()
             return True
         await self.record(Withdrawn())
@@ -253,7 +253,7 @@ class Attempt:
     async def mirror(self) -> None:
         """Bring the documents in the storage up to the log; if that fails now, `reconcile` does it later."""
         try:
-            await asyncio.to_thread(self.services.mirror.relay, self.job.job_id)
+            await asyncio.to_thread(self.services.relay.update, self.job.job_id)
         except MirrorAhead as error:
             _LOG.warning("mirror_ahead action=hold %s", error)
         except Exception as error:  # noqa: BLE001 - the job has ended, whatever becomes of its documents now

@@ -16,7 +16,7 @@ from storage import layout
 from storage.documents.cursor import MirrorCursor
 from storage.documents.inbox import Inbox
 from storage.documents.job_documents import history_rows
-from storage.documents.relay import Mirror
+from storage.documents.relay import Relay
 from storage.log.database import open_database, writing
 from storage.log.event_log import EventLog
 from storage.providers.folder import FolderStorage
@@ -54,7 +54,7 @@ class LogFixture:
         self.storage = FolderStorage(self.folder.as_uri())
         self.stores = Stores.single(self.storage)
         self.cursor = MirrorCursor(self.log.engine)
-        self.mirror = Mirror(self.log, self.cursor, self.stores)
+        self.relay = Relay(self.log, self.cursor, self.stores)
         self.inbox = Inbox(self.log, self.stores, max_bytes=1000, settle_seconds=5)
 
     def files(self) -> list[str]:
@@ -110,7 +110,7 @@ class LogFixture:
     def take(self) -> Job:
         """Claim a job and take its document, as a worker does."""
         job = self.claim()
-        assert self.mirror.take(job)
+        assert self.relay.take(job)
         return job
 
     def read(self, path: str) -> object:

@@ -21,7 +21,7 @@ from storage import layout
 from storage.audit.verify import Verifier
 from storage.documents.inbox import Inbox
 from storage.documents.locks import JobLocks
-from storage.documents.relay import Mirror
+from storage.documents.relay import Relay
 from storage.providers.folder import FolderStorage
 from storage.providers.protocol import Abilities
 from storage.providers.stores import Stores
@@ -39,7 +39,7 @@ def log_fixture(tmp_path: Path, log_fixtures: Houses) -> LogFixture:
 def test_our_own_submission_looks_like_a_front_ends(log_fixture: LogFixture):
     """A job that came through our door lies in the queue, with the first status beside it."""
     log_fixture.submit()
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     assert log_fixture.files() == ["events/rydberg/j.json", "jobs/queued/rydberg/j.json", "status/rydberg/j.json"]
     assert log_fixture.storage.get("jobs/queued/rydberg/j.json") == b'{"a": 1}'
     assert log_fixture.read("status/rydberg/j.json") == {
@@ -54,19 +54,19 @@ def test_a_front_ends_first_status_is_its_own(log_fixture: LogFixture):
     """For a job from the inbox we write no first status: the front end's own would then be refused."""
     log_fixture.queue("j.json", b'{"a": 1}')
     assert log_fixture.inbox.take("rydberg", "w").jobs == ["j"]
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     assert log_fixture.files() == ["events/rydberg/j.json", "jobs/queued/rydberg/j.json"]
 
 
 def test_the_document_follows_the_job(log_fixture: LogFixture):
     """A claimed job lies in running, a done one in finished; the staged result is gone at the end."""
     log_fixture.submit()
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     job = log_fixture.take()
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     assert log_fixture.files() == ["events/rydberg/j.json", "jobs/running/j.json", "status/rydberg/j.json"]
     log_fixture.finish(job)
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     assert log_fixture.files() == [
         "events/rydberg/j.json",
         "jobs/finished/rydberg/j.json",
@@ -85,7 +85,7 @@ def test_a_failed_job_is_kept(log_fixture: LogFixture):
     log_fixture.log.append(
         job, Failed(stage="validation", blame="user", faults=(), fault_count=0), attempt=1, actor="w"
     )
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     assert log_fixture.storage.get("jobs/deleted/j.json") == b'{"a": 1}'
 
 
@@ -95,9 +95,9 @@ def test_a_revived_job_is_no_longer_in_error(log_fixture: LogFixture):
     job = log_fixture.claim()
     failed = Failed(stage="lease", blame="infrastructure", faults=(), fault_count=0)
     job = log_fixture.log.append(job, failed, attempt=1, actor="w")
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     log_fixture.log.append(job, Revived(by="op"), attempt=1, actor="op")
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     assert log_fixture.files() == ["events/rydberg/j.json", "jobs/running/j.json", "status/rydberg/j.json"]
     status = log_fixture.read("status/rydberg/j.json")
     assert isinstance(status, dict)
@@ -108,7 +108,7 @@ def test_the_mirror_holds_the_same_events(log_fixture: LogFixture):
     """The mirrored history reads back as exactly the events of the log, hashes included."""
     log_fixture.submit()
     log_fixture.finish(log_fixture.claim())
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     events = events_in(log_fixture.storage.get("events/rydberg/j.json"), "j")
     assert events == log_fixture.log.history("j")
     assert all(event.digest() == event.hash for event in events)
@@ -117,10 +117,10 @@ def test_the_mirror_holds_the_same_events(log_fixture: LogFixture):
 def test_a_relay_done_twice_changes_nothing(log_fixture: LogFixture):
     """Relaying again writes nothing and leaves nobody behind."""
     log_fixture.submit()
-    assert log_fixture.mirror.relay_all() == (1, 0)
+    assert log_fixture.relay.update_all() == (1, 0)
     stamps = {path: (log_fixture.folder / path).stat().st_mtime_ns for path in log_fixture.files()}
-    assert log_fixture.mirror.relay_all() == (0, 0)
-    log_fixture.mirror.relay("j")
+    assert log_fixture.relay.update_all() == (0, 0)
+    log_fixture.relay.update("j")
     assert stamps == {path: (log_fixture.folder / path).stat().st_mtime_ns for path in log_fixture.files()}
 
 
@@ -149,7 +149,7 @@ def test_a_relay_cut_short_is_finished_by_the_next(log_fixture: LogFixture, monk
     for fail_at in range(1, 12):  # noqa: B007 - read by `failing`
         calls = 0
         try:
-            log_fixture.mirror.relay("j")
+            log_fixture.relay.update("j")
         except StorageUnavailable:
             assert log_fixture.cursor.behind() == [("j", "")]
             continue
@@ -175,10 +175,10 @@ def test_a_late_relay_leaves_the_job_behind(log_fixture: LogFixture):
 def test_a_job_document_that_vanished_is_written_again(log_fixture: LogFixture):
     """If somebody removes the job document, the log still has it."""
     log_fixture.submit()
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     log_fixture.storage.delete("jobs/queued/rydberg/j.json")
     log_fixture.take()
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     assert log_fixture.storage.get("jobs/running/j.json") == b'{"a": 1}'
 
 
@@ -247,15 +247,15 @@ def test_a_job_that_another_spooler_took_is_not_ours(log_fixture: LogFixture):
     log_fixture.inbox.take("rydberg", "w")
     log_fixture.storage.move("jobs/queued/rydberg/j.json", "jobs/running/j.json")
     job = log_fixture.claim()
-    assert not log_fixture.mirror.take(job)
+    assert not log_fixture.relay.take(job)
     log_fixture.log.append(job, Withdrawn(), attempt=1, actor="w")
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     assert log_fixture.files() == ["events/rydberg/j.json", "jobs/running/j.json"]
     assert log_fixture.inbox.take("rydberg", "w").jobs == []
     log_fixture.storage.move("jobs/running/j.json", "jobs/queued/rydberg/j.json")
     log_fixture.inbox.take("rydberg", "w")
     assert log_fixture.log.get("j").state is State.QUEUED
-    assert log_fixture.mirror.take(log_fixture.claim())
+    assert log_fixture.relay.take(log_fixture.claim())
 
 
 def test_a_relay_between_claim_and_take_leaves_the_document_to_whoever_takes_it(log_fixture: LogFixture):
@@ -263,11 +263,11 @@ def test_a_relay_between_claim_and_take_leaves_the_document_to_whoever_takes_it(
     log_fixture.queue("j.json", b"{}")
     log_fixture.inbox.take("rydberg", "w")
     job = log_fixture.claim()
-    log_fixture.mirror.relay_all()
+    log_fixture.relay.update_all()
     assert log_fixture.files() == ["events/rydberg/j.json", "jobs/queued/rydberg/j.json"]
     log_fixture.storage.move("jobs/queued/rydberg/j.json", "jobs/running/j.json")
-    log_fixture.mirror.relay("j")
-    assert not log_fixture.mirror.take(job)
+    log_fixture.relay.update("j")
+    assert not log_fixture.relay.take(job)
 
 
 def test_what_another_spooler_holds_is_not_moved_by_the_end_of_a_job(log_fixture: LogFixture):
@@ -279,7 +279,7 @@ def test_what_another_spooler_holds_is_not_moved_by_the_end_of_a_job(log_fixture
     log_fixture.log.append(
         job, Failed(stage="lease", blame="infrastructure", faults=(), fault_count=0), attempt=1, actor="w"
     )
-    log_fixture.mirror.relay_all()
+    log_fixture.relay.update_all()
     assert [path for path in log_fixture.files() if path.startswith("jobs/")] == ["jobs/running/j.json"]
 
 
@@ -288,8 +288,8 @@ def test_a_job_document_that_is_nowhere_is_written_again(log_fixture: LogFixture
     log_fixture.queue("j.json", b'{"a": 2}')
     log_fixture.inbox.take("rydberg", "w")
     log_fixture.storage.delete("jobs/queued/rydberg/j.json")
-    assert log_fixture.mirror.take(log_fixture.claim())
-    log_fixture.mirror.relay("j")
+    assert log_fixture.relay.take(log_fixture.claim())
+    log_fixture.relay.update("j")
     assert log_fixture.storage.get("jobs/running/j.json") == b'{"a": 2}'
 
 
@@ -298,17 +298,17 @@ def test_a_storage_that_does_not_answer_is_not_an_empty_one(log_fixture: LogFixt
     log_fixture.queue("j.json", b"{}")
     log_fixture.inbox.take("rydberg", "w")
     job = log_fixture.claim()
-    assert log_fixture.mirror.take(job)
+    assert log_fixture.relay.take(job)
     log_fixture.cursor.put_place("j", "")  # as after a death between the move and the record of it
 
     ours = log_fixture.folder / layout.taken("j")
     ours.rename(log_fixture.folder / "kept")
     ours.symlink_to(ours)  # whoever asks for it now gets an error of the system
     with pytest.raises(StorageUnavailable):
-        log_fixture.mirror.take(job)
+        log_fixture.relay.take(job)
     ours.unlink()
     (log_fixture.folder / "kept").rename(ours)
-    assert log_fixture.mirror.take(job)
+    assert log_fixture.relay.take(job)
 
 
 def test_one_process_at_a_time_writes_a_jobs_documents(tmp_path: Path):
@@ -399,16 +399,16 @@ class TwoSteps(FolderStorage):
 def test_a_move_in_two_steps_leaves_no_copy(tmp_path: Path, log_fixture: LogFixture, at: str, end: str):
     """Where a document is copied and deleted, a mover killed in between leaves nothing behind once the job has ended."""
     log_fixture.storage = TwoSteps(log_fixture.folder.as_uri())
-    log_fixture.mirror = Mirror(log_fixture.log, log_fixture.cursor, Stores.single(log_fixture.storage))
+    log_fixture.relay = Relay(log_fixture.log, log_fixture.cursor, Stores.single(log_fixture.storage))
     log_fixture.submit()
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     job = log_fixture.claim()
     log_fixture.storage.killed = at == "take"
     with pytest.raises(StorageUnavailable) if at == "take" else contextlib.nullcontext():
-        log_fixture.mirror.take(job)
+        log_fixture.relay.take(job)
     log_fixture.storage.killed = at == "relay"
     with pytest.raises(StorageUnavailable) if at == "relay" else contextlib.nullcontext():
-        log_fixture.mirror.relay("j")
+        log_fixture.relay.update("j")
     if at == "relay":
         assert len([path for path in log_fixture.files() if path.startswith(("jobs/", "staged/"))]) == 2
     job = log_fixture.log.append(job, given_back("killed", START), attempt=1, actor="w")
@@ -417,7 +417,7 @@ def test_a_move_in_two_steps_leaves_no_copy(tmp_path: Path, log_fixture: LogFixt
         log_fixture.log.append(job, *facts, attempt=1, actor="w")
     else:
         log_fixture.finish(log_fixture.take())
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     place = "jobs/deleted/j.json" if end == "cancelled" else "jobs/finished/rydberg/j.json"
     assert [path for path in log_fixture.files() if path.startswith(("jobs/", "staged/"))] == [place]
     assert list(Verifier(log_fixture.log.engine, Stores.single(log_fixture.storage)).all()) == []

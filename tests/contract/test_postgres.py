@@ -20,7 +20,7 @@ from storage.audit.rebuild import dump
 from storage.audit.restore import restore
 from storage.documents.cursor import MirrorCursor
 from storage.documents.postgres_locks import PostgresJobLocks
-from storage.documents.relay import Mirror
+from storage.documents.relay import Relay
 from storage.log import queue
 from storage.log.database import open_database, reading
 from storage.log.event_log import EventLog
@@ -214,9 +214,9 @@ def test_both_kinds_of_database_hold_the_same(log_fixtures: Houses, tmp_path: Pa
     for number in range(4):
         old.submit(f"j{number}")
     old.finish(old.claim())
-    old.mirror.relay_all()
+    old.relay.update_all()
     restore(new.log.engine, old.storage)
-    Mirror(new.log, new.cursor, Stores.single(old.storage)).relay_all()
+    Relay(new.log, new.cursor, Stores.single(old.storage)).update_all()
     assert list(dump(new.log.engine)) == list(dump(old.log.engine))
     old.log.engine.dispose()
 

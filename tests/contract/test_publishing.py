@@ -147,7 +147,7 @@ def test_a_worker_frozen_in_the_upload_overwrites_nothing(two: tuple[Services, S
     kinds = [event.kind for event in second.log.history("j")]
     assert (kinds.count("uploaded"), kinds.count("completed")) == (1, 1)
     assert second.log.get("j").state is State.DONE
-    second.mirror.relay("j")
+    second.relay.update("j")
     assert list(Verifier(second.log.engine, second.stores).all()) == []
 
 

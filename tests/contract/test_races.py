@@ -21,7 +21,7 @@ from storage.audit.rebuild import dump, rebuild
 from storage.audit.restore import restore
 from storage.audit.verify import Verifier
 from storage.documents.cursor import MirrorCursor
-from storage.documents.relay import Mirror
+from storage.documents.relay import Relay
 from storage.log.database import open_database, writing
 from storage.log.event_log import EventLog
 from storage.providers.registry import open_storage
@@ -71,7 +71,7 @@ services.stores.of("").put = watched
 print("ready", flush=True)
 sys.stdin.readline()
 while not services.log.get("j").cancel_requested or services.cursor.behind():
-    services.mirror.relay("j")
+    services.relay.update("j")
 print("done", flush=True)
 """
 
@@ -317,7 +317,7 @@ def test_a_restore_lets_nobody_in_between(url: str, databases: Databases, tmp_pa
     storage = open_storage((tmp_path / "store").as_uri())
     for number in range(30):
         submit(source, f"j{number}")
-    Mirror(source, MirrorCursor(source.engine), Stores.single(storage)).relay_all()
+    Relay(source, MirrorCursor(source.engine), Stores.single(storage)).update_all()
     taken: list[int] = []
     at_once(*[lambda: taken.append(restore(databases.open(url), storage)["jobs"])] * 2)
     assert sorted(taken) == [0, 30]
