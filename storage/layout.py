@@ -86,7 +86,7 @@ def place(job: Job, known: str = "") -> str:
 
 
 def may_lie_at(job: Job, known: str) -> bool:
-    """Say whether the document of a job whose events are all mirrored may lie there; its worker may have just taken it."""
+    """Say whether the document of a job whose events are all mirrored may lie there: a worker may be moving it."""
     return known == place(job, known) or (known == taken(job.job_id) and job.state not in FINAL and job.attempt > 0)
 
 

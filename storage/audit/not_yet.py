@@ -23,7 +23,7 @@ SECOND_LOOK = 0.5
 """So many seconds later a document that is not JSON is read once more: front ends do not write atomically."""
 
 
-def too_early(  # noqa: PLR0913 - what the documents of a job are judged by
+def too_early(  # noqa: PLR0913 - what the documents of a job are compared with
     storage: StorageProvider,
     job: Job,
     events: list[Event],

@@ -1,4 +1,4 @@
-"""The mirror: a job's events projected into the documents that front ends read, and the relay that writes them.
+"""The relay: writes a job's events into the documents that front ends read, its mirror.
 
 Everything here may be done twice, or be killed anywhere and done again: the log says what is right, and the
 cursor is moved last.

@@ -66,7 +66,7 @@ class EventLog(LogReader):
         """Append facts, all or none, after the last event that `job` knows.
 
         Args:
-            token: of the holder of the attempt; None where the facts are nobody's in particular.
+            token: of the holder of the attempt; None for facts that need no holder.
 
         Raises:
             AppendConflict: the log has moved on; read the job again and decide again.

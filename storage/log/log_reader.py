@@ -41,7 +41,7 @@ class LogReader:
         self.engine = engine
 
     def running(self, holders: Collection[str]) -> list[Job]:
-        """Return the running jobs that are in the hands of these holders."""
+        """Return the running jobs that have one of these holders."""
         with reading(self.engine) as connection:
             folds = connection.scalars(_RUNNING_JOBS).all()
         return [job for job in map(Job.model_validate_json, folds) if job.holder in holders]

@@ -1,7 +1,7 @@
 """Whose turn it is: the order in which waiting jobs are claimed.
 
-Each user's queue at a backend has a head: the first job by priority, then by the time it was received. Of the heads that
-one is next whose user has the fewest running jobs (`models.job.fairest`).
+Each user's queue at a backend has a head: the first job by priority, then by the time it was received. The head whose
+user has the fewest running jobs is next (`models.job.fairest`).
 """
 
 from collections.abc import Mapping, Sequence

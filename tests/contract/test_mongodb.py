@@ -348,7 +348,7 @@ def test_a_queue_may_hold_anything(storage: MongoStorage, look: Any, tmp_path: P
     caplog.set_level(logging.WARNING)
     assert inbox.take("rydberg", "test").jobs == [str(identity) for identity in ids]
     assert inbox.take("rydberg", "test").jobs == []
-    assert len([record for record in caplog.records if "inbox_strange" in record.message]) == len(strange)
+    assert len([record for record in caplog.records if "inbox_foreign" in record.message]) == len(strange)
     assert queue.count_documents({}) == len(strange) + len(ids)
 
 
