@@ -269,7 +269,7 @@ class TwoSteps(FolderStorage):
 @pytest.mark.parametrize("end", ["cancelled", "done"])
 @on("sqlite")
 def test_a_move_in_two_steps_leaves_no_copy(tmp_path: Path, log_fixture: LogFixture, at: str, end: str):
-    """Where a document is copied and deleted, a mover killed in between leaves nothing behind once the job has ended."""
+    """Where a document is copied and deleted, a mover killed in between leaves nothing once the job has ended."""
     log_fixture.storage = TwoSteps(log_fixture.folder.as_uri())
     log_fixture.relay = Relay(log_fixture.log, log_fixture.cursor, Stores.single(log_fixture.storage))
     log_fixture.submit()

@@ -1,4 +1,4 @@
-"""Verify, of jobs that have not ended: whoever lays down a result, a status or anything else before its time is found out."""
+"""Verify, of jobs that have not ended: a result, a status or anything else that lies there before its time is found."""
 
 import json
 from pathlib import Path
@@ -100,7 +100,7 @@ def test_what_was_executed_may_lie_there_before_the_log_says_so(log_fixture: Log
 
 
 def test_a_worker_that_is_staging_its_result_is_no_difference(log_fixture: LogFixture):
-    """What lies staged before `executed` is in the log belongs to an attempt that has compiled; no other may have any."""
+    """What lies staged before `executed` is in the log belongs to an attempt that has compiled; no other has any."""
     brought_to(log_fixture, "VALIDATED")
     log_fixture.storage.put("staged/j.1.json", RESULT)
     assert found(log_fixture) == {("j", "staged")}
@@ -123,7 +123,7 @@ def test_a_staged_result_that_was_changed_or_removed_is_noticed(log_fixture: Log
 
 
 def test_what_a_dead_attempt_has_staged_goes_with_the_job(log_fixture: LogFixture):
-    """A worker died between staging its result and saying so; when the job ends, also in ERROR, nothing is left over."""
+    """A worker died between staging its result and saying so; when the job ends, in ERROR too, nothing is left."""
     brought_to(log_fixture, "COMPILED")
     log_fixture.storage.put("staged/j.1.json", RESULT)
     log_fixture.log.append(log_fixture.log.get("j"), given_back("interrupted", START), attempt=1, actor="w")
@@ -147,7 +147,7 @@ def test_what_is_kept_of_a_job_in_error_is_what_was_executed(log_fixture: LogFix
 
 @pytest.mark.parametrize("ended", ["DONE", "ERROR"])
 def test_what_a_worker_stages_after_the_end_is_swept(log_fixture: LogFixture, ended: str):
-    """Woken and killed between staging and its refused append, it leaves a difference that goes without anybody's help."""
+    """Woken and killed between staging and its refused append, it leaves a difference that goes by itself."""
     brought_to(log_fixture, "RETRIED")
     job = log_fixture.claim()
     after = [log_fixture.uploaded(job), Completed()] if ended == "DONE" else [LOST]
@@ -256,7 +256,7 @@ def test_a_status_that_is_still_the_last_one_is_merely_behind(log_fixture: LogFi
 
 
 def test_a_worker_that_goes_on_meanwhile_causes_no_finding(log_fixture: LogFixture, monkeypatch: pytest.MonkeyPatch):
-    """The result of a job that is completed between the look at the log and the look at the storage is none too many."""
+    """The result of a job that is completed between a look at the log and one at the storage is none too many."""
     job = brought_to(log_fixture, "COMPILED")
     exists = log_fixture.storage.exists
 

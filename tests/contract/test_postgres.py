@@ -157,7 +157,10 @@ def test_the_migration_and_the_models_agree(postgres: Server, engine: Engine):
     url = postgres.create("declared")
     declared = create_engine(url)
     query = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
-    columns = "SELECT table_name, column_name, data_type, collation_name, is_nullable FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'"
+    columns = (
+        "SELECT table_name, column_name, data_type, collation_name, is_nullable FROM information_schema.columns"
+        " WHERE table_schema = 'public' AND table_name <> 'alembic_version'"
+    )
     try:
         SQLModel.metadata.create_all(declared)
         with engine.connect() as one, declared.connect() as other:
@@ -180,8 +183,9 @@ def test_the_migration_and_the_models_agree(postgres: Server, engine: Engine):
 def test_the_claim_uses_its_index(engine: Engine):
     """With many jobs the users and the heads of their queues are found by the index, without sorting or scanning."""
     fill = (
-        "INSERT INTO job SELECT 'j' || n, 'rydberg', 'u' || n % 7, '', CASE WHEN n % 5 = 0 THEN 'waiting' ELSE 'over' END,"
-        " 'DONE', 0, n::text, n::text, '', 0, 0, '{}' FROM generate_series(1, 20000) AS n"
+        "INSERT INTO job SELECT 'j' || n, 'rydberg', 'u' || n % 7, '',"
+        " CASE WHEN n % 5 = 0 THEN 'waiting' ELSE 'over' END, 'DONE', 0, n::text, n::text, '', 0, 0, '{}'"
+        " FROM generate_series(1, 20000) AS n"
     )
     values = {"backend": "rydberg", "now": "2026", "beyond": "2027"}
     with engine.begin() as connection:
@@ -259,7 +263,9 @@ def test_a_lock_is_held_by_one(locks: PostgresJobLocks, engine: Engine):
 def test_a_lock_outlives_no_process(url: str, locks: PostgresJobLocks):
     """The lock of a process that is killed is free at once."""
     code = (
-        "import sys, time; from storage.log.database import open_database; from storage.documents.postgres_locks import PostgresJobLocks\n"
+        "import sys, time\n"
+        "from storage.log.database import open_database\n"
+        "from storage.documents.postgres_locks import PostgresJobLocks\n"
         "with PostgresJobLocks(open_database(sys.argv[1])).held('j'): print('held', flush=True); time.sleep(60)"
     )
     other = subprocess.Popen([sys.executable, "-c", code, url], cwd=ROOT, stdout=subprocess.PIPE)

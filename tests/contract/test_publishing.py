@@ -1,4 +1,4 @@
-"""A worker that stands still anywhere in the upload, past its lease and its lock, overwrites nothing that was accepted."""
+"""A worker that stands still anywhere in the upload, past lease and lock, overwrites nothing that was accepted."""
 
 import hashlib
 import threading

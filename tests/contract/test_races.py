@@ -114,7 +114,7 @@ def test_four_processes_open_an_empty_database(request: pytest.FixtureRequest, t
 
 @on("postgresql")
 def test_two_machines_relay_one_job(url: str, databases: Databases, tmp_path: Path):
-    """Two homes that share a log and a storage never write a job's documents at the same time, and the last is right."""
+    """Two homes that share a log and a storage never write a job's documents at once, and the last is right."""
     store = tmp_path / "store"
     store.mkdir()
     log = EventLog(databases.open(url))

@@ -417,7 +417,7 @@ def test_one_process_reads_a_mirrored_history_once_an_attempt(log_fixture: LogFi
 
 
 def test_a_document_that_waits_is_taken_again_when_the_log_has_forgotten_it(tmp_path: Path):
-    """A drain goes on while an older copy is put in place: what it had taken in and not mirrored yet is not left lying."""
+    """A drain goes on while an older copy is put in place: what it had taken in and not mirrored is not left."""
     services = Services(Settings(home=tmp_path))
     services.rollback.compare("")
     poller = InboxPoller(services, ["rydberg"])

@@ -199,7 +199,7 @@ def test_a_login_takes_the_place_of_the_environment(weed: Weed):
     ],
 )
 def test_each_refusal_says_what_to_check(weed: Weed, url: str, changes: dict[str, str], kind: type, said: str):
-    """Wrong credentials, a missing bucket, a read-only key, an unreachable host: each is one sentence without a secret."""
+    """Wrong credentials, a missing bucket, a read-only key, an unreachable host: each is one line without a secret."""
     place = weed.place()
     environment = {name: value for name, value in (dict(place.environment) | changes).items() if value}
     with surrounded(place._replace(environment=environment)), pytest.raises(StorageError) as caught:

@@ -31,7 +31,11 @@ CALLS = ("get", "put", "create", "move", "delete", "exists", "entries")
 
 
 class Faulty:
-    """A storage whose n-th call fails: `raise`, `hang` (and then raise), or `half` (half a document, and then raise), or `outage` (everything fails for five seconds)."""
+    """A storage whose n-th call fails.
+
+    It raises: at once (`raise`), after a while (`hang`), with half a document written (`half`), or for five seconds,
+    as do all other calls (`outage`).
+    """
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
@@ -258,7 +262,7 @@ def test_a_result_that_a_storage_never_takes_ends_its_job(log_fixture: Any, monk
 
 
 def test_an_attempt_that_meets_a_longer_history_is_given_back(log_fixture: Any):
-    """Where no mark shows that the log was set back, the attempt sees it before it touches anything; others are served."""
+    """Where no mark shows that the log was set back, the attempt sees it before it touches anything; others go on."""
     from tasks.jobs.submission import submit_document  # noqa: PLC0415 - as above
 
     fill(log_fixture, 1)
