@@ -136,7 +136,7 @@ class _Drain:
         await asyncio.to_thread(self.run_maintenance)
         await crash_dead_runs(self._services)
         async with (
-            self._services.sandboxed() as sandbox,
+            self._services.sandbox.borrowed() as sandbox,
             run_periodically("housekeeping", self._run_maintenance_aside, self._services.settings.publish_seconds),
             run_periodically("launches", self._take_launched, LAUNCH_SECONDS),
             run_periodically("cancellations", self._cancel_as_in_prefect, CANCEL_SECONDS),
@@ -152,8 +152,9 @@ class _Drain:
                 await asyncio.gather(*warming, return_exceptions=True)
         if self.goes_on():
             return counts  # the next drain begins with what is left to do
-        self._services.unserved = await asyncio.to_thread(unserved, self._services, self._inbox_poller)
-        if self._services.unserved:
+        reasons = await asyncio.to_thread(unserved, self._services, self._inbox_poller)
+        if reasons:
+            self._services.on_unserved(reasons)
             with contextlib.suppress(QuledgerError):  # what is left out may be why it fails
                 await asyncio.to_thread(self.run_maintenance)
         else:

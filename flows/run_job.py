@@ -28,7 +28,7 @@ from tasks.execution import execution
 from tasks.jobs.attempt import hold
 from tasks.jobs.releases import begin, claim, give_back_owed, release
 from tasks.jobs.submission import submit_document
-from tasks.services import current
+from tasks.services import Services, current
 from tasks.upload import upload
 from tasks.validation import validation
 
@@ -101,7 +101,7 @@ async def run_job(job: JobForm) -> PrefectState:
     try:
         # Not validated by Prefect: what is wrong is to be said in words.
         request = JobRequest.read(dict(job))
-        submitted = await asyncio.to_thread(submit_request, request, run_id)
+        submitted = await asyncio.to_thread(submit_request, services, request, run_id)
     except QuledgerError as error:
         return Failed(message=str(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said in one line
@@ -133,9 +133,10 @@ def untaken(error: Exception) -> str:
     return f"the job cannot be submitted: reading it failed ({type(error).__name__})"
 
 
-def submit_request(request: JobRequest, run_id: str) -> Job:
+def submit_request(services: Services, request: JobRequest, run_id: str) -> Job:
     """Append a launched job to the log; a run that is begun again is the same job."""
     return submit_document(
+        services,
         request.backend,
         request.job_document(),
         user=request.user,

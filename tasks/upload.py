@@ -8,7 +8,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.errors import DocumentExists, DocumentMissing, StagedResultLost, StorageUnavailable
-from models.events import Completed, Executed, Uploaded
+from models.facts import Completed, Executed, Uploaded
 from models.job import State
 from storage import failpoints, layout
 from storage.providers.protocol import StorageProvider
@@ -34,7 +34,7 @@ def _sha256(content: bytes) -> str:
 
 
 def _sealed(attempt: Attempt, result: bytes) -> tuple[bytes, str | None]:
-    return attempt.services.signer(attempt.job.storage).sealed_text(attempt.job.backend, result)
+    return attempt.services.signers.of(attempt.job.storage).sealed_text(attempt.job.backend, result)
 
 
 def _deliver(attempt: Attempt, content: bytes, kid: str | None) -> None:

@@ -20,7 +20,8 @@ from models.errors import (
     StorageFull,
     UnknownJob,
 )
-from models.events import Event, Fact, Retried, Stage, Withdrawn
+from models.events import Event
+from models.facts import Fact, Retried, Stage, Withdrawn
 from models.holders import holder_of
 from models.job import Job, Phase
 from models.retry import after_attempt, given_back, unless_cancelled
@@ -274,7 +275,7 @@ async def hold(services: Services, claim: Claim, flow_run_id: str | None) -> Asy
     job = claim.job
     document = await asyncio.to_thread(lambda: services.log.submission(job.job_id).raw)
     async with (
-        services.sandboxed() as sandbox,
+        services.sandbox.borrowed() as sandbox,
         sandbox.job(job.backend, document or b"", job_id=job.job_id, limits=services.limits) as process,
     ):
         attempt = Attempt(services, claim, document, process, flow_run_id)

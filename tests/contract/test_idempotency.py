@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from models.errors import IdempotencyConflict
-from models.events import Submitted
+from models.facts import Submitted
 from models.job import Job
 from models.names import job_id_for, job_id_of_key
 from models.requests import JobRequest
@@ -15,7 +15,7 @@ from models.settings import Settings
 from storage.log.event_log import EventLog
 from storage.log.idempotency import submit_once
 from tasks.jobs.submission import submit_document
-from tasks.services import Services, use
+from tasks.services import Services
 from tests.contract.children import submit_keys
 from tests.contract.databases import Databases, on
 from tests.contract.log_fixture import START
@@ -109,7 +109,6 @@ def test_keys_of_the_last_release_find_their_jobs(
     for name, value in home.settings.items():
         monkeypatch.setenv(name, value)
     services = Services(Settings(database=url))
-    use(services)
     try:
         (old,) = [job for job in services.log.jobs(user="alice", limit=100) if job.project == "rabi"]
         nobodys = services.log.submission(job_id_for("rydberg", "no-user"))
@@ -117,15 +116,17 @@ def test_keys_of_the_last_release_find_their_jobs(
         assert raw is not None
         assert nobodys.raw is not None
         mine = {"user": "alice", "project": "rabi", "key": "sweep-1"}
-        assert submit_document("singlequdit", raw, **mine) == old
+        assert submit_document(services, "singlequdit", raw, **mine) == old
         request = JobRequest(backend="singlequdit", program=raw.decode(), **mine)
-        assert submit_document("singlequdit", request.job_document(), **mine, source="prefect", run_id="r") == old
-        assert submit_document("rydberg", nobodys.raw, key="no-user").state == "DONE"
+        assert (
+            submit_document(services, "singlequdit", request.job_document(), **mine, source="prefect", run_id="r")
+            == old
+        )
+        assert submit_document(services, "rydberg", nobodys.raw, key="no-user").state == "DONE"
         with pytest.raises(IdempotencyConflict, match="another document"):
-            submit_document("singlequdit", raw + b" ", **mine)
+            submit_document(services, "singlequdit", raw + b" ", **mine)
         for other in ({"user": "mallory"}, {"project": ""}, {"key": "sweep-2"}):
-            assert submit_document("singlequdit", raw, **(mine | other)).job_id != old.job_id
-        assert submit_document("rydberg", nobodys.raw, key="no-user", user="bob").state == "QUEUED"
+            assert submit_document(services, "singlequdit", raw, **(mine | other)).job_id != old.job_id
+        assert submit_document(services, "rydberg", nobodys.raw, key="no-user", user="bob").state == "QUEUED"
     finally:
-        use(None)
         services.log.engine.dispose()
