@@ -18,6 +18,7 @@ from tests import prefect_home
 from tests.browser.chromium import PROGRAM, Browser
 from tests.control_room import LONG
 from tests.installation import ROOT, Installation
+from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -58,20 +59,15 @@ class Site:
 
     def run(self, run_id: str, *states: str) -> dict[str, Any]:
         """Wait until a run is in one of these states, and return it."""
-        deadline = time.monotonic() + 120
-        while (run := self.ask(f"/flow_runs/{run_id}"))["state_name"] not in states:
-            assert time.monotonic() < deadline, run
-            time.sleep(0.2)
-        return dict(run)
+        path = f"/flow_runs/{run_id}"
+        wait_until(lambda: self.ask(path)["state_name"] in states, told=lambda: self.ask(path))
+        return dict(self.ask(path))
 
     def artifact(self, key: str) -> str:
         """Wait until there is an artifact with this key, and return the id of the latest."""
         body = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"}
-        deadline = time.monotonic() + 120
-        while not (found := self.ask("/artifacts/filter", body)):
-            assert time.monotonic() < deadline, key
-            time.sleep(0.5)
-        return str(found[0]["id"])
+        wait_until(lambda: self.ask("/artifacts/filter", body), told=lambda: key)
+        return str(self.ask("/artifacts/filter", body)[0]["id"])
 
     def page(self, run_id: str) -> str:
         """Return the address of the page of a run."""
@@ -89,8 +85,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     program = installation.start("up", "--port", str(port))
     try:
         # The last line comes when all is ready; a program that ends says no more.
-        while "Ctrl-C" not in program.printed() and program.poll() is None:
-            time.sleep(0.2)
+        wait_until(lambda: "Ctrl-C" in program.printed() or program.poll() is not None, 500)
         assert program.poll() is None, program.printed()
         yield Site(installation, f"http://127.0.0.1:{port}")
     finally:
@@ -218,11 +213,9 @@ def test_text_that_is_no_json_can_be_submitted(site: Site, browser: Browser) -> 
 def test_a_job_under_way_is_cancelled(site: Site, browser: Browser) -> None:
     """Cancel on the page of a run ends the job, also of one that came from the queue."""
     job_id = site.installation.submit("multiqudit", LONG)
-    deadline = time.monotonic() + 60
-    while not (runs := site.ask("/flow_runs/filter", {"flow_runs": {"name": {"any_": [job_id]}}})):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    run_id = runs[0]["id"]
+    named = {"flow_runs": {"name": {"any_": [job_id]}}}
+    wait_until(lambda: site.ask("/flow_runs/filter", named))
+    run_id = site.ask("/flow_runs/filter", named)[0]["id"]
     site.run(run_id, "Running")
     browser.open(site.page(run_id))
     browser.click_text("Cancel", "button")

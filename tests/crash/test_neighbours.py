@@ -1,5 +1,6 @@
 """Several spoolers on one store: ours, killed and started again, and one of the peer's."""
 
+import contextlib
 import json
 import os
 import random
@@ -16,6 +17,7 @@ import httpx
 import pytest
 
 from tests.installation import Installation, experiment
+from tests.waiting import wait_until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 PEER = Path(__file__).parents[2] / ".venv-peer" / "bin" / "python"
@@ -112,8 +114,9 @@ def test_a_spooler_of_the_peer_beside_a_drain_of_ours(installation: Installation
     try:
         output, _ = drain.communicate(timeout=200)
         assert drain.returncode == 0, output
-        wait_until(lambda: count(installation.store / "results" / "singlequdit") == len(ids))
-        time.sleep(1)  # the peer moves the job and writes the status after the result
+        # The peer moves the job and writes the status after the result.
+        wait_until(lambda: set(statuses(installation)) == set(ids) and set(statuses(installation).values()) == {"DONE"})
+        wait_until(lambda: count(installation.store / "jobs" / "finished" / "singlequdit") == len(ids))
     finally:
         peer.kill()
         peer.wait()
@@ -133,18 +136,18 @@ def test_a_spooler_of_the_peer_beside_a_drain_of_ours(installation: Installation
     assert "DONE" in states.values()
 
 
+def statuses(installation: Installation) -> dict[str, str]:
+    """Return what is written of each job; a document that is just being written does not count."""
+    found = {}
+    for path in (installation.store / "status" / "singlequdit").glob("*.json"):
+        with contextlib.suppress(ValueError):
+            found[path.stem] = str(json.loads(path.read_bytes())["status"])
+    return found
+
+
 def count(folder: Path) -> int:
     """Return how many documents lie in a folder."""
     return len(list(folder.glob("*.json")))
-
-
-def wait_until(condition: object, seconds: float = 240) -> None:
-    """Return as soon as the condition holds; fail if that takes longer."""
-    end = time.monotonic() + seconds
-    assert callable(condition)
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.2)
 
 
 @pytest.mark.skipif(not ALL, reason="part of the whole matrix: make crash")

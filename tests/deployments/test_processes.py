@@ -8,8 +8,7 @@ import secrets
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from flows.prefect_api.client import authentication
 from tests import prefect_home
 from tests.deployments.files import FOLDER, ROOT, compose, env_file, interpolated
 from tests.installation import Installation, experiment
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.timeout(600)]
 
@@ -113,14 +113,6 @@ class Composed:
         user, _, password = AUTH.partition(":")
         answer = httpx.post(f"{self.lab.api}/flow_runs/count", json=asked, auth=(user, password), timeout=20)
         return int(answer.raise_for_status().json())
-
-
-def wait_until(condition: Callable[[], Any]) -> None:
-    """Return as soon as the condition holds; fail if that takes too long."""
-    end = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.2)
 
 
 def listening(process: "subprocess.Popen[Any]") -> set[str]:
