@@ -22,7 +22,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bson import ObjectId
-from tests.installation import Installation, experiment
 
 from storage.providers.dropbox import places
 from storage.providers.dropbox.dropbox_storage import DropboxStorage
@@ -31,6 +30,7 @@ from storage.providers.mongodb.mongo_storage import MongoStorage
 from storage.providers.registry import open_storage
 from tests.contract.storages import LIVES, Place, kind_named, surrounded
 from tests.dropbox_server import FILES, Store
+from tests.installation import Installation, experiment
 
 JOB = {"experiment_0": experiment(["load", [0], [50]], ["rlx", [0], [1.57]], ["measure", [0], []], shots=500)}
 QUEUE = "jobs/queued/rydberg"

@@ -21,7 +21,7 @@ from typing import Any
 from models.settings import Settings
 from tasks.prefect_settings import import_prefect, prepare
 
-COMMANDS = ("app", "audit", "files", "keys", "render", "results", "tables")
+COMMANDS = ("app", "audit", "config", "jobs", "keys", "reconcile", "results", "serving")
 STORAGES = ("fsspec_storage", "mongodb.mongo_storage", "s3.s3_storage")
 """Not Dropbox, whose library reads addresses as it is imported."""
 
@@ -36,7 +36,7 @@ EARLY = (
     *(f"storage.providers.{name}" for name in STORAGES),
     *(f"tasks.backends.coldatoms.{name}" for name in COLD_ATOMS),
     "tasks.backends.qubits.backend",
-    *(f"tasks.jobs.{name}" for name in ("releases", "step", "submission")),
+    *(f"tasks.jobs.{name}" for name in ("leases", "submission")),
 )
 WITH_PREFECT = (
     "deployments.deploy",

@@ -1,20 +1,28 @@
-"""Waiting until something is so, and no longer."""
+"""Waiting for what comes in its own time: until it is so, and not for a time that is hoped to be enough."""
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
-PAUSE_SECONDS = 0.1
+Value = TypeVar("Value")
+
+PAUSE = 0.02
 
 
-def wait_until(
-    condition: Callable[[], object], seconds: float = 200, *, told: Callable[[], object] = lambda: "it did not come"
-) -> None:
-    """Return as soon as the condition holds; fail if that takes longer.
+def until(
+    condition: Callable[[], Value], seconds: float = 120, *, pause: float = PAUSE, told: Callable[[], object] = str
+) -> Value:
+    """Return the first value of `condition` that is true; fail if none comes in so many seconds.
 
     Args:
-        told: called for what a failure says.
+        pause: seconds between two looks.
+        told: what the failure shows, such as what a server has printed.
     """
     end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, told()
-        time.sleep(PAUSE_SECONDS)
+    while not (value := condition()):
+        assert time.monotonic() < end, f"after {seconds} s it is still not so: {told()}"
+        time.sleep(pause)
+    return value
+
+
+wait_until = until

@@ -1,4 +1,4 @@
-"""Values from outside: the numbers in them, as leniently as the peer reads them, and their looks in a message.
+"""Values from outside: read as numbers as leniently as the peer does, and described in messages.
 
 Lenient is pydantic's lax mode: `"5"`, `5.0` and `true` are numbers; `"five"`, `5.5` where a whole number is due,
 `null`, NaN and infinity are none.
@@ -26,8 +26,8 @@ _KINDS = {
 }
 
 
-def whole(value: Any) -> int | None:
-    """Return the whole number that pydantic's lax mode sees in `value`, or None."""
+def as_int(value: Any) -> int | None:
+    """Return `value` as a whole number, read in pydantic's lax mode; None if it is none."""
     if type(value) is int:
         return value
     try:
@@ -36,8 +36,8 @@ def whole(value: Any) -> int | None:
         return None
 
 
-def number(value: Any) -> float | None:
-    """Return the finite number that pydantic's lax mode sees in `value`, or None."""
+def as_float(value: Any) -> float | None:
+    """Return `value` as a finite number, read in pydantic's lax mode; None if it is none."""
     try:
         found = float(value) if type(value) is int else _FLOAT.validate_python(value)
     except (ValueError, OverflowError):
@@ -58,8 +58,8 @@ def kind(value: Any) -> str:
     return _KINDS.get(type(value), type(value).__name__)
 
 
-def shown(value: Any) -> str:
-    """Return the value for a message; a number too long to write out is described."""
+def preview(value: Any) -> str:
+    """Return the value as it stands in a message; a number too long to write out is described."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int) and value.bit_length() > _MAX_BITS:

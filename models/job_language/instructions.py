@@ -1,14 +1,14 @@
-"""The rules of a job document: `validate_document` gives typed experiments or one `JobRejected` with every fault.
+"""The rules of a job document: `validate_document` returns typed experiments or raises `JobRejected` with every fault.
 
-The leniency is that of sqooler 0.9.0: numbers may be texts (see `models.job_language.coercion`), items after the third of an
-instruction and unknown keys of an experiment are ignored, a missing wire order is "interleaved".
+It is as lenient as sqooler 0.9.0: numbers may be texts (see `models.job_language.coercion`), items after the third of
+an instruction and unknown keys of an experiment are ignored, a missing wire order is "interleaved".
 """
 
 from typing import Any, cast
 
 from models.documents import Experiment, Instruction, WireOrder
 from models.errors import Fault, JobRejected, echo
-from models.job_language.coercion import kind, label, number, shown, whole
+from models.job_language.coercion import as_float, as_int, kind, label, preview
 from models.job_language.devices import DeviceSpec, InstructionSpec, backend_config
 
 __all__ = ["DeviceSpec", "InstructionSpec", "backend_config", "validate_document"]
@@ -108,9 +108,9 @@ class _Check:
         if field not in value:
             self.fault(f"is missing; it must be {right}", field)
             return None
-        found = whole(value[field])
+        found = as_int(value[field])
         if found is None or not low <= found <= high:
-            self.fault(f"got {shown(value[field])}; it must be {right}", field)
+            self.fault(f"got {preview(value[field])}; it must be {right}", field)
             return None
         return found
 
@@ -124,7 +124,7 @@ class _Check:
         got = value["num_wires"]
         if isinstance(got, (int, float)) and got == most:  # a text is refused here: it is compared, not converted
             return most
-        self.fault(f"got {shown(got)}; it must be the number {most}", "num_wires")
+        self.fault(f"got {preview(got)}; it must be the number {most}", "num_wires")
         return None
 
     def instructions(self, value: dict[str, Any], num_wires: int | None) -> list[Instruction]:
@@ -170,7 +170,7 @@ class _Check:
             return None
         spec = None
         if name is None:
-            self.fault(f"got {shown(item[0])}; the name must be a text", "name")
+            self.fault(f"got {preview(item[0])}; the name must be a text", "name")
         else:
             spec = self.specs.get(name)
             if spec is None:
@@ -190,9 +190,9 @@ class _Check:
         wires: list[int] = []
         ok = True
         for index, item in enumerate(value):
-            wire = item if type(item) is int else whole(item)
+            wire = item if type(item) is int else as_int(item)
             if wire is None or not 0 <= wire <= high:
-                self.fault(f"got {shown(item)}; a wire is a whole number from 0 to {high}", f"wires[{index}]")
+                self.fault(f"got {preview(item)}; a wire is a whole number from 0 to {high}", f"wires[{index}]")
                 ok = False
             else:
                 wires.append(wire)
@@ -227,11 +227,11 @@ class _Check:
             return None
         params: list[float] = []
         for index, item in enumerate(value):
-            angle = item if type(item) is float else number(item)
+            angle = item if type(item) is float else as_float(item)
             if angle is None or not spec.low <= angle <= spec.high or (spec.whole and angle != int(angle)):
                 sort, what = ("a whole number" if spec.whole else "a number"), spec.parameters[index]
                 right = f"{what} must be {sort} from {spec.low:g} to {spec.high!r}"
-                self.fault(f"got {shown(item)}; {right}", f"params[{index}]")
+                self.fault(f"got {preview(item)}; {right}", f"params[{index}]")
             else:
                 params.append(angle)
         return tuple(params) if len(params) == len(value) else None

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from models.errors import Fault, JobRejected
-from models.job_language.coercion import kind, label, shown, whole
+from models.job_language.coercion import as_int, kind, label, preview
 from models.job_language.instructions import MAX_FAULTS, MAX_SEED, NAME_PREFIX
 
 JobType = Literal["sampling", "estimation", "multi_manual"]
@@ -223,9 +223,9 @@ class _Reader:
         return ""
 
     def number(self, field: str, value: Any, low: int, high: int) -> int | None:
-        found = None if isinstance(value, bool) else whole(value)
+        found = None if isinstance(value, bool) else as_int(value)
         if found is None or not low <= found <= high:
-            self.fault(f"got {shown(value)}; it must be a whole number from {low} to {high}", field)
+            self.fault(f"got {preview(value)}; it must be a whole number from {low} to {high}", field)
             return None
         return found
 
@@ -237,7 +237,7 @@ class _Reader:
         if value is None:
             return usual
         if not isinstance(value, str) or value not in CHOICES[name]:
-            self.fault(f"got {shown(value)}; it must be {' or '.join(CHOICES[name])}", field)
+            self.fault(f"got {preview(value)}; it must be {' or '.join(CHOICES[name])}", field)
             return usual
         return value
 
@@ -247,7 +247,7 @@ class _Reader:
 
     def yes_or_no(self, field: str, value: Any, *, usual: bool) -> bool:
         if value is not None and not isinstance(value, bool):
-            self.fault(f"got {shown(value)}; it must be true or false", field)
+            self.fault(f"got {preview(value)}; it must be true or false", field)
         return usual if value is None else bool(value)
 
     def skip(self) -> bool:
@@ -275,7 +275,7 @@ class _Reader:
             physical = item if type(item) is int else None
             if physical is None or not 0 <= physical < self.num_qubits:
                 most = self.num_qubits - 1
-                self.fault(f"got {shown(item)}; the device has the qubits 0 to {most}", f"{field}[{place}]")
+                self.fault(f"got {preview(item)}; the device has the qubits 0 to {most}", f"{field}[{place}]")
             elif physical in found:
                 self.fault(f"qubit {physical} is taken twice", f"{field}[{place}]")
             else:
@@ -285,5 +285,5 @@ class _Reader:
     def one_machine(self) -> None:
         for name, what in (("n_nodes", "machine"), ("n_per_node", "process")):
             field, value = self.options.get(name, (name, None))
-            if value is not None and (isinstance(value, bool) or whole(value) != 1):
-                self.fault(f"got {shown(value)}; this simulator is one {what}, so it must be 1 or left out", field)
+            if value is not None and (isinstance(value, bool) or as_int(value) != 1):
+                self.fault(f"got {preview(value)}; this simulator is one {what}, so it must be 1 or left out", field)

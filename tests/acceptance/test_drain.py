@@ -118,7 +118,7 @@ def test_a_bad_job_is_told_what_is_wrong(drained: tuple[Installation, dict[str, 
 
 
 def test_every_job_is_a_flow_run_with_four_tasks(drained: tuple[Installation, dict[str, str]]):
-    """Prefect shows one run per job, named by its id and tagged by backend and user, with four task runs if it came through."""
+    """Prefect shows one run per job, with its id, tags of backend and user, and four task runs if it came through."""
     installation, jobs = drained
     for name, job_id in jobs.items():
         (run,) = installation.prefect("/flow_runs/filter", {"flow_runs": {"name": {"any_": [job_id]}}})

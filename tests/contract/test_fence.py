@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import StaleAttempt
-from models.events import Compiled, Completed, Fact, LeaseExpired, Submitted, Validated
+from models.facts import Compiled, Completed, Fact, LeaseExpired, Submitted, Validated
 from models.holders import holder_of
 from models.job import Job, State
 from models.retry import RetryPolicy, after_attempt, given_back
@@ -127,7 +127,7 @@ def test_a_claim_for_another_process_is_taken_over_by_one(log: EventLog, databas
 
 
 def test_a_job_that_a_drain_runs_cannot_be_taken_over(log: EventLog):
-    """A process that is begun by hand with a job and an attempt that somebody runs finds nothing to do, and says nothing."""
+    """A process that is begun by hand with an attempt that somebody runs finds nothing to do, and says nothing."""
     claim(log, "mine")
     assert log.take_over("j", 1, "by hand", START + LEASE, "another's") is None
     assert [event.kind for event in log.history("j")] == ["submitted", "claimed"]
@@ -148,7 +148,7 @@ def test_a_job_of_an_old_claim_is_finished_by_its_attempt(log: EventLog, wall: W
 
 @pytest.mark.parametrize("renewed", [False, True])
 def test_a_lease_from_a_clock_that_was_ahead_holds_nothing_up(log: EventLog, wall: Wall, renewed: bool):  # noqa: FBT001 - a case
-    """Claimed, or prolonged, two hours ahead by a worker that then dies: when the clock is right it is a minute's lease."""
+    """Claimed, or prolonged, two hours ahead by a worker that dies: when the clock is right it is a minute's lease."""
     wall.now = START + timedelta(hours=2)
     claim(log, "mine")
     if renewed:
@@ -229,7 +229,7 @@ def test_each_holder_stages_for_itself_and_all_of_it_is_tidied(tmp_path: Path, l
 
 
 def test_between_take_and_relay_nothing_differs(tmp_path: Path, log_fixtures: Houses):
-    """A worker has just taken the document of a job whose claim somebody else has mirrored: `verify` has nothing to say."""
+    """A worker has just taken the document of a job whose claim another has mirrored: `verify` has nothing to say."""
     log_fixture = log_fixtures(tmp_path)
     log_fixture.submit()
     log_fixture.mirror.relay("j")

@@ -17,14 +17,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import Engine, event, text
 
 from models.errors import AppendConflict, Fault, IdempotencyConflict, NotAllowed, StaleAttempt
-from models.events import (
-    GENESIS,
+from models.events import GENESIS, Event
+from models.facts import (
     Cancelled,
     CancelRequested,
     Claimed,
     Compiled,
     Completed,
-    Event,
     Executed,
     Fact,
     LeaseExpired,
@@ -575,7 +574,7 @@ class LogMachine(RuleBasedStateMachine):
                 }
                 return (Executed(seconds=1, cpu_seconds=1, seed=attempt, result_bytes=1, **about),)
             case _:
-                # As tasks/upload.py does: one append, so that no attempt can end between the two.
+                # As `upload` in tasks/steps.py does: one append, so that no attempt can end between the two.
                 sha256 = knew.executed.result_sha256 if knew.executed else mine
                 return Uploaded(path="results/x", bytes=1, sha256=sha256), Completed()
 

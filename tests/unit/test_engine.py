@@ -1,10 +1,10 @@
 """What flows/prefect_api/engine.py assumes of Prefect's engines, which Prefect does not document."""
 
 import asyncio
-import inspect
 import signal
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,10 @@ import pytest
 from prefect import flow, flow_engine, task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.flow_engine import AsyncFlowRunEngine, _send_heartbeats
+from prefect.events import Event
+from prefect.events.clients import get_events_subscriber
+from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
+from prefect.flow_engine import AsyncFlowRunEngine
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Failed, Suspended
@@ -130,12 +133,32 @@ def test_a_run_that_somebody_suspends_goes_on(prefect_api: str):
     assert (ended.state_name, ended.state.message if ended.state else None) == ("Completed", "All states completed.")
 
 
-def test_the_engine_is_as_we_know_it():
-    """The methods that are overridden are there, and heartbeats go through the one that leaves out the first."""
-    for name in (
-        *("create_flow_run", "begin_run", "setup_run_context", "_emit_flow_run_heartbeat"),
-        "setup_flow_run_suspension_request",
-    ):
-        assert callable(getattr(AsyncFlowRunEngine, name))
-    assert "engine._emit_flow_run_heartbeat(" in inspect.getsource(_send_heartbeats)
-    assert "read_flow_run(self.flow_run.id)" in inspect.getsource(AsyncFlowRunEngine.setup_run_context)
+def test_the_first_heartbeat_comes_after_the_first_interval(prefect_api: str, monkeypatch: pytest.MonkeyPatch):
+    """That a run has begun says its state; from then on it is heard of in each interval."""
+    interval = timedelta(seconds=1)
+    monkeypatch.setattr(flow_engine, "MINIMUM_HEARTBEAT_INTERVAL", interval.seconds)
+    monkeypatch.setattr(AsyncFlowRunEngine, "heartbeat_seconds", interval.seconds)
+
+    async def run() -> list[timedelta]:
+        heard: list[Event] = []
+
+        @flow(name="beating", persist_result=False)
+        async def beating() -> None:
+            async with asyncio.timeout(60):
+                heard.extend([await anext(heartbeats), await anext(heartbeats)])
+
+        async with get_client() as client:
+            new = await new_run(client, beating, "fourth", {}, [])
+            of_the_run = EventFilter(
+                event=EventNameFilter(name=["prefect.flow-run.heartbeat"]),
+                resource=EventResourceFilter(id=[f"prefect.flow-run.{new.id}"]),
+            )
+            async with get_events_subscriber(filter=of_the_run) as heartbeats:
+                began = datetime.now(UTC)
+                assert (await run_as(beating, new, {})).is_completed()
+        return [event.occurred - began for event in heard]
+
+    with temporary_settings({PREFECT_API_URL: prefect_api}):
+        first, second = asyncio.run(run())
+    assert first >= interval
+    assert second >= 2 * interval

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from models.errors import Fault
-from models.job_language.coercion import kind, number, shown, whole
+from models.job_language.coercion import as_float, as_int, kind, preview
 
 MAX_QUBITS = 1024
 MAX_SHOTS = 10_000_000
@@ -92,7 +92,7 @@ def _parsed(text: str | bytes, faults: list[Fault]) -> dict[str, Any]:
 
 def _got(value: Any) -> str:
     """Return the begin of a fault about this value; null counts as missing."""
-    return "is missing" if value is None else f"got {shown(value)}"
+    return "is missing" if value is None else f"got {preview(value)}"
 
 
 class _TooMany(Exception):
@@ -144,7 +144,7 @@ class _Check:
         }
 
     def whole(self, value: Any, field: str, low: int, high: int) -> int | None:
-        found = None if isinstance(value, bool | str) else whole(value)
+        found = None if isinstance(value, bool | str) else as_int(value)
         if found is None or not low <= found <= high:
             self.fault(field, f"{_got(value)}; it must be a whole number from {low} to {high}")
             return None
@@ -152,7 +152,7 @@ class _Check:
 
     def fraction(self, item: dict[str, Any], key: str, place: str, most: float = 1.0) -> float:
         value = item.get(key)
-        found = None if isinstance(value, bool | str) else number(value)
+        found = None if isinstance(value, bool | str) else as_float(value)
         if found is None or not 0 <= found <= most:
             self.fault(f"{place}.{key}", f"{_got(value)}; it must be a number from 0 to {most:.4g}")
             return 0.0
@@ -168,7 +168,7 @@ class _Check:
         good: list[str] = []
         for place, word in enumerate(self.items(value, field, "names")):
             if not isinstance(word, str) or word not in known:
-                self.fault(f"{field}[{place}]", f"got {shown(word)}; there are {', '.join(known)}")
+                self.fault(f"{field}[{place}]", f"got {preview(word)}; there are {', '.join(known)}")
             elif word in good:
                 self.fault(f"{field}[{place}]", f"{word} is named twice")
             else:
@@ -179,7 +179,9 @@ class _Check:
         if isinstance(value, str):
             pairs = _line(value)
             if pairs is None:
-                self.fault("couplings", f"got {shown(value)}; it must be pairs of qubits, or such as 'line 0-1-...-11'")
+                self.fault(
+                    "couplings", f"got {preview(value)}; it must be pairs of qubits, or such as 'line 0-1-...-11'"
+                )
                 return []
         else:
             pairs = self.items(value, "couplings", "pairs of qubits")
@@ -241,7 +243,7 @@ class _Check:
                 continue
             gate = item.get("gate")
             if not isinstance(gate, str) or gate not in gates:
-                self.fault(f"{field}.gate", f"got {shown(gate)}; the device has {', '.join(gates) or 'no gate'}")
+                self.fault(f"{field}.gate", f"got {preview(gate)}; the device has {', '.join(gates) or 'no gate'}")
                 continue
             size = 1 if gate in GATES[1] else 2
             error = self.fraction(item, "error", field, 2**size / (2**size + 1))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import Fault
-from models.job_language.coercion import kind, number, shown
+from models.job_language.coercion import as_float, kind, preview
 from tasks.backends.qubits.mitigation import usable
 
 Real = NDArray[np.float64]
@@ -234,14 +234,14 @@ def _factors(text: Any, n_qubits: int | None) -> tuple[tuple[tuple[int, Pauli], 
         if len(named) > MAX_FACTORS:
             return (), [f"names more than {MAX_FACTORS} qubits"]
     if end < len(text) or not named:
-        faults.append(f"got {shown(text)}, which cannot be read from character {end + 1} on; {right}")
+        faults.append(f"got {preview(text)}, which cannot be read from character {end + 1} on; {right}")
     return tuple(sorted(factors.items())), faults
 
 
 def _coeff(value: Any) -> tuple[float, str | None]:
     """Return the coefficient, and what is wrong with it."""
-    found = None if isinstance(value, bool | str) else number(value)
+    found = None if isinstance(value, bool | str) else as_float(value)
     if found is not None and abs(found) <= MAX_COEFF:
         return found, None
-    got = "is missing" if value is None else f"got {shown(value)}"
+    got = "is missing" if value is None else f"got {preview(value)}"
     return 0.0, f"{got}; it must be a real number from {-MAX_COEFF:g} to {MAX_COEFF:g}"
