@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from models.settings import Settings
 from tasks.services import Services, use
 from tests.installation import Installation, experiment
 from tests.postgres import postgres_server
+from tests.waiting import until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 JOB = {"experiment_0": experiment(["load", [0], [9]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
@@ -196,10 +197,10 @@ def test_postgresql_is_restarted_five_times_under_a_lone_drain(tmp_path: Path, p
         log = installation.log
         try:
             for turn in range(5):
-                wait(lambda: any(phases.get("running") for phases in log.counts().values()))
+                until(answering(lambda: any(phases.get("running") for phases in log.counts().values())))
                 server.restart(signal.SIGQUIT if turn % 2 else signal.SIGINT)
                 queue(3)
-            wait(lambda: len(log.jobs(state="DONE")) == len(ids))
+            until(answering(lambda: len(log.jobs(state="DONE")) == len(ids)))
         finally:
             drain.send_signal(signal.SIGTERM)
             said = drain.communicate(timeout=90)[0]
@@ -211,14 +212,13 @@ def test_postgresql_is_restarted_five_times_under_a_lone_drain(tmp_path: Path, p
         log.engine.dispose()
 
 
-def wait(condition: Any, seconds: float = 200) -> None:
-    """Return as soon as the condition holds; fail if that takes longer. A log that does not answer is asked again."""
-    end = time.monotonic() + seconds
-    while True:
+def answering(condition: Callable[[], bool]) -> Callable[[], bool]:
+    """Return a condition that does not hold while the log does not answer."""
+
+    def holds() -> bool:
         try:
-            if condition():
-                return
+            return condition()
         except LogUnavailable:
-            pass
-        assert time.monotonic() < end
-        time.sleep(0.1)
+            return False
+
+    return holds
