@@ -91,7 +91,7 @@ async def drain_queue(
             await maintenance.begin()
             await crash_dead_runs(services)
             async with (
-                services.sandboxed() as sandbox,
+                services.sandbox.borrowed() as sandbox,
                 run_periodically("pages", pages.write, PAGES_SECONDS),
                 run_periodically("housekeeping", maintenance.run, services.settings.publish_seconds),
                 run_periodically("launches", take_submissions, SUBMISSION_SECONDS),

@@ -26,7 +26,7 @@ from storage import failpoints
 from tasks.backends import registry
 from tasks.jobs.attempt import hold
 from tasks.jobs.submission import submit_document
-from tasks.services import current
+from tasks.services import Services, current
 from tasks.steps import compilation, execution, upload, validation
 
 _LOG = logging.getLogger("quledger.launches")
@@ -95,7 +95,7 @@ async def run_job(job: JobForm) -> PrefectState:
     try:
         # Not validated by Prefect: what is wrong is to be said in words.
         request = JobRequest.read(dict(job))
-        submitted = await asyncio.to_thread(submit_request, request, run_id)
+        submitted = await asyncio.to_thread(submit_request, services, request, run_id)
     except QuledgerError as error:
         return Failed(message=str(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said in one line
@@ -124,9 +124,10 @@ def untaken(error: Exception) -> str:
     return f"the job cannot be submitted: reading it failed ({type(error).__name__})"
 
 
-def submit_request(request: JobRequest, run_id: str) -> Job:
+def submit_request(services: Services, request: JobRequest, run_id: str) -> Job:
     """Append a launched job to the log; a run that is begun again is the same job."""
     return submit_document(
+        services,
         request.backend,
         request.job_document(),
         user=request.user,

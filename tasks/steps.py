@@ -165,7 +165,7 @@ async def upload(attempt: Attempt) -> str:
 
 
 def _sealed(attempt: Attempt, result: bytes) -> tuple[bytes, str | None]:
-    return attempt.services.signer(attempt.job.storage).sealed_text(attempt.job.backend, result)
+    return attempt.services.signers.of(attempt.job.storage).sealed_text(attempt.job.backend, result)
 
 
 def _deliver(attempt: Attempt, content: bytes, kid: str | None) -> None:

@@ -24,7 +24,7 @@ from storage.providers.protocol import StorageProvider
 from storage.providers.registry import open_storage
 from storage.providers.stores import Stores
 from tasks.jobs.submission import submit_document
-from tasks.services import Services, use
+from tasks.services import Services
 from tests.contract.storages import Place, Servers, kind_named, surrounded
 
 PROGRAM = [sys.executable, "-m", "deployments.cli.app"]
@@ -120,11 +120,8 @@ class Installation:
     def submit(self, backend: str, document: object, *, user: str = "") -> str:
         """Submit a document as `quledger submit` does, and return the job's id."""
         text = document if isinstance(document, str) else json.dumps(document)
-        use(Services(Settings(home=self.home, storage=self.url)))
-        try:
-            return submit_document(backend, text.encode(), user=user).job_id
-        finally:
-            use(None)
+        services = Services(Settings(home=self.home, storage=self.url))
+        return submit_document(services, backend, text.encode(), user=user).job_id
 
     @property
     def url(self) -> str:

@@ -95,8 +95,11 @@ def submit(  # noqa: PLR0913 - one parameter an option
     except OSError as error:
         raise UnreadableFile(str(file), error.strerror or "unknown reason") from None
     document = job_document(document, is_qasm=file.suffix == ".qasm", shots=shots, seed=seed)
-    current().check_access(storage)
-    job = submit_document(backend, document, user=user, project=project, priority=priority, key=key, storage=storage)
+    services = current()
+    services.check_access(storage)
+    job = submit_document(
+        services, backend, document, user=user, project=project, priority=priority, key=key, storage=storage
+    )
     _print({"job_id": job.job_id, "state": job.state}, lambda: print(job.job_id), as_json=as_json)
     return 0
 
@@ -178,8 +181,9 @@ def result(job_id: str, *, csv: Annotated[bool, Parameter(negative="")] = False,
     """
     from deployments.cli import render  # noqa: PLC0415
     from deployments.cli.results import result_document  # noqa: PLC0415
+    from tasks.services import current  # noqa: PLC0415
 
-    document = result_document(job_id)
+    document = result_document(current(), job_id)
     if csv:
         render.result_csv(document)
     else:
@@ -213,8 +217,9 @@ def retry(job_id: str, *, as_json: Json = False) -> int:
         job_id: The job's id.
     """
     from tasks.jobs.submission import revive  # noqa: PLC0415
+    from tasks.services import current  # noqa: PLC0415
 
-    job = revive(job_id)
+    job = revive(current(), job_id)
     _print({"job_id": job.job_id, "state": job.state}, lambda: print(f"job {job.job_id} waits again"), as_json=as_json)
     return 0
 

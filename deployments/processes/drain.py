@@ -20,7 +20,7 @@ from models.settings import Settings
 from tasks.backends import registry
 from tasks.jobs.leases import expire_leases
 from tasks.prefect_settings import import_prefect, prepare
-from tasks.services import Services, current, use
+from tasks.services import Services, use
 from tasks.sweeping import sweep_leftovers, sweep_storages
 from tasks.watchdog import watched
 
@@ -46,9 +46,12 @@ def drain_here(
     Returns:
         How many jobs ended in each state; and why jobs were left that somebody has to do something about.
     """
-    services = Services(Settings.read())
-    if show is not None:
-        services.on_final = lambda job: show(_line(job))
+    unserved: list[str] = []
+    services = Services(
+        Settings.read(),
+        on_final=lambda job: None if show is None else show(_line(job)),
+        on_unserved=unserved.extend,
+    )
     # Before the server starts: what is wrong with settings, database or storage is said at once.
     services.open()
     for name in backends or []:
@@ -57,8 +60,10 @@ def drain_here(
         msg = f"{concurrency} jobs at once cannot be run; say a number from 1 to {MAX_AT_ONCE}"
         raise BadSetting(msg)
     with flows_ready(services):
-        counts = run_drain(backends=backends, concurrency=concurrency, until_empty=until_empty, time_budget=time_budget)
-        return counts, services.unserved
+        counts = run_drain(
+            services, backends=backends, concurrency=concurrency, until_empty=until_empty, time_budget=time_budget
+        )
+    return counts, unserved
 
 
 def work_here() -> None:
@@ -77,20 +82,20 @@ def work_here() -> None:
         work(services)
 
 
-def run_drain(**parameters: Any) -> dict[str, int]:
-    """Run the flow `drain_queue` with these parameters, where flows are ready."""
+def run_drain(services: Services, **parameters: Any) -> dict[str, int]:
+    """Run the flow `drain_queue` with these parameters, where flows of these services are ready."""
     from flows.drain_queue import drain_queue  # noqa: PLC0415 - Prefect is imported once its settings stand
     from flows.prefect_api.engine import leave_sigterm_alone  # noqa: PLC0415 - as above
 
     leave_sigterm_alone()
     try:
-        return asyncio.run(_stoppable(drain_queue(**parameters)))
+        return asyncio.run(_stoppable(drain_queue(**parameters), services.settings))
     except httpx.HTTPError as error:
         msg = f"Prefect stopped answering ({type(error).__name__}); the jobs wait, drain again when it is back"
         raise PrefectUnavailable(msg) from None
     finally:
         # Once more, now that no thread of the loop is left that might claim.
-        current().claims.give_back_all()
+        services.claims.give_back_all()
         flush_prefect()
 
 
@@ -160,11 +165,10 @@ def flows_ready(services: Services) -> Iterator[str]:
         yield url
 
 
-async def _stoppable(flow_run: Any) -> Any:
+async def _stoppable(flow_run: Any, settings: Settings) -> Any:
     """Wait for a flow run; SIGTERM ends it as Ctrl-C does: what is under way is given back."""
     task = asyncio.ensure_future(flow_run)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    settings = current().settings
     try:
         async with watched(settings.folder, settings.standstill_seconds):
             return await task

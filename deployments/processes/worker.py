@@ -87,7 +87,7 @@ class Worker:
         self._deployments = await self._find(stop)
         await crash_dead_runs(self._services)
         self._handover.use()
-        async with self._services.sandboxed():
+        async with self._services.sandbox.borrowed():
             await self._begin_draining()
             await self._beat()
             async with (
@@ -239,7 +239,7 @@ async def serve(services: Services, *, with_parent: bool) -> None:
     async with (
         watched(services.settings.folder, services.settings.standstill_seconds),
         # The worker has one sandbox for as long as it lives; its runs borrow it.
-        services.sandboxed(),
+        services.sandbox.borrowed(),
         AsyncClientContext.get_or_create() as context,
     ):
         await Worker(services, context.client).run(stop)

@@ -46,8 +46,8 @@ class Maintenance:
 
     async def end(self, poller: InboxPoller) -> None:
         """Say what is left behind, and leave the rest in order."""
-        self._services.unserved = await asyncio.to_thread(unserved, self._services, poller)
-        if self._services.unserved:
+        if reasons := await asyncio.to_thread(unserved, self._services, poller):
+            self._services.on_unserved(reasons)
             with contextlib.suppress(QuledgerError):  # what is left out may be why it fails
                 await asyncio.to_thread(self._bring_right)
         else:

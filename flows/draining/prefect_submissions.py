@@ -157,12 +157,12 @@ class PrefectSubmissions:
             # Somebody has begun a run again that a drain had made.
             job = self._services.log.get(check_job_id(str(parameters["job_id"])))
         else:
-            job = submit_request(JobRequest.read(parameters.get("job", {})), str(run.id))
+            job = submit_request(self._services, JobRequest.read(parameters.get("job", {})), str(run.id))
         if job.state is not State.ERROR or job.flow_run_id != str(run.id):
             return job
         try:
             # Somebody has begun the run again; a job that failed through no fault of its own is given another chance.
-            return revive(job.job_id)
+            return revive(self._services, job.job_id)
         except NotRevivable:
             return job
 

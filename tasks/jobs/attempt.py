@@ -256,7 +256,7 @@ async def hold(services: Services, claim: Claim, flow_run_id: str | None) -> Asy
     job = claim.job
     document = await asyncio.to_thread(lambda: services.log.submission(job.job_id).raw)
     async with (
-        services.sandboxed() as sandbox,
+        services.sandbox.borrowed() as sandbox,
         sandbox.job(job.backend, document or b"", job_id=job.job_id, limits=services.limits) as process,
     ):
         attempt = Attempt(services, claim, document, process, flow_run_id)

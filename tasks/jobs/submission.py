@@ -26,12 +26,13 @@ from models.names import job_id_for, new_job_id
 from storage import failpoints
 from storage.log.idempotency import submit_once
 from tasks.backends import registry
-from tasks.services import Services, current
+from tasks.services import Services
 
 MAX_PRIORITY = 1_000_000
 
 
 def submit_document(  # noqa: PLR0913 - what may be said of a job
+    services: Services,
     backend: str,
     document: bytes,
     *,
@@ -68,7 +69,6 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
     if abs(priority) > MAX_PRIORITY:
         msg = f"the priority {echo(priority)} is not a number from -{MAX_PRIORITY} to {MAX_PRIORITY}"
         raise BadName(msg)
-    services = current()
     if storage and storage not in services.stores.names:
         msg = f"there is no storage {echo(storage)}; there are: {', '.join(filter(None, services.stores.names))}"
         raise BadName(msg)
@@ -108,7 +108,7 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
     return job
 
 
-def revive(job_id: str) -> Job:
+def revive(services: Services, job_id: str) -> Job:
     """Let a job in ERROR wait again, its failed attempts forgiven.
 
     Raises:
@@ -116,7 +116,6 @@ def revive(job_id: str) -> Job:
         NotRevivable: it is not in ERROR, or ended through a fault of its document.
         JobHeld: the mirror knows more of it than the log.
     """
-    services = current()
     job = services.log.get(job_id)
     refuse_held(services, job_id)
     try:

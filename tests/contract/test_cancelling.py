@@ -26,7 +26,7 @@ from models.settings import Settings
 from storage.log.event_log import EventLog
 from tasks.jobs.claims import Claim
 from tasks.jobs.submission import cancel, revive
-from tasks.services import Services, use
+from tasks.services import Services
 
 EXECUTED = Executed(
     seconds=1, cpu_seconds=1, seed=1, versions={}, backend_config_sha256="c", result_sha256="r", result_bytes=1,
@@ -99,9 +99,7 @@ class Installation:
 def installation(tmp_path: Path) -> Iterator[Installation]:
     """A laboratory with one job that waits."""
     services = Services(Settings(home=tmp_path, retry_seconds=0))
-    use(services)
     yield Installation(services)
-    use(None)
     services.log.engine.dispose()
 
 
@@ -193,13 +191,13 @@ def test_a_cancelled_job_is_not_revived_and_a_revived_one_has_forgotten_the_requ
     installation.to("CLAIMED")
     installation.cancel()
     installation.append(STORM)
-    job = revive("j")
+    job = revive(installation.services, "j")
     assert (job.state, job.cancel_requested) == (State.QUEUED, False)
     installation.to("CLAIMED")
     installation.cancel()
     assert installation.append(Cancelled()).state is State.CANCELLED
     with pytest.raises(NotRevivable):
-        revive("j")
+        revive(installation.services, "j")
 
 
 def test_a_cancel_and_a_claim_at_once_leave_one_winner(installation: Installation, monkeypatch: pytest.MonkeyPatch):

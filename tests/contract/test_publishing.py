@@ -4,6 +4,7 @@ import hashlib
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from storage.audit.verify import Verifier
 from storage.documents.locks import JobLocks
 from storage.providers.stores import Stores
 from tasks.jobs.attempt import Attempt
-from tasks.services import Services, use
+from tasks.services import Services
 from tasks.steps import _deliver
 
 RESULT = b'{"result": 1}'
@@ -49,17 +50,19 @@ class Freezing:
         return call
 
 
+class LocksLost(Services):
+    """A worker whose locks were lost with the connection of the server that kept them."""
+
+    @cached_property
+    def locks(self) -> JobLocks:
+        return JobLocks()
+
+
 @pytest.fixture
 def two(tmp_path: Path) -> Iterator[tuple[Services, Services]]:
     """Two workers on one log and one storage, of which neither can rely on the lock of the other."""
-    made = []
-    for _ in range(2):
-        services = Services(Settings(home=tmp_path, lease_seconds=60, retry_seconds=0))
-        services.__dict__["locks"] = JobLocks()  # as one that was lost with the connection of the server
-        made.append(services)
-    use(made[0])
+    made = [LocksLost(Settings(home=tmp_path, lease_seconds=60, retry_seconds=0)) for _ in range(2)]
     yield made[0], made[1]
-    use(None)
     for services in made:
         services.log.engine.dispose()
 

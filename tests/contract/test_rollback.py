@@ -27,7 +27,7 @@ from storage.log.database import reading, writing
 from storage.log.holds import Held, Holds
 from tasks.jobs.submission import cancel as cancel_job
 from tasks.jobs.submission import submit_document
-from tasks.services import Services, use
+from tasks.services import Services
 from tests.contract.conftest import Houses
 from tests.contract.databases import on
 from tests.contract.log_fixture import DOCUMENT, UNGUARD, LogFixture
@@ -388,18 +388,14 @@ def test_a_job_is_let_go_when_the_mirror_is_a_part_of_the_log_again(log_fixture:
 def test_a_held_job_is_neither_cancelled_nor_handed_in_again(tmp_path: Path):
     """What would be appended to it now would be a fork; the caller is told what to do instead."""
     services = Services(Settings(home=tmp_path))
-    use(services)
-    try:
-        job = submit_document("rydberg", DOCUMENT)
-        keyed = submit_document("rydberg", DOCUMENT, key="key")
-        services.holds.put(Held(job.job_id, "", AHEAD), Held(keyed.job_id, "", AHEAD))
-        with pytest.raises(JobHeld, match="quledger restore"):
-            cancel_job(services, job.job_id, by="u")
-        with pytest.raises(JobHeld, match="quledger restore"):
-            submit_document("rydberg", DOCUMENT, key="key")
-        assert len(services.log.history(job.job_id)) == 1
-    finally:
-        use(None)
+    job = submit_document(services, "rydberg", DOCUMENT)
+    keyed = submit_document(services, "rydberg", DOCUMENT, key="key")
+    services.holds.put(Held(job.job_id, "", AHEAD), Held(keyed.job_id, "", AHEAD))
+    with pytest.raises(JobHeld, match="quledger restore"):
+        cancel_job(services, job.job_id, by="u")
+    with pytest.raises(JobHeld, match="quledger restore"):
+        submit_document(services, "rydberg", DOCUMENT, key="key")
+    assert len(services.log.history(job.job_id)) == 1
 
 
 def test_one_process_reads_a_mirrored_history_once_an_attempt(log_fixture: LogFixture, monkeypatch: pytest.MonkeyPatch):

@@ -13,6 +13,8 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,9 @@ from models.errors import DocumentTooLarge, StorageUnavailable
 from models.job import State
 from models.settings import Settings
 from storage.documents.job_documents import read_history
+from storage.providers.protocol import StorageProvider
 from storage.providers.stores import Stores
+from tasks.services import Services, use
 from tests.installation import Installation, experiment
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
@@ -70,20 +74,42 @@ class Faulty:
         return call
 
 
+@dataclass(frozen=True, eq=False)
+class FaultyServices(Services):
+    """Services on a storage that can be made to fail.
+
+    Attributes:
+        unserved: what drains left behind.
+    """
+
+    unserved: list[str] = field(default_factory=list)
+
+    @cached_property
+    def stores(self) -> Stores:
+        return Stores.single(Faulty(super().stores.of("")))
+
+    @property
+    def storage(self) -> StorageProvider:
+        return self.stores.of("")
+
+
 @pytest.fixture
-def log_fixture(tmp_path: Path, prefect_api: str) -> Iterator[Any]:
+def log_fixture(tmp_path: Path, prefect_api: str, request: pytest.FixtureRequest) -> Iterator[Any]:
     """Services of their own on a storage that can be made to fail, with Prefect at hand."""
     from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415 - Prefect takes seconds to import
 
     from deployments.processes.drain import flush_prefect  # noqa: PLC0415 - as above
-    from tasks.services import Services, use  # noqa: PLC0415 - as above
 
     settings = Settings(
-        home=tmp_path, retry_seconds=0.05, poll_seconds=0.05, publish_seconds=0.3, lease_seconds=2, max_attempts=9
+        home=tmp_path,
+        retry_seconds=0.05,
+        poll_seconds=0.05,
+        publish_seconds=0.3,
+        lease_seconds=2,
+        max_attempts=getattr(request, "param", 9),
     )
-    services = Services(settings)
-    services.storage = Faulty(services.stores.of(""))
-    services.__dict__["stores"] = Stores.single(services.storage)
+    unserved: list[str] = []
+    services = FaultyServices(settings, on_unserved=unserved.extend, unserved=unserved)
     use(services)
     with temporary_settings({PREFECT_API_URL: prefect_api}):
         yield services
@@ -143,10 +169,10 @@ def test_a_storage_that_fails_at_any_call_loses_nothing(log_fixture: Any):
         check(log_fixture, [fresh])
 
 
+@pytest.mark.parametrize("log_fixture", [2], indirect=True, ids=["two attempts"])
 def test_a_storage_that_is_down_for_a_while_costs_no_attempt(log_fixture: Any):
     """Jobs whose attempts meet a storage that is down wait until it is back, however few attempts they have."""
     ids = fill(log_fixture, 3)
-    log_fixture.settings = log_fixture.settings.model_copy(update={"max_attempts": 2})
     log_fixture.storage.fail_at, log_fixture.storage.way = 12, "outage"  # the first job is just being taken
     drain()
     assert log_fixture.storage.down_until > 0
@@ -266,7 +292,7 @@ def test_an_attempt_that_meets_a_longer_history_is_given_back(log_fixture: Any):
 
     fill(log_fixture, 1)
     drain()
-    job_id = submit_document("singlequdit", json.dumps(GOOD).encode()).job_id
+    job_id = submit_document(log_fixture, "singlequdit", json.dumps(GOOD).encode()).job_id
     path = f"events/singlequdit/{job_id}.json"
     history = json.loads(log_fixture.storage.inner.get(path))
     history["events"].append(history["events"][0] | {"seq": 1, "hash": "f" * 64})

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,6 +22,7 @@ import pytest
 from models.errors import LogUnavailable
 from models.job import State
 from models.settings import Settings
+from tasks.services import Services, use
 from tests.installation import Installation, experiment
 from tests.postgres import postgres_server
 
@@ -75,19 +77,30 @@ class Flaky:
         return call
 
 
+class FlakyServices(Services):
+    """Services on a log that can be made to fail."""
+
+    @cached_property
+    def log(self) -> Any:
+        return Flaky(super().log)
+
+
 @pytest.fixture
-def log_fixture(tmp_path: Path, prefect_api: str) -> Iterator[Any]:
+def log_fixture(tmp_path: Path, prefect_api: str, request: pytest.FixtureRequest) -> Iterator[Any]:
     """Services of their own on a log that can be made to fail, with Prefect at hand."""
     from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415 - Prefect takes seconds to import
 
     from deployments.processes.drain import flush_prefect  # noqa: PLC0415 - as above
-    from tasks.services import Services, use  # noqa: PLC0415 - as above
 
     settings = Settings(
-        home=tmp_path, retry_seconds=0.05, poll_seconds=0.05, publish_seconds=600, lease_seconds=600, max_attempts=2
+        home=tmp_path,
+        retry_seconds=0.05,
+        poll_seconds=0.05,
+        publish_seconds=600,
+        lease_seconds=getattr(request, "param", 600),
+        max_attempts=2,
     )
-    services = Services(settings)
-    services.__dict__["log"] = Flaky(services.log)
+    services = FlakyServices(settings)
     use(services)
     with temporary_settings({PREFECT_API_URL: prefect_api}):
         yield services
@@ -127,9 +140,9 @@ def test_an_error_of_the_log_at_any_step_leaves_no_job_behind(log_fixture: Any, 
     check(log_fixture, ids)
 
 
+@pytest.mark.parametrize("log_fixture", [0.5], indirect=True, ids=["short leases"])
 def test_an_outage_longer_than_the_lease_is_outlived(log_fixture: Any):
     """A worker that cannot write for longer than its lease lasts gives its job back when the log answers."""
-    log_fixture.settings = log_fixture.settings.model_copy(update={"lease_seconds": 0.5})
     log_fixture.log.strike, log_fixture.log.seconds = ("append", 2, "after"), 2.0
     ids = drain(log_fixture)
     log = log_fixture.log.inner
@@ -142,9 +155,8 @@ def test_a_second_run_of_an_attempt_finds_nothing_to_do(log_fixture: Any):
     """Begun by hand with the job and attempt that a worker is running, here or elsewhere, a run leaves it alone."""
     from flows.run_job import run_attempt  # noqa: PLC0415 - Prefect takes seconds to import
     from tasks.jobs.submission import submit_document  # noqa: PLC0415 - as above
-    from tasks.services import Services, use  # noqa: PLC0415 - as above
 
-    job_id = submit_document("singlequdit", json.dumps(JOB).encode()).job_id
+    job_id = submit_document(log_fixture, "singlequdit", json.dumps(JOB).encode()).job_id
     claimed = log_fixture.claims.claim(["singlequdit"])
     assert claimed is not None
     held = log_fixture.claims.begin(job_id, 1)
