@@ -81,7 +81,7 @@ class Services:
             StorageRefused: the storage does not let us in.
             KeyUnusable: a backend signs and has no key that can be used.
         """
-        _ = self.log
+        _ = self.claims  # and with them the log; made once, before there are threads that might make them twice
         self.keys.check(registry.names())
         storages = self.settings.storages
         # The Prefect that keeps the others may still have to be started.

@@ -30,7 +30,7 @@ from models.errors import (
     StaleAttempt,
     StorageUnavailable,
 )
-from models.events import Cancelled, Compiled, Completed, Executed, Stage, Uploaded, Validated
+from models.facts import Cancelled, Compiled, Completed, Executed, Stage, Uploaded, Validated
 from models.job import Phase, State
 from storage import failpoints, layout
 from storage.providers.protocol import StorageProvider

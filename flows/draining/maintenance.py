@@ -46,7 +46,8 @@ class Maintenance:
 
     async def end(self, poller: InboxPoller) -> None:
         """Say what is left behind, and leave the rest in order."""
-        if reasons := await asyncio.to_thread(unserved, self._services, poller):
+        reasons = await asyncio.to_thread(unserved, self._services, poller)
+        if reasons:
             self._services.on_unserved(reasons)
             with contextlib.suppress(QuledgerError):  # what is left out may be why it fails
                 await asyncio.to_thread(self._bring_right)

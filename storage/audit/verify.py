@@ -23,9 +23,10 @@ from models.errors import (
     UnknownJob,
     echo,
 )
-from models.events import Event, Submitted
-from models.job import FINAL, Job, State, status_document, uploaded_at
-from models.standing import hashes, standing
+from models.events import Event, hashes, standing
+from models.facts import Submitted
+from models.job import FINAL, Job, State, uploaded_at
+from models.status import status_document
 from storage import layout
 from storage.audit.foreign_documents import ForeignDocuments
 from storage.audit.not_yet import SECOND_LOOK, too_early

@@ -9,7 +9,8 @@ from typing import Any
 
 from models.errors import DocumentExists, DocumentMissing
 from models.events import Event, compact
-from models.job import FINAL, Job, State, status_document
+from models.job import FINAL, Job, State
+from models.status import status_document
 from storage import layout
 from storage.log.event_log import EventLog
 from storage.providers.protocol import StorageProvider

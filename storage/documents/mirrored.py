@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from models.errors import DocumentMissing
-from models.events import Event
-from models.standing import Standing, hashes, standing
+from models.events import Event, Standing, hashes, standing
 from storage import layout
 from storage.documents.job_documents import HISTORY_VERSION
 from storage.providers.protocol import StorageProvider

@@ -16,7 +16,8 @@ from sqlalchemy.exc import IntegrityError
 
 from models import clock
 from models.errors import AppendConflict, IdempotencyConflict, LogBroken, NotAllowed, StaleAttempt, UnknownJob
-from models.events import GENESIS, Claimed, Event, Fact, HandedOver, Refused, Submitted, seal
+from models.events import GENESIS, Event, seal
+from models.facts import Claimed, Fact, HandedOver, Refused, Submitted
 from models.holders import holder_of
 from models.job import TRANSITIONS, Job, Phase, State, Waiting, apply, fairest, not_the_holder, why_not
 from models.lease import Lease, judged, length

@@ -21,7 +21,8 @@ from models.errors import (
     StorageFull,
     UnknownJob,
 )
-from models.events import Event, Fact, Stage, Withdrawn
+from models.events import Event
+from models.facts import Fact, Stage, Withdrawn
 from models.holders import holder_of
 from models.job import Job, Phase
 from models.policy import (
