@@ -6,11 +6,11 @@ from typing import TypeVar
 
 Value = TypeVar("Value")
 
-PAUSE = 0.02
+PAUSE = 0.05
 
 
 def until(
-    condition: Callable[[], Value], seconds: float = 120, *, pause: float = PAUSE, told: Callable[[], object] = str
+    condition: Callable[[], Value], seconds: float = 200, *, pause: float = PAUSE, told: Callable[[], object] = str
 ) -> Value:
     """Return the first value of `condition` that is true; fail if none comes in so many seconds.
 
@@ -23,6 +23,3 @@ def until(
         assert time.monotonic() < end, f"after {seconds} s it is still not so: {told()}"
         time.sleep(pause)
     return value
-
-
-wait_until = until
