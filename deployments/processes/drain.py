@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from deployments.processes.logs import DRAIN, SERVER, errors_said, opened, record, speak
+from deployments.processes.logs import DRAIN, SERVER, open_log, record, report_errors, warn_on_terminal
 from deployments.processes.prefect_server import PrefectUnavailable, prefect_server
 from models.errors import BadSetting
 from models.job import Job, State
@@ -116,10 +116,10 @@ def flows_ready(services: Services) -> Iterator[str]:
             url = stack.enter_context(prefect_server(services.settings))
             import_prefect(services.settings)
         console.print(f"Prefect UI: {url.removesuffix('/api')}", style="dim")
-        stack.enter_context(errors_said(lambda line: print(line, file=sys.stderr), folder / DRAIN, folder / SERVER))
-        output = stack.enter_context(io.TextIOWrapper(opened(folder / DRAIN), write_through=True))
+        stack.enter_context(report_errors(lambda line: print(line, file=sys.stderr), folder / DRAIN, folder / SERVER))
+        output = stack.enter_context(io.TextIOWrapper(open_log(folder / DRAIN), write_through=True))
         stack.callback(record(output))
-        speak()
+        warn_on_terminal()
         yield url
 
 

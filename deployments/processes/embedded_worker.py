@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from deployments.processes.logs import record, record_end
+from deployments.processes.logs import record, record_crash
 from models.errors import QuledgerError
 from models.settings import Settings
 from tasks.prefect_settings import import_prefect, prepare
@@ -16,7 +16,7 @@ def main() -> None:
     prepare(settings)
     import_prefect(settings)
     record(sys.stderr)
-    record_end()
+    record_crash()
     try:
         _work(Services(settings))
     except QuledgerError as error:

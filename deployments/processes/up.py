@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from deployments.deploy import deploy
-from deployments.processes.logs import SERVER, WORKER, errors_said, opened, speak
+from deployments.processes.logs import SERVER, WORKER, open_log, report_errors, warn_on_terminal
 from deployments.processes.prefect_server import prefect_server, write_error
 from models.settings import Settings
 from tasks import python
@@ -34,11 +34,11 @@ def serve(port: int, say: Callable[[str], None]) -> None:
     Services(settings).open()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _interrupt)
-    speak()
+    warn_on_terminal()
     say("Starting Prefect's server (some 15 s) ...")
     try:
         with (
-            errors_said(say, settings.folder / SERVER, settings.folder / WORKER),
+            report_errors(say, settings.folder / SERVER, settings.folder / WORKER),
             prefect_server(settings, port) as url,
             _worker(settings) as begin,
         ):
@@ -73,7 +73,7 @@ def _worker(settings: Settings) -> Iterator[Callable[[], None]]:
         if running:
             write_error(log, f"quledger.up: the worker ended with code {running[0].returncode}; it is started again")
         running.clear()
-        with opened(log) as output:
+        with open_log(log) as output:
             running.append(
                 subprocess.Popen(  # noqa: S603 - our own module
                     python.command("deployments.processes.embedded_worker"),

@@ -115,7 +115,7 @@ def test_a_bad_job_is_told_what_is_wrong(drained: tuple[Installation, dict[str, 
 
 
 def test_every_job_is_a_flow_run_with_four_tasks(drained: tuple[Installation, dict[str, str]]):
-    """Prefect shows one run per job, named by its id and tagged by backend and user, with four task runs if it came through."""
+    """Prefect shows one run per job, named by its id, tagged by backend and user; one that is DONE has four tasks."""
     installation, jobs = drained
     time.sleep(2)  # Prefect records task runs a little later, in the background
     for name, job_id in jobs.items():

@@ -59,7 +59,7 @@ def check(installation: Installation, ids: list[str]) -> None:
 
 @pytest.mark.parametrize("stored_installation", FAST, indirect=True)
 def test_kill_9_loses_no_job(stored_installation: Installation):
-    """A drain that is killed in mid-job leaves jobs running; the next one waits for their leases and finishes them all."""
+    """A drain that is killed in mid-job leaves jobs running; the next one waits for their leases and finishes them."""
     installation = stored_installation
     ids = fill(installation, 12)
     drain = installation.start("drain", QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
