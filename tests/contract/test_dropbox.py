@@ -27,6 +27,8 @@ from tests.contract import racing
 from tests.contract.storages import Place, surrounded
 from tests.dropbox_server import PAGE, REFRESH, SECRET, Service, dropbox_service
 
+pytestmark = pytest.mark.server
+
 ID = "20210906_203730-rydberg-ann-1088f"
 QUEUED, RUNNING = layout.queued("rydberg", ID), layout.running(ID)
 ONE, TWO = b'{"n": 1}', b'{"n": 2}'

@@ -29,6 +29,8 @@ from storage.providers.registry import open_storage
 from storage.providers.stores import Stores
 from tests.contract.storages import Servers, kind_named
 
+pytestmark = pytest.mark.server
+
 ID = "0123456789abcdef01234567"
 QUEUED = layout.queued("rydberg", ID)
 RESULT = layout.result("rydberg", ID)

@@ -19,6 +19,8 @@ from tests.contract.log_fixture import LogFixture
 from tests.contract.storages import surrounded
 from tests.seaweedfs import BUCKET, KEY, READER, READER_SECRET, SECRET, Weed, seaweedfs
 
+pytestmark = pytest.mark.server
+
 HERE, THERE = "jobs/queued/rydberg/a.json", "staged/a.document.json"
 CANARY = "canary-s3cret"
 
