@@ -25,12 +25,11 @@ from sqlmodel import SQLModel
 
 from models.clock import to_text
 from models.errors import Fault
-from models.events import (
-    GENESIS,
+from models.events import GENESIS, Event, seal
+from models.facts import (
     Claimed,
     Compiled,
     Completed,
-    Event,
     Executed,
     Fact,
     Failed,
@@ -39,7 +38,6 @@ from models.events import (
     Submitted,
     Uploaded,
     Validated,
-    seal,
 )
 from models.job import Job, apply
 from storage import layout
@@ -47,7 +45,8 @@ from storage.audit.rebuild import rebuild
 from storage.audit.restore import restore
 from storage.documents.job_documents import history_document
 from storage.log.database import open_database, writing
-from storage.log.event_log import EventLog, event_row, job_row
+from storage.log.event_log import EventLog
+from storage.log.rows import event_row, job_row
 from storage.log.tables import EventRow, JobRow, MirrorRow
 from storage.providers.registry import open_storage
 

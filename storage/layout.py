@@ -6,10 +6,11 @@ Every function returns a path below the storage's root and checks what it puts i
 import re
 from collections.abc import Sequence
 
-from models.events import Claimed, Event, HandedOver
+from models.events import Event
+from models.facts import Claimed, HandedOver
 from models.job import FINAL, Job, State
+from models.keys import check_kid
 from models.names import check_display_name, check_job_id, is_job_id
-from models.signing import check_kid
 
 CONFIGS = "backends/configs"
 PUBLIC_KEYS = "backends/public_keys"
@@ -85,8 +86,8 @@ def place(job: Job, known: str = "") -> str:
     return in_queue if job.attempt == 0 else running(job.job_id)
 
 
-def is_settled(job: Job, known: str) -> bool:
-    """Say whether the document of a job whose events are all mirrored may lie there: its worker may just have taken it."""
+def may_lie_at(job: Job, known: str) -> bool:
+    """Say whether the document of a job whose events are all mirrored may lie there: a worker may be moving it."""
     return known == place(job, known) or (known == taken(job.job_id) and job.state not in FINAL and job.attempt > 0)
 
 

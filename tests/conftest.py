@@ -17,10 +17,10 @@ from tests.postgres import Server, postgres_server
 WAYS = ("kill", "term", "raise")
 
 SERVERS = {"prefect_api", "postgres"}
-"""Fixtures that start a server, whatever the test's parameters are."""
+"""Fixtures that start a server."""
 
 SERVED = {"postgresql", "s3", "fsspec", "mongodb", "mongod", "dropbox"}
-"""Databases and storages that are tested with a server of their own, by the names of parameters."""
+"""Databases and storages that are a server: a test's parameter, or a file of tests for one alone."""
 
 settings.register_profile("check", max_examples=20)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
@@ -29,11 +29,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that need a server: `make check` leaves them out."""
     for item in items:
-        names = set(getattr(item, "fixturenames", ()))
-        callspec = getattr(item, "callspec", None)
-        values = callspec.params.values() if callspec else ()
+        values = item.callspec.params.values() if hasattr(item, "callspec") else ()
         kinds = {value if isinstance(value, str) else getattr(value, "name", None) for value in values}
-        if names & SERVERS or kinds & SERVED:
+        if item.path.parent.name == "contract":
+            kinds.add(item.path.stem.split("_")[1])
+        if kinds & SERVED or SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker("server")
 
 

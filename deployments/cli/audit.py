@@ -86,7 +86,7 @@ class Verification:
         self.silent = ""
         runs_of = self._runs_of if self._url and prefect is not False else None
         services = Services(self._settings)
-        self._verifier = Verifier(self._engine, services.stores, runs_of, services.signatures)
+        self._verifier = Verifier(self._engine, services.stores, runs_of, services.signers.signatures)
 
     @property
     def jobs(self) -> int:

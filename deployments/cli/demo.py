@@ -21,7 +21,7 @@ from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
 from tasks.jobs.submission import submit_document
-from tasks.services import Services, use
+from tasks.services import Services
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MARKER = "quledger-demo"
@@ -65,14 +65,19 @@ def demo(*, folder: Path = Path(".demo"), as_json: Json = False) -> int:
     for name in ("QULEDGER_STORAGE", "QULEDGER_DATABASE", "QULEDGER_SIGN", "PREFECT_API_URL"):
         os.environ.pop(name, None)
     os.environ["QULEDGER_HOME"] = str(folder)
-    services = Services(Settings.read())
-    use(services)
 
     console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 120)
+    columns = (TextColumn("   {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    progress = Progress(*columns, console=console)
+    services = Services(Settings.read(), on_final=lambda _job: progress.advance(progress.task_ids[0]))
     started = time.monotonic()
-    jobs = {story.name: _submit(story) for story in STORIES}
+    jobs = {story.name: _submit(services, story) for story in STORIES}
     console.print(f"[bold]1.[/] Handed in {len(jobs)} jobs. Each one is in the event log before anything runs it.\n")
-    _run(services, console, len(jobs))
+    console.print("[bold]2.[/] Draining the queue: every job becomes one Prefect flow run with four tasks.")
+    with flows_ready(services), progress:
+        progress.add_task("jobs", total=len(jobs))
+        run_drain(services, until_empty=True)
+    console.print()
     ended = {name: services.log.get(job.job_id) for name, job in jobs.items()}
     if as_json:
         print(json.dumps({name: render.status_value(job) for name, job in ended.items()}))
@@ -81,20 +86,9 @@ def demo(*, folder: Path = Path(".demo"), as_json: Json = False) -> int:
     return 0 if all(ended[story.name].state is story.expected for story in STORIES) else 1
 
 
-def _submit(story: Story) -> Job:
+def _submit(services: Services, story: Story) -> Job:
     document = (EXAMPLES / f"{story.name}.json").read_bytes()
-    return submit_document(story.backend, document, user="alice", project="demo")
-
-
-def _run(services: Services, console: Console, total: int) -> None:
-    console.print("[bold]2.[/] Draining the queue: every job becomes one Prefect flow run with four tasks.")
-    with flows_ready(services):
-        columns = (TextColumn("   {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=console) as progress:
-            bar = progress.add_task("jobs", total=total)
-            services.on_final = lambda _job: progress.advance(bar)
-            run_drain(until_empty=True)
-    console.print()
+    return submit_document(services, story.backend, document, user="alice", project="demo")
 
 
 TABLE = (Column("job"), Column("backend"), Column("state"), Column("what it is", ColumnKind.TEXT))
@@ -111,7 +105,7 @@ def _explain(console: Console, services: Services, jobs: dict[str, Job], seconds
     show_table(console, TABLE, [_row(story, jobs[story.name]) for story in STORIES])
 
     console.print("\n[bold]4.[/] One result: with the blockade the outcome '1 1' (both excited) is gone.\n")
-    counts = counts_frame(result_document(jobs["rydberg_blockade"].job_id))
+    counts = counts_frame(result_document(services, jobs["rydberg_blockade"].job_id))
     for (name, frame), title in zip(
         counts.groupby("experiment", sort=False), ("without blockade", "with blockade"), strict=True
     ):

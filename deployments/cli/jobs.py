@@ -50,9 +50,10 @@ def submit(  # noqa: PLR0913 - one parameter an option
     except OSError as error:
         raise UnreadableFile(str(file), error.strerror or "unknown reason") from None
     document = job_document(content, is_qasm=file.suffix == ".qasm", shots=shots, seed=seed)
-    current().check_access(storage)
+    services = current()
+    services.check_access(storage)
     job = submission.submit_document(
-        backend, document, user=user, project=project, priority=priority, key=key, storage=storage
+        services, backend, document, user=user, project=project, priority=priority, key=key, storage=storage
     )
     print_output({"job_id": job.job_id, "state": job.state}, lambda: print(job.job_id), as_json=as_json)
     return 0
@@ -112,7 +113,7 @@ def retry(job_id: str, *, as_json: Json = False) -> int:
     Args:
         job_id: The job's id.
     """
-    job = submission.revive(job_id)
+    job = submission.revive(current(), job_id)
     value = {"job_id": job.job_id, "state": job.state}
     print_output(value, lambda: print(f"job {job.job_id} waits again"), as_json=as_json)
     return 0

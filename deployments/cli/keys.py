@@ -8,7 +8,7 @@ from typing import Any
 from deployments.cli.output import Json
 from models import clock
 from models.errors import BadName, DocumentMissing, KeyExists, UnknownBackend, UnknownKey, echo, printable
-from models.signing import Jwk, Keyring, check_kid
+from models.keys import Jwk, Keyring, check_kid
 from storage.signatures.signing import new_key
 from tasks.backends import registry
 from tasks.services import current

@@ -9,8 +9,10 @@ from rich.console import Console
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
 from models.backend import BackendConfig
 from models.clock import to_text
-from models.events import Compiled, Event, Executed, Failed, Retried, Submitted, Uploaded, Validated
-from models.job import FINAL, Job, State, status_document
+from models.events import Event
+from models.facts import Compiled, Executed, Failed, Retried, Submitted, Uploaded, Validated
+from models.job import FINAL, Job, State
+from models.status import status_document
 
 # Into a file or a pipe nothing is cut.
 console = Console(width=None if sys.stdout.isatty() else 240)

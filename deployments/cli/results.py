@@ -16,7 +16,7 @@ from models.job import Job, State, uploaded_at
 from models.results import fault_of_document
 from models.signing import unwrapped
 from storage import layout
-from tasks.services import current
+from tasks.services import Services, current
 
 BAR = 40
 """Characters of the longest bar of a histogram."""
@@ -35,7 +35,7 @@ def result(job_id: str, *, csv: Annotated[bool, Parameter(negative="")] = False,
         job_id: The job's id.
         csv: Print the counts as CSV instead.
     """
-    document = result_document(job_id)
+    document = result_document(current(), job_id)
     if csv:
         _print_csv(document)
     else:
@@ -43,7 +43,7 @@ def result(job_id: str, *, csv: Annotated[bool, Parameter(negative="")] = False,
     return 0
 
 
-def result_document(job_id: str) -> dict[str, Any]:
+def result_document(services: Services, job_id: str) -> dict[str, Any]:
     """Return the result of a job that is DONE: the one that was accepted; if it was signed, its signature holds.
 
     Raises:
@@ -51,7 +51,6 @@ def result_document(job_id: str) -> dict[str, Any]:
         ResultMissing: it has no result (yet); the message says why.
         NotAuthentic: what lies there is not what was accepted or signed.
     """
-    services = current()
     job = services.log.get(job_id)
     if job.state is State.ERROR:
         raise ResultMissing(f"job {job_id} ended in ERROR: {job.reason}")
@@ -62,7 +61,7 @@ def result_document(job_id: str) -> dict[str, Any]:
     except DocumentMissing:
         raise ResultMissing(f"the result of job {job_id} is not in the storage any more") from None
     try:
-        document = _accepted(job, content)
+        document = _accepted(services, job, content)
     except NotAuthentic as error:
         raise NotAuthentic(f"the result of job {job_id} is not to be trusted: {error}") from None
     if (fault := fault_of_document(document)) is not None:
@@ -70,17 +69,17 @@ def result_document(job_id: str) -> dict[str, Any]:
     return dict(document)
 
 
-def _accepted(job: Job, content: bytes) -> dict[str, Any]:
+def _accepted(services: Services, job: Job, content: bytes) -> dict[str, Any]:
     """Return the result in a document, if it is the one that the log has accepted.
 
     Raises:
         NotAuthentic: says why not.
     """
-    services, uploaded = current(), job.uploaded
+    uploaded = job.uploaded
     document: Any
     if uploaded is not None and uploaded.kid is not None:
         when = uploaded_at(services.log.history(job.job_id))
-        document = services.signatures(job.storage).check(content, uploaded.kid, when)
+        document = services.signers.signatures(job.storage).check(content, uploaded.kid, when)
     else:
         try:
             document = unwrapped(json.loads(content))

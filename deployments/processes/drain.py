@@ -19,7 +19,7 @@ from models.job import Job, State
 from models.settings import Settings
 from tasks.backends import registry
 from tasks.prefect_settings import import_prefect
-from tasks.services import Services, current, use
+from tasks.services import Services, use
 from tasks.watchdog import watched
 
 MAX_AT_ONCE = 64
@@ -44,9 +44,12 @@ def run_drain_command(
     Returns:
         How many jobs ended in each state; and why jobs were left that somebody has to do something about.
     """
-    services = Services(Settings.read())
-    if say is not None:
-        services.on_final = lambda job: say(_line(job))
+    unserved: list[str] = []
+    services = Services(
+        Settings.read(),
+        on_final=lambda job: None if say is None else say(_line(job)),
+        on_unserved=unserved.extend,
+    )
     # Before the server starts: what is wrong with settings, database or storage is said at once.
     services.open()
     for name in backends or []:
@@ -55,8 +58,10 @@ def run_drain_command(
         msg = f"{concurrency} jobs at once cannot be run; say a number from 1 to {MAX_AT_ONCE}"
         raise BadSetting(msg)
     with flows_ready(services):
-        counts = run_drain(backends=backends, concurrency=concurrency, until_empty=until_empty, time_budget=time_budget)
-        return counts, services.unserved
+        counts = run_drain(
+            services, backends=backends, concurrency=concurrency, until_empty=until_empty, time_budget=time_budget
+        )
+    return counts, unserved
 
 
 def run_worker_command() -> None:
@@ -75,21 +80,20 @@ def run_worker_command() -> None:
         work(services)
 
 
-def run_drain(**parameters: Any) -> dict[str, int]:
-    """Run the flow `drain_queue` with these parameters, where flows are ready."""
+def run_drain(services: Services, **parameters: Any) -> dict[str, int]:
+    """Run the flow `drain_queue` with these parameters, where flows of these services are ready."""
     from flows.drain_queue import drain_queue  # noqa: PLC0415 - Prefect is imported once its settings stand
     from flows.prefect_api.engine import leave_sigterm_alone  # noqa: PLC0415 - as above
-    from tasks.jobs.releases import release_all  # noqa: PLC0415 - as above
 
     leave_sigterm_alone()
     try:
-        return asyncio.run(_stoppable(drain_queue(**parameters)))
+        return asyncio.run(_stoppable(drain_queue(**parameters), services.settings))
     except httpx.HTTPError as error:
         msg = f"Prefect stopped answering ({type(error).__name__}); the jobs wait, drain again when it is back"
         raise PrefectUnavailable(msg) from None
     finally:
         # Once more, now that no thread of the loop is left that might claim.
-        release_all(current())
+        services.claims.give_back_all()
         flush_prefect()
 
 
@@ -123,11 +127,10 @@ def flows_ready(services: Services) -> Iterator[str]:
         yield url
 
 
-async def _stoppable(flow_run: Any) -> Any:
+async def _stoppable(flow_run: Any, settings: Settings) -> Any:
     """Wait for a flow run; SIGTERM ends it as Ctrl-C does: what is under way is given back."""
     task = asyncio.ensure_future(flow_run)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    settings = current().settings
     try:
         async with watched(settings.folder, settings.standstill_seconds):
             return await task

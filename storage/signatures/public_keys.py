@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from models.errors import DocumentMissing, KeyUnusable, StorageInactive
-from models.signing import Jwk, is_kid
+from models.keys import Jwk, is_kid
 from storage import layout
 from storage.providers.protocol import StorageProvider
 from storage.providers.stores import Stores
@@ -62,7 +62,7 @@ class PublicKeys:
         return key.public
 
     def all(self) -> Iterator[Jwk]:
-        """Yield every key that is published; what is none is left out."""
+        """Yield every key that is published, leaving out documents that are no keys."""
         for entry in self._storage.entries(layout.PUBLIC_KEYS):
             kid = entry.name.removesuffix(".json")
             if entry.regular and kid != entry.name:
@@ -117,7 +117,7 @@ class PublicKeysEverywhere(PublicKeys):
         return key.public
 
     def all(self) -> Iterator[Jwk]:
-        """Yield every key that is published; what is none is left out."""
+        """Yield every key that is published, leaving out documents that are no keys."""
         seen: set[str] = set()
         for keys in self._each():
             for key in keys.all():

@@ -1,12 +1,7 @@
 """Races over one storage: threads of this process, and processes of their own that go through all rounds together."""
 
-import contextlib
-import multiprocessing
-import os
-import signal
 import threading
 from collections.abc import Callable
-from multiprocessing.sharedctypes import SynchronizedArray
 from multiprocessing.synchronize import Barrier as Line
 from typing import Any
 
@@ -14,9 +9,10 @@ from models.errors import DocumentExists, DocumentMissing
 from storage import layout
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import open_storage
+from tests.processes import CONTEXT, SECONDS, process, run_together
 
-ROUNDS = 200
-SECONDS = 240
+ROUNDS = 50
+"""All racers begin a round at the same moment, so a rule that can be broken is broken within a few of them."""
 
 LOST, WON, BROKE = 0, 1, 2
 
@@ -70,32 +66,19 @@ def by_threads(storage: StorageProvider, work: Work, racers: int = 2, rounds: in
 
 def by_processes(url: str, work: Work, racers: int = 2, rounds: int = ROUNDS) -> list[list[int]]:
     """Let processes of their own race over all rounds; return the winners of each round."""
-    context = multiprocessing.get_context("spawn")
-    outcomes = [context.Array("i", rounds) for _ in range(racers)]
-    line = context.Barrier(racers)
-    children = [
-        context.Process(target=_race_there, args=(url, work, racer, outcomes[racer], line)) for racer in range(racers)
-    ]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join(SECONDS)
-        assert child.exitcode == 0
-        child.close()
-    return _winners([list(each) for each in outcomes])
+    line = CONTEXT.Barrier(racers)
+    return _winners(run_together(_race_there, *((url, work, racer, rounds, line) for racer in range(racers))))
 
 
 def kill_a_mover(url: str, number: int, after: Callable[[], bool]) -> None:
     """Move so many queued documents in another process, and kill it as soon as `after` says so."""
-    child = multiprocessing.get_context("spawn").Process(target=_move_all, args=(url, number))
+    child = process(_move_all, url, number)
     child.start()
     try:
         while child.is_alive() and not after():
             pass
     finally:
-        assert child.pid is not None
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child.pid, signal.SIGKILL)
+        child.kill()
         child.join()
         child.close()
 
@@ -106,8 +89,13 @@ def _move_all(url: str, number: int) -> None:
         move_together(storage, 0, turn)
 
 
-def _race_there(url: str, work: Work, racer: int, outcomes: "SynchronizedArray[int]", line: Line) -> None:
-    _race(open_storage(url), work, racer, outcomes, line)
+def _race_there(  # noqa: PLR0913 - what a racer has to know
+    go: Callable[[], object], url: str, work: Work, racer: int, rounds: int, line: Line
+) -> list[int]:
+    storage, outcomes = open_storage(url), [LOST] * rounds
+    go()
+    _race(storage, work, racer, outcomes, line)
+    return outcomes
 
 
 def _race(storage: StorageProvider, work: Work, racer: int, outcomes: Any, line: Any) -> None:

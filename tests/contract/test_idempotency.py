@@ -1,15 +1,13 @@
 """An idempotency key is its user's own, in one project, on every database and at whatever moment it is used."""
 
 import itertools
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from models.errors import IdempotencyConflict
-from models.events import Submitted
+from models.facts import Submitted
 from models.job import Job
 from models.names import job_id_for, job_id_of_key
 from models.requests import JobRequest
@@ -17,12 +15,13 @@ from models.settings import Settings
 from storage.log.event_log import EventLog
 from storage.log.idempotency import submit_once
 from tasks.jobs.submission import submit_document
-from tasks.services import Services, use
+from tasks.services import Services
+from tests.contract.children import submit_keys
 from tests.contract.databases import Databases, on
 from tests.contract.log_fixture import START
+from tests.processes import run_together
 from tests.releases.frozen import FrozenHome
 
-ROOT = Path(__file__).parents[2]
 DOCUMENT = b'{"a": 1}'
 
 
@@ -49,7 +48,7 @@ def test_one_key_of_each_user_in_each_project_is_one_job(log: EventLog):
 
 
 def test_another_document_under_the_same_key_is_refused_to_its_owner_alone(log: EventLog):
-    """Whoever uses his key for another document is told so; somebody else with that key and document has a job of it."""
+    """Who uses his key for another document is told so; somebody else with that key and document has a job of it."""
     first = submitted(log, user="alice")
     with pytest.raises(IdempotencyConflict, match="another document"):
         submitted(log, document=b"{}", user="alice")
@@ -68,7 +67,7 @@ def test_no_two_owners_are_written_alike():
 
 @on("sqlite")
 def test_a_job_that_bears_the_id_of_a_key_is_gone_round(log: EventLog):
-    """Somebody who knows how ids are made and is quicker, with the same or another document, keeps nobody from his job."""
+    """Who knows how ids are made and is quicker, with the same or another document, keeps nobody from his job."""
     for nth, (document, key) in enumerate([(DOCUMENT, None), (b"{}", None), (DOCUMENT, "other")]):
         squatter = Submitted.of(
             document,
@@ -89,46 +88,11 @@ def test_a_job_that_bears_the_id_of_a_key_is_gone_round(log: EventLog):
         submitted(log, document=b"{}", user="alice")
 
 
-SUBMIT = """
-import sys
-from datetime import UTC, datetime
-from models.events import Submitted
-from storage.log.database import open_database
-from storage.log.event_log import EventLog
-from storage.log.idempotency import submit_once
-log = EventLog(open_database(sys.argv[1]))
-print("ready", flush=True)
-sys.stdin.readline()
-for turn in range(20):
-    key, about = f"k{turn}", {"backend": "rydberg", "source": "cli", "received_at": datetime(2026, 11, 21, tzinfo=UTC)}
-    fact = Submitted.of(b"{}", keep_up_to=99, user=sys.argv[2], idempotency_key=key, **about)
-    print(submit_once(log, fact, key, "test").job_id, flush=True)
-"""
-
-
 def test_processes_that_use_one_key_at_once_have_one_job(tmp_path: Path, databases: Databases):
     """Two processes of one user and one of another hand in 20 keys together: 20 jobs for each user."""
     url = databases.new(tmp_path)
     log = EventLog(databases.open(url))
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-c", SUBMIT, url, user],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        for user in ("alice", "alice", "bob")
-    ]
-    for child in children:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-    for child in children:
-        assert child.stdin is not None
-        child.stdin.write("\n")
-        child.stdin.flush()
-    said = [child.communicate(timeout=120)[0].split() for child in children]
-    assert [child.returncode for child in children] == [0, 0, 0]
+    said = run_together(submit_keys, *((url, user, 20) for user in ("alice", "alice", "bob")))
     assert said[0] == said[1]
     assert len({*said[0], *said[2]}) == 40
     assert len(log.jobs(limit=100)) == 40
@@ -145,7 +109,6 @@ def test_keys_of_the_last_release_find_their_jobs(
     for name, value in home.settings.items():
         monkeypatch.setenv(name, value)
     services = Services(Settings(database=url))
-    use(services)
     try:
         (old,) = [job for job in services.log.jobs(user="alice", limit=100) if job.project == "rabi"]
         nobodys = services.log.submission(job_id_for("rydberg", "no-user"))
@@ -153,15 +116,17 @@ def test_keys_of_the_last_release_find_their_jobs(
         assert raw is not None
         assert nobodys.raw is not None
         mine = {"user": "alice", "project": "rabi", "key": "sweep-1"}
-        assert submit_document("singlequdit", raw, **mine) == old
+        assert submit_document(services, "singlequdit", raw, **mine) == old
         request = JobRequest(backend="singlequdit", program=raw.decode(), **mine)
-        assert submit_document("singlequdit", request.job_document(), **mine, source="prefect", run_id="r") == old
-        assert submit_document("rydberg", nobodys.raw, key="no-user").state == "DONE"
+        assert (
+            submit_document(services, "singlequdit", request.job_document(), **mine, source="prefect", run_id="r")
+            == old
+        )
+        assert submit_document(services, "rydberg", nobodys.raw, key="no-user").state == "DONE"
         with pytest.raises(IdempotencyConflict, match="another document"):
-            submit_document("singlequdit", raw + b" ", **mine)
+            submit_document(services, "singlequdit", raw + b" ", **mine)
         for other in ({"user": "mallory"}, {"project": ""}, {"key": "sweep-2"}):
-            assert submit_document("singlequdit", raw, **(mine | other)).job_id != old.job_id
-        assert submit_document("rydberg", nobodys.raw, key="no-user", user="bob").state == "QUEUED"
+            assert submit_document(services, "singlequdit", raw, **(mine | other)).job_id != old.job_id
+        assert submit_document(services, "rydberg", nobodys.raw, key="no-user", user="bob").state == "QUEUED"
     finally:
-        use(None)
         services.log.engine.dispose()

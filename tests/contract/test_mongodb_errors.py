@@ -17,8 +17,6 @@ from storage.providers.registry import open_storage
 from tests.certificates import self_signed
 from tests.secantus import Server, secantus_server
 
-pytestmark = pytest.mark.server
-
 QUEUED = layout.queued("rydberg", "0123456789abcdef01234567")
 PASSWORD = "pa:ss/wo@rd?&%41"
 SHORT = "serverSelectionTimeoutMS=700"

@@ -1,7 +1,5 @@
 """Several processes on one log: each job is claimed once and in turn, no mark is lost, nobody waits for ever."""
 
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -14,98 +12,30 @@ from sqlalchemy import text
 
 from models import clock
 from models.errors import AppendConflict, LogUnavailable
-from models.events import CancelRequested, LeaseExpired, Submitted
+from models.facts import CancelRequested, LeaseExpired, Submitted
 from models.job import Job, State
 from models.retry import RetryPolicy, after_attempt, given_back
 from storage.audit.rebuild import dump, rebuild
 from storage.audit.restore import restore
 from storage.audit.verify import Verifier
 from storage.documents.cursor import MirrorCursor
-from storage.documents.relay import Mirror
+from storage.documents.relay import Relay
 from storage.log.database import open_database, writing
 from storage.log.event_log import EventLog
 from storage.providers.registry import open_storage
 from storage.providers.stores import Stores
+from tests.contract.children import claim_all, open_log, relay_alone
 from tests.contract.databases import Databases, on
+from tests.processes import run_together
+from tests.waiting import until
 
-ROOT = Path(__file__).parents[2]
 SOON = datetime.now(UTC) + timedelta(hours=1)
-
-CLAIM = """
-import sys
-from datetime import timedelta
-from models import clock
-from storage.log.database import open_database
-from storage.log.event_log import EventLog
-log = EventLog(open_database(sys.argv[1]))
-print("ready", flush=True)
-sys.stdin.readline()
-while (job := log.claim(["rydberg"], sys.argv[2], clock.now() + timedelta(hours=1))) is not None:
-    print(job.job_id, flush=True)
-"""
-OPEN = """
-import sys
-from storage.log import database
-print("ready", flush=True)
-sys.stdin.readline()
-database.open_database(sys.argv[1]).dispose()
-print("open", flush=True)
-"""
-RELAY = """
-import os, sys, time
-from pathlib import Path
-from models.settings import Settings
-from tasks.services import Services
-home, store, url = sys.argv[1:]
-services = Services(Settings(home=Path(home), storage=Path(store).as_uri(), database=url))
-put, alone = services.stores.of("").put, Path(store) / ".somebody-writes"
-
-def watched(path, content):
-    os.close(os.open(alone, os.O_CREAT | os.O_EXCL))
-    time.sleep(0.02)
-    put(path, content)
-    alone.unlink()
-
-services.open()
-services.stores.of("").put = watched
-print("ready", flush=True)
-sys.stdin.readline()
-while not services.log.get("j").cancel_requested or services.cursor.behind():
-    services.mirror.relay("j")
-print("done", flush=True)
-"""
 
 
 @pytest.fixture
 def url(tmp_path: Path, databases: Databases) -> str:
     """The URL of an empty log."""
     return databases.new(tmp_path)
-
-
-def run_together(code: str, *arguments: list[str], meanwhile: Callable[[], object] = lambda: None) -> list[list[str]]:
-    """Run one process for each list of arguments, all from the same moment; return the lines that each printed."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, *each], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for each in arguments
-    ]
-    try:
-        for process in processes:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        meanwhile()
-        printed = [process.communicate(timeout=120)[0].split() for process in processes]
-        assert [process.returncode for process in processes] == [0] * len(processes)
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
-    return printed
 
 
 def submit(log: EventLog, job_id: str, user: str = "") -> Job:
@@ -157,8 +87,8 @@ def test_four_processes_share_a_queue_in_turn(url: str, databases: Databases):
     log = EventLog(databases.open(url))
     for number in range(200):
         submit(log, f"j{number:03}", user=f"u{number // 50}")
-    printed = run_together(CLAIM, *([url, f"w{number}"] for number in range(4)))
-    assert Counter(job_id for lines in printed for job_id in lines) == Counter(f"j{number:03}" for number in range(200))
+    claimed = run_together(claim_all, *((url, f"w{number}") for number in range(4)))
+    assert Counter(job_id for ids in claimed for job_id in ids) == Counter(f"j{number:03}" for number in range(200))
     claims = sorted((log.history(f"j{number:03}")[1].recorded_at, number // 50) for number in range(200))
     share: Counter[int] = Counter()
     for _, user in claims:
@@ -170,35 +100,37 @@ def test_four_processes_open_an_empty_database(request: pytest.FixtureRequest, t
     """Whoever comes first makes the tables, and nobody stumbles."""
     if databases.kind == "sqlite":
         url = f"sqlite:///{tmp_path / 'fresh.db'}"
-        assert run_together(OPEN, *[[url]] * 4) == [["open"]] * 4
+        run_together(open_log, *[(url,)] * 4)
+        open_database(url).dispose()
         return
     server = request.getfixturevalue("postgres")
     url = server.create("first_opening")
     try:
-        assert run_together(OPEN, *[[url]] * 4) == [["open"]] * 4
+        run_together(open_log, *[(url,)] * 4)
+        open_database(url).dispose()
     finally:
         server.drop(url)
 
 
 @on("postgresql")
 def test_two_machines_relay_one_job(url: str, databases: Databases, tmp_path: Path):
-    """Two homes that share a log and a storage never write a job's documents at the same time, and the last is right."""
+    """Two homes that share a log and a storage never write a job's documents at once, and the last is right."""
     store = tmp_path / "store"
     store.mkdir()
     log = EventLog(databases.open(url))
     submit(log, "j")
+    cursor = MirrorCursor(log.engine)
 
     def live() -> None:
         for _ in range(8):
             job = claim(log)
-            time.sleep(0.1)
+            until(lambda: not cursor.behind())
             log.append(job, given_back("again", clock.now()), attempt=job.attempt, actor="w")
-            time.sleep(0.1)
+            until(lambda: not cursor.behind())
         job = log.get("j")
         log.append(job, CancelRequested(by="x"), attempt=job.attempt, actor="x")
 
-    homes = [[str(tmp_path / name), str(store), url] for name in ("one", "two")]
-    assert run_together(RELAY, *homes, meanwhile=live) == [["done"], ["done"]]
+    run_together(relay_alone, *((str(tmp_path / name), str(store), url) for name in ("one", "two")), meanwhile=live)
     assert list(Verifier(log.engine, Stores.single(open_storage(store.as_uri()))).all()) == []
 
 
@@ -317,7 +249,7 @@ def test_a_restore_lets_nobody_in_between(url: str, databases: Databases, tmp_pa
     storage = open_storage((tmp_path / "store").as_uri())
     for number in range(30):
         submit(source, f"j{number}")
-    Mirror(source, MirrorCursor(source.engine), Stores.single(storage)).relay_all()
+    Relay(source, MirrorCursor(source.engine), Stores.single(storage)).update_all()
     taken: list[int] = []
     at_once(*[lambda: taken.append(restore(databases.open(url), storage)["jobs"])] * 2)
     assert sorted(taken) == [0, 30]

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +9,7 @@ import pytest
 from models.documents import ResultDocument
 from models.errors import BackendFailed
 from models.results import DEEPEST, expected_of, fault_of, fault_of_document
-from models.settings import Settings
-from tasks.sandbox.job_process import Limits, Sandbox
-from tasks.services import Services
+from tasks.sandbox.job_process import Limits, Sandbox, SharedSandbox
 from tests.unit.test_answers import MAX_STANDSTILL, Beat
 from tests.unit.test_sandbox import RESOLVER
 
@@ -94,7 +91,10 @@ def test_what_json_does_not_have_is_a_fault(extra: Any) -> None:
     ("document", "expected"),
     [
         (JOB, {"experiment_0": 2}),
-        ({"experiment_0": {"program": "", "shots": 5}, "experiment_1": {"shots": 6}}, {"experiment_0": 5, "experiment_1": 6}),
+        (
+            {"experiment_0": {"program": "", "shots": 5}, "experiment_1": {"shots": 6}},
+            {"experiment_0": 5, "experiment_1": 6},
+        ),
         ({"experiment_0": {"shots": "5"}}, None),
         ({"do": "much"}, None),
         ({}, None),
@@ -176,22 +176,23 @@ def test_a_later_attempt_has_its_result_checked_too() -> None:
     asyncio.run(run())
 
 
-def test_the_sandbox_is_nobodys_alone(tmp_path: Path) -> None:
+def test_the_sandbox_is_nobodys_alone() -> None:
     """Whoever came first may leave: the jobs of the others go on in their processes."""
 
     async def run() -> None:
-        services = Services(Settings(home=tmp_path))
-        first, second = services.sandboxed(), services.sandboxed()
+        shared = SharedSandbox()
+        first, second = shared.borrowed(), shared.borrowed()
         sandbox = await first.__aenter__()
         assert await second.__aenter__() is sandbox
-        document = b'{"experiment_0": {"instructions": [["load", [0], [5]], ["measure", [0], []]], "num_wires": 1, "shots": 2}}'
+        instructions = b'[["load", [0], [5]], ["measure", [0], []]]'
+        document = b'{"experiment_0": {"instructions": ' + instructions + b', "num_wires": 1, "shots": 2}}'
         async with sandbox.job("singlequdit", document, job_id="neighbour") as job:
             await job.call("validate")
             await first.__aexit__(None, None, None)
             await job.call("compile", seed=1)
             assert json.loads((await job.call("execute"))["document"])["results"][0]["shots"] == 2
         await second.__aexit__(None, None, None)
-        async with services.sandboxed() as anew:
+        async with shared.borrowed() as anew:
             assert anew is not sandbox
 
     asyncio.run(run())

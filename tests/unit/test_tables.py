@@ -13,7 +13,8 @@ from rich.console import Console
 from deployments.cli import demo, render, results
 from deployments.cli.config import print_settings
 from models.errors import Fault
-from models.events import CancelRequested, Claimed, Failed, Submitted, seal
+from models.events import seal
+from models.facts import CancelRequested, Claimed, Failed, Submitted
 from models.job import Job, State, apply
 from tests.installation import Installation
 
@@ -89,7 +90,7 @@ def reason(text: str) -> dict[str, Any]:
 @pytest.mark.parametrize("width", [80, 100, 200, None])
 @pytest.mark.parametrize("what", ODD)
 def test_list_keeps_id_user_state_and_attempt(printed: Callable[..., list[str]], what: str, width: int | None):
-    """Whatever one job's user, backend or reason is, each row has its whole id, its user, state and attempt, in place."""
+    """Whatever one job's user, backend or reason is, each row has its whole id, user, state and attempt in place."""
     odd = ODD[what]
     jobs = [
         job(IDS[0], State.DONE, user="bob", attempt=1),
