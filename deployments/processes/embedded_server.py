@@ -38,7 +38,7 @@ def _let_writers_wait() -> None:
 
 
 def main() -> None:
-    """Serve until the parent is gone."""
+    """Serve until the parent has gone."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import uvicorn  # noqa: PLC0415 - after the watch has begun: importing takes seconds
     from prefect.server.api.server import create_app  # noqa: PLC0415 - as above

@@ -1,4 +1,4 @@
-"""The warm worker of `quledger up`: it serves for the process that started it, which holds its standard input open."""
+"""The warm worker of `quledger up`, which serves until the process that started it closes its standard input."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ from tasks.services import Services, use
 
 
 def main() -> None:
-    """Serve until the parent is gone or says so."""
+    """Serve until the parent has gone or closed standard input."""
     settings = Settings.read()
     prepare(settings)
     import_prefect(settings)

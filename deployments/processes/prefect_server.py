@@ -33,7 +33,7 @@ TURN_SECONDS = 900.0
 """How long a start waits for others: several at once would make or migrate one database at the same time."""
 
 ANSWER_SECONDS = 15.0
-"""A server that has just started is slow at first; one that is not there is known at once."""
+"""A server that has just started is slow at first; that there is none is known at once."""
 
 FIRST_ANSWER_SECONDS = 5.0
 """How long to wait for the first answer of our own server before checking that it still runs."""
@@ -61,7 +61,7 @@ class PrefectUnavailable(QuledgerError):
 
 @contextlib.contextmanager
 def prefect_server(settings: Settings, port: int = 0) -> Iterator[str]:
-    """Give the address of a Prefect API while the block runs.
+    """Yield the address of a Prefect API, which answers while the block runs.
 
     Args:
         port: where the embedded server listens, on loopback; 0 takes any that is free.

@@ -30,7 +30,7 @@ def serve(port: int, say: Callable[[str], None]) -> None:
         PrefectUnavailable: the deployments could not be registered.
     """
     settings = Settings.read()
-    # What is wrong with settings, database or storage is said at once.
+    # So that a problem with settings, database or storage is reported at once.
     Services(settings).open()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _interrupt)
@@ -63,7 +63,7 @@ def _interrupt(_number: int, _frame: object) -> None:
 
 @contextlib.contextmanager
 def _worker(settings: Settings) -> Iterator[Callable[[], None]]:
-    """Give a function that starts the worker unless it runs; it is ended with the block."""
+    """Yield a function that starts the worker unless it runs; the worker ends with the block."""
     running: list[subprocess.Popen[bytes]] = []
 
     def begin() -> None:
