@@ -119,7 +119,7 @@ def test_nothing_is_published_except_on_loopback():
 
 
 def test_compose_demands_each_secret():
-    """Without the secrets Compose stops with a sentence; none of them has a default, a literal value or a place in a command."""
+    """Without the secrets Compose stops with a sentence; none has a default, a literal value, a place in a command."""
     for service, name, value in compose_variables():
         if not SECRET.search(name) and name != "PGPASSWORD":
             continue
@@ -355,7 +355,7 @@ def test_secrets_come_from_the_secret_alone():
 
 @pytest.mark.parametrize("role", ["postgres", *OURS])
 def test_no_pod_may_more_than_it_must(role: str):
-    """Not root, no capability, no writable root file system, no token, no variables of other services; a limit on memory."""
+    """Not root, no capability, no writable root, no token, no variables of other services; a limit on memory."""
     pod = pods()[role]
     (container,) = pod["containers"]
     assert pod["securityContext"]["runAsNonRoot"] is True
