@@ -25,12 +25,11 @@ from sqlmodel import SQLModel
 
 from models.clock import to_text
 from models.errors import Fault
-from models.events import (
-    GENESIS,
+from models.events import GENESIS, Event, seal
+from models.facts import (
     Claimed,
     Compiled,
     Completed,
-    Event,
     Executed,
     Fact,
     Failed,
@@ -39,7 +38,6 @@ from models.events import (
     Submitted,
     Uploaded,
     Validated,
-    seal,
 )
 from models.job import Job, apply
 from storage import layout

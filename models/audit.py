@@ -1,4 +1,4 @@
-"""What an audit asks: does a stored history hold what was written, and does somebody else's word contradict it.
+"""What an audit asks: is a stored history what was written, and does Prefect contradict it.
 
 `check_history(job_id, rows)` checks one history; `contradiction(job, runs)` compares a job with Prefect's runs of it.
 """
@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.errors import echo, printable
-from models.events import GENESIS, Event, Fact, fact_from_json
+from models.events import GENESIS, Event
+from models.facts import Fact, fact_from_json
 from models.job import FINAL, Job, State, apply, why_not
 from models.names import is_job_id
 
@@ -34,10 +35,10 @@ UNDER_WAY = frozenset({"SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"
 
 
 class Finding(BaseModel):
-    """One thing that is not as the log says.
+    """One difference from what the log says.
 
     Attributes:
-        job_id: the job; for a foreign document the id that its name carries, empty where it carries none.
+        job_id: the job; for a foreign document the id in its name, empty if there is none.
         message: one sentence for the operator.
     """
 
@@ -55,9 +56,9 @@ class CheckedHistory(NamedTuple):
     """A history that was checked.
 
     Attributes:
-        job: what the events tell, up to the fault; None where even the first one is wrong.
+        job: the fold of the events before the fault; None if the first one is wrong.
         events: those before the fault.
-        fault: the first thing that is wrong, None where nothing is; what follows it means nothing.
+        fault: the first thing that is wrong; None if nothing is.
     """
 
     job: Job | None
@@ -69,7 +70,7 @@ def check_history(job_id: str, rows: Iterable[Mapping[str, Any]]) -> CheckedHist
     """Check the events of one job: each is what was written, follows the one before, and was allowed.
 
     Args:
-        job_id: whose events they are said to be.
+        job_id: the job that they should belong to.
         rows: the events' fields as they are stored, in the order of their seq.
     """
     if not is_job_id(job_id):
@@ -88,7 +89,7 @@ def check_history(job_id: str, rows: Iterable[Mapping[str, Any]]) -> CheckedHist
 def _follow(  # noqa: PLR0911 - one line for each thing that may be wrong
     job_id: str, job: Job | None, row: Mapping[str, Any]
 ) -> tuple[Job, Event] | str:
-    """Return the job after one more event, and the event; or what is wrong with it."""
+    """Return the job after one more event, and that event; or what is wrong with it."""
     seq = job.seq + 1 if job else 0
     try:
         event = Event.model_validate(dict(row))
@@ -101,7 +102,7 @@ def _follow(  # noqa: PLR0911 - one line for each thing that may be wrong
         return f"the data of event {seq} are not what was written: they hold no fact"
     if event.job_id != job_id:
         return f"event {seq} belongs to job {echo(event.job_id)}"
-    # Two texts of one time have one hash, and the kind has none: so the fields are compared as they are stored.
+    # The hash covers neither the kind nor how a time was written, so the fields are compared as stored too.
     if event.digest() != event.hash or event.kind != fact.kind or event.model_dump(mode="json") != dict(row):
         return f"event {seq} is not what was written: its hash does not fit"
     if event.prev_hash != (job.last_hash if job else GENESIS):
@@ -131,9 +132,9 @@ class Run(NamedTuple):
 
 
 def contradiction(job: Job, runs: Sequence[Run]) -> str | None:
-    """Return what Prefect says of a final job that cannot be true beside the log; None where nothing does.
+    """Return how Prefect contradicts the log about a final job; None if it does not.
 
-    Runs of earlier attempts may have ended in any way; runs that Prefect has forgotten say nothing.
+    Runs of earlier attempts may have ended in any way; runs that Prefect has deleted say nothing.
     """
     if job.state not in FINAL:
         return None

@@ -1,4 +1,4 @@
-"""What becomes of a flow run that somebody cancels in Prefect: by the job, for whom the log alone speaks."""
+"""What becomes of a flow run that somebody cancels in Prefect; the log decides, not Prefect."""
 
 from enum import Enum
 
@@ -6,20 +6,20 @@ from models.job import FINAL, Job, Phase, State
 
 
 class RunEnd(Enum):
-    """How a run ends that was cancelled."""
+    """How a cancelled run ends."""
 
-    NOT_YET = "its worker ends it, or has ended it as it should be"
+    NOT_YET = "its worker ends it, or has ended it rightly"
     AS_THE_JOB = "it gets the state of its job"
     CANCELLED = "it is over, and the job goes its own way"
 
 
 def run_end(job: Job, *, is_last: bool, attempt: int | None, cancelling: bool) -> RunEnd:
-    """Return how a cancelled run ends, once the job knows that it was cancelled.
+    """Return how a cancelled run ends, after the cancellation was noted in the job's history.
 
     Args:
-        is_last: the run is the one that the log names for the job.
-        attempt: the attempt that the run was made for; None for a run that somebody launched, which has any.
-        cancelling: it is still said to be *Cancelling*; otherwise it is *Cancelled*.
+        is_last: the log names this run as the job's.
+        attempt: the attempt that the run was made for; None for a run that somebody launched, which may have any.
+        cancelling: Prefect's state of the run is still *Cancelling*; otherwise *Cancelled*.
     """
     if job.state in FINAL:
         if not is_last:

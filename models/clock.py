@@ -1,4 +1,4 @@
-"""UTC everywhere: the one way to say now, and the one way to write a time."""
+"""UTC everywhere: the one place that reads the clock, and the one way to write a time."""
 
 from datetime import UTC, datetime
 from typing import Annotated

@@ -1,6 +1,6 @@
-"""The JSON documents of the storage contract (sqooler 0.9.0), as pydantic models.
+"""Job documents and results of the storage contract (sqooler 0.9.0), as pydantic models.
 
-Only what Quledger reads and writes itself is here; a result's experiments are made by the backend.
+Only what Quledger itself reads and writes is here; a backend makes the results of the experiments.
 """
 
 import json
@@ -10,33 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.errors import Fault, JobRejected
 
-DETAIL_RECEIVED = "Got your json."
-DETAIL_DONE = DETAIL_RECEIVED + "; Passed json sanity check; Compilation done." + 21 * " " + "Shots sent to solver."
-"""The peer's literal, blanks included: its own tests compare it."""
-
-NO_ERROR = "None"
-"""The contract's word for "no error" is this string, not null."""
-
-StatusWord = Literal["INITIALIZING", "QUEUED", "DONE", "ERROR"]
 WireOrder = Literal["interleaved", "sequential"]
-
-
-class StatusDocument(BaseModel):
-    """What a front end shows of a job: exactly these four fields."""
-
-    job_id: str
-    status: StatusWord
-    detail: str = DETAIL_RECEIVED
-    error_message: str = NO_ERROR
-
-
-def is_first_status(document: Any) -> bool:
-    """Say whether a parsed status is one that a front end writes of a job which nobody has run."""
-    return (
-        isinstance(document, dict)
-        and isinstance(document.get("job_id"), str)
-        and document.get("status") in ("INITIALIZING", "QUEUED")
-    )
 
 
 class Instruction(BaseModel):
@@ -93,7 +67,7 @@ class ResultDocument(BaseModel):
     job_id: str
     qobj_id: str | None = None
     success: bool = True
-    status: StatusWord = "DONE"
+    status: Literal["DONE"] = "DONE"
     header: dict[str, Any] = Field(default_factory=dict)
     results: list[Annotated[Any, "ExperimentResult"]] = Field(default_factory=list)
 
@@ -101,7 +75,7 @@ class ResultDocument(BaseModel):
 def parse_document(raw: bytes) -> Any:
     """Return the JSON value in the bytes of a job document.
 
-    NaN and Infinity are let through, as in the peer: the check of the field that holds one names it.
+    NaN and Infinity are accepted, as by the peer; the check of the field that holds one reports it.
 
     Raises:
         JobRejected: the bytes are not one UTF-8 JSON document.
@@ -120,7 +94,7 @@ def parse_document(raw: bytes) -> Any:
 
 
 def same_value(one: bytes, other: bytes) -> bool:
-    """Say whether two documents are the same bytes, or the same JSON value with its members in the same order."""
+    """Return whether two documents are the same bytes, or the same JSON value with its members in the same order."""
     if one == other:
         return True
     try:

@@ -112,7 +112,7 @@ class Fault(BaseModel):
 
 
 def describe(faults: "tuple[Fault, ...] | list[Fault]", beside: int = 0) -> str:
-    """Return all faults in one line, bounded: at most 50 are spelt out, the rest counted, with those that are `beside`."""
+    """Return all faults in one bounded line: the first 50 in full, the rest and those `beside` them as a number."""
     shown = "; ".join(str(fault) for fault in faults[:MAX_FAULTS_SHOWN])
     more = max(0, len(faults) - MAX_FAULTS_SHOWN) + beside
     return f"{shown}; and {more} more" if more > 0 else shown
@@ -194,8 +194,8 @@ class LogNotEmpty(InputError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the database holds jobs already, and none of them is in that mirror; set QULEDGER_DATABASE or QULEDGER_HOME"
-            " to restore elsewhere"
+            "the database holds jobs already, and none of them is in that mirror;"
+            " set QULEDGER_DATABASE or QULEDGER_HOME to restore elsewhere"
         )
 
 

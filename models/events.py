@@ -1,295 +1,37 @@
-"""The facts of a job's life, one frozen class each, and the envelope in which the log keeps them.
+"""The events of a job: a fact each, its place in the job's history, and the hash that chains it to the last one.
 
-A fact is past tense and never changes. Each class carries a schema `version`; when a class changes shape, its
-version is raised and `UPCASTS` gets a function that brings the stored JSON of the old version up to date.
+A chain of hashes tells a whole history: `standing(mirrored, ours)` compares the chain in the mirror with the log's.
 """
 
-import base64
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict
 
 from models.clock import UtcDatetime, to_text
-from models.errors import Blame, Fault
+from models.facts import Fact, fact_from_json
 
 GENESIS = "0" * 64
 """`prev_hash` of a job's first event."""
 
-Source = Literal["inbox", "cli", "prefect"]
-Stage = Literal["submission", "validation", "compilation", "execution", "upload", "lease"]
-
-
-class _Fact(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Submitted(_Fact):
-    """Somebody handed in a job.
-
-    Attributes:
-        document: the job document as it came: UTF-8 text, or base64 where the bytes are not UTF-8; None where
-            it was larger than the limit and only its hash is kept.
-        received_at: when the front end stored it (UTC); the order of service goes by it.
-        source: `inbox` if a front end put it into the storage, else the door it came through.
-        storage: name of the storage that holds its documents; empty for the first one of the settings.
-    """
-
-    kind: Literal["submitted"] = "submitted"
-    version: Literal[1] = 1
-    backend: str
-    user: str = ""
-    project: str = ""
-    priority: int = 0
-    document: str | None
-    encoding: Literal["utf-8", "base64"] = "utf-8"
-    document_sha256: str
-    document_bytes: int
-    source: Source
-    storage: str = ""
-    idempotency_key: str | None = None
-    received_at: UtcDatetime
-
-    @classmethod
-    def of(cls, document: bytes, *, keep_up_to: int, **fields: Any) -> Self:
-        """Make the fact from the document's bytes; a document of more than `keep_up_to` bytes is not kept."""
-        about: dict[str, Any] = {
-            "document_sha256": hashlib.sha256(document).hexdigest(),
-            "document_bytes": len(document),
-        }
-        if len(document) > keep_up_to:
-            return cls(document=None, **about, **fields)
-        try:
-            return cls(document=document.decode("utf-8"), **about, **fields)
-        except UnicodeDecodeError:
-            return cls(document=base64.b64encode(document).decode("ascii"), encoding="base64", **about, **fields)
-
-    @property
-    def raw(self) -> bytes | None:
-        """The document's bytes, or None where they were too many to keep."""
-        if self.document is None:
-            return None
-        return base64.b64decode(self.document) if self.encoding == "base64" else self.document.encode("utf-8")
-
-
-class Claimed(_Fact):
-    """A worker took the job for one attempt; until `lease_until` (UTC) it alone may write.
-
-    Attributes:
-        lease_seconds: how long the lease was when it was given; None in a claim of version 1.
-        holder: SHA-256 of the token that the worker shows with every write of the attempt (`models/holders.py`); None in
-            a claim of version 1, for which the number of the attempt is all that is asked.
-        handed_on: the claim was made for another process: the first that begins the job takes it over, once.
-    """
-
-    kind: Literal["claimed"] = "claimed"
-    version: Literal[2] = 2
-    worker: str
-    lease_until: UtcDatetime
-    lease_seconds: float | None = None
-    holder: str | None = None
-    handed_on: bool = False
-
-
-class HandedOver(_Fact):
-    """The process for which the job was claimed has begun, and alone may write from now on; see `Claimed`."""
-
-    kind: Literal["handed_over"] = "handed_over"
-    version: Literal[1] = 1
-    worker: str
-    lease_until: UtcDatetime
-    lease_seconds: float
-    holder: str
-
-
-class Validated(_Fact):
-    """The document has no fault. `cost` is the backend's prediction in its own published unit."""
-
-    kind: Literal["validated"] = "validated"
-    version: Literal[1] = 1
-    experiments: int
-    shots: int
-    cost: float | None = None
-
-
-class Compiled(_Fact):
-    """What will really run: hash of the program and the options that were resolved.
-
-    Attributes:
-        seed: entropy of every random choice that the user did not seed; with it the job can be run again.
-    """
-
-    kind: Literal["compiled"] = "compiled"
-    version: Literal[1] = 1
-    program_sha256: str
-    program_bytes: int
-    seed: int
-
-
-class Executed(_Fact):
-    """The backend ran the program; the result document lies staged in the storage.
-
-    Attributes:
-        seconds: wall time of the execution in the child process.
-        cpu_seconds: CPU time of the same.
-        versions: of Python and the libraries that computed it, as the code reported them.
-        staged: path of the staged result below the storage's root.
-    """
-
-    kind: Literal["executed"] = "executed"
-    version: Literal[1] = 1
-    seconds: float
-    cpu_seconds: float
-    seed: int
-    versions: dict[str, str]
-    backend_config_sha256: str
-    result_sha256: str
-    result_bytes: int
-    staged: str
-
-
-class Uploaded(_Fact):
-    """The result lies where front ends read it, and was read back unchanged."""
-
-    kind: Literal["uploaded"] = "uploaded"
-    version: Literal[1] = 1
-    path: str
-    bytes: int
-    sha256: str
-    kid: str | None = None
-
-
-class Completed(_Fact):
-    """The job is DONE."""
-
-    kind: Literal["completed"] = "completed"
-    version: Literal[1] = 1
-
-
-class Failed(_Fact):
-    """The job ended in ERROR.
-
-    Attributes:
-        faults: at most the first 50.
-        fault_count: how many there were.
-    """
-
-    kind: Literal["failed"] = "failed"
-    version: Literal[1] = 1
-    stage: Stage
-    blame: Blame
-    faults: tuple[Fault, ...]
-    fault_count: int
-
-
-class CancelRequested(_Fact):
-    """Somebody asked to end the job."""
-
-    kind: Literal["cancel_requested"] = "cancel_requested"
-    version: Literal[1] = 1
-    by: str
-    reason: str = ""
-
-
-class Cancelled(_Fact):
-    """The job was ended on request."""
-
-    kind: Literal["cancelled"] = "cancelled"
-    version: Literal[1] = 1
-
-
-class LeaseExpired(_Fact):
-    """The worker was not heard of in time: its attempt is over."""
-
-    kind: Literal["lease_expired"] = "lease_expired"
-    version: Literal[1] = 1
-    worker: str
-    lease_until: UtcDatetime
-
-
-class Retried(_Fact):
-    """The attempt is given up and the job waits for the next one, not before `not_before` (UTC).
-
-    Attributes:
-        counted: False where the attempt was given back in good order, which uses up none of the job's attempts.
-        run_again: the staged result, if there is one, is of no use: the next attempt begins at the beginning.
-    """
-
-    kind: Literal["retried"] = "retried"
-    version: Literal[1] = 1
-    reason: str
-    after_seconds: float
-    not_before: UtcDatetime
-    counted: bool = True
-    run_again: bool = False
-
-
-class Revived(_Fact):
-    """An operator gave a job that had ended in ERROR another chance: it waits again, its failures forgiven."""
-
-    kind: Literal["revived"] = "revived"
-    version: Literal[1] = 1
-    by: str
-
-
-class Withdrawn(_Fact):
-    """The job document was gone from its queue before we could take it: another spooler has it, or its owner."""
-
-    kind: Literal["withdrawn"] = "withdrawn"
-    version: Literal[1] = 1
-
-
-class Refused(_Fact):
-    """A late write of an attempt that was over; nothing else changed."""
-
-    kind: Literal["refused"] = "refused"
-    version: Literal[1] = 1
-    refused_kind: str
-    refused_attempt: int
-    worker: str
-    reason: str
-
-
-Fact = Annotated[
-    Submitted
-    | Claimed
-    | HandedOver
-    | Validated
-    | Compiled
-    | Executed
-    | Uploaded
-    | Completed
-    | Failed
-    | CancelRequested
-    | Cancelled
-    | LeaseExpired
-    | Retried
-    | Revived
-    | Withdrawn
-    | Refused,
-    Field(discriminator="kind"),
-]
-_FACT: TypeAdapter[Fact] = TypeAdapter(Fact)
-
-UPCASTS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
-    ("claimed", 1): lambda data: data | {"version": 2},
-}
-"""(kind, old version) -> function from the stored data to the data of the next version."""
-
-
-def fact_from_json(text: str) -> Fact:
-    """Return the fact in stored JSON, upcast to the version that this code knows.
-
-    Raises:
-        pydantic.ValidationError: the JSON is no fact.
-    """
-    data = json.loads(text)
-    while (upcast := UPCASTS.get((data.get("kind"), data.get("version")))) is not None:
-        data = upcast(data)
-    return _FACT.validate_python(data, strict=False)
+UNKNOWN = "its history is in the mirror, and the log does not know the job"
+"""Why a job is held that the mirror has and the log has not."""
+
+HARMLESS = frozenset(
+    {
+        "submitted",
+        "claimed",
+        "validated",
+        "compiled",
+        "lease_expired",
+        "retried",
+        "refused",
+    }
+)
+"""Kinds of events that nobody was told of and that decide nothing: a fork of these alone may be set aside unasked."""
 
 
 class Event(BaseModel):
@@ -380,3 +122,55 @@ def seal(  # noqa: PLR0913 - an envelope has that many fields
         prev_hash=prev_hash,
         hash=event_hash(job_id, seq, attempt, data, recorded_at, actor, flow_run_id, prev_hash),
     )
+
+
+class Standing(NamedTuple):
+    """How the mirrored chain of a history and the log's compare.
+
+    Attributes:
+        common: how many events at the beginning are the same.
+        mirrored: how many events the mirror holds.
+        ours: how many the log holds.
+    """
+
+    common: int
+    mirrored: int
+    ours: int
+
+    @property
+    def why(self) -> str:
+        """Why the mirror must not be written over, in one clause; empty if it may be."""
+        if self.common == self.mirrored:
+            return ""
+        if self.ours == 0:
+            return UNKNOWN
+        if self.common == self.ours:
+            return (
+                f"its mirrored history goes on to event {self.mirrored - 1}, and the log ends at event {self.ours - 1}"
+            )
+        return f"its mirrored history and the log tell different stories from event {self.common} on"
+
+    @property
+    def is_fork(self) -> bool:
+        """Whether each of them holds events that the other does not."""
+        return self.common not in (self.mirrored, self.ours)
+
+
+def standing(mirrored: Sequence[str], ours: Sequence[str]) -> Standing:
+    """Compare two chains, given by the hashes of their events."""
+    common = 0
+    for one, other in zip(mirrored, ours, strict=False):
+        if one != other:
+            break
+        common += 1
+    return Standing(common, len(mirrored), len(ours))
+
+
+def is_harmless(kinds: Iterable[str]) -> bool:
+    """Return whether events of these kinds, which the mirror does not hold, may be set aside without asking anybody."""
+    return set(kinds) <= HARMLESS
+
+
+def hashes(events: Iterable[Event]) -> list[str]:
+    """Return the chain of a history: the hash of each event."""
+    return [event.hash for event in events]

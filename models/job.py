@@ -1,7 +1,7 @@
 """A job is the fold of its events, and this file alone decides what may follow what.
 
-`apply(job, event)` folds one event in; `why_not(job, fact, attempt)` says what forbids a fact, if anything does, and
-`not_the_holder(job, fact, holder)` whether it may come from whoever brings it.
+`apply(job, event)` folds one event in. `why_not(job, fact, attempt)` judges whether a fact may follow, and
+`not_the_holder(job, fact, holder)` whether this writer may append it; both return the reason if not.
 """
 
 from datetime import datetime
@@ -11,13 +11,11 @@ from typing import Annotated, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.clock import UtcDatetime
-from models.documents import DETAIL_DONE, DETAIL_RECEIVED, NO_ERROR, StatusDocument
 from models.errors import Blame, Fault, describe
-from models.events import (
-    GENESIS,
+from models.events import GENESIS, Event
+from models.facts import (
     CancelRequested,
     Claimed,
-    Event,
     Executed,
     Fact,
     Failed,
@@ -51,7 +49,7 @@ class State(StrEnum):
     ERROR = "ERROR"
     CANCELLED = "CANCELLED"
     WITHDRAWN = "WITHDRAWN"
-    """Its document was taken out of the queue by somebody else, who answers it; we say nothing to front ends."""
+    """Somebody else took its document out of the queue and answers it; we tell front ends nothing."""
 
 
 class Phase(StrEnum):
@@ -68,20 +66,20 @@ _OPEN = RUNNING | {State.QUEUED}
 
 
 class Writer(StrEnum):
-    """Whose word a fact is."""
+    """Who may append a fact."""
 
     ANYBODY = "anybody"
-    """Users, operators, and workers that come upon the job; no attempt is named."""
+    """Users, operators, and workers that find the job; the fact belongs to no attempt."""
     HOLDER = "the holder"
-    """The worker that holds the current attempt, and shows its token. While nobody holds the job, whoever names the attempt."""
+    """The worker that holds the current attempt and shows its token; while nobody does, whoever names the attempt."""
     BEGINNER = "who begins it"
-    """Whoever begins a job that was claimed for another process, once."""
+    """The first process that begins a job which was claimed for another process."""
     HOUSEKEEPING = "housekeeping"
-    """Whoever sees that the lease ran out; the same transaction ends the attempt."""
+    """Whoever sees that the lease has run out; the same transaction ends the attempt."""
 
 
 class Transition(NamedTuple):
-    """One row of the table: from these states, this fact leads to that state (None: it stays)."""
+    """One row of the table: from any of `sources` the fact leads to `target`; None leaves the state as it is."""
 
     kind: str
     sources: frozenset[State]
@@ -119,13 +117,13 @@ TRANSITIONS = {
 """What may follow what; `submitted` alone may begin a history. `docs/job-states.md` prints this table."""
 
 ENDINGS = frozenset({"retried", "failed", "cancelled"})
-"""What ends an attempt without a result, and alone may follow the end of its lease."""
+"""The facts that end an attempt without a result: the only ones that may follow the end of its lease."""
 
 NOBODY = ""
-"""In place of a holder: the lease ran out, and whoever saw that ends the attempt."""
+"""The holder of an attempt whose lease has run out; whoever saw that ends the attempt."""
 
 FOR_THE_POOL = "/pool"
-"""Ends the name of the worker in a claim that was made for another process."""
+"""Suffix of the worker's name in a claim that was made for another process."""
 
 
 class Job(BaseModel):
@@ -138,8 +136,8 @@ class Job(BaseModel):
         failures: attempts that failed through no fault of the user.
         lease_until: as claimed; a heartbeat may have prolonged it since.
         lease_seconds: how long it was then; None where the claim did not say.
-        holder: SHA-256 of the token of whoever may write; None where nobody has the job, or its claim is of version 1.
-        handed_on: it was claimed for another process, which has not begun yet.
+        holder: SHA-256 of the token that a writer has to show; None if nobody has the job, or for a claim of version 1.
+        handed_on: it was claimed for another process, which has not begun it yet.
         executed: the staged result; kept over a retry, so that a later attempt need not run again.
     """
 
@@ -165,7 +163,7 @@ class Job(BaseModel):
     not_before: UtcDatetime | None = None
     worker: str | None = None
     lease_until: UtcDatetime | None = None
-    # Left out where they say nothing: so the view of an older job stays as it was written.
+    # Not dumped at their defaults, so that the stored view of an older job stays the same.
     lease_seconds: Annotated[float | None, Field(exclude_if=lambda value: value is None)] = None
     holder: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
     handed_on: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
@@ -222,7 +220,7 @@ def begin(event: Event) -> Job:
 
 
 def why_not(job: Job, fact: Fact, attempt: int) -> str | None:
-    """Return what forbids `fact`, written by the holder of `attempt`, to follow; None where nothing does."""
+    """Return why `fact`, written in `attempt`, must not follow; None if it may."""
     row = TRANSITIONS.get(fact.kind)
     if row is None:
         return f"{fact.kind} cannot follow: the job exists"
@@ -246,16 +244,16 @@ def _why_not_of_attempt(job: Job, fact: Fact, attempt: int) -> str | None:
 
 
 def may_be_taken_over(job: Job) -> bool:
-    """Say whether the job was claimed for another process, and none has begun it yet."""
+    """Return whether the job was claimed for another process and none has begun it yet."""
     claimed_for_another = job.handed_on or (job.holder is None and (job.worker or "").endswith(FOR_THE_POOL))
     return job.phase is Phase.RUNNING and claimed_for_another
 
 
 def not_the_holder(job: Job, fact: Fact, holder: str | None) -> str | None:
-    """Return what forbids `fact` to whoever brings it; None where it is the holder's word, or needs no holder.
+    """Return why this writer must not append `fact`; None if it holds the attempt, or the fact needs no holder.
 
     Args:
-        holder: SHA-256 of the token that was shown; None where none was.
+        holder: SHA-256 of the token that the writer showed; None if it showed none.
     """
     row = TRANSITIONS.get(fact.kind)
     if row is None or row.writer is not Writer.HOLDER or job.holder in (None, NOBODY, holder):
@@ -264,7 +262,7 @@ def not_the_holder(job: Job, fact: Fact, holder: str | None) -> str | None:
 
 
 def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one case per kind of fact
-    """Return the job after `event`. The event is in the log, so it is folded, not judged.
+    """Return the job after `event`, which the log holds already: whether it was allowed is not asked again.
 
     Raises:
         ValueError: the event does not follow the job's last one.
@@ -327,7 +325,7 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
 
 
 def fold(events: list[Event]) -> Job | None:
-    """Return the job that a whole history tells, None for an empty one."""
+    """Return the job that a whole history folds to; None for an empty one."""
     job: Job | None = None
     for event in events:
         job = apply(job, event)
@@ -335,33 +333,8 @@ def fold(events: list[Event]) -> Job | None:
 
 
 def uploaded_at(events: list[Event]) -> datetime | None:
-    """Return when the log learnt that the result is where front ends look (UTC): signed it was before."""
+    """Return when `uploaded` was last recorded (UTC); a signed result was signed before that."""
     return next((event.recorded_at for event in reversed(events) if event.kind == "uploaded"), None)
-
-
-_SANITY = "; Failed json sanity check. File will be deleted. Error message : "
-_DIMENSION = "; Failed dimensionality test. Too many atoms. File will be deleted. Error message :  "
-
-
-def status_document(job: Job) -> StatusDocument:
-    """Return the status that front ends read: a function of the job, in the contract's words."""
-    if job.state is State.DONE:
-        return StatusDocument(job_id=job.job_id, status="DONE", detail=DETAIL_DONE)
-    if job.state not in FINAL:
-        return StatusDocument(job_id=job.job_id, status="INITIALIZING")
-    if job.state is State.CANCELLED:
-        text = "; The job was cancelled."
-    else:
-        message = job.reason.replace("\n", "..")
-        if job.faults and all(fault.code == "cost" for fault in job.faults):
-            text = _DIMENSION + message
-        elif job.stage == "validation" and job.blame == "user":
-            text = _SANITY + message
-        else:
-            text = "; " + message
-    return StatusDocument(
-        job_id=job.job_id, status="ERROR", detail=DETAIL_RECEIVED + text, error_message=NO_ERROR + text
-    )
 
 
 class Waiting(NamedTuple):
@@ -374,7 +347,7 @@ class Waiting(NamedTuple):
 
 
 def fairest(heads: list[Waiting], running: dict[str, int]) -> Waiting | None:
-    """Return who is served next: fewest running jobs of the user first, then priority, then submission.
+    """Return the job to serve next: of the user with the fewest running jobs, then by priority, then by submission.
 
     Args:
         heads: the first waiting job of each user and backend.

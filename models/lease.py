@@ -1,4 +1,4 @@
-"""When a lease has run out: a rule about stored times, which a clock that was wrong may have written."""
+"""Whether a lease has run out, judged by stored times, which a clock that was wrong may have written."""
 
 from datetime import datetime, timedelta
 from enum import Enum
@@ -6,12 +6,12 @@ from enum import Enum
 from models.job import Job
 
 UNKNOWN_SECONDS = 1800.0
-"""For how long a lease is taken to have been given at most where its claim does not say."""
+"""The length of a lease whose claim does not tell it."""
 
 LEAST_SECONDS = 1.0
 
 TIMES = 2
-"""A lease that lies further ahead than so many times its length was written by a clock that was wrong."""
+"""A lease that ends later than this many times its length from now was written by a clock that was wrong."""
 
 
 class Lease(Enum):
@@ -23,7 +23,7 @@ class Lease(Enum):
 
 
 def length(job: Job) -> timedelta:
-    """Return how long a lease of this attempt is."""
+    """Return the length of a lease of this attempt."""
     return timedelta(seconds=max(LEAST_SECONDS, UNKNOWN_SECONDS if job.lease_seconds is None else job.lease_seconds))
 
 
@@ -31,7 +31,7 @@ def judged(job: Job, renewed: datetime | None, now: datetime) -> Lease:
     """Judge the lease of a running attempt.
 
     Args:
-        renewed: until when a heartbeat, or whoever found the lease too far ahead, has set it; None where nobody has.
+        renewed: the end of the lease as last set, by a heartbeat or because it was too far ahead; None if never set.
         now: by the clock of whoever judges.
     """
     until = renewed or job.lease_until

@@ -1,4 +1,4 @@
-"""What the login of a storage says: the words in which front ends (qlued) keep it, turned into a URL and options."""
+"""The login of a storage, in the fields in which front ends (qlued) keep it, becomes a URL and options."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ Kind = Literal["local", "s3", "mongodb", "dropbox", "other"]
 
 
 class Address(NamedTuple):
-    """Where a storage is, and what it needs to let us in.
+    """Where a storage is, and the credentials for it.
 
     Attributes:
         url: may hold a password.
@@ -24,17 +24,17 @@ class Address(NamedTuple):
 
 
 def address(kind: Kind, text: str) -> Address:
-    """Return where the storage with this login is.
+    """Return the address of the storage with this login.
 
     Args:
         kind: `local` wants `base_path`; `s3` wants `url`, and takes `key`, `secret`, `token`, `endpoint`, `region`;
-            `mongodb` wants `url` and takes `username` and `password`, or wants qlued's `mongodb_username`, `mongodb_password` and `mongodb_database_url`;
-            `dropbox` wants `app_key`, `app_secret` and `refresh_token`, and takes `url`; `other` wants `url`, and hands
-            everything else to the filesystem.
+            `mongodb` wants `url` and takes `username` and `password`, or wants qlued's `mongodb_username`,
+            `mongodb_password` and `mongodb_database_url`; `dropbox` wants `app_key`, `app_secret` and `refresh_token`,
+            and takes `url`; `other` wants `url`, and hands everything else to the filesystem.
         text: the login as a JSON object of texts.
 
     Raises:
-        BadSetting: names every field that is missing, strange or no text, and never its value.
+        BadSetting: names every field that is missing, unknown or no text, and never its value.
     """
     fields = _read(text)
     wanted, taken, make = _KINDS[kind]

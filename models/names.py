@@ -1,4 +1,4 @@
-"""Ids and names from outside: checked before any of them becomes part of a path."""
+"""Ids and names from outside, checked before they become part of a path."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ def job_id_of_key(backend: str, user: str, project: str, key: str, nth: int = 0)
     """Return the job id that belongs to an idempotency key of a user in a project: one key is one job.
 
     Args:
-        nth: to which further id the key leads where jobs of others bear the ones before.
+        nth: 0 at first; 1, 2 ... where the ids before belong to jobs of others.
     """
     # As JSON: no two lists have one text, whatever their members hold.
     text = json.dumps(["key", backend, user, project, key, nth], separators=(",", ":"))
@@ -39,12 +39,12 @@ def job_id_of_key(backend: str, user: str, project: str, key: str, nth: int = 0)
 
 
 def job_id_for(backend: str, idempotency_key: str) -> str:
-    """Return the job id of a flow run, and that of an idempotency key until release 0.1.0, when keys were everybody's."""
+    """Return the job id of a flow run; up to release 0.1.0 also that of an idempotency key, when keys had no owner."""
     return hashlib.sha256(f"{backend}\0{idempotency_key}".encode()).hexdigest()[:24]
 
 
 def is_job_id(text: str) -> bool:
-    """Say whether `text` may be used as a job id: one plain path segment without `..`."""
+    """Return whether `text` may be used as a job id: one plain path segment without `..`."""
     return _JOB_ID.fullmatch(text) is not None and ".." not in text
 
 

@@ -21,7 +21,8 @@ from models.errors import (
     StorageError,
     StorageFull,
 )
-from models.events import Event, Fact, Failed, Retried, Stage
+from models.events import Event
+from models.facts import Fact, Failed, Retried, Stage
 from models.job import Job
 from models.retry import RetryPolicy, after_attempt, failure, given_back, unless_cancelled
 

@@ -19,17 +19,17 @@ EXAMPLE = """[
 """A spin of 50 atoms, turned by a quarter: the level that is measured scatters around 25."""
 
 FOR_PROGRAMS = ("key", "storage", "document")
-"""Fields that are of no use in a form; a body may have them all the same."""
+"""Fields that the form does not show; the body of a request may have them."""
 
 
 def _as_form(schema: dict[str, Any]) -> None:
-    """Leave out of the form what only programs send, and forbid it nobody."""
+    """Hide from the form what only programs send, and still allow it."""
     fields = schema["properties"]
     schema["patternProperties"] = {f"^{name}$": fields.pop(name) for name in FOR_PROGRAMS}
 
 
 def _plain_number(schema: dict[str, Any]) -> None:
-    """Show a number that may be left empty as one input, instead of a choice between types."""
+    """Show a number that may be left empty as one input, not as a choice between types."""
     schema.pop("anyOf")
     schema.pop("default")
     schema |= {"type": "integer", **WHOLE_NUMBER}
@@ -132,7 +132,7 @@ class JobRequest(BaseModel):
     def job_document(self) -> bytes:
         """Return the job document, as a front end would have written it.
 
-        What is no JSON is handed on as it is: the validation of the job says what is wrong with it.
+        A program that is not JSON is handed on as it is: the validation of the job reports what is wrong with it.
 
         Raises:
             InputError: the document is nested so deeply that it cannot be written.
@@ -144,7 +144,7 @@ class JobRequest(BaseModel):
                 raise InputError("the job cannot be submitted: the document is nested too deeply") from None
         try:
             program = json.loads(self.program)
-        except (ValueError, RecursionError):  # bounded: the program is, and what is nested deeply ends at once
+        except (ValueError, RecursionError):  # soon over: the program is bounded, deep nesting fails at once
             if is_openqasm(self.program):
                 return qasm_document(self.program, self.shots, self.seed)
             return self.program.encode("utf-8", "replace")

@@ -1,6 +1,6 @@
 """What a result has to be, whoever made it: plain JSON in the shape of the storage contract.
 
-These rules judge what a backend returned before it counts, and what lies in a storage before it is shown.
+The rules are applied to what a backend returns before it counts, and to what lies in a storage before it is shown.
 """
 
 import math
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 DEEPEST = 64
-"""So many levels may a result have."""
+"""The most levels of a result."""
 
 _LARGEST = 2**63
 _PLAIN = (str, int, float, type(None))
@@ -16,12 +16,12 @@ _NUMBER = (int, float)
 
 
 def fault_of(results: Any, *, experiments: int | None = None, expected: Mapping[str, int] | None = None) -> str | None:
-    """Say what is wrong with the results of a job; None if nothing is.
+    """Return what is wrong with the results of a job; None if nothing is.
 
     Args:
         results: one `ExperimentResult` per experiment.
-        experiments: how many there have to be; None where that is not known.
-        expected: names and shots of the experiments, in their order; None where they are not known.
+        experiments: how many there have to be; None if that is not known.
+        expected: shots of each experiment by its name, in their order; None if they are not known.
     """
     if not isinstance(results, list):
         return "the results are no list"
@@ -37,7 +37,7 @@ def fault_of(results: Any, *, experiments: int | None = None, expected: Mapping[
 
 
 def fault_of_document(document: Any) -> str | None:
-    """Say what is wrong with a result document; None if nothing is."""
+    """Return what is wrong with a result document; None if nothing is."""
     if not isinstance(document, dict):
         return "it is no object"
     for name in ("display_name", "backend_version", "job_id"):
@@ -47,7 +47,7 @@ def fault_of_document(document: Any) -> str | None:
 
 
 def expected_of(document: Any) -> dict[str, int] | None:
-    """Return names and shots of the experiments in a job document; None where they cannot be told."""
+    """Return the shots of each experiment in a job document by its name; None if the document does not say."""
     if not isinstance(document, dict) or not document:
         return None
     found = {name: each.get("shots") if isinstance(each, dict) else None for name, each in document.items()}
@@ -65,7 +65,7 @@ def _unlike_asked(results: list[Any], expected: Mapping[str, int]) -> str | None
 
 
 def _fault_of_one(result: Any) -> str | None:
-    """Say what is wrong with the result of one experiment."""
+    """Return what is wrong with the result of one experiment."""
     if not isinstance(result, dict):
         return "it is no object"
     header, shots, data = result.get("header"), result.get("shots"), result.get("data")
@@ -98,7 +98,7 @@ def _fault_of_data(data: dict[str, Any], shots: int) -> str | None:
 
 
 def _unlike_json(value: Any) -> str | None:
-    """Say what keeps a value from being written, stored and read back by everybody; level by level, not by recursion."""
+    """Return why not everybody can write, store and read the value as JSON; level by level, not by recursion."""
     level = [value]
     for _ in range(DEEPEST):
         below: list[Any] = []

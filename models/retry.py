@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from models.errors import Blame, Fault
-from models.events import Cancelled, Fact, Failed, Retried, Stage
+from models.facts import Cancelled, Fact, Failed, Retried, Stage
 from models.job import Job
 
 FACTOR = 2.0
@@ -60,7 +60,7 @@ def after_attempt(  # noqa: PLR0913 - the rule weighs that many things
 
 
 def is_due(not_before: datetime | None, now: datetime) -> bool:
-    """Say whether a waiting job may be claimed: a pause longer than the longest was written by a clock that was wrong."""
+    """Return whether a waiting job may be claimed; a pause that is too long was written by a clock that was wrong."""
     return not_before is None or not now < not_before <= now + timedelta(seconds=LONGEST)
 
 

@@ -28,8 +28,9 @@ class Settings(BaseSettings):
     storage: str = Field(
         default="",
         repr=False,
-        description="URL of the storage; by default the folder `storage` in the home. Several at once as JSON, each with"
-        ' its name: {"lab": "file:///data", "cloud": "s3://bucket/prefix"}; jobs that name none belong to the first.',
+        description="URL of the storage; by default the folder `storage` in the home. Several at once as JSON, each"
+        ' with its name: {"lab": "file:///data", "cloud": "s3://bucket/prefix"}; jobs that name none belong to the'
+        " first.",
     )
     database: str = Field(
         default="",
@@ -48,12 +49,13 @@ class Settings(BaseSettings):
     )
     dispatch: dict[str, Literal["drain", "deployment"]] = Field(
         default={},
-        description="How the jobs of a backend are run, as JSON: by the `drain` itself (the default), or each by a worker"
-        ' of the pool that the `deployment` run-claimed-job belongs to: {"rydberg": "deployment"}.',
+        description="How the jobs of a backend are run, as JSON: by the `drain` itself (the default), or each by a"
+        ' worker of the pool that the `deployment` run-claimed-job belongs to: {"rydberg": "deployment"}.',
     )
     sign: bool | list[Annotated[str, Field(pattern=r"^[a-z0-9]+$")]] = Field(
         default=False,
-        description='Which backends sign their results and configurations: `true`, `false`, or some of them as JSON: ["rydberg"].',
+        description="Which backends sign their results and configurations: `true`, `false`, or some of them as JSON:"
+        ' ["rydberg"].',
     )
     signing_key: SecretStr | None = Field(
         default=None,
@@ -111,18 +113,18 @@ class Settings(BaseSettings):
 
     @property
     def storages(self) -> dict[str, str]:
-        """Where the documents lie: the URL of each storage by its name; a single one has the empty name."""
+        """The URL of each storage by its name; a single one has the empty name."""
         return _storages(self.storage) or {"": (self.folder / "storage").as_uri()}
 
     @property
     def redacted_storage(self) -> str | dict[str, str]:
-        """Where the documents lie, as it may be printed."""
+        """`storages` as they may be printed; the URL alone where there is a single one."""
         shown = {name: redact_url(url) for name, url in self.storages.items()}
         return shown.get("", shown)
 
     @property
     def database_url(self) -> str:
-        """Where the event log lies."""
+        """The URL of the event log."""
         return self.database or f"sqlite:///{self.folder / 'quledger.db'}"
 
     @property
@@ -170,9 +172,9 @@ def _storages(value: str) -> dict[str, str]:
 
 
 def redact_url(url: str) -> str:
-    """Return the URL without user, password and query, all of which may be secrets, also in a chain of URLs.
+    """Return the URL, or chain of URLs, without user, password and query: all of them may be secrets.
 
-    Of what is no URL only a path is shown: something else may be a secret that was put into the wrong setting.
+    A path is shown as it is. Anything else is hidden: it may be a secret that was put into the wrong setting.
     """
     if "//" not in url and not url.startswith(("/", "./", "../", "~")):
         return "***" if url else ""

@@ -1,229 +1,37 @@
-"""Signed documents and keys as the storage contract has them (sqooler 0.9.0); the cryptography is in `storage.signatures.signing`.
+"""Signed documents as the storage contract has them (sqooler 0.9.0); the cryptography is in `storage/signatures/`.
 
 A signed document is `{"header", "payload", "signature"}`. The signature is Ed25519 (RFC 8032) over
 `b64url(header) + "." + b64url(payload)`, with base64url *padded*, which RFC 7515 would not have; the header is compact
-JSON, the payload JSON with `", "` and `": "`, both in the order in which they stand in the document. A key is a JSON
-Web Key for Ed25519 (RFC 8037).
+JSON, the payload JSON with `", "` and `": "`, both in the order in which they stand in the document.
 """
 
 import base64
-import binascii
 import json
-import re
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict
 
-from models.clock import UtcDatetime
-from models.errors import BadName, KeyUnusable, NotAuthentic, echo
+from models.errors import NotAuthentic
+from models.keys import from_b64url
 
 ALGORITHM = "EdDSA"
 PARTS = frozenset({"header", "payload", "signature"})
-KEY_BYTES = 32
 SIGNATURE_BYTES = 64
-
-_KID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}")
-
-
-def is_kid(text: str) -> bool:
-    """Say whether `text` may be the id of a key: one plain path segment without `..`."""
-    return _KID.fullmatch(text) is not None and ".." not in text
-
-
-def check_kid(text: str) -> str:
-    """Return `text` if it may be the id of a key.
-
-    Raises:
-        BadName: it may not.
-    """
-    if not is_kid(text):
-        raise BadName(f"{echo(text)} is not a key id (letters, digits, '-', '_' and '.', at most 100 of them)")
-    return text
-
-
-def b64url(content: bytes) -> str:
-    """Return base64url with padding."""
-    return base64.urlsafe_b64encode(content).decode("ascii")
-
-
-def from_b64url(text: str, size: int | None = None) -> bytes:
-    """Return what base64url with padding stands for.
-
-    Raises:
-        ValueError: it is none, or not of so many bytes. The text is not repeated: it may be secret.
-    """
-    try:
-        content = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
-    except (UnicodeEncodeError, binascii.Error):
-        msg = "not base64url with padding"
-        raise ValueError(msg) from None
-    if size is not None and len(content) != size:
-        msg = f"not {size} bytes"
-        raise ValueError(msg)
-    return content
-
-
-def _of_a_key(text: str) -> str:
-    from_b64url(text, KEY_BYTES)
-    return text
-
-
-def _kid(text: str) -> str:
-    if not is_kid(text):
-        msg = "not a key id"
-        raise ValueError(msg)
-    return text
-
-
-class Jwk(BaseModel):
-    """A key: with `d` the private one, without it the public one.
-
-    Attributes:
-        x: the public key, 32 bytes as base64url.
-        d: the private key, 32 bytes as base64url; no dump, repr or message holds it.
-        revoked_at: what is signed from then on (UTC) is not to be trusted. The contract does not have this field; readers
-            ignore fields that they do not know (RFC 7517, section 4).
-        revoked_because: why, for people.
-    """
-
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
-
-    x: Annotated[str, AfterValidator(_of_a_key)]
-    key_ops: Literal["sign", "verify"]
-    kid: Annotated[str, AfterValidator(_kid)]
-    d: SecretStr | None = None
-    kty: Literal["OKP"] = "OKP"
-    alg: Literal["EdDSA"] = "EdDSA"
-    crv: Literal["Ed25519"] = "Ed25519"
-    revoked_at: UtcDatetime | None = None
-    revoked_because: str = ""
-
-    @model_validator(mode="after")
-    def _signs_if_private(self) -> Self:
-        if (self.d is not None) is not (self.key_ops == "sign"):
-            msg = "a key to sign with has `d`, one to verify with has not"
-            raise ValueError(msg)
-        if self.d is not None:
-            from_b64url(self.d.get_secret_value(), KEY_BYTES)
-        return self
-
-    @property
-    def public(self) -> "Jwk":
-        """The part that everybody may see."""
-        return self.model_copy(update={"d": None, "key_ops": "verify"})
-
-    def document(self) -> dict[str, Any]:
-        """Return the public part as it is published, in the contract's field order."""
-        value = self.public.model_dump(mode="json")
-        revocation = {name: value.pop(name) for name in ("revoked_at", "revoked_because")}
-        return value if self.revoked_at is None else value | revocation
-
-    def secret_document(self) -> dict[str, Any]:
-        """Return the key with its private part, for the file that keeps it and for nothing else."""
-        return self.document() | {
-            "key_ops": self.key_ops,
-            "d": None if self.d is None else self.d.get_secret_value(),
-        }
-
-    @classmethod
-    def read(cls, value: Any, *, private: bool) -> "Jwk":
-        """Return the key in parsed JSON.
-
-        Raises:
-            KeyUnusable: it is none, or not of this kind; no message holds any of it.
-        """
-        try:
-            key = cls.model_validate(value)
-        except ValidationError as error:
-            faults = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'key'}: {each['msg']}" for each in error.errors())
-            raise KeyUnusable(f"it is no key: {faults}") from None
-        if (key.d is not None) is not private:
-            raise KeyUnusable("it is a private key, and a public one belongs here" if key.d else "it is no private key")
-        return key
-
-    @classmethod
-    def from_setting(cls, text: SecretStr) -> "Jwk":
-        """Return the private key in a setting: base64url of its JSON, as sqooler writes it.
-
-        Raises:
-            KeyUnusable: it holds none.
-        """
-        try:
-            value = json.loads(from_b64url(text.get_secret_value().strip()))
-        except (ValueError, RecursionError):
-            raise KeyUnusable("it is not base64url of a JSON Web Key") from None
-        return cls.read(value, private=True)
-
-
-class Keyring(BaseModel):
-    """The keys of a laboratory, and which of them sign.
-
-    Attributes:
-        active: backend, or `*` for all others -> id of the key that signs for it.
-        keys: all there ever were, the oldest first; of those that do not sign any more only the public part is kept.
-    """
-
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
-
-    version: Literal[1] = 1
-    active: dict[str, str] = Field(default_factory=dict)
-    keys: tuple[Jwk, ...] = ()
-
-    def key(self, kid: str) -> Jwk | None:
-        """Return the key with this id."""
-        return next((key for key in self.keys if key.kid == kid), None)
-
-    def signing(self, backend: str) -> Jwk | None:
-        """Return the key that signs for a backend."""
-        kid = self.active.get(backend) or self.active.get("*")
-        return None if kid is None else self.key(kid)
-
-    def with_key(self, key: Jwk, backends: tuple[str, ...]) -> "Keyring":
-        """Return the ring in which this new key signs for the backends."""
-        return self._with((*self.keys, key), self.active | dict.fromkeys(backends, key.kid))
-
-    def remembering(self, key: Jwk) -> "Keyring":
-        """Return the ring that knows also this key, which never signed here: its public part, and its revocation."""
-        return self._with((*self.keys, key.public), self.active)
-
-    def without(self, kid: str, revoked_at: datetime, because: str) -> "Keyring":
-        """Return the ring in which this key is revoked, if it was not as of an earlier time, and signs for nobody."""
-        mark = {"revoked_at": revoked_at, "revoked_because": because}
-        keys = tuple(
-            key.model_copy(update=mark) if key.kid == kid and (key.revoked_at or revoked_at) >= revoked_at else key
-            for key in self.keys
-        )
-        return self._with(keys, {name: used for name, used in self.active.items() if used != kid})
-
-    def uses(self, kid: str) -> tuple[str, ...]:
-        """Return for which backends a key signs."""
-        return tuple(name for name, used in self.active.items() if used == kid)
-
-    @staticmethod
-    def _with(keys: tuple[Jwk, ...], active: dict[str, str]) -> "Keyring":
-        """Return a ring that forgets the private part of each key that signs for nobody: what is gone cannot leak."""
-        used = set(active.values())
-        return Keyring(keys=tuple(key if key.kid in used else key.public for key in keys), active=active)
-
-    def secret_text(self) -> str:
-        """Return the file's text, private keys included."""
-        keys = [key.secret_document() for key in self.keys]
-        return json.dumps({"version": self.version, "active": self.active, "keys": keys}, indent=1)
 
 
 def header(kid: str) -> dict[str, str]:
-    """Return the header of what this key signs."""
+    """Return the header of a document that this key signs."""
     return {"alg": ALGORITHM, "kid": kid, "typ": "JWS", "version": "0.1"}
 
 
 def payload_text(payload: Any) -> bytes:
-    """Return the text of a payload that is signed."""
+    """Return the payload as the JSON text that is signed."""
     return json.dumps(payload, default=_moment).encode("ascii")
 
 
 def _moment(value: Any) -> str:
-    """A store that keeps times as such (MongoDB) hands them out as such."""
+    """Write a time as text: a store that has a type for times (MongoDB) returns them as `datetime`."""
     if isinstance(value, datetime):
         return value.isoformat()
     msg = f"{type(value).__name__} is nothing that JSON has"
@@ -231,13 +39,13 @@ def _moment(value: Any) -> str:
 
 
 def signing_input(head: dict[str, str], payload: bytes) -> bytes:
-    """Return the bytes that are signed, of a header and the payload's text."""
+    """Return the bytes to sign for a header and the payload's text."""
     text = json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     return base64.urlsafe_b64encode(text) + b"." + base64.urlsafe_b64encode(payload)
 
 
 class Signed(BaseModel):
-    """A signed document, taken apart. That it is one does not mean that its signature is true."""
+    """The parts of a signed document; whether the signature is true has not been checked."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -248,12 +56,12 @@ class Signed(BaseModel):
 
 
 def is_signed(document: Any) -> bool:
-    """Say whether a document claims to be signed, as the contract's readers tell: it has just these three parts."""
+    """Return whether a document claims to be signed: the contract's readers tell by its three parts, and no others."""
     return isinstance(document, dict) and set(document) == PARTS
 
 
 def unwrapped(document: Any) -> Any:
-    """Return what a document says, signed or not; nothing is checked."""
+    """Return the payload of a signed document, and any other document as it is; nothing is checked."""
     return document["payload"] if is_signed(document) else document
 
 
@@ -269,7 +77,7 @@ def taken_apart(document: Any) -> Signed:
     named = header(head["kid"]) if isinstance(head, dict) and isinstance(head.get("kid"), str) else None
     if named is None or head != named:
         raise NotAuthentic("its header is none of a signature that is known here")
-    if isinstance(signature, bytes):  # some stores keep it as such
+    if isinstance(signature, bytes):  # some stores have a type for bytes
         signature = signature.decode("ascii", "replace")
     try:
         raw = from_b64url(signature, SIGNATURE_BYTES) if isinstance(signature, str) else b""

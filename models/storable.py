@@ -1,9 +1,9 @@
-"""What Prefect can store and give back again, in the words of a JSON schema: keywords for the parameters of our flows.
+"""What Prefect can store and return again, as JSON schema keywords for the parameters of our flows.
 
-Its server takes JSON that it cannot answer with later: lone surrogates, numbers of more than 64 bits, values that are
-nested hundreds of levels deep; and PostgreSQL keeps no NUL character. One such run spoils every list in which it
-stands. How deep a document is, no schema says here: checking a large one level by level would hold up Prefect's server
-for seconds. What comes through is found by `flows.prefect_api.unreadable_runs`.
+Its server accepts JSON that it cannot return later: lone surrogates, numbers of more than 64 bits, values nested
+hundreds of levels deep; and PostgreSQL stores no NUL character. One such run spoils every list that it is in. No schema
+here limits the depth of a document: checking a large one level by level would hold up Prefect's server for seconds.
+What comes through all the same is found by `flows.prefect_api.unreadable_runs`.
 """
 
 from typing import Any

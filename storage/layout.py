@@ -6,10 +6,11 @@ Every function returns a path below the storage's root and checks what it puts i
 import re
 from collections.abc import Sequence
 
-from models.events import Claimed, Event, HandedOver
+from models.events import Event
+from models.facts import Claimed, HandedOver
 from models.job import FINAL, Job, State
+from models.keys import check_kid
 from models.names import check_display_name, check_job_id, is_job_id
-from models.signing import check_kid
 
 CONFIGS = "backends/configs"
 PUBLIC_KEYS = "backends/public_keys"

@@ -5,7 +5,7 @@ import secrets
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from models.events import Compiled
+from models.facts import Compiled
 from models.job import State
 from storage import failpoints
 from tasks.jobs.attempt import Attempt

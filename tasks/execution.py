@@ -7,7 +7,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.errors import StaleAttempt
-from models.events import Executed
+from models.facts import Executed
 from models.job import State
 from storage import failpoints, layout
 from tasks.jobs.attempt import Attempt

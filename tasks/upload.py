@@ -8,7 +8,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.errors import DocumentExists, DocumentMissing, StagedResultLost, StorageUnavailable
-from models.events import Completed, Executed, Uploaded
+from models.facts import Completed, Executed, Uploaded
 from models.job import State
 from storage import failpoints, layout
 from storage.providers.protocol import StorageProvider

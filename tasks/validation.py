@@ -4,7 +4,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.errors import Fault, JobRejected
-from models.events import Validated
+from models.facts import Validated
 from models.job import State
 from storage import failpoints
 from tasks.jobs.attempt import Attempt

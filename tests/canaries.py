@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from models.signing import Jwk
+from models.keys import Jwk
 from storage.signatures.signing import new_key
 
 UNREACHABLE = "127.0.0.1:9"

@@ -18,10 +18,8 @@ from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
 from tasks.backends import registry
-from tasks.jobs.leases import expire_leases
-from tasks.prefect_settings import import_prefect, prepare
+from tasks.prefect_settings import import_prefect
 from tasks.services import Services, use
-from tasks.sweeping import sweep_leftovers, sweep_storages
 from tasks.watchdog import watched
 
 MAX_AT_ONCE = 64
@@ -30,18 +28,18 @@ FLUSH_SECONDS = 20.0
 """How long an ending drain waits for Prefect to take the last logs and events."""
 
 
-def drain_here(
+def run_drain_command(
     backends: list[str] | None,
     concurrency: int | None,
     *,
     until_empty: bool,
     time_budget: float | None,
-    show: Callable[[str], None] | None,
+    say: Callable[[str], None] | None,
 ) -> tuple[dict[str, int], list[str]]:
     """Run `drain_queue` in this process.
 
     Args:
-        show: called with one line for each job that ends; None says nothing.
+        say: called with one line for each job that ends; None says nothing.
 
     Returns:
         How many jobs ended in each state; and why jobs were left that somebody has to do something about.
@@ -49,7 +47,7 @@ def drain_here(
     unserved: list[str] = []
     services = Services(
         Settings.read(),
-        on_final=lambda job: None if show is None else show(_line(job)),
+        on_final=lambda job: None if say is None else say(_line(job)),
         on_unserved=unserved.extend,
     )
     # Before the server starts: what is wrong with settings, database or storage is said at once.
@@ -66,7 +64,7 @@ def drain_here(
     return counts, unserved
 
 
-def work_here() -> None:
+def run_worker_command() -> None:
     """Serve the deployments of the given Prefect in this process, until SIGTERM or Ctrl-C.
 
     Raises:
@@ -107,42 +105,6 @@ def flush_prefect() -> None:
 
     for worker in (APILogWorker, EventsWorker):
         worker.drain_all(timeout=FLUSH_SECONDS)
-
-
-def reconcile_here() -> dict[str, int]:
-    """Bring right what a crash left behind, without a Prefect server: it works also while none answers.
-
-    Returns:
-        How many attempts, documents and runs that were; and where there are any, how many jobs are held because the
-        mirror knows more than the log, and how many storages were left out.
-    """
-    services = Services(Settings.read())
-    left_out = services.check_access()
-    services.rollback.compare_all()
-    expired = expire_leases(services)
-    relayed = services.relay.update_all()
-    services.marks.end()
-    sweep_leftovers(services)
-    sweep_storages(services)
-    done = {
-        "expired": len(expired),
-        "relayed": relayed.done,
-        "failed": relayed.failed,
-        "crashed": _dead_runs_ended(services),
-    }
-    troubles = {"held": services.holds.count(), "left_out": len(left_out)}
-    return done | {what: number for what, number in troubles.items() if number}
-
-
-def _dead_runs_ended(services: Services) -> int:
-    """End in Prefect what died here, and return how many runs that were; none where no Prefect is named."""
-    if "PREFECT_API_URL" not in os.environ:
-        return 0  # the embedded server would be started just to be asked
-    prepare(services.settings)
-    import_prefect(services.settings)
-    from flows.prefect_api.run_sync import crash_dead_runs  # noqa: PLC0415 - Prefect is imported once its settings stand
-
-    return asyncio.run(crash_dead_runs(services))
 
 
 @contextlib.contextmanager

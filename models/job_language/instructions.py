@@ -1,7 +1,7 @@
-"""The rules of a job document: `validate_document` gives typed experiments or one `JobRejected` with every fault.
+"""The rules of a job document: `validate_document` returns typed experiments or raises `JobRejected` with every fault.
 
-The leniency is that of sqooler 0.9.0: numbers may be texts (see `models.job_language.coercion`), items after the third of an
-instruction and unknown keys of an experiment are ignored, a missing wire order is "interleaved".
+It is as lenient as sqooler 0.9.0: numbers may be texts (see `models.job_language.coercion`), items after the third of
+an instruction and unknown keys of an experiment are ignored, a missing wire order is "interleaved".
 """
 
 from typing import Any, cast

@@ -1,8 +1,8 @@
 """What can be said of an OpenQASM text before any parser sees it: size, version, includes, and what is never allowed.
 
-A text that comes through holds no include but the two that are known by heart, is nested no deeper than a parser can
-go, and has no number that overflows. Whether it is a program, the parsers say. Sources: OpenQASM 2.0
-(arXiv:1707.03429) and the OpenQASM 3 specification, whose lexer knows `/* */`, `'text'` and pragmas; that of 2.0 does not.
+A text that passes includes no file but the standard one of its version, is nested no deeper than the parsers can go,
+and has no number that overflows. Whether it is a program, the parsers decide. Sources: OpenQASM 2.0 (arXiv:1707.03429)
+and the OpenQASM 3 specification, whose lexer has `/* */`, `'text'` and pragmas, which that of 2.0 does not have.
 """
 
 import math
@@ -27,7 +27,7 @@ MAX_TOKENS = 1_000
 """In one statement."""
 
 MAX_WORDS = {2: 1_000_000, 3: 100_000}
-"""Tokens of one program by language version; 2,000 sums of 60 terms (250,000 tokens) kept the parser of version 3 over 10 s."""
+"""Tokens of one program by language version; the parser of version 3 took over 10 s for 250,000 (2,000 sums of 60)."""
 
 WRITTEN = 20
 """So many times longer and deeper may a statement be in a text that we wrote."""

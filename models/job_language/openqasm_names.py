@@ -1,8 +1,7 @@
-"""The names that an OpenQASM 2 text gives to gates of its own, replaced by names that no library has.
+"""The gates that an OpenQASM 2 text defines, renamed to what no library has.
 
-A parser that knows a library by heart takes a gate for the library's because of its name. Where `qelib1.inc` is
-included, its names are the file's until the program defines them anew; whatever else a library may know is the program's
-throughout.
+A parser with a built-in library takes a gate for the library's because of its name. Where `qelib1.inc` is included, its
+names mean the file's gates until the program defines them anew; any other name always means the program's gate.
 """
 
 import re
@@ -126,7 +125,7 @@ class _Names:
 
 
 def miscalled(text: str, parameters: Mapping[str, int]) -> Iterator[Mark]:  # noqa: C901 - one step for each place
-    """Yield what a parser lets through: calls of opaque gates, and of gates with parameters that have not even brackets.
+    """Yield faults that a parser overlooks: calls of opaque gates, and calls without brackets of gates with parameters.
 
     Args:
         text: OpenQASM 2.
@@ -180,7 +179,7 @@ def _counted(parameters: int) -> str:
 
 
 def _occurrences(text: str, own: dict[str, str], included: frozenset[str]) -> Iterator[tuple[re.Match[str], str]]:
-    """Yield each name to replace, and its new one; an included name is the file's up to the end of the own definition."""
+    """Yield each name to replace, and its new one; an included name is the file's until the program has defined it."""
     current = {name: new for name, new in own.items() if name not in included}
     previous = defined = end = ""
     for found in _WORD.finditer(text):

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from models.audit import What
 from models.documents import same_value
 from models.errors import NotAuthentic
-from models.events import Event, Submitted
-from models.job import FINAL, Job, State, status_document, uploaded_at
-from models.standing import hashes, standing
+from models.events import Event, hashes, standing
+from models.facts import Submitted
+from models.job import FINAL, Job, State, uploaded_at
+from models.status import status_document
 from storage import layout
 from storage.audit.not_yet import too_early
 from storage.documents.job_documents import history_document, mirrored_hashes

@@ -7,8 +7,8 @@ from sqlalchemy import Engine, bindparam, text
 
 from models.audit import Finding, check_history
 from models.errors import BadName, DocumentMissing, echo
+from models.events import UNKNOWN
 from models.names import check_display_name, is_job_id
-from models.standing import UNKNOWN
 from storage import layout
 from storage.audit.not_yet import claims_an_end
 from storage.log.database import reading

@@ -10,11 +10,12 @@ import time
 from collections.abc import Iterable, Iterator
 
 from models.audit import What
-from models.documents import is_first_status
 from models.errors import NotAuthentic
-from models.events import Event, Executed
-from models.job import Job, State, fold, status_document
+from models.events import Event
+from models.facts import Executed
+from models.job import Job, State, fold
 from models.signing import is_signed, payload_text
+from models.status import is_first_status, status_document
 from storage import layout
 from storage.providers.protocol import StorageProvider, get_or_none
 from storage.signatures.signing import Signatures

@@ -17,10 +17,9 @@ from models.errors import (
     StorageUnavailable,
     echo,
 )
-from models.events import Event
+from models.events import Event, Standing, hashes, is_harmless, standing
 from models.job import Job
 from models.names import check_display_name, is_job_id
-from models.standing import Standing, hashes, is_harmless, standing
 from storage import layout
 from storage.documents.job_documents import history_rows
 from storage.documents.marks import mark_in, mark_of, take_over

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from models.errors import BadName, QuledgerError, StorageInactive
+from models.events import UNKNOWN
 from models.names import check_display_name, is_job_id
-from models.standing import UNKNOWN
 from storage.documents.job_documents import mirrored_standing
 from storage.documents.marks import Marks, mark_in, take_over
 from storage.log.database import writing

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from models import clock
 from models.documents import parse_document
 from models.errors import DocumentMissing, IdempotencyConflict, JobHeld, JobRejected, StorageError, echo
-from models.events import Revived, Submitted
+from models.events import UNKNOWN
+from models.facts import Revived, Submitted
 from models.job import FINAL, State
 from models.names import dated_id, is_job_id
-from models.standing import UNKNOWN
 from storage import failpoints, layout
 from storage.log.event_log import EventLog
 from storage.log.holds import Held, Holds

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from models.errors import DocumentExists, DocumentMissing, echo
-from models.events import Event, compact
-from models.job import FINAL, Job, State, status_document
-from models.standing import Standing, hashes, standing
+from models.events import Event, Standing, compact, hashes, standing
+from models.job import FINAL, Job, State
+from models.status import status_document
 from storage import layout
 from storage.log.event_log import EventLog
 from storage.providers.protocol import StorageProvider

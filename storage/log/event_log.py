@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 
 from models import clock
 from models.errors import AppendConflict, IdempotencyConflict, NotAllowed, StaleAttempt
-from models.events import Claimed, Fact, HandedOver, Refused, Submitted
+from models.facts import Claimed, Fact, HandedOver, Refused, Submitted
 from models.holders import holder_of
 from models.job import TRANSITIONS, Job, Phase, not_the_holder, why_not
 from models.lease import Lease, length

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import chain
 
 from models.errors import IdempotencyConflict, UnknownJob
-from models.events import Submitted
+from models.facts import Submitted
 from models.job import Job
 from models.names import job_id_for, job_id_of_key
 from storage.log.event_log import EventLog

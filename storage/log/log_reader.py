@@ -8,7 +8,8 @@ from sqlalchemy import Engine, bindparam, func, select
 
 from models import clock
 from models.errors import LogBroken, UnknownJob
-from models.events import Event, Submitted
+from models.events import Event
+from models.facts import Submitted
 from models.job import Job, Phase, State
 from models.names import is_job_id
 from storage.log.database import reading

@@ -9,7 +9,8 @@ from sqlalchemy.exc import IntegrityError
 
 from models import clock
 from models.errors import AppendConflict, LogBroken, UnknownJob
-from models.events import GENESIS, Event, Fact, seal
+from models.events import GENESIS, Event, seal
+from models.facts import Fact
 from models.job import Job, apply
 from storage.log.tables import EventRow, JobRow, MirrorRow
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from models.errors import KeyUnusable
-from models.signing import Keyring
+from models.keys import Keyring
 
 NAME = "keyring.json"
 """In the folder `keys` of the home."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from models.errors import DocumentMissing, KeyUnusable, StorageInactive
-from models.signing import Jwk, is_kid
+from models.keys import Jwk, is_kid
 from storage import layout
 from storage.providers.protocol import StorageProvider
 from storage.providers.stores import Stores

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pydantic import SecretStr
 
 from models.errors import BadSetting, KeyUnusable, echo
-from models.signing import Jwk
+from models.keys import Jwk
 from storage.providers.protocol import StorageProvider
 from storage.providers.stores import Stores
 from storage.signatures.key_file import KeyFile

@@ -9,18 +9,8 @@ from pydantic import SecretStr
 
 from models.clock import to_text
 from models.errors import DocumentMissing, KeyUnusable, NotAuthentic, echo
-from models.signing import (
-    Jwk,
-    Signed,
-    b64url,
-    from_b64url,
-    header,
-    is_signed,
-    payload_text,
-    signing_input,
-    taken_apart,
-    unwrapped,
-)
+from models.keys import Jwk, b64url, from_b64url
+from models.signing import Signed, header, is_signed, payload_text, signing_input, taken_apart, unwrapped
 from storage import layout
 from storage.signatures.public_keys import PublicKeys, later
 from storage.signatures.signing_process import sign_apart

@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 
 from models.errors import KeyUnusable
-from models.signing import KEY_BYTES, SIGNATURE_BYTES, signing_input
+from models.keys import KEY_BYTES
+from models.signing import SIGNATURE_BYTES, signing_input
 
 SIZE = struct.Struct("!Q")
 ROOT = Path(__file__).resolve().parents[2]

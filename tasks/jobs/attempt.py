@@ -20,7 +20,8 @@ from models.errors import (
     StorageFull,
     UnknownJob,
 )
-from models.events import Event, Fact, Retried, Stage, Withdrawn
+from models.events import Event
+from models.facts import Fact, Retried, Stage, Withdrawn
 from models.holders import holder_of
 from models.job import Job, Phase
 from models.retry import after_attempt, given_back, unless_cancelled

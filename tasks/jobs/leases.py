@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 
 from models import clock
-from models.events import Fact, LeaseExpired
+from models.facts import Fact, LeaseExpired
 from models.job import Job
 from models.retry import after_attempt, unless_cancelled
 from storage import failpoints

@@ -29,7 +29,7 @@ from models.errors import (
     StaleAttempt,
     StorageError,
 )
-from models.events import Cancelled, Fact, Stage
+from models.facts import Cancelled, Fact, Stage
 from models.job import Phase, State
 from models.retry import failure
 from storage import failpoints

@@ -20,7 +20,7 @@ from models.errors import (
     echo,
     printable,
 )
-from models.events import Cancelled, CancelRequested, Fact, Revived, Source, Submitted
+from models.facts import Cancelled, CancelRequested, Fact, Revived, Source, Submitted
 from models.job import Job, Phase
 from models.names import job_id_for, new_job_id
 from storage import failpoints

@@ -1,11 +1,14 @@
 """The command line: help, JSON, exit codes, and what it says when something is wrong."""
 
+import inspect
 import json
+import pkgutil
 from pathlib import Path
 
 import pytest
 
-from deployments.cli.app import app
+from deployments.cli.app import COMMANDS as REGISTERED
+from deployments.cli.app import KEY_COMMANDS, app
 from models.settings import Settings, redact_url
 from tests.installation import Installation
 
@@ -42,6 +45,13 @@ def test_help_lists_every_command(lone_installation: Installation):
     """The program's own help names all commands."""
     text = lone_installation.run("--help").stdout
     assert all(command in text for command in COMMANDS)
+
+
+@pytest.mark.parametrize(("function", "line"), [*REGISTERED.values(), *KEY_COMMANDS.values()])
+def test_the_help_says_what_the_function_says(function: str, line: str):
+    """The line about a command, which is read without importing it, is the first one of its documentation."""
+    said, _, _ = (inspect.getdoc(pkgutil.resolve_name(f"deployments.cli.{function}")) or "").partition("\n\n")
+    assert said == line
 
 
 def test_submit_prints_the_id_alone(lone_installation: Installation):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from deployments.cli import app
-from models.signing import Keyring
+from models.keys import Keyring
 from storage.log.database import open_database
 from storage.signatures.signing import new_key, sign
 from tasks.services import current, use

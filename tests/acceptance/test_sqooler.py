@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from models.signing import Jwk
+from models.keys import Jwk
 from storage.providers.folder import FolderStorage
 from storage.signatures.public_keys import PublicKeys
 from storage.signatures.signing import Signatures

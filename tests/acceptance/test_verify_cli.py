@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 
 from models.clock import now
-from models.events import Failed
+from models.facts import Failed
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
 from tests.installation import Installation, experiment

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from models import clock
-from models.events import Submitted
+from models.facts import Submitted
 from models.settings import Settings
 from storage.documents.locks import JobLocks
 from storage.documents.postgres_locks import PostgresJobLocks

@@ -9,8 +9,9 @@ from pathlib import Path
 from sqlalchemy import Engine, text
 
 from models.audit import check_history
-from models.events import Compiled as CompiledFact
-from models.events import Completed, Event, Executed, Submitted, Uploaded, Validated
+from models.events import Event
+from models.facts import Compiled as CompiledFact
+from models.facts import Completed, Executed, Submitted, Uploaded, Validated
 from models.job import Job
 from storage import layout
 from storage.documents.cursor import MirrorCursor

@@ -8,7 +8,7 @@ import pytest
 from models import clock
 from models.cancelling import RunEnd, run_end
 from models.errors import Fault, NotCancellable, NotRevivable
-from models.events import (
+from models.facts import (
     Cancelled,
     CancelRequested,
     Compiled,

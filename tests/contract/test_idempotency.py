@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from models.errors import IdempotencyConflict
-from models.events import Submitted
+from models.facts import Submitted
 from models.job import Job
 from models.names import job_id_for, job_id_of_key
 from models.requests import JobRequest

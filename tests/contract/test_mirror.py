@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import DocumentExists, DocumentMissing, StorageUnavailable
-from models.events import Cancelled, CancelRequested, Failed, Revived, Withdrawn
+from models.facts import Cancelled, CancelRequested, Failed, Revived, Withdrawn
 from models.job import State
 from models.retry import given_back
 from storage import layout

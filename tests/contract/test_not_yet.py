@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import Fault
-from models.events import Compiled, Completed, Failed, Revived, Uploaded, Validated, Withdrawn
+from models.facts import Compiled, Completed, Failed, Revived, Uploaded, Validated, Withdrawn
 from models.job import Job
 from models.retry import given_back
 from storage import layout

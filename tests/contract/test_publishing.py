@@ -12,7 +12,7 @@ import pytest
 
 from models import clock
 from models.errors import StaleAttempt, StorageUnavailable
-from models.events import Compiled, Executed, Fact, LeaseExpired, Submitted, Validated
+from models.facts import Compiled, Executed, Fact, LeaseExpired, Submitted, Validated
 from models.job import Job, State
 from models.retry import given_back
 from models.settings import Settings

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from models import clock
 from models.errors import AppendConflict, LogUnavailable
-from models.events import CancelRequested, LeaseExpired, Submitted
+from models.facts import CancelRequested, LeaseExpired, Submitted
 from models.job import Job, State
 from models.retry import RetryPolicy, after_attempt, given_back
 from storage.audit.rebuild import dump, rebuild

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from models.errors import LogBroken, LogNotEmpty, LogUnavailable, MirrorBroken
-from models.events import Failed, LeaseExpired, Retried, Revived, Validated
+from models.facts import Failed, LeaseExpired, Retried, Revived, Validated
 from models.job import Job
 from storage.audit.rebuild import dump, rebuild
 from storage.audit.restore import restore

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from flows.draining.inbox_poller import InboxPoller
 from models.errors import JobHeld, LogNotEmpty, LogUnavailable, MirrorAhead
-from models.events import Cancelled, CancelRequested, Validated
+from models.facts import Cancelled, CancelRequested, Validated
 from models.job import State
 from models.settings import Settings
 from storage import layout

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Engine, event
 
 from models import clock
-from models.events import Compiled, Validated
+from models.facts import Compiled, Validated
 from tests.contract.conftest import Houses
 
 BEGIN = {"sqlite": 1, "postgresql": 0}

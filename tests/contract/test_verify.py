@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from models.audit import Finding, Run, contradiction
 from models.errors import LogUnavailable, UnknownJob
-from models.events import Compiled, Failed, Refused, Validated, Withdrawn
+from models.facts import Compiled, Failed, Refused, Validated, Withdrawn
 from storage.audit.verify import RunsOf, Verifier
 from storage.log.database import open_database, reading, writing
 from storage.providers.stores import Stores

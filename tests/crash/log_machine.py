@@ -17,14 +17,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import Engine, event, text
 
 from models.errors import AppendConflict, Fault, IdempotencyConflict, NotAllowed, StaleAttempt
-from models.events import (
-    GENESIS,
+from models.events import GENESIS, Event
+from models.facts import (
     Cancelled,
     CancelRequested,
     Claimed,
     Compiled,
     Completed,
-    Event,
     Executed,
     Fact,
     LeaseExpired,

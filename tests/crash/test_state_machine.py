@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from models.errors import StaleAttempt
-from models.events import Fact, Submitted, Validated
+from models.facts import Fact, Submitted, Validated
 from models.job import Job, why_not
 from models.retry import given_back
 from storage.log import event_log

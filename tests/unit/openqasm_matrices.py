@@ -142,7 +142,7 @@ STANDARD: dict[str, tuple[int, Any]] = {
 
 
 def _two(*steps: tuple[Any, Any]) -> Matrix:
-    """Return steps on two qubits a = 0 and b = 1; a number instead of a matrix is `u1`, the name cx stands for itself."""
+    """Return steps on two qubits a = 0 and b = 1; a number instead of a matrix is `u1`, the name cx means cx."""
     both = {"a": (0,), "b": (1,), "ab": (0, 1)}
     return on(2, [(p(what) if isinstance(what, float) else what, both[where]) for what, where in steps])
 

@@ -26,7 +26,7 @@ class Beat:
     """Measures how long the event loop stands still at most.
 
     Attributes:
-        longest: in seconds in which this process was at work; a machine that is busy with something else does not count.
+        longest: in seconds in which this process was at work; the time of other processes does not count.
         wall: the same by the clock.
     """
 

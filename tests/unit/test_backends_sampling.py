@@ -52,7 +52,7 @@ def test_one_number_fixes_the_whole_job() -> None:
 
 
 def test_the_program_holds_the_seeds_that_run() -> None:
-    """The compiled program names the seed of each experiment, the user's or a derived one that any JSON reader keeps."""
+    """The compiled program names each experiment's seed, the user's or a derived one that any JSON reader keeps."""
     assert program(document(seed=7))["experiments"][0]["seed"] == 7
     derived = [item["seed"] for item in program(document(experiments=5), 2**63 - 1)["experiments"]]
     assert len(set(derived)) == 5

@@ -129,7 +129,7 @@ def test_a_child_that_has_grown_is_not_kept() -> None:
 
 
 def test_limits_are_those_of_each_job() -> None:
-    """CPU time is counted anew for each job, and one that uses too much is stopped in a kept process as in a new one."""
+    """CPU time is counted anew for each job; one that uses too much is stopped in a kept process as in a new one."""
     tight = WIDE.model_copy(update={"cpu_seconds": 1})
 
     async def test(sandbox: Sandbox) -> None:

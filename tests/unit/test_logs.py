@@ -38,7 +38,7 @@ def test_warnings_and_errors_are_written_whoever_says_them(written: io.StringIO)
 
 
 def test_what_is_no_error_of_ours_is_left_out_by_name(written: io.StringIO, monkeypatch: pytest.MonkeyPatch):
-    """How a user's job ended is left out, but not how it broke, and that a drain was stopped; of lost places only the first try is."""
+    """That a job ended or a drain was stopped is left out, how a job broke is not; of lost places the first try is."""
     runs, places = logging.getLogger("prefect.flow_runs"), logging.getLogger("prefect.concurrency")
     for logger in (runs, logging.getLogger("prefect.task_runs"), places):
         # Where Prefect is at work in this process, it would send them to its API.

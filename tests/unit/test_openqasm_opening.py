@@ -46,8 +46,10 @@ def test_a_text_that_begins_with_the_word_is(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", " ", "// OPENQASM 3.0;", "/* OPENQASM 3.0;", "/*/ OPENQASM 3.0;", "OPENQASMX 3.0;", "OPENQASM_", "OPENQASM3",
-        "openqasm 3.0;", "[OPENQASM", "x OPENQASM 3.0;", "/ /OPENQASM", "/", "//", "/*", "OPENQAS", " " * 200_000 + "OPENQASM 3;",
+        "", " ", "// OPENQASM 3.0;", "/* OPENQASM 3.0;", "/*/ OPENQASM 3.0;", "OPENQASMX 3.0;", "OPENQASM_",
+        "OPENQASM3",
+        "openqasm 3.0;", "[OPENQASM", "x OPENQASM 3.0;", "/ /OPENQASM", "/", "//", "/*", "OPENQAS",
+        " " * 200_000 + "OPENQASM 3;",
     ],
 )  # fmt: skip
 def test_any_other_text_is_not(text: str) -> None:

@@ -24,18 +24,8 @@ from models.errors import (
     StorageRefused,
     StorageUnavailable,
 )
-from models.events import (
-    GENESIS,
-    Cancelled,
-    CancelRequested,
-    Claimed,
-    Event,
-    Fact,
-    Failed,
-    Retried,
-    Submitted,
-    seal,
-)
+from models.events import GENESIS, Event, seal
+from models.facts import Cancelled, CancelRequested, Claimed, Fact, Failed, Retried, Submitted
 from models.job import Job, fold
 from models.policy import (
     INTERRUPTED,

@@ -101,7 +101,10 @@ def test_memory_and_counts_are_the_same_outcomes():
             {"10": 0.5, "11": 0.5},
         ),
         (
-            "qubit[2] q;\nbit[2] c;\nry(pi/3) q[0];\nc[0] = measure q[0];\nif (c[0]) { x q[1]; }\nc[1] = measure q[1];\n",
+            (
+                "qubit[2] q;\nbit[2] c;\nry(pi/3) q[0];\nc[0] = measure q[0];\n"
+                "if (c[0]) { x q[1]; }\nc[1] = measure q[1];\n"
+            ),
             {"00": 0.75, "11": 0.25},
         ),
         ("qubit[3] q;\nbit[3] c;\nfor int i in [0:2] { x q[i]; }\nc = measure q;\n", {"111": 1.0}),
@@ -309,7 +312,7 @@ def test_devices_in_a_folder_are_backends(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_others_do_not_import_qiskit():
-    """Listing all backends and loading those of others imports nothing of Qiskit, and neither does the program's help."""
+    """Listing all backends, loading those of others and printing the help import nothing of Qiskit."""
     code = (
         "import sys; from tasks.backends import registry as backends; import deployments.cli.app, flows.run_job\n"
         "[backends.load(name) for name in backends.usable()]\n"

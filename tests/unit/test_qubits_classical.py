@@ -88,8 +88,9 @@ def test_ranges_are_those_of_the_specification(given: tuple[int | None, int | No
 def test_elements_of_index_sets_and_aliases_are_counted_in_their_order():
     """An index set keeps its order and its negative indices; an alias of an alias is of the same qubits."""
     program = (
-        "qubit[6] q;\nbit[6] c;\nbit[2] d;\nlet odd = q[1:2:-1];\nlet back = odd[-1:-1:0];\nlet one = back[0];\nx one;\n"
-        "cx back[0], back[2];\nlet few = q[{-2, 0}];\nx few[0];\nc = measure q;\nlet tail = c[4:5] ;\nd = measure back[{0, 1}];\n"
+        "qubit[6] q;\nbit[6] c;\nbit[2] d;\nlet odd = q[1:2:-1];\nlet back = odd[-1:-1:0];\nlet one = back[0];\n"
+        "x one;\ncx back[0], back[2];\nlet few = q[{-2, 0}];\nx few[0];\nc = measure q;\nlet tail = c[4:5] ;\n"
+        "d = measure back[{0, 1}];\n"
     )
     assert outcome(HEAD3 + program) == "01" + "110010"
     for wrong in ("q[{0, 6}]", "q[{-7}]", "q[{1, 1}]", "q[{-1, 5}]", "q[6]", "q[-7]", "q[0:2][2:3]", "q[0:2:4][3]"):
@@ -108,7 +109,7 @@ def test_elements_of_index_sets_and_aliases_are_counted_in_their_order():
     ],
 )
 def test_loops_run_over_both_ends(values: str, expected: str):
-    """The range of a loop has both its ends; its values are numbers, counted from the end only where they are indices."""
+    """The range of a loop holds both ends; its values are numbers, counted from the end only if they are indices."""
     assert outcome(f"{HEAD3}qubit[4] q;\nbit[4] c;\nfor int i in {values} {{ x q[i]; }}\nc = measure q;\n") == expected
 
 
@@ -138,7 +139,8 @@ def test_comparisons_that_can_not_be_meant_are_refused():
     """What no bits can be is named where it could be meant otherwise."""
     start = HEAD3 + "qubit[2] q;\nbit[2] c;\nbit b;\nc = measure q;\n"
     for condition, words in [
-        ("c == -1", "cannot be compared with -1"), ("b == 2", "a bit is 0 or 1, never 2"), ("c == true", "a whole number"),
+        ("c == -1", "cannot be compared with -1"), ("b == 2", "a bit is 0 or 1, never 2"),
+        ("c == true", "a whole number"),
         ("c < -2", "cannot be compared with -2"), ("c", "a condition is a bit"), ("c + 1 == 2", "the operator '+'"),
         ("c == 0.5", "a whole number"), ("c == q", "compares bits"), ("q[0]", "a condition is a bit"),
         ("popcount(c) == 1", "the function 'popcount'"), ("(c & 4) == 4", "does not fit into 2 bits"),
@@ -218,8 +220,10 @@ def test_own_gates_in_every_kind_of_job():
         found: dict[str, Any] = result["data"]
         return found
 
-    flip, stay = ("OPENQASM 3.0;\ngate {0} a {{ U({1}, 0, pi) a; }}\nqubit q;\nbit c;\n{0} q;\nc = measure q;\n".format("rzz", x)
-                  for x in ("pi", "0"))  # fmt: skip
+    flip, stay = (
+        f"OPENQASM 3.0;\ngate rzz a {{ U({angle}, 0, pi) a; }}\nqubit q;\nbit c;\nrzz q;\nc = measure q;\n"
+        for angle in ("pi", "0")
+    )
     assert data({"program": [flip, stay, flip], "job_type": "multi_manual"})["counts"] == {"101": 20}
     operator = [{"pauli": "Z 0 Z 1", "coeff": 1.0}, {"pauli": "Z 1", "coeff": 0.5}]
     for method in ("sampling", "state_vector"):
@@ -245,7 +249,8 @@ def test_one_seed_one_answer_in_any_job():
         "import json, sys; from tasks.backends.registry import load; b = load('noisyqubits')\n"
         "for seed, document in json.load(sys.stdin):\n"
         "    found = [each['data'] for each in b.execute(b.compile(b.validate(document), seed))]\n"
-        "    print(json.dumps({e['seeds']['simulation']: [e['counts'], e['transpiled']['program']] for e in found}, sort_keys=True))"
+        "    said = {e['seeds']['simulation']: [e['counts'], e['transpiled']['program']] for e in found}\n"
+        "    print(json.dumps(said, sort_keys=True))"
     )
     two = {
         "experiment_0": {"program": ghz, "shots": 400, "seed": 7},
@@ -286,14 +291,19 @@ def test_the_seed_of_the_job_settles_what_no_user_did():
 
 
 def test_conditions_on_parts_of_registers_are_those_of_their_bits():
-    """Aliases, slices, `!=`, `&&`, `||` and `!` in branches and loops are true when their bits say so, in the text too."""
+    """Aliases, slices, `!=`, `&&`, `||` and `!` in branches and loops are as their bits say, in the text too."""
     for state in range(8):
         flips = "".join(f"x q[{bit}];\n" for bit in range(3) if state >> bit & 1)
-        start = f"{HEAD3}qubit[4] q;\nbit[3] c;\nbit d;\nlet high = c[1:2];\nlet back = c[2:-1:1];\n{flips}c = measure q[0:2];\n"
+        start = (
+            f"{HEAD3}qubit[4] q;\nbit[3] c;\nbit d;\nlet high = c[1:2];\nlet back = c[2:-1:1];\n"
+            f"{flips}c = measure q[0:2];\n"
+        )
         for words, right in [
-            ("high == 2", state >> 1 == 2), ("back == 1", (state >> 2 & 1, state >> 1 & 1) == (1, 0)), ("high == 5", False),
+            ("high == 2", state >> 1 == 2), ("high == 5", False),
+            ("back == 1", (state >> 2 & 1, state >> 1 & 1) == (1, 0)),
             ("c[{0, 2}] != 3", state & 5 != 5), ("c != 6 && c[0] == 0", state not in {1, 3, 5, 6, 7}),
-            ("!(c == 3) || high == 9", state != 3), ("c == 9 || !c[2]", state < 4), ("~c[1] && !(c[0] || c[2])", state == 0),
+            ("!(c == 3) || high == 9", state != 3), ("c == 9 || !c[2]", state < 4),
+            ("~c[1] && !(c[0] || c[2])", state == 0),
         ]:  # fmt: skip
             program = f"{start}if ({words}) {{ x q[3]; }}\nd = measure q[3];\n"
             backend = load("qubits")

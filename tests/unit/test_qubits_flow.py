@@ -1,4 +1,4 @@
-"""Branches, loops, choices and assignments of programs for qubits: exact outcomes, also when read again from their text."""
+"""Branches, loops, choices and assignments of programs for qubits: exact outcomes, also once read from their text."""
 
 import json
 
@@ -107,7 +107,8 @@ VALUES = {
     "x q[0]; c = measure q; if ((c[0] & ~c[1] | c[2]) ^ c[3]) { x q[3]; } d[0] = measure q[3];": "010001",
     "const uint n = 2; const float half = pi / 2; rx(n * half) q[n]; c[n - 2:n] = measure q[0:n];": "000100",
     "const int m = 2 ** 3 ** 1 % 5; x q[m]; c = measure q;": "001000",
-    "h q[0]; d[0] = measure q[0]; if (d[0]) { d[1] = 1; } d[0] = d[0] ^ d[1]; d[1] = 0; reset q; c = measure q;": "000000",
+    "h q[0]; d[0] = measure q[0]; if (d[0]) { d[1] = 1; } d[0] = d[0] ^ d[1]; d[1] = 0; reset q;"
+    " c = measure q;": "000000",
     "x q[0]; measure q; measure q[1]; c = measure q;": "000001",
     "output bit e; x q[0]; e = measure q[0];": "1" + "00" + "0000",
 }  # fmt: skip
@@ -133,7 +134,10 @@ def test_a_branch_that_only_assigns_is_left_out_when_it_should_be():
 @pytest.mark.parametrize(
     ("body", "right"),
     [
-        ("bit[64] a;\nbit[64] b;\nx q[0];\na[63] = measure q[0];\nif (b < a) { x q[1]; }\nb[0] = measure q[1];\n", {"0" * 63 + "11" + "0" * 63}),
+        (
+            "bit[64] a;\nbit[64] b;\nx q[0];\na[63] = measure q[0];\nif (b < a) { x q[1]; }\nb[0] = measure q[1];\n",
+            {"0" * 63 + "11" + "0" * 63},
+        ),
         ("bit c;\nfor int i in [0:1] { " + "if (c) { break; } x q[0]; " * 30 + "}\nc = measure q[0];\n", {"0"}),
     ],
     ids=["a wide comparison", "30 ways out"],
@@ -170,7 +174,7 @@ def test_what_cannot_be_is_named(program: str, words: str):
 
 
 def test_marks_of_editors_and_opaque_gates_do_no_harm():
-    """A byte order mark is no part of a program; a gate without a definition may stand there as long as it is not called."""
+    """A byte order mark is no part of a program; a gate without a definition may stand there until it is called."""
     assert outcomes(f"\ufeff{HEAD3}qubit q;\nbit c;\nx q;\nc = measure q;\n") == {"1"}
     assert outcomes(f"\ufeff{HEAD2}opaque kick(a) s, t;\nqreg q[1];\ncreg c[1];\nx q[0];\nmeasure q -> c;\n") == {"1"}
 

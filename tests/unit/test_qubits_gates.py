@@ -201,7 +201,8 @@ def test_own_gates_win_whatever_their_names(head: str):
             continue
         # a, b: something that no library has, on two qubits, with two parameters out of alphabetical order
         own = f"gate {name}(z, a) one, two {{ U(z, 0.1, a) one; U(a, z, 0.5) two; }}\n"
-        text = f"{head}{own}gate outer(a) two, one {{ {name}(a, 2*a) one, two; {name}(0.3, a) two, one; }}\n{declare}outer(0.7) q[0], q[1];\n"
+        outer = f"gate outer(a) two, one {{ {name}(a, 2*a) one, two; {name}(0.3, a) two, one; }}\n"
+        text = f"{head}{own}{outer}{declare}outer(0.7) q[0], q[1];\n"
         inner = [(builtin_u(0.7, 0.1, 1.4), (1,)), (builtin_u(1.4, 0.7, 0.5), (0,))]
         inner += [(builtin_u(0.3, 0.1, 0.7), (0,)), (builtin_u(0.7, 0.3, 0.5), (1,))]
         right = on(2, inner)
@@ -217,7 +218,7 @@ def test_own_gates_win_whatever_their_names(head: str):
 
 @pytest.mark.parametrize("head", [HEAD2, HEAD3], ids=["qelib1", "stdgates"])
 def test_own_gates_win_over_included_ones(head: str):
-    """A gate that a program defines anew is its own from there on; what came before, and its own body, mean the library's."""
+    """A gate that a program defines anew is its own from there on; before, and in its own body, it is the library's."""
     version, library = (2, QELIB1) if head is HEAD2 else (3, STANDARD)
     turn = u3 if head is HEAD2 else builtin_u
     wrong = []
@@ -342,7 +343,8 @@ def test_random_gates_of_gates_are_their_products(seed: int):
                 ],
             )
 
-        text += f"gate {name}{'(' + ', '.join(formal) + ')' if formal else ''} {', '.join(f'q{n}' for n in range(size))} {{ {body}}}\n"
+        qubits = ", ".join(f"q{n}" for n in range(size))
+        text += f"gate {name}{'(' + ', '.join(formal) + ')' if formal else ''} {qubits} {{ {body}}}\n"
         known[name] = parameters, size, made
     parameters, size, build = known[names[-1]]
     values = [0.6, -1.1, 1.7][:parameters]

@@ -13,8 +13,9 @@ from tests.unit.hostile_texts import ACCEPTED, CPU_SECONDS, REFUSED
 ROOT = Path(__file__).resolve().parent.parent.parent
 MAX_MEGABYTES = 700
 INTERNAL = re.compile(
-    r"Traceback|site-packages|/tmp|/root|/etc|object at 0x|Error\b.*\(|\w+Error:|\w+Literal|FunctionCall|DurationOf|SizeOf"
-    r"|'Cast'|Qiskit value|Py[A-Z]\w+|tuple|range\(\)|slice|set_int_max_str_digits|math domain|\\u000a|Expr'|unhandled"
+    r"Traceback|site-packages|/tmp|/root|/etc|object at 0x|Error\b.*\(|\w+Error:|\w+Literal|FunctionCall|DurationOf"
+    r"|SizeOf|'Cast'|Qiskit value|Py[A-Z]\w+|tuple|range\(\)|slice|set_int_max_str_digits|math domain|\\u000a"
+    r"|Expr'|unhandled"
 )
 """What tells of the inside of this program or of a library, not of the user's text."""
 

@@ -188,7 +188,7 @@ def test_a_string_of_another_length_is_refused():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_observed_outcomes_only(method: Method, monkeypatch: pytest.MonkeyPatch):
-    """Beyond the size for all outcomes those observed are mitigated among themselves; with all observed it is the same."""
+    """Too many outcomes are mitigated only among those observed; if all were observed, the result is the same."""
     counts = {format(place, "03b"): 10 + 17 * place for place in range(8)}
     expected = mitigate(counts, [4, 1, 5], LINE, method)
     monkeypatch.setattr(mitigation, "WHOLE_BITS", 2)

@@ -91,7 +91,10 @@ def test_what_json_does_not_have_is_a_fault(extra: Any) -> None:
     ("document", "expected"),
     [
         (JOB, {"experiment_0": 2}),
-        ({"experiment_0": {"program": "", "shots": 5}, "experiment_1": {"shots": 6}}, {"experiment_0": 5, "experiment_1": 6}),
+        (
+            {"experiment_0": {"program": "", "shots": 5}, "experiment_1": {"shots": 6}},
+            {"experiment_0": 5, "experiment_1": 6},
+        ),
         ({"experiment_0": {"shots": "5"}}, None),
         ({"do": "much"}, None),
         ({}, None),
@@ -181,7 +184,8 @@ def test_the_sandbox_is_nobodys_alone() -> None:
         first, second = shared.borrowed(), shared.borrowed()
         sandbox = await first.__aenter__()
         assert await second.__aenter__() is sandbox
-        document = b'{"experiment_0": {"instructions": [["load", [0], [5]], ["measure", [0], []]], "num_wires": 1, "shots": 2}}'
+        instructions = b'[["load", [0], [5]], ["measure", [0], []]]'
+        document = b'{"experiment_0": {"instructions": ' + instructions + b', "num_wires": 1, "shots": 2}}'
         async with sandbox.job("singlequdit", document, job_id="neighbour") as job:
             await job.call("validate")
             await first.__aexit__(None, None, None)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from models.errors import BadName, KeyUnusable, NotAuthentic
-from models.signing import Jwk, Keyring, check_kid, from_b64url, header, payload_text, signing_input, taken_apart
+from models.keys import Jwk, Keyring, check_kid, from_b64url
+from models.signing import header, payload_text, signing_input, taken_apart
 from storage.providers.folder import FolderStorage
 from storage.signatures.public_keys import PublicKeys
 from storage.signatures.signing import Signatures, check_halves, fits, new_key, sign

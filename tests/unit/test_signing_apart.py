@@ -7,7 +7,7 @@ import json
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import SecretStr
 
-from models.signing import Jwk
+from models.keys import Jwk
 from storage.signatures.signing import LARGE, sign, sign_text
 from tests.unit.test_answers import MAX_STANDSTILL, Beat
 

@@ -1,4 +1,4 @@
-"""Whom a check of signatures believes: the settings, the key file and the log, and never the document that it checks."""
+"""Whom a check of signatures believes: the settings, the key file and the log, never the document it checks."""
 
 import json
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from models.audit import Finding
-from models.signing import Jwk, b64url
+from models.keys import Jwk, b64url
 from storage.audit.signatures import audit_signatures
 from storage.providers.folder import FolderStorage
 from storage.signatures.key_file import KeyFile
@@ -103,7 +103,7 @@ def test_a_key_that_the_log_names_is_the_laboratorys(installation: Laboratory):
 
 
 def test_a_configuration_is_signed_for_its_own_backend(installation: Laboratory):
-    """The signed configuration of one backend, put in the place of another's, is a finding; so is one of another key id."""
+    """The signed configuration of one backend in the place of another's is a finding; so is one of another key id."""
     installation.config("fermions", installation.storage.get("backends/configs/spin.json"))
     assert installation.found() == ["backends/configs/fermions.json: it is signed as the configuration of 'spin'"]
     installation.storage.delete("backends/configs/fermions.json")
