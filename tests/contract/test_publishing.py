@@ -23,9 +23,8 @@ from storage.log import leases
 from storage.log.database import writing
 from storage.providers.stores import Stores
 from tasks.jobs.attempt import Attempt
-from tasks.jobs.releases import begin, claim
 from tasks.services import Services
-from tasks.upload import _deliver
+from tasks.steps import _deliver
 
 RESULT = b'{"result": 1}'
 SIGNED_ANEW = b'{"payload": {"result": 1}, "signature": "of another key"}'
@@ -97,8 +96,8 @@ def executed(services: Services) -> Attempt:
 
 def held(services: Services, number: int) -> Attempt:
     """Claim the one job and begin it."""
-    assert claim(services, ["rydberg"]) is not None
-    mine = begin(services, "j", number)
+    assert services.claims.claim(["rydberg"]) is not None
+    mine = services.claims.begin("j", number)
     assert mine is not None
     process: Any = None  # nothing is computed here
     return Attempt(services, mine, b"{}", process, None)

@@ -194,6 +194,6 @@ def next_facts(knew: Job, attempt: int, worker: str) -> tuple[Fact, ...]:
             }
             return (Executed(seconds=1, cpu_seconds=1, seed=attempt, result_bytes=1, **about),)
         case _:
-            # As tasks/upload.py does: one append, so that no attempt can end between the two.
+            # As `upload` in tasks/steps.py does: one append, so that no attempt can end between the two.
             sha256 = knew.executed.result_sha256 if knew.executed else mine
             return Uploaded(path="results/x", bytes=1, sha256=sha256), Completed()

@@ -77,9 +77,7 @@ def test_a_clock_that_jumps_by_two_hours_costs_nothing(log_fixture: Any, wall: W
     log_fixture.inboxes[""].take("singlequdit", "test")
     dead = Services(log_fixture.settings)
     dead.log._now = wall.now
-    from tasks.jobs.releases import claim  # noqa: PLC0415 - as above
-
-    assert claim(dead, ["singlequdit"]) is not None
+    assert dead.claims.claim(["singlequdit"]) is not None
     dead.log.engine.dispose()
     wall.hours = 0
     jumps = iter(JUMPS)

@@ -28,6 +28,7 @@ from storage.providers.stores import Stores
 from tasks.services import Services, use
 from tests.contract.log_fixture import events_in
 from tests.installation import Installation, experiment
+from tests.waiting import until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 GOOD = {"experiment_0": experiment(["load", [0], [9]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
@@ -239,6 +240,11 @@ def test_a_full_disk_is_named_and_nothing_is_lost(installation: Installation, sm
     assert set(states.values()) == {"DONE"}
 
 
+def waits(installation: Installation, ids: list[str]) -> list[dict[str, Any]]:
+    """Return what the histories say of attempts that were put off."""
+    return [event for job_id in ids for event in installation.history(job_id) if event["kind"] == "retried"]
+
+
 def test_a_full_storage_is_waited_for_and_costs_no_attempt(installation: Installation, small_disk: Path):
     """While the storage has room for status and history but for no result, jobs wait; then all end without help."""
     installation.store = small_disk / "store"
@@ -250,20 +256,16 @@ def test_a_full_storage_is_waited_for_and_costs_no_attempt(installation: Install
     (small_disk / "ballast").write_bytes(bytes(8_000_000 - 350_000))
     drain = installation.start("drain", "--until-empty")
     try:
-        end = time.monotonic() + 200
-        while not (
-            waits := [event for job_id in ids for event in installation.history(job_id) if event["kind"] == "retried"]
-        ):
-            assert time.monotonic() < end
-            assert drain.poll() is None, drain.printed()
-            time.sleep(0.2)
+        until(lambda: waits(installation, ids) or drain.poll() is not None)
+        assert drain.poll() is None, drain.printed()
+        said = json.dumps(waits(installation, ids))
         (small_disk / "ballast").unlink()
         output, _ = drain.communicate(timeout=240)
     finally:
         drain.kill()
         drain.wait()
     assert drain.returncode == 0, output
-    assert "no room for a document of 0.6 MB" in json.dumps(waits)
+    assert "no room for a document of 0.6 MB" in said
     assert installation.states() == dict.fromkeys(ids, "DONE")
     assert {installation.log.get(job_id).failures for job_id in ids} == {0}
     assert list(small_disk.rglob(".*.tmp")) == []
