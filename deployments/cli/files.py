@@ -1,7 +1,7 @@
 """What people hand in as files: a job document, or an OpenQASM program, which is made into one."""
 
 from models.errors import InputError
-from models.job_language.openqasm import is_openqasm
+from models.job_language.openqasm_opening import is_openqasm
 from models.requests import qasm_document
 
 USUAL_SHOTS = 1000

@@ -15,12 +15,11 @@ from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, sele
 from sqlalchemy.exc import IntegrityError
 
 from models import clock
+from models.claims import Lease, Waiting, fairest, holder_of, judge_lease, lease_length
 from models.errors import AppendConflict, IdempotencyConflict, LogBroken, NotAllowed, StaleAttempt, UnknownJob
 from models.events import GENESIS, Event, seal
 from models.facts import Claimed, Fact, HandedOver, Refused, Submitted
-from models.holders import holder_of
-from models.job import TRANSITIONS, Job, Phase, State, Waiting, apply, fairest, not_the_holder, why_not
-from models.lease import Lease, judged, length
+from models.job import TRANSITIONS, Job, Phase, State, apply, not_the_holder, why_not
 from models.names import is_job_id
 from models.retry import LONGEST, is_due
 from storage.log.database import reading, writing
@@ -309,7 +308,7 @@ class EventLog:
             # Looked at again, now that no heartbeat can come between.
             for job, lease in _silent(connection, _LEASES.where(_JOB.c.job_id.in_(still)), now, held):
                 if lease is Lease.TOO_FAR:
-                    _set_lease(connection, job.job_id, job.attempt, now + length(job))
+                    _set_lease(connection, job.job_id, job.attempt, now + lease_length(job))
                     continue
                 changed = job
                 for fact in decide(job):
@@ -546,7 +545,7 @@ def _silent(connection: Connection, leases: Any, now: datetime, held: Collection
     found: list[tuple[Job, Lease]] = []
     for fold, heartbeat in connection.execute(leases):
         job = Job.model_validate_json(fold)
-        lease = judged(job, datetime.fromisoformat(heartbeat) if heartbeat else None, now)
+        lease = judge_lease(job, datetime.fromisoformat(heartbeat) if heartbeat else None, now)
         if lease is not Lease.GOOD and (job.holder is None or job.holder not in held):
             found.append((job, lease))
     return found

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 
 from models import clock
+from models.claims import holder_of
 from models.errors import (
     AppendConflict,
     LogError,
@@ -22,7 +23,6 @@ from models.errors import (
 )
 from models.events import Event
 from models.facts import Fact, Retried, Stage, Withdrawn
-from models.holders import holder_of
 from models.job import Job, Phase
 from models.retry import after_attempt, given_back, unless_cancelled
 from storage.providers.protocol import StorageProvider

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from models.holders import holder_of, new_token
+from models.claims import holder_of, new_token
 from models.job import Job
 
 KEPT_SECONDS = 60.0

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from models import clock
+from models.claims import holder_of
 from models.errors import AppendConflict, LogError, StaleAttempt, UnknownJob
-from models.holders import holder_of
 from models.job import FOR_THE_POOL, Job, Phase
 from models.retry import given_back, unless_cancelled
 from tasks.jobs.claims import Claim
