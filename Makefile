@@ -9,13 +9,14 @@ MAKEFLAGS += --no-builtin-rules
 BIN := .venv/bin
 # The locks are complete, so pip need not resolve anything; only what is really imported is compiled, once.
 PIP_QUIETLY := -m pip --quiet --quiet --disable-pip-version-check --no-input install --no-deps
-COMPILED := deployments.cli.app, deployments.demo, flows.drain_queue, prefect.server.api.server, scipy.linalg, scipy.special, tasks.sandbox.child
+COMPILED := deployments.cli.demo, flows.drain_queue, prefect.server.api.server, scipy.linalg, scipy.special, tasks.sandbox.child
 # Without compiled modules each process would spend seconds more of its start.
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
-# The tests wait more than they compute. The tests of a file share what they stand on, so they stay together.
-PARALLEL ?= -n 3 --dist loadfile
+# The tests wait more than they compute. The tests of a file share what they stand on, so they stay together; the files
+# come in the order of their names, long ones (acceptance) first, and not those with the most tests (unit).
+PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder
 
 # Sets $$python to the first Python that will do, or stops with a sentence that says what is missing.
 FIND_PYTHON = python=; for candidate in python3.11 python3 python; do \

@@ -7,9 +7,9 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
 
 import httpx
+import stamina
 
 from deployments.processes.prefect_server import PrefectUnavailable, prefect_server
 from flows.prefect_api.client import ASK_SECONDS, ask, authentication
@@ -19,8 +19,8 @@ from tasks import python
 from tasks.prefect_settings import home
 
 POOL = "quledger"
-PAUSES = (2.0, 5.0, 0.0)
-"""After each try, in seconds: a server on SQLite may be too busy to answer."""
+MAX_ATTEMPTS = 3
+"""A server on SQLite may be too busy to answer."""
 
 HOUSEKEEPING = "reconcile"
 """What is done each minute is first done at once: whatever was left lying is not left for another minute."""
@@ -40,12 +40,13 @@ def deploy() -> None:
     """
     settings = Settings.read()
     for command in COMMANDS:
-        output = _patiently(command, settings)
-        if output is not None:
+        try:
+            _run(command, settings)
+        except subprocess.CalledProcessError as error:
             log = settings.folder / "deploy.log"
-            log.write_text(output, encoding="utf-8")
+            log.write_text(error.stdout + error.stderr, encoding="utf-8")
             msg = f"`prefect {' '.join(command)}` did not work; what it said is in {log}"
-            raise PrefectUnavailable(msg)
+            raise PrefectUnavailable(msg) from None
     with contextlib.suppress(httpx.HTTPError):  # it is done a minute later then
         _begin(HOUSEKEEPING)
 
@@ -66,23 +67,28 @@ def _begin(name: str) -> None:
             ask(client, "POST", f"/deployments/{deployment['id']}/schedule", schedule)
 
 
-def _patiently(command: list[str], settings: Settings) -> str | None:
-    """Run a command of Prefect until it works; return what it said where it never did."""
-    output = None
-    for pause in PAUSES:
-        done = subprocess.run(  # noqa: S603 - our own words
-            python.command("prefect", "--no-prompt", *command),
-            cwd=home(settings),
-            env=os.environ | python.variables() | {"QULEDGER_CODE": str(python.ROOT)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode == 0:
-            return None
-        output = done.stdout + done.stderr
-        time.sleep(pause)
-    return output
+@stamina.retry(
+    on=subprocess.CalledProcessError,
+    attempts=MAX_ATTEMPTS,
+    timeout=None,
+    wait_initial=2.0,
+    wait_exp_base=2.5,
+    wait_jitter=0.0,
+)
+def _run(command: list[str], settings: Settings) -> None:
+    """Run a command of Prefect.
+
+    Raises:
+        subprocess.CalledProcessError: it failed each time; the error has what it said.
+    """
+    subprocess.run(  # noqa: S603 - our own words
+        python.command("prefect", "--no-prompt", *command),
+        cwd=home(settings),
+        env=os.environ | python.variables() | {"QULEDGER_CODE": str(python.ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
 
 
 def main() -> None:

@@ -55,7 +55,7 @@ def publish(services: Services, names: Sequence[str]) -> None:
 
 def _publish_to(services: Services, store: str, configs: Sequence[BackendConfig]) -> None:
     """Write the configurations to one storage, each signed where its backend signs."""
-    storage, signer = services.stores.of(store), services.signer(store)
+    storage, signer = services.stores.of(store), services.signers.of(store)
     unusable: KeyUnusable | None = None
     try:
         signer.publish()

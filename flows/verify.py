@@ -34,7 +34,7 @@ async def verify(
     """
     services = current()
     runs_of = functools.partial(prefect_runs, str(PREFECT_API_URL.value()))
-    verifier = Verifier(services.log.engine, services.stores, runs_of, services.signatures)
+    verifier = Verifier(services.log.engine, services.stores, runs_of, services.signers.signatures)
 
     def compare() -> list[Finding]:
         return list(islice(verifier.all() if job_id is None else verifier.job(job_id), MAX_SHOWN + 1))

@@ -14,6 +14,9 @@ Seconds = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 _FIELD = re.compile(r'field "(\w+)"')
 Pause = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 
+BLOCK = "block://"
+"""Begins the URL of a storage whose login Prefect keeps."""
+
 
 class Settings(BaseSettings):
     """What an operator may set. Each field is the environment variable `QULEDGER_<NAME>`."""

@@ -17,9 +17,9 @@ from pydantic import Field, SecretStr, ValidationError
 
 from models.errors import BadSetting, StorageInactive, StorageRefused, StorageUnavailable, echo
 from models.logins import Address, Kind, address
+from models.settings import BLOCK
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import open_storage
-from tasks.services import BLOCK
 
 _LOG = logging.getLogger("quledger.storage_block")
 

@@ -1,28 +1,68 @@
-"""What `quledger verify`, `prune`, `rebuild` and `restore` do. None of them starts Prefect."""
+"""The commands that compare and repair: `verify`, `prune`, `rebuild`, `restore`. None of them starts Prefect."""
 
 import os
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Annotated, Any
 
+from cyclopts import Parameter
+
+from deployments.cli.output import Json, print_output
 from deployments.processes.logs import DRAIN, SERVER, WORKER, Errors
+from flows.prefect_api import retention
 from flows.prefect_api.client import PrefectSilent, prefect_runs
-from flows.prefect_api.retention import prune
 from models import clock
 from models.audit import Finding, Run
 from models.errors import BadSetting, StorageError, UnknownJob
 from models.job import FINAL
 from models.settings import Settings
-from storage.audit.rebuild import rebuild
-from storage.audit.restore import Fork, restore
+from storage.audit import rebuild as rebuilding
+from storage.audit import restore as restoring
 from storage.audit.verify import Verifier
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import open_storage
+from storage.providers.stores import Stores
 from tasks.services import Services
 
 MAX_DAYS = 36500
+
+
+def verify(job_id: str | None = None, *, prefect: bool | None = None, as_json: Json = False) -> int:
+    """Compare the log with itself, its views, the storage and Prefect; end with code 3 if anything differs.
+
+    Args:
+        job_id: Only this job; otherwise all of them, and every document that belongs to none.
+        prefect: Compare with Prefect; by default where PREFECT_API_URL is set.
+    """
+    verification = Verification(prefect=prefect)
+    findings = []
+    count = 0
+    for finding in verification.findings(job_id):
+        count += 1
+        if as_json:
+            findings.append(finding.model_dump())
+        else:
+            print(finding)
+    value = {
+        "jobs": verification.jobs,
+        "findings": findings,
+        "prefect": verification.silent or None,
+        "left_out": verification.left_out,
+        "notes": verification.notes,
+        "logged": verification.logged,
+    }
+    lines = [f"not compared: {reason}" for reason in verification.left_out]
+    lines += [f"note: {note}" for note in verification.notes]
+    lines.append(f"{verification.jobs} jobs verified: {count or 'no'} differences")
+    print_output(value, lambda: print("\n".join(lines)), as_json=as_json)
+    if verification.silent:
+        print(f"quledger: {verification.silent}", file=sys.stderr)
+    for sentence in verification.logged:
+        print(f"quledger: within a day there were {sentence}", file=sys.stderr)
+    return 3 if count else 1 if verification.silent or verification.incomplete else 0
 
 
 class Verification:
@@ -46,7 +86,7 @@ class Verification:
         self.silent = ""
         runs_of = self._runs_of if self._url and prefect is not False else None
         services = Services(self._settings)
-        self._verifier = Verifier(self._engine, services.stores, runs_of, services.signatures)
+        self._verifier = Verifier(self._engine, services.stores, runs_of, services.signers.signatures)
 
     @property
     def jobs(self) -> int:
@@ -88,8 +128,12 @@ class Verification:
             return []
 
 
-def prune_here(days: float) -> dict[str, int]:
-    """Delete runs in Prefect that ended longer ago than so many days."""
+def prune(*, days: float = 30, as_json: Json = False) -> int:
+    """Delete old runs in Prefect's own database, which PREFECT_API_URL names. The event log keeps all of its history.
+
+    Args:
+        days: Runs that ended longer ago than so many days are deleted.
+    """
     url = os.environ.get("PREFECT_API_URL", "")
     if not url:
         raise BadSetting(
@@ -105,52 +149,76 @@ def prune_here(days: float) -> dict[str, int]:
         except UnknownJob:
             return False
 
-    pruned = prune(url, clock.now() - timedelta(days=days), has_ended)
-    return {"deleted": pruned.runs, "left": pruned.left}
+    pruned = retention.prune(url, clock.now() - timedelta(days=days), has_ended)
+    text = f"deleted {pruned.runs} runs that ended more than {days:g} days ago; left {pruned.left} of unknown jobs"
+    print_output({"deleted": pruned.runs, "left": pruned.left}, lambda: print(text), as_json=as_json)
+    return 0
 
 
-def rebuild_here() -> dict[str, int]:
-    """Make the views of this installation's log anew."""
-    return rebuild(open_database(Settings.read().database_url, existing=True))
+def rebuild(*, as_json: Json = False) -> int:
+    """Make the views of the log anew from its events; nothing else is changed. Stop the drains before."""
+    counts = rebuilding.rebuild(open_database(Settings.read().database_url, existing=True))
+    text = f"rebuilt {counts['jobs']} jobs from {counts['events']} events"
+    print_output(counts, lambda: print(text), as_json=as_json)
+    return 0
 
 
-class Restored(NamedTuple):
-    """What `quledger restore` did.
+def restore(
+    *,
+    source: Annotated[list[str] | None, Parameter(name="--from")] = None,
+    mirror_wins: Annotated[bool, Parameter(negative="")] = False,
+    as_json: Json = False,
+) -> int:
+    """Bring the log up to the histories in the storages: an empty one gets all of them, or nothing.
 
-    Attributes:
-        counts: jobs and events that were taken over.
-        forks: jobs of which log and mirror each held what the other did not.
-        left_out: storages that could not be read: name -> why.
+    Args:
+        source: URL of a storage; may be repeated. Without it, the storages of the settings.
+        mirror_wins: Where log and mirror each hold what the other does not, take over the mirror's events and set the
+            log's aside, even if these have ended the job.
     """
-
-    counts: dict[str, int]
-    forks: list[Fork]
-    left_out: dict[str, str]
-
-
-def restore_here(urls: list[str] | None, *, mirror_wins: bool = False) -> Restored:
-    """Bring this installation's log up to the storages at these URLs, or to those of the settings."""
     settings = Settings.read()
     stores = Services(settings).stores
-    left_out: dict[str, str] = {}
-    storages: dict[str, StorageProvider] = {}
-    known = {url: name for name, url in settings.storages.items()}
-    ours = urls is None or all(url in known for url in urls)
-    for name, url in [(known.get(url, url), url) for url in urls] if urls else settings.storages.items():
-        try:
-            storages[name] = stores.of(name) if name in stores.names else open_storage(url)
-        except StorageError as error:
-            left_out[name] = str(error)
-            if len(left_out) == len(urls or stores.names):
-                raise
-    forks: list[Fork] = []
-    counts = restore(
+    storages, left_out = _open_storages(settings, stores, source or [])
+    forks: list[restoring.Fork] = []
+    counts = restoring.restore(
         open_database(settings.database_url),
         *storages.values(),
         names=[name if name in stores.names else "" for name in storages],
         forks=forks,
         left_out=left_out,
         mirror_wins=mirror_wins,
-        ours=ours,
+        ours=source is None or set(source) <= set(settings.storages.values()),
     )
-    return Restored(counts, forks, left_out)
+    lines = [f"not read: {name}: {reason}" for name, reason in left_out.items()]
+    lines += [fork.message for fork in forks]
+    lines.append(f"restored {counts['jobs']} jobs with {counts['events']} events\nNext: quledger reconcile")
+    value: dict[str, Any] = {**counts, "forks": [fork._asdict() for fork in forks], "left_out": left_out}
+    print_output(value, lambda: print("\n".join(lines)), as_json=as_json)
+    unsettled = not all(fork.settled for fork in forks)
+    if unsettled:
+        print("quledger: jobs stay held; look at them, then `quledger restore --mirror-wins`", file=sys.stderr)
+    return 1 if unsettled or left_out else 0
+
+
+def _open_storages(
+    settings: Settings, stores: Stores, urls: list[str]
+) -> tuple[dict[str, StorageProvider], dict[str, str]]:
+    """Open the storages at these URLs, or those of the settings.
+
+    Returns:
+        Name (or URL, of one that the settings do not name) -> storage; and name -> why it could not be opened.
+
+    Raises:
+        StorageError: not one of them could be opened.
+    """
+    names = {url: name for name, url in settings.storages.items()}
+    storages: dict[str, StorageProvider] = {}
+    left_out: dict[str, str] = {}
+    for name, url in [(names.get(url, url), url) for url in urls] or settings.storages.items():
+        try:
+            storages[name] = stores.of(name) if name in stores.names else open_storage(url)
+        except StorageError as error:
+            left_out[name] = str(error)
+            if len(left_out) == len(urls or stores.names):
+                raise
+    return storages, left_out

@@ -3,27 +3,22 @@
 import json
 import secrets
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import App, Parameter
-
-from models.errors import BadName, KeyExists, UnknownBackend, UnknownKey, echo
+from deployments.cli.output import Json
+from models import clock
+from models.errors import BadName, DocumentMissing, KeyExists, UnknownBackend, UnknownKey, echo, printable
 from models.keys import Jwk, Keyring, check_kid
+from storage.signatures.signing import new_key
+from tasks.backends import registry
+from tasks.services import current
 
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON value.")]
 ALL = "*"
 """All backends that have no key of their own."""
 
 _UNKNOWN = "no key has the id {}; `quledger keys show` lists the keys"
 
-app = App(
-    name="keys",
-    help="Make, show, rotate and revoke the keys with which backends sign (see QULEDGER_SIGN).",
-    help_flags=["--help", "-h"],
-)
 
-
-@app.command
 def new(*, backend: str = ALL, kid: str = "", as_json: Json = False) -> int:
     """Make the first key, and publish its public part.
 
@@ -31,10 +26,9 @@ def new(*, backend: str = ALL, kid: str = "", as_json: Json = False) -> int:
         backend: Only for this backend, which then signs with a key of its own.
         kid: Its id; by default the date and a random number.
     """
-    return _made(backend, kid, first=True, as_json=as_json)
+    return _make_key(backend, kid, first=True, as_json=as_json)
 
 
-@app.command
 def rotate(*, backend: str = ALL, kid: str = "", as_json: Json = False) -> int:
     """Replace a key: a new one signs from now on. What the old one signed stays valid; its private part is destroyed.
 
@@ -42,18 +36,15 @@ def rotate(*, backend: str = ALL, kid: str = "", as_json: Json = False) -> int:
         backend: Replace the key of this backend alone.
         kid: Id of the new key; by default the date and a random number.
     """
-    return _made(backend, kid, first=False, as_json=as_json)
+    return _make_key(backend, kid, first=False, as_json=as_json)
 
 
-@app.command
 def show(kid: str = "", *, as_json: Json = False) -> int:
     """List the keys, or print one public key as it is published.
 
     Args:
         kid: Only this key.
     """
-    from tasks.services import current  # noqa: PLC0415 - each command imports what it alone needs
-
     signer = current().keys
     ring, given = signer.file.read(), signer.given()
     signatures = signer.signatures()
@@ -86,7 +77,6 @@ def show(kid: str = "", *, as_json: Json = False) -> int:
     return 0
 
 
-@app.command
 def revoke(kid: str, *, since: datetime | None = None, reason: str = "", as_json: Json = False) -> int:
     """Revoke a key: what it signed from then on is not trusted any more. If it signs, a new key takes its place.
 
@@ -95,11 +85,6 @@ def revoke(kid: str, *, since: datetime | None = None, reason: str = "", as_json
         since: When it may have fallen into other hands, such as 2026-11-21T09:00 (UTC); by default now.
         reason: Why, for everybody to read.
     """
-    from models import clock  # noqa: PLC0415 - as above
-    from models.errors import DocumentMissing, printable  # noqa: PLC0415
-    from storage.signatures.signing import new_key  # noqa: PLC0415
-    from tasks.services import current  # noqa: PLC0415
-
     now = clock.now()
     since = now if since is None else since if since.tzinfo else since.replace(tzinfo=UTC)
     if since > now:
@@ -134,11 +119,7 @@ def revoke(kid: str, *, since: datetime | None = None, reason: str = "", as_json
     return 0
 
 
-def _made(backend: str, kid: str, *, first: bool, as_json: bool) -> int:
-    from storage.signatures.signing import new_key  # noqa: PLC0415 - each command imports what it alone needs
-    from tasks.backends import registry  # noqa: PLC0415
-    from tasks.services import current  # noqa: PLC0415
-
+def _make_key(backend: str, kid: str, *, first: bool, as_json: bool) -> int:
     if backend != ALL and backend not in registry.names():
         raise UnknownBackend(backend, registry.names())
     signer = current().keys

@@ -1,4 +1,4 @@
-"""How jobs, histories, results and settings look in a terminal, and the JSON of the same."""
+"""How jobs, histories and backends look in a terminal, and the JSON of the same."""
 
 import json
 import sys
@@ -9,20 +9,10 @@ from rich.console import Console
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
 from models.backend import BackendConfig
 from models.clock import to_text
-from models.errors import printable
 from models.events import Event
 from models.facts import Compiled, Executed, Failed, Retried, Submitted, Uploaded, Validated
 from models.job import FINAL, Job, State
 from models.status import status_document
-
-BAR = 40
-"""Characters of the longest bar of a histogram."""
-
-LEAST_OUTCOME = 8
-"""An outcome has at least so many cells beside its bar, and goes on in the next line."""
-
-MAX_OUTCOMES = 32
-"""The most bars of one histogram; the rarest outcomes are summed up."""
 
 # Into a file or a pipe nothing is cut.
 console = Console(width=None if sys.stdout.isatty() else 240)
@@ -59,7 +49,7 @@ def status(job: Job, held: str = "") -> None:
     show_table(console, columns, [(Cell(name, "bold"), value) for name, value in rows.items()], heading=False)
     hint = {State.DONE: f"quledger result {job.job_id}", State.QUEUED: "quledger drain --until-empty"}
     following = "quledger restore" if held else hint.get(job.state, f"quledger history {job.job_id}")
-    _line(f"\nNext: {following}")
+    print_line(f"\nNext: {following}")
 
 
 JOBS = (
@@ -76,7 +66,7 @@ JOBS = (
 def jobs(found: list[Job]) -> None:
     """Print a table of jobs."""
     if not found:
-        _line("There are no such jobs. Submit one: quledger submit BACKEND FILE")
+        print_line("There are no such jobs. Submit one: quledger submit BACKEND FILE")
         return
     show_table(console, JOBS, [_job(job) for job in found], wrap=False)
 
@@ -109,54 +99,7 @@ def history(events: list[Event]) -> None:
     )
     runs = {event.flow_run_id: event.attempt for event in events if event.flow_run_id}
     for run, attempt in runs.items():
-        _line(f"attempt {attempt} is the Prefect flow run {run}")
-
-
-def result(document: dict[str, Any]) -> None:
-    """Print a histogram of each experiment, and the expectation values."""
-    from deployments.cli.frames import counts_frame, values_frame  # noqa: PLC0415 - pandas takes half a second
-
-    made_by = printable(f"{document['display_name']} {document['backend_version']}")
-    _line(f"{made_by}, job {document['job_id']}", style="")
-    for name, frame in counts_frame(document).groupby("experiment", sort=False):
-        histogram(str(name), dict(zip(frame["outcome"], frame["count"], strict=True)))
-    for row in values_frame(document).itertuples():
-        _line(
-            f"{row.experiment}: {row.exp_value:.6g} ± {row.std:.2g} ({row.shots} shots for each group of terms)",
-            style="",
-        )
-
-
-HISTOGRAM = (Column("outcome", ColumnKind.TEXT), Column("bar"), Column("count"), Column("share"))
-
-
-def histogram(title: str, counts: dict[str, int]) -> None:
-    """Print counts as bars, the commonest outcomes where there are many."""
-    shots = sum(counts.values())
-    kept = sorted(counts, key=lambda outcome: -counts[outcome])[:MAX_OUTCOMES]
-    most = max(counts.values(), default=1)
-    rows: list[Row] = []
-    for outcome in [outcome for outcome in counts if outcome in set(kept)]:
-        count = counts[outcome]
-        bar = Cell("█" * max(1, round(BAR * count / most)), "cyan")
-        rows.append((outcome, bar, str(count), f"{count / shots:.3f}"))
-    rest = shots - sum(counts[outcome] for outcome in kept)
-    if rest:
-        rows.append(("others", "", str(rest), f"{rest / shots:.3f}"))
-    _line(f"{title}: {shots} shots", style="italic")
-    show_table(console, HISTOGRAM, rows, heading=False, least_text=LEAST_OUTCOME)
-    console.print()
-
-
-def result_csv(document: dict[str, Any]) -> None:
-    """Print the counts of a result as CSV; those of estimations are values and standard errors."""
-    from deployments.cli.frames import counts_frame, values_frame  # noqa: PLC0415 - pandas takes half a second
-
-    counts, values = counts_frame(document), values_frame(document)
-    if len(counts) or values.empty:
-        counts.to_csv(sys.stdout, index=False)
-    if len(values):
-        values.to_csv(sys.stdout, index=False)
+        print_line(f"attempt {attempt} is the Prefect flow run {run}")
 
 
 BACKENDS = (
@@ -188,14 +131,8 @@ def _backend(row: dict[str, Any]) -> Row:
     )
 
 
-def settings(values: dict[str, Any]) -> None:
-    """Print the settings as environment variables."""
-    for name, value in values.items():
-        _line(f"QULEDGER_{name.upper()}={value}", style="")
-
-
-def _line(text: str, style: str = "dim") -> None:
-    """Print a line as it is: nothing in it is a style, and none of it is cut."""
+def print_line(text: str, style: str = "dim") -> None:
+    """Print a line as it is: no markup in it is read, and it is not cut."""
     console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 

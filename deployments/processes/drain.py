@@ -18,10 +18,8 @@ from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
 from tasks.backends import registry
-from tasks.jobs.leases import expire_leases
-from tasks.prefect_settings import import_prefect, prepare
-from tasks.services import Services, current, use
-from tasks.sweeping import sweep_leftovers, sweep_storages
+from tasks.prefect_settings import import_prefect
+from tasks.services import Services, use
 from tasks.watchdog import watched
 
 MAX_AT_ONCE = 64
@@ -30,25 +28,28 @@ FLUSH_SECONDS = 20.0
 """How long an ending drain waits for Prefect to take the last logs and events."""
 
 
-def drain_here(
+def run_drain_command(
     backends: list[str] | None,
     concurrency: int | None,
     *,
     until_empty: bool,
     time_budget: float | None,
-    show: Callable[[str], None] | None,
+    say: Callable[[str], None] | None,
 ) -> tuple[dict[str, int], list[str]]:
     """Run `drain_queue` in this process.
 
     Args:
-        show: called with one line for each job that ends; None says nothing.
+        say: called with one line for each job that ends; None says nothing.
 
     Returns:
         How many jobs ended in each state; and why jobs were left that somebody has to do something about.
     """
-    services = Services(Settings.read())
-    if show is not None:
-        services.on_final = lambda job: show(_line(job))
+    unserved: list[str] = []
+    services = Services(
+        Settings.read(),
+        on_final=lambda job: None if say is None else say(_line(job)),
+        on_unserved=unserved.extend,
+    )
     # Before the server starts: what is wrong with settings, database or storage is said at once.
     services.open()
     for name in backends or []:
@@ -57,11 +58,13 @@ def drain_here(
         msg = f"{concurrency} jobs at once cannot be run; say a number from 1 to {MAX_AT_ONCE}"
         raise BadSetting(msg)
     with flows_ready(services):
-        counts = run_drain(backends=backends, concurrency=concurrency, until_empty=until_empty, time_budget=time_budget)
-        return counts, services.unserved
+        counts = run_drain(
+            services, backends=backends, concurrency=concurrency, until_empty=until_empty, time_budget=time_budget
+        )
+    return counts, unserved
 
 
-def work_here() -> None:
+def run_worker_command() -> None:
     """Serve the deployments of the given Prefect in this process, until SIGTERM or Ctrl-C.
 
     Raises:
@@ -77,21 +80,20 @@ def work_here() -> None:
         work(services)
 
 
-def run_drain(**parameters: Any) -> dict[str, int]:
-    """Run the flow `drain_queue` with these parameters, where flows are ready."""
+def run_drain(services: Services, **parameters: Any) -> dict[str, int]:
+    """Run the flow `drain_queue` with these parameters, where flows of these services are ready."""
     from flows.drain_queue import drain_queue  # noqa: PLC0415 - Prefect is imported once its settings stand
     from flows.prefect_api.engine import leave_sigterm_alone  # noqa: PLC0415 - as above
-    from tasks.jobs.releases import release_all  # noqa: PLC0415 - as above
 
     leave_sigterm_alone()
     try:
-        return asyncio.run(_stoppable(drain_queue(**parameters)))
+        return asyncio.run(_stoppable(drain_queue(**parameters), services.settings))
     except httpx.HTTPError as error:
         msg = f"Prefect stopped answering ({type(error).__name__}); the jobs wait, drain again when it is back"
         raise PrefectUnavailable(msg) from None
     finally:
         # Once more, now that no thread of the loop is left that might claim.
-        release_all(current())
+        services.claims.give_back_all()
         flush_prefect()
 
 
@@ -102,42 +104,6 @@ def flush_prefect() -> None:
 
     for worker in (APILogWorker, EventsWorker):
         worker.drain_all(timeout=FLUSH_SECONDS)
-
-
-def reconcile_here() -> dict[str, int]:
-    """Bring right what a crash left behind, without a Prefect server: it works also while none answers.
-
-    Returns:
-        How many attempts, documents and runs that were; and where there are any, how many jobs are held because the
-        mirror knows more than the log, and how many storages were left out.
-    """
-    services = Services(Settings.read())
-    left_out = services.check_access()
-    services.rollback.compare_all()
-    expired = expire_leases(services)
-    relayed = services.mirror.relay_all()
-    services.marks.end()
-    sweep_leftovers(services)
-    sweep_storages(services)
-    done = {
-        "expired": len(expired),
-        "relayed": relayed.done,
-        "failed": relayed.failed,
-        "crashed": _dead_runs_ended(services),
-    }
-    troubles = {"held": services.holds.count(), "left_out": len(left_out)}
-    return done | {what: number for what, number in troubles.items() if number}
-
-
-def _dead_runs_ended(services: Services) -> int:
-    """End in Prefect what died here, and return how many runs that were; none where no Prefect is named."""
-    if "PREFECT_API_URL" not in os.environ:
-        return 0  # the embedded server would be started just to be asked
-    prepare(services.settings)
-    import_prefect(services.settings)
-    from flows.prefect_api.run_sync import crash_dead_runs  # noqa: PLC0415 - Prefect is imported once its settings stand
-
-    return asyncio.run(crash_dead_runs(services))
 
 
 @contextlib.contextmanager
@@ -161,11 +127,10 @@ def flows_ready(services: Services) -> Iterator[str]:
         yield url
 
 
-async def _stoppable(flow_run: Any) -> Any:
+async def _stoppable(flow_run: Any, settings: Settings) -> Any:
     """Wait for a flow run; SIGTERM ends it as Ctrl-C does: what is under way is given back."""
     task = asyncio.ensure_future(flow_run)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    settings = current().settings
     try:
         async with watched(settings.folder, settings.standstill_seconds):
             return await task

@@ -4,7 +4,6 @@ Nothing here may import Prefect, which reads its settings from the environment a
 """
 
 import contextlib
-import fcntl
 import os
 import re
 import socket
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+from filelock import FileLock, Timeout
 
 from deployments.processes.logs import SERVER, opened
 from flows.prefect_api.client import REFUSED, authentication, refusal
@@ -86,7 +86,7 @@ def prefect_server(settings: Settings, port: int = 0) -> Iterator[str]:
     with listening:
         server = _Server(settings, listening)
         try:
-            with _turn(settings):
+            with _start_lock(settings):
                 server.start()
             os.environ["PREFECT_API_URL"] = server.url
             yield server.url
@@ -181,23 +181,20 @@ def write_error(log: Path, message: str) -> None:
 
 
 @contextlib.contextmanager
-def _turn(settings: Settings) -> Iterator[None]:
+def _start_lock(settings: Settings) -> Iterator[None]:
     """Wait until no other embedded server of this home is being started.
 
     Raises:
         PrefectUnavailable: another one takes too long.
     """
-    deadline = time.monotonic() + TURN_SECONDS
-    with (home(settings) / "start.lock").open("w") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    msg = "another embedded Prefect server of this home is being started and does not come to an end"
-                    raise PrefectUnavailable(msg) from None
-            time.sleep(0.1)
+    # The file stays: whoever waits has opened it already, and would lock one that is gone.
+    lock = FileLock(home(settings) / "start.lock", TURN_SECONDS, poll_interval=0.1, preserve_lock_file=True)
+    try:
+        held = lock.acquire()
+    except Timeout:
+        msg = "another embedded Prefect server of this home is being started and does not come to an end"
+        raise PrefectUnavailable(msg) from None
+    with held:
         yield
 
 

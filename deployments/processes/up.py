@@ -18,7 +18,7 @@ STOP_SECONDS = 40.0
 RESTART_SECONDS = 2.0
 
 
-def up(port: int, say: Callable[[str], None]) -> None:
+def serve(port: int, say: Callable[[str], None]) -> None:
     """Serve until SIGTERM or Ctrl-C; then everything that was started here has ended.
 
     Args:

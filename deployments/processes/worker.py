@@ -43,7 +43,6 @@ from flows.run_job import run_job
 from flows.verify import verify
 from models import clock
 from models.errors import MAX_MESSAGE, printable
-from tasks.jobs.releases import release_all
 from tasks.services import Services
 from tasks.watchdog import watched
 
@@ -88,7 +87,7 @@ class Worker:
         self._deployments = await self._find(stop)
         await crash_dead_runs(self._services)
         self._handover.use()
-        async with self._services.sandboxed():
+        async with self._services.sandbox.borrowed():
             await self._begin_draining()
             await self._beat()
             async with (
@@ -240,7 +239,7 @@ async def serve(services: Services, *, with_parent: bool) -> None:
     async with (
         watched(services.settings.folder, services.settings.standstill_seconds),
         # The worker has one sandbox for as long as it lives; its runs borrow it.
-        services.sandboxed(),
+        services.sandbox.borrowed(),
         AsyncClientContext.get_or_create() as context,
     ):
         await Worker(services, context.client).run(stop)
@@ -272,5 +271,5 @@ def work(services: Services, *, with_parent: bool = False) -> None:
         msg = f"Prefect stopped answering ({type(error).__name__}); start the worker again when it is back"
         raise PrefectUnavailable(msg) from None
     finally:
-        release_all(services)
+        services.claims.give_back_all()
         flush_prefect()

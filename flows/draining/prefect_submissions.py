@@ -157,12 +157,12 @@ class PrefectSubmissions:
             # Somebody has begun a run again that a drain had made.
             job = self._services.log.get(check_job_id(str(parameters["job_id"])))
         else:
-            job = submit_request(JobRequest.read(parameters.get("job", {})), str(run.id))
+            job = submit_request(self._services, JobRequest.read(parameters.get("job", {})), str(run.id))
         if job.state is not State.ERROR or job.flow_run_id != str(run.id):
             return job
         try:
             # Somebody has begun the run again; a job that failed through no fault of its own is given another chance.
-            return revive(job.job_id)
+            return revive(self._services, job.job_id)
         except NotRevivable:
             return job
 
@@ -184,6 +184,7 @@ async def dispatch(client: PrefectClient, job: Job) -> None:
         name=job.job_id,
         parameters={"job_id": job.job_id, "attempt": job.attempt},
         tags=tags_of(job),
-        # For the client alone, which asks again where an answer is lost: a log that was restored may count an attempt anew.
+        # For the client alone, which asks again where an answer is lost:
+        # a log that was restored may count an attempt anew.
         idempotency_key=str(uuid4()),
     )

@@ -1,11 +1,12 @@
-"""What Prefect says of jobs, asked over HTTP: no command that only compares has to import Prefect for it."""
+"""Calls to Prefect's API over HTTP: no command that only compares has to import Prefect for it."""
 
 import base64
 import os
-import time
 from typing import Any
 
 import httpx
+import stamina
+from stamina.instrumentation import set_on_retry_hooks
 
 from models.audit import Run
 from models.errors import QuledgerError
@@ -20,6 +21,8 @@ BUSY_SECONDS = 30.0
 """So long a call that Prefect refuses because it is busy, as it does where its database is SQLite, is repeated."""
 
 REFUSED = (401, 403)
+
+set_on_retry_hooks([])  # a call that is repeated is no news to anybody
 
 
 class PrefectSilent(QuledgerError):
@@ -45,26 +48,32 @@ def ask(client: httpx.Client, method: str, path: str, body: dict[str, Any] | Non
     Raises:
         httpx.HTTPError: it does not answer, or refuses for another reason, or is busy for too long.
     """
-    end = time.monotonic() + BUSY_SECONDS
-    pause = 0.2
-    stumbled = lost = False
-    while True:
-        try:
-            answer = client.request(method, path, json=body)
-        except (httpx.ReadError, httpx.RemoteProtocolError, httpx.WriteError):
+
+    @stamina.retry(on=_MayPass(), attempts=None, timeout=BUSY_SECONDS, wait_initial=0.2, wait_max=2.0, wait_jitter=0.0)
+    def send() -> httpx.Response:
+        return client.request(method, path, json=body).raise_for_status()
+
+    return send()
+
+
+class _MayPass:
+    """Says of each failure of one call whether it may pass, so that the call is to be repeated."""
+
+    def __init__(self) -> None:
+        self._lost = self._broke = False
+
+    def __call__(self, error: Exception) -> bool:
+        if isinstance(error, (httpx.ReadError, httpx.RemoteProtocolError, httpx.WriteError)):
             # A server closes its connection behind an error, perhaps just when the next call goes out on it.
-            if lost:
-                raise
-            lost = True
-            continue
-        busy = answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS
-        if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
+            first, self._lost = not self._lost, True
+            return first
+        if not isinstance(error, httpx.HTTPStatusError):
+            return False
+        if error.response.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
             # Twice: it is not busy, but cannot give what is asked for (see `flows.prefect_api.unreadable_runs`).
-            busy, stumbled = not stumbled, True
-        if not busy or time.monotonic() + pause > end:
-            return answer.raise_for_status()
-        time.sleep(pause)
-        pause = min(2.0, 2 * pause)
+            first, self._broke = not self._broke, True
+            return first
+        return error.response.is_server_error or error.response.status_code == httpx.codes.TOO_MANY_REQUESTS
 
 
 def prefect_runs(url: str, job_ids: list[str]) -> list[Run]:

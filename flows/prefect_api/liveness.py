@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FOLDER = "runs"
+# By hand: a library's lock makes the file that it is to look at, so that a run which has just ended would look dead.
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import stamina
 
 from flows.prefect_api.client import authentication
 
@@ -22,7 +23,7 @@ REASON = (
     " (characters that are none, numbers that are too large, or values nested too deeply)"
 )
 
-MOST = 1000
+MAX_PAGE = 1000
 """Prefect's own limit of one answer of the history."""
 
 PAGE = 200
@@ -32,7 +33,8 @@ LOOKS = 2
 """So many times more a run has to fail, after a pause each, while other lists are given."""
 
 PAUSE = 0.3
-TRIES = 6
+MAX_ATTEMPTS = 7
+BUSY = (httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS)
 ASK_SECONDS = 60.0
 
 _TO_BEGIN = ("SCHEDULED", "PENDING", "PAUSED")
@@ -57,8 +59,8 @@ def clear(url: str, filters: Filters) -> int:
         bad = 0
         offset = 0
         while True:
-            about = filters | {"limit": MOST, "offset": offset}
-            page = _asked(client, "POST", "/ui/flow_runs/history", about).raise_for_status().json()
+            about = filters | {"limit": MAX_PAGE, "offset": offset}
+            page = _send(client, "POST", "/ui/flow_runs/history", about).raise_for_status().json()
             states = {str(run["id"]): str(run["state_type"]) for run in page}
             ids = list(states)
             for start in range(0, len(ids), PAGE):
@@ -66,7 +68,7 @@ def clear(url: str, filters: Filters) -> int:
                     _clear(client, run_id, filters, is_to_begin=states[run_id] in _TO_BEGIN)
                     bad += 1
             offset += len(page)
-            if len(page) < MOST:
+            if len(page) < MAX_PAGE:
                 return bad
 
 
@@ -100,11 +102,11 @@ def _failing(client: httpx.Client, ids: list[str]) -> Iterator[str]:
 
 
 def _expect_others(client: httpx.Client) -> None:
-    _asked(client, "POST", "/flow_runs/filter", _those([str(uuid4())])).raise_for_status()
+    _send(client, "POST", "/flow_runs/filter", _those([str(uuid4())])).raise_for_status()
 
 
 def _is_given(client: httpx.Client, ids: list[str]) -> bool:
-    answer = _asked(client, "POST", "/flow_runs/filter", _those(ids))
+    answer = _send(client, "POST", "/flow_runs/filter", _those(ids))
     if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
         return False
     answer.raise_for_status()
@@ -119,11 +121,11 @@ def _clear(client: httpx.Client, run_id: str, filters: Filters, *, is_to_begin: 
     if is_to_begin:  # before its parameters are taken away: nobody is to begin it without them
         _fail(client, run_id)
     harmless = {"name": f"refused-{run_id[:8]}", "parameters": {}, "tags": []}
-    _asked(client, "PATCH", f"/flow_runs/{run_id}", harmless)
+    _send(client, "PATCH", f"/flow_runs/{run_id}", harmless)
     if _is_given(client, [run_id]):
         _LOG.warning("run_unreadable action=failed run=%s: Prefect could not give it back", run_id)
         return
-    gone = _asked(client, "DELETE", f"/flow_runs/{run_id}")
+    gone = _send(client, "DELETE", f"/flow_runs/{run_id}")
     if gone.status_code == httpx.codes.NOT_FOUND:
         return  # somebody else has cleared it away
     gone.raise_for_status()
@@ -135,27 +137,35 @@ def _clear(client: httpx.Client, run_id: str, filters: Filters, *, is_to_begin: 
 
 def _fail(client: httpx.Client, run_id: str) -> None:
     state = {"type": "FAILED", "name": "Failed", "message": REASON}
-    _asked(client, "POST", f"/flow_runs/{run_id}/set_state", {"state": state, "force": True})
+    _send(client, "POST", f"/flow_runs/{run_id}/set_state", {"state": state, "force": True})
 
 
 def _stand_in(client: httpx.Client, run_id: str, deployment_id: str) -> None:
     """Leave a run in place of one that was deleted, so that whoever launched it is told."""
-    deployment = _asked(client, "GET", f"/deployments/{deployment_id}")
+    deployment = _send(client, "GET", f"/deployments/{deployment_id}")
     if deployment.is_success:
         about = {"flow_id": deployment.json()["flow_id"], "deployment_id": deployment_id}
         state = {"type": "FAILED", "name": "Failed", "message": REASON}
-        _asked(client, "POST", "/flow_runs/", about | {"name": f"refused-{run_id[:8]}", "state": state})
+        _send(client, "POST", "/flow_runs/", about | {"name": f"refused-{run_id[:8]}", "state": state})
 
 
-def _asked(client: httpx.Client, method: str, path: str, body: Filters | None = None) -> httpx.Response:
-    """Send a call that may be repeated, and repeat it while Prefect is busy or hangs up."""
-    for _ in range(TRIES):
-        try:
-            answer = client.request(method, path, json=body)
-        except httpx.TransportError:
-            time.sleep(PAUSE)
-            continue
-        if answer.status_code not in {httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS}:
-            return answer
-        time.sleep(PAUSE)
-    return client.request(method, path, json=body)
+def _send(client: httpx.Client, method: str, path: str, body: Filters | None = None) -> httpx.Response:
+    """Send a call that may be repeated, and repeat it while Prefect is busy or hangs up.
+
+    Raises:
+        httpx.HTTPError: it still is, or does, the last time.
+    """
+
+    @stamina.retry(
+        on=(httpx.TransportError, httpx.HTTPStatusError),
+        attempts=MAX_ATTEMPTS,
+        timeout=None,
+        wait_initial=PAUSE,
+        wait_max=PAUSE,
+        wait_jitter=0.0,
+    )
+    def send() -> httpx.Response:
+        answer = client.request(method, path, json=body)
+        return answer.raise_for_status() if answer.status_code in BUSY else answer
+
+    return send()

@@ -1,5 +1,6 @@
 """Opens the storage at a URL. Each kind is imported when it is first opened."""
 
+import logging
 import os
 import random
 from collections.abc import Mapping
@@ -14,6 +15,15 @@ from storage.providers.protocol import StorageProvider
 S3_LOGIN = ("key", "secret", "token", "endpoint", "region")
 MONGODB_LOGIN = ("username", "password")
 DROPBOX_LOGIN = ("app_key", "app_secret", "refresh_token")
+
+TELLTALES = ("websockets", "botocore", "aiobotocore", "s3fs", "pymongo", "urllib3", "dropbox")
+"""Libraries that write headers or commands, with the passwords in them, into their DEBUG logs."""
+
+
+def keep_logins_out_of_logs() -> None:
+    """Let the libraries that tell logins in their DEBUG logs write none in this process."""
+    for name in TELLTALES:
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
 def open_storage(url: str, login: Mapping[str, str] | None = None) -> StorageProvider:
@@ -87,7 +97,7 @@ def probe(storage: StorageProvider, size: int = ORDINARY) -> None:
 
 
 def _known(login: Mapping[str, str], names: tuple[str, ...], url: str) -> None:
-    if strange := sorted(set(login) - set(names)):
+    if unknown := sorted(set(login) - set(names)):
         takes = f"it takes {', '.join(names)}" if names else "it takes none"
-        msg = f"the storage {redact_url(url)} takes no login called {', '.join(strange)}; {takes}"
+        msg = f"the storage {redact_url(url)} takes no login called {', '.join(unknown)}; {takes}"
         raise BadSetting(msg)

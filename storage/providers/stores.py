@@ -1,10 +1,12 @@
 """The storages of one laboratory: each job stays with the one through which it came."""
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from typing import Self
 
-from models.errors import StorageUnavailable, echo
+from models.errors import StorageError, StorageInactive, StorageUnavailable, echo
 from storage.providers.protocol import StorageProvider
+from storage.providers.registry import probe
 
 Opener = Callable[[], StorageProvider]
 """Returns the storage, opened at the first call, or raises `StorageUnavailable`, also where it is switched off."""
@@ -41,3 +43,32 @@ class Stores:
     def full(self, name: str) -> str:
         """Return the name by which a storage is set: that of the first one for the empty name."""
         return name or self.names[0]
+
+    def troubles(self, names: Iterable[str]) -> dict[str, StorageError]:
+        """Ask storages whether they take documents now; return what is wrong, by their names.
+
+        One that is switched off is left out: that was meant.
+        """
+        found: dict[str, StorageError] = {}
+        for name in names:
+            try:
+                probe(self.of(name))
+            except StorageInactive:
+                continue
+            except StorageError as error:
+                found[name] = error
+        return found
+
+
+def once(opener: Opener) -> Opener:
+    """Return an opener that calls another one at its first call, and returns the same storage ever after."""
+    lock = threading.Lock()
+    opened: list[StorageProvider] = []
+
+    def open_once() -> StorageProvider:
+        with lock:
+            if not opened:
+                opened.append(opener())
+            return opened[0]
+
+    return open_once

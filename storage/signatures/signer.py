@@ -1,6 +1,7 @@
 """Signs what a backend publishes, where the settings say that it signs."""
 
 import contextlib
+import functools
 import json
 from collections.abc import Sequence
 
@@ -8,8 +9,10 @@ from pydantic import SecretStr
 
 from models.errors import BadSetting, KeyUnusable, echo
 from models.keys import Jwk
+from storage.providers.protocol import StorageProvider
+from storage.providers.stores import Stores
 from storage.signatures.key_file import KeyFile
-from storage.signatures.public_keys import PublicKeys
+from storage.signatures.public_keys import PublicKeys, PublicKeysEverywhere
 from storage.signatures.signing import Signatures, check_halves, sign, sign_text
 
 
@@ -74,7 +77,7 @@ class Signer:
         return (text, None) if key is None else (sign_text(text, key), key.kid)
 
     def publish(self) -> None:
-        """See to it that every key and revocation of this machine is published, and learn of those of others.
+        """Publish every key and revocation of this machine, and take over the revocations that others published.
 
         Raises:
             KeyUnusable: the keys cannot be read, or one of them is published as another.
@@ -101,8 +104,8 @@ class Signer:
             KeyUnusable: one has none.
             BadSetting: one is to sign that is none of these.
         """
-        if not isinstance(self._which, bool) and (strange := sorted(set(self._which) - set(backends))):
-            raise BadSetting(f"QULEDGER_SIGN: no backend is called {', '.join(map(echo, strange))}")
+        if not isinstance(self._which, bool) and (unknown := sorted(set(self._which) - set(backends))):
+            raise BadSetting(f"QULEDGER_SIGN: no backend is called {', '.join(map(echo, unknown))}")
         for backend in backends:
             if self.signs(backend):
                 self._private(backend)
@@ -153,8 +156,47 @@ class Signer:
         return check_halves(key)
 
     def _not_revoked(self, given: Jwk) -> Jwk:
-        """Return the key of the setting, unless it was revoked here: what is published somebody may have changed."""
+        """Return the key of the setting, unless it was revoked here; somebody may have changed what is published."""
         known = self.file.read().key(given.kid)
         if known is not None and known.revoked_at is not None:
             raise KeyUnusable(f"the key {given.kid} in QULEDGER_SIGNING_KEY is revoked; put another one into it")
         return given
+
+
+class Signers:
+    """The signer of each storage of an installation.
+
+    Args:
+        stores: where public keys are published.
+        file: where the keys are kept.
+        which: whether all backends sign, or which of them do.
+        given: the key that signs for all backends in place of those in the file.
+    """
+
+    def __init__(
+        self, stores: Stores, file: KeyFile, *, which: bool | Sequence[str], given: SecretStr | None = None
+    ) -> None:
+        self._stores = stores
+        self._make = functools.partial(Signer, file, which=which, given=given)
+        self._made: dict[str, tuple[StorageProvider, Signer]] = {}
+
+    def of(self, name: str) -> Signer:
+        """Return what signs results and configurations in the storage of this name.
+
+        Raises:
+            StorageUnavailable: it cannot be used now.
+        """
+        storage = self._stores.of(name)
+        made = self._made.get(name)
+        # A storage that was opened anew may be another one.
+        if made is None or made[0] is not storage:
+            made = self._made[name] = storage, self._make(PublicKeys(storage))
+        return made[1]
+
+    def everywhere(self) -> Signer:
+        """Return what publishes and revokes keys in all storages."""
+        return self._make(PublicKeysEverywhere(self._stores))
+
+    def signatures(self, name: str) -> Signatures:
+        """Return what checks signatures in the storage of this name, with the keys of this machine too."""
+        return self.of(name).signatures()

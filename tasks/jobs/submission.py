@@ -26,12 +26,13 @@ from models.names import job_id_for, new_job_id
 from storage import failpoints
 from storage.log.idempotency import submit_once
 from tasks.backends import registry
-from tasks.services import Services, current
+from tasks.services import Services
 
 MAX_PRIORITY = 1_000_000
 
 
 def submit_document(  # noqa: PLR0913 - what may be said of a job
+    services: Services,
     backend: str,
     document: bytes,
     *,
@@ -68,7 +69,6 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
     if abs(priority) > MAX_PRIORITY:
         msg = f"the priority {echo(priority)} is not a number from -{MAX_PRIORITY} to {MAX_PRIORITY}"
         raise BadName(msg)
-    services = current()
     if storage and storage not in services.stores.names:
         msg = f"there is no storage {echo(storage)}; there are: {', '.join(filter(None, services.stores.names))}"
         raise BadName(msg)
@@ -104,11 +104,11 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
     failpoints.point("submission.appended")
     # The log has the job, so it will run; should its documents not be written now, the next drain writes them.
     with contextlib.suppress(StorageError, LogError):
-        services.mirror.relay(job.job_id)
+        services.relay.update(job.job_id)
     return job
 
 
-def revive(job_id: str) -> Job:
+def revive(services: Services, job_id: str) -> Job:
     """Let a job in ERROR wait again, its failed attempts forgiven.
 
     Raises:
@@ -116,7 +116,6 @@ def revive(job_id: str) -> Job:
         NotRevivable: it is not in ERROR, or ended through a fault of its document.
         JobHeld: the mirror knows more of it than the log.
     """
-    services = current()
     job = services.log.get(job_id)
     refuse_held(services, job_id)
     try:
@@ -124,7 +123,7 @@ def revive(job_id: str) -> Job:
     except NotAllowed as error:
         raise NotRevivable(job_id, str(error)) from None
     with contextlib.suppress(StorageError, LogError):
-        services.mirror.relay(job_id)
+        services.relay.update(job_id)
     return job
 
 
@@ -155,7 +154,7 @@ def cancel(services: Services, job_id: str, *, by: str, reason: str = "") -> Job
         except NotAllowed:
             raise NotCancellable(job_id, job.state) from None
         with contextlib.suppress(StorageError, LogError):
-            services.mirror.relay(job_id)
+            services.relay.update(job_id)
         return job
 
 

@@ -389,3 +389,27 @@ class Sandbox:
         registry = importlib.import_module(self._resolver.partition(":")[0])
         function = getattr(registry, what, None)
         return function(backend) if callable(function) else default
+
+
+class SharedSandbox:
+    """One sandbox for all that run in a process at the same time: made for the first borrower, ended with the last.
+
+    A worker or a drain borrows it for all of its life, and each job while it is under way.
+    """
+
+    def __init__(self) -> None:
+        self._sandbox: Sandbox | None = None
+        self._borrowers = 0
+
+    @contextlib.asynccontextmanager
+    async def borrowed(self) -> AsyncIterator[Sandbox]:
+        """Lend the sandbox while the block runs."""
+        sandbox = self._sandbox = self._sandbox or Sandbox()
+        self._borrowers += 1
+        try:
+            yield sandbox
+        finally:
+            self._borrowers -= 1
+            if not self._borrowers:
+                self._sandbox = None  # whoever comes while it ends gets a new one
+                await sandbox.close()

@@ -25,9 +25,8 @@ from models.retry import RetryPolicy, after_attempt, failure, given_back, unless
 from models.settings import Settings
 from storage.log.event_log import EventLog
 from tasks.jobs.claims import Claim
-from tasks.jobs.releases import begin, claim, release
 from tasks.jobs.submission import cancel, revive
-from tasks.services import Services, use
+from tasks.services import Services
 
 EXECUTED = Executed(
     seconds=1, cpu_seconds=1, seed=1, versions={}, backend_config_sha256="c", result_sha256="r", result_bytes=1,
@@ -65,9 +64,9 @@ class Installation:
         """Claim the job and work on it up to a state."""
         if state == "QUEUED":
             return self
-        claimed = claim(self.services, ["rydberg"])
+        claimed = self.services.claims.claim(["rydberg"])
         assert claimed is not None
-        begin(self.services, "j", claimed.job.attempt)
+        self.services.claims.begin("j", claimed.job.attempt)
         self.token = claimed.token
         for fact in STEPS[: RUNNING.index(state)]:
             self.append(fact)
@@ -100,9 +99,7 @@ class Installation:
 def installation(tmp_path: Path) -> Iterator[Installation]:
     """A laboratory with one job that waits."""
     services = Services(Settings(home=tmp_path, retry_seconds=0))
-    use(services)
     yield Installation(services)
-    use(None)
     services.log.engine.dispose()
 
 
@@ -150,10 +147,8 @@ def test_an_attempt_that_ends_after_the_request_is_not_tried_again(installation:
         assert installation.lose().state is State.CANCELLED
         assert installation.kinds[-2:] == ["lease_expired", "cancelled"]
     else:
-        assert (
-            release(installation.services, Claim(installation.log.get("j"), installation.token)).state
-            is State.CANCELLED
-        )
+        claimed = Claim(installation.log.get("j"), installation.token)
+        assert installation.services.claims.end_attempt(claimed).state is State.CANCELLED
 
 
 @pytest.mark.parametrize("state", RUNNING)
@@ -196,13 +191,13 @@ def test_a_cancelled_job_is_not_revived_and_a_revived_one_has_forgotten_the_requ
     installation.to("CLAIMED")
     installation.cancel()
     installation.append(STORM)
-    job = revive("j")
+    job = revive(installation.services, "j")
     assert (job.state, job.cancel_requested) == (State.QUEUED, False)
     installation.to("CLAIMED")
     installation.cancel()
     assert installation.append(Cancelled()).state is State.CANCELLED
     with pytest.raises(NotRevivable):
-        revive("j")
+        revive(installation.services, "j")
 
 
 def test_a_cancel_and_a_claim_at_once_leave_one_winner(installation: Installation, monkeypatch: pytest.MonkeyPatch):

@@ -15,7 +15,7 @@ from models.settings import Settings
 from storage.log.event_log import EventLog
 from storage.log.idempotency import submit_once
 from tasks.jobs.submission import submit_document
-from tasks.services import Services, use
+from tasks.services import Services
 from tests.contract.children import submit_keys
 from tests.contract.databases import Databases, on
 from tests.contract.log_fixture import START
@@ -48,7 +48,7 @@ def test_one_key_of_each_user_in_each_project_is_one_job(log: EventLog):
 
 
 def test_another_document_under_the_same_key_is_refused_to_its_owner_alone(log: EventLog):
-    """Whoever uses his key for another document is told so; somebody else with that key and document has a job of it."""
+    """Who uses his key for another document is told so; somebody else with that key and document has a job of it."""
     first = submitted(log, user="alice")
     with pytest.raises(IdempotencyConflict, match="another document"):
         submitted(log, document=b"{}", user="alice")
@@ -67,7 +67,7 @@ def test_no_two_owners_are_written_alike():
 
 @on("sqlite")
 def test_a_job_that_bears_the_id_of_a_key_is_gone_round(log: EventLog):
-    """Somebody who knows how ids are made and is quicker, with the same or another document, keeps nobody from his job."""
+    """Who knows how ids are made and is quicker, with the same or another document, keeps nobody from his job."""
     for nth, (document, key) in enumerate([(DOCUMENT, None), (b"{}", None), (DOCUMENT, "other")]):
         squatter = Submitted.of(
             document,
@@ -109,7 +109,6 @@ def test_keys_of_the_last_release_find_their_jobs(
     for name, value in home.settings.items():
         monkeypatch.setenv(name, value)
     services = Services(Settings(database=url))
-    use(services)
     try:
         (old,) = [job for job in services.log.jobs(user="alice", limit=100) if job.project == "rabi"]
         nobodys = services.log.submission(job_id_for("rydberg", "no-user"))
@@ -117,15 +116,17 @@ def test_keys_of_the_last_release_find_their_jobs(
         assert raw is not None
         assert nobodys.raw is not None
         mine = {"user": "alice", "project": "rabi", "key": "sweep-1"}
-        assert submit_document("singlequdit", raw, **mine) == old
+        assert submit_document(services, "singlequdit", raw, **mine) == old
         request = JobRequest(backend="singlequdit", program=raw.decode(), **mine)
-        assert submit_document("singlequdit", request.job_document(), **mine, source="prefect", run_id="r") == old
-        assert submit_document("rydberg", nobodys.raw, key="no-user").state == "DONE"
+        assert (
+            submit_document(services, "singlequdit", request.job_document(), **mine, source="prefect", run_id="r")
+            == old
+        )
+        assert submit_document(services, "rydberg", nobodys.raw, key="no-user").state == "DONE"
         with pytest.raises(IdempotencyConflict, match="another document"):
-            submit_document("singlequdit", raw + b" ", **mine)
+            submit_document(services, "singlequdit", raw + b" ", **mine)
         for other in ({"user": "mallory"}, {"project": ""}, {"key": "sweep-2"}):
-            assert submit_document("singlequdit", raw, **(mine | other)).job_id != old.job_id
-        assert submit_document("rydberg", nobodys.raw, key="no-user", user="bob").state == "QUEUED"
+            assert submit_document(services, "singlequdit", raw, **(mine | other)).job_id != old.job_id
+        assert submit_document(services, "rydberg", nobodys.raw, key="no-user", user="bob").state == "QUEUED"
     finally:
-        use(None)
         services.log.engine.dispose()

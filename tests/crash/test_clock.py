@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 from models import clock
 from models.job import State
 from models.settings import Settings
+from tasks.services import Services, use
 from tests.installation import experiment
 
 JOB = {"experiment_0": experiment(["load", [0], [9]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
@@ -22,10 +23,11 @@ JUMPS = (2, 0, -2, 0)
 
 
 class Wall:
-    """The clock of this process, which is wrong by some hours."""
+    """The clock of this process, which is wrong by some hours; `on_final` is called when a job ends."""
 
     def __init__(self) -> None:
         self.hours = 0
+        self.on_final: Callable[[], None] = lambda: None
 
     def now(self) -> datetime:
         return datetime.now(UTC) + timedelta(hours=self.hours)
@@ -45,12 +47,11 @@ def log_fixture(tmp_path: Path, prefect_api: str, wall: Wall) -> Iterator[Any]:
     from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415 - Prefect takes seconds to import
 
     from deployments.processes.drain import flush_prefect  # noqa: PLC0415 - as above
-    from tasks.services import Services, use  # noqa: PLC0415 - as above
 
     settings = Settings(
         home=tmp_path, retry_seconds=0.05, poll_seconds=0.05, publish_seconds=0.2, lease_seconds=3, max_attempts=2
     )
-    services = Services(settings)
+    services = Services(settings, on_final=lambda _job: wall.on_final())
     services.log._now = wall.now
     use(services)
     with temporary_settings({PREFECT_API_URL: prefect_api}):
@@ -60,9 +61,8 @@ def log_fixture(tmp_path: Path, prefect_api: str, wall: Wall) -> Iterator[Any]:
 
 
 def test_a_clock_that_jumps_by_two_hours_costs_nothing(log_fixture: Any, wall: Wall):
-    """With jobs claimed at each setting of the clock, one of a worker that is dead among them, all end by themselves."""
+    """With jobs claimed at each setting of the clock, one of a dead worker among them, all end by themselves."""
     from flows.drain_queue import drain_queue  # noqa: PLC0415 - Prefect takes seconds to import
-    from tasks.services import Services  # noqa: PLC0415 - as above
 
     ids: list[str] = []
 
@@ -77,20 +77,18 @@ def test_a_clock_that_jumps_by_two_hours_costs_nothing(log_fixture: Any, wall: W
     log_fixture.inboxes[""].take("singlequdit", "test")
     dead = Services(log_fixture.settings)
     dead.log._now = wall.now
-    from tasks.jobs.releases import claim  # noqa: PLC0415 - as above
-
-    assert claim(dead, ["singlequdit"]) is not None
+    assert dead.claims.claim(["singlequdit"]) is not None
     dead.log.engine.dispose()
     wall.hours = 0
     jumps = iter(JUMPS)
 
-    def on_final(_job: object) -> None:
+    def on_final() -> None:
         # Each time another job may well be under way.
         if (hours := next(jumps, None)) is not None:
             wall.hours = hours
             queue(2)
 
-    log_fixture.on_final = on_final
+    wall.on_final = on_final
     queue(2)
     asyncio.run(drain_queue(backends=["singlequdit"], concurrency=2, time_budget=150))
     assert next(jumps, None) is None

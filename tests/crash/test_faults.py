@@ -13,6 +13,8 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,12 @@ import pytest
 from models.errors import DocumentTooLarge, StorageUnavailable
 from models.job import State
 from models.settings import Settings
-from storage.documents.job_documents import read_history
+from storage.providers.protocol import StorageProvider
 from storage.providers.stores import Stores
+from tasks.services import Services, use
+from tests.contract.log_fixture import events_in
 from tests.installation import Installation, experiment
+from tests.waiting import until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 GOOD = {"experiment_0": experiment(["load", [0], [9]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
@@ -31,7 +36,11 @@ CALLS = ("get", "put", "create", "move", "delete", "exists", "entries")
 
 
 class Faulty:
-    """A storage whose n-th call fails: `raise`, `hang` (and then raise), or `half` (half a document, and then raise), or `outage` (everything fails for five seconds)."""
+    """A storage whose n-th call fails.
+
+    It raises: at once (`raise`), after a while (`hang`), with half a document written (`half`), or for five seconds,
+    as do all other calls (`outage`).
+    """
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
@@ -66,20 +75,42 @@ class Faulty:
         return call
 
 
+@dataclass(frozen=True, eq=False)
+class FaultyServices(Services):
+    """Services on a storage that can be made to fail.
+
+    Attributes:
+        unserved: what drains left behind.
+    """
+
+    unserved: list[str] = field(default_factory=list)
+
+    @cached_property
+    def stores(self) -> Stores:
+        return Stores.single(Faulty(super().stores.of("")))
+
+    @property
+    def storage(self) -> StorageProvider:
+        return self.stores.of("")
+
+
 @pytest.fixture
-def log_fixture(tmp_path: Path, prefect_api: str) -> Iterator[Any]:
+def log_fixture(tmp_path: Path, prefect_api: str, request: pytest.FixtureRequest) -> Iterator[Any]:
     """Services of their own on a storage that can be made to fail, with Prefect at hand."""
     from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415 - Prefect takes seconds to import
 
     from deployments.processes.drain import flush_prefect  # noqa: PLC0415 - as above
-    from tasks.services import Services, use  # noqa: PLC0415 - as above
 
     settings = Settings(
-        home=tmp_path, retry_seconds=0.05, poll_seconds=0.05, publish_seconds=0.3, lease_seconds=2, max_attempts=9
+        home=tmp_path,
+        retry_seconds=0.05,
+        poll_seconds=0.05,
+        publish_seconds=0.3,
+        lease_seconds=2,
+        max_attempts=getattr(request, "param", 9),
     )
-    services = Services(settings)
-    services.storage = Faulty(services.stores.of(""))
-    services.__dict__["stores"] = Stores.single(services.storage)
+    unserved: list[str] = []
+    services = FaultyServices(settings, on_unserved=unserved.extend, unserved=unserved)
     use(services)
     with temporary_settings({PREFECT_API_URL: prefect_api}):
         yield services
@@ -108,7 +139,8 @@ def check(log_fixture: Any, ids: list[str]) -> None:
         events = log_fixture.log.history(job_id)
         assert log_fixture.log.get(job_id).state is State.DONE
         assert [event.kind for event in events].count("completed") == 1
-        assert read_history(log_fixture.storage.inner.get(f"events/singlequdit/{job_id}.json")) == events
+        history = log_fixture.storage.inner.get(f"events/singlequdit/{job_id}.json")
+        assert events_in(history, job_id) == events
         assert json.loads(log_fixture.storage.inner.get(f"status/singlequdit/{job_id}.json"))["status"] == "DONE"
         assert log_fixture.storage.inner.exists(f"jobs/finished/singlequdit/{job_id}.json")
         result = json.loads(log_fixture.storage.inner.get(f"results/singlequdit/{job_id}.json"))
@@ -139,10 +171,10 @@ def test_a_storage_that_fails_at_any_call_loses_nothing(log_fixture: Any):
         check(log_fixture, [fresh])
 
 
+@pytest.mark.parametrize("log_fixture", [2], indirect=True, ids=["two attempts"])
 def test_a_storage_that_is_down_for_a_while_costs_no_attempt(log_fixture: Any):
     """Jobs whose attempts meet a storage that is down wait until it is back, however few attempts they have."""
     ids = fill(log_fixture, 3)
-    log_fixture.settings = log_fixture.settings.model_copy(update={"max_attempts": 2})
     log_fixture.storage.fail_at, log_fixture.storage.way = 12, "outage"  # the first job is just being taken
     drain()
     assert log_fixture.storage.down_until > 0
@@ -208,6 +240,11 @@ def test_a_full_disk_is_named_and_nothing_is_lost(installation: Installation, sm
     assert set(states.values()) == {"DONE"}
 
 
+def waits(installation: Installation, ids: list[str]) -> list[dict[str, Any]]:
+    """Return what the histories say of attempts that were put off."""
+    return [event for job_id in ids for event in installation.history(job_id) if event["kind"] == "retried"]
+
+
 def test_a_full_storage_is_waited_for_and_costs_no_attempt(installation: Installation, small_disk: Path):
     """While the storage has room for status and history but for no result, jobs wait; then all end without help."""
     installation.store = small_disk / "store"
@@ -219,20 +256,16 @@ def test_a_full_storage_is_waited_for_and_costs_no_attempt(installation: Install
     (small_disk / "ballast").write_bytes(bytes(8_000_000 - 350_000))
     drain = installation.start("drain", "--until-empty")
     try:
-        end = time.monotonic() + 200
-        while not (
-            waits := [event for job_id in ids for event in installation.history(job_id) if event["kind"] == "retried"]
-        ):
-            assert time.monotonic() < end
-            assert drain.poll() is None, drain.printed()
-            time.sleep(0.2)
+        until(lambda: waits(installation, ids) or drain.poll() is not None)
+        assert drain.poll() is None, drain.printed()
+        said = json.dumps(waits(installation, ids))
         (small_disk / "ballast").unlink()
         output, _ = drain.communicate(timeout=240)
     finally:
         drain.kill()
         drain.wait()
     assert drain.returncode == 0, output
-    assert "no room for a document of 0.6 MB" in json.dumps(waits)
+    assert "no room for a document of 0.6 MB" in said
     assert installation.states() == dict.fromkeys(ids, "DONE")
     assert {installation.log.get(job_id).failures for job_id in ids} == {0}
     assert list(small_disk.rglob(".*.tmp")) == []
@@ -257,12 +290,12 @@ def test_a_result_that_a_storage_never_takes_ends_its_job(log_fixture: Any, monk
 
 
 def test_an_attempt_that_meets_a_longer_history_is_given_back(log_fixture: Any):
-    """Where no mark shows that the log was set back, the attempt sees it before it touches anything; others are served."""
+    """Where no mark shows that the log was set back, the attempt sees it before it touches anything; others go on."""
     from tasks.jobs.submission import submit_document  # noqa: PLC0415 - as above
 
     fill(log_fixture, 1)
     drain()
-    job_id = submit_document("singlequdit", json.dumps(GOOD).encode()).job_id
+    job_id = submit_document(log_fixture, "singlequdit", json.dumps(GOOD).encode()).job_id
     path = f"events/singlequdit/{job_id}.json"
     history = json.loads(log_fixture.storage.inner.get(path))
     history["events"].append(history["events"][0] | {"seq": 1, "hash": "f" * 64})

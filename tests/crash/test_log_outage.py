@@ -1,6 +1,6 @@
 """The log does not answer for a while, at whatever step: a lone drain gives back what it could not settle, and goes on.
 
-Leases are long here: what helps is never that one runs out. QULEDGER_TEST_CRASH=all tries every step, otherwise a sample.
+Leases are long here: what helps is never that one runs out. QULEDGER_TEST_CRASH=all tries every step.
 """
 
 import asyncio
@@ -10,7 +10,8 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,8 +21,10 @@ import pytest
 from models.errors import LogUnavailable
 from models.job import State
 from models.settings import Settings
+from tasks.services import Services, use
 from tests.installation import Installation, experiment
 from tests.postgres import postgres_server
+from tests.waiting import until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 JOB = {"experiment_0": experiment(["load", [0], [9]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
@@ -74,19 +77,30 @@ class Flaky:
         return call
 
 
+class FlakyServices(Services):
+    """Services on a log that can be made to fail."""
+
+    @cached_property
+    def log(self) -> Any:
+        return Flaky(super().log)
+
+
 @pytest.fixture
-def log_fixture(tmp_path: Path, prefect_api: str) -> Iterator[Any]:
+def log_fixture(tmp_path: Path, prefect_api: str, request: pytest.FixtureRequest) -> Iterator[Any]:
     """Services of their own on a log that can be made to fail, with Prefect at hand."""
     from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415 - Prefect takes seconds to import
 
     from deployments.processes.drain import flush_prefect  # noqa: PLC0415 - as above
-    from tasks.services import Services, use  # noqa: PLC0415 - as above
 
     settings = Settings(
-        home=tmp_path, retry_seconds=0.05, poll_seconds=0.05, publish_seconds=600, lease_seconds=600, max_attempts=2
+        home=tmp_path,
+        retry_seconds=0.05,
+        poll_seconds=0.05,
+        publish_seconds=600,
+        lease_seconds=getattr(request, "param", 600),
+        max_attempts=2,
     )
-    services = Services(settings)
-    services.__dict__["log"] = Flaky(services.log)
+    services = FlakyServices(settings)
     use(services)
     with temporary_settings({PREFECT_API_URL: prefect_api}):
         yield services
@@ -126,9 +140,9 @@ def test_an_error_of_the_log_at_any_step_leaves_no_job_behind(log_fixture: Any, 
     check(log_fixture, ids)
 
 
+@pytest.mark.parametrize("log_fixture", [0.5], indirect=True, ids=["short leases"])
 def test_an_outage_longer_than_the_lease_is_outlived(log_fixture: Any):
     """A worker that cannot write for longer than its lease lasts gives its job back when the log answers."""
-    log_fixture.settings = log_fixture.settings.model_copy(update={"lease_seconds": 0.5})
     log_fixture.log.strike, log_fixture.log.seconds = ("append", 2, "after"), 2.0
     ids = drain(log_fixture)
     log = log_fixture.log.inner
@@ -138,16 +152,14 @@ def test_an_outage_longer_than_the_lease_is_outlived(log_fixture: Any):
 
 
 def test_a_second_run_of_an_attempt_finds_nothing_to_do(log_fixture: Any):
-    """Begun by hand with the job and attempt that a worker is just running, here or elsewhere, a run leaves it alone."""
+    """Begun by hand with the job and attempt that a worker is just running, here or elsewhere, a run does nothing."""
     from flows.run_job import run_attempt  # noqa: PLC0415 - Prefect takes seconds to import
-    from tasks.jobs.releases import begin, claim, release  # noqa: PLC0415 - as above
     from tasks.jobs.submission import submit_document  # noqa: PLC0415 - as above
-    from tasks.services import Services, use  # noqa: PLC0415 - as above
 
-    job_id = submit_document("singlequdit", json.dumps(JOB).encode()).job_id
-    claimed = claim(log_fixture, ["singlequdit"])
+    job_id = submit_document(log_fixture, "singlequdit", json.dumps(JOB).encode()).job_id
+    claimed = log_fixture.claims.claim(["singlequdit"])
     assert claimed is not None
-    held = begin(log_fixture, job_id, 1)
+    held = log_fixture.claims.begin(job_id, 1)
     assert held == claimed
     elsewhere = Services(log_fixture.settings)
     for services in (log_fixture, elsewhere):
@@ -156,7 +168,7 @@ def test_a_second_run_of_an_attempt_finds_nothing_to_do(log_fixture: Any):
         assert state.message == "nothing to do: the job is CLAIMED in attempt 1, in the hands of another worker"
     use(log_fixture)
     assert [event.kind for event in log_fixture.log.history(job_id)] == ["submitted", "claimed"]
-    release(log_fixture, held)
+    log_fixture.claims.end_attempt(held)
     assert log_fixture.log.get(job_id).state is State.QUEUED
     drain(log_fixture, 0)
     assert log_fixture.log.get(job_id).state is State.DONE
@@ -185,10 +197,10 @@ def test_postgresql_is_restarted_five_times_under_a_lone_drain(tmp_path: Path, p
         log = installation.log
         try:
             for turn in range(5):
-                wait(lambda: any(phases.get("running") for phases in log.counts().values()))
+                until(answering(lambda: any(phases.get("running") for phases in log.counts().values())))
                 server.restart(signal.SIGQUIT if turn % 2 else signal.SIGINT)
                 queue(3)
-            wait(lambda: len(log.jobs(state="DONE")) == len(ids))
+            until(answering(lambda: len(log.jobs(state="DONE")) == len(ids)))
         finally:
             drain.send_signal(signal.SIGTERM)
             said = drain.communicate(timeout=90)[0]
@@ -200,14 +212,13 @@ def test_postgresql_is_restarted_five_times_under_a_lone_drain(tmp_path: Path, p
         log.engine.dispose()
 
 
-def wait(condition: Any, seconds: float = 200) -> None:
-    """Return as soon as the condition holds; fail if that takes longer. A log that does not answer is asked again."""
-    end = time.monotonic() + seconds
-    while True:
+def answering(condition: Callable[[], bool]) -> Callable[[], bool]:
+    """Return a condition that does not hold while the log does not answer."""
+
+    def holds() -> bool:
         try:
-            if condition():
-                return
+            return condition()
         except LogUnavailable:
-            pass
-        assert time.monotonic() < end
-        time.sleep(0.1)
+            return False
+
+    return holds

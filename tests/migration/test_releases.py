@@ -112,7 +112,7 @@ def test_it_is_upgraded_verified_and_restored(
     )
     assert dict(heads) == {job_id: said["last_hash"] for job_id, said in home.expected.items()}
 
-    verifier = Verifier(engine, services.stores, signatures_of=services.signatures)
+    verifier = Verifier(engine, services.stores, signatures_of=services.signers.signatures)
     assert [str(finding) for finding in verifier.all()] == []
     assert verifier.jobs == len(home.expected)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +9,7 @@ import pytest
 from models.documents import ResultDocument
 from models.errors import BackendFailed
 from models.results import DEEPEST, expected_of, fault_of, fault_of_document
-from models.settings import Settings
-from tasks.sandbox.job_process import Limits, Sandbox
-from tasks.services import Services
+from tasks.sandbox.job_process import Limits, Sandbox, SharedSandbox
 from tests.unit.test_answers import MAX_STANDSTILL, Beat
 from tests.unit.test_sandbox import RESOLVER
 
@@ -179,12 +176,12 @@ def test_a_later_attempt_has_its_result_checked_too() -> None:
     asyncio.run(run())
 
 
-def test_the_sandbox_is_nobodys_alone(tmp_path: Path) -> None:
+def test_the_sandbox_is_nobodys_alone() -> None:
     """Whoever came first may leave: the jobs of the others go on in their processes."""
 
     async def run() -> None:
-        services = Services(Settings(home=tmp_path))
-        first, second = services.sandboxed(), services.sandboxed()
+        shared = SharedSandbox()
+        first, second = shared.borrowed(), shared.borrowed()
         sandbox = await first.__aenter__()
         assert await second.__aenter__() is sandbox
         instructions = b'[["load", [0], [5]], ["measure", [0], []]]'
@@ -195,7 +192,7 @@ def test_the_sandbox_is_nobodys_alone(tmp_path: Path) -> None:
             await job.call("compile", seed=1)
             assert json.loads((await job.call("execute"))["document"])["results"][0]["shots"] == 2
         await second.__aexit__(None, None, None)
-        async with services.sandboxed() as anew:
+        async with shared.borrowed() as anew:
             assert anew is not sandbox
 
     asyncio.run(run())

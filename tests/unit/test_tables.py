@@ -10,8 +10,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from deployments import demo
-from deployments.cli import render
+from deployments.cli import demo, render, results
+from deployments.cli.config import print_settings
 from models.errors import Fault
 from models.events import seal
 from models.facts import CancelRequested, Claimed, Failed, Submitted
@@ -197,7 +197,7 @@ def test_a_history_leaves_out_what_says_nothing(printed: Callable[..., list[str]
 @pytest.mark.parametrize("what", ODD)
 def test_a_histogram_keeps_bars_and_counts(printed: Callable[..., list[str]], what: str, width: int | None):
     """Outcomes of any length go on below; each bar has its count and its share beside it."""
-    lines = printed(width, render.histogram, "experiment_0", {ODD[what]: 30, "1 0": 10})
+    lines = printed(width, results.histogram, "experiment_0", {ODD[what]: 30, "1 0": 10})
     assert lines[0] == "experiment_0: 40 shots"
     assert sum(bool(re.search(r"█{40}  30  +0\.750", line)) for line in lines) == 1
     assert sum(bool(re.search(r"^1 0 +█{13} +10 +0\.250", line)) for line in lines) == 1
@@ -230,7 +230,7 @@ def test_backends_and_demo_keep_their_columns(printed: Callable[..., list[str]],
 
     def told() -> None:
         story = demo.Story("x", "singlequdit", ODD[what])
-        render.show_table(render.console, demo.DEMO, [demo._told(story, job(IDS[0], **reason(ODD[what])))])
+        render.show_table(render.console, demo.TABLE, [demo._row(story, job(IDS[0], **reason(ODD[what])))])
 
     assert any(re.match(rf"{IDS[0]}  singlequdit  ERROR", line) for line in printed(width, told))
 
@@ -239,7 +239,7 @@ def test_backends_and_demo_keep_their_columns(printed: Callable[..., list[str]],
 def test_settings_and_results_are_shown_as_they_are(printed: Callable[..., list[str]], width: int | None):
     """What looks like a style is text, and nothing is cut."""
     value = "/data/[bold]/" + "x" * 300
-    assert f"QULEDGER_HOME={value}" in printed(width, render.settings, {"home": value})
+    assert f"QULEDGER_HOME={value}" in printed(width, print_settings, {"home": value})
 
 
 def test_findings_are_one_line_each(lone_installation: Installation):

@@ -13,16 +13,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from deployments.cli import render
 from deployments.cli.frames import counts_frame
-from deployments.cli.results import result_document
+from deployments.cli.output import Json
+from deployments.cli.results import histogram, result_document
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
 from deployments.processes.drain import flows_ready, run_drain
 from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
 from tasks.jobs.submission import submit_document
-from tasks.services import Services, use
+from tasks.services import Services
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 MARKER = "quledger-demo"
 """A file of this name says that the folder is a demo's and may be made anew."""
 
@@ -47,8 +48,12 @@ STORIES = (
 )
 
 
-def run_demo(folder: Path, *, as_json: bool) -> int:
-    """Run the demo in a folder that is made anew; return the exit code: 0 if every job ended as it should."""
+def demo(*, folder: Path = Path(".demo"), as_json: Json = False) -> int:
+    """Submit seven real jobs to all four backends, two of them bad, run them, and show what came out.
+
+    Args:
+        folder: Where the demo keeps its database and storage; it is made anew.
+    """
     folder = folder.expanduser().absolute()
     if folder.exists() and not (folder / MARKER).exists():
         msg = f"{folder} exists and is no demo's folder; name another one with --folder"
@@ -60,75 +65,69 @@ def run_demo(folder: Path, *, as_json: bool) -> int:
     for name in ("QULEDGER_STORAGE", "QULEDGER_DATABASE", "QULEDGER_SIGN", "PREFECT_API_URL"):
         os.environ.pop(name, None)
     os.environ["QULEDGER_HOME"] = str(folder)
-    services = Services(Settings.read())
-    use(services)
 
     console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 120)
+    columns = (TextColumn("   {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    progress = Progress(*columns, console=console)
+    services = Services(Settings.read(), on_final=lambda _job: progress.advance(progress.task_ids[0]))
     started = time.monotonic()
-    jobs = {story.name: _submit(story) for story in STORIES}
+    jobs = {story.name: _submit(services, story) for story in STORIES}
     console.print(f"[bold]1.[/] Handed in {len(jobs)} jobs. Each one is in the event log before anything runs it.\n")
-    _run(services, console, len(jobs))
+    console.print("[bold]2.[/] Draining the queue: every job becomes one Prefect flow run with four tasks.")
+    with flows_ready(services), progress:
+        progress.add_task("jobs", total=len(jobs))
+        run_drain(services, until_empty=True)
+    console.print()
     ended = {name: services.log.get(job.job_id) for name, job in jobs.items()}
     if as_json:
         print(json.dumps({name: render.status_value(job) for name, job in ended.items()}))
     else:
-        _tell(console, services, ended, time.monotonic() - started)
+        _explain(console, services, ended, time.monotonic() - started)
     return 0 if all(ended[story.name].state is story.expected for story in STORIES) else 1
 
 
-def _submit(story: Story) -> Job:
+def _submit(services: Services, story: Story) -> Job:
     document = (EXAMPLES / f"{story.name}.json").read_bytes()
-    return submit_document(story.backend, document, user="alice", project="demo")
+    return submit_document(services, story.backend, document, user="alice", project="demo")
 
 
-def _run(services: Services, console: Console, total: int) -> None:
-    console.print("[bold]2.[/] Draining the queue: every job becomes one Prefect flow run with four tasks.")
-    with flows_ready(services):
-        columns = (TextColumn("   {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=console) as progress:
-            bar = progress.add_task("jobs", total=total)
-            services.on_final = lambda _job: progress.advance(bar)
-            run_drain(until_empty=True)
-    console.print()
+TABLE = (Column("job"), Column("backend"), Column("state"), Column("what it is", ColumnKind.TEXT))
 
 
-DEMO = (Column("job"), Column("backend"), Column("state"), Column("what it is", ColumnKind.TEXT))
-
-
-def _told(story: Story, job: Job) -> Row:
+def _row(story: Story, job: Job) -> Row:
     good = job.state is State.DONE
     about = story.about if good else f"{story.about}: {job.reason}"
     return job.job_id, job.backend, Cell(job.state, "green" if good else "red"), about
 
 
-def _tell(console: Console, services: Services, jobs: dict[str, Job], seconds: float) -> None:
+def _explain(console: Console, services: Services, jobs: dict[str, Job], seconds: float) -> None:
     console.print(f"[bold]3.[/] What became of them ({seconds:.0f} s in all, most of it Prefect's start):\n")
-    show_table(console, DEMO, [_told(story, jobs[story.name]) for story in STORIES])
+    show_table(console, TABLE, [_row(story, jobs[story.name]) for story in STORIES])
 
     console.print("\n[bold]4.[/] One result: with the blockade the outcome '1 1' (both excited) is gone.\n")
-    counts = counts_frame(result_document(jobs["rydberg_blockade"].job_id))
+    counts = counts_frame(result_document(services, jobs["rydberg_blockade"].job_id))
     for (name, frame), title in zip(
         counts.groupby("experiment", sort=False), ("without blockade", "with blockade"), strict=True
     ):
-        render.histogram(f"{name}, {title}", dict(zip(frame["outcome"], frame["count"], strict=True)))
+        histogram(f"{name}, {title}", dict(zip(frame["outcome"], frame["count"], strict=True)))
 
     job = jobs["rabi_oscillation"]
     console.print("[bold]5.[/] The history of one job: append-only, hash-chained, mirrored into the storage.\n")
     render.history(services.log.history(job.job_id))
 
     home = services.settings.folder
-    shown = home.relative_to(Path.cwd()) if home.is_relative_to(Path.cwd()) else home
+    path = home.relative_to(Path.cwd()) if home.is_relative_to(Path.cwd()) else home
     console.print(
         f"""
 [bold]What to try next[/] (all of it looks at what this demo left behind):
 
-  export QULEDGER_HOME={shown} PATH=.venv/bin:$PATH
+  export QULEDGER_HOME={path} PATH=.venv/bin:$PATH
   quledger list                                 all jobs
   quledger result {job.job_id}       the Rabi oscillation as histograms
   quledger history {jobs["bad_instructions"].job_id}      how a bad job ended
   quledger submit fermions examples/fermionic_hop.json
   quledger drain --until-empty                  run it
-  ls -R {shown}/storage                      what front ends (sqooler, qlued) read and write
+  ls -R {path}/storage                      what front ends (sqooler, qlued) read and write
 """,
         highlight=False,
     )

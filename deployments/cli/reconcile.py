@@ -1,0 +1,48 @@
+"""`quledger reconcile`: brings right what a crash left behind, also while no Prefect answers."""
+
+import asyncio
+import os
+import sys
+
+from deployments.cli.output import Json, print_output
+from models.settings import Settings
+from tasks.jobs.leases import expire_leases
+from tasks.prefect_settings import import_prefect, prepare
+from tasks.services import Services
+from tasks.sweeping import sweep_leftovers, sweep_storages
+
+
+def reconcile(*, as_json: Json = False) -> int:
+    """Bring right what a crash left behind: expired leases, documents that do not follow the log."""
+    services = Services(Settings.read())
+    unreachable = services.check_access()
+    services.rollback.compare_all()
+    expired = expire_leases(services)
+    relayed = services.relay.update_all()
+    services.marks.end()
+    sweep_leftovers(services)
+    sweep_storages(services)
+    counts = {
+        "expired": len(expired),
+        "relayed": relayed.done,
+        "failed": relayed.failed,
+        "crashed": _crash_dead_runs(services),
+    }
+    held = services.holds.count()
+    counts |= ({"held": held} if held else {}) | ({"left_out": len(unreachable)} if unreachable else {})
+    text = ", ".join(f"{number} {what}" for what, number in counts.items())
+    print_output(counts, lambda: print(text), as_json=as_json)
+    if held:
+        print("quledger: the log is behind its mirror; run `quledger restore`", file=sys.stderr)
+    return 1 if relayed.failed or held or unreachable else 0
+
+
+def _crash_dead_runs(services: Services) -> int:
+    """End in Prefect the runs that died here, and return how many there were; 0 where no Prefect is named."""
+    if "PREFECT_API_URL" not in os.environ:
+        return 0  # the embedded server would be started just to be asked
+    prepare(services.settings)
+    import_prefect(services.settings)
+    from flows.prefect_api.run_sync import crash_dead_runs  # noqa: PLC0415 - Prefect is imported once its settings stand
+
+    return asyncio.run(crash_dead_runs(services))

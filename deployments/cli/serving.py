@@ -1,0 +1,52 @@
+"""The commands that serve jobs: a drain, the control room, a worker of it."""
+
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from deployments.cli.output import Json, print_output
+from deployments.processes.drain import run_drain_command, run_worker_command
+from deployments.processes.up import serve
+
+
+def drain(
+    *,
+    until_empty: Annotated[bool, Parameter(negative="")] = False,
+    backend: Annotated[list[str] | None, Parameter(name=["--backend", "-b"])] = None,
+    concurrency: int | None = None,
+    time_budget: float | None = None,
+    as_json: Json = False,
+) -> int:
+    """Serve the queues: take jobs from the storage and run each as a Prefect flow run.
+
+    Args:
+        until_empty: End when no job is left; otherwise go on until Ctrl-C.
+        backend: Serve only this backend; may be repeated.
+        concurrency: Jobs at once.
+        time_budget: Seconds after which no more job is begun.
+    """
+    counts, unserved = run_drain_command(
+        backend, concurrency, until_empty=until_empty, time_budget=time_budget, say=None if as_json else print
+    )
+    ended = ", ".join(f"{number} {state}" for state, number in counts.items()) or "no jobs"
+    print_output(counts, lambda: print(f"drained: {ended}"), as_json=as_json)
+    for reason in unserved:
+        print(f"quledger: {reason}", file=sys.stderr)
+    return 1 if unserved else 0
+
+
+def up(*, port: int = 4200) -> int:
+    """Serve everything: Prefect's server and UI, all deployments, their schedules. Ctrl-C stops it.
+
+    Args:
+        port: Of the server, on loopback.
+    """
+    serve(port, lambda line: print(line, flush=True))
+    return 0
+
+
+def worker() -> int:
+    """Serve the deployments of the Prefect server that PREFECT_API_URL names: jobs, drains, schedules."""
+    run_worker_command()
+    return 0
