@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from models.claims import holder_of
 from models.errors import StaleAttempt
 from models.facts import Compiled, Completed, Fact, LeaseExpired, Submitted, Validated
-from models.holders import holder_of
 from models.job import Job, State
 from models.retry import RetryPolicy, after_attempt, given_back
 from storage import layout
