@@ -14,8 +14,9 @@ COMPILED := deployments.cli.demo, flows.drain_queue, prefect.server.api.server, 
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
-# The tests wait more than they compute. The tests of a file share what they stand on, so they stay together.
-PARALLEL ?= -n 3 --dist loadfile
+# The tests wait more than they compute. The tests of a file share what they stand on, so they stay together; the files
+# come in the order of their names, long ones (acceptance) first, and not those with the most tests (unit).
+PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder
 
 # Sets $$python to the first Python that will do, or stops with a sentence that says what is missing.
 FIND_PYTHON = python=; for candidate in python3.11 python3 python; do \

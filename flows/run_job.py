@@ -1,6 +1,7 @@
 """One job is one flow run: four tasks in order, each beginning where the log says the job stopped.
 
-Two flows carry the name `run-job`: `run_attempt` runs a job that a drain has claimed, `run_job` is what people launch.
+Two flows carry the name `run-job`, so that people find every job under one name, through whichever door it came:
+`run_attempt` runs a job that a drain has claimed, `run_job` is what people launch.
 """
 
 import asyncio
@@ -17,20 +18,16 @@ from pydantic import Field
 from flows.artifacts.job_report import report
 from flows.prefect_api.engine import run_task
 from flows.prefect_api.names import JOB, end_state
-from models.errors import LogError, MirrorAhead, QuledgerError, StorageError
+from models.errors import LogError, QuledgerError, StorageError
 from models.job import FINAL, Job, Phase
 from models.requests import JobRequest
 from models.storable import LINE, WHOLE_NUMBER
 from storage import failpoints
 from tasks.backends import registry
-from tasks.compilation import compilation
-from tasks.execution import execution
 from tasks.jobs.attempt import hold
-from tasks.jobs.releases import begin, claim, give_back_owed, release
 from tasks.jobs.submission import submit_document
 from tasks.services import Services, current
-from tasks.upload import upload
-from tasks.validation import validation
+from tasks.steps import compilation, execution, upload, validation
 
 _LOG = logging.getLogger("quledger.launches")
 
@@ -50,7 +47,7 @@ async def run_attempt(
             claimed it, or the first one of any other where it was claimed for another process.
     """
     services = current()
-    claimed = await asyncio.to_thread(begin, services, job_id, attempt)
+    claimed = await asyncio.to_thread(services.claims.begin, job_id, attempt)
     if claimed is None:
         job = await asyncio.to_thread(services.log.get, job_id)
         whose = ", in the hands of another worker" if job.attempt == attempt and job.phase is Phase.RUNNING else ""
@@ -60,11 +57,8 @@ async def run_attempt(
         try:
             if not await held.take():
                 return Completed(message="the document was gone from the queue: somebody else has the job")
-        except MirrorAhead as error:
-            await held.hold_back(error)
-            return Failed(message=str(error))
         except StorageError as error:
-            await held.give_way(error, "the storage did not answer when the job was taken", "submission")
+            await held.fail(error, "submission")
             return Failed(message=str(error))
         state: PrefectState = Completed()
         for task in (validation, compilation, execution, upload):
@@ -110,21 +104,18 @@ async def run_job(job: JobForm) -> PrefectState:
         claimed = None
         # A log that does not answer now has the job all the same.
         with contextlib.suppress(LogError):
-            await asyncio.to_thread(give_back_owed, services)
+            await asyncio.to_thread(services.claims.give_back_owed)
             now = await asyncio.to_thread(services.log.get, submitted.job_id)
             if now.state in FINAL:
                 return end_state(now)
             # Somebody else may have it, or it has to wait: for its next attempt, or for a backend that is busy.
-            claimed = await asyncio.to_thread(claim, services, [now.backend], now.job_id)
+            claimed = await asyncio.to_thread(services.claims.claim_job, now.job_id)
         if claimed is None:
             await asyncio.sleep(FOLLOW_SECONDS)
             continue
         with contextlib.suppress(LogError):
-            try:
-                await run_attempt.fn(claimed.job.job_id, claimed.job.attempt)
-            finally:
-                services.claims.owe(claimed.token)
-            await asyncio.to_thread(release, services, claimed)
+            attempt = run_attempt.fn(claimed.job.job_id, claimed.job.attempt)
+            await services.claims.run_to_end(claimed, attempt)
 
 
 def untaken(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""What an error means for a job, what ends an attempt, and what a drain does next: rules with no clock and no server."""
+"""What an error means for a job, what ends an attempt, and what a drain does next: no clock and no server."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -24,7 +24,7 @@ from storage.documents.inbox import Inbox
 from storage.documents.locks import JobLocks, Locks
 from storage.documents.marks import Marks
 from storage.documents.postgres_locks import PostgresJobLocks
-from storage.documents.relay import Mirror
+from storage.documents.relay import Relay
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
 from storage.log.holds import Holds
@@ -54,7 +54,6 @@ class Services:
 
     Attributes:
         worker: the name under which this process claims jobs; of no other one, on whatever machine, before or after.
-        claims: what this process has claimed and not seen the end of.
         wall: says whether leases may be judged by the clock.
         sandbox: lends what forks child processes for jobs.
         stopping: set when this process is to end: no more jobs are claimed.
@@ -64,7 +63,6 @@ class Services:
 
     settings: Settings
     worker: str = field(default_factory=_worker_name)
-    claims: Claims = field(default_factory=Claims)
     wall: Wall = field(default_factory=Wall)
     sandbox: SharedSandbox = field(default_factory=SharedSandbox)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -83,7 +81,7 @@ class Services:
             StorageRefused: the storage does not let us in.
             KeyUnusable: a backend signs and has no key that can be used.
         """
-        _ = self.log
+        _ = self.claims  # and with them the log; made once, before there are threads that might make them twice
         self.keys.check(registry.names())
         storages = self.settings.storages
         # The Prefect that keeps the others may still have to be started.
@@ -120,6 +118,11 @@ class Services:
     def log(self) -> EventLog:
         """The event log."""
         return EventLog(open_database(self.settings.database_url))
+
+    @cached_property
+    def claims(self) -> Claims:
+        """What this process has claimed and not seen the end of."""
+        return Claims(self.log, self.worker, self.settings)
 
     @cached_property
     def cursor(self) -> MirrorCursor:
@@ -161,9 +164,9 @@ class Services:
         return self.signers.everywhere()
 
     @cached_property
-    def mirror(self) -> Mirror:
+    def relay(self) -> Relay:
         """The relay from the log to the storage."""
-        return Mirror(self.log, self.cursor, self.stores, self.locks, self.marks)
+        return Relay(self.log, self.cursor, self.stores, self.locks, self.marks)
 
     @cached_property
     def marks(self) -> Marks:

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,30 +24,48 @@ from storage.providers.registry import open_storage
 from storage.providers.stores import Stores
 from tasks.jobs.submission import submit_document
 from tasks.services import Services
+from tests import forked
 from tests.contract.storages import Place, Servers, kind_named, surrounded
+from tests.forked import ROOT, ForkedProcess
+from tests.waiting import until
 
 PROGRAM = [sys.executable, "-m", "deployments.cli.app"]
-ROOT = Path(__file__).parents[1]
+RUN_SECONDS = 250.0
 
 
-class Started(subprocess.Popen[str]):
+class Started:
     """A program that was left running; what it prints goes to a file, for a pipe that nobody reads would stop it."""
 
-    def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
+    def __init__(self, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
         self._printed, path = tempfile.mkstemp()
         os.unlink(path)
         weakref.finalize(self, os.close, self._printed)
-        super().__init__(
-            arguments, env=environment, cwd=ROOT, stdout=self._printed, stderr=subprocess.STDOUT, text=True
-        )
+        self._process: ForkedProcess | subprocess.Popen[bytes]
+        with open(os.devnull) as nothing:
+            files = (nothing.fileno(), self._printed, self._printed)
+            if forked.can_run(environment):
+                self._process = ForkedProcess(arguments, environment, files)
+            else:
+                stdin, stdout, stderr = files
+                self._process = subprocess.Popen(
+                    [*PROGRAM, *arguments], env=environment, cwd=ROOT, stdin=stdin, stdout=stdout, stderr=stderr
+                )
+        self.pid = self._process.pid
+        self.poll, self.wait = self._process.poll, self._process.wait
+        self.send_signal, self.terminate = self._process.send_signal, self._process.terminate
+        self.kill = self._process.kill
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, None while it runs."""
+        return self.poll()
 
     def printed(self) -> str:
         """Return what it has printed so far."""
         return os.pread(self._printed, os.fstat(self._printed).st_size, 0).decode(errors="replace")
 
-    def communicate(self, input: str | None = None, timeout: float | None = None) -> tuple[str, str]:  # noqa: A002
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
         """Wait until it has ended, and return what it printed."""
-        assert input is None
         self.wait(timeout)
         return self.printed(), ""
 
@@ -81,37 +98,46 @@ class Installation:
             self.environment["PREFECT_API_URL"] = api
 
     def run(
-        self, *arguments: str, check: bool = True, text: str = "", **settings: str
+        self, *arguments: str, check: bool = True, text: str = "", cold: bool = False, **settings: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run the program to its end."""
-        done = subprocess.run(
-            [*PROGRAM, *arguments],
-            env=self.environment | settings,
-            cwd=ROOT,
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=250,
-            check=False,
-        )
+        """Run the program to its end.
+
+        Args:
+            cold: start it as a user does, by `exec`, and not from what is imported already.
+        """
+        environment = self.environment | settings
+        if cold or not forked.can_run(environment):
+            done = subprocess.run(
+                [*PROGRAM, *arguments],
+                env=environment,
+                cwd=ROOT,
+                input=text,
+                capture_output=True,
+                text=True,
+                timeout=RUN_SECONDS,
+                check=False,
+            )
+        else:
+            done = forked.run(arguments, environment, text, RUN_SECONDS)
         if check:
             assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done
 
     def verified(self, *, seconds: float = 90, **settings: str) -> None:
         """Reconcile until `verify` finds nothing: a run that died is put right in Prefect a lease later."""
-        end = time.monotonic() + seconds
-        while True:
+
+        def is_right() -> bool:
             self.run("reconcile", **settings)
             done = self.run("verify", check=False, **settings)
-            if done.returncode == 0:
-                return
-            assert time.monotonic() < end, done.stdout + done.stderr
-            time.sleep(1)
+            said.append(done.stdout + done.stderr)
+            return done.returncode == 0
+
+        said: list[str] = []
+        until(is_right, seconds, told=lambda: said[-1])
 
     def start(self, *arguments: str, **settings: str) -> "Started":
         """Start the program and leave it running."""
-        return Started([*PROGRAM, *arguments], self.environment | settings)
+        return Started(arguments, self.environment | settings)
 
     def json(self, *arguments: str, text: str = "", **settings: str) -> Any:
         """Run the program with --json and return what it printed."""

@@ -6,20 +6,20 @@ from typing import TypeVar
 
 Value = TypeVar("Value")
 
-PAUSE = 0.02
+PAUSE = 0.05
 
 
 def until(
-    condition: Callable[[], Value], seconds: float = 120, *, pause: float = PAUSE, said: Callable[[], object] = str
+    condition: Callable[[], Value], seconds: float = 200, *, pause: float = PAUSE, told: Callable[[], object] = str
 ) -> Value:
     """Return the first value of `condition` that is true; fail if none comes in so many seconds.
 
     Args:
         pause: seconds between two looks.
-        said: what the failure shows, such as what a server has printed.
+        told: what the failure shows, such as what a server has printed.
     """
     end = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < end, f"after {seconds} s it is still not so: {said()}"
+        assert time.monotonic() < end, f"after {seconds} s it is still not so: {told()}"
         time.sleep(pause)
     return value

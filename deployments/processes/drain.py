@@ -84,7 +84,6 @@ def run_drain(services: Services, **parameters: Any) -> dict[str, int]:
     """Run the flow `drain_queue` with these parameters, where flows of these services are ready."""
     from flows.drain_queue import drain_queue  # noqa: PLC0415 - Prefect is imported once its settings stand
     from flows.prefect_api.engine import leave_sigterm_alone  # noqa: PLC0415 - as above
-    from tasks.jobs.releases import release_all  # noqa: PLC0415 - as above
 
     leave_sigterm_alone()
     try:
@@ -94,7 +93,7 @@ def run_drain(services: Services, **parameters: Any) -> dict[str, int]:
         raise PrefectUnavailable(msg) from None
     finally:
         # Once more, now that no thread of the loop is left that might claim.
-        release_all(services)
+        services.claims.give_back_all()
         flush_prefect()
 
 

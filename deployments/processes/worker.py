@@ -43,7 +43,6 @@ from flows.run_job import run_job
 from flows.verify import verify
 from models import clock
 from models.errors import MAX_MESSAGE, printable
-from tasks.jobs.releases import release_all
 from tasks.services import Services
 from tasks.watchdog import watched
 
@@ -272,5 +271,5 @@ def work(services: Services, *, with_parent: bool = False) -> None:
         msg = f"Prefect stopped answering ({type(error).__name__}); start the worker again when it is back"
         raise PrefectUnavailable(msg) from None
     finally:
-        release_all(services)
+        services.claims.give_back_all()
         flush_prefect()

@@ -33,6 +33,7 @@ class InboxPoller:
     """The inboxes of one drain.
 
     Attributes:
+        backends: display names of those whose queues are looked at.
         down: names of the storages that cannot be used now: their jobs have to wait.
         inactive: those of them that somebody has switched off: nobody waits for them.
         trouble: what those of them say that are not switched off.
@@ -40,7 +41,7 @@ class InboxPoller:
 
     def __init__(self, services: Services, backends: Sequence[str]) -> None:
         self._services = services
-        self._backends = backends
+        self.backends = backends
         self._under_way: dict[str, asyncio.Task[Seen]] = {}
         self._unsettled: dict[str, int] = {}
         # Since when a storage has been down, on the steady clock; and which have answered since we began.
@@ -104,7 +105,7 @@ class InboxPoller:
 
     async def _answers(self, name: str) -> bool:
         """Ask a storage whether it can be written, and remember what it says if it cannot."""
-        error = await asyncio.to_thread(self._services.mirror.trouble, name)
+        error = await asyncio.to_thread(self._services.relay.trouble, name)
         if error is None:
             return True
         self._complain(name, error)
@@ -145,7 +146,7 @@ class InboxPoller:
             self._is_down(name)
             return Seen(unsettled=1)
         answers = True
-        for backend in self._backends:
+        for backend in self.backends:
             try:
                 taken = await asyncio.to_thread(self._services.inboxes[name].take, backend, self._services.worker)
             except QuledgerError as error:

@@ -1,29 +1,13 @@
-"""Two ways to wait for work that is done in a thread."""
+"""Work that is done again and again while something else goes on."""
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from models.errors import QuledgerError
+from models.policy import MAX_PAUSE, back_off
 
 _LOG = logging.getLogger("quledger.drain")
-
-MAX_PAUSE = 30.0
-"""How long a drain waits at most, in seconds, before it tries a storage or a Prefect that fails again."""
-
-
-async def retry_twice(work: Callable[[], None]) -> None:
-    """Do the work in a thread; it is tried again a little later before its error is the caller's."""
-    for pause in (0.5, 2.0):
-        try:
-            await asyncio.to_thread(work)
-        except QuledgerError as error:
-            _LOG.warning("housekeeping_failed action=try_again: %s", error)
-            await asyncio.sleep(pause)
-        else:
-            return
-    await asyncio.to_thread(work)
 
 
 @contextlib.asynccontextmanager
@@ -33,11 +17,11 @@ async def run_periodically(what: str, work: Callable[[], Awaitable[object]], sec
     async def repeat() -> None:
         failures = 0
         while True:
-            await asyncio.sleep(min(seconds * 2**failures, max(seconds, MAX_PAUSE)))
+            await asyncio.sleep(back_off(seconds, failures, max(seconds, MAX_PAUSE)))
             try:
                 await work()
             except Exception as error:  # noqa: BLE001 - it has to go on, whatever happened this time
-                failures = min(failures + 1, 10)
+                failures += 1
                 _LOG.warning("%s_failed action=try_again: %s: %s", what, type(error).__name__, error)
             else:
                 failures = 0

@@ -184,6 +184,7 @@ async def dispatch(client: PrefectClient, job: Job) -> None:
         name=job.job_id,
         parameters={"job_id": job.job_id, "attempt": job.attempt},
         tags=tags_of(job),
-        # For the client alone, which asks again where an answer is lost: a log that was restored may count an attempt anew.
+        # For the client alone, which asks again where an answer is lost:
+        # a log that was restored may count an attempt anew.
         idempotency_key=str(uuid4()),
     )

@@ -21,7 +21,8 @@ def unserved(services: Services, poller: InboxPoller) -> list[str]:
         trouble = poller.trouble.get(name, "it does not answer")
         said.append(f"the storage {name} was left out, {waiting.get(name, 0)} jobs wait for it: {trouble}")
     said += [
-        f"{number} jobs wait for the storage {name}, which is not among the settings any more; QULEDGER_STORAGE has to name it"
+        f"{number} jobs wait for the storage {name}, which is not among the settings any more;"
+        " QULEDGER_STORAGE has to name it"
         for name, number in sorted(waiting.items())
         if name not in services.stores.names
     ]

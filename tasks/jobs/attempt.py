@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from datetime import timedelta
 
 from models import clock
@@ -15,19 +16,28 @@ from models.errors import (
     LogError,
     LogUnavailable,
     MirrorAhead,
+    QuledgerError,
     StaleAttempt,
-    StorageError,
     StorageFull,
     UnknownJob,
 )
 from models.events import Event
-from models.facts import Fact, Retried, Stage, Withdrawn
+from models.facts import Fact, Stage, Withdrawn
 from models.holders import holder_of
 from models.job import Job, Phase
-from models.retry import after_attempt, given_back, unless_cancelled
+from models.policy import (
+    INTERRUPTED,
+    UNFINISHED,
+    Outcome,
+    Then,
+    after_storage_error,
+    ending,
+    outcome_of,
+    waiting_for_room_since,
+)
+from storage import failpoints
 from storage.providers.protocol import StorageProvider
 from tasks.jobs.claims import Claim
-from tasks.jobs.releases import release
 from tasks.sandbox.job_process import JobProcess
 from tasks.services import Services
 
@@ -38,14 +48,6 @@ LOOK_SECONDS = 1.0
 
 FIRST_PAUSE, MAX_PAUSE = 0.2, 2.0
 """How long a worker waits, in seconds, before it asks a log again that does not answer."""
-NO_ROOM = "no room for a document of"
-"""What the reason says of an attempt that ended for want of it."""
-
-MAX_WAIT_FOR_ROOM = timedelta(hours=1)
-"""So long a job waits for room that a storage has for all others; after that its attempts count."""
-
-OPERATOR_PAUSE = 15
-"""So many times the first pause, a job waits before it is seen whether the operator has done what has to be done."""
 
 _current: ContextVar["Attempt"] = ContextVar("attempt")
 
@@ -109,9 +111,39 @@ class Attempt:
         """Do what `record` does, in a thread that is there already."""
         return self._record(lambda _job: facts)
 
-    async def end(self, fact: Callable[[Job], Fact]) -> Job:
-        """End the attempt with what is said of the job as it stands then, unless somebody wants it cancelled."""
-        return await asyncio.to_thread(self._record, lambda job: (unless_cancelled(job, fact(job)),))
+    async def fail(self, error: Exception, stage: Stage) -> str:
+        """End the attempt as the rules say of an error that it met; return in words what the user may know of it.
+
+        A log that does not answer gets to know nothing: the job is given back when it does.
+        """
+        outcome = outcome_of(error, stage)
+        if outcome.logged:
+            level = logging.ERROR if outcome.is_bug else logging.WARNING
+            _LOG.log(level, "%s", outcome.logged, exc_info=error if outcome.is_bug else None)
+        if outcome.then is Then.NOTHING:
+            return outcome.message
+        if isinstance(error, StorageFull):
+            self.services.relay.found_full(self.job.storage, error)
+        try:
+            await asyncio.to_thread(self._end, outcome)
+            if outcome.then is Then.FAIL:
+                failpoints.point("failure.appended")
+        except QuledgerError as second:
+            _LOG.warning("failure_unrecorded action=give_back_later job_id=%s: %s", self.job.job_id, second)
+        return outcome.message
+
+    def _end(self, outcome: Outcome) -> None:
+        if outcome.then in (Then.AWAIT_STORAGE, Then.AWAIT_ROOM):
+            outcome = replace(outcome, then=self._after_storage_error(outcome.then))
+        retries, jitter = self.services.retries, random.random()  # noqa: S311 - spreads retries, protects nothing
+        self._record(lambda job: (ending(job, outcome, retries, now=clock.now(), jitter=jitter),))
+
+    def _after_storage_error(self, then: Then) -> Then:
+        answers = self.services.relay.answers(self.job.storage)
+        since = None
+        if answers and then is Then.AWAIT_ROOM:
+            since = waiting_for_room_since(self.services.log.history(self.job.job_id))
+        return after_storage_error(then, answers=answers, waiting_since=since, now=clock.now())
 
     def _record(self, facts: Callable[[Job], Sequence[Fact]]) -> Job:
         pause = FIRST_PAUSE
@@ -173,46 +205,6 @@ class Attempt:
             msg = f"attempt {self.number} is in the hands of another worker"
             raise StaleAttempt(msg)
 
-    async def give_up(self, reason: str, stage: Stage, *, run_again: bool = False) -> Job:
-        """End the attempt for a reason that is not the user's: the job waits for the next one, or ends in ERROR."""
-        retries, jitter = self.services.retries, _jitter()
-        return await self.end(
-            lambda job: after_attempt(job, reason, stage, retries, now=clock.now(), jitter=jitter, run_again=run_again)
-        )
-
-    async def give_way(self, error: StorageError, reason: str, stage: Stage) -> Job:
-        """End the attempt because the storage failed; it counts only where the storage works for everybody else."""
-        if isinstance(error, StorageFull):
-            self.services.mirror.found_full(self.job.storage, error)
-        answers = await asyncio.to_thread(self.services.mirror.answers, self.job.storage)
-        if answers and not (isinstance(error, StorageFull) and await asyncio.to_thread(self._may_wait_for_room)):
-            return await self.give_up(f"{reason}{_size_of(error)}", stage)
-        first = self.services.retries.first_pause
-        # Where others have room, room for this one will take its time.
-        pause = (OPERATOR_PAUSE if answers else 1) * first * (0.5 + 0.5 * _jitter())
-        return await self._give_back(f"{reason}{_size_of(error)}", pause)
-
-    async def give_back(self, reason: str) -> Job:
-        """End the attempt because something failed that every job needs; no attempt is used up."""
-        return await self._give_back(reason, self.services.retries.first_pause * (0.5 + 0.5 * _jitter()))
-
-    async def _give_back(self, reason: str, pause: float) -> Job:
-        return await self.end(lambda _job: given_back(reason, clock.now(), pause))
-
-    def _may_wait_for_room(self) -> bool:
-        """Say whether the job has not been waiting for room for so long that there will be none."""
-        facts = ((event.recorded_at, event.fact) for event in self.services.log.history(self.job.job_id))
-        waits = [when for when, fact in facts if isinstance(fact, Retried) and NO_ROOM in fact.reason]
-        return not waits or clock.now() - waits[0] < MAX_WAIT_FOR_ROOM
-
-    async def wait_for_operator(self, reason: str) -> Job:
-        """End the attempt because the operator has to do something; however long that takes, no attempt is used up."""
-        return await self._give_back(reason, OPERATOR_PAUSE * self.services.retries.first_pause)
-
-    async def hold_back(self, error: MirrorAhead) -> Job:
-        """End the attempt before it has done anything: nobody claims the job again until the log has been restored."""
-        return await self.record(given_back(f"held: {error.why}", clock.now()))
-
     def is_cancelled(self) -> bool:
         """Say whether somebody wants the job cancelled; its process is being stopped."""
         return self._is_cancelled
@@ -222,21 +214,19 @@ class Attempt:
         self._is_cancelled = True
         await self.process.close()
 
-    async def settle(self, *, interrupted: bool) -> None:
+    async def leave(self, *, interrupted: bool) -> None:
         """Leave nothing half done: an attempt that is not over is ended, and the mirror follows the log."""
-        try:
-            if interrupted:
-                self.job = await asyncio.to_thread(release, self.services, Claim(self.job, self.token))
-            elif self.job.phase is Phase.RUNNING:
-                await asyncio.to_thread(self.check_now)
-                await self.give_up("the run ended before the job did", "lease")
-        except StaleAttempt as error:
+        if self.job.phase is Phase.RUNNING:
+            outcome = INTERRUPTED if interrupted else UNFINISHED
+            claim = Claim(self.job, self.token)
+            try:
+                self.job = await asyncio.to_thread(
+                    self.services.claims.end_attempt, claim, outcome, flow_run_id=self.flow_run_id
+                )
+            except (LogError, UnknownJob) as error:
+                _LOG.warning("attempt_unsettled action=give_back_later job_id=%s: %s", self.job.job_id, error)
+        else:
             self.services.claims.forget(self.token)
-            _LOG.warning("attempt_lost action=none job_id=%s: %s", self.job.job_id, error)
-        except (LogError, UnknownJob) as error:
-            # Owed from now on: given back when the log answers again, or else when the lease runs out.
-            self.services.claims.owe(self.token)
-            _LOG.warning("attempt_unsettled action=give_back_later job_id=%s: %s", self.job.job_id, error)
         await self.mirror()
 
     async def take(self) -> bool:
@@ -245,7 +235,7 @@ class Attempt:
         Raises:
             StorageError: it is not known who has it; the job has to wait.
         """
-        if await asyncio.to_thread(self.services.mirror.take, self.job):
+        if await asyncio.to_thread(self.services.relay.take, self.job):
             await self.mirror()
             return True
         await self.record(Withdrawn())
@@ -254,19 +244,11 @@ class Attempt:
     async def mirror(self) -> None:
         """Bring the documents in the storage up to the log; if that fails now, `reconcile` does it later."""
         try:
-            await asyncio.to_thread(self.services.mirror.relay, self.job.job_id)
+            await asyncio.to_thread(self.services.relay.update, self.job.job_id)
         except MirrorAhead as error:
             _LOG.warning("mirror_ahead action=hold %s", error)
         except Exception as error:  # noqa: BLE001 - the job has ended, whatever becomes of its documents now
             _LOG.warning("mirror_behind action=reconcile_later job_id=%s: %s", self.job.job_id, type(error).__name__)
-
-
-def _size_of(error: StorageError) -> str:
-    return f": it has {NO_ROOM} {error.size / 1e6:.1f} MB" if isinstance(error, StorageFull) else ""
-
-
-def _jitter() -> float:
-    return random.random()  # noqa: S311 - spreads retries, protects nothing
 
 
 @contextlib.asynccontextmanager
@@ -282,7 +264,7 @@ async def hold(services: Services, claim: Claim, flow_run_id: str | None) -> Asy
         token = _current.set(attempt)
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine runs in a task
-        keeper = asyncio.create_task(_keep(attempt, task))
+        keeper = asyncio.create_task(_keep_lease(attempt, task))
         interrupted = False
         try:
             yield attempt
@@ -293,12 +275,10 @@ async def hold(services: Services, claim: Claim, flow_run_id: str | None) -> Asy
             keeper.cancel()
             _current.reset(token)
             # Shielded: a cancelled run must still say so in the log.
-            await asyncio.shield(attempt.settle(interrupted=interrupted))
-            if attempt.job.phase is not Phase.RUNNING:
-                services.claims.forget(attempt.token)
+            await asyncio.shield(attempt.leave(interrupted=interrupted))
 
 
-async def _keep(attempt: Attempt, run: asyncio.Task[object]) -> None:
+async def _keep_lease(attempt: Attempt, run: asyncio.Task[object]) -> None:
     """Prolong the lease, see whether somebody wants the job cancelled, and end the run when the job is lost."""
     lease = attempt.services.settings.lease_seconds
     job_id = attempt.job.job_id

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from models import clock
 from models.facts import Fact, LeaseExpired
 from models.job import Job
-from models.retry import after_attempt, unless_cancelled
+from models.policy import SILENT, ending
 from storage import failpoints
 from tasks.services import Services
 
@@ -20,10 +20,8 @@ def expire_leases(services: Services) -> list[Job]:
         assert job.worker is not None  # noqa: S101 - a running job has both
         assert job.lease_until is not None  # noqa: S101
         expired = LeaseExpired(worker=job.worker, lease_until=job.lease_until)
-        reason = "the worker that had it fell silent"
         jitter = random.random()  # noqa: S311 - spreads retries, protects nothing
-        after = after_attempt(job, reason, "lease", services.retries, now=clock.now(), jitter=jitter)
-        return expired, unless_cancelled(job, after)
+        return expired, ending(job, SILENT, services.retries, now=clock.now(), jitter=jitter)
 
     expired = services.log.expire(decide, services.worker, services.claims.holders())
     if expired:

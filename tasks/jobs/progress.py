@@ -17,7 +17,7 @@ NEXT_SECONDS = 2.0
 
 
 @contextlib.asynccontextmanager
-async def shown(progress: Callable[[], tuple[int, int]]) -> AsyncIterator[None]:
+async def show_progress(progress: Callable[[], tuple[int, int]]) -> AsyncIterator[None]:
     """Show the progress while the block runs.
 
     Args:

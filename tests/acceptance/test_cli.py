@@ -43,7 +43,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 
 def test_help_lists_every_command(lone_installation: Installation):
     """The program's own help names all commands."""
-    text = lone_installation.run("--help").stdout
+    text = lone_installation.run("--help", cold=True).stdout
     assert all(command in text for command in COMMANDS)
 
 
@@ -54,9 +54,17 @@ def test_the_help_says_what_the_function_says(function: str, line: str):
     assert said == line
 
 
+@pytest.mark.parametrize("arguments", [("config", "--json"), ("status", "nosuch"), ("list",), ("nosuch",)])
+def test_a_forked_program_is_the_installed_one(lone_installation: Installation, arguments: tuple[str, ...]):
+    """The tests' quick way to start the program and the usual one say the same and end with the same code."""
+    forked, installed = (lone_installation.run(*arguments, check=False, cold=cold) for cold in (False, True))
+    assert (forked.returncode, forked.stdout) == (installed.returncode, installed.stdout)
+    assert forked.stderr == installed.stderr
+
+
 def test_submit_prints_the_id_alone(lone_installation: Installation):
     """`submit` prints the job's id and nothing else, and the job waits."""
-    job = lone_installation.run("submit", "singlequdit", EXAMPLE).stdout
+    job = lone_installation.run("submit", "singlequdit", EXAMPLE, cold=True).stdout
     assert len(job.strip()) == 24
     assert job.strip().isalnum()
     assert lone_installation.json("status", job.strip())["state"] == "QUEUED"
@@ -189,7 +197,7 @@ def test_submit_works_while_the_storage_does_not(lone_installation: Installation
 def test_the_demo_tells_its_story(lone_installation: Installation, tmp_path: Path):
     """`demo` runs seven jobs, two of them bad, and shows table, histogram, history and what to try next."""
     installation = lone_installation
-    done = installation.run("demo", "--folder", str(tmp_path / "demo"))
+    done = installation.run("demo", "--folder", str(tmp_path / "demo"), cold=True)
     assert done.stdout.count("DONE") >= 5
     assert done.stdout.count("ERROR") >= 2
     for part in ("Rabi", "blockade", "█", "submitted", "completed", "What to try next", "not JSON", "rly"):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -225,8 +224,7 @@ def test_a_power_cut_ends_nothing_for_good(tmp_path: Path):
         )
         processes = room.processes()
         assert room.stop() == 130
-        time.sleep(1)
-        assert [pid for pid in processes if Path(f"/proc/{pid}").exists()] == []
+        room.wait(lambda: not [pid for pid in processes if Path(f"/proc/{pid}").exists()], 10)
         assert room.installation.findings() == []
 
 

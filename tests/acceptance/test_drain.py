@@ -1,16 +1,19 @@
 """Jobs through a real Prefect: what becomes of good ones, bad ones, and of what is no job at all."""
 
+import contextlib
 import json
 import math
-import time
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 
+from tests import prefect_home
 from tests.contract.storages import LIVES, Servers
 from tests.installation import Installation, experiment, installation_on
+from tests.waiting import until
 
 # The tests of one drain share it, so they run in one process.
 PI = math.pi
@@ -115,23 +118,29 @@ def test_a_bad_job_is_told_what_is_wrong(drained: tuple[Installation, dict[str, 
 
 
 def test_every_job_is_a_flow_run_with_four_tasks(drained: tuple[Installation, dict[str, str]]):
-    """Prefect shows one run per job, named by its id and tagged by backend and user, with four task runs if it came through."""
+    """Prefect shows one run per job, with its id, tags of backend and user, and four task runs if it came through."""
     installation, jobs = drained
-    time.sleep(2)  # Prefect records task runs a little later, in the background
     for name, job_id in jobs.items():
         (run,) = installation.prefect("/flow_runs/filter", {"flow_runs": {"name": {"any_": [job_id]}}})
-        tasks = installation.prefect("/task_runs/filter", {"task_runs": {"flow_run_id": {"any_": [run["id"]]}}})
-        names = {task["name"].rsplit("-", 1)[0]: task["state_type"] for task in tasks}
         if name in BAD:
-            assert (run["state_type"], names) == ("FAILED", {"validation": "FAILED"})
+            ended, steps = "FAILED", {"validation": "FAILED"}
             assert BAD[name][1] in run["state"]["message"]
         else:
-            done = dict.fromkeys(("validation", "compilation", "execution", "upload"), "COMPLETED")
-            assert (run["state_type"], names) == ("COMPLETED", done)
+            ended = "COMPLETED"
+            steps = dict.fromkeys(("validation", "compilation", "execution", "upload"), "COMPLETED")
+        assert run["state_type"] == ended
+        # Prefect records task runs a little later, in the background.
+        until(lambda run=run, steps=steps: tasks(installation, run["id"]) == steps)  # type: ignore[misc]
         backend = name if name in GOOD else "singlequdit"
         assert set(run["tags"]) == ({backend, "ann"} if name in GOOD else {backend})
         recorded = {event["flow_run_id"] for event in installation.history(job_id)} - {None}
         assert recorded == {run["id"]}
+
+
+def tasks(installation: Installation, run_id: str) -> dict[str, str]:
+    """Return the state of each task run of a flow run that Prefect knows."""
+    found = installation.prefect("/task_runs/filter", {"task_runs": {"flow_run_id": {"any_": [run_id]}}})
+    return {task["name"].rsplit("-", 1)[0]: task["state_type"] for task in found}
 
 
 def test_the_history_tells_everything(drained: tuple[Installation, dict[str, str]]):
@@ -228,11 +237,15 @@ def test_garbage_in_the_queue_stops_nothing(installation: Installation):
 def test_deleting_prefects_database_changes_nothing(lone_installation: Installation):
     """Without PREFECT_API_URL an embedded server is used, and what it stored may be thrown away."""
     installation = lone_installation
+    prefect_home.fill(installation.home / "prefect")
     job = installation.submit("singlequdit", FLIP)
     installation.run("drain", "--until-empty")
     before = [installation.json(command, job) for command in ("status", "history", "result")]
     database = installation.home / "prefect" / "prefect.db"
-    assert database.exists()
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("SELECT state_type FROM flow_run WHERE name = ?", (job,)).fetchall() == [
+            ("COMPLETED",)
+        ]
     for path in database.parent.glob("prefect.db*"):
         path.unlink()
     assert [installation.json(command, job) for command in ("status", "history", "result")] == before

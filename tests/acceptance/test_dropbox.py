@@ -3,7 +3,7 @@
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from tests.contract.storages import Place, surrounded
 from tests.dropbox_server import REFRESH, SECRET, Service, dropbox_service
 from tests.installation import ROOT, Installation, experiment
+from tests.waiting import until
 
 PEER = ROOT / ".venv-peer" / "bin" / "python"
 CLIENT = ROOT / "tests" / "peer" / "client.py"
@@ -42,7 +43,7 @@ def test_a_server_that_is_killed_loses_nothing(installation: Installation, servi
         installation.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
     drain = installation.start("drain", "--until-empty", **SETTINGS)
     try:
-        wait_until(lambda: 1 <= list(installation.states().values()).count("DONE") < len(ids))
+        until(lambda: 1 <= list(installation.states().values()).count("DONE") < len(ids))
         service.kill()
         time.sleep(4)
         service.start()
@@ -121,11 +122,3 @@ def test_sqooler_submits_and_reads_its_result(installation: Installation, servic
     assert set(peer("backends")) >= {"singlequdit", "multiqudit", "fermions", "rydberg", "qubits"}
     assert peer("config", "multiqudit")["n_qubits"] == 5
     assert peer("operational", "multiqudit")["operational"] is True
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 180) -> None:
-    """Return as soon as the condition holds; fail if that takes longer."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)

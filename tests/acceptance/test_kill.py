@@ -4,12 +4,12 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
 
 import pytest
 
 from tests.contract.storages import LIVES
 from tests.installation import Installation, experiment
+from tests.waiting import until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 
@@ -22,14 +22,6 @@ SLOW = {
     )
     for number in range(4)
 }
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 240) -> None:
-    """Return as soon as the condition holds; fail if that takes longer."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def mirrored(installation: Installation, place: str) -> int:
@@ -59,12 +51,12 @@ def check(installation: Installation, ids: list[str]) -> None:
 
 @pytest.mark.parametrize("stored_installation", FAST, indirect=True)
 def test_kill_9_loses_no_job(stored_installation: Installation):
-    """A drain that is killed in mid-job leaves jobs running; the next one waits for their leases and finishes them all."""
+    """A drain that is killed in mid-job leaves jobs running; the next one waits for their leases and ends them all."""
     installation = stored_installation
     ids = fill(installation, 12)
     drain = installation.start("drain", QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
     try:
-        wait_for(
+        until(
             lambda: (
                 mirrored(installation, "jobs/finished/singlequdit") >= 2
                 and "COMPILED" in installation.states().values()
@@ -76,7 +68,7 @@ def test_kill_9_loses_no_job(stored_installation: Installation):
     left = {job_id for job_id, state in installation.states().items() if state not in {"DONE", "QUEUED"}}
     assert left
     installation.run("drain", "--until-empty", QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
-    wait_for(lambda: set(installation.states().values()) == {"DONE"})
+    until(lambda: set(installation.states().values()) == {"DONE"})
     check(installation, ids)
     assert any("lease_expired" in {event["kind"] for event in installation.history(job_id)} for job_id in left)
 
@@ -90,7 +82,7 @@ def test_sigterm_gives_jobs_back(stored_installation: Installation):
     installation = stored_installation
     ids = fill(installation, 8)
     drain = installation.start("drain")
-    wait_for(lambda: mirrored(installation, "jobs/finished/singlequdit") >= 1)
+    until(lambda: mirrored(installation, "jobs/finished/singlequdit") >= 1)
     started = time.monotonic()
     drain.send_signal(signal.SIGTERM)
     output, _ = drain.communicate(timeout=30)

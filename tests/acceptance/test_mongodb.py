@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from storage import layout
 from tests.contract.storages import Place
 from tests.installation import Installation, experiment
 from tests.secantus import Server, secantus_server
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 PEER = ROOT / ".venv-peer" / "bin" / "python"
@@ -90,14 +91,6 @@ def test_the_largest_result_is_kept_whole(mongo_lab: Installation):
     assert mongo_lab.findings() == []
 
 
-def wait(what: Callable[[], bool], seconds: float = 90) -> None:
-    """Wait until it is so."""
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until
-        time.sleep(0.1)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_lost_when_the_server_goes_away(tmp_path: Path, prefect_api: str, how: signal.Signals):
@@ -107,7 +100,7 @@ def test_nothing_is_lost_when_the_server_goes_away(tmp_path: Path, prefect_api: 
         ids = {installation.submit("multiqudit", JOB) for _ in range(12)}
         drain = installation.start("drain", "--until-empty")
         try:
-            wait(lambda: "DONE" in installation.states().values())
+            until(lambda: "DONE" in installation.states().values())
             server.stop(how)
             time.sleep(4)
             server.start()

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +17,10 @@ from storage.log.event_log import EventLog
 from tests.contract.storages import Servers
 from tests.installation import Installation, experiment, installation_on
 from tests.postgres import PASSWORD, Server
+from tests.waiting import until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
+WAIT_SECONDS = 1500 if ALL else 200
 JOB = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=300)}
 SETTINGS = {"QULEDGER_LEASE_SECONDS": "4", "QULEDGER_PUBLISH_SECONDS": "1", "QULEDGER_RETRY_SECONDS": "0"}
 
@@ -82,11 +83,11 @@ def two_machines(installation: Installation, url: str) -> None:
         return len(share) == 2 and share.total() >= number // 4
 
     try:
-        wait(both_have_begun)
+        until(both_have_begun, WAIT_SECONDS)
         queue(8)
         number = len(ids)
         drains[0].send_signal(signal.SIGKILL)
-        wait(lambda: not log.counts() and len(log.jobs(state="DONE", limit=number)) == number)
+        until(lambda: not log.counts() and len(log.jobs(state="DONE", limit=number)) == number, WAIT_SECONDS)
     finally:
         drains[1].send_signal(signal.SIGTERM)
         said = [drain.communicate(timeout=60)[0] for drain in drains]
@@ -105,12 +106,3 @@ def two_machines(installation: Installation, url: str) -> None:
 def shares(log: EventLog, ids: list[str]) -> Counter[str]:
     """Return how many jobs each worker has completed."""
     return Counter(event.actor for job_id in ids for event in log.history(job_id) if event.kind == "completed")
-
-
-def wait(condition: object, seconds: float = 1500 if ALL else 200) -> None:
-    """Return as soon as the condition holds; fail if that takes longer."""
-    end = time.monotonic() + seconds
-    assert callable(condition)
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.5)

@@ -7,26 +7,17 @@ import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 
 import pytest
 
 from deployments.cli.app import app
 from models.signing import is_signed
 from tests.installation import ROOT, Installation, experiment
+from tests.waiting import until
 
 SMALL = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
 ON = {"QULEDGER_SIGN": "true"}
 QUICK = {"QULEDGER_LEASE_SECONDS": "2.5", "QULEDGER_PUBLISH_SECONDS": "0.5", "QULEDGER_RETRY_SECONDS": "0.1"}
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 90) -> None:
-    """Return as soon as the condition holds; fail if that takes longer."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def kid_of(installation: Installation, job: str) -> str | None:
@@ -187,14 +178,14 @@ def test_a_key_that_breaks_makes_jobs_wait(installation: Installation):
     try:
         # One that finds the key broken as it starts says so and ends: it has to have started.
         first = installation.submit("singlequdit", SMALL)
-        wait_for(lambda: installation.states()[first] == "DONE" or drain.poll() is not None)
+        until(lambda: installation.states()[first] == "DONE" or drain.poll() is not None)
         ring.write_bytes(b"{")
         job = installation.submit("singlequdit", SMALL)
-        wait_for(lambda: [event["kind"] for event in installation.history(job)].count("retried") >= 3)
+        until(lambda: [event["kind"] for event in installation.history(job)].count("retried") >= 3)
         assert installation.log.get(job).failures == 0
         assert not (installation.store / f"results/singlequdit/{job}.json").exists()
         ring.write_bytes(good)
-        wait_for(lambda: installation.states()[job] == "DONE")
+        until(lambda: installation.states()[job] == "DONE")
     finally:
         drain.send_signal(signal.SIGTERM)
         output, _ = drain.communicate(timeout=60)

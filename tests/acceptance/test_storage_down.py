@@ -10,6 +10,7 @@ import pytest
 from tests.contract.storages import surrounded
 from tests.installation import Installation, experiment
 from tests.seaweedfs import SECRET, Weed, seaweedfs
+from tests.waiting import until
 
 JOB = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=500)}
 EXAMPLE = "examples/rabi_oscillation.json"
@@ -33,7 +34,7 @@ def test_a_storage_that_is_stopped_and_killed_loses_nothing(tmp_path: Path, pref
             installation.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
         drain = installation.start("drain", "--until-empty", **SETTINGS)
         try:
-            wait_until(lambda: 1 <= list(installation.states().values()).count("DONE") < len(ids))
+            until(lambda: 1 <= list(installation.states().values()).count("DONE") < len(ids))
             weed.stop()
             time.sleep(3)
             weed.kill()
@@ -70,11 +71,3 @@ def test_a_storage_that_does_not_let_us_in_changes_nothing(tmp_path: Path, weed:
         assert installation.states() == {job: "QUEUED"}
         assert installation.history(job) == before
         assert SECRET not in json.dumps(before)
-
-
-def wait_until(condition: object, seconds: float = 120) -> None:
-    """Return as soon as the condition holds; fail if that takes longer."""
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end
-        time.sleep(0.1)

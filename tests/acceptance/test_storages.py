@@ -4,18 +4,17 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from tests.canaries import Canaries
-from tests.installation import ROOT, Installation, experiment
+from tests.installation import ROOT, Installation, Started, experiment
+from tests.waiting import until
 
 JOB = {"experiment_0": experiment(["rlx", [0], [3.0]], ["measure", [0], []], shots=7)}
-WAIT_SECONDS = 120.0
 
 
 class Rooms:
@@ -24,7 +23,7 @@ class Rooms:
     def __init__(self, folder: Path, api: str) -> None:
         self.installation = Installation(folder, api)
         self.folders = {name: folder / name for name in ("lab", "cloud")}
-        self.drains: list[subprocess.Popen[str]] = []
+        self.drains: list[Started] = []
         urls = {name: path.as_uri() for name, path in self.folders.items()}
         self.settings = {"QULEDGER_STORAGE": json.dumps(urls), "QULEDGER_PUBLISH_SECONDS": "1"}
 
@@ -39,12 +38,6 @@ class Rooms:
 
     def drain(self) -> None:
         self.drains.append(self.installation.start("drain", **self.settings))
-
-    def wait(self, until: Callable[[], Any]) -> None:
-        end = time.monotonic() + WAIT_SECONDS
-        while not until():
-            assert time.monotonic() < end
-            time.sleep(0.2)
 
     def stop(self) -> str:
         said = ""
@@ -117,9 +110,9 @@ def test_a_storage_that_is_down_holds_up_no_other(rooms: Rooms):
     """While one storage cannot be read or written, the jobs of the other run; its own wait and lose no attempt."""
     rooms.queue("lab", "a" * 24)
     rooms.drain()
-    rooms.wait(lambda: rooms.status("lab", "a" * 24) == "DONE")
+    until(lambda: rooms.status("lab", "a" * 24) == "DONE")
     rooms.queue("cloud", "b" * 24)
-    rooms.wait(lambda: rooms.status("cloud", "b" * 24) == "DONE")
+    until(lambda: rooms.status("cloud", "b" * 24) == "DONE")
     # A file where the folder was: nothing below it can be read or written.
     down = rooms.folders["cloud"].with_name("cloud-down")
     rooms.folders["cloud"].rename(down)
@@ -128,16 +121,17 @@ def test_a_storage_that_is_down_holds_up_no_other(rooms: Rooms):
     waiting = rooms.installation.json(
         "submit", "singlequdit", "-", "--storage", "cloud", text=json.dumps(JOB), **rooms.settings
     )["job_id"]
-    rooms.wait(lambda: rooms.status("lab", "c" * 24) == "DONE")
-    time.sleep(3)
-    before = [event["kind"] for event in rooms.installation.history(waiting)]
-    time.sleep(3)
-    assert [event["kind"] for event in rooms.installation.history(waiting)] == before, (
-        "no event while nobody can do anything"
-    )
+    until(lambda: rooms.status("lab", "c" * 24) == "DONE")
+
+    def nothing_happens() -> bool:
+        before = rooms.installation.history(waiting)
+        time.sleep(3)
+        return rooms.installation.history(waiting) == before
+
+    until(nothing_happens, told=lambda: "there are events while nobody can do anything")
     rooms.folders["cloud"].unlink()
     down.rename(rooms.folders["cloud"])
-    rooms.wait(lambda: rooms.status("cloud", waiting) == "DONE")
+    until(lambda: rooms.status("cloud", waiting) == "DONE")
     assert rooms.installation.states() == dict.fromkeys(["a" * 24, "b" * 24, "c" * 24, waiting], "DONE")
     rooms.stop()
     rooms.installation.verified(**rooms.settings)

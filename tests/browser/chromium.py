@@ -124,7 +124,7 @@ class Browser:
     def until(self, script: str, seconds: float = PATIENCE) -> Any:
         """Wait until an expression is true, and return its value."""
         said = lambda: f"{script}\nThe page says:\n{self.text()[:3000]}"  # noqa: E731 - what a failure shows
-        return until(lambda: self.evaluate(script), seconds, pause=PAUSE, said=said)
+        return until(lambda: self.evaluate(script), seconds, pause=PAUSE, told=said)
 
     def open(self, address: str) -> None:
         """Go to an address; what it shows may take a while longer."""
@@ -164,7 +164,7 @@ class Browser:
             places.append(self.evaluate(f"({PLACE})({element})"))
             return places[-1] is not None and places[-1] in places[-2:-1]
 
-        until(rests, PATIENCE, pause=PAUSE, said=lambda: f"{element} to click\nThe page says:\n{self.text()[:3000]}")
+        until(rests, PATIENCE, pause=PAUSE, told=lambda: f"{element} to click\nThe page says:\n{self.text()[:3000]}")
         assert places[-1] is not None
         at = dict(zip("xy", places[-1], strict=True))
         self.call("Input.dispatchMouseEvent", type="mouseMoved", **at)

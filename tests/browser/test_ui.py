@@ -78,7 +78,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     program = installation.start("up", "--port", str(port))
     try:
         # The last line comes when all is ready; a program that ends says no more.
-        until(lambda: "Ctrl-C" in program.printed() or program.poll() is not None, 500, said=program.printed)
+        until(lambda: "Ctrl-C" in program.printed() or program.poll() is not None, 500, told=program.printed)
         assert program.poll() is None, program.printed()
         yield Site(installation, f"http://127.0.0.1:{port}")
     finally:
@@ -116,7 +116,7 @@ def submit_form(site: Site, browser: Browser) -> str:
     """Press Submit and return the id of the run that begins."""
     before = {run["id"] for run in _runs(site)}
     browser.click_text("Submit", "button")
-    new = until(lambda: [run for run in _runs(site) if run["id"] not in before], pause=0.2, said=browser.text)
+    new = until(lambda: [run for run in _runs(site) if run["id"] not in before], pause=0.2, told=browser.text)
     return str(new[0]["id"])
 
 

@@ -25,7 +25,6 @@ from models.retry import RetryPolicy, after_attempt, failure, given_back, unless
 from models.settings import Settings
 from storage.log.event_log import EventLog
 from tasks.jobs.claims import Claim
-from tasks.jobs.releases import begin, claim, release
 from tasks.jobs.submission import cancel, revive
 from tasks.services import Services
 
@@ -65,9 +64,9 @@ class Installation:
         """Claim the job and work on it up to a state."""
         if state == "QUEUED":
             return self
-        claimed = claim(self.services, ["rydberg"])
+        claimed = self.services.claims.claim(["rydberg"])
         assert claimed is not None
-        begin(self.services, "j", claimed.job.attempt)
+        self.services.claims.begin("j", claimed.job.attempt)
         self.token = claimed.token
         for fact in STEPS[: RUNNING.index(state)]:
             self.append(fact)
@@ -148,10 +147,8 @@ def test_an_attempt_that_ends_after_the_request_is_not_tried_again(installation:
         assert installation.lose().state is State.CANCELLED
         assert installation.kinds[-2:] == ["lease_expired", "cancelled"]
     else:
-        assert (
-            release(installation.services, Claim(installation.log.get("j"), installation.token)).state
-            is State.CANCELLED
-        )
+        claimed = Claim(installation.log.get("j"), installation.token)
+        assert installation.services.claims.end_attempt(claimed).state is State.CANCELLED
 
 
 @pytest.mark.parametrize("state", RUNNING)

@@ -23,11 +23,12 @@ import pytest
 from models.errors import DocumentTooLarge, StorageUnavailable
 from models.job import State
 from models.settings import Settings
-from storage.documents.job_documents import read_history
 from storage.providers.protocol import StorageProvider
 from storage.providers.stores import Stores
 from tasks.services import Services, use
+from tests.contract.log_fixture import events_in
 from tests.installation import Installation, experiment
+from tests.waiting import until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 GOOD = {"experiment_0": experiment(["load", [0], [9]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
@@ -35,7 +36,11 @@ CALLS = ("get", "put", "create", "move", "delete", "exists", "entries")
 
 
 class Faulty:
-    """A storage whose n-th call fails: `raise`, `hang` (and then raise), or `half` (half a document, and then raise), or `outage` (everything fails for five seconds)."""
+    """A storage whose n-th call fails.
+
+    It raises: at once (`raise`), after a while (`hang`), with half a document written (`half`), or for five seconds,
+    as do all other calls (`outage`).
+    """
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
@@ -134,7 +139,8 @@ def check(log_fixture: Any, ids: list[str]) -> None:
         events = log_fixture.log.history(job_id)
         assert log_fixture.log.get(job_id).state is State.DONE
         assert [event.kind for event in events].count("completed") == 1
-        assert read_history(log_fixture.storage.inner.get(f"events/singlequdit/{job_id}.json")) == events
+        history = log_fixture.storage.inner.get(f"events/singlequdit/{job_id}.json")
+        assert events_in(history, job_id) == events
         assert json.loads(log_fixture.storage.inner.get(f"status/singlequdit/{job_id}.json"))["status"] == "DONE"
         assert log_fixture.storage.inner.exists(f"jobs/finished/singlequdit/{job_id}.json")
         result = json.loads(log_fixture.storage.inner.get(f"results/singlequdit/{job_id}.json"))
@@ -234,6 +240,11 @@ def test_a_full_disk_is_named_and_nothing_is_lost(installation: Installation, sm
     assert set(states.values()) == {"DONE"}
 
 
+def waits(installation: Installation, ids: list[str]) -> list[dict[str, Any]]:
+    """Return what the histories say of attempts that were put off."""
+    return [event for job_id in ids for event in installation.history(job_id) if event["kind"] == "retried"]
+
+
 def test_a_full_storage_is_waited_for_and_costs_no_attempt(installation: Installation, small_disk: Path):
     """While the storage has room for status and history but for no result, jobs wait; then all end without help."""
     installation.store = small_disk / "store"
@@ -245,20 +256,16 @@ def test_a_full_storage_is_waited_for_and_costs_no_attempt(installation: Install
     (small_disk / "ballast").write_bytes(bytes(8_000_000 - 350_000))
     drain = installation.start("drain", "--until-empty")
     try:
-        end = time.monotonic() + 200
-        while not (
-            waits := [event for job_id in ids for event in installation.history(job_id) if event["kind"] == "retried"]
-        ):
-            assert time.monotonic() < end
-            assert drain.poll() is None, drain.printed()
-            time.sleep(0.2)
+        until(lambda: waits(installation, ids) or drain.poll() is not None)
+        assert drain.poll() is None, drain.printed()
+        said = json.dumps(waits(installation, ids))
         (small_disk / "ballast").unlink()
         output, _ = drain.communicate(timeout=240)
     finally:
         drain.kill()
         drain.wait()
     assert drain.returncode == 0, output
-    assert "no room for a document of 0.6 MB" in json.dumps(waits)
+    assert "no room for a document of 0.6 MB" in said
     assert installation.states() == dict.fromkeys(ids, "DONE")
     assert {installation.log.get(job_id).failures for job_id in ids} == {0}
     assert list(small_disk.rglob(".*.tmp")) == []
@@ -283,7 +290,7 @@ def test_a_result_that_a_storage_never_takes_ends_its_job(log_fixture: Any, monk
 
 
 def test_an_attempt_that_meets_a_longer_history_is_given_back(log_fixture: Any):
-    """Where no mark shows that the log was set back, the attempt sees it before it touches anything; others are served."""
+    """Where no mark shows that the log was set back, the attempt sees it before it touches anything; others go on."""
     from tasks.jobs.submission import submit_document  # noqa: PLC0415 - as above
 
     fill(log_fixture, 1)

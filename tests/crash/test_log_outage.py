@@ -1,6 +1,6 @@
 """The log does not answer for a while, at whatever step: a lone drain gives back what it could not settle, and goes on.
 
-Leases are long here: what helps is never that one runs out. QULEDGER_TEST_CRASH=all tries every step, otherwise a sample.
+Leases are long here: what helps is never that one runs out. QULEDGER_TEST_CRASH=all tries every step.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from models.settings import Settings
 from tasks.services import Services, use
 from tests.installation import Installation, experiment
 from tests.postgres import postgres_server
+from tests.waiting import until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 JOB = {"experiment_0": experiment(["load", [0], [9]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
@@ -151,15 +152,14 @@ def test_an_outage_longer_than_the_lease_is_outlived(log_fixture: Any):
 
 
 def test_a_second_run_of_an_attempt_finds_nothing_to_do(log_fixture: Any):
-    """Begun by hand with the job and attempt that a worker is just running, here or elsewhere, a run leaves it alone."""
+    """Begun by hand with the job and attempt that a worker is just running, here or elsewhere, a run does nothing."""
     from flows.run_job import run_attempt  # noqa: PLC0415 - Prefect takes seconds to import
-    from tasks.jobs.releases import begin, claim, release  # noqa: PLC0415 - as above
     from tasks.jobs.submission import submit_document  # noqa: PLC0415 - as above
 
     job_id = submit_document(log_fixture, "singlequdit", json.dumps(JOB).encode()).job_id
-    claimed = claim(log_fixture, ["singlequdit"])
+    claimed = log_fixture.claims.claim(["singlequdit"])
     assert claimed is not None
-    held = begin(log_fixture, job_id, 1)
+    held = log_fixture.claims.begin(job_id, 1)
     assert held == claimed
     elsewhere = Services(log_fixture.settings)
     for services in (log_fixture, elsewhere):
@@ -168,7 +168,7 @@ def test_a_second_run_of_an_attempt_finds_nothing_to_do(log_fixture: Any):
         assert state.message == "nothing to do: the job is CLAIMED in attempt 1, in the hands of another worker"
     use(log_fixture)
     assert [event.kind for event in log_fixture.log.history(job_id)] == ["submitted", "claimed"]
-    release(log_fixture, held)
+    log_fixture.claims.end_attempt(held)
     assert log_fixture.log.get(job_id).state is State.QUEUED
     drain(log_fixture, 0)
     assert log_fixture.log.get(job_id).state is State.DONE
@@ -197,10 +197,10 @@ def test_postgresql_is_restarted_five_times_under_a_lone_drain(tmp_path: Path, p
         log = installation.log
         try:
             for turn in range(5):
-                wait(lambda: any(phases.get("running") for phases in log.counts().values()))
+                until(answering(lambda: any(phases.get("running") for phases in log.counts().values())))
                 server.restart(signal.SIGQUIT if turn % 2 else signal.SIGINT)
                 queue(3)
-            wait(lambda: len(log.jobs(state="DONE")) == len(ids))
+            until(answering(lambda: len(log.jobs(state="DONE")) == len(ids)))
         finally:
             drain.send_signal(signal.SIGTERM)
             said = drain.communicate(timeout=90)[0]
@@ -212,14 +212,13 @@ def test_postgresql_is_restarted_five_times_under_a_lone_drain(tmp_path: Path, p
         log.engine.dispose()
 
 
-def wait(condition: Any, seconds: float = 200) -> None:
-    """Return as soon as the condition holds; fail if that takes longer. A log that does not answer is asked again."""
-    end = time.monotonic() + seconds
-    while True:
+def answering(condition: Callable[[], bool]) -> Callable[[], bool]:
+    """Return a condition that does not hold while the log does not answer."""
+
+    def holds() -> bool:
         try:
-            if condition():
-                return
+            return condition()
         except LogUnavailable:
-            pass
-        assert time.monotonic() < end
-        time.sleep(0.1)
+            return False
+
+    return holds

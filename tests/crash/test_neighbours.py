@@ -1,5 +1,6 @@
 """Several spoolers on one store: ours, killed and started again, and one of the peer's."""
 
+import contextlib
 import json
 import os
 import random
@@ -16,6 +17,7 @@ import httpx
 import pytest
 
 from tests.installation import Installation, experiment
+from tests.waiting import until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 PEER = Path(__file__).parents[2] / ".venv-peer" / "bin" / "python"
@@ -44,12 +46,12 @@ def test_drains_that_are_killed_at_random_share_one_queue(installation: Installa
     finished = installation.store / "jobs" / "finished" / "singlequdit"
     try:
         for kill in range(1, kills + 1):
-            wait_until(lambda kill=kill: count(finished) >= kill * number // (kills + 2))  # type: ignore[misc]
+            until(lambda kill=kill: count(finished) >= kill * number // (kills + 2))  # type: ignore[misc]
             victim = chance.randrange(workers)
             drains[victim].send_signal(signal.SIGKILL)
             drains[victim].communicate()
             drains[victim] = installation.start("drain", **SETTINGS)
-        wait_until(lambda: count(finished) == number, 480)
+        until(lambda: count(finished) == number, 480)
     except AssertionError as error:
         left = {
             job_id: installation.history(job_id)[-3:]
@@ -102,7 +104,7 @@ def test_a_spooler_of_the_peer_beside_a_drain_of_ours(installation: Installation
     """While a laboratory migrates, each job is answered once: by the peer, or by us."""
     ids = fill(installation, 60 if ALL else 30)
     drain = installation.start("drain", "--until-empty", QULEDGER_CONCURRENCY="2", **SETTINGS)
-    wait_until(lambda: count(installation.store / "jobs" / "finished" / "singlequdit") >= 2)
+    until(lambda: count(installation.store / "jobs" / "finished" / "singlequdit") >= 2)
     peer = subprocess.Popen(
         [PEER, SPOOLER, str(installation.store)],
         env=os.environ | {"T_WAIT_MAIN": "0.3"},
@@ -112,8 +114,9 @@ def test_a_spooler_of_the_peer_beside_a_drain_of_ours(installation: Installation
     try:
         output, _ = drain.communicate(timeout=200)
         assert drain.returncode == 0, output
-        wait_until(lambda: count(installation.store / "results" / "singlequdit") == len(ids))
-        time.sleep(1)  # the peer moves the job and writes the status after the result
+        # The peer moves the job and writes the status after the result.
+        until(lambda: set(statuses(installation)) == set(ids) and set(statuses(installation).values()) == {"DONE"})
+        until(lambda: count(installation.store / "jobs" / "finished" / "singlequdit") == len(ids))
     finally:
         peer.kill()
         peer.wait()
@@ -133,18 +136,18 @@ def test_a_spooler_of_the_peer_beside_a_drain_of_ours(installation: Installation
     assert "DONE" in states.values()
 
 
+def statuses(installation: Installation) -> dict[str, str]:
+    """Return what is written of each job; a document that is just being written does not count."""
+    found = {}
+    for path in (installation.store / "status" / "singlequdit").glob("*.json"):
+        with contextlib.suppress(ValueError):
+            found[path.stem] = str(json.loads(path.read_bytes())["status"])
+    return found
+
+
 def count(folder: Path) -> int:
     """Return how many documents lie in a folder."""
     return len(list(folder.glob("*.json")))
-
-
-def wait_until(condition: object, seconds: float = 240) -> None:
-    """Return as soon as the condition holds; fail if that takes longer."""
-    end = time.monotonic() + seconds
-    assert callable(condition)
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.2)
 
 
 @pytest.mark.skipif(not ALL, reason="part of the whole matrix: make crash")
@@ -158,13 +161,13 @@ def test_prefects_server_dies_and_comes_back(installation: Installation, tmp_pat
     server = start_prefect(port, tmp_path)
     drain = installation.start("drain", "--until-empty", **SETTINGS)
     try:
-        wait_until(lambda: count(finished) >= 4)
+        until(lambda: count(finished) >= 4)
         server.kill()
         server.wait()
         time.sleep(5)
         before = count(finished)
         server = start_prefect(port, tmp_path)
-        wait_until(lambda: count(finished) > before)
+        until(lambda: count(finished) > before)
         output, _ = drain.communicate(timeout=240)
         assert drain.returncode == 0, output
     finally:
@@ -182,7 +185,7 @@ def start_prefect(port: int, home: Path) -> "subprocess.Popen[bytes]":
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_until(lambda: answers(port))
+    until(lambda: answers(port))
     return server
 
 

@@ -8,8 +8,7 @@ import secrets
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from flows.prefect_api.client import authentication
 from tests import prefect_home
 from tests.deployments.files import FOLDER, ROOT, compose, env_file, interpolated
 from tests.installation import Installation, experiment
+from tests.waiting import until
 
 pytestmark = [pytest.mark.timeout(600)]
 
@@ -115,14 +115,6 @@ class Composed:
         return int(answer.raise_for_status().json())
 
 
-def wait_until(condition: Callable[[], Any]) -> None:
-    """Return as soon as the condition holds; fail if that takes too long."""
-    end = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.2)
-
-
 def listening(process: "subprocess.Popen[Any]") -> set[str]:
     """Return the addresses on which a process and all that it started listen; empty where it has ended."""
     if process.poll() is not None:
@@ -153,7 +145,7 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
             except httpx.HTTPError:
                 return False
 
-        wait_until(healthy)
+        until(healthy)
         services.start("deploy")
         services.start("worker")
         assert services.running.pop("deploy").wait(WAIT_SECONDS) == 0, services.said("deploy").read_text()
@@ -162,7 +154,7 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
             assert services.running["worker"].poll() is None, services.said("worker").read_text()
             return services.installation.states()[job] == "DONE"
 
-        wait_until(done)
+        until(done)
         yield services
     finally:
         for service in list(services.running):
@@ -223,8 +215,8 @@ def test_with_the_password_every_command_works(composed: Composed):
     installation = composed.installation
     job = installation.submit("singlequdit", JOB)
     composed.start("drain")
-    wait_until(lambda: composed.drains() == 2)
-    wait_until(lambda: installation.states()[job] == "DONE")
+    until(lambda: composed.drains() == 2)
+    until(lambda: installation.states()[job] == "DONE")
     assert composed.stop("drain") == 130, composed.said("drain").read_text()
     verified = installation.run("verify")
     assert "2 jobs verified: no differences" in verified.stdout
@@ -280,7 +272,7 @@ def test_the_embedded_server_too_is_on_loopback_and_takes_a_password(tmp_path: P
     job = installation.submit("singlequdit", JOB)
     drain = installation.start("drain", PREFECT_SERVER_API_AUTH_STRING=AUTH)
     try:
-        wait_until(lambda: installation.states()[job] == "DONE" or drain.poll() is not None)
+        until(lambda: installation.states()[job] == "DONE" or drain.poll() is not None)
         addresses = listening(drain)
     finally:
         drain.terminate()

@@ -1,0 +1,78 @@
+"""What a drain keeps in order while it serves: configurations, leases, the mirror, and what nobody needs any more."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Sequence
+
+import stamina
+
+from flows.draining.inbox_poller import InboxPoller
+from flows.draining.unserved import unserved
+from flows.publish_backends import publish
+from models.errors import QuledgerError
+from tasks.jobs.leases import expire_leases
+from tasks.services import Services
+from tasks.sweeping import HALVES_SECONDS, SECONDS, sweep_leftovers, sweep_storages
+
+_LOG = logging.getLogger("quledger.drain")
+
+
+class Maintenance:
+    """What keeps the laboratory in order for as long as one drain serves."""
+
+    def __init__(self, services: Services, backends: Sequence[str]) -> None:
+        self._services, self._backends = services, backends
+        # On the steady clock.
+        self._leftovers_from = self._sweep_from = 0.0
+
+    async def begin(self) -> None:
+        """See whether the log was set back, and bring right what a crash left behind."""
+        # Before anything is appended: a log that was set back has to stay a part of its mirror.
+        await asyncio.to_thread(self._services.rollback.compare_all)
+        # Once in the open: whoever starts a drain on a storage that does not answer is told so at once.
+        await asyncio.to_thread(self._bring_right)
+
+    async def run(self) -> None:
+        """Do what is due again."""
+        await asyncio.to_thread(self._bring_right)
+        if time.monotonic() >= self._leftovers_from:
+            self._leftovers_from = time.monotonic() + SECONDS
+            await asyncio.to_thread(sweep_leftovers, self._services)
+        if time.monotonic() >= self._sweep_from:
+            self._sweep_from = time.monotonic() + HALVES_SECONDS
+            await asyncio.to_thread(sweep_storages, self._services)
+
+    async def end(self, poller: InboxPoller) -> None:
+        """Say what is left behind, and leave the rest in order."""
+        reasons = await asyncio.to_thread(unserved, self._services, poller)
+        if reasons:
+            self._services.on_unserved(reasons)
+            with contextlib.suppress(QuledgerError):  # what is left out may be why it fails
+                await asyncio.to_thread(self._bring_right)
+        else:
+            async for attempt in stamina.retry_context(QuledgerError, attempts=3, wait_initial=0.5, wait_max=2.0):
+                with attempt:
+                    await self._bring_right_or_warn()
+        await asyncio.to_thread(self._services.marks.end)
+        await asyncio.to_thread(sweep_leftovers, self._services)
+        if self._sweep_from == 0:
+            await asyncio.to_thread(sweep_storages, self._services)
+
+    async def _bring_right_or_warn(self) -> None:
+        try:
+            await asyncio.to_thread(self._bring_right)
+        except QuledgerError as error:
+            _LOG.warning("housekeeping_failed action=try_again: %s", error)
+            raise
+
+    def _bring_right(self) -> None:
+        """Renew the published configurations, end attempts whose lease ran out, and bring the mirror up to the log."""
+        self._services.marks.compare()
+        expire_leases(self._services)
+        try:
+            publish(self._services, self._backends)
+        finally:
+            # A backend that cannot sign keeps no document of another one back.
+            self._services.relay.update_all()

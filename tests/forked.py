@@ -1,0 +1,139 @@
+"""The program in a process of its own, forked from one that has imported all that it needs.
+
+Such a process is real: it has its own id, files, environment and exit code, it runs the program's `main`, and it dies
+by `kill -9`. What happens before `main`, the start of Python and the imports, is tested with the installed program.
+"""
+
+import atexit
+import contextlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from multiprocessing import reduction
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+READ_LATE = {"PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"}
+"""What Prefect reads when it needs it; of all else it reads a part as it is imported."""
+
+
+def _of_python(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith(("PYTHON", "LANG", "LC_", "LD_"))}
+
+
+_OF_PYTHON = _of_python(os.environ)
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["tests.preloaded", "tests.forked"])
+
+
+def can_run(environment: Mapping[str, str]) -> bool:
+    """Say whether a program with this environment may be forked: what it would read as it starts is read already."""
+    of_prefect = {name for name in environment if name.startswith("PREFECT_")}
+    return of_prefect <= READ_LATE and _of_python(environment) == _OF_PYTHON
+
+
+class ForkedProcess:
+    """`quledger` in a forked process, for those who know `subprocess.Popen`."""
+
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], files: tuple[int, int, int]) -> None:
+        """Start it.
+
+        Args:
+            files: what it has as standard input, output and error; the caller may close them.
+        """
+        # A daemon: the end of the tests waits for no process that one of them has left stopped.
+        self._process = _context.Process(
+            target=_be_program,
+            args=(list(arguments), dict(environment), [reduction.DupFd(file) for file in files]),
+            daemon=True,
+        )
+        self._process.start()
+        assert self._process.pid is not None
+        self.args, self.pid = ["quledger", *arguments], self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code; minus the number of the signal that ended it; None while it runs."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        """Return its exit code, None while it runs."""
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until it has ended, and return its exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: it takes longer.
+        """
+        self._process.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill it."""
+        self.send_signal(signal.SIGKILL)
+
+
+def run(
+    arguments: Sequence[str], environment: Mapping[str, str], text: str, timeout: float
+) -> "subprocess.CompletedProcess[str]":
+    """Run the program to its end, as `subprocess.run` does.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer, and was killed.
+    """
+    with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        given.write(text)
+        given.seek(0)
+        process = ForkedProcess(arguments, environment, (given.fileno(), output.fileno(), errors.fileno()))
+        try:
+            code = process.wait(timeout)
+        finally:
+            process.kill()
+        printed = [os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode() for file in (output, errors)]
+    return subprocess.CompletedProcess(process.args, code, *printed)
+
+
+def _be_program(arguments: list[str], environment: dict[str, str], files: list[Any]) -> None:
+    """Be the program: all that a process has of its own becomes what `exec` would have made it."""
+    for number, file in enumerate(files):
+        given = file.detach()
+        os.dup2(given, number)
+        os.close(given)
+    sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    os.chdir(ROOT)
+    sys.argv = ["quledger", *arguments]
+    from deployments.cli.app import main  # noqa: PLC0415 - it is there already in the process that is forked
+    from tests.preloaded import AGAIN  # noqa: PLC0415 - as above
+
+    AGAIN.begin()
+    try:
+        main()
+    finally:
+        # What Python does at its end, and a process of `multiprocessing` leaves out.
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()

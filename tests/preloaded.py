@@ -1,0 +1,129 @@
+"""What the fork server of `tests/forked.py` has imported before it forks; it imports this module and nothing else.
+
+Prefect reads its settings as `prefect.context` is imported, and sets up the logs with `prefect.main`, which comes with
+the flows. So a forked process has neither: they are there again, and read what its environment says, as soon as it
+imports them.
+"""
+
+import contextlib
+import gc
+import importlib
+import importlib.abc
+import importlib.machinery
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from models.settings import Settings
+from tasks.prefect_settings import import_prefect, prepare
+
+COMMANDS = ("app", "audit", "config", "jobs", "keys", "reconcile", "results", "serving")
+STORAGES = ("fsspec_storage", "mongodb.mongo_storage", "s3.s3_storage")
+"""Not Dropbox, whose library reads addresses as it is imported."""
+
+COLD_ATOMS = ("fermions", "multiqudit", "rydberg", "singlequdit")
+EARLY = (
+    *(f"deployments.cli.{name}" for name in COMMANDS),
+    "deployments.processes.drain",
+    "deployments.processes.up",
+    "flows.prefect_api.client",
+    "storage.audit.rebuild",
+    "storage.audit.restore",
+    *(f"storage.providers.{name}" for name in STORAGES),
+    *(f"tasks.backends.coldatoms.{name}" for name in COLD_ATOMS),
+    "tasks.backends.qubits.backend",
+    *(f"tasks.jobs.{name}" for name in ("leases", "submission")),
+)
+WITH_PREFECT = (
+    "deployments.deploy",
+    "deployments.processes.worker",
+    "flows.drain_queue",
+    "flows.prefect_api.retention",
+    "flows.prefect_api.run_sync",
+    "tasks.prefect_block",
+)
+
+
+@contextlib.contextmanager
+def _settings_of_nobody() -> Iterator[None]:
+    """Let Prefect find no settings but its own defaults and ours."""
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith(("PREFECT_", "QULEDGER_")):
+            del os.environ[name]
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(home=Path(folder))
+        prepare(settings)
+        try:
+            import_prefect(settings)
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+class Again(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports for the second time what is imported already; to be used in a process that was forked."""
+
+    def __init__(self, with_prefect: set[str]) -> None:
+        self._modules = {name: sys.modules[name] for name in with_prefect}
+        self._context = sys.modules["prefect.context"]
+
+    def begin(self) -> None:
+        """Take away what depends on the environment."""
+        for name in (*self._modules, "prefect.context"):
+            del sys.modules[name]
+        # Whoever asks for a setting before the settings are read gets none, and not those of the fork server.
+        del vars(self._context)["GLOBAL_SETTINGS_CONTEXT"]
+        importlib.reload(sys.modules["storage.failpoints"])  # it reads which point is meant as it is imported
+        sys.meta_path.insert(0, self)
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Know what was taken away."""
+        if name == "prefect.context" or name in self._modules:
+            return importlib.machinery.ModuleSpec(name, self, is_package=hasattr(self._kept(name), "__path__"))
+        return None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        """Return what is there already."""
+        return self._kept(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Read the settings, or set up the logs, as this import does it for the first time."""
+        if module is self._context:
+            module.refresh_global_settings_context()
+            return
+        importlib.import_module("prefect.context")
+        again, self._modules = self._modules, {}
+        sys.modules.update(again)
+        logging: Any = importlib.import_module("prefect.logging.configuration")
+        logging.setup_logging()
+
+    def _kept(self, name: str) -> ModuleType:
+        return self._context if name == "prefect.context" else self._modules[name]
+
+
+def _import_all() -> Again:
+    with _settings_of_nobody():
+        for name in EARLY:
+            importlib.import_module(name)
+        assert "prefect.main" not in sys.modules
+        before = set(sys.modules)
+        for name in WITH_PREFECT:
+            importlib.import_module(name)
+        ours = ("prefect.", "flows", "tasks.", "deployments.")
+        with_prefect = {name for name in set(sys.modules) - before if name.startswith(ours)}
+        configuration: Any = sys.modules["prefect.logging.configuration"]
+        configuration.PROCESS_LOGGING_CONFIG.clear()
+    return Again(with_prefect)
+
+
+AGAIN = _import_all()
+gc.collect()
+gc.freeze()  # a collection in a forked process leaves the shared pages alone
