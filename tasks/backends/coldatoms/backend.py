@@ -1,7 +1,7 @@
 """What the four simulators share: validation, the program, execution. The physics is in their own files.
 
-A backend gives `predict` (what an experiment costs), `read` (the distribution of what is measured) and, if it must, `inspect` (faults that
-only the physics shows).
+A backend gives `predict` (what an experiment costs), `read` (the distribution of what is measured) and, if it must,
+`inspect` (faults that only the physics shows).
 """
 
 from abc import ABC, abstractmethod
