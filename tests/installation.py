@@ -27,7 +27,7 @@ from tasks.services import Services
 from tests import forked
 from tests.contract.storages import Place, Servers, kind_named, surrounded
 from tests.forked import ROOT, ForkedProcess
-from tests.waiting import wait_until
+from tests.waiting import until
 
 PROGRAM = [sys.executable, "-m", "deployments.cli.app"]
 RUN_SECONDS = 250.0
@@ -133,7 +133,7 @@ class Installation:
             return done.returncode == 0
 
         said: list[str] = []
-        wait_until(is_right, seconds, told=lambda: said[-1])
+        until(is_right, seconds, told=lambda: said[-1])
 
     def start(self, *arguments: str, **settings: str) -> "Started":
         """Start the program and leave it running."""

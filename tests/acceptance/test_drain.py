@@ -13,7 +13,7 @@ import pytest
 from tests import prefect_home
 from tests.contract.storages import LIVES, Servers
 from tests.installation import Installation, experiment, installation_on
-from tests.waiting import wait_until
+from tests.waiting import until
 
 # The tests of one drain share it, so they run in one process.
 PI = math.pi
@@ -130,7 +130,7 @@ def test_every_job_is_a_flow_run_with_four_tasks(drained: tuple[Installation, di
             steps = dict.fromkeys(("validation", "compilation", "execution", "upload"), "COMPLETED")
         assert run["state_type"] == ended
         # Prefect records task runs a little later, in the background.
-        wait_until(lambda run=run, steps=steps: tasks(installation, run["id"]) == steps)  # type: ignore[misc]
+        until(lambda run=run, steps=steps: tasks(installation, run["id"]) == steps)  # type: ignore[misc]
         backend = name if name in GOOD else "singlequdit"
         assert set(run["tags"]) == ({backend, "ann"} if name in GOOD else {backend})
         recorded = {event["flow_run_id"] for event in installation.history(job_id)} - {None}

@@ -12,7 +12,7 @@ import pytest
 from tests.contract.storages import Place, surrounded
 from tests.dropbox_server import REFRESH, SECRET, Service, dropbox_service
 from tests.installation import ROOT, Installation, experiment
-from tests.waiting import wait_until
+from tests.waiting import until
 
 PEER = ROOT / ".venv-peer" / "bin" / "python"
 CLIENT = ROOT / "tests" / "peer" / "client.py"
@@ -43,7 +43,7 @@ def test_a_server_that_is_killed_loses_nothing(installation: Installation, servi
         installation.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
     drain = installation.start("drain", "--until-empty", **SETTINGS)
     try:
-        wait_until(lambda: 1 <= list(installation.states().values()).count("DONE") < len(ids))
+        until(lambda: 1 <= list(installation.states().values()).count("DONE") < len(ids))
         service.kill()
         time.sleep(4)
         service.start()

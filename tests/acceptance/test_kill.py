@@ -9,7 +9,7 @@ import pytest
 
 from tests.contract.storages import LIVES
 from tests.installation import Installation, experiment
-from tests.waiting import wait_until
+from tests.waiting import until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 
@@ -56,7 +56,7 @@ def test_kill_9_loses_no_job(stored_installation: Installation):
     ids = fill(installation, 12)
     drain = installation.start("drain", QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
     try:
-        wait_until(
+        until(
             lambda: (
                 mirrored(installation, "jobs/finished/singlequdit") >= 2
                 and "COMPILED" in installation.states().values()
@@ -68,7 +68,7 @@ def test_kill_9_loses_no_job(stored_installation: Installation):
     left = {job_id for job_id, state in installation.states().items() if state not in {"DONE", "QUEUED"}}
     assert left
     installation.run("drain", "--until-empty", QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
-    wait_until(lambda: set(installation.states().values()) == {"DONE"})
+    until(lambda: set(installation.states().values()) == {"DONE"})
     check(installation, ids)
     assert any("lease_expired" in {event["kind"] for event in installation.history(job_id)} for job_id in left)
 
@@ -82,7 +82,7 @@ def test_sigterm_gives_jobs_back(stored_installation: Installation):
     installation = stored_installation
     ids = fill(installation, 8)
     drain = installation.start("drain")
-    wait_until(lambda: mirrored(installation, "jobs/finished/singlequdit") >= 1)
+    until(lambda: mirrored(installation, "jobs/finished/singlequdit") >= 1)
     started = time.monotonic()
     drain.send_signal(signal.SIGTERM)
     output, _ = drain.communicate(timeout=30)

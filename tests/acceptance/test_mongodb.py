@@ -16,7 +16,7 @@ from storage import layout
 from tests.contract.storages import Place
 from tests.installation import Installation, experiment
 from tests.secantus import Server, secantus_server
-from tests.waiting import wait_until
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 PEER = ROOT / ".venv-peer" / "bin" / "python"
@@ -100,7 +100,7 @@ def test_nothing_is_lost_when_the_server_goes_away(tmp_path: Path, prefect_api: 
         ids = {installation.submit("multiqudit", JOB) for _ in range(12)}
         drain = installation.start("drain", "--until-empty")
         try:
-            wait_until(lambda: "DONE" in installation.states().values())
+            until(lambda: "DONE" in installation.states().values())
             server.stop(how)
             time.sleep(4)
             server.start()

@@ -17,7 +17,7 @@ from storage.log.event_log import EventLog
 from tests.contract.storages import Servers
 from tests.installation import Installation, experiment, installation_on
 from tests.postgres import PASSWORD, Server
-from tests.waiting import wait_until
+from tests.waiting import until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 WAIT_SECONDS = 1500 if ALL else 200
@@ -83,11 +83,11 @@ def two_machines(installation: Installation, url: str) -> None:
         return len(share) == 2 and share.total() >= number // 4
 
     try:
-        wait_until(both_have_begun, WAIT_SECONDS)
+        until(both_have_begun, WAIT_SECONDS)
         queue(8)
         number = len(ids)
         drains[0].send_signal(signal.SIGKILL)
-        wait_until(lambda: not log.counts() and len(log.jobs(state="DONE", limit=number)) == number, WAIT_SECONDS)
+        until(lambda: not log.counts() and len(log.jobs(state="DONE", limit=number)) == number, WAIT_SECONDS)
     finally:
         drains[1].send_signal(signal.SIGTERM)
         said = [drain.communicate(timeout=60)[0] for drain in drains]

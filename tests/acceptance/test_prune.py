@@ -7,7 +7,7 @@ from typing import Any
 
 from deployments.processes.prefect_server import server_settings
 from tests.installation import Installation, experiment
-from tests.waiting import wait_until
+from tests.waiting import until
 
 UNKNOWN = "f" * 24  # the name of no job of any test
 FLIP = {"experiment_0": experiment(["rlx", [0], [3.0]], ["measure", [0], []], shots=7)}
@@ -32,7 +32,7 @@ def test_prune_deletes_old_runs_and_nothing_else(installation: Installation):
     job = installation.submit("singlequdit", FLIP)
     installation.run("drain", "--until-empty")
     (run,) = runs(installation, job)
-    wait_until(lambda: of_run(installation, run["id"])["task_runs"] == 4)
+    until(lambda: of_run(installation, run["id"])["task_runs"] == 4)
     assert of_run(installation, run["id"])["artifacts"] == 2
     flow = installation.prefect("/flows/filter", {"flows": {"name": {"any_": ["run-job"]}}})[0]["id"]
     unknown = installation.prefect("/flow_runs/", {"flow_id": flow, "name": UNKNOWN, "state": {"type": "COMPLETED"}})[
@@ -48,7 +48,7 @@ def test_prune_deletes_old_runs_and_nothing_else(installation: Installation):
 
     assert [each["id"] for each in runs(installation, job)] == [under_way]
     assert [each["id"] for each in runs(installation, UNKNOWN)] == [unknown]
-    wait_until(lambda: of_run(installation, run["id"]) == {"task_runs": 0, "artifacts": 0, "logs": 0})
+    until(lambda: of_run(installation, run["id"]) == {"task_runs": 0, "artifacts": 0, "logs": 0})
     assert [installation.json(command, job) for command in ("status", "history", "result")] == before
     installation.prefect(f"/flow_runs/{under_way}/set_state", {"state": {"type": "COMPLETED"}, "force": True})
     installation.verified()

@@ -13,7 +13,7 @@ import pytest
 from deployments.cli.app import app
 from models.signing import is_signed
 from tests.installation import ROOT, Installation, experiment
-from tests.waiting import wait_until
+from tests.waiting import until
 
 SMALL = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
 ON = {"QULEDGER_SIGN": "true"}
@@ -178,14 +178,14 @@ def test_a_key_that_breaks_makes_jobs_wait(installation: Installation):
     try:
         # One that finds the key broken as it starts says so and ends: it has to have started.
         first = installation.submit("singlequdit", SMALL)
-        wait_until(lambda: installation.states()[first] == "DONE" or drain.poll() is not None)
+        until(lambda: installation.states()[first] == "DONE" or drain.poll() is not None)
         ring.write_bytes(b"{")
         job = installation.submit("singlequdit", SMALL)
-        wait_until(lambda: [event["kind"] for event in installation.history(job)].count("retried") >= 3)
+        until(lambda: [event["kind"] for event in installation.history(job)].count("retried") >= 3)
         assert installation.log.get(job).failures == 0
         assert not (installation.store / f"results/singlequdit/{job}.json").exists()
         ring.write_bytes(good)
-        wait_until(lambda: installation.states()[job] == "DONE")
+        until(lambda: installation.states()[job] == "DONE")
     finally:
         drain.send_signal(signal.SIGTERM)
         output, _ = drain.communicate(timeout=60)

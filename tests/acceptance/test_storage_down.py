@@ -10,7 +10,7 @@ import pytest
 from tests.contract.storages import surrounded
 from tests.installation import Installation, experiment
 from tests.seaweedfs import SECRET, Weed, seaweedfs
-from tests.waiting import wait_until
+from tests.waiting import until
 
 JOB = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=500)}
 EXAMPLE = "examples/rabi_oscillation.json"
@@ -34,7 +34,7 @@ def test_a_storage_that_is_stopped_and_killed_loses_nothing(tmp_path: Path, pref
             installation.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
         drain = installation.start("drain", "--until-empty", **SETTINGS)
         try:
-            wait_until(lambda: 1 <= list(installation.states().values()).count("DONE") < len(ids))
+            until(lambda: 1 <= list(installation.states().values()).count("DONE") < len(ids))
             weed.stop()
             time.sleep(3)
             weed.kill()

@@ -12,7 +12,7 @@ import pytest
 
 from tests.canaries import Canaries
 from tests.installation import ROOT, Installation, Started, experiment
-from tests.waiting import wait_until
+from tests.waiting import until
 
 JOB = {"experiment_0": experiment(["rlx", [0], [3.0]], ["measure", [0], []], shots=7)}
 
@@ -110,9 +110,9 @@ def test_a_storage_that_is_down_holds_up_no_other(rooms: Rooms):
     """While one storage cannot be read or written, the jobs of the other run; its own wait and lose no attempt."""
     rooms.queue("lab", "a" * 24)
     rooms.drain()
-    wait_until(lambda: rooms.status("lab", "a" * 24) == "DONE")
+    until(lambda: rooms.status("lab", "a" * 24) == "DONE")
     rooms.queue("cloud", "b" * 24)
-    wait_until(lambda: rooms.status("cloud", "b" * 24) == "DONE")
+    until(lambda: rooms.status("cloud", "b" * 24) == "DONE")
     # A file where the folder was: nothing below it can be read or written.
     down = rooms.folders["cloud"].with_name("cloud-down")
     rooms.folders["cloud"].rename(down)
@@ -121,17 +121,17 @@ def test_a_storage_that_is_down_holds_up_no_other(rooms: Rooms):
     waiting = rooms.installation.json(
         "submit", "singlequdit", "-", "--storage", "cloud", text=json.dumps(JOB), **rooms.settings
     )["job_id"]
-    wait_until(lambda: rooms.status("lab", "c" * 24) == "DONE")
+    until(lambda: rooms.status("lab", "c" * 24) == "DONE")
 
     def nothing_happens() -> bool:
         before = rooms.installation.history(waiting)
         time.sleep(3)
         return rooms.installation.history(waiting) == before
 
-    wait_until(nothing_happens, told=lambda: "there are events while nobody can do anything")
+    until(nothing_happens, told=lambda: "there are events while nobody can do anything")
     rooms.folders["cloud"].unlink()
     down.rename(rooms.folders["cloud"])
-    wait_until(lambda: rooms.status("cloud", waiting) == "DONE")
+    until(lambda: rooms.status("cloud", waiting) == "DONE")
     assert rooms.installation.states() == dict.fromkeys(["a" * 24, "b" * 24, "c" * 24, waiting], "DONE")
     rooms.stop()
     rooms.installation.verified(**rooms.settings)

@@ -18,7 +18,7 @@ from tests import prefect_home
 from tests.browser.chromium import PROGRAM, Browser
 from tests.control_room import LONG
 from tests.installation import ROOT, Installation
-from tests.waiting import wait_until
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.slow,
@@ -60,14 +60,13 @@ class Site:
     def run(self, run_id: str, *states: str) -> dict[str, Any]:
         """Wait until a run is in one of these states, and return it."""
         path = f"/flow_runs/{run_id}"
-        wait_until(lambda: self.ask(path)["state_name"] in states, told=lambda: self.ask(path))
+        until(lambda: self.ask(path)["state_name"] in states, told=lambda: self.ask(path))
         return dict(self.ask(path))
 
     def artifact(self, key: str) -> str:
         """Wait until there is an artifact with this key, and return the id of the latest."""
         body = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"}
-        wait_until(lambda: self.ask("/artifacts/filter", body), told=lambda: key)
-        return str(self.ask("/artifacts/filter", body)[0]["id"])
+        return str(until(lambda: self.ask("/artifacts/filter", body), told=lambda: key)[0]["id"])
 
     def page(self, run_id: str) -> str:
         """Return the address of the page of a run."""
@@ -85,7 +84,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     program = installation.start("up", "--port", str(port))
     try:
         # The last line comes when all is ready; a program that ends says no more.
-        wait_until(lambda: "Ctrl-C" in program.printed() or program.poll() is not None, 500)
+        until(lambda: "Ctrl-C" in program.printed() or program.poll() is not None, 500)
         assert program.poll() is None, program.printed()
         yield Site(installation, f"http://127.0.0.1:{port}")
     finally:
@@ -214,8 +213,7 @@ def test_a_job_under_way_is_cancelled(site: Site, browser: Browser) -> None:
     """Cancel on the page of a run ends the job, also of one that came from the queue."""
     job_id = site.installation.submit("multiqudit", LONG)
     named = {"flow_runs": {"name": {"any_": [job_id]}}}
-    wait_until(lambda: site.ask("/flow_runs/filter", named))
-    run_id = site.ask("/flow_runs/filter", named)[0]["id"]
+    run_id = until(lambda: site.ask("/flow_runs/filter", named))[0]["id"]
     site.run(run_id, "Running")
     browser.open(site.page(run_id))
     browser.click_text("Cancel", "button")

@@ -28,7 +28,7 @@ from storage.providers.protocol import StorageProvider
 from storage.providers.stores import Stores
 from tasks.services import Services, use
 from tests.installation import Installation, experiment
-from tests.waiting import wait_until
+from tests.waiting import until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 GOOD = {"experiment_0": experiment(["load", [0], [9]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
@@ -255,7 +255,7 @@ def test_a_full_storage_is_waited_for_and_costs_no_attempt(installation: Install
     (small_disk / "ballast").write_bytes(bytes(8_000_000 - 350_000))
     drain = installation.start("drain", "--until-empty")
     try:
-        wait_until(lambda: waits(installation, ids) or drain.poll() is not None)
+        until(lambda: waits(installation, ids) or drain.poll() is not None)
         assert drain.poll() is None, drain.printed()
         said = json.dumps(waits(installation, ids))
         (small_disk / "ballast").unlink()

@@ -25,7 +25,7 @@ from models.settings import Settings
 from tasks.services import Services, use
 from tests.installation import Installation, experiment
 from tests.postgres import postgres_server
-from tests.waiting import wait_until
+from tests.waiting import until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 JOB = {"experiment_0": experiment(["load", [0], [9]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
@@ -198,10 +198,10 @@ def test_postgresql_is_restarted_five_times_under_a_lone_drain(tmp_path: Path, p
         log = installation.log
         try:
             for turn in range(5):
-                wait_until(answering(lambda: any(phases.get("running") for phases in log.counts().values())))
+                until(answering(lambda: any(phases.get("running") for phases in log.counts().values())))
                 server.restart(signal.SIGQUIT if turn % 2 else signal.SIGINT)
                 queue(3)
-            wait_until(answering(lambda: len(log.jobs(state="DONE")) == len(ids)))
+            until(answering(lambda: len(log.jobs(state="DONE")) == len(ids)))
         finally:
             drain.send_signal(signal.SIGTERM)
             said = drain.communicate(timeout=90)[0]

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.installation import Installation, experiment
-from tests.waiting import wait_until
+from tests.waiting import until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 PEER = Path(__file__).parents[2] / ".venv-peer" / "bin" / "python"
@@ -46,12 +46,12 @@ def test_drains_that_are_killed_at_random_share_one_queue(installation: Installa
     finished = installation.store / "jobs" / "finished" / "singlequdit"
     try:
         for kill in range(1, kills + 1):
-            wait_until(lambda kill=kill: count(finished) >= kill * number // (kills + 2))  # type: ignore[misc]
+            until(lambda kill=kill: count(finished) >= kill * number // (kills + 2))  # type: ignore[misc]
             victim = chance.randrange(workers)
             drains[victim].send_signal(signal.SIGKILL)
             drains[victim].communicate()
             drains[victim] = installation.start("drain", **SETTINGS)
-        wait_until(lambda: count(finished) == number, 480)
+        until(lambda: count(finished) == number, 480)
     except AssertionError as error:
         left = {
             job_id: installation.history(job_id)[-3:]
@@ -104,7 +104,7 @@ def test_a_spooler_of_the_peer_beside_a_drain_of_ours(installation: Installation
     """While a laboratory migrates, each job is answered once: by the peer, or by us."""
     ids = fill(installation, 60 if ALL else 30)
     drain = installation.start("drain", "--until-empty", QULEDGER_CONCURRENCY="2", **SETTINGS)
-    wait_until(lambda: count(installation.store / "jobs" / "finished" / "singlequdit") >= 2)
+    until(lambda: count(installation.store / "jobs" / "finished" / "singlequdit") >= 2)
     peer = subprocess.Popen(
         [PEER, SPOOLER, str(installation.store)],
         env=os.environ | {"T_WAIT_MAIN": "0.3"},
@@ -115,8 +115,8 @@ def test_a_spooler_of_the_peer_beside_a_drain_of_ours(installation: Installation
         output, _ = drain.communicate(timeout=200)
         assert drain.returncode == 0, output
         # The peer moves the job and writes the status after the result.
-        wait_until(lambda: set(statuses(installation)) == set(ids) and set(statuses(installation).values()) == {"DONE"})
-        wait_until(lambda: count(installation.store / "jobs" / "finished" / "singlequdit") == len(ids))
+        until(lambda: set(statuses(installation)) == set(ids) and set(statuses(installation).values()) == {"DONE"})
+        until(lambda: count(installation.store / "jobs" / "finished" / "singlequdit") == len(ids))
     finally:
         peer.kill()
         peer.wait()
@@ -161,13 +161,13 @@ def test_prefects_server_dies_and_comes_back(installation: Installation, tmp_pat
     server = start_prefect(port, tmp_path)
     drain = installation.start("drain", "--until-empty", **SETTINGS)
     try:
-        wait_until(lambda: count(finished) >= 4)
+        until(lambda: count(finished) >= 4)
         server.kill()
         server.wait()
         time.sleep(5)
         before = count(finished)
         server = start_prefect(port, tmp_path)
-        wait_until(lambda: count(finished) > before)
+        until(lambda: count(finished) > before)
         output, _ = drain.communicate(timeout=240)
         assert drain.returncode == 0, output
     finally:
@@ -185,7 +185,7 @@ def start_prefect(port: int, home: Path) -> "subprocess.Popen[bytes]":
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_until(lambda: answers(port))
+    until(lambda: answers(port))
     return server
 
 

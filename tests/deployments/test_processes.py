@@ -22,7 +22,7 @@ from flows.prefect_api.client import authentication
 from tests import prefect_home
 from tests.deployments.files import FOLDER, ROOT, compose, env_file, interpolated
 from tests.installation import Installation, experiment
-from tests.waiting import wait_until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.timeout(600)]
 
@@ -145,7 +145,7 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
             except httpx.HTTPError:
                 return False
 
-        wait_until(healthy)
+        until(healthy)
         services.start("deploy")
         services.start("worker")
         assert services.running.pop("deploy").wait(WAIT_SECONDS) == 0, services.said("deploy").read_text()
@@ -154,7 +154,7 @@ def composed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
             assert services.running["worker"].poll() is None, services.said("worker").read_text()
             return services.installation.states()[job] == "DONE"
 
-        wait_until(done)
+        until(done)
         yield services
     finally:
         for service in list(services.running):
@@ -215,8 +215,8 @@ def test_with_the_password_every_command_works(composed: Composed):
     installation = composed.installation
     job = installation.submit("singlequdit", JOB)
     composed.start("drain")
-    wait_until(lambda: composed.drains() == 2)
-    wait_until(lambda: installation.states()[job] == "DONE")
+    until(lambda: composed.drains() == 2)
+    until(lambda: installation.states()[job] == "DONE")
     assert composed.stop("drain") == 130, composed.said("drain").read_text()
     verified = installation.run("verify")
     assert "2 jobs verified: no differences" in verified.stdout
@@ -272,7 +272,7 @@ def test_the_embedded_server_too_is_on_loopback_and_takes_a_password(tmp_path: P
     job = installation.submit("singlequdit", JOB)
     drain = installation.start("drain", PREFECT_SERVER_API_AUTH_STRING=AUTH)
     try:
-        wait_until(lambda: installation.states()[job] == "DONE" or drain.poll() is not None)
+        until(lambda: installation.states()[job] == "DONE" or drain.poll() is not None)
         addresses = listening(drain)
     finally:
         drain.terminate()
