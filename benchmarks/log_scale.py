@@ -45,7 +45,8 @@ from storage.audit.rebuild import rebuild
 from storage.audit.restore import restore
 from storage.documents.job_documents import history_document
 from storage.log.database import open_database, writing
-from storage.log.event_log import EventLog, event_row, job_row
+from storage.log.event_log import EventLog
+from storage.log.rows import event_row, job_row
 from storage.log.tables import EventRow, JobRow, MirrorRow
 from storage.providers.registry import open_storage
 

@@ -29,7 +29,7 @@ from storage.providers.mongodb.connection import Connection
 from storage.providers.mongodb.mongo_storage import MongoStorage
 from storage.providers.registry import open_storage
 from tests.contract.storages import LIVES, Place, kind_named, surrounded
-from tests.dropbox_server import FILES, Store
+from tests.dropbox_files import FILES, Store
 from tests.installation import Installation, experiment
 
 JOB = {"experiment_0": experiment(["load", [0], [50]], ["rlx", [0], [1.57]], ["measure", [0], []], shots=500)}

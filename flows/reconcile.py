@@ -20,7 +20,7 @@ async def reconcile() -> dict[str, int]:
     with present(services.settings.folder, str(flow_run.get_id())):
         await asyncio.to_thread(services.rollback.compare_all)
         expired = await asyncio.to_thread(expire_leases, services)
-        relayed = await asyncio.to_thread(services.mirror.relay_all)
+        relayed = await asyncio.to_thread(services.relay.update_all)
         await asyncio.to_thread(sweep_leftovers, services)
         crashed = await crash_dead_runs(services)
         async with get_client() as client:

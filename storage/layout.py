@@ -86,8 +86,8 @@ def place(job: Job, known: str = "") -> str:
     return in_queue if job.attempt == 0 else running(job.job_id)
 
 
-def is_settled(job: Job, known: str) -> bool:
-    """Say whether the document of a job whose events are all mirrored may lie there: its worker may just have taken it."""
+def may_lie_at(job: Job, known: str) -> bool:
+    """Say whether the document of a job whose events are all mirrored may lie there: a worker may be moving it."""
     return known == place(job, known) or (known == taken(job.job_id) and job.state not in FINAL and job.attempt > 0)
 
 

@@ -24,7 +24,7 @@ from storage.documents.inbox import Inbox
 from storage.documents.locks import JobLocks, Locks
 from storage.documents.marks import Marks
 from storage.documents.postgres_locks import PostgresJobLocks
-from storage.documents.relay import Mirror
+from storage.documents.relay import Relay
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
 from storage.log.holds import Holds
@@ -164,9 +164,9 @@ class Services:
         return self.signers.everywhere()
 
     @cached_property
-    def mirror(self) -> Mirror:
+    def relay(self) -> Relay:
         """The relay from the log to the storage."""
-        return Mirror(self.log, self.cursor, self.stores, self.locks, self.marks)
+        return Relay(self.log, self.cursor, self.stores, self.locks, self.marks)
 
     @cached_property
     def marks(self) -> Marks:

@@ -173,7 +173,7 @@ def _deliver(attempt: Attempt, content: bytes, kid: str | None) -> None:
     storage = attempt.storage
     sha256 = _sha256(content)
     path = layout.result(attempt.job.backend, attempt.job.job_id)
-    with attempt.services.mirror.exclusive(attempt.job.job_id):
+    with attempt.services.relay.exclusive(attempt.job.job_id):
         # A worker that is frozen anywhere in here, past its lease and the lock, must not write over what is accepted
         # meanwhile. `executed` has said what result that will be, and whoever goes on with the job writes the same
         # bytes: so the first one to write creates, and whoever comes later finds what it wanted to write.

@@ -89,7 +89,7 @@ class ControlRoom:
         self.process.wait()
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
-        """Ask Prefect's API; a server that is busy (503) or has closed the connection is asked again, as the docs say."""
+        """Ask Prefect's API; one that is busy (503) or has closed the connection is asked again, as the docs say."""
         for attempt in range(40):
             with contextlib.suppress(httpx.TransportError):
                 answer = self.client.request(method, path, **more)

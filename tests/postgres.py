@@ -42,7 +42,7 @@ class Server:
         return _answers(self.port, self.process)
 
     def restart(self, how: signal.Signals = signal.SIGINT) -> None:
-        """End it, in good order or (SIGQUIT) as a crash does, and start it again; whoever is connected is thrown out."""
+        """End it, in good order or (SIGQUIT) as a crash does, and start it again; whoever is connected is cut off."""
         self.end(how)
         self.process = self._begin()
         assert self.answers()

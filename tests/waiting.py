@@ -6,11 +6,11 @@ from typing import TypeVar
 
 Value = TypeVar("Value")
 
-PAUSE, MAX_PAUSE = 0.02, 0.2
+PAUSE, MAX_PAUSE = 0.05, 0.2
 
 
 def until(
-    condition: Callable[[], Value], seconds: float = 120, *, pause: float = PAUSE, told: Callable[[], object] = str
+    condition: Callable[[], Value], seconds: float = 200, *, pause: float = PAUSE, told: Callable[[], object] = str
 ) -> Value:
     """Return the first value of `condition` that is true; fail if none comes in so many seconds.
 

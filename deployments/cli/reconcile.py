@@ -18,7 +18,7 @@ def reconcile(*, as_json: Json = False) -> int:
     unreachable = services.check_access()
     services.rollback.compare_all()
     expired = expire_leases(services)
-    relayed = services.mirror.relay_all()
+    relayed = services.relay.update_all()
     services.marks.end()
     sweep_leftovers(services)
     sweep_storages(services)

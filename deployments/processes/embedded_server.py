@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+from typing import Any
 
 from deployments.processes.logs import hush_server, record, record_end
 
@@ -20,12 +21,29 @@ def _end_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _let_writers_wait() -> None:
+    """Begin each transaction of Prefect's that may write as a writer's, which waits for its turn.
+
+    Prefect begins it as a reader's, and SQLite refuses at once that it writes if anybody has written since it began:
+    the server answers 503, and a form of its UI says that something went wrong.
+    """
+    from prefect.server.database.configurations import AioSqliteConfiguration  # noqa: PLC0415 - as in `main`
+
+    begin = AioSqliteConfiguration.begin_transaction
+
+    def begin_as_writer(database: AioSqliteConfiguration, session: Any, *_: Any, **__: Any) -> Any:
+        return begin(database, session, with_for_update=True)
+
+    AioSqliteConfiguration.begin_transaction = begin_as_writer  # type: ignore[method-assign, assignment]
+
+
 def main() -> None:
     """Serve until the parent is gone."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import uvicorn  # noqa: PLC0415 - after the watch has begun: importing takes seconds
     from prefect.server.api.server import create_app  # noqa: PLC0415 - as above
 
+    _let_writers_wait()
     app = create_app()
     record(sys.stderr)
     record_end()

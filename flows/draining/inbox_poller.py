@@ -105,7 +105,7 @@ class InboxPoller:
 
     async def _answers(self, name: str) -> bool:
         """Ask a storage whether it can be written, and remember what it says if it cannot."""
-        error = await asyncio.to_thread(self._services.mirror.trouble, name)
+        error = await asyncio.to_thread(self._services.relay.trouble, name)
         if error is None:
             return True
         self._complain(name, error)

@@ -75,4 +75,4 @@ class Maintenance:
             publish(self._services, self._backends)
         finally:
             # A backend that cannot sign keeps no document of another one back.
-            self._services.mirror.relay_all()
+            self._services.relay.update_all()

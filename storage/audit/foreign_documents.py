@@ -54,7 +54,7 @@ class ForeignDocuments:
         for top in _BACKEND_FOLDERS:  # the histories first
             for entry in self._storage.entries(top):
                 if entry.regular or not _is_display_name(entry.name):
-                    yield from _stranger(f"{top}/{entry.name}", entry)
+                    yield from _foreign_entry(f"{top}/{entry.name}", entry)
                 else:
                     yield from self._folder(f"{top}/{entry.name}", entry.name)
         for folder in _SHARED_FOLDERS:
@@ -71,7 +71,7 @@ class ForeignDocuments:
                 if job_id in self._ahead and entry.regular:
                     continue
                 if job_id not in known or not entry.regular:
-                    yield from _stranger(path, entry)
+                    yield from _foreign_entry(path, entry)
                 elif (where := self._elsewhere(path, job_id, known[job_id])) is not None:
                     yield where
                 elif path != layout.taken(job_id) and not self._may_be_staged(path, job_id):
@@ -87,7 +87,7 @@ class ForeignDocuments:
                 path = f"{folder}/{entry.name}"
                 job_id = entry.name.removesuffix(".json")
                 if not entry.regular or job_id == entry.name or not is_job_id(job_id):
-                    yield from _stranger(path, entry)
+                    yield from _foreign_entry(path, entry)
                 elif job_id in known:
                     owner = known[job_id]
                     if backend is not None and owner.backend not in (backend, None):
@@ -150,7 +150,7 @@ class ForeignDocuments:
             }
 
 
-def _stranger(path: str, entry: Entry) -> Iterator[Finding]:
+def _foreign_entry(path: str, entry: Entry) -> Iterator[Finding]:
     # What begins with a dot is half a document of a writer that was killed; no reader takes it for one.
     if not entry.name.startswith("."):
         yield Finding(job_id="", what="foreign", message=f"{echo(path)[1:-1]} is no document of Quledger")

@@ -10,21 +10,21 @@ import time
 from collections.abc import Iterable, Iterator
 
 from models.audit import What
-from models.errors import DocumentMissing, NotAuthentic
+from models.errors import NotAuthentic
 from models.events import Event
 from models.facts import Executed
 from models.job import Job, State, fold
 from models.signing import is_signed, payload_text
 from models.status import is_first_status, status_document
 from storage import layout
-from storage.providers.protocol import StorageProvider
+from storage.providers.protocol import StorageProvider, get_or_none
 from storage.signatures.signing import Signatures
 
 SECOND_LOOK = 0.5
 """So many seconds later a document that is not JSON is read once more: front ends do not write atomically."""
 
 
-def too_early(  # noqa: PLR0913 - what the documents of a job are judged by
+def too_early(  # noqa: PLR0913 - what the documents of a job are compared with
     storage: StorageProvider,
     job: Job,
     events: list[Event],
@@ -61,7 +61,7 @@ def attempt_of(path: str, job_id: str) -> int:
 
 def _status(storage: StorageProvider, job: Job, events: list[Event], mirrored: int) -> Iterator[tuple[What, str]]:
     path = layout.status(job.backend, job.job_id)
-    content = _get(storage, path)
+    content = get_or_none(storage, path)
     if content is None:
         # Front ends write the first status of their jobs themselves, and perhaps have not yet.
         if job.source != "inbox" and mirrored == job.seq:
@@ -72,7 +72,7 @@ def _status(storage: StorageProvider, job: Job, events: list[Event], mirrored: i
         return
     if job.source == "inbox" and claims_an_end(content):
         time.sleep(SECOND_LOOK if _is_torn(content) else 0)
-        content = _get(storage, path) or b""
+        content = get_or_none(storage, path) or b""
     if job.source != "inbox" or claims_an_end(content) or json.loads(content)["job_id"] != job.job_id:
         yield "status", f"{path} does not say that the job is under way as the log does ({job.state})"
 
@@ -100,7 +100,7 @@ def _result(
         if storage.exists(path):
             yield "result", f"{path} is there, and the job is {job.state}: nothing was executed"
         return
-    content = _get(storage, path)
+    content = get_or_none(storage, path)
     if content is None:
         if job.state is State.UPLOADED:
             yield "result", f"{path} is missing"
@@ -139,15 +139,8 @@ def _staged(
         if attempt_of(path, job.job_id) not in compiled and storage.exists(path):
             yield "staged", f"{path} is there, and that attempt of the job has compiled nothing"
     if kept and job.executed is not None:
-        content = _get(storage, kept)
+        content = get_or_none(storage, kept)
         if content is None:
             yield "staged", f"{kept} is missing; the job will run again"
         elif hashlib.sha256(content).hexdigest() != job.executed.result_sha256:
             yield "staged", f"{kept} is not the result that was executed; the job will run again"
-
-
-def _get(storage: StorageProvider, path: str) -> bytes | None:
-    try:
-        return storage.get(path)
-    except DocumentMissing:
-        return None

@@ -11,8 +11,8 @@ from models.errors import LogBroken
 from models.job import Job
 from storage import layout
 from storage.log.database import reading, writing
-from storage.log.event_log import job_row
 from storage.log.histories import histories, tolerate_corruption
+from storage.log.rows import job_row
 from storage.log.tables import JobRow, MirrorRow
 
 BATCH = 500
@@ -85,7 +85,7 @@ def _cursor(job: Job, old: Any) -> dict[str, Any]:
     seq, place = (old["seq"], old["place"]) if old else (-1, "")
     if not isinstance(seq, int) or not -1 <= seq <= job.seq or place not in ("", *layout.places(job)):
         seq, place = -1, ""
-    if seq == job.seq and not layout.is_settled(job, place):
+    if seq == job.seq and not layout.may_lie_at(job, place):
         seq = -1
     return {"job_id": job.job_id, "seq": seq, "place": place, "behind": seq < job.seq}
 

@@ -1,6 +1,5 @@
 """The log brought up to the mirrored histories: made again from nothing, or given what it lacks."""
 
-import json
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
@@ -18,15 +17,15 @@ from models.errors import (
     StorageUnavailable,
     echo,
 )
-from models.events import Event, Standing, compact, hashes, is_harmless, standing
+from models.events import Event, Standing, hashes, is_harmless, standing
 from models.job import Job
 from models.names import check_display_name, is_job_id
 from storage import layout
-from storage.documents.job_documents import HISTORY_VERSION
+from storage.documents.job_documents import history_rows
 from storage.documents.marks import mark_in, mark_of, take_over
 from storage.log.database import writing
-from storage.log.event_log import event_row, job_row
 from storage.log.holds import Held, put, release
+from storage.log.rows import event_row, job_row
 from storage.log.tables import EventRow, JobRow, MirrorRow, SetAsideRow
 from storage.providers.protocol import StorageProvider
 
@@ -200,7 +199,7 @@ class _Restoration:
     def _read(self, path: str, backend: str, job_id: str) -> None:
         content = self._storage.get(path)
         try:
-            rows = _rows(content, job_id)
+            rows = history_rows(content, job_id)
         except (ValueError, RecursionError) as error:
             self._fault(path, str(error) if type(error) is ValueError else "it is not JSON")
             return
@@ -265,7 +264,10 @@ class _Restoration:
         where = {"job_id": job.job_id, "seq": stands.common}
         rows = [dict(row) for row in self._connection.execute(_BEHIND_FORK, where).mappings()]
         kinds = [str(row["kind"]) for row in sorted(rows, key=lambda row: int(row["seq"]))]
-        said = f"job {job.job_id}: from event {stands.common} on the log holds {', '.join(kinds)}, and the mirror other events"
+        said = (
+            f"job {job.job_id}: from event {stands.common} on the log holds {', '.join(kinds)},"
+            " and the mirror other events"
+        )
         settled = self._mirror_wins or is_harmless(kinds)
         if not settled:
             put(self._connection, [Held(job.job_id, self._name, stands.why)])
@@ -285,26 +287,3 @@ class _Restoration:
 
     def _fault(self, path: str, why: str) -> None:
         self.faults.append(f"{echo(path)[1:-1]}: {why}")
-
-
-def _rows(content: bytes, job_id: str) -> list[dict[str, Any]]:
-    """Return the events of a mirrored history as the log stores them.
-
-    Raises:
-        ValueError: it is no history of this job.
-    """
-    document: Any = json.loads(content)
-    if not isinstance(document, dict) or "version" not in document or "events" not in document:
-        msg = "it is no history of a job"
-        raise ValueError(msg)
-    if document["version"] != HISTORY_VERSION:
-        msg = f"it is a history of version {echo(document['version'])}, and this Quledger knows {HISTORY_VERSION}"
-        raise ValueError(msg)
-    if document.get("job_id") != job_id:
-        msg = f"it is the history of another job, {echo(document.get('job_id'))}"
-        raise ValueError(msg)
-    lines = document["events"]
-    if not isinstance(lines, list) or not all(isinstance(line, dict) and "data" in line for line in lines):
-        msg = "its events are no list of events"
-        raise ValueError(msg)
-    return [line | {"data": compact(line["data"])} for line in lines]

@@ -12,8 +12,8 @@ from itertools import islice
 from models.errors import BadName, QuledgerError, StorageInactive
 from models.events import UNKNOWN
 from models.names import check_display_name, is_job_id
+from storage.documents.job_documents import mirrored_standing
 from storage.documents.marks import Marks, mark_in, take_over
-from storage.documents.mirrored import mirrored_standing
 from storage.log.database import writing
 from storage.log.event_log import EventLog
 from storage.log.holds import Held, Holds

@@ -12,7 +12,7 @@ from storage.signatures.signing import Signatures
 
 
 def audit_signatures(storage: StorageProvider, signatures: Signatures, vouched: Collection[str]) -> Iterator[Finding]:
-    """Yield each configuration whose signature does not hold, and each published key that is none, another or foreign.
+    """Yield each configuration whose signature does not hold, and each key that is broken, replaced or foreign.
 
     Args:
         vouched: ids of the keys with which, by the log, results were signed.

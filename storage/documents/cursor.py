@@ -71,6 +71,6 @@ class MirrorCursor:
                 connection.execute(_PLACE_IF, {"_job_id": job_id, "_place": place, "_known": known})
 
     def behind(self) -> list[tuple[str, str]]:
-        """Return the ids of all jobs that are not held and whose mirror waits for events, each with the name of its storage."""
+        """Return the id and the name of the storage of every job that is not held and whose mirror waits for events."""
         with reading(self._engine) as connection:
             return [(job_id, storage) for job_id, storage in connection.execute(_BEHIND)]

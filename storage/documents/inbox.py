@@ -205,7 +205,7 @@ class Inbox:
     def _report(self, path: str, why: str) -> None:
         if path not in self._done:
             self._done.add(path)
-            _LOG.warning("inbox_strange action=leave path=%s: %s", echo(path), why)
+            _LOG.warning("inbox_foreign action=leave path=%s: %s", echo(path), why)
 
 
 def _is_json(content: bytes) -> bool:

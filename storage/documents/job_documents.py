@@ -1,14 +1,15 @@
-"""The documents of one job in its storage, as its events say: history, place, status, in this order.
+"""The documents of one job in its storage: written as its events say (history, place, status), its history read back.
 
 Each of these writes may be done twice, or be killed anywhere and done again.
 """
 
 import contextlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from models.errors import DocumentExists, DocumentMissing
-from models.events import Event, compact
+from models.errors import DocumentExists, DocumentMissing, echo
+from models.events import Event, Standing, compact, hashes, standing
 from models.job import FINAL, Job, State
 from models.status import status_document
 from storage import layout
@@ -25,18 +26,58 @@ def history_document(job: Job, events: list[Event]) -> bytes:
     return json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8")
 
 
-def read_history(content: bytes) -> list[Event]:
-    """Return the events of a mirrored history, exactly as they stood in the log.
+def history_rows(content: bytes, job_id: str) -> list[dict[str, Any]]:
+    """Return the events of a mirrored history as the log stores them; whether they are true is not asked.
 
     Raises:
-        ValueError: the document is no history.
+        ValueError: it is no history of this job.
     """
     document: Any = json.loads(content)
-    if not isinstance(document, dict) or document.get("version") != HISTORY_VERSION:
-        msg = f"not a history of version {HISTORY_VERSION}"
+    if not isinstance(document, dict) or "version" not in document or "events" not in document:
+        msg = "it is no history of a job"
+        raise ValueError(msg)
+    if document["version"] != HISTORY_VERSION:
+        msg = f"it is a history of version {echo(document['version'])}, and this Quledger knows {HISTORY_VERSION}"
+        raise ValueError(msg)
+    if document.get("job_id") != job_id:
+        msg = f"it is the history of another job, {echo(document.get('job_id'))}"
         raise ValueError(msg)
     lines = document["events"]
-    return [Event.model_validate(line | {"data": compact(line["data"])}) for line in lines]
+    if not isinstance(lines, list) or not all(isinstance(line, dict) and "data" in line for line in lines):
+        msg = "its events are no list of events"
+        raise ValueError(msg)
+    return [line | {"data": compact(line["data"])} for line in lines]
+
+
+def mirrored_standing(storage: StorageProvider, backend: str, job_id: str, events: Sequence[Event]) -> Standing:
+    """Read the mirrored history of a job, and say how it stands to the events of the log: one request.
+
+    A history that is missing, or that is no JSON any more, holds nothing.
+    """
+    try:
+        content = storage.get(layout.events(backend, job_id))
+    except DocumentMissing:
+        content = b""
+    return standing(mirrored_hashes(content), hashes(events))
+
+
+def mirrored_hashes(content: bytes) -> list[str]:
+    """Return the hashes that a mirrored history names, from the first event on.
+
+    Only the names are read: whether each is the hash of its event is for `verify` and `restore` to say. A history of
+    a newer version is a chain that no log of ours has.
+    """
+    try:
+        document: Any = json.loads(content) if content else {}
+    except (ValueError, RecursionError):
+        return []
+    if not isinstance(document, dict) or not isinstance(lines := document.get("events"), list):
+        return []
+    version = document.get("version")
+    if isinstance(version, int) and version > HISTORY_VERSION:
+        return [f"version {version}"]
+    found = [str(line.get("hash", "")) if isinstance(line, dict) else "" for line in lines]
+    return found[: found.index("")] if "" in found else found
 
 
 class JobDocuments:
@@ -75,12 +116,12 @@ class JobDocuments:
         """Write the history over the one that is there."""
         self._storage.put(layout.events(job.backend, job.job_id), history_document(job, events))
 
-    def settle(self, job: Job, known: str, target: str, *, first: bool) -> None:
+    def place_document(self, job: Job, known: str, target: str, *, first: bool) -> None:
         """Bring the job document to where it belongs; the log holds its bytes should it be gone."""
         places = layout.places(job)
         in_queue = layout.queued(job.backend, job.job_id)
         if target == in_queue:
-            # Only `take` takes it from here. A front end has put it there itself; where it went is for `take` to find out.
+            # Only `take` takes it from here. A front end has put it there itself; where it went, `take` finds out.
             if job.source != "inbox" and (first or not any(self._storage.exists(path) for path in places)):
                 self._write_again(job.job_id, target)
             return
@@ -101,7 +142,7 @@ class JobDocuments:
         self._remove_copies(job, target)
 
     def _copy(self, job: Job, known: str, target: str) -> bool:
-        """Write the document of a job that we have taken from the log, and delete it where it was: no need to read it."""
+        """Write a document that we have taken from the log's copy, and delete it where it was: no need to read it."""
         if not self._write_again(job.job_id, target):
             return False
         if known != target:

@@ -18,7 +18,7 @@ BATCH = 200
 
 
 class Leftovers:
-    """Removes them, by the same rule as the relay does when a job ends; what no worker can have staged is left alone."""
+    """Removes them, as the relay does when a job ends; what no worker can have staged is left alone."""
 
     def __init__(self, log: EventLog, stores: Stores, locks: Locks | None = None) -> None:
         self._log = log

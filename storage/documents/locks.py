@@ -1,14 +1,13 @@
 """Locks of jobs: one process at a time writes the documents of a job."""
 
 import contextlib
-import fcntl
-import os
 import threading
-import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
+
+from filelock import FileLock, Timeout
 
 from models.errors import StorageUnavailable
 
@@ -16,6 +15,7 @@ BUSY_SECONDS = 60.0
 """How long a lock is waited for: its holder may be stopped in its tracks, and the other jobs have to go on."""
 
 LOOK_SECONDS = 0.01
+"""How often a lock that another process has is asked for."""
 
 SHARDS = 64
 """As many jobs can be written at once; the others share a lock with one of them."""
@@ -47,7 +47,6 @@ class JobLocks:
         self._folder = folder
         self._busy_seconds = busy_seconds
         self._threads = [threading.Lock() for _ in range(SHARDS)]
-        self._files: dict[int, int] = {}
 
     @contextlib.contextmanager
     def held(self, job_id: str) -> Iterator[None]:
@@ -56,35 +55,22 @@ class JobLocks:
         if not self._threads[shard].acquire(timeout=self._busy_seconds):
             raise _busy(job_id)
         try:
-            if self._folder is None:
+            with self._file_lock(self._folder / f"{shard:02d}", job_id) if self._folder else contextlib.nullcontext():
                 yield
-                return
-            handle = self._file(self._folder, shard)
-            self._take(handle, job_id)
-            try:
-                yield
-            finally:
-                fcntl.flock(handle, fcntl.LOCK_UN)
         finally:
             self._threads[shard].release()
 
-    def _take(self, handle: int, job_id: str) -> None:
-        end = time.monotonic() + self._busy_seconds
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise _busy(job_id) from None
-                time.sleep(LOOK_SECONDS)
-            else:
-                return
-
-    def _file(self, folder: Path, shard: int) -> int:
-        if shard not in self._files:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._files[shard] = os.open(folder / f"{shard:02d}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        return self._files[shard]
+    def _file_lock(self, path: Path, job_id: str) -> contextlib.AbstractContextManager[object]:
+        """Take the lock of a file, for whoever enters and leaves what is returned."""
+        # A new one each time: one that was made before a fork is of no use in the child. The kernel keeps the lock (the
+        # file stays), so processes of other releases are excluded too.
+        lock = FileLock(
+            path, self._busy_seconds, mode=0o600, poll_interval=LOOK_SECONDS, fallback_to_soft=False, thread_local=False
+        )
+        try:
+            return lock.acquire()
+        except Timeout:
+            raise _busy(job_id) from None
 
 
 def _busy(job_id: str) -> StorageUnavailable:

@@ -138,8 +138,8 @@ def rolled_back(engine: Engine, storage: StorageProvider) -> Iterator[Finding]:
         yield Finding(job_id="", what="ahead", message=message)
     elif there.mark > ours.mark:
         message = (
-            f"the log went back in time: the storage was written up to mark {there.mark}, and the log is at {ours.mark};"
-            " run `quledger restore`"
+            f"the log went back in time: the storage was written up to mark {there.mark},"
+            f" and the log is at {ours.mark}; run `quledger restore`"
         )
         yield Finding(job_id="", what="ahead", message=message)
 

@@ -1,4 +1,4 @@
-"""The mirror: a job's events projected into the documents that front ends read, and the relay that writes them.
+"""The relay: writes a job's events into the documents that front ends read, its mirror.
 
 Everything here may be done twice, or be killed anywhere and done again: the log says what is right, and the
 cursor is moved last.
@@ -14,10 +14,9 @@ from models.events import Event
 from models.job import Job, Phase, State, fold
 from storage import failpoints, layout
 from storage.documents.cursor import MirrorCursor
-from storage.documents.job_documents import JobDocuments
+from storage.documents.job_documents import JobDocuments, mirrored_standing
 from storage.documents.locks import JobLocks, Locks
 from storage.documents.marks import Marks
-from storage.documents.mirrored import mirrored_standing
 from storage.log.event_log import EventLog
 from storage.log.holds import Held, Holds
 from storage.providers.registry import probe
@@ -47,7 +46,7 @@ class _Written(NamedTuple):
     hash: str
 
 
-class Mirror:
+class Relay:
     """Writes the documents of each job into its storage.
 
     A mirrored history that is no part of the log's is never written over, nor is any other document of its job.
@@ -103,7 +102,7 @@ class Mirror:
             failpoints.point("take.recorded")
             return True
 
-    def relay(self, job_id: str) -> None:
+    def update(self, job_id: str) -> None:
         """Bring the documents of one job up to its last event: history, place, status, in this order.
 
         Raises:
@@ -112,13 +111,13 @@ class Mirror:
         """
         self._marks.before_writing(self._storage_of(job_id))
         with self.exclusive(job_id):
-            self._relay(job_id)
+            self._update(job_id)
 
     def _storage_of(self, job_id: str) -> str:
         known = self._log.known([job_id]).get(job_id)
         return known.storage if known else ""
 
-    def _relay(self, job_id: str) -> None:
+    def _update(self, job_id: str) -> None:
         events = self._log.history(job_id)
         job = fold(events)
         if job is None:
@@ -130,7 +129,7 @@ class Mirror:
             target = layout.place(job, position.place)
             failpoints.point("mirror.history_written")
             if job.state is not State.WITHDRAWN:
-                documents.settle(job, position.place, target, first=first)
+                documents.place_document(job, position.place, target, first=first)
                 failpoints.point("mirror.document_moved")
                 documents.announce(job, events[position.seq + 1 :])
                 failpoints.point("mirror.status_written")
@@ -172,7 +171,7 @@ class Mirror:
         else:
             self._written.pop(job.job_id, None)
 
-    def relay_all(self) -> Relayed:
+    def update_all(self) -> Relayed:
         """Relay every job that is behind; one that cannot be relayed now does not keep the others from it."""
         done = failed = 0
         in_a_row: Counter[str] = Counter()
@@ -181,7 +180,7 @@ class Mirror:
             if name in down:
                 continue
             try:
-                self.relay(job_id)
+                self.update(job_id)
             except MirrorAhead as error:
                 _LOG.warning("mirror_ahead action=hold %s", error)
                 failed += 1

@@ -62,7 +62,7 @@ def writing(engine: Engine, *, exclusive: bool = False) -> Iterator[Connection]:
     so that it has to lock the rows that it decides about.
 
     Args:
-        alone: nobody else may write meanwhile.
+        exclusive: nobody else may write meanwhile.
     """
     dialect = dialect_of(engine)
     with unavailable(dialect), engine.connect() as plain:

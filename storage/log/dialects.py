@@ -1,4 +1,4 @@
-"""What the two databases do differently, behind one face; everything else in this package speaks to both alike."""
+"""What the two databases do differently, behind one interface; the rest of this package treats both alike."""
 
 import contextlib
 from collections.abc import Mapping

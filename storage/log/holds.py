@@ -1,4 +1,4 @@
-"""The jobs that are held: claimed by nobody, relayed by nobody, until a restore or a better look lets them go."""
+"""The jobs that are held: claimed by nobody, relayed by nobody, until a restore or a new comparison releases them."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple

@@ -1,7 +1,7 @@
 """One idempotency key of one user in one project is one job, whoever else uses the same key.
 
-The id of the job follows from the key, so that of several who use it at once one begins the job. Other jobs may bear any
-id (front ends name theirs themselves); one that bears an id which a key leads to is gone round, never taken for its job.
+The id of the job follows from the key, so that of several who use it at once one begins the job. Front ends choose the
+ids of their jobs themselves: where one of theirs has an id that a key leads to, the next id of that key is tried.
 """
 
 from collections.abc import Callable

@@ -112,7 +112,8 @@ class Postgres:
                 connection.execute("SELECT set_config(%s, %s, false)", (name, value))
             # What is committed survives a power cut, whatever the server's habit; stricter habits are kept.
             connection.execute(
-                "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+                "SELECT set_config('synchronous_commit', 'on', false)"
+                " WHERE current_setting('synchronous_commit') = 'off'"
             )
             connection.autocommit = False
 

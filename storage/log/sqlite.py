@@ -25,7 +25,7 @@ _ADVICE = {
 
 
 class Sqlite:
-    """SQLite as `storage.log.dialects.Dialect`. A transaction that writes has the only write lock from its beginning."""
+    """SQLite as `storage.log.dialects.Dialect`. A transaction that writes has the one write lock from its beginning."""
 
     def __init__(self) -> None:
         self.writing: Mapping[str, Any] = {"quledger_begin": "IMMEDIATE"}
@@ -93,7 +93,7 @@ class Sqlite:
 
 
 class _File:
-    """Sees to it that connections are to the file that lies there now.
+    """Keeps connections to the file that lies there now.
 
     Whoever puts another file in its place leaves old connections with one that has no name any more: what is written
     there is gone with the last of them.

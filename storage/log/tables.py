@@ -12,24 +12,27 @@ from sqlmodel import Field, SQLModel
 
 
 def words(length: int) -> Any:
-    """Return the type of a short text. PostgreSQL, which would enforce the length, is not told it; SQLite ignores it."""
+    """Return the type of a short text; PostgreSQL, which would enforce the length, is not told it."""
     return String(length).with_variant(Text(collation="C"), "postgresql")
 
 
-class EventRow(SQLModel, table=True):
+class _EventColumns(SQLModel):
+    attempt: int
+    kind: str = Field(sa_type=words(40))
+    data: str = Field(sa_type=Text)
+    recorded_at: str = Field(sa_type=words(40))
+    actor: str = Field(sa_type=words(200))
+    flow_run_id: str | None = Field(default=None, sa_type=words(40))
+    prev_hash: str = Field(sa_type=words(64))
+
+
+class EventRow(_EventColumns, table=True):
     """One event, as `models.events.Event`. Database triggers refuse UPDATE and DELETE."""
 
     __tablename__ = "event"
 
     job_id: str = Field(primary_key=True, sa_type=words(200))
     seq: int = Field(primary_key=True)
-    attempt: int
-    kind: str = Field(sa_type=words(40))
-    data: str = Field(sa_column=Column(Text, nullable=False))
-    recorded_at: str = Field(sa_type=words(40))
-    actor: str = Field(sa_type=words(200))
-    flow_run_id: str | None = Field(default=None, sa_type=words(40))
-    prev_hash: str = Field(sa_type=words(64))
     hash: str = Field(sa_type=words(64))
 
 
@@ -114,6 +117,10 @@ class HeldRow(SQLModel, table=True):
     since: str = Field(sa_type=words(40))
 
 
+NOT_HELD = text("NOT EXISTS (SELECT 1 FROM held WHERE held.job_id = job.job_id)")
+"""Condition on a row of `job`: nothing is done with a job that is held."""
+
+
 class LogMarkRow(SQLModel, table=True):
     """The one row that says which log this is, and how far it has come; see `storage.documents.marks`."""
 
@@ -124,7 +131,7 @@ class LogMarkRow(SQLModel, table=True):
     marked_at: str = Field(sa_type=words(40))
 
 
-class SetAsideRow(SQLModel, table=True):
+class SetAsideRow(_EventColumns, table=True):
     """An event that a restore took out of a history, because the mirror had gone another way; kept for ever."""
 
     __tablename__ = "set_aside"
@@ -132,11 +139,4 @@ class SetAsideRow(SQLModel, table=True):
     job_id: str = Field(primary_key=True, sa_type=words(200))
     hash: str = Field(primary_key=True, sa_type=words(64))
     seq: int
-    attempt: int
-    kind: str = Field(sa_type=words(40))
-    data: str = Field(sa_column=Column(Text, nullable=False))
-    recorded_at: str = Field(sa_type=words(40))
-    actor: str = Field(sa_type=words(200))
-    flow_run_id: str | None = Field(default=None, sa_type=words(40))
-    prev_hash: str = Field(sa_type=words(64))
     set_aside_at: str = Field(sa_type=words(40))

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from models.errors import DocumentMissing
+
 
 class Entry(NamedTuple):
     """One document in a folder.
@@ -29,13 +31,13 @@ class Abilities(NamedTuple):
 
     Attributes:
         conditional_create: of several `create` of one path at once, exactly one succeeds.
-        atomic_move: of several `move` of one document at once, exactly one succeeds, and what a killed one may have left
-            is put right by the next move of the document. Without it a move copies and deletes. Killed in between it leaves a copy at either place, which the
-            next move from here to there finishes: it raises `DocumentMissing`, as to anybody who comes too late. With
-            `conditional_create`, of several who move to *one* place where nothing lies exactly one succeeds; who move
-            to different places may all succeed. Quledger takes each document by way of one place, under the job's
-            lock, and the mirror removes copies; a copy that a paused worker brings back later cannot end the job a
-            second time, since the log refuses its events.
+        atomic_move: of several `move` of one document at once, exactly one succeeds, and what a killed one left is put
+            right by the next move of the document. Without it a move copies and deletes. Killed in between it
+            leaves a copy at both places, and the next move from here to there finishes it: it raises `DocumentMissing`,
+            as for anybody who comes too late. With `conditional_create`, of several movers to *one* free place exactly
+            one succeeds; movers to different places may all succeed. Quledger takes each document by way of one place,
+            under the job's lock, and the relay removes copies; a copy that a paused worker brings back later cannot end
+            the job a second time, since the log refuses its events.
         exact_bytes: what is written is read back byte by byte; otherwise as the same JSON value, in bytes that are a
             function of that value.
         whole_documents: nobody sees a part of a document, whoever writes it; a front end writes files bit by bit.
@@ -61,7 +63,7 @@ class StorageProvider(Protocol):
 
     @property
     def abilities(self) -> Abilities:
-        """What it guarantees; where something is missing, the fence of the log still keeps each job from ending twice."""
+        """What it guarantees; where it lacks one, the fence of the log still keeps each job from ending twice."""
         ...
 
     def get(self, path: str) -> bytes:
@@ -103,3 +105,11 @@ class StorageProvider(Protocol):
     def entries(self, folder: str) -> Iterator[Entry]:
         """Yield what lies in the folder, in no order, page by page; nothing where there is no folder."""
         ...
+
+
+def get_or_none(storage: StorageProvider, path: str) -> bytes | None:
+    """Return the document, None where there is none."""
+    try:
+        return storage.get(path)
+    except DocumentMissing:
+        return None

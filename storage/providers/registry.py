@@ -97,7 +97,7 @@ def probe(storage: StorageProvider, size: int = ORDINARY) -> None:
 
 
 def _known(login: Mapping[str, str], names: tuple[str, ...], url: str) -> None:
-    if strange := sorted(set(login) - set(names)):
+    if unknown := sorted(set(login) - set(names)):
         takes = f"it takes {', '.join(names)}" if names else "it takes none"
-        msg = f"the storage {redact_url(url)} takes no login called {', '.join(strange)}; {takes}"
+        msg = f"the storage {redact_url(url)} takes no login called {', '.join(unknown)}; {takes}"
         raise BadSetting(msg)

@@ -62,7 +62,7 @@ class PublicKeys:
         return key.public
 
     def all(self) -> Iterator[Jwk]:
-        """Yield every key that is published; what is none is left out."""
+        """Yield every key that is published, leaving out documents that are no keys."""
         for entry in self._storage.entries(layout.PUBLIC_KEYS):
             kid = entry.name.removesuffix(".json")
             if entry.regular and kid != entry.name:
@@ -117,7 +117,7 @@ class PublicKeysEverywhere(PublicKeys):
         return key.public
 
     def all(self) -> Iterator[Jwk]:
-        """Yield every key that is published; what is none is left out."""
+        """Yield every key that is published, leaving out documents that are no keys."""
         seen: set[str] = set()
         for keys in self._each():
             for key in keys.all():

@@ -77,7 +77,7 @@ class Signer:
         return (text, None) if key is None else (sign_text(text, key), key.kid)
 
     def publish(self) -> None:
-        """See to it that every key and revocation of this machine is published, and learn of those of others.
+        """Publish every key and revocation of this machine, and take over the revocations that others published.
 
         Raises:
             KeyUnusable: the keys cannot be read, or one of them is published as another.
@@ -104,8 +104,8 @@ class Signer:
             KeyUnusable: one has none.
             BadSetting: one is to sign that is none of these.
         """
-        if not isinstance(self._which, bool) and (strange := sorted(set(self._which) - set(backends))):
-            raise BadSetting(f"QULEDGER_SIGN: no backend is called {', '.join(map(echo, strange))}")
+        if not isinstance(self._which, bool) and (unknown := sorted(set(self._which) - set(backends))):
+            raise BadSetting(f"QULEDGER_SIGN: no backend is called {', '.join(map(echo, unknown))}")
         for backend in backends:
             if self.signs(backend):
                 self._private(backend)
@@ -156,7 +156,7 @@ class Signer:
         return check_halves(key)
 
     def _not_revoked(self, given: Jwk) -> Jwk:
-        """Return the key of the setting, unless it was revoked here: what is published somebody may have changed."""
+        """Return the key of the setting, unless it was revoked here; somebody may have changed what is published."""
         known = self.file.read().key(given.kid)
         if known is not None and known.revoked_at is not None:
             raise KeyUnusable(f"the key {given.kid} in QULEDGER_SIGNING_KEY is revoked; put another one into it")

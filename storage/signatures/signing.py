@@ -1,4 +1,4 @@
-"""Ed25519: making keys, signing documents, and checking signatures. The `cryptography` package is imported when used."""
+"""Ed25519: makes keys, signs documents, checks signatures. The `cryptography` package is imported when it is used."""
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from storage.signatures.public_keys import PublicKeys, later
 from storage.signatures.signing_process import sign_apart
 
 LARGE = 4_000_000
-"""Longer payloads, in bytes, are signed in a process of its own: the library holds every thread of this one meanwhile."""
+"""Longer payloads (in bytes) are signed in another process: the library holds every thread of this one meanwhile."""
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -141,7 +141,7 @@ class Signatures:
 
         Args:
             kid: which key has to have signed it, by the word of the log; None asks for any of the laboratory's.
-            signed_at: when it was signed (UTC), by the word of somebody who is to be trusted; None if nobody has said so.
+            signed_at: when it was signed (UTC), as somebody trusted has said; None where nobody has.
 
         Raises:
             NotAuthentic: says what is wrong.

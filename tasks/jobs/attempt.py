@@ -123,7 +123,7 @@ class Attempt:
         if outcome.then is Then.NOTHING:
             return outcome.message
         if isinstance(error, StorageFull):
-            self.services.mirror.found_full(self.job.storage, error)
+            self.services.relay.found_full(self.job.storage, error)
         try:
             await asyncio.to_thread(self._end, outcome)
             if outcome.then is Then.FAIL:
@@ -139,7 +139,7 @@ class Attempt:
         self._record(lambda job: (ending(job, outcome, retries, now=clock.now(), jitter=jitter),))
 
     def _after_storage_error(self, then: Then) -> Then:
-        answers = self.services.mirror.answers(self.job.storage)
+        answers = self.services.relay.answers(self.job.storage)
         since = None
         if answers and then is Then.AWAIT_ROOM:
             since = waiting_for_room_since(self.services.log.history(self.job.job_id))
@@ -235,7 +235,7 @@ class Attempt:
         Raises:
             StorageError: it is not known who has it; the job has to wait.
         """
-        if await asyncio.to_thread(self.services.mirror.take, self.job):
+        if await asyncio.to_thread(self.services.relay.take, self.job):
             await self.mirror()
             return True
         await self.record(Withdrawn())
@@ -244,7 +244,7 @@ class Attempt:
     async def mirror(self) -> None:
         """Bring the documents in the storage up to the log; if that fails now, `reconcile` does it later."""
         try:
-            await asyncio.to_thread(self.services.mirror.relay, self.job.job_id)
+            await asyncio.to_thread(self.services.relay.update, self.job.job_id)
         except MirrorAhead as error:
             _LOG.warning("mirror_ahead action=hold %s", error)
         except Exception as error:  # noqa: BLE001 - the job has ended, whatever becomes of its documents now

@@ -104,7 +104,7 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
     failpoints.point("submission.appended")
     # The log has the job, so it will run; should its documents not be written now, the next drain writes them.
     with contextlib.suppress(StorageError, LogError):
-        services.mirror.relay(job.job_id)
+        services.relay.update(job.job_id)
     return job
 
 
@@ -123,7 +123,7 @@ def revive(services: Services, job_id: str) -> Job:
     except NotAllowed as error:
         raise NotRevivable(job_id, str(error)) from None
     with contextlib.suppress(StorageError, LogError):
-        services.mirror.relay(job_id)
+        services.relay.update(job_id)
     return job
 
 
@@ -154,7 +154,7 @@ def cancel(services: Services, job_id: str, *, by: str, reason: str = "") -> Job
         except NotAllowed:
             raise NotCancellable(job_id, job.state) from None
         with contextlib.suppress(StorageError, LogError):
-            services.mirror.relay(job_id)
+            services.relay.update(job_id)
         return job
 
 

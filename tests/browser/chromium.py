@@ -7,13 +7,14 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from websockets.sync.client import connect
+
+from tests.waiting import until
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -98,13 +99,10 @@ class Browser:
 
     def _port(self, folder: Path) -> str:
         """Wait for the port that it chose."""
-        deadline = time.monotonic() + PATIENCE
         file = folder / "DevToolsActivePort"
-        while time.monotonic() < deadline and self._process.poll() is None:
-            if file.exists() and (lines := file.read_text().splitlines()):
-                return lines[0]
-            time.sleep(PAUSE)
-        raise AssertionError("chromium did not start")
+        until(lambda: self._process.poll() is not None or (file.exists() and file.read_text()), PATIENCE)
+        assert self._process.poll() is None, "chromium did not start"
+        return file.read_text().splitlines()[0]
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Send one command of the protocol and return its result."""
@@ -125,12 +123,8 @@ class Browser:
 
     def until(self, script: str, seconds: float = PATIENCE) -> Any:
         """Wait until an expression is true, and return its value."""
-        deadline = time.monotonic() + seconds
-        while not (value := self.evaluate(script)):
-            if time.monotonic() > deadline:
-                raise AssertionError(f"after {seconds} s still not {script}\nThe page says:\n{self.text()[:3000]}")
-            time.sleep(PAUSE)
-        return value
+        said = lambda: f"{script}\nThe page says:\n{self.text()[:3000]}"  # noqa: E731 - what a failure shows
+        return until(lambda: self.evaluate(script), seconds, pause=PAUSE, told=said)
 
     def open(self, address: str) -> None:
         """Go to an address; what it shows may take a while longer."""
@@ -164,14 +158,15 @@ class Browser:
 
     def _click(self, element: str) -> None:
         """Click in the middle of an element, once it has stopped moving and no notice lies over it."""
-        deadline = time.monotonic() + PATIENCE
-        place = before = None
-        while place is None or place != before:
-            assert time.monotonic() < deadline, f"cannot click {element}\nThe page says:\n{self.text()[:3000]}"
-            before = place
-            place = self.evaluate(f"({PLACE})({element})")
-            time.sleep(PAUSE)
-        at = {"x": place[0], "y": place[1]}
+        places: list[list[float] | None] = []
+
+        def rests() -> bool:
+            places.append(self.evaluate(f"({PLACE})({element})"))
+            return places[-1] is not None and places[-1] in places[-2:-1]
+
+        until(rests, PATIENCE, pause=PAUSE, told=lambda: f"{element} to click\nThe page says:\n{self.text()[:3000]}")
+        assert places[-1] is not None
+        at = dict(zip("xy", places[-1], strict=True))
         self.call("Input.dispatchMouseEvent", type="mouseMoved", **at)
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **at)

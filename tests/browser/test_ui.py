@@ -7,7 +7,6 @@ import json
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,13 +39,8 @@ class Site:
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Ask Prefect's API."""
         url = f"{self.address}/api{path}"
-        deadline = time.monotonic() + 60
-        while True:
-            answer = httpx.get(url, timeout=60) if body is None else httpx.post(url, json=body, timeout=60)
-            # Busy: it did nothing, and may be asked again.
-            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
-                return answer.raise_for_status().json()
-            time.sleep(0.5)
+        answer = httpx.get(url, timeout=60) if body is None else httpx.post(url, json=body, timeout=60)
+        return answer.raise_for_status().json()
 
     def deployment(self, name: str) -> str:
         """Return the id of a deployment."""
@@ -59,14 +53,14 @@ class Site:
 
     def run(self, run_id: str, *states: str) -> dict[str, Any]:
         """Wait until a run is in one of these states, and return it."""
-        path = f"/flow_runs/{run_id}"
-        until(lambda: self.ask(path)["state_name"] in states, told=lambda: self.ask(path))
-        return dict(self.ask(path))
+        until(lambda: self.ask(f"/flow_runs/{run_id}")["state_name"] in states, pause=0.2)
+        return dict(self.ask(f"/flow_runs/{run_id}"))
 
     def artifact(self, key: str) -> str:
         """Wait until there is an artifact with this key, and return the id of the latest."""
         body = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"}
-        return str(until(lambda: self.ask("/artifacts/filter", body), told=lambda: key)[0]["id"])
+        found = until(lambda: self.ask("/artifacts/filter", body), pause=0.2)
+        return str(found[0]["id"])
 
     def page(self, run_id: str) -> str:
         """Return the address of the page of a run."""
@@ -84,7 +78,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     program = installation.start("up", "--port", str(port))
     try:
         # The last line comes when all is ready; a program that ends says no more.
-        until(lambda: "Ctrl-C" in program.printed() or program.poll() is not None, 500)
+        until(lambda: "Ctrl-C" in program.printed() or program.poll() is not None, 500, told=program.printed)
         assert program.poll() is None, program.printed()
         yield Site(installation, f"http://127.0.0.1:{port}")
     finally:
@@ -122,13 +116,7 @@ def submit_form(site: Site, browser: Browser) -> str:
     """Press Submit and return the id of the run that begins."""
     before = {run["id"] for run in _runs(site)}
     browser.click_text("Submit", "button")
-    deadline = time.monotonic() + 90
-    while not (new := [run for run in _runs(site) if run["id"] not in before]):
-        assert time.monotonic() < deadline, f"it was not submitted: {browser.text()}"
-        if "Something went wrong" in browser.text():
-            # The server was too busy (503) and did nothing; the click closes the notice that says so.
-            browser.click_text("Submit", "button")
-        time.sleep(0.5)
+    new = until(lambda: [run for run in _runs(site) if run["id"] not in before], pause=0.2, told=browser.text)
     return str(new[0]["id"])
 
 
@@ -212,16 +200,14 @@ def test_text_that_is_no_json_can_be_submitted(site: Site, browser: Browser) -> 
 def test_a_job_under_way_is_cancelled(site: Site, browser: Browser) -> None:
     """Cancel on the page of a run ends the job, also of one that came from the queue."""
     job_id = site.installation.submit("multiqudit", LONG)
-    named = {"flow_runs": {"name": {"any_": [job_id]}}}
-    run_id = until(lambda: site.ask("/flow_runs/filter", named))[0]["id"]
+    (started,) = until(lambda: site.ask("/flow_runs/filter", {"flow_runs": {"name": {"any_": [job_id]}}}), pause=0.2)
+    run_id = started["id"]
     site.run(run_id, "Running")
     browser.open(site.page(run_id))
     browser.click_text("Cancel", "button")
     browser.click_text("Confirm", "button")
-    begun = time.monotonic()
     run = site.run(run_id, "Cancelled", "Completed", "Failed", "Crashed")
     assert run["state_name"] == "Cancelled"
-    assert time.monotonic() - begun < 60
     browser.shows("Cancelled")
     keep(browser, "7-cancelled")
     assert site.installation.json("status", job_id)["state"] == "CANCELLED"

@@ -65,7 +65,7 @@ def relay_alone(go: Go, home: str, store: str, url: str) -> None:
     storage.put = put_alone  # type: ignore[method-assign]
     go()
     while not services.log.get("j").cancel_requested or services.cursor.behind():
-        services.mirror.relay("j")
+        services.relay.update("j")
 
 
 def hold_a_lock(go: Go, folder: str) -> None:

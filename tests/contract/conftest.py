@@ -1,12 +1,15 @@
-"""Every contract test that asks for `databases` runs on SQLite and on PostgreSQL."""
+"""Contract tests that ask for `databases` run on SQLite and PostgreSQL, those that ask for `store` on every storage."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from storage.providers.protocol import StorageProvider
+from storage.providers.registry import open_storage
 from tests.contract.databases import Databases
 from tests.contract.log_fixture import LogFixture
+from tests.contract.storages import KINDS, Servers, Store, kind_named, surrounded
 from tests.postgres import Server
 
 Houses = Callable[[Path], LogFixture]
@@ -36,3 +39,21 @@ def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
 def log_fixtures(databases: Databases) -> Houses:
     """Make empty log_fixtures, each in a folder and with a database of its own."""
     return lambda folder: LogFixture(folder, databases.open(databases.new(folder)))
+
+
+@pytest.fixture(params=KINDS)
+def store(request: pytest.FixtureRequest, tmp_path: Path, storage_servers: Servers) -> Iterator[Store]:
+    """An empty storage of each kind."""
+    kind = kind_named(request.param)
+    place = storage_servers.place(kind, tmp_path)
+    deviation = kind.deviations.get(request.function.__name__)
+    if deviation is not None:
+        request.node.add_marker(pytest.mark.xfail(reason=deviation, strict=True))
+    with surrounded(place):
+        yield Store(kind, place, open_storage(place.url))
+
+
+@pytest.fixture
+def storage(store: Store) -> StorageProvider:
+    """The storage alone."""
+    return store.storage

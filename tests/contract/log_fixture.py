@@ -8,13 +8,16 @@ from pathlib import Path
 
 from sqlalchemy import Engine, text
 
+from models.audit import check_history
+from models.events import Event
 from models.facts import Compiled as CompiledFact
 from models.facts import Completed, Executed, Submitted, Uploaded, Validated
 from models.job import Job
 from storage import layout
 from storage.documents.cursor import MirrorCursor
 from storage.documents.inbox import Inbox
-from storage.documents.relay import Mirror
+from storage.documents.job_documents import history_rows
+from storage.documents.relay import Relay
 from storage.log.database import open_database, writing
 from storage.log.event_log import EventLog
 from storage.providers.folder import FolderStorage
@@ -36,6 +39,13 @@ UNGUARD = {
 """What an intruder does first."""
 
 
+def events_in(history: bytes, job_id: str) -> list[Event]:
+    """Return the events of a mirrored history, as a restore reads them."""
+    checked = check_history(job_id, history_rows(history, job_id))
+    assert checked.fault is None
+    return checked.events
+
+
 class LogFixture:
     """A log, a folder and everything between them."""
 
@@ -45,7 +55,7 @@ class LogFixture:
         self.storage = FolderStorage(self.folder.as_uri())
         self.stores = Stores.single(self.storage)
         self.cursor = MirrorCursor(self.log.engine)
-        self.mirror = Mirror(self.log, self.cursor, self.stores)
+        self.relay = Relay(self.log, self.cursor, self.stores)
         self.inbox = Inbox(self.log, self.stores, max_bytes=1000, settle_seconds=5)
 
     def files(self) -> list[str]:
@@ -101,7 +111,7 @@ class LogFixture:
     def take(self) -> Job:
         """Claim a job and take its document, as a worker does."""
         job = self.claim()
-        assert self.mirror.take(job)
+        assert self.relay.take(job)
         return job
 
     def read(self, path: str) -> object:

@@ -5,6 +5,7 @@ A kind is added by a module of its own (such as `tests/seaweedfs.py`) and one li
 
 import contextlib
 import importlib
+import json
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from storage.providers.protocol import Abilities
+from storage.providers.protocol import Abilities, StorageProvider
 
 
 class Place(NamedTuple):
@@ -141,3 +142,22 @@ def surrounded(place: Place) -> Iterator[None]:
         for name, value in place.environment.items():
             patch.setenv(name, value)
         yield
+
+
+class Store(NamedTuple):
+    """An empty storage of one kind, and what is known of it."""
+
+    kind: Kind
+    place: Place
+    storage: StorageProvider
+
+    def need(self, *abilities: str) -> None:
+        """Skip the test where the storage does not claim these abilities."""
+        for ability in abilities:
+            if not getattr(self.kind.abilities, ability):
+                pytest.skip(f"{self.kind.name} has no {ability}, and says so")
+
+    def same(self, path: str, content: bytes) -> bool:
+        """Say whether a document holds what was written."""
+        found = self.storage.get(path)
+        return found == content if self.kind.abilities.exact_bytes else json.loads(found) == json.loads(content)

@@ -14,9 +14,10 @@ from models.errors import AppendConflict, IdempotencyConflict, LogUnavailable, N
 from models.facts import CancelRequested, Fact, LeaseExpired, Submitted, Validated
 from models.job import Job, State, fold
 from models.retry import RetryPolicy, after_attempt, given_back
-from storage.log import event_log
+from storage.log import queue
 from storage.log.database import open_database, reading, writing
-from storage.log.event_log import EventLog, job_row
+from storage.log.event_log import EventLog
+from storage.log.rows import job_row
 from tests.contract.databases import Databases, on
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -291,7 +292,7 @@ def test_an_unknown_job_is_an_error(log: EventLog):
 def test_the_claim_uses_its_index(log: EventLog):
     """The users and the heads of their queues are found by the index in the order of service, without sorting."""
     with reading(log.engine) as connection:
-        explain = text(f"EXPLAIN QUERY PLAN {event_log._HEADS.text}")
+        explain = text(f"EXPLAIN QUERY PLAN {queue._HEADS.text}")
         plan = [row.detail for row in connection.execute(explain, {"backend": "b", "now": "x", "beyond": "y"})]
     assert sum("ix_job_queue" in step for step in plan) == 3
     assert not any("TEMP B-TREE" in step or step == "SCAN job" for step in plan)

@@ -127,7 +127,7 @@ def test_a_claim_for_another_process_is_taken_over_by_one(log: EventLog, databas
 
 
 def test_a_job_that_a_drain_runs_cannot_be_taken_over(log: EventLog):
-    """A process that is begun by hand with an attempt that somebody runs finds nothing to do, and says nothing."""
+    """A process that is begun by hand with a job and attempt that somebody runs has nothing to do, and says nothing."""
     claim(log, "mine")
     assert log.take_over("j", 1, "by hand", START + LEASE, "another's") is None
     assert [event.kind for event in log.history("j")] == ["submitted", "claimed"]
@@ -148,7 +148,7 @@ def test_a_job_of_an_old_claim_is_finished_by_its_attempt(log: EventLog, wall: W
 
 @pytest.mark.parametrize("renewed", [False, True])
 def test_a_lease_from_a_clock_that_was_ahead_holds_nothing_up(log: EventLog, wall: Wall, renewed: bool):  # noqa: FBT001 - a case
-    """Claimed, or prolonged, two hours ahead by a worker that dies: when the clock is right it is a minute's lease."""
+    """Claimed or prolonged two hours ahead by a worker that then dies: when the clock is right it lasts a minute."""
     wall.now = START + timedelta(hours=2)
     claim(log, "mine")
     if renewed:
@@ -204,7 +204,7 @@ def test_each_holder_stages_for_itself_and_all_of_it_is_tidied(tmp_path: Path, l
     log_fixture.log.append(first, back, attempt=1, actor="p", token="first")
     second = log_fixture.log.claim(["rydberg"], "w", datetime.now(UTC) + LEASE, token="second")
     assert second is not None
-    assert log_fixture.mirror.take(second)
+    assert log_fixture.relay.take(second)
     paths = [layout.staged("j", 1, holder_of("first")), layout.staged("j", 2, holder_of("second"))]
     assert paths[0] == f"staged/j.1-{holder_of('first')[:16]}.json"
     assert [layout.staged_for(path.removeprefix("staged/")) for path in paths] == ["j", "j"]
@@ -216,7 +216,7 @@ def test_each_holder_stages_for_itself_and_all_of_it_is_tidied(tmp_path: Path, l
     facts = (VALIDATED, COMPILED, executed, log_fixture.uploaded(second))
     job = log_fixture.log.append(log_fixture.log.get("j"), *facts, attempt=2, actor="w", token="second")
     log_fixture.log.append(job, Completed(), attempt=2, actor="w", token="second")
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     assert not any(log_fixture.storage.exists(path) for path in paths)
     assert list(Verifier(log_fixture.log.engine, log_fixture.stores).all()) == []
     log_fixture.storage.put(paths[0], b"left")
@@ -229,19 +229,19 @@ def test_each_holder_stages_for_itself_and_all_of_it_is_tidied(tmp_path: Path, l
 
 
 def test_between_take_and_relay_nothing_differs(tmp_path: Path, log_fixtures: Houses):
-    """A worker has just taken the document of a job whose claim another has mirrored: `verify` has nothing to say."""
+    """A worker has just taken the document of a job whose claim somebody else has mirrored: `verify` finds nothing."""
     log_fixture = log_fixtures(tmp_path)
     log_fixture.submit()
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     job = log_fixture.claim()
-    log_fixture.mirror.relay_all()
-    assert log_fixture.mirror.take(job)
+    log_fixture.relay.update_all()
+    assert log_fixture.relay.take(job)
     assert list(Verifier(log_fixture.log.engine, log_fixture.stores).all()) == []
     before = list(dump(log_fixture.log.engine))
     rebuild(log_fixture.log.engine)
     assert list(dump(log_fixture.log.engine)) == before
     log_fixture.finish(job)
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     assert list(Verifier(log_fixture.log.engine, log_fixture.stores).all()) == []
 
 
@@ -249,10 +249,10 @@ def test_a_worker_that_stood_still_after_it_took_the_document_takes_nothing_back
     """Its late word on where the document lies does not undo what another worker has recorded meanwhile."""
     log_fixture = log_fixtures(tmp_path)
     log_fixture.submit()
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     job = log_fixture.take()
     log_fixture.finish(job)
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     log_fixture.cursor.put_place("j", layout.taken("j"), layout.queued("rydberg", "j"))
     assert log_fixture.cursor.position("j").place == layout.finished("rydberg", "j")
     assert list(Verifier(log_fixture.log.engine, log_fixture.stores).all()) == []

@@ -48,7 +48,7 @@ def test_one_key_of_each_user_in_each_project_is_one_job(log: EventLog):
 
 
 def test_another_document_under_the_same_key_is_refused_to_its_owner_alone(log: EventLog):
-    """Whoever uses his key for another document is told so; somebody else with that key and document has a job of it."""
+    """Who uses his key for another document is told so; somebody else with that key and document has a job of it."""
     first = submitted(log, user="alice")
     with pytest.raises(IdempotencyConflict, match="another document"):
         submitted(log, document=b"{}", user="alice")
@@ -67,7 +67,7 @@ def test_no_two_owners_are_written_alike():
 
 @on("sqlite")
 def test_a_job_that_bears_the_id_of_a_key_is_gone_round(log: EventLog):
-    """Somebody who knows how ids are made and is quicker, with the same or another document, keeps nobody from his job."""
+    """Who knows how ids are made and is quicker, with the same or another document, keeps nobody from his job."""
     for nth, (document, key) in enumerate([(DOCUMENT, None), (b"{}", None), (DOCUMENT, "other")]):
         squatter = Submitted.of(
             document,

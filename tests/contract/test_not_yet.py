@@ -1,4 +1,4 @@
-"""Verify, of jobs that have not ended: whoever lays down a result, a status or anything else before its time is found out."""
+"""Verify, of jobs that have not ended: a result, a status or anything else that lies there before its time is found."""
 
 import json
 from pathlib import Path
@@ -44,9 +44,9 @@ def brought_to(log_fixture: LogFixture, step: str, source: str = "cli") -> Job:
         job = log_fixture.log.append(job, given_back("interrupted", START), attempt=1, actor="w")
     if step == "REVIVED":
         job = log_fixture.log.append(job, LOST, attempt=1, actor="w")
-        log_fixture.mirror.relay_all()
+        log_fixture.relay.update_all()
         job = log_fixture.log.append(job, Revived(by="me"), attempt=1, actor="w")
-    log_fixture.mirror.relay_all()
+    log_fixture.relay.update_all()
     return job
 
 
@@ -100,14 +100,14 @@ def test_what_was_executed_may_lie_there_before_the_log_says_so(log_fixture: Log
 
 
 def test_a_worker_that_is_staging_its_result_is_no_difference(log_fixture: LogFixture):
-    """What lies staged before `executed` is in the log belongs to an attempt that has compiled; no other may have any."""
+    """What lies staged before `executed` is in the log belongs to an attempt that has compiled; no other has any."""
     brought_to(log_fixture, "VALIDATED")
     log_fixture.storage.put("staged/j.1.json", RESULT)
     assert found(log_fixture) == {("j", "staged")}
     log_fixture.log.append(
         log_fixture.log.get("j"), Compiled(program_sha256="p", program_bytes=1, seed=5), attempt=1, actor="w"
     )
-    log_fixture.mirror.relay_all()
+    log_fixture.relay.update_all()
     assert found(log_fixture) == set()
 
 
@@ -123,15 +123,15 @@ def test_a_staged_result_that_was_changed_or_removed_is_noticed(log_fixture: Log
 
 
 def test_what_a_dead_attempt_has_staged_goes_with_the_job(log_fixture: LogFixture):
-    """A worker died between staging its result and saying so; when the job ends, also in ERROR, nothing is left over."""
+    """A worker died between staging its result and saying so; when the job ends, in ERROR too, nothing is left."""
     brought_to(log_fixture, "COMPILED")
     log_fixture.storage.put("staged/j.1.json", RESULT)
     log_fixture.log.append(log_fixture.log.get("j"), given_back("interrupted", START), attempt=1, actor="w")
     job = log_fixture.claim()
-    log_fixture.mirror.relay_all()
+    log_fixture.relay.update_all()
     assert found(log_fixture) == set()
     log_fixture.log.append(job, LOST, attempt=2, actor="w")
-    log_fixture.mirror.relay_all()
+    log_fixture.relay.update_all()
     assert found(log_fixture) == set()
     assert not log_fixture.storage.exists("staged/j.1.json")
 
@@ -139,7 +139,7 @@ def test_what_a_dead_attempt_has_staged_goes_with_the_job(log_fixture: LogFixtur
 def test_what_is_kept_of_a_job_in_error_is_what_was_executed(log_fixture: LogFixture):
     """Whoever changes the result that waits for another chance is found out before anybody gives it one."""
     log_fixture.log.append(brought_to(log_fixture, "EXECUTED"), LOST, attempt=1, actor="w")
-    log_fixture.mirror.relay_all()
+    log_fixture.relay.update_all()
     assert found(log_fixture) == set()
     log_fixture.flip("staged/j.1.json", 0)
     assert found(log_fixture) == {("j", "staged")}
@@ -147,12 +147,12 @@ def test_what_is_kept_of_a_job_in_error_is_what_was_executed(log_fixture: LogFix
 
 @pytest.mark.parametrize("ended", ["DONE", "ERROR"])
 def test_what_a_worker_stages_after_the_end_is_swept(log_fixture: LogFixture, ended: str):
-    """Woken and killed between staging and its refused append, it leaves a difference that goes without anybody's help."""
+    """Woken and killed between staging and its refused append, it leaves a difference that goes by itself."""
     brought_to(log_fixture, "RETRIED")
     job = log_fixture.claim()
     after = [log_fixture.uploaded(job), Completed()] if ended == "DONE" else [LOST]
     log_fixture.log.append(job, *after, attempt=2, actor="w")
-    log_fixture.mirror.relay_all()
+    log_fixture.relay.update_all()
     leftovers = Leftovers(log_fixture.log, log_fixture.stores)
     assert leftovers.sweep("") == 0
     log_fixture.storage.put("staged/j.2.json", RESULT)
@@ -187,7 +187,7 @@ def test_a_withdrawn_job_has_nothing_staged(log_fixture: LogFixture):
     """Another spooler that took a job puts nothing into our folder of staged results."""
     log_fixture.submit("j")
     log_fixture.log.append(log_fixture.claim(), Withdrawn(), attempt=1, actor="w")
-    log_fixture.mirror.relay_all()
+    log_fixture.relay.update_all()
     assert found(log_fixture) == set()
     log_fixture.storage.put("staged/j.1.json", FORGED)
     assert found(log_fixture) == {("j", "staged")}
@@ -248,7 +248,7 @@ def test_what_may_not_be_there_is_named_also_while_the_mirror_is_behind(log_fixt
 def test_a_status_that_is_still_the_last_one_is_merely_behind(log_fixture: LogFixture):
     """The status of a job that was given another chance says ERROR until the mirror follows."""
     job = log_fixture.log.append(brought_to(log_fixture, "CLAIMED"), LOST, attempt=1, actor="w")
-    log_fixture.mirror.relay_all()
+    log_fixture.relay.update_all()
     log_fixture.log.append(job, Revived(by="me"), attempt=1, actor="w")
     assert found(log_fixture) == {("j", "behind")}
     log_fixture.storage.put("status/rydberg/j.json", DONE)
@@ -256,7 +256,7 @@ def test_a_status_that_is_still_the_last_one_is_merely_behind(log_fixture: LogFi
 
 
 def test_a_worker_that_goes_on_meanwhile_causes_no_finding(log_fixture: LogFixture, monkeypatch: pytest.MonkeyPatch):
-    """The result of a job that is completed between the look at the log and the look at the storage is none too many."""
+    """The result of a job that is completed between a look at the log and one at the storage is none too many."""
     job = brought_to(log_fixture, "COMPILED")
     exists = log_fixture.storage.exists
 
@@ -265,7 +265,7 @@ def test_a_worker_that_goes_on_meanwhile_causes_no_finding(log_fixture: LogFixtu
             after = log_fixture.log.append(
                 job, log_fixture.executed(job), log_fixture.uploaded(job), attempt=1, actor="w"
             )
-            log_fixture.mirror.relay("j")
+            log_fixture.relay.update("j")
             assert after.state == "UPLOADED"
         return exists(path)
 

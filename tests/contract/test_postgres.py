@@ -20,8 +20,8 @@ from storage.audit.rebuild import dump
 from storage.audit.restore import restore
 from storage.documents.cursor import MirrorCursor
 from storage.documents.postgres_locks import PostgresJobLocks
-from storage.documents.relay import Mirror
-from storage.log import event_log
+from storage.documents.relay import Relay
+from storage.log import queue
 from storage.log.database import open_database, reading
 from storage.log.event_log import EventLog
 from storage.log.histories import histories, tolerate_corruption
@@ -157,7 +157,10 @@ def test_the_migration_and_the_models_agree(postgres: Server, engine: Engine):
     url = postgres.create("declared")
     declared = create_engine(url)
     query = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
-    columns = "SELECT table_name, column_name, data_type, collation_name, is_nullable FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'"
+    columns = (
+        "SELECT table_name, column_name, data_type, collation_name, is_nullable FROM information_schema.columns"
+        " WHERE table_schema = 'public' AND table_name <> 'alembic_version'"
+    )
     try:
         SQLModel.metadata.create_all(declared)
         with engine.connect() as one, declared.connect() as other:
@@ -180,18 +183,19 @@ def test_the_migration_and_the_models_agree(postgres: Server, engine: Engine):
 def test_the_claim_uses_its_index(engine: Engine):
     """With many jobs the users and the heads of their queues are found by the index, without sorting or scanning."""
     fill = (
-        "INSERT INTO job SELECT 'j' || n, 'rydberg', 'u' || n % 7, '', CASE WHEN n % 5 = 0 THEN 'waiting' ELSE 'over' END,"
-        " 'DONE', 0, n::text, n::text, '', 0, 0, '{}' FROM generate_series(1, 20000) AS n"
+        "INSERT INTO job SELECT 'j' || n, 'rydberg', 'u' || n % 7, '',"
+        " CASE WHEN n % 5 = 0 THEN 'waiting' ELSE 'over' END, 'DONE', 0, n::text, n::text, '', 0, 0, '{}'"
+        " FROM generate_series(1, 20000) AS n"
     )
     values = {"backend": "rydberg", "now": "2026", "beyond": "2027"}
     with engine.begin() as connection:
         connection.execute(text(fill))
         connection.execute(text("ANALYZE job"))
-        plan = "\n".join(connection.scalars(text(f"EXPLAIN (ANALYZE, COSTS OFF) {event_log._HEADS.text}"), values))
+        plan = "\n".join(connection.scalars(text(f"EXPLAIN (ANALYZE, COSTS OFF) {queue._HEADS.text}"), values))
         assert plan.count("using ix_job_queue") == 3, plan
         assert "Seq Scan" not in plan
         assert "Sort" not in plan
-        compiled = event_log._RUNNING_BY_USER.compile(connection, compile_kwargs={"literal_binds": True})
+        compiled = queue._RUNNING_BY_USER.compile(connection, compile_kwargs={"literal_binds": True})
         plan = "\n".join(connection.scalars(text(f"EXPLAIN {compiled}")))
         assert "using ix_job_running" in plan
 
@@ -214,9 +218,9 @@ def test_both_kinds_of_database_hold_the_same(log_fixtures: Houses, tmp_path: Pa
     for number in range(4):
         old.submit(f"j{number}")
     old.finish(old.claim())
-    old.mirror.relay_all()
+    old.relay.update_all()
     restore(new.log.engine, old.storage)
-    Mirror(new.log, new.cursor, Stores.single(old.storage)).relay_all()
+    Relay(new.log, new.cursor, Stores.single(old.storage)).update_all()
     assert list(dump(new.log.engine)) == list(dump(old.log.engine))
     old.log.engine.dispose()
 
@@ -259,7 +263,9 @@ def test_a_lock_is_held_by_one(locks: PostgresJobLocks, engine: Engine):
 def test_a_lock_outlives_no_process(url: str, locks: PostgresJobLocks):
     """The lock of a process that is killed is free at once."""
     code = (
-        "import sys, time; from storage.log.database import open_database; from storage.documents.postgres_locks import PostgresJobLocks\n"
+        "import sys, time\n"
+        "from storage.log.database import open_database\n"
+        "from storage.documents.postgres_locks import PostgresJobLocks\n"
         "with PostgresJobLocks(open_database(sys.argv[1])).held('j'): print('held', flush=True); time.sleep(60)"
     )
     other = subprocess.Popen([sys.executable, "-c", code, url], cwd=ROOT, stdout=subprocess.PIPE)

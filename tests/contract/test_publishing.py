@@ -1,4 +1,4 @@
-"""A worker that stands still anywhere in the upload, past its lease and its lock, overwrites nothing that was accepted."""
+"""A worker that stands still anywhere in the upload, past lease and lock, overwrites nothing that was accepted."""
 
 import hashlib
 import threading
@@ -19,6 +19,8 @@ from models.settings import Settings
 from storage import layout
 from storage.audit.verify import Verifier
 from storage.documents.locks import JobLocks
+from storage.log import leases
+from storage.log.database import writing
 from storage.providers.stores import Stores
 from tasks.jobs.attempt import Attempt
 from tasks.services import Services
@@ -110,13 +112,10 @@ def overtake(services: Services) -> Attempt:
         expired = LeaseExpired(worker=job.worker, lease_until=job.lease_until)
         return expired, given_back("silent", clock.now())
 
-    past = clock.now() - timedelta(seconds=1)
+    past = clock.now() - timedelta(seconds=1)  # as if the time had passed
     job = services.log.get("j")
-    from storage.log.database import writing  # noqa: PLC0415 - as above
-    from storage.log.event_log import _set_lease  # noqa: PLC0415 - as if the time had passed
-
     with writing(services.log.engine) as connection:
-        _set_lease(connection, "j", job.attempt, past)
+        leases.put(connection, "j", job.attempt, past)
     assert len(services.log.expire(decide, "reconcile")) == 1
     return held(services, 2)
 
@@ -150,7 +149,7 @@ def test_a_worker_frozen_in_the_upload_overwrites_nothing(two: tuple[Services, S
     kinds = [event.kind for event in second.log.history("j")]
     assert (kinds.count("uploaded"), kinds.count("completed")) == (1, 1)
     assert second.log.get("j").state is State.DONE
-    second.mirror.relay("j")
+    second.relay.update("j")
     assert list(Verifier(second.log.engine, second.stores).all()) == []
 
 

@@ -19,7 +19,7 @@ from storage.audit.rebuild import dump, rebuild
 from storage.audit.restore import restore
 from storage.audit.verify import Verifier
 from storage.documents.cursor import MirrorCursor
-from storage.documents.relay import Mirror
+from storage.documents.relay import Relay
 from storage.log.database import open_database, writing
 from storage.log.event_log import EventLog
 from storage.providers.registry import open_storage
@@ -114,7 +114,7 @@ def test_four_processes_open_an_empty_database(request: pytest.FixtureRequest, t
 
 @on("postgresql")
 def test_two_machines_relay_one_job(url: str, databases: Databases, tmp_path: Path):
-    """Two homes that share a log and a storage never write a job's documents at the same time, and the last is right."""
+    """Two homes that share a log and a storage never write a job's documents at once, and the last is right."""
     store = tmp_path / "store"
     store.mkdir()
     log = EventLog(databases.open(url))
@@ -249,7 +249,7 @@ def test_a_restore_lets_nobody_in_between(url: str, databases: Databases, tmp_pa
     storage = open_storage((tmp_path / "store").as_uri())
     for number in range(30):
         submit(source, f"j{number}")
-    Mirror(source, MirrorCursor(source.engine), Stores.single(storage)).relay_all()
+    Relay(source, MirrorCursor(source.engine), Stores.single(storage)).update_all()
     taken: list[int] = []
     at_once(*[lambda: taken.append(restore(databases.open(url), storage)["jobs"])] * 2)
     assert sorted(taken) == [0, 30]

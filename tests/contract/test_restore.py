@@ -21,7 +21,7 @@ from storage.audit.restore import restore
 from storage.audit.verify import Verifier
 from storage.documents.cursor import MirrorCursor
 from storage.documents.job_documents import JobDocuments
-from storage.documents.relay import Mirror
+from storage.documents.relay import Relay
 from storage.log.database import open_database, reading, writing
 from storage.providers.registry import open_storage
 from storage.providers.stores import Stores
@@ -42,7 +42,7 @@ def log_fixture(tmp_path: Path, log_fixtures: Houses) -> LogFixture:
     log_fixture.log.append(log_fixture.claim(), LOST, attempt=1, actor="w")
     log_fixture.submit("running")
     log_fixture.take()
-    log_fixture.mirror.relay_all()
+    log_fixture.relay.update_all()
     log_fixture.submit("waiting")
     return log_fixture
 
@@ -89,7 +89,7 @@ def test_a_cursor_that_cannot_be_true_begins_anew(log_fixture: LogFixture, chang
     log_fixture.tamper(f"UPDATE mirror SET {change} WHERE job_id = 'done'")
     rebuild(log_fixture.log.engine)
     assert ("done", "") in log_fixture.cursor.behind()
-    log_fixture.mirror.relay("done")
+    log_fixture.relay.update("done")
     assert dumped(log_fixture) == before
 
 
@@ -120,12 +120,12 @@ def test_a_rebuild_refuses_broken_histories(log_fixture: LogFixture):
 
 def test_a_log_comes_back_from_its_mirror(log_fixture: LogFixture, other: LogFixture):
     """From a complete mirror alone comes a log with the same bytes, and after one relay its cursors are the same."""
-    log_fixture.mirror.relay_all()
+    log_fixture.relay.update_all()
     assert restore(other.log.engine, log_fixture.storage) == {"jobs": 4, "events": 13}
     assert dumped(other, cursors=False) == dumped(log_fixture, cursors=False)
     assert {job_id for job_id, _ in other.cursor.behind()} == {"done", "failed", "running", "waiting"}
     files = log_fixture.files()
-    Mirror(other.log, other.cursor, Stores.single(log_fixture.storage)).relay_all()
+    Relay(other.log, other.cursor, Stores.single(log_fixture.storage)).update_all()
     assert dumped(other) == dumped(log_fixture)
     assert log_fixture.files() == files
     assert list(Verifier(other.log.engine, Stores.single(log_fixture.storage)).all()) == []
@@ -133,9 +133,9 @@ def test_a_log_comes_back_from_its_mirror(log_fixture: LogFixture, other: LogFix
 
 def test_a_log_comes_back_into_another_storage(log_fixture: LogFixture, other: LogFixture):
     """A restored log writes the documents of its jobs wherever it goes on; only results are not in the log."""
-    log_fixture.mirror.relay_all()
+    log_fixture.relay.update_all()
     restore(other.log.engine, log_fixture.storage)
-    other.mirror.relay_all()
+    other.relay.update_all()
     assert set(log_fixture.files()) - set(other.files()) == {"results/rydberg/done.json"}
     assert {(each.job_id, each.what) for each in Verifier(other.log.engine, Stores.single(other.storage)).all()} == {
         ("done", "result")
@@ -149,11 +149,11 @@ def test_a_relay_that_was_cut_short_leaves_nothing_behind(
     job = log_fixture.log.get("running")
     log_fixture.log.append(job, LOST, attempt=1, actor="w")
     with monkeypatch.context() as killed:
-        killed.setattr(JobDocuments, "settle", lambda *_, **__: 1 / 0)
+        killed.setattr(JobDocuments, "place_document", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            log_fixture.mirror.relay("running")
+            log_fixture.relay.update("running")
     restore(other.log.engine, log_fixture.storage)
-    Mirror(other.log, other.cursor, Stores.single(log_fixture.storage)).relay_all()
+    Relay(other.log, other.cursor, Stores.single(log_fixture.storage)).update_all()
     assert "jobs/deleted/running.json" in log_fixture.files()
     assert "jobs/running/running.json" not in log_fixture.files()
 
@@ -163,7 +163,7 @@ def test_a_memory_storage_will_do(other: LogFixture, tmp_path: Path, log_fixture
     log_fixture = log_fixtures(tmp_path)
     log_fixture.submit("j")
     storage = open_storage(f"memory://restore-test-{uuid.uuid4().hex}")
-    Mirror(log_fixture.log, MirrorCursor(log_fixture.log.engine), Stores.single(storage)).relay_all()
+    Relay(log_fixture.log, MirrorCursor(log_fixture.log.engine), Stores.single(storage)).update_all()
     restore(other.log.engine, storage)
     assert dumped(other, cursors=False) == dumped(log_fixture, cursors=False)
 
@@ -264,7 +264,7 @@ def test_two_histories_of_one_job_are_refused(
     fact = twin.log.submission(twin.submit("done").job_id).model_copy(update={"backend": "fermions"})
     second = log_fixtures(tmp_path / "third")
     second.log.submit("done", fact, "test")
-    second.mirror.relay_all()
+    second.relay.update_all()
     write("events/fermions/done.json", second.storage.get("events/fermions/done.json"))(log_fixture.folder)
     with pytest.raises(MirrorBroken, match="another history has the same job id"):
         restore(other.log.engine, log_fixture.storage)
@@ -330,7 +330,7 @@ class Walk:
         elif name == "claim":
             self.log_fixture.log.claim(["rydberg"], "w", LATER)
         elif name == "relay":
-            self.log_fixture.mirror.relay_all()
+            self.log_fixture.relay.update_all()
         elif job := next((job for job in jobs if job.state == {"revive": "ERROR"}.get(name, "CLAIMED")), None):
             self._change(name, job)
 
@@ -368,10 +368,10 @@ def test_any_history_comes_back(databases: Databases, steps: list[str]):
         before = dumped(log_fixture)
         rebuild(log_fixture.log.engine)
         assert dumped(log_fixture) == before
-        log_fixture.mirror.relay_all()
+        log_fixture.relay.update_all()
         restore(other.log.engine, log_fixture.storage)
         assert dumped(other, cursors=False) == dumped(log_fixture, cursors=False)
-        Mirror(other.log, other.cursor, Stores.single(log_fixture.storage)).relay_all()
+        Relay(other.log, other.cursor, Stores.single(log_fixture.storage)).update_all()
         assert dumped(other) == dumped(log_fixture)
         assert list(Verifier(other.log.engine, Stores.single(log_fixture.storage)).all()) == []
         for each in (log_fixture, other):

@@ -22,7 +22,7 @@ from storage.audit.rollback import Rollback
 from storage.audit.verify import Verifier
 from storage.documents.inbox import Inbox
 from storage.documents.marks import Marks, mark_in
-from storage.documents.relay import Mirror
+from storage.documents.relay import Relay
 from storage.log.database import reading, writing
 from storage.log.holds import Held, Holds
 from tasks.jobs.submission import cancel as cancel_job
@@ -59,16 +59,16 @@ def set_back(log_fixture: LogFixture, job_id: str, seq: int, *, mark: int | None
 def finished(log_fixture: LogFixture, job_id: str = "j") -> None:
     """Run a job to its end, mirrored."""
     log_fixture.submit(job_id)
-    log_fixture.mirror.relay(job_id)
+    log_fixture.relay.update(job_id)
     log_fixture.finish(log_fixture.take())
-    log_fixture.mirror.relay(job_id)
+    log_fixture.relay.update(job_id)
 
 
-def anew(log_fixture: LogFixture) -> tuple[Mirror, Rollback, Marks]:
+def anew(log_fixture: LogFixture) -> tuple[Relay, Rollback, Marks]:
     """Return what a process has that begins now."""
     marks = Marks(log_fixture.log.engine, log_fixture.stores)
     return (
-        Mirror(log_fixture.log, log_fixture.cursor, log_fixture.stores, marks=marks),
+        Relay(log_fixture.log, log_fixture.cursor, log_fixture.stores, marks=marks),
         Rollback(log_fixture.log, log_fixture.stores, marks),
         marks,
     )
@@ -84,11 +84,11 @@ def test_a_longer_mirrored_history_is_never_written_over(log_fixture: LogFixture
     finished(log_fixture)
     before = contents(log_fixture)
     set_back(log_fixture, "j", 0)
-    mirror, _, _ = anew(log_fixture)
+    relay, _, _ = anew(log_fixture)
     with pytest.raises(MirrorAhead):
-        mirror.relay("j")
+        relay.update("j")
     assert Holds(log_fixture.log.engine).all() == [Held("j", "", AHEAD)]
-    assert mirror.relay_all() == (0, 0)
+    assert relay.update_all() == (0, 0)
     assert contents(log_fixture) == before
 
 
@@ -97,9 +97,9 @@ def test_a_new_attempt_looks_before_it_touches_anything(log_fixture: LogFixture)
     finished(log_fixture)
     before = contents(log_fixture)
     set_back(log_fixture, "j", 0)
-    mirror, _, _ = anew(log_fixture)
+    relay, _, _ = anew(log_fixture)
     with pytest.raises(MirrorAhead):
-        mirror.take(log_fixture.claim())
+        relay.take(log_fixture.claim())
     assert contents(log_fixture) == before
 
 
@@ -165,9 +165,9 @@ def test_a_process_that_has_not_compared_leaves_the_mark_alone(log_fixture: LogF
     _, rollback, _ = anew(log_fixture)
     rollback.compare("")
     before = mark_in(log_fixture.storage)
-    mirror, _, _ = anew(log_fixture)
+    relay, _, _ = anew(log_fixture)
     log_fixture.submit()
-    mirror.relay("j")
+    relay.update("j")
     assert mark_in(log_fixture.storage) == before
 
 
@@ -191,7 +191,7 @@ def test_an_older_file_that_is_put_in_place_while_the_log_is_open_is_the_log_fro
     _, rollback, marks = anew(log_fixture)
     rollback.compare("")
     log_fixture.submit("old")
-    log_fixture.mirror.relay_all()
+    log_fixture.relay.update_all()
     log, copy = tmp_path / "log.db", tmp_path / "copy.db"
     with contextlib.closing(sqlite3.connect(log)) as now, contextlib.closing(sqlite3.connect(copy)) as then:
         now.backup(then)
@@ -235,7 +235,7 @@ def test_a_queued_document_with_a_mirrored_history_is_not_handed_in_again(log_fi
     """A job that came after the copy was made, and is in the queue still, is held and not submitted a second time."""
     log_fixture.queue("j.json", b'{"a": 1}')
     log_fixture.inbox.take("rydberg", "w")
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     set_back(log_fixture, "j", -1)
     with writing(log_fixture.log.engine) as connection:
         connection.execute(text("DELETE FROM mirror"))
@@ -287,8 +287,8 @@ def test_restore_brings_a_log_that_is_behind_up_to_its_mirror(log_fixture: LogFi
     assert {job_id: log_fixture.log.history(job_id) for job_id in histories} == histories
     assert Holds(log_fixture.log.engine).count() == 0
     assert log_fixture.log.get("j").state is State.DONE
-    mirror, _, _ = anew(log_fixture)
-    mirror.relay_all()
+    relay, _, _ = anew(log_fixture)
+    relay.update_all()
     assert {path: before.get(path) for path in before} == {path: contents(log_fixture).get(path) for path in before}
     assert list(Verifier(log_fixture.log.engine, log_fixture.stores).all()) == []
     assert restore(log_fixture.log.engine, log_fixture.storage, ours=True) == {"jobs": 0, "events": 0}
@@ -334,7 +334,7 @@ def test_a_fork_is_settled_for_what_was_published(
     with reading(log_fixture.log.engine) as connection:
         kept = connection.execute(text("SELECT seq, kind, hash FROM set_aside ORDER BY seq")).all()
     assert [tuple(row) for row in kept] == [(event.seq, event.kind, event.hash) for event in alone]
-    anew(log_fixture)[0].relay_all()
+    anew(log_fixture)[0].update_all()
     assert list(Verifier(log_fixture.log.engine, log_fixture.stores).all()) == []
 
 
@@ -406,14 +406,14 @@ def test_one_process_reads_a_mirrored_history_once_an_attempt(log_fixture: LogFi
     original = log_fixture.storage.get
     monkeypatch.setattr(log_fixture.storage, "get", lambda path: read.append(path) or original(path))  # type: ignore[func-returns-value]
     job = log_fixture.take()
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     job = log_fixture.log.append(job, Validated(experiments=1, shots=1), attempt=1, actor="w")
-    log_fixture.mirror.relay("j")
+    log_fixture.relay.update("j")
     assert layout.events("rydberg", "j") not in read
 
 
 def test_a_document_that_waits_is_taken_again_when_the_log_has_forgotten_it(tmp_path: Path):
-    """A drain goes on while an older copy is put in place: what it had taken in and not mirrored yet is not left lying."""
+    """A drain goes on while an older copy is put in place: what it had taken in and not mirrored is not left."""
     services = Services(Settings(home=tmp_path))
     services.rollback.compare("")
     poller = InboxPoller(services, ["rydberg"])
@@ -433,5 +433,5 @@ def test_a_document_that_waits_is_taken_again_when_the_log_has_forgotten_it(tmp_
     services.marks.compare()  # as housekeeping does
     assert looked() == 1
     assert services.log.get("q").state is State.QUEUED
-    services.mirror.relay_all()
+    services.relay.update_all()
     assert list(Verifier(services.log.engine, services.stores).all()) == []

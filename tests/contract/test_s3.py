@@ -11,7 +11,7 @@ import pytest
 
 from models.errors import BadSetting, DocumentExists, DocumentMissing, StorageError, StorageRefused, StorageUnavailable
 from storage.documents.inbox import Inbox
-from storage.documents.relay import Mirror
+from storage.documents.relay import Relay
 from storage.providers.registry import open_storage, probe
 from storage.providers.s3.s3_storage import S3Storage
 from storage.providers.stores import Stores
@@ -74,7 +74,7 @@ def test_a_job_from_the_queue_costs_fifteen_requests(
     """As the table in docs/storages.md has them; one that lay there when the drain began is asked for its history."""
     log_fixture = LogFixture(tmp_path)
     log_fixture.storage, log_fixture.stores = storage, Stores.single(storage)  # type: ignore[assignment]
-    log_fixture.mirror = Mirror(log_fixture.log, log_fixture.cursor, log_fixture.stores)
+    log_fixture.relay = Relay(log_fixture.log, log_fixture.cursor, log_fixture.stores)
     inbox = Inbox(log_fixture.log, log_fixture.stores, max_bytes=1000, settle_seconds=0)
     if not was_there_before:
         inbox.take("rydberg", "w")
@@ -88,7 +88,7 @@ def test_a_job_from_the_queue_costs_fifteen_requests(
     history, taken = ["PUT"], ["GET", "PUT", "DELETE"]
     assert sent == history + taken
     sent.clear()
-    log_fixture.mirror.relay("a")
+    log_fixture.relay.update("a")
     in_its_place = ["PUT", "DELETE"]
     assert sent == in_its_place
     sent.clear()
@@ -97,7 +97,7 @@ def test_a_job_from_the_queue_costs_fifteen_requests(
     staged, uploaded = ["PUT"], ["PUT", "GET"]
     assert sent == staged + uploaded
     sent.clear()
-    log_fixture.mirror.relay("a")
+    log_fixture.relay.update("a")
     status, unstaged = ["PUT"], ["DELETE"]
     assert sent == history + in_its_place + status + unstaged
 
@@ -199,7 +199,7 @@ def test_a_login_takes_the_place_of_the_environment(weed: Weed):
     ],
 )
 def test_each_refusal_says_what_to_check(weed: Weed, url: str, changes: dict[str, str], kind: type, said: str):
-    """Wrong credentials, a missing bucket, a read-only key, an unreachable host: each is one sentence without a secret."""
+    """Wrong credentials, a missing bucket, a read-only key, an unreachable host: each is one line without a secret."""
     place = weed.place()
     environment = {name: value for name, value in (dict(place.environment) | changes).items() if value}
     with surrounded(place._replace(environment=environment)), pytest.raises(StorageError) as caught:

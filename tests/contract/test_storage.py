@@ -1,25 +1,20 @@
 """The contract of a storage provider, over every kind of storage, cut by ability."""
 
-import contextlib
 import importlib.util
 import inspect
 import json
 import sys
-import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from models.errors import BadSetting, DocumentExists, DocumentMissing, StorageUnavailable
-from storage import layout
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import open_storage
-from tests.contract import racing
-from tests.contract.storages import KINDS, Kind, Place, Servers, kind_named, surrounded
+from tests.contract import test_storage_races
+from tests.contract.storages import KINDS, Store, kind_named
 
 FOLDER = "jobs/queued/rydberg"
 HERE = f"{FOLDER}/000000000000000000000001.json"
@@ -27,47 +22,11 @@ THERE = "jobs/running/000000000000000000000001.json"
 ONE, TWO = b'{"n": 1}', b'{"n": 2}'
 
 
-class Store(NamedTuple):
-    """An empty storage of one kind, and what is known of it."""
-
-    kind: Kind
-    place: Place
-    storage: StorageProvider
-
-    def need(self, *abilities: str) -> None:
-        """Skip the test where the storage does not claim these abilities."""
-        for ability in abilities:
-            if not getattr(self.kind.abilities, ability):
-                pytest.skip(f"{self.kind.name} has no {ability}, and says so")
-
-    def same(self, path: str, content: bytes) -> bool:
-        """Say whether a document holds what was written."""
-        found = self.storage.get(path)
-        return found == content if self.kind.abilities.exact_bytes else json.loads(found) == json.loads(content)
-
-
-@pytest.fixture(params=KINDS)
-def store(request: pytest.FixtureRequest, tmp_path: Path, storage_servers: Servers) -> Iterator[Store]:
-    """An empty storage of each kind."""
-    kind = kind_named(request.param)
-    place = storage_servers.place(kind, tmp_path)
-    deviation = kind.deviations.get(request.function.__name__)
-    if deviation is not None:
-        request.node.add_marker(pytest.mark.xfail(reason=deviation, strict=True))
-    with surrounded(place):
-        yield Store(kind, place, open_storage(place.url))
-
-
-@pytest.fixture
-def storage(store: Store) -> StorageProvider:
-    """The storage alone."""
-    return store.storage
-
-
 @pytest.mark.parametrize("name", KINDS)
 def test_a_deviation_is_of_a_test_that_exists(name: str):
-    """What a kind of storage declares to do otherwise names a test of this file."""
-    tests = {each for each, _ in inspect.getmembers(sys.modules[__name__], inspect.isfunction)}
+    """What a kind of storage declares to do otherwise names a test of the contract."""
+    modules = sys.modules[__name__], test_storage_races
+    tests = {each for module in modules for each, _ in inspect.getmembers(module, inspect.isfunction)}
     assert set(kind_named(name).deviations) <= tests
 
 
@@ -204,134 +163,6 @@ def test_folders_are_not_documents(storage: StorageProvider):
     storage.put(HERE, ONE)
     assert [(entry.name, entry.regular) for entry in storage.entries("jobs/queued")] == [("rydberg", False)]
     assert not storage.exists(FOLDER)
-
-
-def test_of_two_threads_one_creates(store: Store):
-    """Whenever two threads create one document, exactly one succeeds, and its document is there."""
-    store.need("conditional_create")
-    check_creations(store, racing.by_threads(store.storage, racing.create))
-
-
-def test_of_two_processes_one_creates(store: Store):
-    """Whenever two processes create one document, exactly one succeeds, and its document is there."""
-    store.need("conditional_create")
-    check_creations(store, racing.by_processes(shared(store), racing.create))
-
-
-def test_of_two_threads_one_moves(store: Store):
-    """Whenever two threads move one document to places of their own, exactly one succeeds."""
-    store.need("atomic_move")
-    prepare(store)
-    check_moves_apart(store, racing.by_threads(store.storage, racing.move_apart))
-
-
-def test_of_two_processes_one_moves(store: Store):
-    """Whenever two processes move one document to places of their own, exactly one succeeds."""
-    store.need("atomic_move")
-    prepare(store)
-    check_moves_apart(store, racing.by_processes(shared(store), racing.move_apart))
-
-
-def test_of_two_threads_one_moves_to_a_free_place(store: Store):
-    """Also without an atomic move: when two threads move one document to one free place, exactly one succeeds."""
-    store.need("conditional_create")
-    prepare(store)
-    check_moves_together(store, racing.by_threads(store.storage, racing.move_together))
-
-
-def test_of_two_processes_one_moves_to_a_free_place(store: Store):
-    """Also without an atomic move: when two processes move one document to one free place, exactly one succeeds."""
-    store.need("conditional_create")
-    prepare(store)
-    check_moves_together(store, racing.by_processes(shared(store), racing.move_together))
-
-
-@pytest.mark.parametrize("passages", [1, 20])
-def test_a_mover_that_is_killed_loses_nothing(store: Store, passages: int):
-    """Wherever a mover is killed, each document is whole in at least one place, and the next move finishes it."""
-    number = 40
-    prepare(store, number)
-    url = shared(store)
-    racing.kill_a_mover(url, number, lambda: store.storage.exists(layout.taken(racing.job(passages))))
-    for turn in range(number):
-        places = racing.queued(turn), layout.taken(racing.job(turn))
-        there = [path for path in places if store.storage.exists(path)]
-        assert there
-        assert all(store.same(path, document(turn)) for path in there)
-        if places[0] in there and len(there) == 1:
-            store.storage.move(*places)
-        elif places[0] in there:
-            with contextlib.suppress(DocumentMissing):  # what was moved already may be said to be gone
-                store.storage.move(*places)
-        assert [path for path in places if store.storage.exists(path)] == [places[1]]
-        assert store.same(places[1], document(turn))
-
-
-def test_readers_never_see_half_a_document(storage: StorageProvider):
-    """While a document is rewritten again and again, each read gives one whole version."""
-    versions = [json.dumps({"x": chr(65 + number) * 200_000}).encode() for number in range(4)]
-    storage.put(HERE, versions[0])
-    known = [json.loads(version) for version in versions]
-    done = threading.Event()
-
-    def write() -> None:
-        number = 0
-        while not done.is_set():
-            number += 1
-            storage.put(HERE, versions[number % 4])
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        for _ in range(300):
-            assert json.loads(storage.get(HERE)) in known
-    finally:
-        done.set()
-        writer.join()
-
-
-def shared(store: Store) -> str:
-    """Return the URL at which another process opens the storage."""
-    if not store.kind.shared:
-        pytest.skip(f"no other process can open {store.kind.name}")
-    return store.place.url
-
-
-def document(turn: int) -> bytes:
-    """Return what movers move in round number so."""
-    return b'{"turn": %d}' % turn
-
-
-def prepare(store: Store, rounds: int = racing.ROUNDS) -> None:
-    """Put down what movers race for."""
-    with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda turn: store.storage.put(racing.queued(turn), document(turn)), range(rounds)))
-
-
-def check_creations(store: Store, winners: list[list[int]]) -> None:
-    """Each round has one winner, whose document is there."""
-    assert len(winners) == racing.ROUNDS
-    for turn, won in enumerate(winners):
-        (winner,) = won
-        assert store.same(layout.status("rydberg", racing.job(turn)), b'{"racer": %d}' % winner)
-
-
-def check_moves_apart(store: Store, winners: list[list[int]]) -> None:
-    """Each round has one winner, who alone has the document."""
-    assert len(winners) == racing.ROUNDS
-    for turn, won in enumerate(winners):
-        (winner,) = won
-        assert store.same(racing.own_place(winner, turn), document(turn))
-        assert not store.storage.exists(racing.own_place(1 - winner, turn))
-        assert not store.storage.exists(racing.queued(turn))
-
-
-def check_moves_together(store: Store, winners: list[list[int]]) -> None:
-    """Each round has one winner, and the document has moved."""
-    assert [len(won) for won in winners] == [1] * racing.ROUNDS
-    for turn in range(len(winners)):
-        assert store.same(layout.taken(racing.job(turn)), document(turn))
-        assert not store.storage.exists(racing.queued(turn))
 
 
 def test_a_link_is_not_a_document(tmp_path: Path):

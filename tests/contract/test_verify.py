@@ -32,7 +32,7 @@ def log_fixture(tmp_path: Path, log_fixtures: Houses) -> LogFixture:
     log_fixture.submit("claimed")
     log_fixture.claim()
     log_fixture.submit("waiting")
-    log_fixture.mirror.relay_all()
+    log_fixture.relay.update_all()
     return log_fixture
 
 
@@ -235,7 +235,7 @@ def test_a_mirror_that_is_merely_behind_says_what_to_do(log_fixture: LogFixture)
     (finding,) = verified(log_fixture)
     assert (finding.job_id, finding.what) == ("running", "behind")
     assert "quledger reconcile" in finding.message
-    log_fixture.mirror.relay_all()
+    log_fixture.relay.update_all()
     assert verified(log_fixture) == []
 
 
@@ -250,7 +250,7 @@ def test_a_job_that_moves_on_while_it_is_looked_at_does_not_differ(
             job = log_fixture.log.get("running")
             if job.seq == 1:
                 log_fixture.log.append(job, FAILED, attempt=1, actor="w")
-                log_fixture.mirror.relay("running")
+                log_fixture.relay.update("running")
         return get(path)
 
     monkeypatch.setattr(log_fixture.storage, "get", busy)
@@ -263,7 +263,7 @@ def test_a_refused_write_is_part_of_a_clean_history(log_fixture: LogFixture):
     with writing(log_fixture.log.engine) as connection:
         refused = Refused(refused_kind="completed", refused_attempt=1, worker="w", reason="late")
         log_fixture.log._write(connection, job, refused, attempt=1, actor="w")
-    log_fixture.mirror.relay_all()
+    log_fixture.relay.update_all()
     assert verified(log_fixture) == []
 
 
@@ -272,7 +272,7 @@ def test_a_job_in_error_keeps_its_staged_result(log_fixture: LogFixture):
     facts = (Validated(experiments=1, shots=1), Compiled(program_sha256="p", program_bytes=1, seed=5))
     job = log_fixture.log.get("running")
     log_fixture.log.append(job, *facts, log_fixture.executed(job), FAILED, attempt=1, actor="w")
-    log_fixture.mirror.relay_all()
+    log_fixture.relay.update_all()
     assert log_fixture.storage.exists("staged/running.1.json")
     assert verified(log_fixture) == []
 
@@ -281,7 +281,7 @@ def test_a_withdrawn_job_has_nothing_but_a_history(log_fixture: LogFixture):
     """The documents of a job that another spooler took are that one's, whatever they are."""
     log_fixture.storage.delete("jobs/queued/rydberg/waiting.json")
     log_fixture.log.append(log_fixture.claim(), Withdrawn(), attempt=1, actor="w")
-    log_fixture.mirror.relay_all()
+    log_fixture.relay.update_all()
     log_fixture.storage.put("jobs/finished/rydberg/waiting.json", b"other")
     log_fixture.storage.put("results/rydberg/waiting.json", b"{}")
     assert verified(log_fixture) == []

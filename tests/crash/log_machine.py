@@ -36,9 +36,11 @@ from models.facts import (
 from models.job import Job, State, apply, fold
 from models.retry import RetryPolicy, after_attempt, failure, given_back
 from storage.documents.cursor import MirrorCursor, Position
-from storage.documents.job_documents import history_document, read_history
+from storage.documents.job_documents import history_document
 from storage.log.database import open_database, reading
-from storage.log.event_log import EventLog, job_row
+from storage.log.event_log import EventLog
+from storage.log.rows import job_row
+from tests.contract.log_fixture import events_in
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
@@ -468,7 +470,7 @@ class LogMachine(RuleBasedStateMachine):
         """Read every job from its mirrored history alone."""
         for job_id in self.jobs:
             job, events = self.log.get(job_id), self.log.history(job_id)
-            mirrored = read_history(history_document(job, events))
+            mirrored = events_in(history_document(job, events), job_id)
             self._same(f"the mirrored history of {job_id}", mirrored, events)
             self._same(f"{job_id} rebuilt", fold(mirrored), job)
 

@@ -61,7 +61,7 @@ def log_fixture(tmp_path: Path, prefect_api: str, wall: Wall) -> Iterator[Any]:
 
 
 def test_a_clock_that_jumps_by_two_hours_costs_nothing(log_fixture: Any, wall: Wall):
-    """With jobs claimed at each setting of the clock, one of a worker that is dead among them, all end by themselves."""
+    """With jobs claimed at each setting of the clock, one of a dead worker among them, all end by themselves."""
     from flows.drain_queue import drain_queue  # noqa: PLC0415 - Prefect takes seconds to import
 
     ids: list[str] = []

@@ -23,10 +23,10 @@ import pytest
 from models.errors import DocumentTooLarge, StorageUnavailable
 from models.job import State
 from models.settings import Settings
-from storage.documents.job_documents import read_history
 from storage.providers.protocol import StorageProvider
 from storage.providers.stores import Stores
 from tasks.services import Services, use
+from tests.contract.log_fixture import events_in
 from tests.installation import Installation, experiment
 from tests.waiting import until
 
@@ -38,8 +38,8 @@ CALLS = ("get", "put", "create", "move", "delete", "exists", "entries")
 class Faulty:
     """A storage whose n-th call fails.
 
-    It raises at once (`raise`), after a second (`hang`), with half a document written (`half`), or everything fails for
-    five seconds (`outage`).
+    It raises: at once (`raise`), after a while (`hang`), with half a document written (`half`), or for five seconds,
+    as do all other calls (`outage`).
     """
 
     def __init__(self, inner: Any) -> None:
@@ -139,7 +139,8 @@ def check(log_fixture: Any, ids: list[str]) -> None:
         events = log_fixture.log.history(job_id)
         assert log_fixture.log.get(job_id).state is State.DONE
         assert [event.kind for event in events].count("completed") == 1
-        assert read_history(log_fixture.storage.inner.get(f"events/singlequdit/{job_id}.json")) == events
+        history = log_fixture.storage.inner.get(f"events/singlequdit/{job_id}.json")
+        assert events_in(history, job_id) == events
         assert json.loads(log_fixture.storage.inner.get(f"status/singlequdit/{job_id}.json"))["status"] == "DONE"
         assert log_fixture.storage.inner.exists(f"jobs/finished/singlequdit/{job_id}.json")
         result = json.loads(log_fixture.storage.inner.get(f"results/singlequdit/{job_id}.json"))

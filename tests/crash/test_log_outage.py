@@ -1,7 +1,6 @@
 """The log does not answer for a while, at whatever step: a lone drain gives back what it could not settle, and goes on.
 
-Leases are long here: what helps is never that one runs out. QULEDGER_TEST_CRASH=all tries every step, otherwise a
-sample.
+Leases are long here: what helps is never that one runs out. QULEDGER_TEST_CRASH=all tries every step.
 """
 
 import asyncio
@@ -153,7 +152,7 @@ def test_an_outage_longer_than_the_lease_is_outlived(log_fixture: Any):
 
 
 def test_a_second_run_of_an_attempt_finds_nothing_to_do(log_fixture: Any):
-    """Begun by hand with the job and attempt that a worker is running, here or elsewhere, a run leaves it alone."""
+    """Begun by hand with the job and attempt that a worker is just running, here or elsewhere, a run does nothing."""
     from flows.run_job import run_attempt  # noqa: PLC0415 - Prefect takes seconds to import
     from tasks.jobs.submission import submit_document  # noqa: PLC0415 - as above
 

@@ -139,7 +139,7 @@ class Turmoil:
 def test_workers_that_were_overtaken_change_nothing(
     installation: Installation, record_property: Callable[[str, object], None]
 ):
-    """Each one that wakes is refused or ends by itself; no job is lost or accepted twice; `verify` is clean all along."""
+    """Each one that wakes is refused or ends by itself; no job is lost or accepted twice; `verify` stays clean."""
     turmoil = Turmoil(installation)
     turmoil.queue(6)
     end = time.monotonic() + SECONDS

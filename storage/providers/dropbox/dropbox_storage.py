@@ -1,4 +1,4 @@
-"""The storage in a Dropbox, through the official client, in the folders of sqooler's provider (`storage.providers.dropbox.places`).
+"""The storage in a Dropbox, through the official client, in the folders of sqooler's provider (see `places`).
 
 Each method is one request, and asks nothing beforehand: folders come with what is written into them.
 
@@ -6,11 +6,11 @@ Each method is one request, and asks nothing beforehand: folders come with what 
 If it is refused after a try whose answer was lost, what lies there is ours if it has our content and the moment that we
 gave it. Two that create the same content in the same second, one of whom loses an answer, may both be told so.
 
-**Moves** are done by Dropbox, at once. If the source is gone after a try whose answer was lost, the document lies at the
-target, or somebody else has it; then, of two that move to *one* place, both may be told so. Quledger moves documents
-under the job's lock, and takes each by way of a place that is its own, so two of its workers never do. What lies at the
-target already is deleted first, on the condition that it is still the same; killed in between, the document lies at the
-source.
+**Moves** are done by Dropbox, at once. If the source is gone after a try whose answer was lost, the document lies at
+the target, or somebody else has it; then, of two that move to *one* place, both may be told so. Quledger moves
+documents under the job's lock, and takes each by way of a place that is its own, so two of its workers never do. What
+lies at the target already is deleted first, on the condition that it is still the same; killed in between, the document
+lies at the source.
 """
 
 from collections.abc import Iterator, Mapping
@@ -42,7 +42,7 @@ ROOT = "/Backend_files"
 """Where sqooler's provider looks."""
 
 LARGEST = 64 * 2**20
-"""Bytes that are uploaded at once; Dropbox takes 150 MiB. What is larger goes in parts, each of which can be sent again."""
+"""Bytes that are uploaded at once (Dropbox takes 150 MiB); more go in parts, each of which can be sent again."""
 
 PART = 32 * 2**20
 """Bytes of one part."""
@@ -72,7 +72,8 @@ class DropboxStorage:
         self._root = _root(url)
         values = {name: login.get(name) or environment.get(f"DROPBOX_{name.upper()}", "") for name in Login._fields[:3]}
         if missing := [f"DROPBOX_{name.upper()}" for name, value in values.items() if not value]:
-            msg = f"the storage {self.url} has no login: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+            names = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+            msg = f"the storage {self.url} has no login: {names}"
             raise BadSetting(msg)
         api, content = hosts_in(environment)
         self._caller = Caller(Login(**values, api=api, content=content))
@@ -254,7 +255,7 @@ class DropboxStorage:
                 )
             except Said as said:
                 doubtful = doubtful or said.doubtful
-                # Also where the last request was done and its answer lost: then the file is written once more, or is ours.
+                # Also where only the answer to the last request was lost: the file is written once more, or is ours.
                 if said.tags[0] not in _LOST_SESSION:
                     raise Said(said.tags, doubtful=doubtful) from None
             else:
@@ -311,8 +312,9 @@ def _root(url: str) -> str:
     root = unquote(parts.path).rstrip("/") or ROOT
     if parts.netloc or parts.query or parts.fragment or "//" in root or not root.startswith("/"):
         msg = (
-            f"the storage {redact_url(url)} names no folder; write dropbox:///Backend_files, and put app key, app secret and"
-            " refresh token into DROPBOX_APP_KEY, DROPBOX_APP_SECRET and DROPBOX_REFRESH_TOKEN, or into a block"
+            f"the storage {redact_url(url)} names no folder; write dropbox:///Backend_files, and put app key,"
+            " app secret and refresh token into DROPBOX_APP_KEY, DROPBOX_APP_SECRET and DROPBOX_REFRESH_TOKEN,"
+            " or into a block"
         )
         raise BadSetting(msg)
     return root

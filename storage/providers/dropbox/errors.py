@@ -18,14 +18,18 @@ from models.errors import (
 
 _RIGHTS = "files.metadata.read, files.content.read and files.content.write"
 _TOKEN = (
-    "its refresh token is not valid (any more) for this app: it was revoked, or belongs to another app; authorise the app"  # noqa: S105 - a sentence
-    " again and set DROPBOX_REFRESH_TOKEN (and check DROPBOX_APP_KEY)"
+    "its refresh token is not valid (any more) for this app: it was revoked, or belongs to another app;"  # noqa: S105 - a sentence
+    " authorise the app again and set DROPBOX_REFRESH_TOKEN (and check DROPBOX_APP_KEY)"
 )
 _UNAUTHORISED = {
     "invalid_access_token": _TOKEN,
-    "expired_access_token": "its access token has run out and a new one is refused as well; check the clock of this machine",
+    "expired_access_token": (
+        "its access token has run out and a new one is refused as well; check the clock of this machine"
+    ),
     "user_suspended": "the account is suspended; ask whoever owns it",
-    "missing_scope": f"the app lacks a permission; it needs {_RIGHTS}: tick them in the App Console, then authorise again",
+    "missing_scope": (
+        f"the app lacks a permission; it needs {_RIGHTS}: tick them in the App Console, then authorise again"
+    ),
     "route_access_denied": "the app may not do this; check its permissions in the App Console",
 }
 _FULL = frozenset({"insufficient_space", "insufficient_quota"})

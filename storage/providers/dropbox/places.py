@@ -1,4 +1,4 @@
-"""Where each document lies in a Dropbox: the paths of `storage.layout`, translated to the folders of sqooler's provider.
+"""Where each document lies in a Dropbox: the paths of `storage.layout` in the folders of sqooler's provider.
 
 Nothing here asks anybody; all places are below the storage's root folder:
 

@@ -76,7 +76,7 @@ class Documents:
         except DocumentExists:
             self._large.remove(large)
             raise
-        self._large.settle(large)
+        self._large.complete_upload(large)
 
     def insert(self, place: Place, document: Document) -> None:
         """Write a new document.
@@ -116,7 +116,7 @@ class Documents:
         if field is not None and field.content is not None:
             self.write(target, field.content, self.replace)
         elif field is not None:
-            self._large.settle(field.large)  # or a sweep would look for its head at the old place
+            self._large.complete_upload(field.large)  # or a sweep would look for its head at the old place
             self.replace(there, _dated(there, values.with_bytes(field, {})))
         else:
             document = _as_submitted(place_of(source), head)

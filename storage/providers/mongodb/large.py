@@ -49,7 +49,7 @@ class LargeDocuments:
         """Note that these parts, of a document at `path`, may soon belong to nobody."""
         self._begun.replace_one({"_id": name}, {"path": path, "at": clock.now()}, upsert=True)
 
-    def settle(self, name: str) -> None:
+    def complete_upload(self, name: str) -> None:
         """Note that a head names the parts."""
         self._begun.delete_one({"_id": name})
 
@@ -57,13 +57,13 @@ class LargeDocuments:
         """Remove the parts that no head names any more."""
         with contextlib.suppress(NoFile):  # of a write that was killed only parts are there, and they are gone now
             self._bucket.delete(name)
-        self.settle(name)
+        self.complete_upload(name)
 
     def _sweep(self) -> None:
         """Remove the parts that killed writers left."""
         for old in list(self._begun.find({"at": {"$lt": clock.now() - PATIENCE}})):
             if self._head(old["path"]) == old["_id"]:
-                self.settle(old["_id"])
+                self.complete_upload(old["_id"])
             else:
                 self.remove(old["_id"])
 

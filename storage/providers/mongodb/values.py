@@ -58,7 +58,7 @@ class StoredValue(NamedTuple):
 
 
 def kept(document: Mapping[str, Any]) -> StoredValue | None:
-    """Return the bytes that a document of ours keeps; None where it is anything else, whatever somebody wrote into it."""
+    """Return the bytes that a document of ours keeps; None for any other document, whatever it holds."""
     field = document.get(BYTES)
     if not isinstance(field, dict) or not isinstance(size := field.get("size"), int):
         return None

@@ -1,0 +1,135 @@
+"""Reads the event log: single jobs and their histories, lists and counts."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine, bindparam, func, select
+
+from models import clock
+from models.errors import LogBroken, UnknownJob
+from models.events import Event
+from models.facts import Submitted
+from models.job import Job, Phase, State
+from models.names import is_job_id
+from storage.log.database import reading
+from storage.log.rows import event_of, get_job
+from storage.log.tables import NOT_HELD, EventRow, JobRow
+
+_EVENT: Any = EventRow.__table__  # type: ignore[attr-defined]
+_JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
+
+_GET_EVENTS = select(_EVENT).where(_EVENT.c.job_id == bindparam("job_id")).order_by(_EVENT.c.seq)
+_RUNNING_JOBS = select(_JOB.c.fold).where(_JOB.c.phase == Phase.RUNNING.value)
+_OPEN = _JOB.c.phase.in_([Phase.WAITING.value, Phase.RUNNING.value])
+
+BATCH = 500
+"""Ids that one statement names."""
+
+
+class Known(NamedTuple):
+    """What the inbox asks about a job that it meets again."""
+
+    backend: str
+    storage: str
+    state: State
+
+
+class LogReader:
+    """The log in one database, read only; safe to use from several threads at once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def running(self, holders: Collection[str]) -> list[Job]:
+        """Return the running jobs that have one of these holders."""
+        with reading(self.engine) as connection:
+            folds = connection.scalars(_RUNNING_JOBS).all()
+        return [job for job in map(Job.model_validate_json, folds) if job.holder in holders]
+
+    def get(self, job_id: str) -> Job:
+        """Return the job.
+
+        Raises:
+            UnknownJob: there is none.
+        """
+        if not is_job_id(job_id):
+            raise UnknownJob(job_id)
+        with reading(self.engine) as connection:
+            return get_job(connection, job_id)
+
+    def known(self, job_ids: Iterable[str]) -> dict[str, Known]:
+        """Return what is known of those of the ids that have a job."""
+        wanted = list(job_ids)
+        found: dict[str, Known] = {}
+        columns = select(_JOB.c.job_id, _JOB.c.backend, _JOB.c.storage, _JOB.c.state)
+        with reading(self.engine) as connection:
+            for start in range(0, len(wanted), BATCH):
+                part = wanted[start : start + BATCH]
+                for job_id, backend, storage, state in connection.execute(columns.where(_JOB.c.job_id.in_(part))):
+                    found[job_id] = Known(backend, storage, State(state))
+        return found
+
+    def history(self, job_id: str) -> list[Event]:
+        """Return all events of the job, first to last; empty where there is none."""
+        if not is_job_id(job_id):
+            return []
+        with reading(self.engine) as connection:
+            return [event_of(row) for row in connection.execute(_GET_EVENTS, {"job_id": job_id})]
+
+    def submission(self, job_id: str) -> Submitted:
+        """Return the fact that began the job.
+
+        Raises:
+            UnknownJob: there is none.
+        """
+        query = select(_EVENT).where(_EVENT.c.job_id == job_id, _EVENT.c.seq == 0)
+        with reading(self.engine) as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise UnknownJob(job_id)
+        fact = event_of(row).fact
+        if not isinstance(fact, Submitted):
+            msg = f"the history of job {job_id} does not begin with its submission"
+            raise LogBroken(msg)
+        return fact
+
+    def jobs(self, *, backend: str = "", user: str = "", state: str = "", limit: int = 50) -> list[Job]:
+        """Return the newest jobs first, of one backend, user or state where that is asked."""
+        query = select(_JOB.c.fold).order_by(_JOB.c.submitted_at.desc(), _JOB.c.job_id.desc()).limit(limit)
+        for column, value in ((_JOB.c.backend, backend), (_JOB.c.user, user), (_JOB.c.state, state)):
+            if value:
+                query = query.where(column == value)
+        with reading(self.engine) as connection:
+            return [Job.model_validate_json(fold) for fold in connection.scalars(query)]
+
+    def counts(self, *, storages: Sequence[str] | None = None) -> dict[str, dict[str, int]]:
+        """Return how many jobs wait and run, by backend and phase; those that are held do neither.
+
+        Args:
+            storages: names of the storages whose jobs are counted; None for all.
+        """
+        query = select(_JOB.c.backend, _JOB.c.phase, func.count()).where(_OPEN, NOT_HELD)
+        query = query.group_by("backend", "phase")
+        if storages is not None:
+            query = query.where(_JOB.c.storage.in_(storages))
+        counts: dict[str, dict[str, int]] = {}
+        with reading(self.engine) as connection:
+            for backend, phase, number in connection.execute(query):
+                counts.setdefault(backend, {})[phase] = number
+        return counts
+
+    def open_by_storage(self) -> dict[str, int]:
+        """Return how many jobs have not ended and are not held, by the name of their storage as they know it."""
+        query = select(_JOB.c.storage, func.count()).where(_OPEN, NOT_HELD).group_by(_JOB.c.storage)
+        with reading(self.engine) as connection:
+            return {storage: number for storage, number in connection.execute(query)}  # noqa: C416 - rows are no pairs
+
+    def recent(self, since: datetime) -> dict[str, dict[str, int]]:
+        """Return how many of the jobs submitted since then are in each state, by backend."""
+        query = select(_JOB.c.backend, _JOB.c.state, func.count()).where(_JOB.c.submitted_at >= clock.to_text(since))
+        counts: dict[str, dict[str, int]] = {}
+        with reading(self.engine) as connection:
+            for backend, state, number in connection.execute(query.group_by("backend", "state")):
+                counts.setdefault(backend, {})[state] = number
+        return counts
