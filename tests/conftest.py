@@ -9,7 +9,7 @@ from hypothesis import settings
 
 from deployments.processes.prefect_server import prefect_server
 from models.settings import Settings
-from tests import prefect_home
+from tests import forked, prefect_home
 from tests.contract.storages import Servers
 from tests.installation import Installation, installation_on
 from tests.postgres import Server, postgres_server
@@ -56,10 +56,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def prefect_home_is_shared(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """All processes of a run share one empty database of Prefect's."""
-    base = tmp_path_factory.getbasetemp()
-    prefect_home.keep_in(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
+def forked_programs_end() -> Iterator[None]:
+    """No program that a test has forked outlives the tests."""
+    yield
+    forked.end()
 
 
 @pytest.fixture(scope="session")
