@@ -14,7 +14,6 @@ from models.facts import Compiled as CompiledFact
 from models.facts import Completed, Executed, Failed, Submitted, Uploaded, Validated
 from models.job import Job
 from storage import layout
-from storage.audit.rebuild import dump
 from storage.documents.cursor import MirrorCursor
 from storage.documents.inbox import Inbox
 from storage.documents.job_documents import history_rows
@@ -23,6 +22,7 @@ from storage.log.database import open_database, writing
 from storage.log.event_log import EventLog
 from storage.providers.folder import FolderStorage
 from storage.providers.stores import Stores
+from tests.contract.dump import dump
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 LATER = datetime.now(UTC) + timedelta(hours=1)
