@@ -81,7 +81,7 @@ class Backend(Protocol):
         ...
 
     def execute(self, program: JSON) -> Iterable[JSON]:
-        """Run the program; return one contract `ExperimentResult` (as JSON) per experiment, in order.
+        """Run the program; return one result of the contract (`models/results.py`) per experiment, in order.
 
         A generator that computes them one after another lets its user see how far the job has come.
         """

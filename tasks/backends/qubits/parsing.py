@@ -81,7 +81,7 @@ def parse(text: str, most_qubits: int, native: Iterable[str] = ()) -> Parsed:
 
 def _version_2(text: str) -> Parsed:
     own = renamed(text)
-    # The gates of qelib1.inc as everybody has known them since: swap, cswap and sx among them, unless the program says else.
+    # The gates of qelib1.inc with those added since, swap, cswap and sx among them, unless the program defines them.
     known = [each for each in qasm2.LEGACY_CUSTOM_INSTRUCTIONS if not each.builtin or each.name not in own.registers]
     wanted = {"U": 3} | {each.name: each.num_params for each in known}
     marks = [own.before(mark) for mark in miscalled(own.text, wanted)]
