@@ -291,8 +291,13 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
                 "not_before": None,
             }
         case HandedOver():
-            changes |= fact.model_dump(exclude={"kind", "version", "lease_until"})
-            changes |= {"lease_until": fact.lease_until, "handed_on": False}
+            changes |= {
+                "worker": fact.worker,
+                "lease_until": fact.lease_until,
+                "lease_seconds": fact.lease_seconds,
+                "holder": fact.holder,
+                "handed_on": False,
+            }
         case LeaseExpired():
             changes["holder"] = None if job.holder is None else NOBODY
         case Executed():

@@ -46,7 +46,7 @@ def status_document(job: Job) -> StatusDocument:
     if job.state is State.CANCELLED:
         text = "; The job was cancelled."
     else:
-        message = job.reason.replace("\n", "..")
+        message = job.reason
         if job.faults and all(fault.code == "cost" for fault in job.faults):
             text = _DIMENSION + message
         elif job.stage == "validation" and job.blame == "user":

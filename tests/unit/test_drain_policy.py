@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.policy import Do, DrainState, Rest, back_off, claim_pause, next_action, poll_pause
@@ -70,6 +70,7 @@ OVER = replace(BUSY, is_over=True)
         (replace(BUSY, claim_at=100.5, room=0), Rest(200.0)),
         (replace(BUSY, claim_at=100.5, may_claim=False), Rest(200.0)),
         (replace(BUSY, claim_at=300.0), Rest(200.0)),
+        (replace(BUSY, claim_at=300.0, end_at=150.0), Rest(150.0)),
         (replace(BUSY, room=0), Rest(200.0)),
         (replace(BUSY, room=-1), Rest(200.0)),
         (replace(BUSY, may_claim=False), Rest(200.0)),
@@ -115,6 +116,7 @@ def test_a_drain_begins_with_a_look_and_knows_of_no_end():
     )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(
     arrivals=st.lists(st.integers(0, 30), max_size=12),
     lasting=st.lists(st.integers(1, 20), min_size=12, max_size=12),

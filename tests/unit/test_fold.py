@@ -173,12 +173,13 @@ def test_a_revived_job_waits_for_no_time():
 
 def test_every_event_moves_the_job_on():
     """Place, hash and time of a job are those of its last event."""
-    events = history(SUBMITTED, CLAIMED, VALIDATED)
-    job = fold(events)
-    assert job is not None
-    assert (job.seq, job.last_hash, job.updated_at) == (2, events[2].hash, NOW + timedelta(seconds=2))
-    assert job.submitted_at == NOW
-    assert job_after(SUBMITTED).updated_at == NOW
+    for facts in (DONE, (SUBMITTED, CLAIMED_FOR_ANOTHER, HANDED_OVER), (SUBMITTED, CLAIMED, EXPIRED, GAVE_UP, REVIVED)):
+        events = history(*facts)
+        for length in range(1, len(facts) + 1):
+            job, last = fold(events[:length]), events[length - 1]
+            assert job is not None
+            assert (job.seq, job.last_hash) == (length - 1, last.hash)
+            assert (job.submitted_at, job.updated_at) == (NOW, NOW + timedelta(seconds=length - 1))
 
 
 def test_the_last_run_that_wrote_is_the_jobs():

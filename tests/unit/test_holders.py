@@ -33,7 +33,7 @@ from tests.unit.histories import (
 def test_a_token_is_long_random_and_known_by_its_hash_alone():
     """Two tokens differ, hold 256 bits, and the log's name of one is its SHA-256."""
     assert len({new_token() for _ in range(100)}) == 100
-    assert len(new_token()) == 43
+    assert len(new_token()) == 43  # 32 bytes as base64url without padding
     assert holder_of("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 

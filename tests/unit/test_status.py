@@ -77,8 +77,8 @@ def test_a_job_that_failed_says_why_in_both_fields(job: Job, text: str):
     )
 
 
-def test_a_line_break_in_an_old_reason_is_no_line_break_in_a_status():
-    """Messages have none since they are bounded; one that was stored before is still shown on one line."""
+def test_a_line_break_in_a_message_is_none_in_a_status():
+    """A message is one line from the moment that a fault is made, or read from the log."""
     old = WRONG.model_copy(update={"message": "a\nb"})
     assert status_document(failed(stage="upload", faults=(old,))).detail == "Got your json.; experiment_0: a..b"
 
