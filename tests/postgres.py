@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pytest
 from sqlalchemy import make_url
 
 from storage.log.database import open_database
+from tests.waiting import until
 
 USER, PASSWORD = "quledger", "s3cret"
 NOBODY = "nobody"
@@ -148,10 +148,12 @@ def _running(programs: Path, folder: Path, as_whom: dict[str, object]) -> Iterat
 
 def _answers(port: int, process: "subprocess.Popen[bytes]") -> bool:
     """Wait until the server lets somebody in."""
-    end = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < end:
+
+    def lets_somebody_in() -> bool:
         with contextlib.suppress(psycopg.OperationalError):
             psycopg.connect(f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{port}/postgres", connect_timeout=5).close()
             return True
-        time.sleep(0.05)
-    return False
+        return process.poll() is not None
+
+    until(lets_somebody_in, START_SECONDS, pause=0.05)
+    return process.poll() is None

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pytest
 
 from storage.providers.protocol import Abilities
 from tests.contract.storages import Kind, Place, Places
+from tests.waiting import until
 
 KEY, SECRET = "labkey", "s3cret-of-the-lab"
 READER, READER_SECRET = "readkey", "s3cret-of-the-reader"
@@ -118,15 +118,17 @@ class Weed:
             self._process = None
 
     def _answers(self) -> bool:
-        """Wait until the bucket is there."""
-        assert self._process is not None
-        end = time.monotonic() + START_SECONDS
-        while self._process.poll() is None and time.monotonic() < end:
+        """Wait until the bucket is there; say whether it is."""
+        process = self._process
+        assert process is not None
+
+        def has_bucket() -> bool:
             with contextlib.suppress(httpx.HTTPError):
-                if _has_bucket(self.url):
-                    return True
-            time.sleep(0.1)
-        return False
+                return process.poll() is not None or _has_bucket(self.url)
+            return False
+
+        until(has_bucket, START_SECONDS, pause=0.05)
+        return process.poll() is None
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from pymongo.errors import PyMongoError
 
 from storage.providers.protocol import Abilities
 from tests.contract.storages import Kind, Place, Places
+from tests.waiting import until
 
 SECONDS = 60
 REAL = "QULEDGER_TEST_MONGODB"
@@ -73,14 +73,14 @@ class Server:
             os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def _answers(self) -> None:
-        until = time.monotonic() + SECONDS
-        while True:
+        def listens() -> bool:
             assert self._process is not None
             assert self._process.poll() is None, (self.folder / "server.log").read_text()[-2000:]
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
-            assert time.monotonic() < until
-            time.sleep(0.05)
+                return True
+            return False
+
+        until(listens, SECONDS)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from storage import layout
 from storage.providers.registry import open_storage
 from tests.certificates import self_signed
 from tests.secantus import Server, secantus_server
+from tests.waiting import until
 
 QUEUED = layout.queued("rydberg", "0123456789abcdef01234567")
 PASSWORD = "pa:ss/wo@rd?&%41"
@@ -171,8 +172,7 @@ def test_what_was_written_survives_a_kill_of_the_server():
 
         writer = threading.Thread(target=write)
         writer.start()
-        while len(written) < 50:
-            time.sleep(0.01)
+        until(lambda: len(written) >= 50)
         server.stop(signal.SIGKILL)
         writer.join()
         server.start()

@@ -15,7 +15,7 @@ from models.errors import AppendConflict, LogUnavailable
 from models.facts import CancelRequested, LeaseExpired, Submitted
 from models.job import Job, State
 from models.retry import RetryPolicy, after_attempt, given_back
-from storage.audit.rebuild import dump, rebuild
+from storage.audit.rebuild import rebuild
 from storage.audit.restore import restore
 from storage.audit.verify import Verifier
 from storage.documents.cursor import MirrorCursor
@@ -26,6 +26,7 @@ from storage.providers.registry import open_storage
 from storage.providers.stores import Stores
 from tests.contract.children import claim_all, open_log, relay_alone
 from tests.contract.databases import Databases, on
+from tests.contract.dump import dump
 from tests.processes import run_together
 from tests.waiting import until
 

@@ -102,6 +102,12 @@ class MuteError(Exception):
         raise ValueError
 
 
+def wait_for_ever() -> None:
+    """Never come back, whatever signal is handled meanwhile."""
+    while True:
+        signal.pause()
+
+
 class Actions:
     """Each returns something for the test, raises, or never comes back."""
 
@@ -125,16 +131,13 @@ class Actions:
     def nap() -> None:
         time.sleep(0.35)
 
-    @staticmethod
-    def sleep() -> None:
-        time.sleep(3600)
+    sleep = staticmethod(wait_for_ever)
 
     @staticmethod
     def ignore_termination() -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        while True:
-            time.sleep(3600)
+        wait_for_ever()
 
     # --- take too much
 
@@ -158,12 +161,12 @@ class Actions:
     @staticmethod
     def promise_much() -> None:
         os.write(3, b"\0\0\0\2" + b"\xff" * 8 + b"{}")
-        time.sleep(3600)
+        wait_for_ever()
 
     @staticmethod
     def promise_a_long_header() -> None:
         os.write(3, b"\xff" * 4 + b"\0" * 8 + b"{}")
-        time.sleep(3600)
+        wait_for_ever()
 
     @staticmethod
     def write_file() -> None:
@@ -227,7 +230,7 @@ class Actions:
     @staticmethod
     def talk_nonsense() -> None:
         os.write(3, b"\0\0\0\4" + b"\0" * 8 + b"nope")
-        time.sleep(3600)
+        wait_for_ever()
 
     @staticmethod
     def tell_without_end() -> None:
@@ -239,7 +242,7 @@ class Actions:
     @staticmethod
     def tell_nonsense() -> None:
         os.write(3, pack({"progress": {"done": "all", "of": 10**40}}))
-        Actions.sleep()
+        wait_for_ever()
 
     @staticmethod
     def tell_much() -> None:
@@ -250,14 +253,14 @@ class Actions:
     @staticmethod
     def answer_nonsense() -> None:
         os.write(3, pack({"seconds": "long", "versions": [1]}))
-        Actions.sleep()
+        wait_for_ever()
 
     @staticmethod
     def answer_deep() -> None:
         text = b'{"seconds": ' + b"[" * 1_000_000
         with socket.socket(fileno=os.dup(3)) as channel:
             channel.sendall(PREFIX.pack(len(text), 0) + text)
-        Actions.sleep()
+        wait_for_ever()
 
     @staticmethod
     def much() -> str:
@@ -266,7 +269,7 @@ class Actions:
     @staticmethod
     def close_channel() -> None:
         os.close(3)
-        time.sleep(3600)
+        wait_for_ever()
 
     # --- tell something
 

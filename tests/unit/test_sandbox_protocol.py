@@ -35,13 +35,18 @@ class Beat:
         self.longest = self.wall = 0.0
 
     async def __aenter__(self) -> Self:
+        self._beaten = asyncio.Event()
         self._task = asyncio.create_task(self._beat())
-        await asyncio.sleep(0)
+        await self._next()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.sleep(0.05)  # what stood still until now is measured too
+        await self._next()  # what stood still until now is measured too
         self._task.cancel()
+
+    async def _next(self) -> None:
+        self._beaten.clear()
+        await self._beaten.wait()
 
     def __str__(self) -> str:
         return f"the loop stood still for {self.longest:.2f} s of work at most ({self.wall:.2f} s by the clock)"
@@ -53,6 +58,7 @@ class Beat:
             waited = time.monotonic() - clock - 0.02
             self.wall = max(self.wall, waited)
             self.longest = max(self.longest, min(waited, time.process_time() - work))
+            self._beaten.set()
 
 
 @pytest.mark.parametrize(

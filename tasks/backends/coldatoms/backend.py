@@ -123,7 +123,7 @@ class ColdAtomBackend(ABC):
         }
 
     def execute(self, program: JSON) -> Iterator[JSON]:
-        """Run a program of `compile`; yield one contract `ExperimentResult` per experiment, in order.
+        """Run a program of `compile`; yield one result of the contract per experiment, in order.
 
         Raises:
             ValueError: the program is not of this backend or of another format.

@@ -16,8 +16,9 @@ import openqasm3
 from qiskit import QuantumCircuit, qasm2
 
 from models.errors import printable
-from models.job_language.openqasm import BYTE_ORDER_MARK, MAX_CLBITS, MAX_PROGRAM_FAULTS, NO_OPENING, Mark, scan
+from models.job_language.openqasm import MAX_CLBITS, MAX_PROGRAM_FAULTS, NO_OPENING, Mark, scan
 from models.job_language.openqasm_names import miscalled, renamed
+from models.job_language.openqasm_opening import BYTE_ORDER_MARK
 from tasks.backends.cost import number
 from tasks.backends.qubits.converting import Converter
 from tasks.backends.qubits.gates import natives
