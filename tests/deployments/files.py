@@ -1,7 +1,9 @@
 """What the files in deployments/ say, read as the programs that use them read them."""
 
+import fnmatch
 import json
 import re
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -13,8 +15,9 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deployments"
 OURS = ("server", "deploy", "worker", "drain")
 """The roles that our image has."""
-
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(?:(:[-?])([^}]*))?\}")
+SECRETS = ("POSTGRES_PASSWORD", "PREFECT_SERVER_DATABASE_PASSWORD", "PREFECT_API_AUTH_STRING")
+SECRET = re.compile(r"PASSWORD|SECRET|ACCESS_KEY|AUTH_STRING|TOKEN|API_KEY|CREDENTIAL")
 
 
 @cache
@@ -65,3 +68,33 @@ def env_file(path: Path) -> dict[str, str]:
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
     assert all(re.fullmatch(r"[A-Z_]+=[^\s\"'$#]*", line) for line in lines), "no quotes: not all read them alike"
     return dict(line.split("=", 1) for line in lines)
+
+
+def compose_variables() -> Iterator[tuple[str, str, str]]:
+    """Yield service, name and value of each environment variable of the Compose file."""
+    for service, what in compose()["services"].items():
+        for name, value in what.get("environment", {}).items():
+            yield service, name, str(value)
+
+
+def manifest_variables() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield role, name and the whole entry of each environment variable of the manifest."""
+    for role, pod in pods().items():
+        for container in pod["containers"]:
+            for entry in container.get("env", ()):
+                yield role, entry["name"], entry
+
+
+def in_image(path: str) -> bool:
+    """Say whether .dockerignore lets a path into the build: the last line that fits decides."""
+    found = True
+    for line in (ROOT / ".dockerignore").read_text().splitlines():
+        if not line or line.startswith("#"):
+            continue
+        pattern = line.removeprefix("!").removeprefix("**/")
+        parts = path.split("/")
+        heads = ["/".join(parts[:number]) for number in range(1, len(parts) + 1)]
+        names = parts if "**/" in line else heads
+        if any(fnmatch.fnmatch(name, pattern) for name in names):
+            found = line.startswith("!")
+    return found

@@ -1,45 +1,39 @@
-"""The files for Docker and Kubernetes: what can be known about them without an engine and a cluster."""
+"""The files for Docker and Kubernetes together: what they may not contain, and that they say the same."""
 
-import dataclasses
-import fnmatch
 import importlib.util
 import re
 import subprocess
-import sys
 import tomllib
-import types
-from collections.abc import Iterator
-from importlib import import_module
-from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import jsonschema
 import pytest
 import yaml
-from packaging.utils import canonicalize_name
 from prefect.settings import get_current_settings
 from prefect.settings.models.root import Settings as PrefectSettings
 from pydantic import AliasChoices
 from pydantic_settings import BaseSettings
 
 from deployments.cli.app import app
-from deployments.image.strip_dev_packages import packages_needed
 from deployments.processes.prefect_server import server_settings
 from models.settings import Settings
 from tests.deployments.files import (
     FOLDER,
     OURS,
     ROOT,
+    SECRET,
+    SECRETS,
     VARIABLE,
     compose,
     compose_schema,
+    compose_variables,
     env_file,
+    in_image,
     interpolated,
     manifest,
+    manifest_variables,
     pods,
 )
 
-SECRETS = ("POSTGRES_PASSWORD", "PREFECT_SERVER_DATABASE_PASSWORD", "PREFECT_API_AUTH_STRING")
-SECRET = re.compile(r"PASSWORD|SECRET|ACCESS_KEY|AUTH_STRING|TOKEN|API_KEY|CREDENTIAL")
 ANY_SECRET = re.compile(r"://[^/\s$]+:[^/\s$]+@|BEGIN [A-Z ]*PRIVATE KEY|AKIA[0-9A-Z]{16}")
 FILES = ("compose.yaml", "kubernetes.yaml", "kustomization.yaml", "Dockerfile", "example.env", "prefect-server.env")
 
@@ -55,21 +49,6 @@ def prefect_names(model: type[BaseSettings] = PrefectSettings) -> set[str]:
         words = [str(each) for each in alias.choices] if isinstance(alias, AliasChoices) else [name]
         names |= {f"{model.model_config['env_prefix']}{name}".upper(), *(word.upper() for word in words)}
     return names
-
-
-def compose_variables() -> Iterator[tuple[str, str, str]]:
-    """Yield service, name and value of each environment variable of the Compose file."""
-    for service, what in compose()["services"].items():
-        for name, value in what.get("environment", {}).items():
-            yield service, name, str(value)
-
-
-def manifest_variables() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield role, name and the whole entry of each environment variable of the manifest."""
-    for role, pod in pods().items():
-        for container in pod["containers"]:
-            for entry in container.get("env", ()):
-                yield role, entry["name"], entry
 
 
 # Compose
@@ -238,204 +217,3 @@ def setting(settings: BaseSettings, path: str) -> object:
         if path.startswith(f"{name}_") and isinstance(value, BaseSettings):
             return setting(value, path.removeprefix(f"{name}_"))
     raise KeyError(path)
-
-
-# Kubernetes
-
-
-MODULES = {
-    "v1": "core_v1",
-    "apps/v1": "apps_v1",
-    "batch/v1": "batch_v1",
-    "networking.k8s.io/v1": "networking_v1",
-}
-
-
-def kubernetes_type(module: str, name: str) -> Any:
-    """Return a type of Kubernetes. The types are made with a client that is not wanted here, and do without it."""
-    schema = types.ModuleType("lightkube.core.schema")
-    schema.__dict__.update(DictMixin=object, field=dataclasses.field, dataclass=dataclasses.dataclass)
-    sys.modules.setdefault("lightkube.core", types.ModuleType("lightkube.core"))
-    sys.modules.setdefault("lightkube.core.schema", schema)
-    return getattr(import_module(f"lightkube.models.{module}"), name)
-
-
-def faults(kind: Any, value: Any, place: str) -> Iterator[str]:
-    """Yield what in a value is not of a type of Kubernetes: fields that it does not have, or has to have."""
-    if get_origin(kind) is Union:
-        choices = [each for each in get_args(kind) if each is not type(None)]
-        if len(choices) > 1:
-            if type(value) not in choices:
-                yield f"{place} is none of {choices}"
-            return
-        (kind,) = choices
-    if get_origin(kind) is list and isinstance(value, list):
-        for number, each in enumerate(value):
-            yield from faults(get_args(kind)[0], each, f"{place}[{number}]")
-    elif dataclasses.is_dataclass(kind) and isinstance(value, dict):
-        yield from faults_of_fields(kind, value, place)
-    elif get_origin(kind) is dict and isinstance(value, dict):
-        yield from (f"{place}.{name} is no text" for name, each in value.items() if not isinstance(each, str))
-    elif kind is not Any and type(value) is not kind:
-        yield f"{place} is no {kind}"
-
-
-def faults_of_fields(kind: Any, value: dict[str, Any], place: str) -> Iterator[str]:
-    """Yield what is wrong with a mapping that has to be of a class of Kubernetes."""
-    hints = get_type_hints(kind)
-    fields = {each.metadata.get("json", each.name): each for each in dataclasses.fields(kind)}
-    for name, each in value.items():
-        if name in fields:
-            yield from faults(hints[fields[name].name], each, f"{place}.{name}")
-        else:
-            yield f"{place}.{name} is unknown"
-    for name, each in fields.items():
-        if name not in value and each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING:
-            yield f"{place}.{name} is missing"
-
-
-@pytest.mark.parametrize("each", manifest(), ids=lambda each: f"{each['kind']}-{each['metadata']['name']}")
-def test_each_object_has_the_fields_that_kubernetes_knows(each: dict[str, Any]):
-    """Every field of the manifest exists in its type, has the right type, and none that must be there is missing."""
-    model = kubernetes_type(MODULES[each["apiVersion"]], each["kind"])
-    assert list(faults(model, each, each["kind"])) == []
-
-
-def test_the_check_of_the_manifest_finds_mistakes():
-    """A misspelt field, a missing one and a number for a text are found."""
-    model = kubernetes_type("core_v1", "Container")
-    wrong = {"imagee": "x", "env": [{"name": "A", "value": 1}, {}], "ports": [{"containerPort": "4200"}]}
-    assert set(faults(model, wrong, "c")) == {
-        "c.imagee is unknown",
-        "c.name is missing",
-        "c.env[0].value is no <class 'str'>",
-        "c.env[1].name is missing",
-        "c.ports[0].containerPort is no <class 'int'>",
-    }
-
-
-def test_the_manifest_refers_to_what_there_is():
-    """Selectors find their pods, volumes and claims exist, secrets are those of the example."""
-    claims = {each["metadata"]["name"] for each in manifest() if each["kind"] == "PersistentVolumeClaim"}
-    kustomization = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
-    maps = {each["name"] for each in kustomization["configMapGenerator"]}
-    assert kustomization["resources"] == ["kubernetes.yaml"]
-    for generator in kustomization["configMapGenerator"]:
-        for name in (*generator.get("envs", ()), *generator.get("files", ())):
-            assert (FOLDER / name.rpartition("=")[2]).is_file()
-    labels = {}
-    for each in manifest():
-        if "template" not in each.get("spec", {}):
-            continue
-        found = each["spec"]["template"]["metadata"]["labels"]
-        labels[each["metadata"]["name"]] = found
-        assert each["spec"].get("selector", {"matchLabels": found})["matchLabels"] == found
-        pod = each["spec"]["template"]["spec"]
-        volumes = {volume["name"]: volume for volume in pod.get("volumes", ())}
-        volumes |= {made["metadata"]["name"]: {} for made in each["spec"].get("volumeClaimTemplates", ())}
-        for volume in volumes.values():
-            assert volume.get("persistentVolumeClaim", {}).get("claimName") in {None, *claims}
-            assert volume.get("configMap", {}).get("name") in {None, *maps}
-        (container,) = pod["containers"]
-        assert {mount["name"] for mount in container["volumeMounts"]} == set(volumes)
-    for each in manifest():
-        if each["kind"] == "Service":
-            assert labels[each["metadata"]["name"]] == each["spec"]["selector"]
-    assert kustomization["images"][0]["newTag"] == compose()["services"]["server"]["image"].partition(":")[2]
-
-
-def test_secrets_come_from_the_secret_alone():
-    """Each secret is a reference, to a key of the example."""
-    for role, name, entry in manifest_variables():
-        if SECRET.search(name) or name == "PGPASSWORD":
-            reference = entry["valueFrom"]["secretKeyRef"]
-            assert (reference["name"], reference["key"] in SECRETS, "value" in entry) == ("quledger", True, False), role
-    assert not any(each["kind"] == "Secret" for each in manifest())
-
-
-@pytest.mark.parametrize("role", ["postgres", *OURS])
-def test_no_pod_may_more_than_it_must(role: str):
-    """Not root, no capability, no writable root, no token, no variables of other services; a limit on memory."""
-    pod = pods()[role]
-    (container,) = pod["containers"]
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert pod["securityContext"]["runAsUser"] > 0
-    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert (pod["automountServiceAccountToken"], pod["enableServiceLinks"]) == (False, False)
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
-    assert {"memory"} <= set(container["resources"]["limits"])
-    if role in {"postgres", "server"}:
-        assert {"startupProbe", "readinessProbe", "livenessProbe"} <= set(container)
-
-
-# The image
-
-
-def dockerfile() -> list[list[str]]:
-    """Return the instructions of the Dockerfile, each as its words."""
-    text = re.sub(r"^#.*\n", "", (FOLDER / "Dockerfile").read_text(), flags=re.MULTILINE)
-    return [line.split() for line in text.replace("\\\n", " ").splitlines() if line.strip()]
-
-
-def in_image(path: str) -> bool:
-    """Say whether .dockerignore lets a path into the build: the last line that fits decides."""
-    found = True
-    for line in (ROOT / ".dockerignore").read_text().splitlines():
-        if not line or line.startswith("#"):
-            continue
-        pattern = line.removeprefix("!").removeprefix("**/")
-        parts = path.split("/")
-        heads = ["/".join(parts[:number]) for number in range(1, len(parts) + 1)]
-        names = parts if "**/" in line else heads
-        if any(fnmatch.fnmatch(name, pattern) for name in names):
-            found = line.startswith("!")
-    return found
-
-
-def test_what_the_image_copies_exists_and_is_let_in():
-    """Each source of a COPY is in the repository and not ignored; what the program needs is copied."""
-    copied = [line for line in dockerfile() if line[0] == "COPY" and not line[1].startswith("--from")]
-    sources = {source.rstrip("/") for line in copied for source in line[1:-1]}
-    for source in sources:
-        assert (ROOT / source).exists()
-        assert in_image(source)
-    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert {*packages["packages"], "prefect.yaml", "requirements.lock"} <= sources
-    for path in (".git/config", "tests/conftest.py", ".venv/x", "deployments/.env", "models/__pycache__/x.pyc", ".env"):
-        assert not in_image(path), path
-    assert in_image("deployments/prefect-server.env")
-    assert not [line for line in dockerfile() if line[0] == "ADD"]
-
-
-def test_the_image_is_made_of_the_lock_and_runs_as_nobody_special():
-    """Hashes are demanded, no package is built, the last USER is a number that is not 0, no secret is an argument."""
-    lines = [" ".join(line) for line in dockerfile()]
-    install = next(line for line in lines if "requirements.lock" in line and line.startswith("RUN"))
-    assert {"--require-hashes", "--no-deps", "--only-binary"} <= set(install.split())
-    last_stage = lines[max(number for number, line in enumerate(lines) if line.startswith("FROM")) :]
-    assert [line for line in last_stage if line.startswith("USER")] == ["USER 10001:10001"]
-    assert not [line for line in lines if line.startswith(("ARG", "ENV")) and SECRET.search(line)]
-    assert {pod["securityContext"]["runAsUser"] for role, pod in pods().items() if role in OURS} == {10001}
-    python = next(line for line in lines if line.startswith("ARG PYTHON="))
-    required = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
-    assert python.removeprefix("ARG PYTHON=") == required.removeprefix(">=")
-
-
-def test_the_image_keeps_what_runs_and_nothing_else():
-    """What is pruned is what only the tests, the linters and the build need."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    kept = packages_needed()
-    names = [re.split(r"[\[<>=~! ]", line)[0] for line in project["dependencies"]]
-    assert {canonicalize_name(name) for name in names} <= kept
-    assert {"asyncpg", "uvicorn", "sqlalchemy", "aiobotocore"} <= kept  # through others, one by an extra
-    extras = {
-        canonicalize_name(re.split(r"[\[<>=~! ]", line)[0])
-        for group in ("lint", "build")
-        for line in project["optional-dependencies"][group]
-    }
-    assert not extras & kept
-    assert not {"pytest", "hypothesis", "mypy", "ruff", "uv"} & kept

@@ -185,3 +185,21 @@ QELIB1: dict[str, tuple[int, Any]] = {
     ),
 }  # fmt: skip
 """Name -> number of parameters, matrix: what `qelib1.inc` defines."""
+
+MODIFIERS: dict[str, Any] = {
+    "": lambda m: m,
+    "inv @ ": lambda m: m.conj().T,
+    "ctrl @ ": control,
+    "negctrl @ ": lambda m: control(m, negative=True),
+    "ctrl(2) @ ": lambda m: control(m, 2),
+    "ctrl @ inv @ ": lambda m: control(m.conj().T),
+    "inv @ negctrl(2) @ ": lambda m: control(m.conj().T, 2, negative=True),
+    "negctrl @ ctrl @ ": lambda m: control(control(m), negative=True),
+    "ctrl @ pow(2) @ ": lambda m: control(m @ m),
+    "ctrl @ pow(-1) @ ": lambda m: control(m.conj().T),
+    "ctrl @ pow(-3) @ ": lambda m: control(np.linalg.matrix_power(m.conj().T, 3)),
+    "ctrl @ pow(0.5) @ ": lambda m: control(power(m, 0.5)),
+    "negctrl @ pow(-0.3) @ ": lambda m: control(power(m, -0.3), negative=True),
+    "pow(0.5) @ ctrl @ ": lambda m: power(control(m), 0.5),
+    "inv @ ctrl @ pow(0.25) @ ctrl @ ": lambda m: control(power(control(m), 0.25)).conj().T,
+}

@@ -15,10 +15,9 @@ from models.errors import BadSetting, JobRejected
 from tasks.backends.qubits.backend import Qubits
 from tasks.backends.qubits.device import DEFAULT, Device
 from tasks.backends.registry import load, names, needs
+from tests.unit.openqasm_programs import HEAD2, HEAD3
 
 ROOT = Path(__file__).parents[2]
-HEAD2 = 'OPENQASM 2.0;\ninclude "qelib1.inc";\n'
-HEAD3 = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
 BELL = HEAD3 + "qubit[2] q;\nbit[2] c;\nh q[0];\ncx q[0], q[1];\nc = measure q;\n"
 TRIANGLE = Device.read(
     json.dumps(

@@ -1,41 +1,14 @@
-"""Ranges, aliases, comparisons and seeds: exact outcomes of programs for qubits, and what is refused."""
+"""Ranges, aliases, comparisons and branches: exact outcomes of programs for qubits, and what is refused."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from models.errors import JobRejected
 from tasks.backends.qubits.backend import Qubits
 from tasks.backends.qubits.device import DEFAULT
 from tasks.backends.registry import load
-
-ROOT = Path(__file__).parents[2]
-HEAD2 = 'OPENQASM 2.0;\ninclude "qelib1.inc";\n'
-HEAD3 = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
-SKIPPED = {"transpiler_lib": None}
-
-
-def outcome(program: str, **options: Any) -> str:
-    """Return the one outcome of a program that has no chance in it."""
-    backend = load("qubits")
-    document = {"program": program, "shots": 3, "seed": 5, **options}
-    (result,) = backend.execute(backend.compile(backend.validate(document), 1))
-    (bits,) = result["data"]["counts"]
-    return str(bits)
-
-
-def faults(program: str) -> list[str]:
-    """Return why a program is refused."""
-    backend = load("qubits")
-    with pytest.raises(JobRejected) as caught:
-        backend.validate({"program": program, "shots": 3})
-    return [str(fault) for fault in caught.value.faults]
+from tests.unit.openqasm_programs import HEAD2, HEAD3, SKIPPED, faults, outcome
 
 
 def chosen(begin: int | None, step: int | None, end: int | None, size: int) -> list[int] | None:
@@ -205,91 +178,6 @@ def test_random_programs_have_their_one_outcome(seed: int):
     assert outcome(text, transpiler_info={"transpiler_options": {"optimization_level": 0}}) == right, text
 
 
-NATIVE_TEXT = (
-    "OPENQASM 3.0;\ngate ecr a { U(pi, 0, pi) a; }\ngate r(b, a) s { U(b, 0, a) s; }\nqubit[2] q;\nbit[2] c;\n"
-    "ecr q[0];\nr(pi, 0.2) q[1];\nc = measure q;\n"
-)
-
-
-def test_own_gates_in_every_kind_of_job():
-    """Programs side by side may use one name for two gates; estimations and exact values see the program's own."""
-    backend = load("qubits")
-
-    def data(document: dict[str, Any]) -> dict[str, Any]:
-        (result,) = backend.execute(backend.compile(backend.validate({"shots": 20, "seed": 3, **document}), 1))
-        found: dict[str, Any] = result["data"]
-        return found
-
-    flip, stay = (
-        f"OPENQASM 3.0;\ngate rzz a {{ U({angle}, 0, pi) a; }}\nqubit q;\nbit c;\nrzz q;\nc = measure q;\n"
-        for angle in ("pi", "0")
-    )
-    assert data({"program": [flip, stay, flip], "job_type": "multi_manual"})["counts"] == {"101": 20}
-    operator = [{"pauli": "Z 0 Z 1", "coeff": 1.0}, {"pauli": "Z 1", "coeff": 0.5}]
-    for method in ("sampling", "state_vector"):
-        found = data({"program": NATIVE_TEXT, "job_type": "estimation", "operator": operator, "method": method})
-        assert abs(found["exp_value"] - 0.5) < 1e-9
-    found = data({"program": NATIVE_TEXT})
-    assert found["counts"] == {"11": 20}
-    assert not {"ecr", "r"} & set(found["transpiled"]["operations"])
-
-
-def test_one_seed_one_answer_in_any_job():
-    """The user's seed settles the layout too, and with it which errors count: no other job, thread or hash moves it."""
-    ghz = (
-        HEAD3
-        + "qubit[4] q;\nbit[4] c;\nh q[0];\n"
-        + "".join(f"cx q[0], q[{k}];\n" for k in (1, 2, 3))
-        + "c = measure q;\n"
-    )
-    loose = (
-        HEAD3 + "qubit[3] q;\nbit[3] c;\nh q;\nc[0] = measure q[0];\nif (c == 1) { cx q[1], q[2]; }\nc = measure q;\n"
-    )
-    code = (
-        "import json, sys; from tasks.backends.registry import load; b = load('noisyqubits')\n"
-        "for seed, document in json.load(sys.stdin):\n"
-        "    found = [each['data'] for each in b.execute(b.compile(b.validate(document), seed))]\n"
-        "    said = {e['seeds']['simulation']: [e['counts'], e['transpiled']['program']] for e in found}\n"
-        "    print(json.dumps(said, sort_keys=True))"
-    )
-    two = {
-        "experiment_0": {"program": ghz, "shots": 400, "seed": 7},
-        "experiment_1": {"program": loose, "shots": 400, "seed": 8},
-    }
-    other = {
-        "experiment_0": {**two["experiment_1"]},
-        "experiment_3": {"program": loose, "shots": 9, "seed": 9},
-        "experiment_7": two["experiment_0"],
-    }
-    jobs: list[tuple[int, Any]] = [(1, two), (2**60, two), (3, other), (4, dict(reversed(list(two.items()))))]
-    answers: dict[str, set[str]] = {}
-    for threads, order in (("1", jobs), ("2", jobs[::-1])):
-        variables = {f"{name}_NUM_THREADS": threads for name in ("OMP", "RAYON", "OPENBLAS")} | {
-            "PYTHONHASHSEED": threads
-        }
-        ran = subprocess.run(
-            [sys.executable, "-c", code], input=json.dumps(order), env=os.environ | variables, cwd=ROOT, text=True,
-            capture_output=True, check=True,
-        )  # fmt: skip
-        for line in ran.stdout.splitlines():
-            for seed, answer in json.loads(line).items():
-                answers.setdefault(seed, set()).add(json.dumps(answer))
-    assert {seed: len(found) for seed, found in answers.items()} == {"7": 1, "8": 1, "9": 1}
-
-
-def test_the_seed_of_the_job_settles_what_no_user_did():
-    """Without a seed of the user's, the recorded one gives the same again, and another one something else."""
-    program = HEAD3 + "qubit[3] q;\nbit[3] c;\nh q;\nc = measure q;\n"
-    backend = Qubits("noisyqubits", DEFAULT, noisy=True)
-
-    def counts(seed: int) -> Any:
-        document = {"program": program, "shots": 500}
-        return [each["data"]["counts"] for each in backend.execute(backend.compile(backend.validate(document), seed))]
-
-    assert counts(11) == counts(11)
-    assert counts(11) != counts(12)
-
-
 def test_conditions_on_parts_of_registers_are_those_of_their_bits():
     """Aliases, slices, `!=`, `&&`, `||` and `!` in branches and loops are as their bits say, in the text too."""
     for state in range(8):
@@ -336,33 +224,3 @@ def test_a_branch_is_laid_out_with_what_it_does():
     for seed in range(4):
         (item,) = backend.compile(backend.validate({"program": program, "shots": 10, "seed": seed}), 1)["experiments"]
         assert item["active_qubits"] == 5
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "delay",
-        "box",
-        "def",
-        "cal",
-        "input",
-        "output",
-        "extern",
-        "stretch",
-        "duration",
-        "let",
-        "bit",
-        "qubit",
-        "ctrl",
-        "inv",
-        "pow",
-        "while",
-        "int",
-        "const",
-    ],
-)
-def test_words_of_the_other_version_may_name_gates(name: str):
-    """In OpenQASM 2 a word that only version 3 keeps for itself is a name like any other."""
-    program = f"{HEAD2}gate {name}(t) a {{ rx(t) a; }}\nqreg q[2];\ncreg c[2];\n{name}(pi) q[1];\nmeasure q -> c;\n"
-    assert outcome(program) == "10"
-    assert outcome(program, transpiler_info=SKIPPED) == "10"

@@ -7,9 +7,7 @@ import pytest
 from models.errors import JobRejected
 from tasks.backends.qubits.backend import Qubits
 from tasks.backends.registry import load
-
-HEAD2 = 'OPENQASM 2.0;\ninclude "qelib1.inc";\n'
-HEAD3 = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
+from tests.unit.openqasm_programs import HEAD2, HEAD3
 
 
 def outcomes(program: str, **options: object) -> set[str]:
