@@ -96,6 +96,11 @@ lint: install ## check style, formatting, types and the order of the layers
 	@echo "Checking imports between the layers (import-linter) ..."
 	@$(BIN)/lint-imports --cache-dir .cache/import-linter
 
+.PHONY: mutants
+mutants: install ## change the rules in models/ in a thousand ways and list what no unit test notices; see docs/testing.md
+	@$(BIN)/mutmut run
+	@$(BIN)/mutmut results
+
 .PHONY: bench
 bench: peer install ## measure the simulators, and the rates of jobs side by side; BENCH_ARGS is handed on (8 min)
 	@$(BIN)/python benchmarks/simulators.py
@@ -131,5 +136,5 @@ lock: install ## renew both lock files: the newest versions that pyproject.toml 
 
 .PHONY: clean
 clean: ## remove what the other targets made
-	rm -rf .venv .venv-peer .cache .hypothesis dist
+	rm -rf .venv .venv-peer .cache .hypothesis dist mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
