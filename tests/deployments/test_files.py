@@ -22,7 +22,7 @@ from pydantic import AliasChoices
 from pydantic_settings import BaseSettings
 
 from deployments.cli.app import app
-from deployments.image.strip_dev_packages import needed
+from deployments.image.strip_dev_packages import packages_needed
 from deployments.processes.prefect_server import server_settings
 from models.settings import Settings
 from tests.deployments.files import (
@@ -428,7 +428,7 @@ def test_the_image_is_made_of_the_lock_and_runs_as_nobody_special():
 def test_the_image_keeps_what_runs_and_nothing_else():
     """What is pruned is what only the tests, the linters and the build need."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    kept = needed()
+    kept = packages_needed()
     names = [re.split(r"[\[<>=~! ]", line)[0] for line in project["dependencies"]]
     assert {canonicalize_name(name) for name in names} <= kept
     assert {"asyncpg", "uvicorn", "sqlalchemy", "aiobotocore"} <= kept  # through others, one by an extra
