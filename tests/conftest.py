@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from deployments.processes.prefect_server import prefect_server
 from models.settings import Settings
@@ -14,6 +15,10 @@ from tests.installation import Installation, installation_on
 from tests.postgres import Server, postgres_server
 
 WAYS = ("kill", "term", "raise")
+
+# On a busy machine an example takes as long as it takes.
+settings.register_profile("quledger", deadline=None)
+settings.load_profile("quledger")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -30,8 +30,8 @@ def _of_python(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 _OF_PYTHON = _of_python(os.environ)
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.preloaded", "tests.forked"])
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.preloaded", "tests.forked"])
 
 
 def can_run(environment: Mapping[str, str]) -> bool:
@@ -50,7 +50,7 @@ class ForkedProcess:
             files: what it has as standard input, output and error; the caller may close them.
         """
         # A daemon: the end of the tests waits for no process that one of them has left stopped.
-        self._process = _context.Process(
+        self._process = CONTEXT.Process(
             target=_be_program,
             args=(list(arguments), dict(environment), [reduction.DupFd(file) for file in files]),
             daemon=True,

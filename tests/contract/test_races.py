@@ -162,7 +162,7 @@ def test_an_append_during_a_relay_is_not_forgotten(url: str, databases: Database
     with writing(log.engine) as connection:
         log._write(connection, job, CancelRequested(by="x"), attempt=0, actor="x")
         relayed.start()
-        time.sleep(0.5)
+        relayed.join(0.5)
     relayed.join()
     assert cursor.behind() == [("j", "")]
 
@@ -211,7 +211,7 @@ def test_many_heartbeats_and_many_ends_do_not_wait_for_each_other(url: str, data
 def test_a_rebuild_beside_writers(url: str, databases: Databases):
     """While the views are made anew, others submit, claim and give back: all wait their turn, nothing is lost."""
     log = EventLog(databases.open(url))
-    stop = threading.Event()
+    stop, wrote = threading.Event(), threading.Event()
 
     def write(name: str) -> None:
         mine = EventLog(databases.open(url))
@@ -225,6 +225,7 @@ def test_a_rebuild_beside_writers(url: str, databases: Databases):
                     mine.heartbeat({job.job_id: job.attempt}, SOON)
                     mine.append(job, given_back("x", clock.now()), attempt=job.attempt, actor=name)
                     MirrorCursor(mine.engine).advance(job.job_id, job.seq + 1, "")
+                wrote.set()
             except AppendConflict:
                 continue
 
@@ -232,7 +233,8 @@ def test_a_rebuild_beside_writers(url: str, databases: Databases):
         try:
             for _ in range(8):
                 rebuild(log.engine)
-                time.sleep(0.05)
+                wrote.clear()
+                assert wrote.wait(60)
         finally:
             stop.set()
 
