@@ -62,6 +62,18 @@ up: install ## serve it all: Prefect's server and UI, the deployments and their 
 services: install ## start real local servers to try storages with: S3, MongoDB's protocol, PostgreSQL (Ctrl-C stops them)
 	@$(BIN)/python -m tests.services
 
+.PHONY: check
+check: install ## run the linters, and the unit and contract tests that start no server, side by side
+	@mkdir -p .cache; $(BIN)/ruff check --quiet && $(BIN)/ruff format --quiet --check || exit 1; \
+	$(BIN)/mypy & types=$$!; \
+	$(BIN)/lint-imports --cache-dir .cache/import-linter >.cache/lint-imports.log & imports=$$!; \
+	failed=0; \
+	HYPOTHESIS_PROFILE=check $(BIN)/python -m pytest -n 2 -q -m 'not slow and not server' tests/unit tests/contract \
+	  $(PYTEST_ARGS) || failed=1; \
+	wait $$types || failed=1; \
+	wait $$imports || { cat .cache/lint-imports.log; failed=1; }; \
+	exit $$failed
+
 .PHONY: test
 test: peer lint ## run the linters and all tests (what CI runs); PYTEST_ARGS is handed to pytest
 	@echo "Running the tests ..."

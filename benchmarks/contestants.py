@@ -115,7 +115,8 @@ class Ours(OnPrefect):
 
     def _times(self, jobs: int) -> list[float]:
         sql = """
-            SELECT (julianday(max(recorded_at)) - julianday(max(CASE WHEN kind = 'claimed' THEN recorded_at END))) * 86400
+            SELECT 86400
+                * (julianday(max(recorded_at)) - julianday(max(CASE WHEN kind = 'claimed' THEN recorded_at END)))
             FROM event GROUP BY job_id ORDER BY max(recorded_at) DESC LIMIT ?
         """
         return [row[0] for row in self._query(sql, jobs)]

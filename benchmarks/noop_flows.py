@@ -1,7 +1,7 @@
 """The two shapes that Quledger is compared with: a no-op flow with four no-op tasks, as shipped and tuned.
 
-Run as `python benchmarks/noop_flows.py plain|tuned|children [CONCURRENCY]`: a warm process that reads `run N` and answers with
-the seconds of each run as JSON.
+Run as `python benchmarks/noop_flows.py plain|tuned|children [CONCURRENCY]`: a warm process that reads `run N` and
+answers with the seconds of each run as JSON.
 """
 
 import asyncio

@@ -2,8 +2,9 @@
 
 (a) a no-op flow of four no-op tasks as Prefect ships it; (b) the same, tuned as far as Prefect allows; (c) Quledger:
 real singlequdit jobs of 500 shots from the inbox of a file storage; (e) the same jobs launched through Prefect's API;
-(d) the published sqooler spooler with a backend that answers at once. A rate counts until the last row of all runs has
-landed in Prefect's database. Each has a home, a server and a warm process of its own, stopped while others are measured.
+(d) the published sqooler spooler with a backend that answers at once. A rate counts until the last row of all
+runs has landed in Prefect's database. Each has a home, a server and a warm process of its own, stopped while others
+are measured.
 
 Run it with `python benchmarks/prefect_rates.py`; `--postgres` adds PostgreSQL, `--routes` shows the requests,
 `--history 100 10000` compares (c) with that many jobs of history instead.

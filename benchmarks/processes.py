@@ -6,7 +6,7 @@ import platform
 import signal
 import subprocess
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -83,13 +83,3 @@ def machine() -> str:
     return (
         f"{os.cpu_count()} x {model}, Linux {platform.release()}, Python {platform.python_version()}, load {load:.1f}"
     )
-
-
-@contextlib.contextmanager
-def ending(programs: list[Program]) -> Iterator[None]:
-    """End all programs with the block, the last one first."""
-    try:
-        yield
-    finally:
-        for program in reversed(programs):
-            program.end()

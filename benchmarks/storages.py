@@ -39,7 +39,8 @@ _SERVER = re.compile(r"127\.0\.0\.1:(\d+)")
 _REQUEST = re.compile(rb"(?:^|\r\n)(GET|PUT|POST|DELETE|HEAD) (\S+) HTTP/1\.1\r\n")
 _ID = re.compile(r"[0-9a-f]{24}")
 _COMMAND = re.compile(rb"^.{8}\0{4}\xdd\x07\0\0.{5}.{4}([\x02\x10])(\w+)\0(?:.{4}([^\0]*))?", re.DOTALL)
-"""MongoDB's OP_MSG: lengths and ids, the code 2013, flags, and the first member of the command: its name and its text."""
+"""MongoDB's OP_MSG: lengths and ids, the code 2013, flags, and the first member of the command: its name
+and its text."""
 _ABOUT_ITSELF = ("hello", "ismaster", "ping", "endSessions", "serverStatus")
 
 
@@ -47,7 +48,8 @@ class Relay:
     """Stands between a program and a server on loopback, hands everything on and counts it.
 
     Attributes:
-        requests: how many there were: of HTTP by method and folder, of MongoDB by command and collection; else how often a client spoke.
+        requests: how many there were: of HTTP by method and folder, of MongoDB by command and collection; else
+            how often a client spoke.
         bytes: how many went either way.
     """
 
@@ -168,7 +170,7 @@ def stored(lab: Installation) -> int:
 
 
 def filled(place: Place, documents: int) -> None:
-    """Put so many documents into a queue: as front ends do, by 16 threads, unless the server takes them faster itself."""
+    """Put so many documents into a queue: by 16 threads, unless the server takes them faster itself."""
     storage, names = open_storage(place.url), [f"{number:024x}" for number in range(documents)]
     content = json.dumps(JOB).encode()
     started = time.perf_counter()

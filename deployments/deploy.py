@@ -1,6 +1,6 @@
 """Registers the work pool and the deployments of prefect.yaml: `python -m deployments.deploy`.
 
-It may be done again at any time, and has to be after an update. `quledger up` does it by itself.
+It may be repeated at any time, and has to be after an update. `quledger up` does it by itself.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ MAX_ATTEMPTS = 3
 """A server on SQLite may be too busy to answer."""
 
 HOUSEKEEPING = "reconcile"
-"""What is done each minute is first done at once: whatever was left lying is not left for another minute."""
+"""Its schedule is one run a minute; the first one is made at once."""
 
 COMMANDS = (
     ["work-pool", "create", POOL, "--type", "process", "--overwrite"],
@@ -48,11 +48,11 @@ def deploy() -> None:
             msg = f"`prefect {' '.join(command)}` did not work; what it said is in {log}"
             raise PrefectUnavailable(msg) from None
     with contextlib.suppress(httpx.HTTPError):  # it is done a minute later then
-        _begin(HOUSEKEEPING)
+        _run_now(HOUSEKEEPING)
 
 
-def _begin(name: str) -> None:
-    """Have Prefect make the run of a schedule that was due as the deployment was registered; it makes later ones alone.
+def _run_now(name: str) -> None:
+    """Have Prefect make the first run of a deployment's schedules, due as it was registered; later ones it makes alone.
 
     Raises:
         httpx.HTTPError: Prefect does not answer.
@@ -92,7 +92,7 @@ def _run(command: list[str], settings: Settings) -> None:
 
 
 def main() -> None:
-    """Register all, and end with code 1 where that may work later, with 2 where a setting has to be changed."""
+    """Register all; exit with 1 if that may work later, with 2 if a setting has to be changed."""
     try:
         settings = Settings.read()
         settings.folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Tells front ends which backends there are, and that somebody looks at their queues."""
+"""Publishes the backends for front ends, each with the time at which its queue was last looked at."""
 
 import asyncio
 import json
@@ -20,10 +20,10 @@ _LOG = logging.getLogger("quledger.publish")
 
 
 def publish(services: Services, names: Sequence[str]) -> None:
-    """Write the configuration of each backend with the time of this look at its queue (UTC, whole seconds).
+    """Write the configuration of each backend, with the current time as `last_queue_check` (UTC, whole seconds).
 
     Raises:
-        StorageUnavailable: not one storage could be written.
+        StorageError: none of the storages could be written.
         KeyUnusable: a backend signs and cannot; its configuration is left to grow old, all others are published.
     """
     counts = services.log.counts()

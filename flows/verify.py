@@ -1,4 +1,4 @@
-"""Compares everything that repeats the log with the log, and shows what differs."""
+"""Compares the log's views, the storages and Prefect with the log, and reports what differs."""
 
 import asyncio
 import functools
@@ -12,7 +12,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.artifacts.job_report import plain
+from flows.artifacts.job_report import escape_markdown
 from flows.prefect_api.client import prefect_runs
 from models.audit import Finding
 from models.errors import QuledgerError
@@ -20,7 +20,7 @@ from models.storable import LINE
 from storage.audit.verify import Verifier
 from tasks.services import current
 
-MAX_SHOWN = 500
+MAX_LISTED = 500
 
 
 @flow(name="verify", persist_result=False)
@@ -37,20 +37,23 @@ async def verify(
     verifier = Verifier(services.log.engine, services.stores, runs_of, services.signers.signatures)
 
     def compare() -> list[Finding]:
-        return list(islice(verifier.all() if job_id is None else verifier.job(job_id), MAX_SHOWN + 1))
+        return list(islice(verifier.all() if job_id is None else verifier.job(job_id), MAX_LISTED + 1))
 
     try:
         findings = await asyncio.to_thread(compare)
     except QuledgerError as error:
         return Failed(message=str(error))
-    more = len(findings) > MAX_SHOWN
-    said = f"{verifier.jobs} jobs verified: {f'more than {MAX_SHOWN}' if more else len(findings) or 'no'} differences"
-    lines = [f"# {said}", "", *(f"Not compared: {plain(reason)}" for reason in verifier.left_out.values())]
-    lines += [*(f"Note: {plain(note)}" for note in verifier.notes), ""]
+    more = len(findings) > MAX_LISTED
+    summary = (
+        f"{verifier.jobs} jobs verified: {f'more than {MAX_LISTED}' if more else len(findings) or 'no'} differences"
+    )
+    lines = [f"# {summary}", "", *(f"Not compared: {escape_markdown(reason)}" for reason in verifier.left_out.values())]
+    lines += [*(f"Note: {escape_markdown(note)}" for note in verifier.notes), ""]
     if findings:
         lines += ["| job | what | difference |", "|---|---|---|"]
         lines += [
-            f"| {plain(each.job_id) or '-'} | {each.what} | {plain(each.message)} |" for each in findings[:MAX_SHOWN]
+            f"| {escape_markdown(each.job_id) or '-'} | {each.what} | {escape_markdown(each.message)} |"
+            for each in findings[:MAX_LISTED]
         ]
-    await acreate_markdown_artifact(markdown="\n".join(lines), key="verify", description=said)
-    return Failed(message=said) if findings else Completed(message=said)
+    await acreate_markdown_artifact(markdown="\n".join(lines), key="verify", description=summary)
+    return Failed(message=summary) if findings else Completed(message=summary)

@@ -1,8 +1,8 @@
-"""What a backend is: its published configuration and the three things it can do.
+"""What a backend is: its published configuration and the three steps of a job.
 
-A backend is any object that fits `Backend`; outside packages offer theirs by the entry point group
-`quledger.backends` and need to import nothing from here. The shape of the configuration is the storage
-contract's (sqooler's `BackendConfigSchemaIn`).
+A backend is any object that fits `Backend`; other packages offer theirs by the entry point group `quledger.backends`
+and need to import nothing from here. The configuration has the shape of the storage contract (sqooler's
+`BackendConfigSchemaIn`).
 """
 
 from collections.abc import Iterable
@@ -81,7 +81,7 @@ class Backend(Protocol):
         ...
 
     def execute(self, program: JSON) -> Iterable[JSON]:
-        """Run the program; return one contract `ExperimentResult` (as JSON) per experiment, in order.
+        """Run the program; return one result of the contract (`models/results.py`) per experiment, in order.
 
         A generator that computes them one after another lets its user see how far the job has come.
         """

@@ -4,7 +4,7 @@ Only what Quledger itself reads and writes is here; a backend makes the results 
 """
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -42,24 +42,8 @@ class Experiment(BaseModel):
     seed: int | None = None
 
 
-class ExperimentData(BaseModel):
-    """The outcomes: one string per shot."""
-
-    memory: list[str]
-    instructions: list[Instruction] | None = None
-
-
-class ExperimentResult(BaseModel):
-    """The result of one experiment; `header.name` is the experiment's key in the job."""
-
-    header: dict[str, Any]
-    shots: int
-    success: bool = True
-    data: ExperimentData
-
-
 class ResultDocument(BaseModel):
-    """The result of a job, in the contract's field order. `results` holds `ExperimentResult`s as JSON."""
+    """The result of a job, in the contract's field order; `models/results.py` says what `results` holds."""
 
     backend_name: str | None = None
     display_name: str
@@ -69,7 +53,7 @@ class ResultDocument(BaseModel):
     success: bool = True
     status: Literal["DONE"] = "DONE"
     header: dict[str, Any] = Field(default_factory=dict)
-    results: list[Annotated[Any, "ExperimentResult"]] = Field(default_factory=list)
+    results: list[Any] = Field(default_factory=list)
 
 
 def parse_document(raw: bytes) -> Any:

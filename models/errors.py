@@ -66,7 +66,7 @@ def echo(value: object) -> str:
 
 
 def printable(text: str, most: int = MAX_ECHO) -> str:
-    """Return `text` on one line, without control characters or lone surrogates, at most so many characters."""
+    """Return `text` on one line of at most `most` characters, without control characters and lone surrogates."""
     text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[: most + 1])
     return text if len(text) <= most else text[: most - 1] + "…"
 
@@ -123,7 +123,7 @@ class QuledgerError(Exception):
 
 
 class InputError(QuledgerError):
-    """The caller can put it right."""
+    """Something that the caller can put right."""
 
 
 class JobRejected(InputError):
@@ -190,7 +190,7 @@ class UnreadableFile(InputError):
 
 
 class LogNotEmpty(InputError):
-    """What a mirror holds belongs to another laboratory than what the database holds."""
+    """The mirror belongs to another laboratory than the database does."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -212,7 +212,7 @@ class ResultMissing(QuledgerError):
 
 
 class SigningError(QuledgerError):
-    """Signing or checking a signature; no text of these holds a key."""
+    """Signing or checking a signature failed; the text never holds a key."""
 
 
 class KeyUnusable(SigningError):
@@ -220,7 +220,7 @@ class KeyUnusable(SigningError):
 
 
 class NotAuthentic(SigningError):
-    """A document is not signed as it should be; the text says in which way."""
+    """A document is not signed as it should be; the text says what is wrong."""
 
 
 class LogError(QuledgerError):
@@ -279,7 +279,7 @@ class StorageFull(StorageUnavailable):
 
 
 class StorageRefused(StorageError):
-    """The storage does not let us in, or lacks what is needed: somebody has to change a setting or a right."""
+    """The storage denies access, or lacks what is needed: somebody has to change a setting or a right."""
 
 
 class DocumentTooLarge(StorageError):
@@ -294,7 +294,7 @@ class MirrorAhead(StorageError):
     """The mirrored history of a job is no part of the log's: the log went back in time, or another one was here.
 
     Attributes:
-        why: in what they differ.
+        why: how they differ.
     """
 
     def __init__(self, job_id: str, why: str) -> None:
@@ -324,7 +324,7 @@ class SandboxError(QuledgerError):
 
 
 class LimitExceeded(SandboxError):
-    """The job ran out of CPU time, wall time, memory or output; `limit` says of which."""
+    """The job used up its CPU time, wall time, memory or output; `limit` says which."""
 
     def __init__(self, message: str, limit: Literal["cpu", "wall", "memory", "answer"]) -> None:
         super().__init__(message)

@@ -27,10 +27,10 @@ class Submitted(_Fact):
     """Somebody handed in a job.
 
     Attributes:
-        document: the job document as it came: UTF-8 text, or base64 where the bytes are not UTF-8; None where
-            it was larger than the limit and only its hash is kept.
-        received_at: when the front end stored it (UTC); the order of service goes by it.
-        source: `inbox` if a front end put it into the storage, else the door it came through.
+        document: the job document as it came: UTF-8 text, or base64 if the bytes are not UTF-8; None if it was larger
+            than the limit, so that only its hash is kept.
+        received_at: when the front end stored it (UTC); it decides the order of service.
+        source: `inbox` if a front end put it into the storage, else how it was handed in.
         storage: name of the storage that holds its documents; empty for the first one of the settings.
     """
 
@@ -65,7 +65,7 @@ class Submitted(_Fact):
 
     @property
     def raw(self) -> bytes | None:
-        """The document's bytes, or None where they were too many to keep."""
+        """The document's bytes; None if they were too many to keep."""
         if self.document is None:
             return None
         return base64.b64decode(self.document) if self.encoding == "base64" else self.document.encode("utf-8")
@@ -76,7 +76,7 @@ class Claimed(_Fact):
 
     Attributes:
         lease_seconds: how long the lease was when it was given; None in a claim of version 1.
-        holder: SHA-256 of the token that the worker shows with every write of the attempt (`models/holders.py`);
+        holder: SHA-256 of the token that the worker shows with every write of the attempt (`models/claims.py`);
             None in a claim of version 1, whose worker shows the number of the attempt alone.
         handed_on: the claim was made for another process; the first one that begins the job takes it over.
     """
@@ -91,7 +91,7 @@ class Claimed(_Fact):
 
 
 class HandedOver(_Fact):
-    """The process for which the job was claimed has begun, and alone may write from now on; see `Claimed`."""
+    """The process that the job was claimed for has begun, and alone may write from now on; see `Claimed`."""
 
     kind: Literal["handed_over"] = "handed_over"
     version: Literal[1] = 1
@@ -115,7 +115,7 @@ class Compiled(_Fact):
     """What will really run: hash of the program and the options that were resolved.
 
     Attributes:
-        seed: entropy of every random choice that the user did not seed; with it the job can be run again.
+        seed: entropy of every random choice that the user did not seed; with it the run can be repeated.
     """
 
     kind: Literal["compiled"] = "compiled"
@@ -131,7 +131,7 @@ class Executed(_Fact):
     Attributes:
         seconds: wall time of the execution in the child process.
         cpu_seconds: CPU time of the same.
-        versions: of Python and the libraries that computed it, as the code reported them.
+        versions: of Python and the libraries that computed it.
         staged: path of the staged result below the storage's root.
     """
 
@@ -210,8 +210,8 @@ class Retried(_Fact):
     """The attempt is given up and the job waits for the next one, not before `not_before` (UTC).
 
     Attributes:
-        counted: False where the attempt was given back in good order, which uses up none of the job's attempts.
-        run_again: the staged result, if there is one, is of no use: the next attempt begins at the beginning.
+        counted: False if the attempt was given back in good order, which uses up none of the job's attempts.
+        run_again: a staged result is of no use; the next attempt begins at the beginning.
     """
 
     kind: Literal["retried"] = "retried"
@@ -232,7 +232,7 @@ class Revived(_Fact):
 
 
 class Withdrawn(_Fact):
-    """The job document was gone from its queue before we could take it: another spooler has it, or its owner."""
+    """The job document was gone from its queue before we took it: another spooler has it, or its owner."""
 
     kind: Literal["withdrawn"] = "withdrawn"
     version: Literal[1] = 1

@@ -335,26 +335,3 @@ def fold(events: list[Event]) -> Job | None:
 def uploaded_at(events: list[Event]) -> datetime | None:
     """Return when `uploaded` was last recorded (UTC); a signed result was signed before that."""
     return next((event.recorded_at for event in reversed(events) if event.kind == "uploaded"), None)
-
-
-class Waiting(NamedTuple):
-    """The job at the head of one user's queue."""
-
-    user: str
-    priority: int
-    received_at: str
-    job_id: str
-
-
-def fairest(heads: list[Waiting], running: dict[str, int]) -> Waiting | None:
-    """Return the job to serve next: of the user with the fewest running jobs, then by priority, then by submission.
-
-    Args:
-        heads: the first waiting job of each user and backend.
-        running: running jobs per user; a user without one may be missing.
-    """
-    return min(
-        heads,
-        key=lambda head: (running.get(head.user, 0), -head.priority, head.received_at, head.job_id),
-        default=None,
-    )

@@ -18,7 +18,7 @@ _KID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}")
 
 
 def is_kid(text: str) -> bool:
-    """Say whether `text` may be the id of a key: one plain path segment without `..`."""
+    """Return whether `text` may be the id of a key: one plain path segment without `..`."""
     return _KID.fullmatch(text) is not None and ".." not in text
 
 
@@ -111,7 +111,7 @@ class Jwk(BaseModel):
         return value if self.revoked_at is None else value | revocation
 
     def secret_document(self) -> dict[str, Any]:
-        """Return the key with its private part, for the file that keeps it and for nothing else."""
+        """Return the key with its private part: only for the file that keeps it."""
         return self.document() | {
             "key_ops": self.key_ops,
             "d": None if self.d is None else self.d.get_secret_value(),

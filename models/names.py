@@ -15,7 +15,7 @@ _DATED_ID = re.compile(r"(?:job-)?(\d{8}_\d{6})-([a-z0-9]+)-(.+)-([0-9a-fA-F]{5}
 
 
 class DatedId(NamedTuple):
-    """What a job id of the Dropbox layout says: `YYYYmmdd_HHMMSS-D-USER-5hex`, in UTC."""
+    """The parts of a job id of the Dropbox layout: `YYYYmmdd_HHMMSS-BACKEND-USER-5hex`, in UTC."""
 
     submitted_at: datetime
     backend: str
@@ -73,7 +73,7 @@ def check_display_name(text: str) -> str:
 
 
 def dated_id(job_id: str) -> DatedId | None:
-    """Return the parts of a Dropbox job id, or None where the id is of another form. User names may hold dashes."""
+    """Return the parts of a Dropbox job id; None if the id has another form. User names may hold dashes."""
     match = _DATED_ID.fullmatch(job_id)
     if match is None:
         return None

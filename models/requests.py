@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.errors import MAX_MESSAGE, InputError, printable
-from models.job_language.openqasm import is_openqasm
+from models.job_language.openqasm_opening import is_openqasm
 from models.storable import LINE, TEXT, WHOLE_NUMBER
 
 MAX_WIRES = 1000

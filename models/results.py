@@ -19,7 +19,7 @@ def fault_of(results: Any, *, experiments: int | None = None, expected: Mapping[
     """Return what is wrong with the results of a job; None if nothing is.
 
     Args:
-        results: one `ExperimentResult` per experiment.
+        results: one per experiment.
         experiments: how many there have to be; None if that is not known.
         expected: shots of each experiment by its name, in their order; None if they are not known.
     """

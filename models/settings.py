@@ -87,7 +87,7 @@ class Settings(BaseSettings):
         """Return the settings of this environment.
 
         Raises:
-            BadSetting: names every variable that cannot be used, and never its value.
+            BadSetting: names every variable that cannot be used, never its value.
         """
         try:
             return cls(**overrides)
@@ -118,7 +118,7 @@ class Settings(BaseSettings):
 
     @property
     def redacted_storage(self) -> str | dict[str, str]:
-        """`storages` as they may be printed; the URL alone where there is a single one."""
+        """`storages` as they may be printed; the URL alone if there is a single one."""
         shown = {name: redact_url(url) for name, url in self.storages.items()}
         return shown.get("", shown)
 
@@ -147,7 +147,7 @@ def _storages(value: str) -> dict[str, str]:
     """Return the URLs in the setting `storage`; empty for an empty one.
 
     Raises:
-        ValueError: names everything that is wrong with a JSON object, and no URL.
+        ValueError: says everything that is wrong with a JSON object, and names no URL.
     """
     if not value.lstrip().startswith(("{", "[", '"')):
         return {"": value} if value else {}

@@ -1,7 +1,7 @@
 """A storage whose login Prefect keeps: seen and edited in its UI, opened by `block://name`.
 
-`prefect block register -m tasks.prefect_block` makes the kind of block known; `quledger up` does it by itself. What
-somebody changes there is noticed within `RELOAD_SECONDS`.
+`prefect block register -m tasks.prefect_block` makes the kind of block known; `quledger up` does it by itself. A
+change there is noticed within `RELOAD_SECONDS`.
 """
 
 import logging
@@ -24,7 +24,7 @@ from storage.providers.registry import open_storage
 _LOG = logging.getLogger("quledger.storage_block")
 
 RELOAD_SECONDS = 15.0
-"""How often it is asked whether somebody has changed a block."""
+"""A block is read again after so long."""
 
 
 class StorageBlock(Block):
@@ -47,7 +47,7 @@ class StorageBlock(Block):
 
 
 class BlockOpener:
-    """Opens the storage of one block, and opens it anew when somebody has changed the block."""
+    """Opens the storage of one block, and again when the block has changed."""
 
     def __init__(self, url: str) -> None:
         self._name = url.removeprefix(BLOCK)
@@ -77,7 +77,7 @@ class BlockOpener:
             return self._opened[1]
 
     def _newest(self) -> StorageBlock:
-        """Return the block; while Prefect does not answer, as it was."""
+        """Return the block; while Prefect does not answer, the last one that was read."""
         if self._block is not None and time.monotonic() < self._loaded_at + RELOAD_SECONDS:
             return self._block
         try:

@@ -1,7 +1,8 @@
-"""How Prefect is set here: by our own files and by the environment of this process, never by what lies around.
+"""Prefect's settings come from our own files and the environment of this process, and from nowhere else.
 
-Prefect reads `.env`, `prefect.toml` and `pyproject.toml` of the current folder and the profiles of its home, and any of
-them may name the database of somebody else. Nothing here may import Prefect, which reads its settings as it is imported.
+Prefect would also read `.env`, `prefect.toml` and `pyproject.toml` of the current folder and the profiles of its home,
+and any of them may name the database of somebody else. Nothing here may import Prefect, which reads its settings while
+it is imported.
 """
 
 import contextlib
@@ -22,13 +23,13 @@ QUIET = {
     "PREFECT_CLI_PROMPT": "false",
 }
 
-_AROUND = (
+_IGNORED = (
     *("PREFECT_PROFILE", "PREFECT_LOGGING_SETTINGS_PATH", "PREFECT_LOGGING_CONFIG_PATH"),
     *("PREFECT_TEST_MODE", "PREFECT_UNIT_TEST_MODE", "PREFECT_TESTING_TEST_MODE", "PREFECT_TESTING_UNIT_TEST_MODE"),
 )
-"""Variables that make another program of Prefect: which files it reads, or that it is being tested."""
+"""Variables that change which files Prefect reads, or put it into its test mode."""
 
-_NOT_OURS = (
+_NOT_FOR_OUR_SERVER = (
     *("PREFECT_API_URL", "PREFECT_API_KEY"),
     *("PREFECT_SERVER_API_BASE_PATH", "PREFECT_SERVER_UI_SERVE_BASE", "PREFECT_UI_SERVE_BASE"),
     *("PREFECT__SERVER_EPHEMERAL", "PREFECT__SERVER_WEBSERVER_ONLY", "PREFECT__SERVER_FINAL"),
@@ -58,7 +59,7 @@ _DATABASE = {
 
 
 def server_settings() -> dict[str, str]:
-    """Return how Prefect's server is tuned, as the file says that Docker and Kubernetes read too."""
+    """Return the settings of Prefect's server from the file that Docker and Kubernetes read too."""
     lines = (line.strip() for line in SERVER_ENV.read_text(encoding="utf-8").splitlines())
     pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
     return {name: value for name, _, value in pairs}
@@ -70,9 +71,9 @@ def home(settings: Settings) -> Path:
 
 
 def prepare(settings: Settings) -> None:
-    """Make Prefect's folder and set in this process what it shall be told; to be called before it is imported."""
+    """Make Prefect's folder and set Prefect's variables in this process; call it before Prefect is imported."""
     home(settings).mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in _AROUND:
+    for name in _IGNORED:
         os.environ.pop(name, None)
     os.environ |= {"PREFECT_HOME": str(home(settings)), "PREFECT_PROFILES_PATH": os.devnull}
     for name, value in (server_settings() | QUIET).items():
@@ -83,7 +84,7 @@ def prepare(settings: Settings) -> None:
 
 
 def import_prefect(settings: Settings) -> None:
-    """Import Prefect, which `prepare` has made ready for, unless it is there, in a folder in which no settings of somebody else lie."""
+    """Import Prefect once, after `prepare`, from within its own folder, where nobody else has put settings."""
     if "prefect.context" in sys.modules:
         return
     with contextlib.chdir(home(settings)):
@@ -91,8 +92,8 @@ def import_prefect(settings: Settings) -> None:
 
 
 def server_environment(settings: Settings) -> dict[str, str]:
-    """Return the environment of our own server: what an operator tunes in it holds, what it lives on is ours."""
-    kept = {name: value for name, value in os.environ.items() if name not in _NOT_OURS} | python.variables()
+    """Return the environment of our own server: an operator's settings, except those that it needs as we set them."""
+    kept = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_OUR_SERVER} | python.variables()
     if not _is_postgresql(kept):
         kept = {name: value for name, value in kept.items() if name not in _DATABASE}
         kept["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = f"sqlite+aiosqlite:///{database(settings)}"
@@ -105,7 +106,7 @@ def database(settings: Settings) -> Path:
 
 
 def _is_postgresql(environment: dict[str, str]) -> bool:
-    """Say whether the environment names a PostgreSQL for Prefect; a file is always the one in our home."""
+    """Return whether the environment names a PostgreSQL for Prefect; a database file is always the one in our home."""
     return any(
         environment.get(name, "").startswith("postgres") for name in _DATABASE if name.endswith(("URL", "DRIVER"))
     )

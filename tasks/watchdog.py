@@ -6,8 +6,8 @@
 A small process of its own (`tasks.watcher`) hears from the loop every now and then. When it has not for so long, it
 has this process write what every thread is doing into `standstill.log` in the home, and kills it: leases and whoever
 started the process bring the rest right. Nothing in the process itself could do that: code that holds the interpreter,
-such as a regular expression or a JSON parser, lets no other thread run. A process that was stopped (SIGSTOP) or a machine
-that slept is not taken for one that stands still.
+such as a regular expression or a JSON parser, lets no other thread run. A process that was stopped (SIGSTOP) or a
+machine that slept is not taken for one that stands still.
 """
 
 import asyncio

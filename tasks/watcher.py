@@ -1,7 +1,7 @@
 """The process that watches an event loop: `python -I -S watcher.py PID SECONDS REPORT`. It imports nothing of ours.
 
-Standard input brings a byte from the loop every now and then; its end is the end of the watch. REPORT is the file, open,
-into which the watched process writes what it was doing.
+Standard input brings a byte from the loop every now and then; its end is the end of the watch. REPORT is the file,
+open, into which the watched process writes what it was doing.
 """
 
 import os

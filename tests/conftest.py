@@ -4,21 +4,39 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
-from hypothesis import settings
 
 from deployments.processes.prefect_server import prefect_server
 from models.settings import Settings
-from tests import prefect_home
+from tests import forked, prefect_home
 from tests.contract.storages import Servers
 from tests.installation import Installation, installation_on
 from tests.postgres import Server, postgres_server
 
 WAYS = ("kill", "term", "raise")
 
+SERVERS = {"prefect_api", "postgres"}
+"""Fixtures that start a server."""
+
+SERVED = {"postgresql", "s3", "fsspec", "mongodb", "mongod", "dropbox"}
+"""Databases and storages that are a server: a test's parameter, or a file of tests for one alone."""
+
 # On a busy machine an example takes as long as it takes.
-settings.register_profile("quledger", deadline=None)
-settings.load_profile("quledger")
+hypothesis.settings.register_profile("all", deadline=None)
+hypothesis.settings.register_profile("check", deadline=None, max_examples=20)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "all"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a server: `make check` leaves them out."""
+    for item in items:
+        values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        kinds = {value if isinstance(value, str) else getattr(value, "name", None) for value in values}
+        if item.path.parent.name == "contract":
+            kinds.add(item.path.stem.split("_")[1])
+        if kinds & SERVED or SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -40,10 +58,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def prefect_home_is_shared(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """All processes of a run share one empty database of Prefect's."""
-    base = tmp_path_factory.getbasetemp()
-    prefect_home.keep_in(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
+def forked_programs_end() -> Iterator[None]:
+    """No program that a test has forked outlives the tests."""
+    yield
+    forked.end()
 
 
 @pytest.fixture(scope="session")

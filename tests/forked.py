@@ -15,9 +15,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from multiprocessing import reduction
+from multiprocessing import forkserver, reduction
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from tests import fork_server_in_waiting
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,8 +33,10 @@ def _of_python(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 _OF_PYTHON = _of_python(os.environ)
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.preloaded", "tests.forked"])
+_context = multiprocessing.get_context("forkserver")
+# One of its own: other tests fork what has imported something else.
+_server = forkserver.ForkServer()
+_server.set_forkserver_preload(["tests.preloaded", "tests.forked"])
 
 
 def can_run(environment: Mapping[str, str]) -> bool:
@@ -50,12 +55,13 @@ class ForkedProcess:
             files: what it has as standard input, output and error; the caller may close them.
         """
         # A daemon: the end of the tests waits for no process that one of them has left stopped.
-        self._process = CONTEXT.Process(
+        self._process = _context.Process(
             target=_be_program,
             args=(list(arguments), dict(environment), [reduction.DupFd(file) for file in files]),
             daemon=True,
         )
-        self._process.start()
+        with mock.patch.object(forkserver, "connect_to_new_process", _server.connect_to_new_process):
+            self._process.start()
         assert self._process.pid is not None
         self.args, self.pid = ["quledger", *arguments], self._process.pid
 
@@ -114,6 +120,14 @@ def run(
     return subprocess.CompletedProcess(process.args, code, *printed)
 
 
+def end() -> None:
+    """Kill what still runs, and wait until the process that forked it has ended."""
+    for process in multiprocessing.active_children():
+        process.kill()
+        process.join()
+    _server._stop()  # type: ignore[attr-defined]
+
+
 def _be_program(arguments: list[str], environment: dict[str, str], files: list[Any]) -> None:
     """Be the program: all that a process has of its own becomes what `exec` would have made it."""
     for number, file in enumerate(files):
@@ -127,6 +141,8 @@ def _be_program(arguments: list[str], environment: dict[str, str], files: list[A
     time.tzset()
     os.chdir(ROOT)
     sys.argv = ["quledger", *arguments]
+    if arguments[:1] == ["drain"]:
+        fork_server_in_waiting.stand_by()
     from deployments.cli.app import main  # noqa: PLC0415 - it is there already in the process that is forked
     from tests.preloaded import AGAIN  # noqa: PLC0415 - as above
 

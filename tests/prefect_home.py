@@ -1,27 +1,24 @@
-"""An empty database of Prefect's, made once for all tests of a run: to make one takes it ten seconds of CPU."""
+"""An empty database of Prefect's, made once for each of its versions: to make one takes it ten seconds of CPU."""
 
 import fcntl
 import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
-_folders: list[Path] = []
-
-
-def keep_in(folder: Path) -> None:
-    """Say where the database is kept, which all processes of a run share."""
-    _folders.append(folder)
+KEPT = Path(__file__).parents[1] / ".cache" / f"empty-prefect-{version('prefect')}"
 
 
 def fill(home: Path) -> None:
     """Put an empty database into a `PREFECT_HOME` that has none."""
-    kept = _folders[-1] / "empty-prefect"
-    with (_folders[-1] / "empty-prefect.lock").open("w") as lock:
+    KEPT.parent.mkdir(exist_ok=True)
+    with KEPT.with_name(f"{KEPT.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not kept.exists():
-            made = kept.with_suffix(".new")
+        if not KEPT.exists():
+            made = KEPT.with_name(f"{KEPT.name}.new")
+            shutil.rmtree(made, ignore_errors=True)
             others = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
             subprocess.run(
                 [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"],
@@ -29,7 +26,7 @@ def fill(home: Path) -> None:
                 check=True,
                 capture_output=True,
             )
-            made.rename(kept)
+            made.rename(KEPT)
     home.mkdir(parents=True, exist_ok=True)
-    for part in kept.glob("prefect.db*"):
+    for part in KEPT.glob("prefect.db*"):
         shutil.copyfile(part, home / part.name)

@@ -20,6 +20,8 @@ from typing import Any
 
 from models.settings import Settings
 from tasks.prefect_settings import import_prefect, prepare
+from tasks.sandbox.fork_client import ONE_THREAD
+from tasks.sandbox.job_process import PRELOADED
 
 COMMANDS = ("app", "audit", "config", "jobs", "keys", "reconcile", "results", "serving")
 STORAGES = ("fsspec_storage", "mongodb.mongo_storage", "s3.s3_storage")
@@ -28,6 +30,7 @@ STORAGES = ("fsspec_storage", "mongodb.mongo_storage", "s3.s3_storage")
 COLD_ATOMS = ("fermions", "multiqudit", "rydberg", "singlequdit")
 EARLY = (
     *(f"deployments.cli.{name}" for name in COMMANDS),
+    *PRELOADED,
     "deployments.processes.drain",
     "deployments.processes.up",
     "flows.prefect_api.client",
@@ -58,6 +61,7 @@ def _settings_of_nobody() -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder))
         prepare(settings)
+        os.environ |= ONE_THREAD
         try:
             import_prefect(settings)
             yield

@@ -1,9 +1,10 @@
-"""Functions of the tests in processes of their own, forked from one that has imported what they need (tests/forked.py).
+"""Functions of the tests in processes of their own, forked from one that has imported what they need.
 
 Nothing of a test's own process comes along but its environment: no thread, no connection, no lock.
 """
 
 import contextlib
+import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
@@ -11,10 +12,21 @@ from multiprocessing.context import ForkServerProcess
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
-from tests.forked import CONTEXT
-
 SECONDS = 240
 """So long may any of them take for anything."""
+
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(
+    [
+        "storage.providers.dropbox.dropbox_storage",
+        "storage.providers.fsspec_storage",
+        "storage.providers.mongodb.mongo_storage",
+        "storage.providers.s3.s3_storage",
+        "tests.contract.children",
+        "tests.contract.racing",
+    ]
+)
 
 
 def process(work: Callable[..., object], *arguments: Any) -> ForkServerProcess:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 Value = TypeVar("Value")
 
-PAUSE = 0.05
+PAUSE, MAX_PAUSE = 0.05, 0.2
 
 
 def until(
@@ -15,11 +15,12 @@ def until(
     """Return the first value of `condition` that is true; fail if none comes in so many seconds.
 
     Args:
-        pause: seconds between two looks.
+        pause: seconds between the first two looks; each pause is longer than the one before, up to a fifth of a second.
         told: what the failure shows, such as what a server has printed.
     """
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, f"after {seconds} s it is still not so: {told()}"
         time.sleep(pause)
+        pause = max(pause, min(1.2 * pause, MAX_PAUSE))
     return value

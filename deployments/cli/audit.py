@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from deployments.cli.output import Json, print_output
-from deployments.processes.logs import DRAIN, SERVER, WORKER, Errors
+from deployments.processes.logs import DRAIN, SERVER, WORKER, LogErrors
 from flows.prefect_api import retention
 from flows.prefect_api.client import PrefectSilent, prefect_runs
 from models import clock
@@ -112,7 +112,7 @@ class Verification:
     def logged(self) -> list[str]:
         """Which logs in the home have errors of the last day, a sentence each."""
         logs = (self._settings.folder / name for name in (SERVER, WORKER, DRAIN))
-        return Errors(*logs, since=clock.now() - timedelta(days=1)).all()
+        return LogErrors(*logs, since=clock.now() - timedelta(days=1)).all()
 
     def findings(self, job_id: str | None) -> Iterator[Finding]:
         """Yield what differs of one job, or of all."""

@@ -10,7 +10,7 @@ from deployments.cli import render
 from deployments.cli.output import Json, print_output
 from models.errors import BadName, InputError, UnknownJob, UnreadableFile, echo
 from models.job import State
-from models.job_language.openqasm import is_openqasm
+from models.job_language.openqasm_opening import is_openqasm
 from models.requests import qasm_document
 from tasks.backends import registry
 from tasks.jobs import submission

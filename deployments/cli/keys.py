@@ -69,9 +69,8 @@ def show(kid: str = "", *, as_json: Json = False) -> int:
         print(f"{row['kid']}  {row['state']:<9}{' for ' + ', '.join(row['backends']) if row['backends'] else ''}")
         print(f"  public key {row['public']['x']}")
         if "revoked_at" in row["public"]:
-            print(
-                f"  revoked as of {row['public']['revoked_at']}: {row['public']['revoked_because'] or 'no reason given'}"
-            )
+            reason = row["public"]["revoked_because"] or "no reason given"
+            print(f"  revoked as of {row['public']['revoked_at']}: {reason}")
     if not rows and not as_json:
         print("There are no keys. Make one: quledger keys new")
     return 0

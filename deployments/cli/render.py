@@ -81,8 +81,8 @@ def event_value(event: Event) -> dict[str, Any]:
     return event.model_dump(mode="json") | {"data": json.loads(event.data)}
 
 
-_UNSAID = {"kind", "version", "holder"}
-"""What a history for people leaves out; a holder is a hash that is of use to a program alone."""
+_OMITTED = {"kind", "version", "holder"}
+"""Fields that a history for people leaves out; a holder is a hash, of use to programs alone."""
 
 HISTORY = (Column("time (UTC)"), Column("seq"), Column("attempt"), Column("event"), Column("what", ColumnKind.TEXT))
 
@@ -93,7 +93,7 @@ def history(events: list[Event]) -> None:
         console,
         HISTORY,
         [
-            (to_text(event.recorded_at)[11:23], str(event.seq), str(event.attempt), event.kind, _what(event))
+            (to_text(event.recorded_at)[11:23], str(event.seq), str(event.attempt), event.kind, _describe(event))
             for event in events
         ],
     )
@@ -140,7 +140,7 @@ def _state(job: Job) -> Cell:
     return Cell(job.state, _COLOURS.get(job.state, "blue"))
 
 
-def _what(event: Event) -> str:  # noqa: PLR0911 - one line for each kind of fact
+def _describe(event: Event) -> str:  # noqa: PLR0911 - one line for each kind of fact
     match event.fact:
         case Submitted() as fact:
             return f"{fact.backend}, {fact.document_bytes} bytes, sha256 {fact.document_sha256[:12]}, by {fact.source}"
@@ -158,7 +158,7 @@ def _what(event: Event) -> str:  # noqa: PLR0911 - one line for each kind of fac
         case Retried() as fact:
             return f"{fact.reason}; again after {fact.after_seconds:g} s"
         case fact:
-            said = fact.model_dump(mode="json", exclude=_UNSAID).items()
+            fields = fact.model_dump(mode="json", exclude=_OMITTED).items()
             return ", ".join(
-                f"{name} {value}" for name, value in said if value is not False and value not in ("", None)
+                f"{name} {value}" for name, value in fields if value is not False and value not in ("", None)
             )

@@ -58,7 +58,7 @@ def show_table(  # noqa: PLR0913 - what is shown, and how
     wrap: bool = True,
     least_text: int = LEAST_TEXT,
 ) -> None:
-    """Print a table as wide as the console, or as wide as it needs where nobody looks at it in a terminal.
+    """Print a table as wide as the console, or as wide as it needs if the output is no terminal.
 
     Args:
         wrap: what is too long for its room goes on in the next line; otherwise it is cut.
@@ -77,15 +77,15 @@ def table_lines(  # noqa: PLR0913 - as above
     wrap: bool = True,
     least_text: int = LEAST_TEXT,
 ) -> Iterator[Text]:
-    """Yield the lines of a table that is to be so many cells wide; None for whatever it needs."""
+    """Yield the lines of a table of at most so many cells; None lets it be as wide as it needs."""
     cells = [[_clean(cell) for cell in row] for row in rows]
     heads = [Cell(column.name, "bold") for column in columns]
-    shown = [*([heads] if heading else []), *cells]
-    natural = [max((cell_len(row[at].text) for row in shown), default=0) for at in range(len(columns))]
+    lines = [*([heads] if heading else []), *cells]
+    natural = [max((cell_len(row[at].text) for row in lines), default=0) for at in range(len(columns))]
     widths = natural if width is None else _widths(columns, natural, width, least_text)
     beside = [at for at, cells_wide in enumerate(widths) if cells_wide is not None]
     below = [at for at, cells_wide in enumerate(widths) if cells_wide is None]
-    for row in shown:
+    for row in lines:
         yield from _beside([(row[at], widths[at] or 0, columns[at].kind) for at in beside], wrap=wrap)
         rest = GAP.join(row[at].text for at in below if row[at].text)
         if rest and width is not None:

@@ -1,4 +1,4 @@
-"""Removes from this environment what Quledger does not need to run: `python -m deployments.image.strip_dev_packages`, for the image.
+"""Uninstalls what Quledger does not need to run: `python -m deployments.image.strip_dev_packages`, for the image.
 
 One lock serves all, so the image is made from it too, and has the linters and the tests' packages until this is run.
 """
@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 
-def needed(name: str = "quledger") -> set[str]:
+def packages_needed(name: str = "quledger") -> set[str]:
     """Return the packages that a package needs to run here, with those that they need, and itself."""
     found: set[tuple[str, str]] = set()
     waiting = {(canonicalize_name(name), "")}
@@ -26,9 +26,9 @@ def needed(name: str = "quledger") -> set[str]:
 
 
 def main() -> None:
-    """Uninstall the rest."""
+    """Uninstall all other packages."""
     installed = {canonicalize_name(each.metadata["Name"]) for each in importlib.metadata.distributions()}
-    rest = sorted(installed - needed() - {"pip"})
+    rest = sorted(installed - packages_needed() - {"pip"})
     subprocess.run([sys.executable, "-m", "pip", "uninstall", "--quiet", "--yes", *rest, "pip"], check=True)  # noqa: S603
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from deployments.processes.logs import DRAIN, SERVER, errors_said, opened, record, speak
+from deployments.processes.logs import DRAIN, SERVER, open_log, record, report_errors, warn_on_terminal
 from deployments.processes.prefect_server import PrefectUnavailable, prefect_server
 from models.errors import BadSetting
 from models.job import Job, State
@@ -25,7 +25,7 @@ from tasks.watchdog import watched
 MAX_AT_ONCE = 64
 
 FLUSH_SECONDS = 20.0
-"""How long an ending drain waits for Prefect to take the last logs and events."""
+"""How long a drain that ends waits until Prefect has taken its last logs and events."""
 
 
 def run_drain_command(
@@ -39,7 +39,7 @@ def run_drain_command(
     """Run `drain_queue` in this process.
 
     Args:
-        say: called with one line for each job that ends; None says nothing.
+        say: called with one line for each job that ends, if there is one to call.
 
     Returns:
         How many jobs ended in each state; and why jobs were left that somebody has to do something about.
@@ -50,7 +50,7 @@ def run_drain_command(
         on_final=lambda job: None if say is None else say(_line(job)),
         on_unserved=unserved.extend,
     )
-    # Before the server starts: what is wrong with settings, database or storage is said at once.
+    # Before the server starts, so that a problem with settings, database or storage is reported at once.
     services.open()
     for name in backends or []:
         registry.load(name)
@@ -98,7 +98,7 @@ def run_drain(services: Services, **parameters: Any) -> dict[str, int]:
 
 
 def flush_prefect() -> None:
-    """Send what Prefect still holds back of logs and events, while its server is there to take it."""
+    """Send the logs and events that Prefect's clients still hold, while its server is there to take them."""
     from prefect.events.worker import EventsWorker  # noqa: PLC0415 - as above
     from prefect.logging.handlers import APILogWorker  # noqa: PLC0415 - as above
 
@@ -108,9 +108,9 @@ def flush_prefect() -> None:
 
 @contextlib.contextmanager
 def flows_ready(services: Services) -> Iterator[str]:
-    """Give the address of the Prefect API while the block may run flows of these services.
+    """Yield the address of the Prefect API; within the block, flows of these services may be run.
 
-    What Prefect warns of in this process goes into a log in the home; it is said if there are errors.
+    Prefect's warnings in this process go into a log in the home; errors there are reported on standard error.
     """
     console = Console(stderr=True)
     use(services)
@@ -120,10 +120,10 @@ def flows_ready(services: Services) -> Iterator[str]:
             url = stack.enter_context(prefect_server(services.settings))
             import_prefect(services.settings)
         console.print(f"Prefect UI: {url.removesuffix('/api')}", style="dim")
-        stack.enter_context(errors_said(lambda line: print(line, file=sys.stderr), folder / DRAIN, folder / SERVER))
-        output = stack.enter_context(io.TextIOWrapper(opened(folder / DRAIN), write_through=True))
+        stack.enter_context(report_errors(lambda line: print(line, file=sys.stderr), folder / DRAIN, folder / SERVER))
+        output = stack.enter_context(io.TextIOWrapper(open_log(folder / DRAIN), write_through=True))
         stack.callback(record(output))
-        speak()
+        warn_on_terminal()
         yield url
 
 

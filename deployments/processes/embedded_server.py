@@ -1,8 +1,8 @@
 """A Prefect server of our own, on loopback, that ends with the process that started it.
 
 Run as `python -P -m deployments.processes.embedded_server FD`, in a folder of our own and with the environment of
-`tasks/prefect_settings.py`: standard input is a pipe from the parent, whose end is the signal to end; FD is the listening socket,
-so that nobody can take the port in between.
+`tasks/prefect_settings.py`. Standard input is a pipe from the parent: when it is closed, the server ends. FD is the
+listening socket, so that nobody can take the port in between.
 """
 
 import os
@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import Any
 
-from deployments.processes.logs import hush_server, record, record_end
+from deployments.processes.logs import drop_debug_records, record, record_crash
 
 
 def _end_with_parent() -> None:
@@ -38,7 +38,7 @@ def _let_writers_wait() -> None:
 
 
 def main() -> None:
-    """Serve until the parent is gone."""
+    """Serve until the parent has gone."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import uvicorn  # noqa: PLC0415 - after the watch has begun: importing takes seconds
     from prefect.server.api.server import create_app  # noqa: PLC0415 - as above
@@ -46,8 +46,8 @@ def main() -> None:
     _let_writers_wait()
     app = create_app()
     record(sys.stderr)
-    record_end()
-    hush_server()
+    record_crash()
+    drop_debug_records()
     config = uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, lifespan="on")
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
 

@@ -1,9 +1,9 @@
-"""The warm worker of `quledger up`: it serves for the process that started it, which holds its standard input open."""
+"""The warm worker of `quledger up`, which serves until the process that started it closes its standard input."""
 
 import logging
 import sys
 
-from deployments.processes.logs import record, record_end
+from deployments.processes.logs import record, record_crash
 from models.errors import QuledgerError
 from models.settings import Settings
 from tasks.prefect_settings import import_prefect, prepare
@@ -11,12 +11,12 @@ from tasks.services import Services, use
 
 
 def main() -> None:
-    """Serve until the parent is gone or says so."""
+    """Serve until the parent has gone or closed standard input."""
     settings = Settings.read()
     prepare(settings)
     import_prefect(settings)
     record(sys.stderr)
-    record_end()
+    record_crash()
     try:
         _work(Services(settings))
     except QuledgerError as error:

@@ -1,4 +1,4 @@
-"""What the operator reads of what runs here: warnings on the terminal, and the log files in the home."""
+"""Warnings on the operator's terminal, and the log files in the home."""
 
 import contextlib
 import logging
@@ -22,10 +22,10 @@ MAX_BYTES = 20_000_000
 MAX_READ = 2_000_000
 """So much of the end of a log is looked through for errors."""
 
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 
-SAY_SECONDS = 300.0
-"""Errors are said at once, and where they go on so often."""
+REPORT_SECONDS = 300.0
+"""Errors are reported at once; while more come, so often."""
 
 _RECORD = re.compile(rb"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3} (?:ERROR|CRITICAL) (.*)$", re.MULTILINE)
 _PARAMETERS = re.compile(r"^\[parameters: .*$", re.MULTILINE)
@@ -37,8 +37,8 @@ _SELF_GOVERNED = ("uvicorn", "fastapi")
 """Loggers that hand nothing on to the root of all, once Prefect has set them up."""
 
 
-def speak() -> None:
-    """Write our warnings to standard error: Prefect's set-up of the logs keeps them from the terminal."""
+def warn_on_terminal() -> None:
+    """Write our warnings to standard error, where Prefect's set-up of the logs would not let them appear."""
     ours = logging.getLogger("quledger")
     ours.setLevel(logging.INFO)
     if not ours.handlers:
@@ -46,13 +46,13 @@ def speak() -> None:
 
 
 def record(output: IO[str]) -> Callable[[], None]:
-    """Write every warning and error of this process to its log; to be called once Prefect has set up its own logs.
+    """Write every warning and error of this process to its log; call it after Prefect has set up its own logs.
 
     Returns:
-        What stops it.
+        A function that ends it.
     """
     handler = _handler(output)
-    handler.addFilter(_is_told)
+    handler.addFilter(_is_news)
     logging.captureWarnings(capture=True)
     loggers = [logging.getLogger(name) for name in ("", *_SELF_GOVERNED)]
     loggers = [each for each in loggers if each.parent is None or not each.propagate]
@@ -69,28 +69,28 @@ def record(output: IO[str]) -> Callable[[], None]:
     return stop
 
 
-def record_end() -> None:
-    """Record also what ends this process."""
-    sys.excepthook = _record_end
+def record_crash() -> None:
+    """Also write an exception that ends this process to its log."""
+    sys.excepthook = _record_crash
 
 
-def hush_server() -> None:
+def drop_debug_records() -> None:
     """Keep passwords out of the DEBUG log of a server: uvicorn writes down what comes through a websocket."""
     # A filter, as Prefect sets the level anew.
     for name in ("uvicorn.error", "uvicorn", "websockets.server"):
         logging.getLogger(name).addFilter(lambda record: record.levelno > logging.DEBUG)
 
 
-def opened(path: Path) -> IO[bytes]:
-    """Open a log to go on with."""
+def open_log(path: Path) -> IO[bytes]:
+    """Open a log for appending; one that has grown too large is put aside first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size > MAX_BYTES:
         path.replace(path.with_suffix(".log.1"))
     return path.open("ab")
 
 
-class Errors:
-    """Looks into logs for errors that came since it was made, or since a moment.
+class LogErrors:
+    """Finds errors in logs that were written since it was made, or since a moment.
 
     Args:
         paths: of the logs; one that is not there has none.
@@ -102,34 +102,36 @@ class Errors:
         self._read = {path: _size(path) if since is None else max(0, _size(path) - MAX_READ) for path in paths}
         self._counts = dict.fromkeys(paths, 0)
         self._last = dict.fromkeys(paths, "")
-        self._unsaid: set[Path] = set()
-        self._said_at: dict[Path, float] = {}
+        self._pending: set[Path] = set()
+        self._reported_at: dict[Path, float] = {}
 
-    def look(self, pause: float = 0.0) -> list[str]:
-        """Return a sentence for each log with errors that were not said yet, but for one of which some were just said.
+    def unreported(self, pause: float = 0.0) -> list[str]:
+        """Return a sentence for each log with errors that were not reported yet.
 
         Args:
-            pause: seconds for which nothing more is said of a log.
+            pause: a log about which a sentence was returned is not mentioned again for so many seconds.
         """
-        self._unsaid |= {path for path in self._read if self._fresh(path)}
+        self._pending |= {path for path in self._read if self._has_new(path)}
         now = time.monotonic()
-        told = [
-            path for path in self._read if path in self._unsaid and now >= self._said_at.get(path, now - pause) + pause
+        due = [
+            path
+            for path in self._read
+            if path in self._pending and now >= self._reported_at.get(path, now - pause) + pause
         ]
-        self._said_at |= dict.fromkeys(told, now)
-        self._unsaid -= set(told)
-        return [self._sentence(path) for path in told]
+        self._reported_at |= dict.fromkeys(due, now)
+        self._pending -= set(due)
+        return [self._sentence(path) for path in due]
 
     def all(self) -> list[str]:
         """Return a sentence for each log that has errors."""
-        self.look()
+        self.unreported()
         return [self._sentence(path) for path, count in self._counts.items() if count]
 
     def _sentence(self, path: Path) -> str:
         count = self._counts[path]
         return f"{count} {'error' if count == 1 else 'errors'} in {path}, the last one: {self._last[path]}"
 
-    def _fresh(self, path: Path) -> bool:
+    def _has_new(self, path: Path) -> bool:
         if _size(path) < self._read[path]:
             self._read[path] = 0  # it was put aside
         try:
@@ -153,13 +155,13 @@ class Errors:
 
 
 @contextlib.contextmanager
-def errors_said(say: Callable[[str], None], *paths: Path) -> Iterator[None]:
-    """Say in a sentence that there are errors in a log and where: at once, where they go on now and then, and at the end."""
-    errors, over = Errors(*paths), threading.Event()
+def report_errors(say: Callable[[str], None], *paths: Path) -> Iterator[None]:
+    """Tell `say` about errors in these logs: at once, every few minutes while more come, and at the end."""
+    errors, over = LogErrors(*paths), threading.Event()
 
     def watch() -> None:
-        while not over.wait(LOOK_SECONDS):
-            for sentence in errors.look(SAY_SECONDS):
+        while not over.wait(POLL_SECONDS):
+            for sentence in errors.unreported(REPORT_SECONDS):
                 say(f"there were errors: {sentence}")
 
     watching = threading.Thread(target=watch, daemon=True)
@@ -174,7 +176,7 @@ def errors_said(say: Callable[[str], None], *paths: Path) -> Iterator[None]:
 
 
 class _Formatter(logging.Formatter):
-    """Writes times in UTC, and leaves out the parameters of a statement of SQL that failed: they may be anybody's data."""
+    """Writes times in UTC and leaves out the parameters of failed SQL statements, which may be a user's data."""
 
     converter = staticmethod(time.gmtime)
 
@@ -189,7 +191,7 @@ def _handler(output: IO[str]) -> logging.Handler:
     return handler
 
 
-def _is_told(record: logging.LogRecord) -> bool:
+def _is_news(record: logging.LogRecord) -> bool:
     """Say whether a record is news to the operator."""
     # Prefect says so with the exception that there is, or with none.
     broke = record.exc_info is not None and record.exc_info[0] is not None
@@ -203,7 +205,7 @@ def _is_told(record: logging.LogRecord) -> bool:
     return not (record.name == "prefect.concurrency" and "410 Gone" in record.getMessage() and not broke)
 
 
-def _record_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _record_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     logging.getLogger("quledger").critical("the process ends", exc_info=(kind, error, trace))
 
 

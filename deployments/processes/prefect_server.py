@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 from filelock import FileLock, Timeout
 
-from deployments.processes.logs import SERVER, opened
+from deployments.processes.logs import SERVER, open_log
 from flows.prefect_api.client import REFUSED, authentication, refusal
 from models import clock
 from models.errors import BadSetting, QuledgerError
@@ -30,20 +30,20 @@ START_SECONDS = 180.0
 """How long the embedded server may take; a slow machine needs 20 s."""
 
 TURN_SECONDS = 900.0
-"""How long a start waits for those before it: several at once would make or migrate one database at the same time."""
+"""How long a start waits for others: several at once would make or migrate one database at the same time."""
 
 ANSWER_SECONDS = 15.0
-"""A server that has just started is slow at first; one that is not there is known at once."""
+"""A server that has just started is slow at first; that there is none is known at once."""
 
-LOOK_SECONDS = 5.0
-"""How long it is waited for the first answer of a server of our own before it is seen whether that still runs."""
+FIRST_ANSWER_SECONDS = 5.0
+"""How long to wait for the first answer of our own server before checking that it still runs."""
 
 END_SECONDS = 10.0
 MAX_PAUSE = 30.0
 
 _CAUSES = {
-    r"Can't locate revision": "a newer version of Prefect has made its database, {database}; install that version, or put"
-    " the file aside (the event log needs nothing of it)",
+    r"Can't locate revision": "a newer version of Prefect has made its database, {database}; install that version, or"
+    " put the file aside (the event log needs nothing of it)",
     r"file is not a database|malformed|file is encrypted": "its database is broken: {database}; put the file aside (the"
     " event log needs nothing of it)",
     r"database is locked": "another program holds its database, {database}",
@@ -52,7 +52,7 @@ _CAUSES = {
     " written: {database}",
     r"disk I/O error|Input/output error": "the disk fails",
 }
-"""What a server says that does not start -> what it means."""
+"""What a server that does not start says -> what it means."""
 
 
 class PrefectUnavailable(QuledgerError):
@@ -61,7 +61,7 @@ class PrefectUnavailable(QuledgerError):
 
 @contextlib.contextmanager
 def prefect_server(settings: Settings, port: int = 0) -> Iterator[str]:
-    """Give the address of a Prefect API while the block runs.
+    """Yield the address of a Prefect API, which answers while the block runs.
 
     Args:
         port: where the embedded server listens, on loopback; 0 takes any that is free.
@@ -96,7 +96,7 @@ def prefect_server(settings: Settings, port: int = 0) -> Iterator[str]:
 
 
 class _Server:
-    """The embedded server: a process that is started again should it die, and ends with us."""
+    """The embedded server: a process that is started again if it dies, and ends with us."""
 
     def __init__(self, settings: Settings, listening: socket.socket) -> None:
         self.url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
@@ -113,9 +113,9 @@ class _Server:
             PrefectUnavailable: it does not; the message says why.
         """
         before = self._log.stat().st_size if self._log.exists() else 0
-        server = self._process = self._begun()
+        server = self._process = self._spawn()
         deadline = time.monotonic() + START_SECONDS
-        while not _answers(self.url, LOOK_SECONDS):
+        while not _answers(self.url, FIRST_ANSWER_SECONDS):
             if server.poll() is not None or time.monotonic() > deadline:
                 late = server.poll() is None
                 why = (
@@ -125,7 +125,7 @@ class _Server:
                 )
                 raise PrefectUnavailable(f"the embedded Prefect server did not start: {why}. Its log is {self._log}")
             time.sleep(0.1)
-        threading.Thread(target=self._keep, args=(server,), daemon=True).start()
+        threading.Thread(target=self._restart_when_dead, args=(server,), daemon=True).start()
 
     def stop(self) -> None:
         """End it and wait until it is gone."""
@@ -142,9 +142,9 @@ class _Server:
             server.kill()
             server.wait()
 
-    def _begun(self) -> "subprocess.Popen[bytes]":
+    def _spawn(self) -> "subprocess.Popen[bytes]":
         """Start the process; its own session keeps a Ctrl-C in the terminal from ending it before the flows."""
-        with opened(self._log) as output:
+        with open_log(self._log) as output:
             return subprocess.Popen(  # noqa: S603 - our own module
                 python.command("deployments.processes.embedded_server", str(self._listening.fileno())),
                 stdin=subprocess.PIPE,
@@ -156,8 +156,8 @@ class _Server:
                 pass_fds=(self._listening.fileno(),),
             )
 
-    def _keep(self, server: "subprocess.Popen[bytes]") -> None:
-        """Start the server again whenever it dies; who calls it meanwhile waits, for the socket stays open."""
+    def _restart_when_dead(self, server: "subprocess.Popen[bytes]") -> None:
+        """Start the server again whenever it dies; callers wait meanwhile, because the socket stays open."""
         pause = 1.0
         while True:
             began = time.monotonic()
@@ -171,12 +171,12 @@ class _Server:
             with self._changing:
                 if self._stopping.is_set():
                     return
-                server = self._process = self._begun()
+                server = self._process = self._spawn()
 
 
 def write_error(log: Path, message: str) -> None:
-    """Write an error of ours into the log of a process that can no more do so itself."""
-    with opened(log) as output:
+    """Write an error into the log of a process that has ended."""
+    with open_log(log) as output:
         output.write(f"{clock.now():%Y-%m-%d %H:%M:%S},000 ERROR {message}\n".encode())
 
 
@@ -199,18 +199,18 @@ def _start_lock(settings: Settings) -> Iterator[None]:
 
 
 def _answers(url: str, seconds: float = ANSWER_SECONDS) -> bool:
-    """Say whether Prefect is there.
+    """Return whether Prefect answers.
 
     Args:
-        seconds: how long it may take to say so.
+        seconds: how long it may take.
 
     Raises:
-        PrefectUnavailable: it is, and does not let us in.
+        PrefectUnavailable: it answers, and does not let us in.
     """
     try:
         with httpx.Client(timeout=seconds, headers=authentication()) as client:
             client.get(f"{url}/health").raise_for_status()
-            # That anybody may ask; this not.
+            # Anybody may ask for that; not for this.
             refused = client.get(f"{url}/admin/version").status_code in REFUSED
     except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         return False

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from deployments.deploy import deploy
-from deployments.processes.logs import SERVER, WORKER, errors_said, opened, speak
+from deployments.processes.logs import SERVER, WORKER, open_log, report_errors, warn_on_terminal
 from deployments.processes.prefect_server import prefect_server, write_error
 from models.settings import Settings
 from tasks import python
@@ -30,15 +30,15 @@ def serve(port: int, say: Callable[[str], None]) -> None:
         PrefectUnavailable: the deployments could not be registered.
     """
     settings = Settings.read()
-    # What is wrong with settings, database or storage is said at once.
+    # So that a problem with settings, database or storage is reported at once.
     Services(settings).open()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _interrupt)
-    speak()
+    warn_on_terminal()
     say("Starting Prefect's server (some 15 s) ...")
     try:
         with (
-            errors_said(say, settings.folder / SERVER, settings.folder / WORKER),
+            report_errors(say, settings.folder / SERVER, settings.folder / WORKER),
             prefect_server(settings, port) as url,
             _worker(settings) as begin,
         ):
@@ -63,7 +63,7 @@ def _interrupt(_number: int, _frame: object) -> None:
 
 @contextlib.contextmanager
 def _worker(settings: Settings) -> Iterator[Callable[[], None]]:
-    """Give a function that starts the worker unless it runs; it is ended with the block."""
+    """Yield a function that starts the worker unless it runs; the worker ends with the block."""
     running: list[subprocess.Popen[bytes]] = []
 
     def begin() -> None:
@@ -73,7 +73,7 @@ def _worker(settings: Settings) -> Iterator[Callable[[], None]]:
         if running:
             write_error(log, f"quledger.up: the worker ended with code {running[0].returncode}; it is started again")
         running.clear()
-        with opened(log) as output:
+        with open_log(log) as output:
             running.append(
                 subprocess.Popen(  # noqa: S603 - our own module
                     python.command("deployments.processes.embedded_worker"),

@@ -58,13 +58,13 @@ FLOWS: dict[str, Flow[Any, Any]] = {
 POLL_SECONDS = 1.0
 BEAT_SECONDS = 30.0
 STOP_SECONDS = 15.0
-AT_ONCE = 20
+MAX_RUNS = 20
 
 OVERTIME_SECONDS = 60.0
 """So much longer a scheduled drain may serve here: it ends when the next one is due, and that may be late."""
 
-AGAIN_SECONDS = (2.0, 60.0)
-"""The first and the longest pause before a drain is begun again that has ended with no other one to follow it."""
+RESTART_SECONDS = (2.0, 60.0)
+"""The first and the longest pause before a drain is begun again that has ended and that none follows."""
 
 SOON_SECONDS = 10.0
 """A drain that is scheduled to begin so soon is waited for."""
@@ -79,20 +79,20 @@ class Worker:
         self._tasks: dict[asyncio.Task[None], str] = {}
         self._handover = Handover()
         # On the steady clock; none has ended here yet.
-        self._drain_began, self._pause = 0.0, AGAIN_SECONDS[0]
+        self._drain_began, self._pause = 0.0, RESTART_SECONDS[0]
         self._drain_ended: float | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Take and run until `stop` is set; then what is under way is given back."""
-        self._deployments = await self._find(stop)
+        """Take and run what is due until `stop` is set; then give back what is under way."""
+        self._deployments = await self._find_deployments(stop)
         await crash_dead_runs(self._services)
         self._handover.use()
         async with self._services.sandbox.borrowed():
             await self._begin_draining()
-            await self._beat()
+            await self._send_heartbeat()
             async with (
                 run_periodically("scheduled_runs", self._take_due, POLL_SECONDS),
-                run_periodically("heartbeat", self._beat, BEAT_SECONDS),
+                run_periodically("heartbeat", self._send_heartbeat, BEAT_SECONDS),
             ):
                 await stop.wait()
             self._services.stopping.set()
@@ -104,13 +104,13 @@ class Worker:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._handover.close(0.0)
 
-    async def _beat(self) -> None:
-        """Show in Prefect that somebody serves the work pool."""
-        with contextlib.suppress(ObjectNotFound):  # nobody has to have one
+    async def _send_heartbeat(self) -> None:
+        """Show in Prefect that the work pool is served."""
+        with contextlib.suppress(ObjectNotFound):  # there need not be a work pool
             await self._client.send_worker_heartbeat(POOL, socket.gethostname(), BEAT_SECONDS)
 
-    async def _find(self, stop: asyncio.Event) -> dict[UUID, str]:
-        """Return the deployments; they may be registered while we wait."""
+    async def _find_deployments(self, stop: asyncio.Event) -> dict[UUID, str]:
+        """Return the deployments, waiting until all are registered."""
         found: dict[UUID, str] = {}
         while len(found) < len(FLOWS) and not stop.is_set():
             for name in FLOWS.keys() - set(found.values()):
@@ -126,7 +126,7 @@ class Worker:
             return
         drain = next(key for key, name in self._deployments.items() if name == DRAIN)
         now = clock.now()
-        waiting = await due(self._client, [drain], AT_ONCE, later=True)
+        waiting = await due(self._client, [drain], MAX_RUNS, later=True)
         starts = [run.next_scheduled_start_time for run in waiting if run.next_scheduled_start_time]
         if any(start <= now + timedelta(seconds=SOON_SECONDS) for start in starts):
             return  # one is due, and will be taken like any other
@@ -134,13 +134,13 @@ class Worker:
         parameters = {} if budget is None else {"time_budget": budget + OVERTIME_SECONDS}
         await self._client.create_flow_run_from_deployment(drain, parameters={"until_empty": False} | parameters)
 
-    async def _drain_on(self) -> None:
-        """Begin a drain again where one has ended and no other follows: it failed, or the next one was not scheduled."""
+    async def _keep_draining(self) -> None:
+        """Begin a drain again if one has ended and none follows: it failed, or the next one was not scheduled."""
         if self._drain_ended is None or DRAIN in self._tasks.values():
             return
         if time.monotonic() < self._drain_ended + self._pause:
             return
-        self._drain_ended, self._pause = time.monotonic(), min(2 * self._pause, AGAIN_SECONDS[1])
+        self._drain_ended, self._pause = time.monotonic(), min(2 * self._pause, RESTART_SECONDS[1])
         drain = next(key for key, name in self._deployments.items() if name == DRAIN)
         deployment = await self._client.read_deployment(drain)
         if deployment.paused or not any(schedule.active for schedule in deployment.schedules):
@@ -151,14 +151,14 @@ class Worker:
     async def _take_due(self) -> None:
         # Jobs are taken by the drain, in their fair order; only where none runs here they are taken as they come.
         ours = [key for key, name in self._deployments.items() if name != JOBS or DRAIN not in self._tasks.values()]
-        for run in await self._newest(await due(self._client, ours, AT_ONCE)):
+        for run in await self._without_missed(await due(self._client, ours, MAX_RUNS)):
             name = self._deployments.get(run.deployment_id) if run.deployment_id else None
             if name is None:
                 continue
             try:
                 if name == DRAIN and run.auto_scheduled:
                     await self._end_drain()
-                state = await self._pending(run)
+                state = await self._claim(run)
             except Exception as error:  # noqa: BLE001 - one run must not keep the others from being taken
                 _LOG.warning("run_untaken action=try_again run=%s: %s", run.id, type(error).__name__)
                 continue
@@ -168,18 +168,18 @@ class Worker:
             task = asyncio.create_task(self._run(FLOWS[name], run))
             self._tasks[task] = name
             task.add_done_callback(self._done)
-        await self._drain_on()
+        await self._keep_draining()
 
     def _done(self, task: asyncio.Task[None]) -> None:
         if self._tasks.pop(task) == DRAIN:
             now = time.monotonic()
-            if now > self._drain_began + AGAIN_SECONDS[1]:
-                self._pause = AGAIN_SECONDS[0]
+            if now > self._drain_began + RESTART_SECONDS[1]:
+                self._pause = RESTART_SECONDS[0]
             self._drain_ended = now
             self._handover.wanted.clear()
 
-    async def _newest(self, due: list[FlowRun]) -> list[FlowRun]:
-        """Return what is to be run; of runs of one schedule that were missed while nobody was here only the last one."""
+    async def _without_missed(self, due: list[FlowRun]) -> list[FlowRun]:
+        """Return the runs to take; of those of one schedule that were missed while no worker ran, only the last one."""
         last: dict[object, FlowRun] = {}
         found = []
         for run in sorted(due, key=_start, reverse=True):
@@ -200,8 +200,8 @@ class Worker:
             self._handover.wanted.set()
             await asyncio.wait(serving, timeout=STOP_SECONDS)
 
-    async def _pending(self, run: FlowRun) -> State[Any] | None:
-        """Set a run to Pending; return that state, None if the run is not ours."""
+    async def _claim(self, run: FlowRun) -> State[Any] | None:
+        """Claim a run by setting it to Pending; return that state, or None if somebody else has it."""
         # Where an answer is lost, the client asks again, and is told no: by this message we know our own state.
         message = f"taken by {self._services.worker}"
         answer: OrchestrationResult[Any] = await self._client.set_flow_run_state(run.id, Pending(message=message))

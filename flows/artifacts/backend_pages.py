@@ -1,4 +1,4 @@
-"""One page a backend among Prefect's artifacts, kept up to date by the drain: what waits, runs and fails."""
+"""A page for each backend among Prefect's artifacts, kept up to date by the drain: what waits, runs and fails."""
 
 import asyncio
 from datetime import timedelta
@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect.client.orchestration import PrefectClient
 
-from flows.artifacts.job_report import many, plain
+from flows.artifacts.job_report import count_of, escape_markdown
 from models import clock
 from models.backend import BackendConfig, GateConfig
 from models.errors import printable
@@ -69,7 +69,7 @@ def page(config: BackendConfig, waiting: dict[str, int], recent: dict[str, int],
         [
             f"# {config.display_name}",
             "",
-            plain(printable(config.description)),
+            escape_markdown(printable(config.description)),
             "",
             "| jobs | number |",
             "|---|---|",
@@ -90,10 +90,10 @@ def page(config: BackendConfig, waiting: dict[str, int], recent: dict[str, int],
 
 
 def _most(config: BackendConfig) -> str:
-    wires, shots = many(config.num_wires, "wire"), many(config.max_shots, "shot")
-    return f"At most {wires} and {shots} in an experiment, {many(config.max_experiments, 'experiment')} in a job."
+    wires, shots = count_of(config.num_wires, "wire"), count_of(config.max_shots, "shot")
+    return f"At most {wires} and {shots} in an experiment, {count_of(config.max_experiments, 'experiment')} in a job."
 
 
 def _gate(gate: GateConfig) -> str:
-    parameters, description = plain(", ".join(gate.parameters)), plain(printable(gate.description))
+    parameters, description = escape_markdown(", ".join(gate.parameters)), escape_markdown(printable(gate.description))
     return f"| `{gate.name}` | {parameters} | {description} |"

@@ -1,4 +1,4 @@
-"""Histograms as small SVG pictures, which a page of Prefect's UI shows without asking anybody."""
+"""Histograms as small SVG pictures, embedded in the pages of Prefect's UI."""
 
 import base64
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ MAX_LETTERS = 32
 """Of an outcome."""
 
 PAPER, INK, BAR = "#f8fafc", "#1e293b", "#2563eb"
-"""The picture has a ground of its own, so that it can be read on a dark page and on a light one."""
+"""The picture has its own background, so that it can be read on dark and light pages."""
 
 
 def histogram(counts: Sequence[tuple[str, int]], shots: int, title: str) -> str:
@@ -22,7 +22,7 @@ def histogram(counts: Sequence[tuple[str, int]], shots: int, title: str) -> str:
         shots: of the experiment, also those whose outcome is not shown.
     """
     most = max((count for _, count in counts), default=1)
-    labels = [shortened(outcome) for outcome, _ in counts]
+    labels = [shorten(outcome) for outcome, _ in counts]
     left = MARGIN + round(LETTER * max((len(label) for label in labels), default=0)) + 8
     room = WIDTH - left - COUNT_WIDTH
     lines = []
@@ -44,12 +44,12 @@ def histogram(counts: Sequence[tuple[str, int]], shots: int, title: str) -> str:
     )
 
 
-def shortened(outcome: str) -> str:
-    """Return an outcome that is no longer than a picture can show."""
+def shorten(outcome: str) -> str:
+    """Return an outcome, cut to what fits into a picture."""
     return outcome if len(outcome) <= MAX_LETTERS else outcome[: MAX_LETTERS - 1] + "…"
 
 
-def inline(svg: str, text: str) -> str:
-    """Return a picture as Markdown that carries it within itself."""
+def inline_image(svg: str, text: str) -> str:
+    """Return Markdown with the picture embedded in it."""
     content = base64.b64encode(svg.encode("utf-8")).decode("ascii")
     return f"![{text}](data:image/svg+xml;base64,{content})"

@@ -1,4 +1,4 @@
-"""What the page of a job's flow run shows beside its log: counts, histograms and the history, as artifacts."""
+"""The report of a job on the page of its flow run: counts, histograms and history, as artifacts."""
 
 import asyncio
 import hashlib
@@ -12,7 +12,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.events import emit_event
 
-from flows.artifacts.figures import histogram, inline, shortened
+from flows.artifacts.figures import histogram, inline_image, shorten
 from models.clock import to_text
 from models.errors import QuledgerError, printable
 from models.events import Event
@@ -26,27 +26,27 @@ _LOG = logging.getLogger("quledger.report")
 MAX_SHOWN_EXPERIMENTS = 10
 MAX_OUTCOMES = 32
 MAX_BYTES = 3_000_000
-"""Of a larger result only the way to it is shown."""
+"""The report of a larger result only says how to get it."""
 
 
 class Counted(NamedTuple):
     """The counts of one experiment.
 
     Attributes:
-        shown: the most frequent outcomes with their counts, in the order in which they are shown.
-        outcomes: how many different ones there are.
+        frequent: the most frequent outcomes with their counts, sorted by outcome.
+        outcomes: how many different outcomes there are.
     """
 
-    shown: list[tuple[str, int]]
+    frequent: list[tuple[str, int]]
     shots: int
     outcomes: int
 
     @property
     def summary(self) -> str:
-        """What the counts are of, and whether these are all."""
-        left_out = self.outcomes - len(self.shown)
-        some = f", the {len(self.shown)} most frequent" if left_out else ""
-        return f"{many(self.shots, 'shot')}, {many(self.outcomes, 'outcome')}{some}"
+        """The numbers of shots and outcomes, and whether all outcomes are here."""
+        left_out = self.outcomes - len(self.frequent)
+        some = f", the {len(self.frequent)} most frequent" if left_out else ""
+        return f"{count_of(self.shots, 'shot')}, {count_of(self.outcomes, 'outcome')}{some}"
 
 
 class Value(NamedTuple):
@@ -64,7 +64,7 @@ class Value(NamedTuple):
     @property
     def summary(self) -> str:
         """The value with its error."""
-        return f"{self.exp_value:.6g} ± {self.std:.2g}, {many(self.shots, 'shot')} for each group of terms"
+        return f"{self.exp_value:.6g} ± {self.std:.2g}, {count_of(self.shots, 'shot')} for each group of terms"
 
 
 Counts = dict[str, Counted | Value]
@@ -75,7 +75,7 @@ _TITLES = {State.DONE: "Done", State.ERROR: "Failed", State.CANCELLED: "Cancelle
 
 
 async def report(attempt: Attempt) -> None:
-    """Show a job that has just ended to Prefect's users; what cannot be shown is no loss, so nothing is raised."""
+    """Put the report of a job that has just ended into Prefect; errors are logged and not raised."""
     job = attempt.job
     if job.state not in FINAL or attempt.flow_run_id is None:
         return
@@ -127,19 +127,19 @@ def _rows(name: str, found: Counted | Value) -> list[dict[str, Any]]:
         return [{"experiment": name, "expectation value": found.exp_value, "standard error": found.std}]
     return [
         {"experiment": name, "outcome": outcome, "count": count, "share": f"{count / found.shots:.2%}"}
-        for outcome, count in found.shown
+        for outcome, count in found.frequent
     ]
 
 
 def summary(counts: Counts) -> str:
-    """Return what the counts of a job are of, in a few words."""
+    """Return a few words about the counts of a job."""
     if len(counts) == 1:
         return next(iter(counts.values())).summary
-    return f"{many(len(counts), 'experiment')}, at most {MAX_OUTCOMES} outcomes of each"
+    return f"{count_of(len(counts), 'experiment')}, at most {MAX_OUTCOMES} outcomes of each"
 
 
 def _counts(attempt: Attempt) -> Counts:
-    """Return the counts of the result, or of as much of it as is worth showing."""
+    """Return the counts of the first experiments; none of a result that is too large or not the accepted one."""
     job = attempt.job
     if job.uploaded is None or job.uploaded.bytes > MAX_BYTES:
         return {}
@@ -163,33 +163,33 @@ def _read(experiment: dict[str, Any]) -> Counted | Value:
 
 
 def _counted(counter: Counter[str]) -> Counted:
-    """Return the most frequent outcomes, in numerical order."""
-    shown = sorted(
+    """Return the most frequent outcomes, sorted numerically."""
+    frequent = sorted(
         counter.most_common(MAX_OUTCOMES), key=lambda pair: [(len(level), level) for level in pair[0].split()]
     )
-    return Counted(shown, counter.total(), len(counter))
+    return Counted(frequent, counter.total(), len(counter))
 
 
 def markdown(job: Job, counts: Counts, events: list[Event]) -> str:
     """Return the page of a job that has ended."""
     lines = [f"# {_TITLES.get(job.state, job.state)}: job `{job.job_id}`", "", *_facts(job), ""]
-    lines += [f"- {plain(str(fault))}" for fault in job.faults]
+    lines += [f"- {escape_markdown(str(fault))}" for fault in job.faults]
     if job.fault_count > len(job.faults):
         lines.append(f"- and {job.fault_count - len(job.faults)} more")
     for name, counted in counts.items():
         if isinstance(counted, Value):
-            lines += ["", f"{plain(name)}: **{counted.summary}**"]
+            lines += ["", f"{escape_markdown(name)}: **{counted.summary}**"]
             continue
-        picture = histogram(counted.shown, counted.shots, f"{shortened(name)}: {counted.summary}")
-        lines += ["", inline(picture, f"histogram of {plain(name)}")]
+        picture = histogram(counted.frequent, counted.shots, f"{shorten(name)}: {counted.summary}")
+        lines += ["", inline_image(picture, f"histogram of {escape_markdown(name)}")]
     if job.state is State.DONE:
-        shown = "" if counts else "It is not shown here. "
-        lines += ["", f"{shown}The whole result: `quledger result {job.job_id} --json`"]
+        note = "" if counts else "It is not shown here. "
+        lines += ["", f"{note}The whole result: `quledger result {job.job_id} --json`"]
     lines.append("")
     lines += ["## History", "", "| # | attempt | event | recorded (UTC) | by |", "|---|---|---|---|---|"]
     for event in events:
         when = to_text(event.recorded_at)[:23].replace("T", " ")
-        lines.append(f"| {event.seq} | {event.attempt} | {event.kind} | {when} | {plain(event.actor)} |")
+        lines.append(f"| {event.seq} | {event.attempt} | {event.kind} | {when} | {escape_markdown(event.actor)} |")
     return "\n".join(lines)
 
 
@@ -204,15 +204,15 @@ def _facts(job: Job) -> list[str]:
     return [
         f"| {' | '.join(names)} |",
         f"|{'---|' * len(names)}",
-        f"| {' | '.join(plain(facts[name]) for name in names)} |",
+        f"| {' | '.join(escape_markdown(facts[name]) for name in names)} |",
     ]
 
 
-def many(number: int, what: str) -> str:
+def count_of(number: int, what: str) -> str:
     """Return a number of things in words: 1 shot, 2 shots."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
-def plain(text: str) -> str:
-    """Return text that Markdown shows as it is."""
+def escape_markdown(text: str) -> str:
+    """Return text that Markdown shows unchanged."""
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-!|" else c for c in text)

@@ -13,12 +13,12 @@ from models.errors import QuledgerError
 from models.settings import redact_url
 
 PAGE = 200
-"""Prefect's own limit of one answer."""
+"""The most runs that Prefect returns at once."""
 
 ASK_SECONDS = 15.0
 
 BUSY_SECONDS = 30.0
-"""So long a call that Prefect refuses because it is busy, as it does where its database is SQLite, is repeated."""
+"""A call is repeated for so long while Prefect is busy, as it often is on SQLite."""
 
 REFUSED = (401, 403)
 
@@ -30,7 +30,7 @@ class PrefectSilent(QuledgerError):
 
 
 def authentication() -> dict[str, str]:
-    """Return the headers that let an HTTP client in; of two ways to be let in Prefect too takes the password."""
+    """Return the headers with which Prefect lets a client in: of a password and a key it takes the password."""
     key, password = os.environ.get("PREFECT_API_KEY"), os.environ.get("PREFECT_API_AUTH_STRING")
     if password:
         return {"Authorization": f"Basic {base64.b64encode(password.encode()).decode()}"}
@@ -38,7 +38,7 @@ def authentication() -> dict[str, str]:
 
 
 def refusal(url: str) -> str:
-    """Say what to do where Prefect does not let us in."""
+    """Return what to tell the operator if Prefect does not let us in."""
     return f"Prefect at {redact_url(url)} does not let us in; look at PREFECT_API_AUTH_STRING (or PREFECT_API_KEY)"
 
 
@@ -96,7 +96,7 @@ def prefect_runs(url: str, job_ids: list[str]) -> list[Run]:
 
 
 def _runs(client: httpx.Client, job_ids: list[str]) -> list[Run]:
-    """Return all runs of these jobs but those that Prefect has and cannot give back."""
+    """Return all runs of these jobs, except those that Prefect fails on."""
     runs: list[Run] = []
     body: dict[str, Any] = {
         "flows": {"name": {"any_": ["run-job"]}},

@@ -38,7 +38,7 @@ class _Engine(AsyncFlowRunEngine[Any, Any]):
     given: FlowRun
 
     async def create_flow_run(self, client: PrefectClient) -> FlowRun:
-        """Return the run that there is, instead of a new one below the run that is under way here."""
+        """Return the given run, instead of creating one below the run that is under way here."""
         del client
         self._beats = itertools.count()
         return self.given
@@ -55,7 +55,7 @@ class _Engine(AsyncFlowRunEngine[Any, Any]):
 
     @contextlib.asynccontextmanager
     async def setup_run_context(self, client: PrefectClient | None = None) -> AsyncIterator[None]:
-        """Enter the context of the run as it is known, with no further question to the server."""
+        """Enter the context of the run as it is known, without asking the server again."""
         knowing = copy.copy(client or self.client)
         knowing.read_flow_run = self._read  # type: ignore[method-assign]
         async with super().setup_run_context(knowing):
@@ -63,7 +63,7 @@ class _Engine(AsyncFlowRunEngine[Any, Any]):
 
     @contextlib.contextmanager
     def setup_flow_run_suspension_request(self) -> Iterator[FlowRunSuspensionRequest]:
-        """Give what says whether the run is to be suspended, which it never is."""
+        """Yield the request to suspend the run, which is never made."""
         yield self._get_flow_run_suspension_request()
 
     async def _read(self, flow_run_id: UUID) -> FlowRun:
@@ -76,9 +76,9 @@ class _Engine(AsyncFlowRunEngine[Any, Any]):
 
 
 def leave_sigterm_alone() -> None:
-    """Keep Prefect's engines from taking SIGTERM, in a process where it is meant for all runs and not for one.
+    """Keep Prefect's engines from handling SIGTERM, in a process where it is meant for all runs and not for one.
 
-    Their handler raises wherever the main thread is just then, which may be in the midst of another run or of the loop.
+    Their handler raises wherever the main thread happens to be: in another run, or in the event loop.
     """
     flow_engine.capture_sigterm = contextlib.nullcontext  # type: ignore[attr-defined, assignment]
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FOLDER = "runs"
-# By hand: a library's lock makes the file that it is to look at, so that a run which has just ended would look dead.
+# By hand: FileLock would create the file that `is_orphaned` looks for, so a run that has just ended would seem dead.
 
 
 @contextlib.contextmanager
 def present(home: Path, run_id: str) -> Iterator[None]:
-    """Show that the run is under way while the block runs."""
+    """Hold the lock of a run while the block runs."""
     path = _path(home, run_id)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -26,7 +26,7 @@ def present(home: Path, run_id: str) -> Iterator[None]:
 
 
 def is_orphaned(home: Path, run_id: str) -> bool:
-    """Say whether the run was under way on this machine, and its process is gone."""
+    """Return whether the run was under way on this machine and its process is gone."""
     path = _path(home, run_id)
     try:
         handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -42,7 +42,7 @@ def is_orphaned(home: Path, run_id: str) -> bool:
 
 
 def forget(home: Path, run_id: str) -> None:
-    """Remove what is left of a run that has died."""
+    """Remove the lock file of a run whose process is gone."""
     with contextlib.suppress(OSError):
         _path(home, run_id).unlink()
 

@@ -1,4 +1,4 @@
-"""What Prefect calls our flows and deployments, and the state in which it shows a job that has ended."""
+"""The names of our flows and deployments in Prefect, and the state in which it shows a job that has ended."""
 
 from prefect.client.schemas.objects import State as PrefectState
 from prefect.states import Cancelled, Completed, Failed

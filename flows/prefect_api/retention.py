@@ -16,7 +16,7 @@ OTHERS = ("drain-queue", "reconcile", "verify", "publish-backends")
 OVER = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 
 BATCH = 50
-"""So many runs Prefect deletes with one call."""
+"""The most runs that Prefect deletes at once."""
 
 ASK_SECONDS = 60.0
 
@@ -68,7 +68,7 @@ def _prune(client: httpx.Client, over: dict[str, Any], has_ended: Callable[[str]
 
 
 def _page(client: httpx.Client, body: dict[str, Any]) -> Any:
-    """Return some runs; those that Prefect cannot give back are cleared away first."""
+    """Return some runs, after clearing away those that Prefect fails on."""
     try:
         return _ask(client, "/flow_runs/filter", body)
     except httpx.HTTPStatusError as error:
@@ -80,7 +80,7 @@ def _page(client: httpx.Client, body: dict[str, Any]) -> Any:
 
 
 def _delete(client: httpx.Client, over: dict[str, Any], ids: list[str]) -> int:
-    """Delete these runs unless somebody has begun them again meanwhile; return how many there were."""
+    """Delete these runs unless somebody has begun them again meanwhile; return how many were deleted."""
     # Prefect deletes task runs and logs with the runs, and leaves artifacts behind.
     while artifacts := _ask(client, "/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": ids}}, "limit": 200}):
         for artifact in artifacts:

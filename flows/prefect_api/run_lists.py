@@ -1,4 +1,4 @@
-"""Lists of runs that Prefect gives in spite of runs among them that it cannot give."""
+"""Lists of Prefect's runs, also where Prefect fails on some of them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,24 +16,24 @@ from models import clock
 async def readable(
     client: PrefectClient, ask: Callable[[], Awaitable[list[FlowRun]]], filters: Filters
 ) -> list[FlowRun]:
-    """Return a list of runs; where Prefect cannot give it, the runs in it that it cannot give are cleared away first.
+    """Return a list of runs; if Prefect fails on some of them, clear those away first.
 
     Args:
-        ask: asks for the list.
-        filters: choose at least the runs that stand in it.
+        ask: asks Prefect for the list.
+        filters: choose at least the runs in that list.
     """
     try:
         return await ask()
     except PrefectHTTPStatusError as error:
         if error.response.status_code != httpx.codes.INTERNAL_SERVER_ERROR:
             raise
-    # Somebody else may do the same at the same time, so it is no matter how many this finds.
+    # Another process may do the same at the same time, so how many this finds does not matter.
     await asyncio.to_thread(clear, str(client.api_url), filters)
     return await ask()
 
 
 async def due(client: PrefectClient, deployments: list[UUID], limit: int, *, later: bool = False) -> list[FlowRun]:
-    """Return the scheduled runs of these deployments that are to begin now, or with `later` those that are not yet too."""
+    """Return the scheduled runs of these deployments that are due now; with `later`, those due later too."""
 
     async def ask() -> list[FlowRun]:
         before = None if later else clock.now()
@@ -44,6 +44,6 @@ async def due(client: PrefectClient, deployments: list[UUID], limit: int, *, lat
 
 
 def of_deployments(deployments: list[UUID], *states: str) -> Filters:
-    """Return what chooses the runs of these deployments, in one of these states if any are named."""
+    """Return filters for the runs of these deployments, in one of these states if any are named."""
     filters: Filters = {"deployments": {"id": {"any_": [str(each) for each in deployments]}}}
     return filters | ({"flow_runs": {"state": {"type": {"any_": list(states)}}}} if states else {})

@@ -38,13 +38,13 @@ _LOG = logging.getLogger("quledger.prefect")
 
 PAGE = 200
 OTHERS = ("drain-queue", "reconcile")
-"""Flows that show on this machine that they are under way."""
+"""Flows whose runs hold a lock on this machine while they are under way."""
 
 _UNDER_WAY = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
 
 
 async def crash_dead_runs(services: Services) -> int:
-    """Put right each run that Prefect believes to be under way and whose attempt the log knows to be over.
+    """End in Prefect each run that it believes to be under way and whose attempt is over by the log.
 
     The last run of a job that has ended gets the state of the job, any other is Crashed.
 
@@ -75,7 +75,7 @@ async def crash_dead_runs(services: Services) -> int:
 
 
 async def is_under_way(client: PrefectClient, deployment_id: UUID) -> bool:
-    """Say whether Prefect knows a run of this deployment that is about to begin, runs or is being stopped."""
+    """Return whether Prefect knows a run of this deployment that is about to begin, runs or is being stopped."""
     states = FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNDER_WAY)),
         deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
@@ -84,9 +84,9 @@ async def is_under_way(client: PrefectClient, deployment_id: UUID) -> bool:
 
 
 async def cancel_as_in_prefect(services: Services, client: PrefectClient) -> None:
-    """Cancel each job whose run somebody cancels in Prefect, or has cancelled within a day, and end what is *Cancelling*.
+    """Cancel each job whose run was cancelled in Prefect within a day, and end runs that are *Cancelling*.
 
-    Prefect lets no run that is *Cancelling* end in any other state: one that was too late would stay so for ever.
+    Prefect lets no run that is *Cancelling* end in any other state: one whose job ended first would stay so for ever.
     """
     cancelling = await _runs(client, [StateType.CANCELLING])
     for run in [*cancelling, *await _recent(client, [StateType.CANCELLED])]:
@@ -100,7 +100,7 @@ async def cancel_as_in_prefect(services: Services, client: PrefectClient) -> Non
 
 
 def _cancelled(services: Services, run: FlowRun) -> PrefectState | None:
-    """Cancel the job of a run, if it can still be; return the state that the run gets, None where it has time."""
+    """Cancel the job of a run, if it still can be; return the state that the run gets, or None if it gets none yet."""
     cancelling = run.state_type is StateType.CANCELLING
     job = _job_of(services, run)
     if job is None:
@@ -133,7 +133,7 @@ def _job_of(services: Services, run: FlowRun) -> Job | None:
 
 
 def _was_revived_since(services: Services, job: Job, run: FlowRun) -> bool:
-    """Say whether an operator gave the job another chance after its run was cancelled: that was another life."""
+    """Return whether an operator gave the job another chance after its run was cancelled."""
     if run.state is None or job.attempt == 0:
         return False
     revived = [event.recorded_at for event in services.log.history(job.job_id) if event.kind == "revived"]
@@ -141,7 +141,7 @@ def _was_revived_since(services: Services, job: Job, run: FlowRun) -> bool:
 
 
 async def _recent(client: PrefectClient, kinds: list[StateType]) -> list[FlowRun]:
-    """Return the newest runs of jobs that are in such a state, of those that were to start within a day."""
+    """Return the newest runs of jobs in one of these states that were expected to start within the last day."""
     recent = FlowRunFilter(
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=kinds)),
         expected_start_time=FlowRunFilterExpectedStartTime.model_validate({"after_": clock.now() - timedelta(days=1)}),
@@ -175,7 +175,7 @@ async def _runs(client: PrefectClient, kinds: list[StateType], names: Sequence[s
 
 
 def _overdue(services: Services, run: FlowRun) -> PrefectState | None:
-    """Return the state that a run should have ended in a while ago; None for one that may well be under way."""
+    """Return the state in which a run should have ended by now; None if it may be under way."""
     try:
         job = services.log.get(run.name)
     except UnknownJob:
@@ -186,15 +186,15 @@ def _overdue(services: Services, run: FlowRun) -> PrefectState | None:
         return None
     is_last = job.flow_run_id == str(run.id)
     if job.state in FINAL:
-        return end_state(job) if is_last else _dead()
+        return end_state(job) if is_last else _crashed()
     attempt = (run.parameters or {}).get("attempt", 1)
     waits = is_last and job.phase is Phase.WAITING and job.attempt == 0
     runs = job.phase is Phase.RUNNING and job.attempt == attempt
-    return None if waits or runs else _dead()
+    return None if waits or runs else _crashed()
 
 
 def _stopped_late(services: Services, run: FlowRun) -> PrefectState | None:
-    """Return the state of a job that its run had ended when the run itself was stopped; None where it had not."""
+    """Return the end state of a job whose run ended the job and was then stopped itself; None for other runs."""
     try:
         job = services.log.get(run.name)
     except UnknownJob:
@@ -202,5 +202,5 @@ def _stopped_late(services: Services, run: FlowRun) -> PrefectState | None:
     return end_state(job) if job.state in FINAL and job.flow_run_id == str(run.id) else None
 
 
-def _dead() -> PrefectState:
+def _crashed() -> PrefectState:
     return Crashed(message="the attempt is over: its worker fell silent or was stopped")

@@ -1,8 +1,8 @@
 """Runs that Prefect has stored and cannot give back: each makes its server answer 500 to every list in which it stands.
 
 Such a run is found by its id, which Prefect's history of runs tells without the rest, and by lists of ever fewer runs.
-It ends as Failed, stripped of what somebody has put into it; where that does not help, it is deleted, and a run that
-says so stands in its place. Nothing of this is done before a list has failed, nor to a run that can be read.
+It ends as Failed, without its parameters and tags; if that does not help, it is deleted, and a run that says so is put
+in its place. This is done only after a list has failed, and never to a run that can be read.
 """
 
 import logging
@@ -29,8 +29,8 @@ MAX_PAGE = 1000
 PAGE = 200
 """The same of a list of runs."""
 
-LOOKS = 2
-"""So many times more a run has to fail, after a pause each, while other lists are given."""
+RECHECKS = 2
+"""A run has to fail so many times more, after a pause each, while other lists are given."""
 
 PAUSE = 0.3
 MAX_ATTEMPTS = 7
@@ -40,11 +40,11 @@ ASK_SECONDS = 60.0
 _TO_BEGIN = ("SCHEDULED", "PENDING", "PAUSED")
 
 Filters = dict[str, Any]
-"""What the API takes to choose runs: `flows`, `flow_runs`, `deployments`."""
+"""Filters of the API for runs: `flows`, `flow_runs`, `deployments`."""
 
 
 def clear(url: str, filters: Filters) -> int:
-    """Clear away the runs that Prefect cannot give back; return how many there were.
+    """Clear away the runs that Prefect cannot give back; return their number.
 
     Args:
         url: of Prefect's API.
@@ -65,7 +65,7 @@ def clear(url: str, filters: Filters) -> int:
             ids = list(states)
             for start in range(0, len(ids), PAGE):
                 for run_id in _unreadable(client, ids[start : start + PAGE]):
-                    _clear(client, run_id, filters, is_to_begin=states[run_id] in _TO_BEGIN)
+                    _end_run(client, run_id, filters, is_to_begin=states[run_id] in _TO_BEGIN)
                     bad += 1
             offset += len(page)
             if len(page) < MAX_PAGE:
@@ -73,7 +73,7 @@ def clear(url: str, filters: Filters) -> int:
 
 
 def _unreadable(client: httpx.Client, ids: list[str]) -> list[str]:
-    """Return those of these runs that fail alone, several times, by a server that gives other lists meanwhile.
+    """Return the runs that fail alone, several times, while the server gives other lists.
 
     Raises:
         httpx.HTTPStatusError: it gives no list at all: something else is wrong, and no run is to blame.
@@ -82,7 +82,7 @@ def _unreadable(client: httpx.Client, ids: list[str]) -> list[str]:
     if not _is_given(client, ids):
         _expect_others(client)
         suspects = list(_failing(client, ids))
-    for _ in range(LOOKS if suspects else 0):
+    for _ in range(RECHECKS if suspects else 0):
         time.sleep(PAUSE)
         suspects = [run_id for run_id in suspects if not _is_given(client, [run_id])]
         _expect_others(client)
@@ -90,7 +90,7 @@ def _unreadable(client: httpx.Client, ids: list[str]) -> list[str]:
 
 
 def _failing(client: httpx.Client, ids: list[str]) -> Iterator[str]:
-    """Yield those of these runs that are not given, asking for half of them where the whole list fails."""
+    """Yield the runs that the server does not give, halving each list that fails."""
     if not ids or _is_given(client, ids):
         return
     if len(ids) == 1:
@@ -102,22 +102,22 @@ def _failing(client: httpx.Client, ids: list[str]) -> Iterator[str]:
 
 
 def _expect_others(client: httpx.Client) -> None:
-    _send(client, "POST", "/flow_runs/filter", _those([str(uuid4())])).raise_for_status()
+    _send(client, "POST", "/flow_runs/filter", _filters_of([str(uuid4())])).raise_for_status()
 
 
 def _is_given(client: httpx.Client, ids: list[str]) -> bool:
-    answer = _send(client, "POST", "/flow_runs/filter", _those(ids))
+    answer = _send(client, "POST", "/flow_runs/filter", _filters_of(ids))
     if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
         return False
     answer.raise_for_status()
     return True
 
 
-def _those(ids: list[str]) -> Filters:
+def _filters_of(ids: list[str]) -> Filters:
     return {"flow_runs": {"id": {"any_": ids}}, "limit": len(ids)}
 
 
-def _clear(client: httpx.Client, run_id: str, filters: Filters, *, is_to_begin: bool) -> None:
+def _end_run(client: httpx.Client, run_id: str, filters: Filters, *, is_to_begin: bool) -> None:
     if is_to_begin:  # before its parameters are taken away: nobody is to begin it without them
         _fail(client, run_id)
     harmless = {"name": f"refused-{run_id[:8]}", "parameters": {}, "tags": []}
@@ -132,7 +132,7 @@ def _clear(client: httpx.Client, run_id: str, filters: Filters, *, is_to_begin: 
     _LOG.warning("run_unreadable action=deleted run=%s: Prefect could not give it back", run_id)
     deployments = filters.get("deployments", {}).get("id", {}).get("any_", [])
     if is_to_begin and len(deployments) == 1:
-        _stand_in(client, run_id, deployments[0])
+        _put_failed_run(client, run_id, deployments[0])
 
 
 def _fail(client: httpx.Client, run_id: str) -> None:
@@ -140,7 +140,7 @@ def _fail(client: httpx.Client, run_id: str) -> None:
     _send(client, "POST", f"/flow_runs/{run_id}/set_state", {"state": state, "force": True})
 
 
-def _stand_in(client: httpx.Client, run_id: str, deployment_id: str) -> None:
+def _put_failed_run(client: httpx.Client, run_id: str, deployment_id: str) -> None:
     """Leave a run in place of one that was deleted, so that whoever launched it is told."""
     deployment = _send(client, "GET", f"/deployments/{deployment_id}")
     if deployment.is_success:

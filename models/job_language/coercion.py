@@ -1,7 +1,7 @@
 """Values from outside: read as numbers as leniently as the peer does, and described in messages.
 
 Lenient is pydantic's lax mode: `"5"`, `5.0` and `true` are numbers; `"five"`, `5.5` where a whole number is due,
-`null`, NaN and infinity are none.
+`null`, NaN and infinity are not.
 """
 
 import math
@@ -27,7 +27,7 @@ _KINDS = {
 
 
 def as_int(value: Any) -> int | None:
-    """Return `value` as a whole number, read in pydantic's lax mode; None if it is none."""
+    """Return `value` as a whole number, read in pydantic's lax mode; None if it is not one."""
     if type(value) is int:
         return value
     try:
@@ -37,7 +37,7 @@ def as_int(value: Any) -> int | None:
 
 
 def as_float(value: Any) -> float | None:
-    """Return `value` as a finite number, read in pydantic's lax mode; None if it is none."""
+    """Return `value` as a finite number, read in pydantic's lax mode; None if it is not one."""
     try:
         found = float(value) if type(value) is int else _FLOAT.validate_python(value)
     except (ValueError, OverflowError):
@@ -46,7 +46,7 @@ def as_float(value: Any) -> float | None:
 
 
 def label(text: str) -> str:
-    """Return a name from outside as a fault carries it: printable and short."""
+    """Return a name from outside as it stands in a fault: printable and short."""
     if len(text) <= _LABEL and text.isprintable():
         return text
     clean = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[: _LABEL + 1])
@@ -54,7 +54,7 @@ def label(text: str) -> str:
 
 
 def kind(value: Any) -> str:
-    """Return what sort of JSON value this is, in words."""
+    """Return the kind of JSON value in words."""
     return _KINDS.get(type(value), type(value).__name__)
 
 

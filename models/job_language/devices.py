@@ -1,4 +1,4 @@
-"""What a device is: the instructions it knows, its sizes, and the configuration it publishes."""
+"""A device: the instructions it knows, its sizes, and the configuration it publishes."""
 
 from functools import cached_property
 from typing import Literal
@@ -10,7 +10,7 @@ from models.documents import WireOrder
 
 
 class InstructionSpec(BaseModel):
-    """What one instruction takes.
+    """The wires and parameters that one instruction takes.
 
     Attributes:
         wires: the fewest and the most wires.
@@ -19,7 +19,7 @@ class InstructionSpec(BaseModel):
         high: the largest value of each parameter (dimensionless angle, or atoms); both ends belong to the range.
         low: the smallest value.
         whole: parameters are whole numbers.
-        coupling_map: the only combinations of wires allowed; None for what is not a gate.
+        coupling_map: the only combinations of wires allowed; None if it is not a gate.
         within_num_wires: wires must be below `num_wires` of the experiment.
         fills: puts a particle where only one has room, so twice in a row on one wire is a fault.
         description: one line for the published configuration.
@@ -55,12 +55,12 @@ class InstructionSpec(BaseModel):
 
 
 class DeviceSpec(BaseModel):
-    """What one device takes, and what it says of itself.
+    """What one device takes and publishes.
 
     Attributes:
         fixed_wires: `num_wires` of an experiment must be exactly that of the device.
         wire_orders: the allowed wire orders.
-        needs_measure: an experiment without `measure` is refused; elsewhere its memory is empty.
+        needs_measure: an experiment without `measure` is refused; on other devices its memory is empty.
     """
 
     model_config = ConfigDict(frozen=True)

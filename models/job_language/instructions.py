@@ -33,7 +33,7 @@ def validate_document(device: DeviceSpec, document: Any) -> tuple[Experiment, ..
 
 
 class _Check:
-    """One validation: the faults so far and the place where the next one is."""
+    """One validation: the faults so far, and the place that is being checked."""
 
     def __init__(self, device: DeviceSpec) -> None:
         self.device = device
@@ -43,7 +43,7 @@ class _Check:
         self.place: tuple[int, str | None] | None = None
 
     def fault(self, message: str, field: str | None = None) -> None:
-        """Note one fault at the present place; give up when there are too many."""
+        """Note a fault at the present place; stop when there are too many."""
         position, name = self.place or (None, None)
         self.faults.append(
             Fault(experiment=self.experiment_label, instruction=position, name=name, field=field, message=message)
@@ -149,7 +149,7 @@ class _Check:
         return done
 
     def fill(self, instruction: Instruction, filled: set[int]) -> None:
-        """Keep `filled`, the wires that surely hold a particle, and find a load on one of them."""
+        """Update `filled`, the wires that surely hold a particle, and report a load on one of them."""
         spec = self.specs[instruction.name]
         if spec.fills:
             wire = instruction.wires[0]

@@ -11,15 +11,9 @@ import unicodedata
 from collections.abc import Container, Iterator
 from typing import NamedTuple
 
+from models.job_language.openqasm_opening import BYTE_ORDER_MARK, OPENING
+
 MAX_BYTES = 2_000_000
-MAX_OPENING = 100_000
-"""So many characters may stand before the word OPENQASM, and it with them."""
-
-OPENING = "OPENQASM"
-
-BYTE_ORDER_MARK = "\ufeff"
-"""What some editors put before the first character of a text; it is no part of it."""
-
 MAX_STATEMENTS = {2: 50_000, 3: 6_000}
 """Statements of one program by language version; the parser of version 3 needs about 0.6 ms for each."""
 
@@ -30,7 +24,7 @@ MAX_WORDS = {2: 1_000_000, 3: 100_000}
 """Tokens of one program by language version; the parser of version 3 took over 10 s for 250,000 (2,000 sums of 60)."""
 
 WRITTEN = 20
-"""So many times longer and deeper may a statement be in a text that we wrote."""
+"""In a text that we wrote, a statement may be this many times as long and as deeply nested."""
 
 DEEPEST = {"{": 24, "(": 64, "[": 8}
 MAX_PROGRAM_FAULTS = 20
@@ -42,8 +36,8 @@ MAX_CLBITS = 4_096
 
 MAX_IN_GATE = 30_000
 WIDE_GATE = 1_000
-"""The parser of OpenQASM 2 takes gigabytes for a gate of more statements than this that expands to more operations than
-that. Any other gate that expands to too much is counted, not built, when the program is compiled."""
+"""The parser of OpenQASM 2 needs gigabytes for a gate of more than WIDE_GATE statements that expands to more than
+MAX_IN_GATE operations. Any other gate that expands to too many is counted, not built, when the program is compiled."""
 
 INCLUDES = {2: "qelib1.inc", 3: "stdgates.inc"}
 
@@ -65,7 +59,7 @@ REFUSED = {
 
 _SUSPECT = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)|[^\x00-\x9f]")
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Categories of characters that nobody sees: controls, formats, surrogates, private ones, line and page ends."""
+"""Categories of invisible characters: controls, formats, surrogates, private ones, line and page ends."""
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n]+|//[^\n]*)
@@ -97,17 +91,17 @@ class Mark(NamedTuple):
 
 
 NO_OPENING = Mark(1, 1, "this does not look like OpenQASM: there is no OPENQASM 3.0; or OPENQASM 2.0; to begin with")
-"""Said beside the faults of a text that does not name its language."""
+"""Added to the faults of a text that does not name its language."""
 
 
 class Scan(NamedTuple):
-    """What a text says of itself.
+    """What a scan found in a text.
 
     Attributes:
         version: of the language, 2 or 3.
         declared: there is an OPENQASM statement.
         statements: how many there are.
-        marks: all that is wrong, in the order of the text.
+        marks: all faults, in the order of the text.
     """
 
     version: int
@@ -116,43 +110,12 @@ class Scan(NamedTuple):
     marks: list[Mark]
 
 
-def is_openqasm(text: str) -> bool:
-    """Return True if the first word that is no comment is OPENQASM. Each character is looked at once."""
-    text = text[:MAX_OPENING]
-    place = len(BYTE_ORDER_MARK) if text.startswith(BYTE_ORDER_MARK) else 0
-    while True:
-        place = after_blanks(text, place)
-        if text.startswith("//", place):
-            place, found = _after(text, "\n", place)
-        elif text.startswith("/*", place):
-            place, found = _after(text, "*/", place + 2)
-        else:
-            break
-        if not found:
-            return False
-    end = place + len(OPENING)
-    return text.startswith(OPENING, place) and not (text[end : end + 1].isalnum() or text[end : end + 1] == "_")
-
-
-def after_blanks(text: str, place: int) -> int:
-    """Return where the first character at or after `place` stands that is no blank."""
-    while place < len(text) and text[place].isspace():
-        place += 1
-    return place
-
-
-def _after(text: str, mark: str, place: int) -> tuple[int, bool]:
-    """Return the place behind the next `mark`, and whether there is one."""
-    found = text.find(mark, place)
-    return (found + len(mark), True) if found >= 0 else (len(text), False)
-
-
 def scan(text: str, most_qubits: int, *, written: bool = False) -> Scan:
-    """Look through a text once.
+    """Scan a text once.
 
     Args:
-        most_qubits: what the device has; an OpenQASM 2 register that is larger is refused here already.
-        written: it is what we wrote for a program that had come through: conditions in it are written out.
+        most_qubits: the qubits of the device; a larger OpenQASM 2 register is refused here.
+        written: we wrote the text, from a program that had passed; its conditions are written out at length.
     """
     return _Scanner(text, most_qubits, WRITTEN if written else 1).scan()
 
@@ -169,7 +132,7 @@ class _Scanner:
         self.version, self.declared, self.statements = 3, False, 0
         self.open: list[tuple[str, int]] = []
         self.sizes = {"qreg": 0, "creg": 0}
-        # The gate whose definition is being read, and what one call of each gate so far expands to.
+        # The gate that is being defined, and how many operations a call of each gate so far expands to.
         self.gate, self.width = "", 0
         self.effort: dict[str, int] = {}
 
@@ -195,18 +158,18 @@ class _Scanner:
         return Scan(self.version, self.declared, self.statements, [NO_OPENING, *marks] if self.unlikely() else marks)
 
     def unlikely(self) -> bool:
-        """Return True if the faults are rather those of a text in another language."""
+        """Return True if the text is more likely one in another language."""
         return bool(self.marks) and not self.declared and "OPENQASM" not in self.text
 
     def characters(self) -> None:
-        """Find what cannot be seen: a text must be what it looks like."""
+        """Mark invisible characters: a text must be what it looks like."""
         for found in _SUSPECT.finditer(self.text):
             # A lone return ends a comment for one parser, and not for another.
             if found[0].isascii() or unicodedata.category(found[0]) in _UNSEEN:
                 self.mark(found.start(), f"the invisible character U+{ord(found[0]):04X} is not allowed")
 
     def tokens(self) -> None:
-        """Find faults token by token, statement by statement."""
+        """Mark faults token by token, statement by statement."""
         statement: list[tuple[str, str, int]] = []
         for kind, token, place in self.lexed():
             if kind == "pragma":
@@ -242,7 +205,7 @@ class _Scanner:
             if found is None:
                 character = self.text[place]
                 if character.isprintable() or unicodedata.category(character) == "Zs":  # others have been found already
-                    self.mark(place, self.stranger(character))
+                    self.mark(place, self.misplaced(character))
                 place += 1
                 continue
             kind = found.lastgroup or ""
@@ -264,7 +227,7 @@ class _Scanner:
                 yield kind, found[0], place
             place = end
 
-    def stranger(self, character: str) -> str:
+    def misplaced(self, character: str) -> str:
         if character in "\"'":
             return "the text in quotes is not closed on its line"
         if unicodedata.category(character) == "Zs":
@@ -290,7 +253,7 @@ class _Scanner:
         return False
 
     def expand(self, word: str, second: str, place: int) -> None:
-        """Count what a call of the gate that is being defined comes to; modifiers and loops are counted later."""
+        """Count the operations in the gate that is being defined; modifiers and loops are counted later."""
         if word == "gate" and not self.gate:
             self.gate, self.width = second, 0
             self.effort[second] = 0
@@ -302,7 +265,7 @@ class _Scanner:
                 raise _Enough
 
     def own(self) -> Container[str]:
-        """Return the words that mean something else in this version: gates that are defined, and opaque ones."""
+        """Return words of `REFUSED` that OpenQASM 2 allows: names of defined gates, and `opaque`."""
         return {*self.effort, "opaque"} if self.version == 2 else ()  # noqa: PLR2004 - the version
 
     def statement(self, tokens: list[tuple[str, str, int]]) -> None:

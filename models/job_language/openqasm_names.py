@@ -69,7 +69,7 @@ class Renamed(NamedTuple):
     """A text with other names.
 
     Attributes:
-        own: each new name, and the program's.
+        own: the program's name for each new one.
         registers: the names of registers, which stay.
         moved: for each line (from 1) where the replaced names begin, and by how much each is longer than before.
     """
@@ -80,7 +80,7 @@ class Renamed(NamedTuple):
     moved: dict[int, list[tuple[int, int]]]
 
     def before(self, mark: Mark) -> Mark:
-        """Return what a parser says of the new text, said of the program's."""
+        """Return a fault in the new text as one in the program's: its names, and its place."""
         shift = column = 0
         for begin, longer in self.moved.get(mark.line, ()):
             if begin < mark.column - 1:
@@ -92,7 +92,7 @@ class Renamed(NamedTuple):
 
 
 def renamed(text: str) -> Renamed:
-    """Give the gates that an OpenQASM 2 text defines names of their own."""
+    """Rename the gates that an OpenQASM 2 text defines."""
     found = _Names(text)
     prefix = "own"
     while any(word.startswith(prefix) for word in found.words):
@@ -129,7 +129,7 @@ def miscalled(text: str, parameters: Mapping[str, int]) -> Iterator[Mark]:  # no
 
     Args:
         text: OpenQASM 2.
-        parameters: how many each gate takes that the text does not define.
+        parameters: how many parameters each gate takes that the text does not define.
     """
     wanted = dict(parameters)
     opaque: set[str] = set()
@@ -197,7 +197,7 @@ def _occurrences(text: str, own: dict[str, str], included: frozenset[str]) -> It
 
 
 def _replaced(text: str, own: dict[str, str], included: frozenset[str]) -> tuple[str, dict[int, list[tuple[int, int]]]]:
-    """Return the text with other names, and where they moved what comes after them."""
+    """Return the text with other names, and by how much they moved what follows them."""
     parts: list[str] = []
     moved: dict[int, list[tuple[int, int]]] = {}
     end, line, start, shift = 0, 1, 0, 0  # the line and where it begins, and how far its last name has moved

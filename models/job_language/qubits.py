@@ -1,7 +1,7 @@
-"""The rules of a job for qubits: `read_document` gives typed experiments or one `JobRejected` with every fault.
+"""The rules of a job for qubits: `read_document` returns typed experiments or raises `JobRejected` with every fault.
 
 A document has one of two forms with one meaning: an object of experiments, each with its `program`, or OQTOPUS' own,
-where `program` stands at the top. What the programs say is judged elsewhere; here is everything around them.
+with `program` at the top. The programs themselves are judged elsewhere.
 """
 
 import base64
@@ -27,7 +27,7 @@ GROUPS = {
     "simulator_info": ("seed_simulation", "method", "n_qubits", "n_nodes", "n_per_node"),
     "mitigation_info": ("ro_error_mitigation",),
 }
-"""The options below each group; each may also stand in the experiment itself."""
+"""The options of each group; each may also be given in the experiment itself."""
 
 TRANSPILER_OPTIONS = ("optimization_level", "seed_transpiler", "initial_layout", "layout_method", "routing_method")
 
@@ -45,11 +45,11 @@ class QubitExperiment(BaseModel):
     """One experiment as the document asks for it.
 
     Attributes:
-        name: its key in the document; `experiment_0` where there is none.
+        name: its key in the document; `experiment_0` if the document has none.
         programs: OpenQASM texts; more than one only for `multi_manual`.
         operator: the terms of an estimation as they came; None without one.
-        method: `state_vector` wants exact expectation values, or the sampling of one final state.
-        seed_simulation: of every random outcome; None leaves it to the compilation, as does the other seed.
+        method: `state_vector` asks for exact expectation values, or for sampling from one final state.
+        seed_simulation: of every random outcome; None leaves this seed, like the other one, to the compilation.
         initial_layout: physical qubit of each qubit, those of the first program first.
         n_qubits: the most qubits that the job says it needs.
         memory: the result lists the outcome of each shot.
@@ -109,7 +109,7 @@ def read_document(document: Any, *, num_qubits: int, max_shots: int) -> tuple[Qu
 
 
 class _Reader:
-    """One experiment: its options by name, wherever they stand, and the faults so far."""
+    """Reads one experiment: its options by name, wherever they were given, and the faults so far."""
 
     def __init__(self, key: str, value: Any, num_qubits: int, max_shots: int) -> None:
         self.key, self.num_qubits, self.max_shots = key, num_qubits, max_shots
@@ -130,7 +130,7 @@ class _Reader:
         self.faults.append(Fault(experiment=label(self.key), field=field, message=message))
 
     def collect(self) -> None:
-        """Put every option under its own name; each has one place, and no unknown one reaches a library."""
+        """Collect every option by its name: given in one place only, and no unknown one reaches a library."""
         top = {name: self.value[name] for names in GROUPS.values() for name in names if name in self.value}
         self.take("", top, tuple(top))
         if "seed" in self.value:
@@ -251,7 +251,7 @@ class _Reader:
         return usual if value is None else bool(value)
 
     def skip(self) -> bool:
-        """Return whether the program runs as it is: said so, or by naming no transpiler."""
+        """Return whether the program runs as it is: the document says so, or names null as its transpiler."""
         field, value = self.options.get("skip_transpilation", ("skip_transpilation", None))
         self.option_choice("transpiler_lib", None)
         named = self.options.get("transpiler_lib", ("", "qiskit"))[1]

@@ -1,7 +1,5 @@
-"""The views made anew from the events, and a dump to see that they are the same."""
+"""The views made anew from the events."""
 
-import json
-from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, text
@@ -10,7 +8,7 @@ from models.audit import check_history
 from models.errors import LogBroken
 from models.job import Job
 from storage import layout
-from storage.log.database import reading, writing
+from storage.log.database import writing
 from storage.log.histories import histories, tolerate_corruption
 from storage.log.rows import job_row
 from storage.log.tables import JobRow, MirrorRow
@@ -88,20 +86,3 @@ def _cursor(job: Job, old: Any) -> dict[str, Any]:
     if seq == job.seq and not layout.may_lie_at(job, place):
         seq = -1
     return {"job_id": job.job_id, "seq": seq, "place": place, "behind": seq < job.seq}
-
-
-def dump(engine: Engine, *, cursors: bool = True) -> Iterator[bytes]:
-    """Yield every row of the log and its views as a line of JSON, in an order of their own: equal logs, equal bytes.
-
-    Args:
-        cursors: with the cursors of the mirror. They say how far a storage has come; a log that was just
-            restored has none of its own until the first relay.
-    """
-    tables = {"event": "job_id, seq", "job": "job_id"} | ({"mirror": "job_id"} if cursors else {})
-    with reading(engine) as connection, tolerate_corruption(connection):
-        for table, order in tables.items():
-            query = text(f"SELECT * FROM {table} ORDER BY {order}")  # noqa: S608 - our own names
-            for row in connection.execute(query.execution_options(yield_per=500)).mappings():
-                # SQLite has no truth values but 0 and 1.
-                plain = {name: int(value) if isinstance(value, bool) else value for name, value in row.items()}
-                yield json.dumps([table, plain], sort_keys=True).encode("ascii") + b"\n"

@@ -24,10 +24,10 @@ from storage.providers.stores import Stores
 
 _LOG = logging.getLogger("quledger.inbox")
 
-MOST = 500
+MAX_JOBS = 500
 """Jobs that one look takes, so that claims and housekeeping have their turn beside a flood."""
 
-QUICK = 200_000
+MAX_PARSED = 200_000
 """The largest document, in bytes, that is parsed here to see whether it is whole; larger ones have to lie still."""
 
 
@@ -77,7 +77,7 @@ class Inbox:
     def take(self, backend: str, actor: str) -> Taken:
         """Append `submitted` for each job in the queue folder that the log does not know, oldest first.
 
-        At most `MOST` jobs are taken in one look; what is left counts as unsettled, so that the next look comes.
+        At most `MAX_JOBS` jobs are taken in one look; what is left counts as unsettled, so that the next look comes.
         """
         folder = layout.queue(backend)
         fresh = self._candidates(folder)
@@ -89,8 +89,8 @@ class Inbox:
         self._backlog.setdefault(backend, set(fresh))
         waiting = sorted(fresh.items(), key=lambda item: (_received(*item), item[0]))
         jobs: list[str] = []
-        unsettled = max(0, len(waiting) - MOST)
-        for job_id, entry in waiting[:MOST]:
+        unsettled = max(0, len(waiting) - MAX_JOBS)
+        for job_id, entry in waiting[:MAX_JOBS]:
             path = f"{folder}/{entry.name}"
             try:
                 fact = self._read(backend, job_id, entry, path)
@@ -187,7 +187,7 @@ class Inbox:
             return Submitted(document=None, document_sha256="", document_bytes=entry.size, **fields)
         content = self._storage.get(path)
         whole = self._storage.abilities.whole_documents or self._is_settled(path, entry)
-        if not whole and not (len(content) <= QUICK and _is_json(content)):
+        if not whole and not (len(content) <= MAX_PARSED and _is_json(content)):
             return None
         self._broken.pop(path, None)
         return Submitted.of(content, keep_up_to=self._max_bytes, **fields)

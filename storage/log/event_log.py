@@ -13,11 +13,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from models import clock
+from models.claims import Lease, holder_of, lease_length
 from models.errors import AppendConflict, IdempotencyConflict, NotAllowed, StaleAttempt
 from models.facts import Claimed, Fact, HandedOver, Refused, Submitted
-from models.holders import holder_of
 from models.job import TRANSITIONS, Job, Phase, not_the_holder, why_not
-from models.lease import Lease, length
 from models.retry import is_due
 from storage.log import leases, queue
 from storage.log.database import reading, writing
@@ -236,7 +235,7 @@ class EventLog(LogReader):
             # Looked at again, now that no heartbeat can come between.
             for job, lease in leases.overdue(connection, now, held, still):
                 if lease is Lease.TOO_FAR:
-                    leases.put(connection, job.job_id, job.attempt, now + length(job))
+                    leases.put(connection, job.job_id, job.attempt, now + lease_length(job))
                 else:
                     after.append(self._write_all(connection, job, decide(job), attempt=job.attempt, actor=actor))
             return after

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from models import clock
+from models.claims import Lease, judge_lease
 from models.job import Job, Phase
-from models.lease import Lease, judged
 from storage.log.tables import NOT_HELD, JobRow, LeaseRow
 
 _JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
@@ -40,7 +40,7 @@ def overdue(
     found: list[tuple[Job, Lease]] = []
     for fold, heartbeat in connection.execute(query):
         job = Job.model_validate_json(fold)
-        lease = judged(job, datetime.fromisoformat(heartbeat) if heartbeat else None, now)
+        lease = judge_lease(job, datetime.fromisoformat(heartbeat) if heartbeat else None, now)
         if lease is not Lease.GOOD and (job.holder is None or job.holder not in held):
             found.append((job, lease))
     return found

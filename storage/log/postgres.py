@@ -16,7 +16,7 @@ CONNECT_SECONDS = 10
 IDLE_SECONDS = 20
 """A process that stops in the midst of writing loses its transaction after so long, and its locks with it."""
 
-KEPT, MOST = 5, 80
+KEPT, MAX_CONNECTIONS = 5, 80
 """Connections of one process: so many stay open, and so many there may be, which is more than it has threads."""
 
 _TURNS = 0x51_4C  # our own among the advisory locks of the database
@@ -90,7 +90,7 @@ class Postgres:
                 connect_args=given | {"client_encoding": "utf8"},
                 pool_pre_ping=True,
                 pool_size=kept,
-                max_overflow=MOST - kept,
+                max_overflow=MAX_CONNECTIONS - kept,
                 pool_timeout=2 * busy_seconds,
             )
         except ImportError:

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select, text
 
 from models import clock
-from models.job import Job, Phase, Waiting, fairest
+from models.claims import Waiting, fairest
+from models.job import Job, Phase
 from models.retry import LONGEST
 from storage.log.rows import GET_JOB, find_job
 from storage.log.tables import NOT_HELD, JobRow

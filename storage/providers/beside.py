@@ -44,6 +44,6 @@ class Sweepable(Protocol):
         """Remove those that are so many seconds old; return how many there were."""
 
 
-def sweep(storage: StorageProvider, age: float = SWEPT_AFTER) -> int:
+def sweep(storage: StorageProvider) -> int:
     """Remove what killed writers have left in a storage; return how many halves of documents there were."""
-    return storage.sweep(age) if isinstance(storage, Sweepable) else 0
+    return storage.sweep(SWEPT_AFTER) if isinstance(storage, Sweepable) else 0

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import json
 from collections.abc import Sequence
 
 from pydantic import SecretStr
@@ -13,7 +12,7 @@ from storage.providers.protocol import StorageProvider
 from storage.providers.stores import Stores
 from storage.signatures.key_file import KeyFile
 from storage.signatures.public_keys import PublicKeys, PublicKeysEverywhere
-from storage.signatures.signing import Signatures, check_halves, sign, sign_text
+from storage.signatures.signing import Signatures, check_halves, sign_text
 
 
 class Signer:
@@ -58,17 +57,11 @@ class Signer:
             raise KeyUnusable(f"the key {key.kid} is revoked; `quledger keys rotate` makes a new one")
         return key
 
-    def sealed(self, backend: str, content: bytes) -> tuple[bytes, str | None]:
-        """Return a JSON document as the backend publishes it, and the id of the key that signed it, if one did.
-
-        Raises:
-            KeyUnusable: the backend signs, and there is no key that can be used.
-        """
-        key = self.key(backend)
-        return (content, None) if key is None else (sign(json.loads(content), key), key.kid)
-
     def sealed_text(self, backend: str, text: bytes) -> tuple[bytes, str | None]:
-        """Do what `sealed` does for a document that stands there as `payload_text` writes it, as results do.
+        """Return a document as the backend publishes it, and the id of the key that signed it, if one did.
+
+        Args:
+            text: JSON as `payload_text` writes it, as results are.
 
         Raises:
             KeyUnusable: the backend signs, and there is no key that can be used.

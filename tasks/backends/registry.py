@@ -46,7 +46,7 @@ def needs(name: str) -> tuple[str, ...]:
 
 
 def lasting(name: str) -> bool:
-    """Say whether a process may serve several jobs of this backend: ours only compute with the numbers of a document."""
+    """Say whether a process may serve several jobs of this backend: ours only use the numbers of a document."""
     return name in BUILT_IN
 
 

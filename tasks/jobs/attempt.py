@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from models import clock
+from models.claims import holder_of
 from models.errors import (
     AppendConflict,
     LogError,
@@ -23,7 +24,6 @@ from models.errors import (
 )
 from models.events import Event
 from models.facts import Fact, Stage, Withdrawn
-from models.holders import holder_of
 from models.job import Job, Phase
 from models.policy import (
     INTERRUPTED,

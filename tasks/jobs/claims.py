@@ -16,8 +16,8 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from models import clock
+from models.claims import holder_of, new_token
 from models.errors import AppendConflict, LogError, StaleAttempt, UnknownJob
-from models.holders import holder_of, new_token
 from models.job import FOR_THE_POOL, Job, Phase
 from models.policy import INTERRUPTED, Outcome, Then, ending
 from models.retry import RetryPolicy

@@ -36,7 +36,7 @@ PROGRESS_SECONDS = 0.5
 """The least time between two words about the progress."""
 
 MAX_HEADER = 2_000_000
-"""The most bytes of a header; only the faults of a document can make one long. It is parsed in the loop of the drain."""
+"""The most bytes of a header; only the faults of a document make it long. It is parsed in the loop of the drain."""
 
 MAX_PROGRESS = 200
 """The most bytes of a header that tells of progress."""

@@ -2,8 +2,9 @@
 
     python -P -m tasks.sandbox.fork_server FD RESOLVER NEEDS MODULE...
 
-NEEDS are modules with commas between them; the backends that need just these are loaded beforehand. FD is one end of a socket pair. Over it the sandbox sends FORK with the job's socket, and KILL; the answers are
-READY, once, and ENDED for each child. Only this process waits for its children, so a process id that it holds
+NEEDS are modules with commas between them; the backends that need just these are loaded beforehand. FD is one end of a
+socket pair. Over it the sandbox sends FORK with the job's socket, and KILL; the answers are READY, once, and ENDED for
+each child. Only this process waits for its children, so a process id that it holds
 cannot have been given to somebody else when it kills. It ends, with all its children, when the other end closes.
 
 On Linux it also adopts and kills whatever a job leaves behind in a session of its own. On macOS such a process

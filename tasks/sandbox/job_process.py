@@ -6,10 +6,11 @@
             program = await job.call("compile", seed=7)
             result = await job.call("execute")
 
-The children come from a fork server (`tasks.sandbox.fork_server`), which alone kills and waits for them; those of backends
-that only interpret data may serve several jobs, one after the other (`tasks.sandbox.child_pool`). Job documents are not trusted,
-nor are the answers that come back; a backend is code that the operator has installed: nothing here keeps it from
-reading what this user may read or from using the network. On macOS there is no limit of memory.
+The children come from a fork server (`tasks.sandbox.fork_server`), which alone kills and waits for them; those of
+backends that only interpret data may serve several jobs, one after the other (`tasks.sandbox.child_pool`). Job
+documents are not trusted, nor are the answers that come back; a backend is code that the operator has installed:
+nothing here keeps it from reading what this user may read or from using the network. On macOS there is no
+limit of memory.
 """
 
 import asyncio

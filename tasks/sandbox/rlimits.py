@@ -27,7 +27,7 @@ class Meter:
 
     def begin(self, job: dict[str, Any]) -> None:
         """Set the limits of the next job: `cpu_seconds`, `memory_bytes`, and for how many `jobs` the process is."""
-        # What the fork took is counted with the first job; later ones may get a second more, for the kernel counts those.
+        # The fork is counted with the first job; later ones may get a second more, for the kernel counts whole seconds.
         self._before = _cpu_seconds() if self._jobs else 0.0
         self._jobs += 1
         most = math.ceil(job["cpu_seconds"])

@@ -1,4 +1,4 @@
-"""What runs by itself under `quledger up` is watched running, with shortened intervals: schedules, drains, the vacuum."""
+"""What runs by itself under `quledger up` is watched running, at short intervals: schedules, drains, the vacuum."""
 
 import contextlib
 import json

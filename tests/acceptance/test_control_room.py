@@ -122,7 +122,7 @@ def launched_at_once(room: ControlRoom, each: int) -> None:
 
 
 def test_a_job_dropped_by_hand_is_done_without_anybody(room: ControlRoom):
-    """With everything idle, a file in the queue folder is DONE soon (in a second or two; a busy machine gets a minute)."""
+    """With everything idle, a file in the queue folder is DONE in a second or two; a busy machine gets a minute."""
     room.installation.queue("singlequdit", f"{1:024x}.json", json.dumps(GOOD).encode())
     status = room.installation.store / "status" / "singlequdit" / f"{1:024x}.json"
     room.wait(status.exists, 60)

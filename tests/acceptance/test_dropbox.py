@@ -1,4 +1,4 @@
-"""The life of a job over Dropbox: a server that is killed in mid-drain, a token that is revoked, sqooler as the client."""
+"""The life of a job over Dropbox: a server that is killed in mid-drain, a revoked token, sqooler as the client."""
 
 import json
 import subprocess
@@ -87,7 +87,7 @@ def test_a_revoked_token_changes_nothing(installation: Installation, service: Se
 @pytest.mark.skipif(not PEER.exists(), reason="the peer's environment is missing: make peer")
 @pytest.mark.parametrize("user", ["ann", "ann-marie"])
 def test_sqooler_submits_and_reads_its_result(installation: Installation, service: Service, user: str):
-    """A job that sqooler's DropboxProvider uploads is DONE for it, also for a user with a dash; it sees our backends."""
+    """A job that sqooler's DropboxProvider uploads is DONE for it, for a user with a dash too; it sees our backends."""
     installation.run("drain", "--until-empty")
 
     def peer(*arguments: str) -> Any:

@@ -51,7 +51,9 @@ BODIES = {name: '{"parameters": {"job": %s}}' % job for name, job in JOBS.items(
     "surrogate context": r'{"parameters": {"job": {}}, "context": {"a": "\ud800"}}',
     "surrogate message": r'{"parameters": {"job": {}}, "state": {"type": "SCHEDULED", "message": "\ud800"}}',
     "surrogate state": r'{"parameters": {"job": {}}, "state": {"type": "SCHEDULED", "name": "\ud800"}}',
-    "surrogate in the state's data": r'{"parameters": {"job": {}}, "state": {"type": "SCHEDULED", "data": {"a": "\ud800"}}}',
+    "surrogate in the state's data": (
+        r'{"parameters": {"job": {}}, "state": {"type": "SCHEDULED", "data": {"a": "\ud800"}}}'
+    ),
     "nested state": '{"parameters": {"job": {}}, "state": {"type": "SCHEDULED", "data": {"a": %s}}}' % DEEP,
     "large number in the state's data": '{"parameters": {"job": {}}, "state": {"type": "SCHEDULED", "data": {"a": %d}}}'
     % 10**30,
@@ -75,7 +77,10 @@ OTHERS = {
     "publish-backends": '{"parameters": {"more": %s}}' % DEEP,
     "run-claimed-job": '{"parameters": {"job_id": "x", "attempt": 1, "more": %s}}' % DEEP,
 }
-LATER = '{"parameters": {"more": %s}, "state": {"type": "SCHEDULED", "state_details": {"scheduled_time": "2099-01-01T00:00:00Z"}}}'
+LATER = (
+    '{"parameters": {"more": %s}, "state":'
+    ' {"type": "SCHEDULED", "state_details": {"scheduled_time": "2099-01-01T00:00:00Z"}}}'
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A backend of another package that sends what no backend may: each time the fault is the backend's, and nobody waits."""
+"""A backend of another package sends what no backend may: each time the fault is the backend's, and nobody waits."""
 
 import json
 
@@ -46,7 +46,8 @@ class Backend:
         self.name = name
         self.config = dict(
             description="", version="1", display_name=name, cold_atom_type="spin", gates=[], max_experiments=10,
-            max_shots=100, simulator=True, supported_instructions=[], num_wires=1, wire_order="interleaved", num_species=1,
+            max_shots=100, simulator=True, supported_instructions=[], num_wires=1, wire_order="interleaved",
+            num_species=1,
         )
     def validate(self, document):
         return document

@@ -1,4 +1,4 @@
-"""Somebody who can write the storage, and nothing else, changes what is published: the program finds it out and says so."""
+"""Somebody who can write the storage, and nothing else, changes what is published: the program finds it and says so."""
 
 import json
 import subprocess
@@ -80,7 +80,7 @@ def result_of(home: FrozenHome, job: dict[str, Any]) -> Path:
 
 @pytest.mark.parametrize("signed", [False, True])
 def test_an_altered_result_is_shown_in_no_form(home: FrozenHome, quledger: Quledger, *, signed: bool):
-    """Whatever was changed in a result, each form of `quledger result` ends with 3 and a sentence, and shows nothing."""
+    """Whatever was changed in a result, each form of `quledger result` ends with 3 and a sentence and shows nothing."""
     job = done(home, signed=signed)[0]
     path = result_of(home, job)
     good = path.read_bytes()
@@ -169,7 +169,7 @@ def test_a_revoked_key_is_not_made_good_again(home: FrozenHome, quledger: Quledg
 
 
 def test_a_machine_without_keys_says_whom_it_trusts(home: FrozenHome, quledger: Quledger, tmp_path: Path):
-    """Where no key is at hand `verify` says that the storage was believed; with the public parts at hand it need not."""
+    """Where no key is at hand `verify` says that it believed the storage; with the public parts at hand it need not."""
     ring = home.folder / "keys" / "keyring.json"
     kept = json.loads(ring.read_text())
     ring.unlink()

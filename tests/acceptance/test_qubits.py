@@ -30,14 +30,16 @@ BAD = {
         "operations",
     ),
     "endless": (
-        HEAD + "qubit q;\nbit c;\nx q;\nc = measure q;\nwhile (c) { c = measure q; }\n", "execution", "did not end within"
+        HEAD + "qubit q;\nbit c;\nx q;\nc = measure q;\nwhile (c) { c = measure q; }\n",
+        "execution",
+        "did not end within",
     ),
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def drained(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> tuple[Installation, dict[str, str]]:
-    """A laboratory that has drained bad and good jobs, one after the other, handed in by file, by document, by inbox."""
+    """A laboratory that has drained bad and good jobs one after the other, handed in by file, by document, by inbox."""
     installation = Installation(tmp_path_factory.mktemp("lab"), prefect_api)
     jobs = {
         name: installation.submit("qubits", {"experiment_0": {"program": text, "shots": 10}})
@@ -71,7 +73,7 @@ def test_a_bell_pair_from_a_file(drained: tuple[Installation, dict[str, str]]):
 
 
 def test_an_energy_in_the_other_form(drained: tuple[Installation, dict[str, str]]):
-    """A job in OQTOPUS' form that a front end has put into the queue gives the energy of the Bell pair, as artifacts too."""
+    """A job in OQTOPUS' form that a front end queues gives the energy of the Bell pair, as artifacts too."""
     installation, jobs = drained
     assert data(installation, jobs["energy"])["exp_value"] == pytest.approx(1.5)
     assert "1.5 ± 0" in installation.run("result", jobs["energy"]).stdout

@@ -1,4 +1,4 @@
-"""An older copy of the database is put back, as the operator sees it: what happens of itself, and what one command does."""
+"""An older copy of the database is put back: what the operator sees happen by itself, and what one command does."""
 
 import hashlib
 import json

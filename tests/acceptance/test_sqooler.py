@@ -88,7 +88,7 @@ def test_sqooler_reads_and_verifies_what_we_sign(installation: Installation):
 
 
 def test_we_sign_with_sqoolers_key_and_verify_what_sqooler_signs(installation: Installation):
-    """A key made by sqooler works as our setting, and a document that sqooler signs holds for us until it is changed."""
+    """A key made by sqooler works as our setting; a document that sqooler signs holds for us until it is changed."""
     setting = peer(installation, "new_key", "theirs", script=SIGNING)
     payload = {"job_id": "gr\u00fcn", "results": [1, 2.5, None, {"a": [True]}]}
     document = peer(installation, "sign", setting, json.dumps(payload), script=SIGNING)

@@ -1,4 +1,4 @@
-"""The program works wherever it is called from: nothing that lies around is imported, read as a setting or written to."""
+"""The program works wherever it is called from: nothing that lies there is imported, read as a setting or changed."""
 
 import hashlib
 import json

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 from models.audit import check_history
 from models.events import Event
 from models.facts import Compiled as CompiledFact
-from models.facts import Completed, Executed, Submitted, Uploaded, Validated
+from models.facts import Completed, Executed, Failed, Submitted, Uploaded, Validated
 from models.job import Job
 from storage import layout
 from storage.documents.cursor import MirrorCursor
@@ -22,10 +22,12 @@ from storage.log.database import open_database, writing
 from storage.log.event_log import EventLog
 from storage.providers.folder import FolderStorage
 from storage.providers.stores import Stores
+from tests.contract.dump import dump
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 LATER = datetime.now(UTC) + timedelta(hours=1)
 DOCUMENT = b'{"a": 1}'
+LOST = Failed(stage="lease", blame="infrastructure", faults=(), fault_count=0)
 RESULT = b"{}"
 RESULT_SHA256 = hashlib.sha256(RESULT).hexdigest()
 
@@ -131,3 +133,8 @@ class LogFixture:
         content = bytearray(file.read_bytes())
         content[at] ^= 1
         file.write_bytes(content)
+
+
+def dumped(log_fixture: LogFixture, *, cursors: bool = True) -> bytes:
+    """Return the dump of a log_fixture's log."""
+    return b"".join(dump(log_fixture.log.engine, cursors=cursors))

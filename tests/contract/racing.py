@@ -9,8 +9,7 @@ from models.errors import DocumentExists, DocumentMissing
 from storage import layout
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import open_storage
-from tests.forked import CONTEXT
-from tests.processes import SECONDS, process, run_together
+from tests.processes import CONTEXT, SECONDS, process, run_together
 
 ROUNDS = 50
 """All racers begin a round at the same moment, so a rule that can be broken is broken within a few of them."""

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from models import clock
-from models.cancelling import RunEnd, run_end
 from models.errors import Fault, NotCancellable, NotRevivable
 from models.facts import (
     Cancelled,
@@ -208,45 +207,3 @@ def test_a_cancel_and_a_claim_at_once_leave_one_winner(installation: Installatio
     monkeypatch.setattr(installation.log, "get", lambda job_id: answers.pop() if answers else kept(job_id))
     assert installation.cancel().state is State.CLAIMED
     assert installation.kinds == ["submitted", "claimed", "cancel_requested"]
-
-
-NOT_YET, AS_THE_JOB, OVER = RunEnd.NOT_YET, RunEnd.AS_THE_JOB, RunEnd.CANCELLED
-
-
-@pytest.mark.parametrize(
-    ("state", "is_last", "attempt", "cancelling", "end"),
-    [
-        # The run that the log names: a run that is Cancelling gets the job's own end, whatever that is.
-        ("DONE", True, 1, True, AS_THE_JOB),
-        ("ERROR", True, 1, True, AS_THE_JOB),
-        ("CANCELLED", True, 1, True, AS_THE_JOB),
-        ("DONE", True, None, True, AS_THE_JOB),
-        # Cancelled in Prefect, and the result was accepted all the same.
-        ("DONE", True, 1, False, AS_THE_JOB),
-        ("ERROR", True, 1, False, NOT_YET),
-        ("CANCELLED", True, 1, False, NOT_YET),
-        # A run of an earlier attempt.
-        ("DONE", False, 1, True, OVER),
-        ("ERROR", False, 1, True, OVER),
-        ("DONE", False, 1, False, NOT_YET),
-        # Its worker is at it, or was: then its lease ends.
-        ("CLAIMED", True, 1, True, NOT_YET),
-        ("COMPILED", False, 1, True, NOT_YET),
-        ("CLAIMED", True, None, True, NOT_YET),
-        ("CLAIMED", True, 1, False, NOT_YET),
-        # Another attempt has the job, or it waits for one.
-        ("CLAIMED", False, 0, True, OVER),
-        ("QUEUED", True, 1, True, OVER),
-        ("QUEUED", True, 1, False, NOT_YET),
-    ],
-)
-def test_a_run_that_is_cancelled_ends(  # noqa: PLR0913 - the columns of the table
-    installation: Installation, state: str, is_last: bool, attempt: int | None, cancelling: bool, end: RunEnd  # noqa: FBT001 - a case
-):  # fmt: skip
-    """No run stays Cancelling, and none says that a job was cancelled whose result was accepted."""
-    if state in ENDS:
-        ENDS[state](installation)
-    else:
-        installation.to(state)
-    job = installation.log.get("j")
-    assert run_end(job, is_last=is_last, attempt=attempt, cancelling=cancelling) is end

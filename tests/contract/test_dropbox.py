@@ -124,7 +124,7 @@ def test_a_listing_that_dropbox_begins_anew_is_complete(service: Service, storag
 
 @pytest.fixture
 def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dropbox_storage, "LARGEST", 1000)
+    monkeypatch.setattr(dropbox_storage, "MAX_AT_ONCE", 1000)
     monkeypatch.setattr(dropbox_storage, "PART", 700)
 
 

@@ -6,17 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from models.claims import holder_of
 from models.errors import StaleAttempt
 from models.facts import Compiled, Completed, Fact, LeaseExpired, Submitted, Validated
-from models.holders import holder_of
 from models.job import Job, State
 from models.retry import RetryPolicy, after_attempt, given_back
 from storage import layout
-from storage.audit.rebuild import dump, rebuild
+from storage.audit.rebuild import rebuild
 from storage.audit.verify import Verifier
 from storage.log.event_log import EventLog
 from tests.contract.conftest import Houses
 from tests.contract.databases import Databases
+from tests.contract.dump import dump
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 LEASE = timedelta(seconds=60)

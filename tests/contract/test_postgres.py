@@ -13,7 +13,6 @@ from sqlalchemy import Engine, create_engine, text
 from sqlmodel import SQLModel
 
 from models.errors import BadSetting, LogUnavailable, StorageUnavailable
-from storage.audit.rebuild import dump
 from storage.audit.restore import restore
 from storage.documents.cursor import MirrorCursor
 from storage.documents.postgres_locks import PostgresJobLocks
@@ -27,6 +26,7 @@ from storage.providers.stores import Stores
 from tests.contract.children import hold_a_lock_of_the_log
 from tests.contract.conftest import Houses
 from tests.contract.databases import Databases, on
+from tests.contract.dump import dump
 from tests.contract.log_fixture import LogFixture
 from tests.postgres import PASSWORD, Server
 from tests.processes import running

@@ -21,7 +21,6 @@ from storage.audit.verify import Verifier
 from storage.documents.locks import JobLocks
 from storage.log import leases
 from storage.log.database import writing
-from storage.providers.stores import Stores
 from tasks.jobs.attempt import Attempt
 from tasks.services import Services
 from tasks.steps import _deliver
@@ -122,12 +121,14 @@ def overtake(services: Services) -> Attempt:
 
 @pytest.mark.parametrize("theirs", [RESULT, SIGNED_ANEW], ids=["the same bytes", "signed with a new key"])
 @pytest.mark.parametrize("at", ["create", "get"])
-def test_a_worker_frozen_in_the_upload_overwrites_nothing(two: tuple[Services, Services], at: str, theirs: bytes):
+def test_a_worker_frozen_in_the_upload_overwrites_nothing(
+    two: tuple[Services, Services], at: str, theirs: bytes, monkeypatch: pytest.MonkeyPatch
+):
     """It stands still before it writes, or before it reads back; another one is through with the job meanwhile."""
     first, second = two
     attempt = executed(first)
     storage = Freezing(first.stores.of(""), at)
-    first.__dict__["stores"] = Stores.single(storage)  # type: ignore[arg-type]
+    monkeypatch.setattr(first.stores, "of", lambda _name: storage)
     ends: list[BaseException] = []
 
     def deliver() -> None:

@@ -1,22 +1,16 @@
 """Rebuild and restore: from the events alone come the same views, from the mirror alone comes the same log."""
 
 import json
-import tempfile
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sqlalchemy import text
 
 from models.errors import LogBroken, LogNotEmpty, LogUnavailable, MirrorBroken
-from models.facts import Failed, LeaseExpired, Retried, Revived, Validated
-from models.job import Job
-from storage.audit.rebuild import dump, rebuild
+from storage.audit.rebuild import rebuild
 from storage.audit.restore import restore
 from storage.audit.verify import Verifier
 from storage.documents.cursor import MirrorCursor
@@ -27,9 +21,7 @@ from storage.providers.registry import open_storage
 from storage.providers.stores import Stores
 from tests.contract.conftest import Houses
 from tests.contract.databases import Databases
-from tests.contract.log_fixture import DOCUMENT, LATER, START, LogFixture
-
-LOST = Failed(stage="lease", blame="infrastructure", faults=(), fault_count=0)
+from tests.contract.log_fixture import LATER, LOST, LogFixture, dumped
 
 
 @pytest.fixture
@@ -45,11 +37,6 @@ def log_fixture(tmp_path: Path, log_fixtures: Houses) -> LogFixture:
     log_fixture.relay.update_all()
     log_fixture.submit("waiting")
     return log_fixture
-
-
-def dumped(log_fixture: LogFixture, *, cursors: bool = True) -> bytes:
-    """Return the dump of a log_fixture's log."""
-    return b"".join(dump(log_fixture.log.engine, cursors=cursors))
 
 
 @pytest.fixture
@@ -301,78 +288,3 @@ def test_a_database_of_a_newer_version_is_not_restored_into(tmp_path: Path, data
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(LogUnavailable, match="newer Quledger"):
         open_database(url)
-
-
-STEPS = st.lists(
-    st.sampled_from(["submit", "claim", "validate", "fail", "lose", "revive", "finish", "relay"]), max_size=25
-)
-
-
-class Walk:
-    """Does what is asked for to the first job that it may be done to, with a clock of its own."""
-
-    def __init__(self, log_fixture: LogFixture) -> None:
-        self.log_fixture = log_fixture
-        self.now = START
-        log_fixture.log._now = self.tick  # type: ignore[method-assign]
-
-    def tick(self) -> datetime:
-        self.now += timedelta(seconds=1)
-        return self.now
-
-    def step(self, name: str) -> None:
-        jobs = self.log_fixture.log.jobs(limit=1000)
-        if name == "submit":
-            job_id = f"j{len(jobs)}"
-            if by_front_end := len(jobs) % 2 == 1:
-                self.log_fixture.queue(f"{job_id}.json", DOCUMENT)
-            self.log_fixture.submit(job_id, source="inbox" if by_front_end else "cli")
-        elif name == "claim":
-            self.log_fixture.log.claim(["rydberg"], "w", LATER)
-        elif name == "relay":
-            self.log_fixture.relay.update_all()
-        elif job := next((job for job in jobs if job.state == {"revive": "ERROR"}.get(name, "CLAIMED")), None):
-            self._change(name, job)
-
-    def _change(self, name: str, job: Job) -> None:
-        expired = LeaseExpired(worker="w", lease_until=LATER)
-        retried = Retried(reason="lost", after_seconds=0, not_before=START)
-        facts = {
-            "validate": (Validated(experiments=1, shots=1),),
-            "fail": (LOST,),
-            "lose": (expired, retried),
-            "revive": (Revived(by="op"),),
-        }
-        if name == "finish":
-            self.log_fixture.finish(job)
-        else:
-            self.log_fixture.log.append(job, *facts[name], attempt=job.attempt, actor="w")
-
-
-# Each example makes databases of its own.
-@settings(
-    max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-@given(steps=STEPS)
-def test_any_history_comes_back(databases: Databases, steps: list[str]):
-    """Whatever happened to the jobs, rebuild and restore give the same bytes, and the result verifies."""
-    with tempfile.TemporaryDirectory() as name:
-        log_fixture, other = (
-            LogFixture(folder, databases.open(databases.new(folder))) for folder in (Path(name), Path(name) / "second")
-        )
-        walk = Walk(log_fixture)
-        for step in ["submit", *steps]:
-            walk.step(step)
-        before = dumped(log_fixture)
-        rebuild(log_fixture.log.engine)
-        assert dumped(log_fixture) == before
-        log_fixture.relay.update_all()
-        restore(other.log.engine, log_fixture.storage)
-        assert dumped(other, cursors=False) == dumped(log_fixture, cursors=False)
-        Relay(other.log, other.cursor, Stores.single(log_fixture.storage)).update_all()
-        assert dumped(other) == dumped(log_fixture)
-        assert list(Verifier(other.log.engine, Stores.single(log_fixture.storage)).all()) == []
-        for each in (log_fixture, other):
-            each.log.engine.dispose()

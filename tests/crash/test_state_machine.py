@@ -20,7 +20,8 @@ from models.retry import given_back
 from storage.log import event_log
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
-from tests.crash.log_machine import LEASE, START, Impostor, LogMachine, StaleDecision, ZombieResult
+from tests.crash.log_machine import LogMachine
+from tests.crash.log_model import LEASE, START, Impostor, StaleDecision, ZombieResult
 
 ASKED = int(os.environ.get("QULEDGER_TEST_EXAMPLES", "0"))
 

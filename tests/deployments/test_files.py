@@ -22,7 +22,7 @@ from pydantic import AliasChoices
 from pydantic_settings import BaseSettings
 
 from deployments.cli.app import app
-from deployments.image.strip_dev_packages import needed
+from deployments.image.strip_dev_packages import packages_needed
 from deployments.processes.prefect_server import server_settings
 from models.settings import Settings
 from tests.deployments.files import (
@@ -119,7 +119,7 @@ def test_nothing_is_published_except_on_loopback():
 
 
 def test_compose_demands_each_secret():
-    """Without the secrets Compose stops with a sentence; none of them has a default, a literal value or a place in a command."""
+    """Without the secrets Compose stops with a sentence; none has a default, a literal value, a place in a command."""
     for service, name, value in compose_variables():
         if not SECRET.search(name) and name != "PGPASSWORD":
             continue
@@ -355,7 +355,7 @@ def test_secrets_come_from_the_secret_alone():
 
 @pytest.mark.parametrize("role", ["postgres", *OURS])
 def test_no_pod_may_more_than_it_must(role: str):
-    """Not root, no capability, no writable root file system, no token, no variables of other services; a limit on memory."""
+    """Not root, no capability, no writable root, no token, no variables of other services; a limit on memory."""
     pod = pods()[role]
     (container,) = pod["containers"]
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -428,7 +428,7 @@ def test_the_image_is_made_of_the_lock_and_runs_as_nobody_special():
 def test_the_image_keeps_what_runs_and_nothing_else():
     """What is pruned is what only the tests, the linters and the build need."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    kept = needed()
+    kept = packages_needed()
     names = [re.split(r"[\[<>=~! ]", line)[0] for line in project["dependencies"]]
     assert {canonicalize_name(name) for name in names} <= kept
     assert {"asyncpg", "uvicorn", "sqlalchemy", "aiobotocore"} <= kept  # through others, one by an extra

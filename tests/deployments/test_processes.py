@@ -266,7 +266,7 @@ def test_both_ways_to_be_let_in_are_prefects(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.slow
 def test_the_embedded_server_too_is_on_loopback_and_takes_a_password(tmp_path: Path):
-    """`quledger drain` without an address starts a server that asks for the password it was given, and knows it itself."""
+    """`quledger drain` without an address starts a server that asks for its password, and knows the password itself."""
     installation = Installation(tmp_path, None)
     prefect_home.fill(installation.home / "prefect")
     job = installation.submit("singlequdit", JOB)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from models.claims import holder_of
 from models.errors import Fault
 from models.events import GENESIS, Event, seal
 from models.facts import (
@@ -23,7 +24,6 @@ from models.facts import (
     Validated,
     Withdrawn,
 )
-from models.holders import holder_of
 from models.job import Job, fold
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)

@@ -16,6 +16,7 @@ FAILED = (*DONE[:2], GAVE_UP)
     ("facts", "is_last", "attempt", "cancelling", "right"),
     [
         (DONE, True, 1, True, AS_THE_JOB),
+        (DONE, True, None, True, AS_THE_JOB),
         (DONE, True, 1, False, AS_THE_JOB),
         (DONE, False, 1, True, CANCELLED),
         (DONE, False, 1, False, NOT_YET),
@@ -26,7 +27,10 @@ FAILED = (*DONE[:2], GAVE_UP)
         ((SUBMITTED, Cancelled()), True, None, False, NOT_YET),
         (RUNNING, True, 1, True, NOT_YET),
         (RUNNING, True, 1, False, NOT_YET),
+        (RUNNING, True, None, True, NOT_YET),
         (RUNNING, False, None, True, NOT_YET),
+        (RUNNING, False, 1, True, NOT_YET),
+        (RUNNING, False, 0, True, CANCELLED),
         (RUNNING, True, 2, True, CANCELLED),
         (RUNNING, True, 2, False, NOT_YET),
         ((*WAITING, CLAIMED), True, 1, True, CANCELLED),

@@ -3,9 +3,9 @@
 import pytest
 
 from models.audit import check_history
+from models.claims import holder_of, new_token
 from models.events import Event, event_hash
 from models.facts import Cancelled, Fact
-from models.holders import holder_of, new_token
 from models.job import State, fold, not_the_holder, why_not
 from tests.unit.histories import (
     BY_HOLDER,

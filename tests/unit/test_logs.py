@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deployments.processes import logs
-from deployments.processes.logs import Errors, errors_said, opened, record
+from deployments.processes.logs import LogErrors, open_log, record, report_errors
 
 
 @pytest.fixture
@@ -78,8 +78,8 @@ def test_errors_are_counted_from_now_on(tmp_path: Path):
     """What was there before is old; warnings and tracebacks are no errors; what is still being written waits."""
     log, none = tmp_path / "a.log", tmp_path / "none.log"
     log.write_text(line(datetime(2026, 1, 1, tzinfo=UTC), "ERROR", "old"))
-    errors = Errors(log, none)
-    assert errors.look() == []
+    errors = LogErrors(log, none)
+    assert errors.unreported() == []
     with log.open("a") as output:
         output.write(
             line(datetime(2026, 1, 2, tzinfo=UTC), "WARNING", "no error") + "Traceback (most recent call last):\n"
@@ -89,22 +89,22 @@ def test_errors_are_counted_from_now_on(tmp_path: Path):
             + line(datetime(2026, 1, 2, tzinfo=UTC), "CRITICAL", "two")[:-1]
         )
         output.flush()
-        assert errors.look() == [f"1 error in {log}, the last one: 2026-01-02 00:00:00 who: one"]
+        assert errors.unreported() == [f"1 error in {log}, the last one: 2026-01-02 00:00:00 who: one"]
         output.write("\n")
-    assert errors.look() == [f"2 errors in {log}, the last one: 2026-01-02 00:00:00 who: two"]
-    assert errors.look() == []
+    assert errors.unreported() == [f"2 errors in {log}, the last one: 2026-01-02 00:00:00 who: two"]
+    assert errors.unreported() == []
     assert errors.all() == [f"2 errors in {log}, the last one: 2026-01-02 00:00:00 who: two"]
 
 
 def test_errors_that_go_on_are_said_at_once_and_then_seldom(tmp_path: Path):
     """The first one of a log is said, the next ones after the pause, and in the end their number."""
     first, second = tmp_path / "a.log", tmp_path / "b.log"
-    errors = Errors(first, second)
+    errors = LogErrors(first, second)
     said = []
     for log in (first, first, second):
         with log.open("a") as output:
             output.write(line(datetime(2026, 1, 1, tzinfo=UTC), "ERROR", "again"))
-        said.append([sentence.split(",")[0] for sentence in errors.look(pause=1000)])
+        said.append([sentence.split(",")[0] for sentence in errors.unreported(pause=1000)])
     assert said == [[f"1 error in {first}"], [], [f"1 error in {second}"]]
     assert [sentence.split(",")[0] for sentence in errors.all()] == [f"2 errors in {first}", f"1 error in {second}"]
 
@@ -112,10 +112,10 @@ def test_errors_that_go_on_are_said_at_once_and_then_seldom(tmp_path: Path):
 def test_errors_are_said_at_the_end(tmp_path: Path):
     """Whatever came while the block ran is said when it ends, and nothing where nothing came."""
     said: list[str] = []
-    with errors_said(said.append, tmp_path / "a.log"):
+    with report_errors(said.append, tmp_path / "a.log"):
         pass
     assert said == []
-    with errors_said(said.append, tmp_path / "a.log"):
+    with report_errors(said.append, tmp_path / "a.log"):
         (tmp_path / "a.log").write_text(line(datetime(2026, 1, 1, tzinfo=UTC), "ERROR", "new"))
     assert said[-1] == f"there were errors: 1 error in {tmp_path / 'a.log'}, the last one: 2026-01-01 00:00:00 who: new"
 
@@ -125,10 +125,10 @@ def test_errors_are_counted_since_a_moment(tmp_path: Path):
     log = tmp_path / "a.log"
     now = datetime(2026, 5, 5, 12, tzinfo=UTC)
     log.write_text(line(now - timedelta(days=2), "ERROR", "old") + line(now, "ERROR", "new"))
-    assert Errors(log, since=now - timedelta(days=1)).all() == [
+    assert LogErrors(log, since=now - timedelta(days=1)).all() == [
         f"1 error in {log}, the last one: 2026-05-05 12:00:00 who: new"
     ]
-    assert Errors(log, since=now + timedelta(days=1)).all() == []
+    assert LogErrors(log, since=now + timedelta(days=1)).all() == []
 
 
 def test_a_large_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -136,17 +136,17 @@ def test_a_large_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(logs, "MAX_BYTES", 100)
     log = tmp_path / "a.log"
     log.write_text("x" * 101)
-    errors = Errors(log)
-    with opened(log) as output:
+    errors = LogErrors(log)
+    with open_log(log) as output:
         output.write(line(datetime(2026, 1, 1, tzinfo=UTC), "ERROR", "new").encode())
     assert (tmp_path / "a.log.1").read_text() == "x" * 101
-    assert len(errors.look()) == 1
+    assert len(errors.unreported()) == 1
 
 
 def test_an_error_that_nobody_caught_is_written(written: io.StringIO, monkeypatch: pytest.MonkeyPatch):
     """What ends the process is in its log with its traceback."""
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    logs.record_end()
+    logs.record_crash()
     error = ValueError("the end")
     sys.excepthook(ValueError, error, None)
     assert " CRITICAL quledger: the process ends\n" in written.getvalue()

@@ -4,7 +4,7 @@ from typing import Any, Self, SupportsIndex
 
 import pytest
 
-from models.job_language.openqasm import is_openqasm
+from models.job_language.openqasm_opening import is_openqasm
 
 
 class Counted(str):  # noqa: SLOT000 - it counts

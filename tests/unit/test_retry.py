@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from models.claims import Lease, judge_lease, lease_length
 from models.errors import Fault
 from models.facts import Cancelled, Failed, Retried
 from models.job import Job
-from models.lease import Lease, judged, length
 from models.retry import RetryPolicy, after_attempt, failure, given_back, is_due, unless_cancelled
 from tests.unit.histories import CANCEL_REQUESTED, CLAIMED, DONE, LATER, NOW, RETRIED, SUBMITTED, job_after
 
@@ -104,7 +104,7 @@ def test_a_job_is_due_when_its_pause_is_over(seconds: float, due: bool):  # noqa
 def test_how_long_a_lease_is(seconds: float | None, right: float):
     """As its claim says, a second at least; half an hour where the claim does not say."""
     job = job_after(SUBMITTED, CLAIMED.model_copy(update={"lease_seconds": seconds}))
-    assert length(job) == timedelta(seconds=right)
+    assert lease_length(job) == timedelta(seconds=right)
 
 
 @pytest.mark.parametrize(
@@ -123,10 +123,10 @@ def test_a_lease_is_good_up_to_its_end_and_up_to_twice_its_length(until: float, 
     """A renewal counts more than the claim; a lease of a minute does not end in more than two."""
     claimed = CLAIMED.model_copy(update={"lease_until": NOW + timedelta(seconds=until)})
     renewal: datetime | None = None if renewed is None else NOW + timedelta(seconds=renewed)
-    assert judged(job_after(SUBMITTED, claimed), renewal, NOW) is lease
+    assert judge_lease(job_after(SUBMITTED, claimed), renewal, NOW) is lease
 
 
 def test_a_job_that_nobody_claimed_has_no_lease():
     """Where nobody has the job, none is good."""
-    assert judged(job_after(SUBMITTED), None, NOW) is Lease.OVER
-    assert judged(job_after(SUBMITTED, CLAIMED), None, LATER) is Lease.GOOD
+    assert judge_lease(job_after(SUBMITTED), None, NOW) is Lease.OVER
+    assert judge_lease(job_after(SUBMITTED, CLAIMED), None, LATER) is Lease.GOOD

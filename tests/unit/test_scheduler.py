@@ -54,7 +54,8 @@ class Ground:
         settings = SimpleNamespace(dispatch={}, poll_seconds=0.05, retry_seconds=0.0)
         self.services: Any = SimpleNamespace(settings=settings, claims=self.claims, stopping=threading.Event())
         empty: Any = Poller()
-        self.scheduler = Scheduler(self.services, Any, empty, Any, 2)  # type: ignore[arg-type]
+        prefect: Any = None
+        self.scheduler = Scheduler(self.services, prefect, empty, prefect, 2)
 
         def next_action(state: policy.DrainState, now: float) -> policy.Do | policy.Rest:
             self.asked += 1

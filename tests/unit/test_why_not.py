@@ -2,8 +2,9 @@
 
 import pytest
 
+from models.claims import Waiting, fairest
 from models.facts import Cancelled, Completed, Fact
-from models.job import State, Waiting, fairest, may_be_taken_over, not_the_holder, why_not
+from models.job import State, may_be_taken_over, not_the_holder, why_not
 from tests.unit.histories import (
     BY_HOLDER,
     CANCEL_REQUESTED,

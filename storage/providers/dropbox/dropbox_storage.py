@@ -41,7 +41,7 @@ from storage.providers.protocol import Abilities, Entry
 ROOT = "/Backend_files"
 """Where sqooler's provider looks."""
 
-LARGEST = 64 * 2**20
+MAX_AT_ONCE = 64 * 2**20
 """Bytes that are uploaded at once (Dropbox takes 150 MiB); more go in parts, each of which can be sent again."""
 
 PART = 32 * 2**20
@@ -230,7 +230,7 @@ class DropboxStorage:
         # Without a word to the people who have the folder on their machines: these files are no news.
         commit |= {"path": self._place(path), "mute": True}
         try:
-            if len(content) <= LARGEST:
+            if len(content) <= MAX_AT_ONCE:
                 self._caller.ask(path, lambda client: client.files_upload(content, **commit))
             else:
                 self._upload_in_parts(path, content, CommitInfo(**commit))

@@ -121,7 +121,7 @@ class Documents:
         else:
             document = _as_submitted(place_of(source), head)
             as_it_is = document if there.shared else _dated(there, {WRAPPED: document})
-            if len(bson.encode(as_it_is)) > values.MOST or not _accepted(self.replace, there, as_it_is):
+            if len(bson.encode(as_it_is)) > values.MAX_BYTES or not _accepted(self.replace, there, as_it_is):
                 self.write(target, values.to_bytes(document), self.replace)
 
     def delete(self, path: str) -> None:

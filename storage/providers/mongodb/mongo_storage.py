@@ -121,7 +121,7 @@ class MongoStorage:
                     pause = min(2 * pause, 0.1)
         except OperationFailure:
             head = collection.find_one(place.key)
-            if head is None or len(bson.encode(head)) < values.MOST:
+            if head is None or len(bson.encode(head)) < values.MAX_BYTES:
                 raise
             # So full that it has no room for a mark: here the deletion decides, after the copy, so nothing is lost.
             self._documents.arrive(source, head, target)

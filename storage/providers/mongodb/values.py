@@ -23,7 +23,7 @@ MOVING = "quledger_move"
 WRAPPED = "document"
 """The key under which a front end's document lies in our own collection."""
 
-MOST = 16 * 1024 * 1024 - 4096
+MAX_BYTES = 16 * 1024 * 1024 - 4096
 """Bytes of BSON in one document: MongoDB's limit, with room for an id and a mark."""
 
 _DEEPEST = 90
@@ -91,7 +91,7 @@ def to_bson(content: bytes, folder: str) -> dict[str, Any] | None:
         size = len(bson.encode(value))
     except (bson.errors.BSONError, OverflowError, UnicodeError, RecursionError):
         return None  # whole numbers beyond 64 bit, half characters, zeros in a key
-    return value if size <= MOST else None
+    return value if size <= MAX_BYTES else None
 
 
 def to_bytes(document: Mapping[str, Any]) -> bytes:
@@ -114,7 +114,7 @@ def stand_in(content: bytes, folder: str) -> dict[str, Any]:
         inner["results"] = []
         inner["header"] = {"note": _NOTE}
     rest = to_bson(json.dumps(value).encode("ascii"), folder)
-    return rest if rest is not None and len(bson.encode(rest)) < MOST // 16 else {}
+    return rest if rest is not None and len(bson.encode(rest)) < MAX_BYTES // 16 else {}
 
 
 def with_bytes(field: StoredValue, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What the four simulators share: validation, the program, execution. The physics is in their own files.
 
-A backend gives `predict` (what an experiment costs), `read` (the distribution of what is measured) and, if it must, `inspect` (faults that
-only the physics shows).
+A backend gives `predict` (what an experiment costs), `read` (the distribution of what is measured) and, if it must,
+`inspect` (faults that only the physics shows).
 """
 
 from abc import ABC, abstractmethod
@@ -123,7 +123,7 @@ class ColdAtomBackend(ABC):
         }
 
     def execute(self, program: JSON) -> Iterator[JSON]:
-        """Run a program of `compile`; yield one contract `ExperimentResult` per experiment, in order.
+        """Run a program of `compile`; yield one result of the contract per experiment, in order.
 
         Raises:
             ValueError: the program is not of this backend or of another format.

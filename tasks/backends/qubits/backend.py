@@ -127,7 +127,7 @@ class Qubits:
         }
 
     def execute(self, program: JSON) -> Iterator[JSON]:
-        """Run a program of `compile`; yield one contract `ExperimentResult` per experiment, in order.
+        """Run a program of `compile`; yield one result of the contract per experiment, in order.
 
         Raises:
             ValueError: the program is not of this backend or of another format.
@@ -142,7 +142,7 @@ class Qubits:
 
 
 def _seeds(experiment: QubitExperiment, seed: int, index: int) -> tuple[int, int]:
-    """Return the seeds of transpilation and simulation of one experiment, of 31 bits where the user has not said them."""
+    """Return the seeds of transpilation and simulation of one experiment: of 31 bits where the user gives none."""
     said, simulation = experiment.seed_transpilation, experiment.seed_simulation
     if simulation is None:
         state = np.random.SeedSequence(seed, spawn_key=(index,)).generate_state(2)

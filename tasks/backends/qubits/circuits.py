@@ -94,7 +94,7 @@ def without_loops(circuit: QuantumCircuit) -> QuantumCircuit:
 
 
 def straightened(circuit: QuantumCircuit) -> QuantumCircuit:
-    """Return the gates of a circuit, those of all branches and loops one after another: who meets whom, and how often."""
+    """Return the gates of a circuit, those of all branches and loops one after another."""
     straight = QuantumCircuit(circuit.num_qubits)
     _straighten(circuit, range(circuit.num_qubits), straight)
     return straight

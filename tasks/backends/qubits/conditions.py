@@ -1,8 +1,8 @@
 """What a branch or loop depends on: a bit, or a register that is compared with a number of any width.
 
-The numbers are compared, not their last bits: a value that the register cannot hold is never reached. Source: OpenQASM 2.0
-(arXiv:1707.03429, section 3: the register is "interpreted as an integer") and the OpenQASM 3 specification, classical
-instructions.
+The numbers are compared, not their last bits: a value that the register cannot hold is never reached. Sources: OpenQASM
+2.0 (arXiv:1707.03429, section 3: the register is "interpreted as an integer") and the OpenQASM 3 specification,
+classical instructions.
 """
 
 from typing import Any

@@ -105,7 +105,7 @@ class Converter(Classical):
         self._lose(statement)
 
     def _column(self, statement: Statement, line: int, column: int) -> int:
-        """Return the column, from 1, of a place that the parser gives: of some names it counts from the text's begin."""
+        """Return the column, from 1, that the parser gives; for some names it counts from the text's start."""
         start = self._starts[line - 1]
         names = Names()
         names.visit(statement)

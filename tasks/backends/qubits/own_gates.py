@@ -1,4 +1,4 @@
-"""The definition of a gate in a program, and the names that its body sees: its own, gates, and nothing of the caller."""
+"""The definition of a gate in a program, and the names that its body sees: its own and gates, none of the caller's."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

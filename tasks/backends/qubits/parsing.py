@@ -16,8 +16,9 @@ import openqasm3
 from qiskit import QuantumCircuit, qasm2
 
 from models.errors import printable
-from models.job_language.openqasm import BYTE_ORDER_MARK, MAX_CLBITS, MAX_PROGRAM_FAULTS, NO_OPENING, Mark, scan
+from models.job_language.openqasm import MAX_CLBITS, MAX_PROGRAM_FAULTS, NO_OPENING, Mark, scan
 from models.job_language.openqasm_names import miscalled, renamed
+from models.job_language.openqasm_opening import BYTE_ORDER_MARK
 from tasks.backends.cost import number
 from tasks.backends.qubits.converting import Converter
 from tasks.backends.qubits.gates import natives
@@ -80,7 +81,7 @@ def parse(text: str, most_qubits: int, native: Iterable[str] = ()) -> Parsed:
 
 def _version_2(text: str) -> Parsed:
     own = renamed(text)
-    # The gates of qelib1.inc as everybody has known them since: swap, cswap and sx among them, unless the program says else.
+    # The gates of qelib1.inc with those added since, swap, cswap and sx among them, unless the program defines them.
     known = [each for each in qasm2.LEGACY_CUSTOM_INSTRUCTIONS if not each.builtin or each.name not in own.registers]
     wanted = {"U": 3} | {each.name: each.num_params for each in known}
     marks = [own.before(mark) for mark in miscalled(own.text, wanted)]

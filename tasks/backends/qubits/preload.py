@@ -1,7 +1,7 @@
 """Imported by the fork server of the qubit backends: does once what else each job would do the first time.
 
 Parsers and transpiler load parts of themselves when they are first used. Nothing here may start a thread, for threads
-do not live on in a forked child: Aer is imported, but not run, and the two higher levels of the transpiler are left out.
+do not live on in a forked child: Aer is imported, but not run, and the transpiler's two higher levels are left out.
 """
 
 from qiskit import qasm3
