@@ -9,7 +9,7 @@ MAKEFLAGS += --no-builtin-rules
 BIN := .venv/bin
 # The locks are complete, so pip need not resolve anything; only what is really imported is compiled, once.
 PIP_QUIETLY := -m pip --quiet --quiet --disable-pip-version-check --no-input install --no-deps
-COMPILED := deployments.cli.demo, flows.drain_queue, prefect.server.api.server, scipy.linalg, scipy.special, tasks.sandbox.child
+COMPILED := deployments.cli.app, deployments.cli.demo, deployments.cli.jobs, deployments.cli.serving, flows.drain_queue, prefect.server.api.server, scipy.linalg, scipy.special, tasks.sandbox.child
 # Without compiled modules each process would spend seconds more of its start.
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST_ARGS ?=

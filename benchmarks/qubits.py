@@ -202,7 +202,7 @@ def sandbox_overhead() -> None:
         raw, times = json.dumps(document).encode(), []
         async with Sandbox() as sandbox:
             start = time.perf_counter()
-            await sandbox.server("qubits")
+            await sandbox.fork_servers.get("qubits")
             started = time.perf_counter() - start
             for number in range(2 * REPEAT):
                 start = time.perf_counter()

@@ -101,7 +101,7 @@ async def drain_queue(
                 run_periodically("debts", give_back_owed, OWED_SECONDS),
             ):
                 # One that goes on for long is ready for its first job before that comes.
-                warming = [] if until_empty else [asyncio.create_task(sandbox.server())]
+                warming = [] if until_empty else [asyncio.create_task(sandbox.fork_servers.get())]
                 try:
                     counts = await scheduler.run(until_empty=until_empty, time_budget=time_budget)
                 finally:

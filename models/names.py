@@ -60,13 +60,18 @@ def check_job_id(text: str) -> str:
     return text
 
 
+def is_display_name(text: str) -> bool:
+    """Return whether `text` may be the display name of a backend."""
+    return _DISPLAY_NAME.fullmatch(text) is not None
+
+
 def check_display_name(text: str) -> str:
     """Return `text` if it may be the display name of a backend.
 
     Raises:
         BadName: it may not.
     """
-    if _DISPLAY_NAME.fullmatch(text) is None:
+    if not is_display_name(text):
         msg = f"{echo(text)} is not a backend name (lower-case letters and digits)"
         raise BadName(msg)
     return text

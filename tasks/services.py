@@ -37,7 +37,8 @@ from tasks.backends import registry
 from tasks.jobs.claims import Claims
 from tasks.jobs.wall_clock import Wall
 from tasks.prefect_settings import import_prefect, prepare
-from tasks.sandbox.job_process import Limits, SharedSandbox
+from tasks.sandbox.job_process import SharedSandbox
+from tasks.sandbox.rlimits import Limits
 
 _LOG = logging.getLogger("quledger.services")
 

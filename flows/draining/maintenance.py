@@ -52,7 +52,10 @@ class Maintenance:
             with contextlib.suppress(QuledgerError):  # what is left out may be why it fails
                 await asyncio.to_thread(self._bring_right)
         else:
-            async for attempt in stamina.retry_context(QuledgerError, attempts=3, wait_initial=0.5, wait_max=2.0):
+            patiently = stamina.retry_context(
+                QuledgerError, attempts=3, wait_initial=0.5, wait_max=2.0, wait_exp_base=4, wait_jitter=0.0
+            )
+            async for attempt in patiently:
                 with attempt:
                     await self._bring_right_or_warn()
         await asyncio.to_thread(self._services.marks.end)

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from sqlalchemy import Engine, bindparam, text
 
 from models.audit import Finding, check_history
-from models.errors import BadName, DocumentMissing, echo
+from models.errors import DocumentMissing, echo
 from models.events import UNKNOWN
-from models.names import check_display_name, is_job_id
+from models.names import is_display_name, is_job_id
 from storage import layout
 from storage.audit.not_yet import claims_an_end
 from storage.log.database import reading
@@ -53,7 +53,7 @@ class ForeignDocuments:
         """Yield each document that no job of the log accounts for."""
         for top in _BACKEND_FOLDERS:  # the histories first
             for entry in self._storage.entries(top):
-                if entry.regular or not _is_display_name(entry.name):
+                if entry.regular or not is_display_name(entry.name):
                     yield from _foreign_entry(f"{top}/{entry.name}", entry)
                 else:
                     yield from self._folder(f"{top}/{entry.name}", entry.name)
@@ -154,14 +154,6 @@ def _foreign_entry(path: str, entry: Entry) -> Iterator[Finding]:
     # What begins with a dot is half a document of a writer that was killed; no reader takes it for one.
     if not entry.name.startswith("."):
         yield Finding(job_id="", what="foreign", message=f"{echo(path)[1:-1]} is no document of Quledger")
-
-
-def _is_display_name(name: str) -> bool:
-    try:
-        check_display_name(name)
-    except BadName:
-        return False
-    return True
 
 
 def _batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:

@@ -9,7 +9,6 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, te
 from models import clock
 from models.audit import check_history
 from models.errors import (
-    BadName,
     LogNotEmpty,
     MirrorBroken,
     StorageError,
@@ -19,7 +18,7 @@ from models.errors import (
 )
 from models.events import Event, Standing, hashes, is_harmless, standing
 from models.job import Job
-from models.names import check_display_name, is_job_id
+from models.names import is_display_name, is_job_id
 from storage import layout
 from storage.documents.job_documents import history_rows
 from storage.documents.marks import mark_in, mark_of, take_over
@@ -185,15 +184,9 @@ class _Restoration:
 
     def _backends(self) -> Iterator[str]:
         for entry in self._storage.entries("events"):
-            try:
-                check_display_name(entry.name)
-            except BadName:
-                known = entry.name.startswith(".") and entry.regular
-            else:
-                known = not entry.regular
-                if known:
-                    yield entry.name
-            if not known:
+            if is_display_name(entry.name) and not entry.regular:
+                yield entry.name
+            elif not (entry.name.startswith(".") and entry.regular):
                 self._fault(f"events/{entry.name}", "it is no folder of a backend")
 
     def _read(self, path: str, backend: str, job_id: str) -> None:

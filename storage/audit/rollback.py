@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
-from models.errors import BadName, QuledgerError, StorageInactive
+from models.errors import QuledgerError, StorageInactive
 from models.events import UNKNOWN
-from models.names import check_display_name, is_job_id
+from models.names import is_display_name, is_job_id
 from storage.documents.job_documents import mirrored_standing
 from storage.documents.marks import Marks, mark_in, take_over
 from storage.log.database import writing
@@ -139,7 +139,7 @@ class Rollback:
 
 def _backends(storage: StorageProvider) -> Iterator[str]:
     for entry in storage.entries("events"):
-        if not entry.regular and _is_display_name(entry.name):
+        if not entry.regular and is_display_name(entry.name):
             yield entry.name
 
 
@@ -148,11 +148,3 @@ def _histories(storage: StorageProvider, backend: str) -> Iterator[tuple[str, En
         job_id = entry.name.removesuffix(".json")
         if entry.regular and job_id != entry.name and is_job_id(job_id):
             yield job_id, entry
-
-
-def _is_display_name(name: str) -> bool:
-    try:
-        check_display_name(name)
-    except BadName:
-        return False
-    return True

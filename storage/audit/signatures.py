@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterator
 
 from models.audit import Finding
-from models.errors import BadName, DocumentMissing, echo
-from models.names import check_display_name
+from models.errors import DocumentMissing, echo
+from models.names import is_display_name
 from storage import layout
 from storage.providers.protocol import StorageProvider
 from storage.signatures.public_keys import PublicKeys
@@ -29,17 +29,16 @@ def _configurations(storage: StorageProvider, signatures: Signatures) -> Iterato
     for entry in storage.entries(layout.CONFIGS):
         backend = entry.name.removesuffix(".json")
         path = f"{layout.CONFIGS}/{entry.name}"
+        if backend == entry.name or not is_display_name(backend):
+            continue
         try:
-            if backend == entry.name:
-                continue
-            check_display_name(backend)
             # Whoever follows a link reads what nobody has published here.
             fault = (
                 signatures.fault_of_config(backend, storage.get(path))
                 if entry.regular
                 else "it is no document of its own (a link or a folder)"
             )
-        except (BadName, DocumentMissing):
+        except DocumentMissing:
             continue
         if fault is not None:
             yield path, fault

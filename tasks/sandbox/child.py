@@ -1,8 +1,7 @@
 """What runs in the child process of a job: its limits, its three steps and the messages about them.
 
-A message is 12 bytes (length of the header, length of the body), a JSON header and a body of raw bytes. The first
-request of a job carries the job itself in its header and the job document in its body. Results are kept, so that
-each step runs once; a step that needs an earlier one runs it. A child that is kept gets further jobs the same way.
+Results are kept, so that each step runs once; a step that needs an earlier one runs it. A child that is kept gets
+further jobs the same way.
 """
 
 import contextlib
@@ -16,43 +15,22 @@ import os
 import platform
 import signal
 import socket
-import struct
 import sys
 import time
-import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from models.backend import JSON, Backend, BackendConfig
 from models.documents import ResultDocument, parse_document
-from models.errors import Fault, JobRejected
+from models.errors import JobRejected
 from models.results import expected_of, fault_of, fault_of_document
+from tasks.sandbox.protocol import MAX_HEADER, TOO_LARGE, Answer, pack, pack_error, receive
 from tasks.sandbox.rlimits import MEGABYTE, Meter
-
-PREFIX = struct.Struct("!IQ")
-"""Before each message: bytes of the header, bytes of the body."""
 
 PROGRESS_SECONDS = 0.5
 """The least time between two words about the progress."""
 
-MAX_HEADER = 2_000_000
-"""The most bytes of a header; only the faults of a document make it long. It is parsed in the loop of the drain."""
-
-MAX_PROGRESS = 200
-"""The most bytes of a header that tells of progress."""
-
-MAX_FAULTS = 5_000
-"""The most faults that are told; the rest are counted."""
-
-FEW_FAULTS = 50
-"""So many of them where they make too long a header."""
-
-MAX_TRACEBACK = 16_000
-"""The most characters of a traceback that go to the operator's log."""
-
 OURS = "quledger"
-
-Answer = tuple[dict[str, Any], bytes]
 
 
 class Loaded(NamedTuple):
@@ -234,7 +212,7 @@ def serve(channel_fd: int, die_with_parent: Callable[[], None], loaded_bytes: in
     try:
         os.setsid()
         die_with_parent()
-        channel = _settle(channel_fd)
+        channel = use_own_files(channel_fd)
         meter = Meter(loaded_bytes)
         job: dict[str, Any] = {}
         document = b""
@@ -257,7 +235,7 @@ def serve(channel_fd: int, die_with_parent: Callable[[], None], loaded_bytes: in
                 header, body = steps.run(request["step"], request["seed"])
                 head = pack(header, len(body))
             except BaseException as error:  # noqa: BLE001 - even SystemExit is an answer: the parent decides what ends
-                head, body = _packed(_refusal(error)), b""
+                head, body = pack_error(error), b""
             if len(head) > MAX_HEADER or len(head) + len(body) > job["answer_bytes"]:
                 head, body = pack(TOO_LARGE), b""
             channel.sendall(head)
@@ -270,47 +248,7 @@ def serve(channel_fd: int, die_with_parent: Callable[[], None], loaded_bytes: in
         os._exit(status)
 
 
-def receive(channel: socket.socket) -> Answer:
-    """Read one message.
-
-    Raises:
-        EOFError: the other side is gone.
-    """
-    header_size, body_size = PREFIX.unpack(_received(channel, PREFIX.size))
-    return json.loads(_received(channel, header_size)), _received(channel, body_size)
-
-
-def _received(channel: socket.socket, size: int) -> bytes:
-    parts = []
-    while size:
-        part = channel.recv(min(size, MEGABYTE))
-        if not part:
-            raise EOFError
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
-
-
-def pack(header: dict[str, Any], size: int = 0) -> bytes:
-    """Return the beginning of a message: everything but the body, which has so many bytes."""
-    text = json.dumps(header).encode("ascii")
-    return PREFIX.pack(len(text), size) + text
-
-
-def _packed(refusal: dict[str, Any]) -> bytes:
-    """Return a refusal as a message; of very many faults only the first are told, and the rest are counted."""
-    head = pack(refusal)
-    if len(head) <= MAX_HEADER or "faults" not in refusal:
-        return head
-    told = refusal["faults"][:FEW_FAULTS]
-    return pack(refusal | {"faults": told, "more": refusal["more"] + len(refusal["faults"]) - len(told)})
-
-
-OUT_OF_MEMORY = {"error": "memory"}
-TOO_LARGE = {"error": "answer"}
-
-
-def _settle(channel_fd: int) -> socket.socket:
+def use_own_files(channel_fd: int) -> socket.socket:
     """Leave files and signal handlers of the fork server behind."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -320,45 +258,3 @@ def _settle(channel_fd: int) -> socket.socket:
     os.closerange(4, os.sysconf("SC_OPEN_MAX"))
     gc.enable()
     return socket.socket(fileno=3)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    for _ in range(20):  # a chain may be a ring
-        if error is None:
-            return
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _refusal(error: BaseException) -> dict[str, Any]:
-    """Return the exception as data, whatever it is."""
-    try:
-        return _described(error)
-    except MemoryError:
-        return OUT_OF_MEMORY
-    except BaseException:  # noqa: BLE001 - its own methods are broken
-        return {"error": "failed", "kind": type(error).__name__, "message": "", "retryable": False}
-
-
-def _described(error: BaseException) -> dict[str, Any]:
-    if any(isinstance(cause, MemoryError) for cause in _causes(error)):
-        error.__traceback__ = None  # its frames hold the memory
-        return OUT_OF_MEMORY
-    faults = getattr(error, "faults", None)
-    if isinstance(faults, list | tuple) and faults:
-        told = [_fault(fault) for fault in faults[:MAX_FAULTS]]
-        return {"error": "rejected", "faults": told, "more": len(faults) - len(told)}
-    return {
-        "error": "failed",
-        "kind": type(error).__name__,
-        "message": str(error)[:2000],
-        "retryable": getattr(error, "retryable", False) is True,
-        "traceback": "".join(traceback.format_exception(error))[-MAX_TRACEBACK:],
-    }
-
-
-def _fault(fault: object) -> dict[str, Any]:
-    try:
-        return Fault.model_validate(fault, from_attributes=True).model_dump(exclude_none=True)
-    except ValueError:
-        return {"message": str(fault)}

@@ -4,12 +4,11 @@ A fork costs 16 ms of CPU, nearly all of it for the pages that the child then to
 Kept are children of backends that only interpret data, after a job that was done and left the process small.
 """
 
-import asyncio
 import socket
 from collections import defaultdict
 from typing import NamedTuple
 
-from tasks.sandbox.fork_client import END_SECONDS, ChildEnd, ForkServerClient
+from tasks.sandbox.fork_client import Child
 
 MAX_JOBS = 200
 """The most jobs of one child, one after the other: whatever a library does not give back ends with it."""
@@ -21,31 +20,6 @@ class PoolKey(NamedTuple):
     needs: tuple[str, ...]
     cpu_seconds: float
     memory_mb: float
-
-
-class Child:
-    """One child process and the way to it.
-
-    Attributes:
-        channel: what the job's messages go through.
-        end: how it ended, once it has.
-        jobs: how many it has been given.
-        cpu_seconds: what the jobs that it has done used.
-    """
-
-    def __init__(self, server: ForkServerClient, number: int) -> None:
-        self._server, self._number = server, number
-        self.channel: socket.socket
-        self.end: asyncio.Future[ChildEnd]
-        self.channel, self.end = server.fork(number)
-        self.jobs = 0
-        self.cpu_seconds = 0.0
-
-    async def killed(self) -> ChildEnd:
-        """Kill the child, if it has not ended by itself, and return how it ended."""
-        self._server.kill(self._number)
-        await asyncio.wait([self.end], timeout=END_SECONDS)
-        return self.end.result() if self.end.done() else ChildEnd(None, 0.0)
 
 
 class ChildPool:

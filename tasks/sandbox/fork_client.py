@@ -1,15 +1,20 @@
-"""The sandbox's way to its fork server: starts it, asks it for children and has them killed."""
+"""The sandbox's way to its fork servers: starts them, asks them for children and has those killed."""
 
 import asyncio
 import contextlib
+import importlib
+import itertools
+import math
 import os
+import signal
 import socket
 import subprocess
-from collections import deque
-from typing import NamedTuple
+from collections import defaultdict, deque
+from typing import Any, NamedTuple, NoReturn
 
+from models.errors import ChildDied, LimitExceeded, SandboxError
 from tasks import python
-from tasks.sandbox.fork_server import ENDED, FORK, KILL, MESSAGE, READY
+from tasks.sandbox.fork_server import ENDED, FORK, KILL, MESSAGE, NOT_FORKED, READY
 
 DEVICES = "QULEDGER_DEVICES"
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", DEVICES)
@@ -18,6 +23,8 @@ KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBR
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL", "VECLIB", "NUMEXPR", "RAYON")}
 ONE_THREAD["QISKIT_IN_PARALLEL"] = "TRUE"  # so that Qiskit starts no threads or processes of its own
 
+CHUNK = 256 * 1024  # bytes that are received at once
+START_SECONDS = 60.0
 END_SECONDS = 5.0
 """The longest wait for the end of a process that has been told to end."""
 
@@ -27,6 +34,30 @@ class ChildEnd(NamedTuple):
 
     status: int | None
     cpu_seconds: float
+
+    def explain(self, cpu_limit: float, used_before: float) -> NoReturn:
+        """Raise why the child ended without an answer.
+
+        Args:
+            cpu_limit: the most CPU time that its job might use, in seconds.
+            used_before: CPU time of the jobs before that, in seconds.
+
+        Raises:
+            LimitExceeded: the job used more CPU time.
+            ChildDied: it ended for any other reason.
+        """
+        if self.status is None:
+            raise ChildDied("the job's process was lost together with the fork server")
+        if self.status == NOT_FORKED:
+            raise ChildDied("the system had no process for the job")
+        code = os.waitstatus_to_exitcode(self.status)
+        seconds = math.ceil(cpu_limit)
+        if code == -signal.SIGXCPU or (code < 0 and self.cpu_seconds - used_before >= seconds):
+            raise LimitExceeded(f"the job used more than {seconds} s of CPU time", "cpu")
+        if code == -signal.SIGKILL:
+            raise ChildDied("the job's process was killed; the machine may be short of memory")
+        how = f"by a signal: {signal.strsignal(-code)}" if code < 0 else f"by itself, with status {code}"
+        raise ChildDied(f"the job's process ended {how}")
 
 
 class ForkServerClient:
@@ -136,6 +167,123 @@ class ForkServerClient:
         except subprocess.TimeoutExpired:
             self._process.kill()
             await asyncio.to_thread(self._process.wait)
+
+
+class Child:
+    """One child process and the way to it.
+
+    Attributes:
+        channel: what the job's messages go through.
+        end: how it ended, once it has.
+        jobs: how many it has been given.
+        cpu_seconds: what the jobs that it has done used.
+    """
+
+    def __init__(self, server: ForkServerClient, number: int) -> None:
+        self._server, self._number = server, number
+        self.channel: socket.socket
+        self.end: asyncio.Future[ChildEnd]
+        self.channel, self.end = server.fork(number)
+        self.jobs = 0
+        self.cpu_seconds = 0.0
+
+    async def killed(self) -> ChildEnd:
+        """Kill the child, if it has not ended by itself, and return how it ended."""
+        self._server.kill(self._number)
+        await asyncio.wait([self.end], timeout=END_SECONDS)
+        return self.end.result() if self.end.done() else ChildEnd(None, 0.0)
+
+
+async def receive_part(channel: socket.socket, size: int) -> bytes:
+    """Receive so many bytes of a message, and let the others of the event loop have their turns meanwhile.
+
+    Raises:
+        EOFError: the other side is gone.
+    """
+    parts = []
+    while size:
+        part = await asyncio.get_running_loop().sock_recv(channel, min(size, CHUNK))
+        if not part:
+            raise EOFError
+        parts.append(part)
+        size -= len(part)
+        # What is there already is received at once: without this nobody else would have a turn, nor the clock.
+        await asyncio.sleep(0)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+class ForkServers:
+    """The fork servers of a sandbox, by the modules that they have loaded; each starts with the first job for it.
+
+    Args:
+        resolver: `module:function` that returns the backend of a name (see `Sandbox`).
+        preload: modules that each of them imports.
+    """
+
+    def __init__(self, resolver: str, preload: tuple[str, ...]) -> None:
+        self._resolver, self._preload = resolver, preload
+        self._starting: defaultdict[tuple[str, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._servers: dict[tuple[str, ...], ForkServerClient] = {}
+        self._numbers = itertools.count(1)
+        self._is_closed = False
+
+    async def close(self) -> None:
+        """End them with all of their children; there will be no more."""
+        self._is_closed = True
+        for server in self._servers.values():
+            await server.end()
+
+    async def fork(self, backend: str) -> Child:
+        """Return a new child for a job of this backend.
+
+        Raises:
+            SandboxError: the sandbox has been closed.
+            ChildDied: the system has no room for it, or the fork server does not start.
+        """
+        number = next(self._numbers)
+        try:
+            server = await self.get(backend)
+            child = Child(server, number)
+            if server.is_lost:  # it had died unseen, which shows only when it is spoken to
+                child.channel.close()
+                child = Child(await self.get(backend), number)
+        except OSError as error:
+            raise ChildDied(f"the system has no room for the job's process ({error.strerror})") from None
+        return child
+
+    async def get(self, backend: str = "") -> ForkServerClient:
+        """Return a fork server that is ready: for jobs of this backend, or of those that need no modules of their own.
+
+        Raises:
+            SandboxError: the sandbox has been closed.
+            ChildDied: the fork server does not start.
+        """
+        needs = self.needs(backend)
+        async with self._starting[needs]:
+            if self._is_closed:
+                raise SandboxError("the sandbox has been closed")
+            server = self._servers.get(needs)
+            if server is not None and server.is_lost:
+                await server.end()
+                server = None
+            if server is None:
+                server = self._servers[needs] = ForkServerClient(self._resolver, self._preload, needs)
+            if not server.ready.done():
+                await asyncio.wait([server.ready], timeout=START_SECONDS)
+            if server.is_lost or not server.ready.done():
+                server.lose()
+                raise ChildDied("the fork server does not start; its standard error says why")
+            return server
+
+    def needs(self, backend: str) -> tuple[str, ...]:
+        """Return the modules that this backend alone needs."""
+        return tuple(self.ask("needs", backend, default=()))
+
+    def ask(self, what: str, backend: str, *, default: Any) -> Any:
+        """Return what the resolver's module says of a backend, if it says anything."""
+        registry = importlib.import_module(self._resolver.partition(":")[0])
+        function = getattr(registry, what, None)
+        return function(backend) if callable(function) else default
 
 
 def _shut(channel: socket.socket) -> None:

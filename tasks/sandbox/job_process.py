@@ -15,58 +15,35 @@ limit of memory.
 
 import asyncio
 import contextlib
-import importlib
-import itertools
-import logging
 import math
-import os
-import signal
 import socket
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Literal, NoReturn, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from models.errors import BackendFailed, ChildDied, Fault, JobRejected, LimitExceeded, SandboxError
-from tasks.sandbox.answers import BadAnswer, Words, clean, read_answer, read_count, read_header
-from tasks.sandbox.child import MAX_FAULTS, MAX_HEADER, MAX_TRACEBACK, PREFIX, pack
-from tasks.sandbox.child_pool import MAX_JOBS, Child, ChildPool, PoolKey
-from tasks.sandbox.fork_client import ChildEnd, ForkServerClient
-from tasks.sandbox.fork_server import NOT_FORKED
-from tasks.sandbox.rlimits import MEGABYTE
-
-log = logging.getLogger("quledger.sandbox")
+from models.errors import BackendFailed, ChildDied, JobRejected, LimitExceeded
+from tasks.sandbox.child_pool import MAX_JOBS, ChildPool, PoolKey
+from tasks.sandbox.fork_client import Child, ForkServers, receive_part
+from tasks.sandbox.protocol import (
+    MAX_HEADER,
+    PREFIX,
+    BadAnswer,
+    Words,
+    clean,
+    pack,
+    raise_error,
+    read_answer,
+    read_header,
+)
+from tasks.sandbox.rlimits import MEGABYTE, Limits
 
 PRELOADED = ("numpy", "scipy.linalg", "scipy.special", "tasks.backends.registry")
-START_SECONDS = 60.0
 
 PARSED = 16
 """So many times its own size a JSON text may take in memory once it is read."""
 
 Step = Literal["validate", "compile", "execute", "check"]
 _BODY: dict[str, str] = {"compile": "program", "execute": "document"}
-CHUNK = 256 * 1024
-"""Bytes that are received at once."""
-
-
-class Limits(BaseModel):
-    """What one job may use in its child process.
-
-    Attributes:
-        cpu_seconds: CPU time; rounded up to whole seconds, since the kernel counts those.
-        wall_seconds: time in which the job is at work, all its calls together.
-        memory_mb: memory beyond what the fork server has loaded, in megabytes of 10^6 bytes.
-        answer_mb: size of the largest answer, in the same megabytes.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    cpu_seconds: float = Field(default=40.0, gt=0)
-    wall_seconds: float = Field(default=50.0, gt=0)
-    memory_mb: float = Field(default=2048.0, gt=0)
-    answer_mb: float = Field(default=512.0, gt=0)
 
 
 class JobProcess:
@@ -124,10 +101,10 @@ class JobProcess:
             except TimeoutError:
                 raise LimitExceeded(f"the job took more than {self._limits.wall_seconds:g} s", "wall") from None
             except (EOFError, ConnectionError):
-                self._explain(await child.killed(), child.cpu_seconds)
+                (await child.killed()).explain(self._limits.cpu_seconds, child.cpu_seconds)
             self._wall_left = max(0.001, self._wall_left - asyncio.get_running_loop().time() + started)
             if "error" in header:
-                self._raise(header)
+                raise_error(header, self._limits, self._job["job_id"])
             answer = read_answer(step, header)
             self._experiments = answer.get("experiments", self._experiments)
             if step == "execute" and answer["is_small"]:
@@ -173,20 +150,8 @@ class JobProcess:
 
     async def _found(self) -> Child:
         child = self._sandbox.kept.take(self._kind) if self._kind is not None else None
-        child = child or await self._forked()
+        child = child or await self._sandbox.fork_servers.fork(self._job["backend"])
         child.jobs += 1
-        return child
-
-    async def _forked(self) -> Child:
-        number = next(self._sandbox.numbers)
-        try:
-            server = await self._sandbox.server(self._job["backend"])
-            child = Child(server, number)
-            if server.is_lost:  # it had died unseen, which shows only when it is spoken to
-                child.channel.close()
-                child = Child(await self._sandbox.server(self._job["backend"]), number)
-        except OSError as error:
-            raise ChildDied(f"the system has no room for the job's process ({error.strerror})") from None
         return child
 
     async def _exchange(self, channel: socket.socket, step: Step, seed: int | None) -> tuple[dict[str, Any], bytes]:
@@ -201,57 +166,13 @@ class JobProcess:
             await loop.sock_sendall(channel, body)
         words = Words(loop.time())
         while True:
-            header_size, body_size = PREFIX.unpack(await _receive(channel, PREFIX.size))
+            header_size, body_size = PREFIX.unpack(await receive_part(channel, PREFIX.size))
             if header_size > MAX_HEADER or body_size > self._job["answer_bytes"]:
                 raise BadAnswer  # our own part of the child says so before it sends anything of that size
-            header = read_header(await _receive(channel, header_size))
+            header = read_header(await receive_part(channel, header_size))
             if "progress" not in header:
-                return header, await _receive(channel, body_size)
+                return header, await receive_part(channel, body_size)
             self.progress = words.progress(header, header_size + body_size, loop.time())
-
-    def _explain(self, end: ChildEnd, before: float) -> NoReturn:
-        if end.status is None:
-            raise ChildDied("the job's process was lost together with the fork server")
-        if end.status == NOT_FORKED:
-            raise ChildDied("the system had no process for the job")
-        code = os.waitstatus_to_exitcode(end.status)
-        seconds = math.ceil(self._limits.cpu_seconds)
-        if code == -signal.SIGXCPU or (code < 0 and end.cpu_seconds - before >= seconds):
-            raise LimitExceeded(f"the job used more than {seconds} s of CPU time", "cpu")
-        if code == -signal.SIGKILL:
-            raise ChildDied("the job's process was killed; the machine may be short of memory")
-        how = f"by a signal: {signal.strsignal(-code)}" if code < 0 else f"by itself, with status {code}"
-        raise ChildDied(f"the job's process ended {how}")
-
-    def _raise(self, header: dict[str, Any]) -> NoReturn:
-        """Raise what the child answered instead of a result."""
-        match header:
-            case {"error": "memory"}:
-                raise LimitExceeded(f"the job needed more than {self._limits.memory_mb:g} MB of memory", "memory")
-            case {"error": "answer"}:
-                raise LimitExceeded(f"the job's answer is larger than {self._limits.answer_mb:g} MB", "answer")
-            case {"error": "rejected", "faults": list(faults)}:
-                with contextlib.suppress(ValueError):
-                    told = [Fault.model_validate(fault) for fault in faults[:MAX_FAULTS]]
-                    raise JobRejected(*told, more=read_count(header.get("more", 0)))
-            case {"error": "failed", "kind": str(kind), "message": str(message), "retryable": bool(retryable)}:
-                trace = str(header.get("traceback", ""))[:MAX_TRACEBACK]
-                log.debug("job %s: the backend failed\n%s", self._job["job_id"], trace)
-                raise BackendFailed(clean(kind), clean(message), retryable=retryable)
-        raise BadAnswer
-
-
-async def _receive(channel: socket.socket, size: int) -> bytes:
-    parts = []
-    while size:
-        part = await asyncio.get_running_loop().sock_recv(channel, min(size, CHUNK))
-        if not part:
-            raise EOFError
-        parts.append(part)
-        size -= len(part)
-        # What is there already is received at once: without this nobody else would have a turn, nor the clock.
-        await asyncio.sleep(0)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class Sandbox:
@@ -268,12 +189,9 @@ class Sandbox:
     """
 
     def __init__(self, *, resolver: str = "tasks.backends.registry:load", preload: tuple[str, ...] = PRELOADED) -> None:
-        self._resolver, self._preload = resolver, preload
-        self._starting: defaultdict[tuple[str, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._servers: dict[tuple[str, ...], ForkServerClient] = {}
-        self._is_closed = False
+        self._resolver = resolver
+        self.fork_servers = ForkServers(resolver, preload)
         self.kept = ChildPool()
-        self.numbers = itertools.count(1)
 
     async def __aenter__(self) -> Self:
         return self
@@ -285,10 +203,8 @@ class Sandbox:
 
     async def close(self) -> None:
         """End the fork servers with all of their children; there will be no more."""
-        self._is_closed = True
         self.kept.close()
-        for server in self._servers.values():
-            await server.end()
+        await self.fork_servers.close()
 
     @contextlib.asynccontextmanager
     async def job(
@@ -297,8 +213,8 @@ class Sandbox:
         """Yield the process of one job; when the block is left, by whatever way, the process is gone, or idle."""
         limits = limits or Limits()
         kind = None
-        if self._asked("lasting", backend, default=False):
-            kind = PoolKey(self._needs(backend), limits.cpu_seconds, limits.memory_mb)
+        if self.fork_servers.ask("lasting", backend, default=False):
+            kind = PoolKey(self.fork_servers.needs(backend), limits.cpu_seconds, limits.memory_mb)
         job = {
             "backend": backend,
             "job_id": job_id,
@@ -306,7 +222,7 @@ class Sandbox:
             "cpu_seconds": limits.cpu_seconds,
             "memory_bytes": int(limits.memory_mb * MEGABYTE),
             "answer_bytes": int(limits.answer_mb * MEGABYTE),
-            "is_ours": bool(self._asked("ours", backend, default=False)),
+            "is_ours": bool(self.fork_servers.ask("ours", backend, default=False)),
             "jobs": 1 if kind is None else MAX_JOBS,
         }
         process = JobProcess(self, job, document, limits, kind)
@@ -356,40 +272,6 @@ class Sandbox:
             await checker.close()
         if fault is not None:
             raise BackendFailed("BadResult", clean(fault))
-
-    async def server(self, backend: str = "") -> ForkServerClient:
-        """Return a fork server that is ready: for jobs of this backend, or of those that need no modules of their own.
-
-        Raises:
-            SandboxError: the sandbox has been closed.
-            ChildDied: the fork server does not start.
-        """
-        needs = self._needs(backend)
-        async with self._starting[needs]:
-            if self._is_closed:
-                raise SandboxError("the sandbox has been closed")
-            server = self._servers.get(needs)
-            if server is not None and server.is_lost:
-                await server.end()
-                server = None
-            if server is None:
-                server = self._servers[needs] = ForkServerClient(self._resolver, self._preload, needs)
-            if not server.ready.done():
-                await asyncio.wait([server.ready], timeout=START_SECONDS)
-            if server.is_lost or not server.ready.done():
-                server.lose()
-                raise ChildDied("the fork server does not start; its standard error says why")
-            return server
-
-    def _needs(self, backend: str) -> tuple[str, ...]:
-        """Return the modules that this backend alone needs."""
-        return tuple(self._asked("needs", backend, default=()))
-
-    def _asked(self, what: str, backend: str, *, default: Any) -> Any:
-        """Return what the resolver's module says of a backend, if it says anything."""
-        registry = importlib.import_module(self._resolver.partition(":")[0])
-        function = getattr(registry, what, None)
-        return function(backend) if callable(function) else default
 
 
 class SharedSandbox:

@@ -6,10 +6,30 @@ import resource
 import sys
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
 MEGABYTE = 1_000_000
 
 SPARE = 32 * MEGABYTE
 """So much may a child have grown that is kept for the next job, in bytes."""
+
+
+class Limits(BaseModel):
+    """What one job may use in its child process.
+
+    Attributes:
+        cpu_seconds: CPU time; rounded up to whole seconds, since the kernel counts those.
+        wall_seconds: time in which the job is at work, all its calls together.
+        memory_mb: memory beyond what the fork server has loaded, in megabytes of 10^6 bytes.
+        answer_mb: size of the largest answer, in the same megabytes.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    cpu_seconds: float = Field(default=40.0, gt=0)
+    wall_seconds: float = Field(default=50.0, gt=0)
+    memory_mb: float = Field(default=2048.0, gt=0)
+    answer_mb: float = Field(default=512.0, gt=0)
 
 
 class Meter:

@@ -9,7 +9,7 @@ from tests.installation import ROOT, Installation, experiment
 
 PACKAGE = """
 import json, os, socket, time
-from tasks.sandbox.child import pack
+from tasks.sandbox.protocol import pack
 
 def result(name, shots, **more):
     return {"header": {"name": name}, "shots": shots, "success": True, "data": {"memory": ["0"] * shots}} | more

@@ -17,7 +17,7 @@ import numpy as np
 from models.backend import BackendConfig
 from models.documents import Experiment
 from models.errors import Fault, JobRejected
-from tasks.sandbox.child import PREFIX, pack
+from tasks.sandbox.protocol import PREFIX, pack
 
 CONFIG = BackendConfig(
     description="For tests",

@@ -13,7 +13,8 @@ import pytest
 from models.errors import ChildDied, JobRejected, LimitExceeded
 from tasks.backends.registry import BUILT_IN, lasting
 from tasks.sandbox import child_pool
-from tasks.sandbox.job_process import Limits, Sandbox
+from tasks.sandbox.job_process import Sandbox
+from tasks.sandbox.rlimits import Limits
 from tests.unit.test_sandbox import DOCUMENT, RESOLVER, WIDE, wait_until_gone
 
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel does not limit memory elsewhere")
@@ -180,7 +181,7 @@ def test_a_kept_child_that_dies_costs_no_job() -> None:
         wait_until_gone(pid)
         other, _ = await executed(sandbox)
         assert other != pid
-        os.kill(sandbox._servers[()].pid, signal.SIGKILL)
+        os.kill(sandbox.fork_servers._servers[()].pid, signal.SIGKILL)
         wait_until_gone(other)
         assert (await executed(sandbox))[0] not in {pid, other}
 

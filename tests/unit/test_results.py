@@ -9,9 +9,10 @@ import pytest
 from models.documents import ResultDocument
 from models.errors import BackendFailed
 from models.results import DEEPEST, expected_of, fault_of, fault_of_document
-from tasks.sandbox.job_process import Limits, Sandbox, SharedSandbox
-from tests.unit.test_answers import MAX_STANDSTILL, Beat
+from tasks.sandbox.job_process import Sandbox, SharedSandbox
+from tasks.sandbox.rlimits import Limits
 from tests.unit.test_sandbox import RESOLVER
+from tests.unit.test_sandbox_protocol import MAX_STANDSTILL, Beat
 
 GOOD = {"header": {"name": "experiment_0"}, "shots": 2, "success": True, "data": {"memory": ["0 1", "1 0"]}}
 COUNTS = GOOD | {"data": {"memory": [], "counts": {"00": 1, "11": 1}}}

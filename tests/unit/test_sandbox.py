@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from models.errors import BackendFailed, ChildDied, JobRejected, LimitExceeded, QuledgerError, SandboxError
-from tasks.sandbox.job_process import Limits, Sandbox
+from tasks.sandbox.job_process import Sandbox
+from tasks.sandbox.rlimits import Limits
 from tests.unit import sandbox_fakes
 
 RESOLVER = "tests.unit.sandbox_fakes:load"
@@ -272,7 +273,7 @@ def test_wall_limit_stops_every_step(with_sandbox: Runs) -> None:
             assert isinstance(error, LimitExceeded)
             assert "0.3 s" in str(error)
         assert time.monotonic() - started < 4
-        assert children_of(sandbox._servers[()].pid) == [] if sys.platform == "linux" else True
+        assert children_of(sandbox.fork_servers._servers[()].pid) == [] if sys.platform == "linux" else True
 
     with_sandbox(test)
 
@@ -430,7 +431,7 @@ def test_leaving_the_sandbox_kills_everything() -> None:
             child = json.loads((await job.call("compile", seed=1))["program"])["pid"]
             task = asyncio.create_task(error_of(sandbox, "execute-loop"))
             await job.call("validate")
-            server = sandbox._servers[()].pid
+            server = sandbox.fork_servers._servers[()].pid
             await sandbox.__aexit__(None, None, None)
             assert not is_there(server)
             wait_until_gone(child)
@@ -449,7 +450,7 @@ def test_killed_fork_server_is_replaced() -> None:
     async def test(sandbox: Sandbox) -> None:
         async with sandbox.job("execute-loop", DOCUMENT, job_id="j", limits=WIDE) as job:
             child = json.loads((await job.call("compile", seed=1))["program"])["pid"]
-            first = sandbox._servers[()].pid
+            first = sandbox.fork_servers._servers[()].pid
             call = asyncio.create_task(job.call("execute"))
             await asyncio.sleep(0)
             os.kill(first, signal.SIGKILL)
@@ -458,7 +459,7 @@ def test_killed_fork_server_is_replaced() -> None:
             if sys.platform == "linux":
                 await asyncio.to_thread(wait_until_gone, child)
         await run_job(sandbox, "good")
-        assert sandbox._servers[()].pid != first
+        assert sandbox.fork_servers._servers[()].pid != first
         assert not is_there(first)
 
     with_own_sandbox(test)
@@ -469,11 +470,11 @@ def test_fork_server_that_died_unseen_costs_no_job() -> None:
 
     async def test(sandbox: Sandbox) -> None:
         await run_job(sandbox, "good")
-        server = sandbox._servers[()]
+        server = sandbox.fork_servers._servers[()]
         os.kill(server.pid, signal.SIGKILL)
         server._process.wait()  # holds the event loop up, so that it cannot see the end
         await run_job(sandbox, "good")
-        assert sandbox._servers[()] is not server
+        assert sandbox.fork_servers._servers[()] is not server
 
     with_own_sandbox(test)
 
@@ -503,13 +504,14 @@ def test_a_module_that_cannot_be_preloaded_stops_nothing(capfd: pytest.CaptureFi
 
 PARENT = """
 import asyncio, json
-from tasks.sandbox.job_process import Limits, Sandbox
+from tasks.sandbox.job_process import Sandbox
+from tasks.sandbox.rlimits import Limits
 
 async def main():
     async with Sandbox(resolver="tests.unit.sandbox_fakes:load", preload=()) as sandbox:
         async with sandbox.job("compile-breed", b'{"e": {"shots": 1}}', job_id="j", limits=Limits()) as job:
             program = json.loads((await job.call("compile", seed=1))["program"])
-            print(json.dumps([sandbox._servers[()].pid, program["pid"], *program["did"]]), flush=True)
+            print(json.dumps([sandbox.fork_servers._servers[()].pid, program["pid"], *program["did"]]), flush=True)
             await asyncio.sleep(3600)
 
 asyncio.run(main())
@@ -534,7 +536,7 @@ def test_signals_of_the_terminal_do_not_reach_the_fork_server(with_sandbox: Runs
     async def test(sandbox: Sandbox) -> None:
         async with sandbox.job("good", DOCUMENT, job_id="j", limits=WIDE) as job:
             child = json.loads((await job.call("compile", seed=1))["program"])["pid"]
-            server = sandbox._servers[()].pid
+            server = sandbox.fork_servers._servers[()].pid
             assert len({os.getsid(0), os.getsid(server), os.getsid(child)}) == 3
 
     with_sandbox(test)
@@ -639,7 +641,7 @@ def test_fifty_jobs_leave_nothing_behind(with_sandbox: Runs) -> None:
 
     async def test(sandbox: Sandbox) -> None:
         await run_job(sandbox, "good")
-        server = sandbox._servers[()].pid
+        server = sandbox.fork_servers._servers[()].pid
 
         def open_files() -> int:
             return len(os.listdir("/proc/self/fd"))
@@ -649,7 +651,7 @@ def test_fifty_jobs_leave_nothing_behind(with_sandbox: Runs) -> None:
             await run_job(sandbox, "good")
         assert open_files() == before
         assert children_of(server) == []
-        assert sandbox._servers[()].pid == server
+        assert sandbox.fork_servers._servers[()].pid == server
         assert children_of(os.getpid()).count(str(server)) == 1
 
     with_sandbox(test)
@@ -661,10 +663,10 @@ def test_backends_with_needs_of_their_own_share_no_server(monkeypatch: pytest.Mo
 
     async def both() -> set[tuple[str, ...]]:
         async with Sandbox(resolver=RESOLVER, preload=()) as sandbox:
-            light, heavy = await sandbox.server(), await sandbox.server("heavy")
+            light, heavy = await sandbox.fork_servers.get(), await sandbox.fork_servers.get("heavy")
             assert light is not heavy
-            assert await sandbox.server("other") is light
-            assert await sandbox.server("heavy") is heavy
-            return set(sandbox._servers)
+            assert await sandbox.fork_servers.get("other") is light
+            assert await sandbox.fork_servers.get("heavy") is heavy
+            return set(sandbox.fork_servers._servers)
 
     assert asyncio.run(both()) == {(), ("colorsys",)}

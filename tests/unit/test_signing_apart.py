@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from models.keys import Jwk
 from storage.signatures.signing import LARGE, sign, sign_text
-from tests.unit.test_answers import MAX_STANDSTILL, Beat
+from tests.unit.test_sandbox_protocol import MAX_STANDSTILL, Beat
 
 SEED = bytes(range(32))
 PRIVATE = Ed25519PrivateKey.from_private_bytes(SEED)

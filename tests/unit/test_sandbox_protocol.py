@@ -8,8 +8,9 @@ from typing import Any, Self
 import pytest
 
 from models.errors import BackendFailed
-from tasks.sandbox.answers import BadAnswer, Words, clean, read_answer, read_header
-from tasks.sandbox.job_process import Limits, Sandbox
+from tasks.sandbox.job_process import Sandbox
+from tasks.sandbox.protocol import BadAnswer, Words, clean, read_answer, read_header
+from tasks.sandbox.rlimits import Limits
 from tests.unit.test_sandbox import RESOLVER, WIDE, error_of
 
 HEX = "0" * 64
@@ -78,7 +79,7 @@ def test_a_process_that_babbles_is_ended(action: str) -> None:
 
     async def test() -> None:
         async with Sandbox(resolver=RESOLVER, preload=()) as sandbox:
-            await sandbox.server()
+            await sandbox.fork_servers.get()
             async with Beat() as beat:
                 error = await error_of(sandbox, f"execute-{action}", WIDE)
             print(f"{action}: {beat}")  # noqa: T201 - the figure

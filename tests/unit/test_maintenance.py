@@ -1,0 +1,50 @@
+"""What a drain leaves in order at its end, also where that does not work at once."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import stamina
+
+from flows.draining import maintenance as module
+from flows.draining.maintenance import Maintenance
+from models.errors import LogUnavailable
+
+
+def ended(monkeypatch: pytest.MonkeyPatch, failures: int, reasons: list[str]) -> list[str]:
+    """End a drain while leases cannot be looked at so many times; return what was done and said."""
+    done: list[str] = []
+    left = [LogUnavailable("busy")] * failures
+
+    def expire_leases(_services: Any) -> None:
+        if left:
+            done.append("failed")
+            raise left.pop()
+        done.append("expired")
+
+    monkeypatch.setattr(module, "expire_leases", expire_leases)
+    monkeypatch.setattr(module, "publish", lambda *_: None)
+    monkeypatch.setattr(module, "unserved", lambda *_: reasons)
+    monkeypatch.setattr(module, "sweep_leftovers", lambda _: done.append("swept"))
+    monkeypatch.setattr(module, "sweep_storages", lambda _: None)
+    marks = SimpleNamespace(compare=lambda: None, end=lambda: done.append("marked"))
+    relay = SimpleNamespace(update_all=lambda: None)
+    services: Any = SimpleNamespace(marks=marks, relay=relay, on_unserved=done.extend)
+    poller: Any = None
+    with stamina.set_testing(True, attempts=10, cap=True):
+        asyncio.run(Maintenance(services, []).end(poller))
+    return done
+
+
+def test_maintenance_at_the_end_is_tried_three_times(monkeypatch: pytest.MonkeyPatch):
+    """A database that is busy for a moment does not make a drain fail that has done all its jobs."""
+    assert ended(monkeypatch, 0, []) == ["expired", "marked", "swept"]
+    assert ended(monkeypatch, 2, []) == ["failed", "failed", "expired", "marked", "swept"]
+    with pytest.raises(LogUnavailable):
+        ended(monkeypatch, 3, [])
+
+
+def test_maintenance_that_fails_with_what_is_left_out_is_no_error(monkeypatch: pytest.MonkeyPatch):
+    """What is left behind is said, and may well be why it fails."""
+    assert ended(monkeypatch, 9, ["a storage is down"]) == ["a storage is down", "failed", "marked", "swept"]
