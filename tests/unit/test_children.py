@@ -15,7 +15,7 @@ from tasks.backends.registry import BUILT_IN, lasting
 from tasks.sandbox import child_pool
 from tasks.sandbox.job_process import Sandbox
 from tasks.sandbox.rlimits import Limits
-from tests.unit.test_sandbox import DOCUMENT, RESOLVER, WIDE, wait_until_gone
+from tests.unit.sandbox_jobs import DOCUMENT, RESOLVER, WIDE, wait_until_gone
 
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel does not limit memory elsewhere")
 

@@ -11,7 +11,7 @@ from models.errors import BackendFailed
 from models.results import DEEPEST, expected_of, fault_of, fault_of_document
 from tasks.sandbox.job_process import Sandbox, SharedSandbox
 from tasks.sandbox.rlimits import Limits
-from tests.unit.test_sandbox import RESOLVER
+from tests.unit.sandbox_jobs import RESOLVER
 from tests.unit.test_sandbox_protocol import MAX_STANDSTILL, Beat
 
 GOOD = {"header": {"name": "experiment_0"}, "shots": 2, "success": True, "data": {"memory": ["0 1", "1 0"]}}

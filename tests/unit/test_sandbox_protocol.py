@@ -11,7 +11,7 @@ from models.errors import BackendFailed
 from tasks.sandbox.job_process import Sandbox
 from tasks.sandbox.protocol import BadAnswer, Words, clean, read_answer, read_header
 from tasks.sandbox.rlimits import Limits
-from tests.unit.test_sandbox import RESOLVER, WIDE, error_of
+from tests.unit.sandbox_jobs import RESOLVER, WIDE, error_of
 
 HEX = "0" * 64
 EXECUTED = {
