@@ -140,7 +140,7 @@ def test_a_document_that_the_storage_never_takes_ends_the_job():
         (StorageRefused(SECRET), Then.AWAIT_STORAGE, UNANSWERED, "storage_failed"),
         (DocumentMissing(SECRET), Then.AWAIT_STORAGE, UNANSWERED, "storage_failed"),
         (
-            StorageFull(SECRET, 550_001),
+            StorageFull(SECRET, 550_000),
             Then.AWAIT_ROOM,
             f"{UNANSWERED}: it has no room for a document of 0.6 MB",
             "storage_failed",
