@@ -9,7 +9,7 @@ MAKEFLAGS += --no-builtin-rules
 BIN := .venv/bin
 # The locks are complete, so pip need not resolve anything; only what is really imported is compiled, once.
 PIP_QUIETLY := -m pip --quiet --quiet --disable-pip-version-check --no-input install --no-deps
-COMPILED := deployments.cli.demo, flows.drain_queue, prefect.server.api.server, scipy.linalg, scipy.special, tasks.sandbox.child
+COMPILED := deployments.cli.app, deployments.cli.demo, deployments.cli.jobs, deployments.cli.serving, flows.drain_queue, prefect.server.api.server, scipy.linalg, scipy.special, tasks.sandbox.child
 # Without compiled modules each process would spend seconds more of its start.
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST_ARGS ?=
@@ -96,6 +96,11 @@ lint: install ## check style, formatting, types and the order of the layers
 	@echo "Checking imports between the layers (import-linter) ..."
 	@$(BIN)/lint-imports --cache-dir .cache/import-linter
 
+.PHONY: mutants
+mutants: install ## change the rules in models/ in a thousand ways and list what no unit test notices; see docs/testing.md
+	@$(BIN)/mutmut run
+	@$(BIN)/mutmut results
+
 .PHONY: bench
 bench: peer install ## measure the simulators, and the rates of jobs side by side; BENCH_ARGS is handed on (8 min)
 	@$(BIN)/python benchmarks/simulators.py
@@ -131,5 +136,5 @@ lock: install ## renew both lock files: the newest versions that pyproject.toml 
 
 .PHONY: clean
 clean: ## remove what the other targets made
-	rm -rf .venv .venv-peer .cache .hypothesis dist
+	rm -rf .venv .venv-peer .cache .hypothesis dist mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
-from hypothesis import settings
 
 from deployments.processes.prefect_server import prefect_server
 from models.settings import Settings
@@ -22,8 +22,10 @@ SERVERS = {"prefect_api", "postgres"}
 SERVED = {"postgresql", "s3", "fsspec", "mongodb", "mongod", "dropbox"}
 """Databases and storages that are a server: a test's parameter, or a file of tests for one alone."""
 
-settings.register_profile("check", max_examples=20)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+# On a busy machine an example takes as long as it takes.
+hypothesis.settings.register_profile("all", deadline=None)
+hypothesis.settings.register_profile("check", deadline=None, max_examples=20)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "all"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,11 +1,12 @@
-"""Processes of the tests' own, forked from one that has imported what they need: each begins within milliseconds.
+"""Functions of the tests in processes of their own, forked from one that has imported what they need.
 
 Nothing of a test's own process comes along but its environment: no thread, no connection, no lock.
 """
 
+import contextlib
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.synchronize import Barrier
@@ -13,6 +14,7 @@ from typing import Any
 
 SECONDS = 240
 """So long may any of them take for anything."""
+
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
@@ -63,6 +65,21 @@ def run_together(
         for ours, _ in pipes:
             ours.close()
     return returned
+
+
+@contextlib.contextmanager
+def running(work: Callable[..., object], *arguments: Any) -> Iterator[None]:
+    """Let a process come as far as `go` in `work(go, …)` before the block begins, and kill it at the block's end."""
+    there = CONTEXT.Event()
+    child = process(work, there.set, *arguments)
+    child.start()
+    try:
+        assert there.wait(SECONDS), "a process does not come so far"
+        yield
+    finally:
+        child.kill()
+        child.join()
+        child.close()
 
 
 def _surrounded(environment: dict[str, str], work: Callable[..., object], arguments: tuple[Any, ...]) -> None:

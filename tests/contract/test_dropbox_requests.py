@@ -22,6 +22,7 @@ from storage.providers.dropbox.dropbox_storage import DropboxStorage
 from storage.providers.registry import open_storage
 from tests.contract.dropbox_places import ID, ONE, QUEUED, RUNNING, TWO, empty_storage, fault, root
 from tests.dropbox_server import REFRESH, SECRET, Service, dropbox_service
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -124,9 +125,10 @@ def test_a_pause_that_dropbox_wants_is_kept(service: Service, storage: DropboxSt
     service.control(clear=True, faults=[fault("download", "429", seconds=1, **form)])
     begun = time.monotonic()
     readers = [threading.Thread(target=storage.get, args=(QUEUED,)) for _ in range(3)]
-    for reader in readers:
+    readers[0].start()
+    until(lambda: service.control().get("files/download"))
+    for reader in readers[1:]:
         reader.start()
-        time.sleep(0.1)
     for reader in readers:
         reader.join()
     assert time.monotonic() - begun > 1
@@ -148,16 +150,16 @@ def test_writers_that_meet_try_again(service: Service, storage: DropboxStorage):
     busy = {".tag": "path", "reason": {".tag": "too_many_write_operations"}, "upload_session_id": "none"}
     service.control(
         faults=[
-            fault("upload", "429", seconds=2, reason="too_many_write_operations"),
+            fault("upload", "429", seconds=4, reason="too_many_write_operations"),
             fault("upload", "409", error=busy),
         ]
     )
-    begun = time.monotonic()
+    before = service.control()["files/upload"]
     writer = threading.Thread(target=storage.create, args=(QUEUED, ONE))
     writer.start()
-    time.sleep(0.3)
+    until(lambda: service.control()["files/upload"] > before)
     assert storage.get(RUNNING) == TWO
-    assert time.monotonic() - begun < 2
+    assert writer.is_alive()
     writer.join()
     assert storage.get(QUEUED) == ONE
     assert service.control()["files/upload"] == 4

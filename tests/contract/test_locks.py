@@ -3,8 +3,6 @@
 import fcntl
 import multiprocessing
 import os
-import subprocess
-import sys
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -15,18 +13,13 @@ import pytest
 
 from models.errors import StorageUnavailable
 from storage.documents.locks import JobLocks
+from tests.contract.children import hold_a_lock
+from tests.processes import running
 from tests.waiting import until
 
 
 def test_one_process_at_a_time_writes_a_jobs_documents(tmp_path: Path):
     """A lock of a job that another process holds is waited for, and is free when that process is killed."""
-    code = (
-        "import sys, time; from pathlib import Path; from storage.documents.locks import JobLocks\n"
-        "with JobLocks(Path(sys.argv[1])).held('j'): print('held', flush=True); time.sleep(60)"
-    )
-    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
-    assert other.stdout is not None
-    assert other.stdout.readline() == b"held\n"
     got = threading.Event()
 
     def wait() -> None:
@@ -34,11 +27,10 @@ def test_one_process_at_a_time_writes_a_jobs_documents(tmp_path: Path):
             got.set()
 
     waiter = threading.Thread(target=wait)
-    waiter.start()
-    assert not got.wait(0.5)
-    other.kill()
-    other.communicate()
-    assert got.wait(10)
+    with running(hold_a_lock, str(tmp_path)):
+        waiter.start()
+        assert not got.wait(0.5)
+    assert got.wait(60)
     waiter.join()
 
 

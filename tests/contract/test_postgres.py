@@ -1,8 +1,5 @@
 """What is PostgreSQL's own: how it is opened, what is said when it cannot be, its query plans, its locks."""
 
-import os
-import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -26,11 +23,13 @@ from storage.log.event_log import EventLog
 from storage.log.histories import histories, tolerate_corruption
 from storage.log.postgres import Postgres
 from storage.providers.stores import Stores
+from tests.contract.children import hold_a_lock_of_the_log
 from tests.contract.conftest import Houses
 from tests.contract.databases import Databases, on
 from tests.contract.dump import dump
 from tests.contract.log_fixture import LogFixture
 from tests.postgres import PASSWORD, Server
+from tests.processes import running
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [on("postgresql"), pytest.mark.usefixtures("databases")]
@@ -262,21 +261,12 @@ def test_a_lock_is_held_by_one(locks: PostgresJobLocks, engine: Engine):
 
 def test_a_lock_outlives_no_process(url: str, locks: PostgresJobLocks):
     """The lock of a process that is killed is free at once."""
-    code = (
-        "import sys, time\n"
-        "from storage.log.database import open_database\n"
-        "from storage.documents.postgres_locks import PostgresJobLocks\n"
-        "with PostgresJobLocks(open_database(sys.argv[1])).held('j'): print('held', flush=True); time.sleep(60)"
-    )
-    other = subprocess.Popen([sys.executable, "-c", code, url], cwd=ROOT, stdout=subprocess.PIPE)
-    try:
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"held\n"
-        with pytest.raises(StorageUnavailable), locks.held("j"):
-            pass
-    finally:
-        os.kill(other.pid, signal.SIGKILL)
-        other.communicate()
+    with (
+        running(hold_a_lock_of_the_log, url),
+        pytest.raises(StorageUnavailable),
+        locks.held("j"),
+    ):
+        pass
     with locks.held("j"):
         pass
 

@@ -96,7 +96,7 @@ def test_readers_never_see_half_a_document(storage: StorageProvider):
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        for _ in range(300):
+        for _ in range(100):
             assert json.loads(storage.get(HERE)) in known
     finally:
         done.set()

@@ -1,4 +1,4 @@
-"""The home of a release as it was left behind: today's program upgrades it, finds nothing wrong, and goes on with it."""
+"""The home of a release as it was left behind: today's program upgrades it, finds nothing wrong, goes on with it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -86,7 +86,10 @@ def rows(engine: Engine, query: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in connection.execute(text(query))]
 
 
-EVENTS = "SELECT job_id, seq, attempt, kind, data, recorded_at, actor, flow_run_id, prev_hash, hash FROM event ORDER BY job_id, seq"
+EVENTS = (
+    "SELECT job_id, seq, attempt, kind, data, recorded_at, actor, flow_run_id, prev_hash, hash"
+    " FROM event ORDER BY job_id, seq"
+)
 
 
 def test_the_home_holds_every_kind_of_event_and_state(home: FrozenHome):
@@ -101,7 +104,7 @@ def test_the_home_holds_every_kind_of_event_and_state(home: FrozenHome):
 def test_it_is_upgraded_verified_and_restored(
     home: FrozenHome, fresh: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ):
-    """After the migrations all events stand as they were written, nothing differs, and the mirror gives the same log."""
+    """After the migrations all events are as they were written, nothing differs, and the mirror gives the same log."""
     url = fresh("quledger")
     home.fill(url)
     engine = open_database(url)

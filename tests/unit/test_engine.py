@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,6 +22,7 @@ from prefect.states import Completed, Failed, Suspended
 from prefect.utilities.engine import capture_sigterm
 
 from flows.prefect_api.engine import leave_sigterm_alone, new_run, run_as, run_task
+from tests.waiting import until
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -93,15 +93,13 @@ def test_a_warm_run_asks_the_server_twice(prefect_api: str):
         run_id, state, asked = asyncio.run(run_warm())
         assert asked == ["POST /flow_runs/", "POST /flow_runs/ID/set_state"]
         assert state.message == f"{run_id} ['well done, you', 'no']"
-        end = time.monotonic() + 30
-        while True:
+
+        def states() -> dict[str, str]:
             body = {"task_runs": {"flow_run_id": {"any_": [run_id]}}}
-            tasks = httpx.post(f"{prefect_api}/task_runs/filter", json=body).json()
-            states = {each["name"].rsplit("-", 1)[0]: each["state_type"] for each in tasks}
-            if states == {"good": "COMPLETED", "bad": "FAILED"} or time.monotonic() > end:
-                break
-            time.sleep(0.2)
-        assert states == {"good": "COMPLETED", "bad": "FAILED"}
+            tasks = httpx.post(f"{prefect_api}/task_runs/filter", json=body, timeout=60).json()
+            return {each["name"].rsplit("-", 1)[0]: each["state_type"] for each in tasks}
+
+        until(lambda: states() == {"good": "COMPLETED", "bad": "FAILED"}, told=states)
         run = httpx.get(f"{prefect_api}/flow_runs/{run_id}").json()
         assert (run["name"], run["tags"], run["run_count"], run["state_type"]) == ("second", ["tag"], 1, "COMPLETED")
         assert run["start_time"] is not None

@@ -137,6 +137,7 @@ RELEASED = dict.fromkeys(LEASED)
             },
         ),
         ((SUBMITTED,), CANCEL_REQUESTED, {"cancel_requested": True}),
+        (DONE[:4], CANCEL_REQUESTED, {"cancel_requested": True}),
         ((SUBMITTED, CLAIMED_FOR_ANOTHER), Cancelled(), {"state": "CANCELLED", "handed_on": None, **RELEASED}),
         (DONE[:2], Withdrawn(), {"state": "WITHDRAWN", **RELEASED}),
         (DONE[:2], EXPIRED, {"holder": ""}),

@@ -65,6 +65,14 @@ def test_only_these_facts_may_follow_in_each_state(state: str):
     assert allowed == MAY_FOLLOW[state]
 
 
+@pytest.mark.parametrize("length", range(2, 7))
+def test_once_its_lease_is_over_an_attempt_can_only_be_ended(length: int):
+    """Whatever state it had come to; users may still wish it cancelled."""
+    job = job_after(*DONE[:length], EXPIRED)
+    allowed = {fact.kind for fact in EVERY_FACT if why_not(job, fact, 1) is None}
+    assert allowed == {"retried", "failed", "cancelled", "cancel_requested", "refused"}
+
+
 def test_every_fact_has_its_turn():
     """No kind of fact but the first, and no state, is left out of the test above."""
     assert {kind for kinds in MAY_FOLLOW.values() for kind in kinds} == {

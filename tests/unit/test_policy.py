@@ -124,7 +124,7 @@ def test_all_faults_of_a_document_are_told():
 
 def test_a_document_that_the_storage_never_takes_ends_the_job():
     """The user reads how large it was, and the operator what the storage said."""
-    outcome = outcome_of(DocumentTooLarge(SECRET, 2_550_000), "upload")
+    outcome = outcome_of(DocumentTooLarge(SECRET, 2_450_001), "upload")
     message = "the storage takes no document of 2.5 MB; nothing of this size can be stored"
     assert outcome.failure == Failed(
         stage="upload", blame="infrastructure", faults=(Fault(message=message, code="runtime"),), fault_count=1
@@ -140,7 +140,7 @@ def test_a_document_that_the_storage_never_takes_ends_the_job():
         (StorageRefused(SECRET), Then.AWAIT_STORAGE, UNANSWERED, "storage_failed"),
         (DocumentMissing(SECRET), Then.AWAIT_STORAGE, UNANSWERED, "storage_failed"),
         (
-            StorageFull(SECRET, 640_000),
+            StorageFull(SECRET, 550_000),
             Then.AWAIT_ROOM,
             f"{UNANSWERED}: it has no room for a document of 0.6 MB",
             "storage_failed",

@@ -11,7 +11,7 @@ import pytest
 from tests.installation import ROOT
 
 PROGRAM = """
-import asyncio, json, re, sys, time
+import asyncio, re, sys, threading
 from pathlib import Path
 from tasks.watchdog import watched
 
@@ -19,12 +19,11 @@ def held_by_an_expression():
     re.match("(a+)+b", "a" * 60)
 
 def held_by_a_call():
-    time.sleep(3600)
+    threading.Event().wait()
 
 async def main():
     async with watched(Path(sys.argv[1]), float(sys.argv[2])):
         print("watched", flush=True)
-        await asyncio.sleep(0.1)
         action = globals().get(sys.argv[3])
         if action is not None:
             action()

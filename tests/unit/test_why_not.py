@@ -3,7 +3,7 @@
 import pytest
 
 from models.claims import Waiting, fairest
-from models.facts import Cancelled, Completed, Fact
+from models.facts import Cancelled, Completed, Fact, Withdrawn
 from models.job import State, may_be_taken_over, not_the_holder, why_not
 from tests.unit.histories import (
     BY_HOLDER,
@@ -11,6 +11,7 @@ from tests.unit.histories import (
     CLAIMED,
     CLAIMED_FOR_ANOTHER,
     CLAIMED_OF_OLD,
+    COMPILED,
     DONE,
     EXECUTED,
     EXPIRED,
@@ -72,6 +73,28 @@ IN_OTHER_HANDS = "the job is in the hands of another worker"
 def test_the_reason_why_a_fact_may_not_follow(before: tuple[Fact, ...], fact: Fact, attempt: int, reason: str | None):
     """Each rule has its own words, which workers and operators read; None is permission."""
     assert why_not(job_after(*before), fact, attempt) == reason
+
+
+@pytest.mark.parametrize(
+    ("facts", "state"),
+    [
+        ((SUBMITTED,), "QUEUED"),
+        ((SUBMITTED, CLAIMED_FOR_ANOTHER, VALIDATED), "VALIDATED"),
+        ((SUBMITTED, CLAIMED_FOR_ANOTHER, VALIDATED, COMPILED), "COMPILED"),
+        (DONE[:6], "UPLOADED"),
+        (DONE, "DONE"),
+        ((*DONE[:2], GAVE_UP), "ERROR"),
+        ((SUBMITTED, Cancelled()), "CANCELLED"),
+        ((*DONE[:2], Withdrawn()), "WITHDRAWN"),
+    ],
+)
+def test_a_job_is_handed_over_at_the_beginning_of_an_attempt(facts: tuple[Fact, ...], state: str):
+    """That is as it was claimed, or with the result that an earlier attempt has staged."""
+    job = job_after(*facts)
+    assert why_not(job, HANDED_OVER, job.attempt) == f"handed_over cannot follow {state}"
+    staged = job_after(*DONE[:5], RETRIED, CLAIMED_FOR_ANOTHER)
+    assert staged.state is State.EXECUTED
+    assert why_not(staged, HANDED_OVER, 2) is None
 
 
 @pytest.mark.parametrize(

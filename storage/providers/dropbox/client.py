@@ -73,7 +73,7 @@ class Caller:
 
     def __init__(self, login: Login) -> None:
         self._login = login
-        self._connection: tuple[int, _Connection] | None = None
+        self._connections: dict[int, _Connection] = {}  # by process
 
     def ask(self, path: str, request: Callable[[dropbox.Dropbox], T]) -> T:
         """Do one request about the document at a path of the layout, again where that may help.
@@ -112,10 +112,9 @@ class Caller:
 
     def _connected(self) -> "_Connection":
         """Return the connections of this process: none is ever shared with a child or a parent."""
-        if self._connection is None or self._connection[0] != os.getpid():
-            # Two threads may both make one; the one that is kept is as good as the other.
-            self._connection = os.getpid(), _Connection(self._login)
-        return self._connection[1]
+        found = self._connections.get(os.getpid())
+        # Two threads may both make one; both take the one that comes first, and fetch one token between them.
+        return found or self._connections.setdefault(os.getpid(), _Connection(self._login))
 
 
 class _Connection:
