@@ -18,17 +18,16 @@ from itertools import pairwise
 from models.documents import Experiment, Instruction
 from models.job_language import coldatoms
 from tasks.backends.coldatoms import hamiltonian, spin
-from tasks.backends.coldatoms.backend import ColdAtomBackend
 from tasks.backends.coldatoms.chain import ChainState, exchange_updates, one_wire_updates
+from tasks.backends.coldatoms.chain_backend import ChainBackend
 from tasks.backends.coldatoms.hamiltonian import ChainHamiltonian, chain_diagonal
-from tasks.backends.coldatoms.sampling import Readout, probabilities_of
-from tasks.backends.cost import Cost, Limits
+from tasks.backends.cost import Limits
 
 PAIR = 2
 """Wires of a gate between neighbours: rlxly on more acts on the whole chain."""
 
 
-class MultiQudit(ColdAtomBackend):
+class MultiQudit(ChainBackend):
     """The simulator of `multiqudit`.
 
     Args:
@@ -48,57 +47,43 @@ class MultiQudit(ColdAtomBackend):
                 levels[item.wires[0]] = int(item.params[0]) + 1
         return levels
 
-    def predict(self, experiment: Experiment) -> Cost:
-        """Return the cost; an evolution of the whole chain dominates it."""
-        dims = self.levels(experiment)
-        return Cost(math.prod(dims), [_updates(item, dims) for item in experiment.instructions])
+    def apply(self, state: ChainState, item: Instruction) -> None:
+        """Apply one instruction."""
+        wire = item.wires[0] if item.wires else 0
+        match item.name:
+            case "rlx":
+                state.rotate(wire, item.params[0])
+            case "rlz":
+                state.turn(wire, item.params[0] * spin.lz(state.dims[wire] - 1))
+            case "rlz2":
+                state.turn(wire, item.params[0] * spin.lz(state.dims[wire] - 1) ** 2)
+            case "rlzlz":
+                state.zz(item.wires, item.params[0])
+            case "rlxly" if len(item.wires) == PAIR:
+                state.exchange(wire, item.params[0])
+            case "rlxly":
+                state.evolve(ChainHamiltonian(state.dims, chain_diagonal(state.dims, 0.0), exchange=item.params[0]))
+            case "multiqudit_full":
+                omega, delta, chi, xy, zz = item.params
+                state.evolve(ChainHamiltonian(state.dims, chain_diagonal(state.dims, delta, chi, zz), omega, xy))
 
-    def read(self, experiment: Experiment) -> Readout:
-        """Compute the final state, shape (product of N + 1,)."""
-        dims = self.levels(experiment)
-        state = ChainState(dims)
-        for item in experiment.instructions:
-            _apply(state, item)
-        return Readout.of_wires(probabilities_of(state.amplitudes), dims, self.measured(experiment))
-
-
-def _apply(state: ChainState, item: Instruction) -> None:
-    wire = item.wires[0] if item.wires else 0
-    match item.name:
-        case "rlx":
-            state.rotate(wire, item.params[0])
-        case "rlz":
-            state.turn(wire, item.params[0] * spin.lz(state.dims[wire] - 1))
-        case "rlz2":
-            state.turn(wire, item.params[0] * spin.lz(state.dims[wire] - 1) ** 2)
-        case "rlzlz":
-            state.zz(item.wires, item.params[0])
-        case "rlxly" if len(item.wires) == PAIR:
-            state.exchange(wire, item.params[0])
-        case "rlxly":
-            state.evolve(ChainHamiltonian(state.dims, chain_diagonal(state.dims, 0.0), exchange=item.params[0]))
-        case "multiqudit_full":
-            omega, delta, chi, xy, zz = item.params
-            state.evolve(ChainHamiltonian(state.dims, chain_diagonal(state.dims, delta, chi, zz), omega, xy))
-
-
-def _updates(item: Instruction, dims: Sequence[int]) -> float:
-    """Return the amplitude updates of one instruction."""
-    size = math.prod(dims)
-    wire = item.wires[0] if item.wires else 0
-    match item.name:
-        case "rlx":
-            return one_wire_updates(dims, wire)
-        case "rlz" | "rlz2" | "rlzlz":
-            return size * len(item.wires)
-        case "rlxly" if len(item.wires) == PAIR:
-            return exchange_updates(dims[wire], dims[wire + 1], size)
-        case "rlxly":
-            return hamiltonian.updates(dims, 0.0, 0.0, item.params[0])
-        case "multiqudit_full":
-            omega, delta, chi, xy, zz = item.params
-            spins = [(levels - 1) / 2 for levels in dims]
-            radius = sum(delta * value + chi * value**2 / 2 for value in spins)
-            radius += zz * sum(one * other for one, other in pairwise(spins))
-            return hamiltonian.updates(dims, radius, omega, xy)
-    return 0.0
+    def updates(self, item: Instruction, dims: Sequence[int]) -> float:
+        """Return the amplitude updates of one instruction."""
+        size = math.prod(dims)
+        wire = item.wires[0] if item.wires else 0
+        match item.name:
+            case "rlx":
+                return one_wire_updates(dims, wire)
+            case "rlz" | "rlz2" | "rlzlz":
+                return size * len(item.wires)
+            case "rlxly" if len(item.wires) == PAIR:
+                return exchange_updates(dims[wire], dims[wire + 1], size)
+            case "rlxly":
+                return hamiltonian.updates(dims, 0.0, 0.0, item.params[0])
+            case "multiqudit_full":
+                omega, delta, chi, xy, zz = item.params
+                spins = [(levels - 1) / 2 for levels in dims]
+                radius = sum(delta * value + chi * value**2 / 2 for value in spins)
+                radius += zz * sum(one * other for one, other in pairwise(spins))
+                return hamiltonian.updates(dims, radius, omega, xy)
+        return 0.0

@@ -17,18 +17,17 @@ import numpy as np
 from models.documents import Experiment, Instruction
 from models.job_language import coldatoms
 from tasks.backends.coldatoms import hamiltonian, spin
-from tasks.backends.coldatoms.backend import ColdAtomBackend
 from tasks.backends.coldatoms.chain import ChainState, one_wire_updates
+from tasks.backends.coldatoms.chain_backend import ChainBackend
 from tasks.backends.coldatoms.hamiltonian import ChainHamiltonian, chain_diagonal
-from tasks.backends.coldatoms.sampling import Readout, probabilities_of
 from tasks.backends.coldatoms.spin import Real, State
-from tasks.backends.cost import Cost, Limits
+from tasks.backends.cost import Limits
 
 PHASE_TERMS = 6
 """Array operations of the phases of the blockade, made by doubling."""
 
 
-class Rydberg(ColdAtomBackend):
+class Rydberg(ChainBackend):
     """The simulator of `rydberg`.
 
     Args:
@@ -43,18 +42,36 @@ class Rydberg(ColdAtomBackend):
         """Return 2 for each atom."""
         return [2] * experiment.num_wires
 
-    def predict(self, experiment: Experiment) -> Cost:
-        """Return the cost; an evolution of the whole chain dominates it."""
-        dims = self.levels(experiment)
-        return Cost(math.prod(dims), [_updates(item, dims) for item in experiment.instructions])
+    def apply(self, state: ChainState, item: Instruction) -> None:
+        """Apply one instruction."""
+        atoms = len(state.dims)
+        match item.name:
+            case "rlx":
+                state.rotate(item.wires[0], item.params[0])
+            case "rlz":
+                state.turn(item.wires[0], item.params[0] * spin.lz(1))
+            case "rydberg_block":
+                state.multiply(blockade_phases(atoms, item.params[0]))
+            case "rydberg_full":
+                omega, delta, phi = item.params
+                diagonal = chain_diagonal(state.dims, delta) + phi * blockade(atoms)
+                state.evolve(ChainHamiltonian(state.dims, diagonal, omega))
 
-    def read(self, experiment: Experiment) -> Readout:
-        """Compute the final state, shape (2^atoms,)."""
-        dims = self.levels(experiment)
-        state = ChainState(dims)
-        for item in experiment.instructions:
-            _apply(state, item)
-        return Readout.of_wires(probabilities_of(state.amplitudes), dims, self.measured(experiment))
+    def updates(self, item: Instruction, dims: Sequence[int]) -> float:
+        """Return the amplitude updates of one instruction."""
+        size = math.prod(dims)
+        match item.name:
+            case "rlx":
+                return one_wire_updates(dims, item.wires[0])
+            case "rlz":
+                return size
+            case "rydberg_block":
+                return PHASE_TERMS * size
+            case "rydberg_full":
+                omega, delta, phi = item.params
+                highest = sum((len(dims) - distance) * distance**-6.0 for distance in range(1, len(dims)))
+                return hamiltonian.updates(dims, delta * len(dims) / 2 + phi * highest / 2, omega, 0.0)
+        return 0.0
 
 
 @lru_cache(maxsize=4)
@@ -78,35 +95,3 @@ def blockade_phases(atoms: int, phi: float) -> State:
         if distance < atoms:
             field = np.multiply.outer(field, [1.0, np.exp(-1j * phi * distance**-6.0)]).reshape(-1)
     return phases
-
-
-def _apply(state: ChainState, item: Instruction) -> None:
-    atoms = len(state.dims)
-    match item.name:
-        case "rlx":
-            state.rotate(item.wires[0], item.params[0])
-        case "rlz":
-            state.turn(item.wires[0], item.params[0] * spin.lz(1))
-        case "rydberg_block":
-            state.multiply(blockade_phases(atoms, item.params[0]))
-        case "rydberg_full":
-            omega, delta, phi = item.params
-            diagonal = chain_diagonal(state.dims, delta) + phi * blockade(atoms)
-            state.evolve(ChainHamiltonian(state.dims, diagonal, omega))
-
-
-def _updates(item: Instruction, dims: Sequence[int]) -> float:
-    """Return the amplitude updates of one instruction."""
-    size = math.prod(dims)
-    match item.name:
-        case "rlx":
-            return one_wire_updates(dims, item.wires[0])
-        case "rlz":
-            return size
-        case "rydberg_block":
-            return PHASE_TERMS * size
-        case "rydberg_full":
-            omega, delta, phi = item.params
-            highest = sum((len(dims) - distance) * distance**-6.0 for distance in range(1, len(dims)))
-            return hamiltonian.updates(dims, delta * len(dims) / 2 + phi * highest / 2, omega, 0.0)
-    return 0.0
