@@ -12,36 +12,15 @@ from models.job_language.instructions import MAX_FAULTS
 from models.job_language.qubits import MAX_EXPERIMENTS, QubitExperiment, read_document
 from tasks.backends.cost import Limits
 from tasks.backends.qubits.costs import QUBIT_LIMITS
+from tasks.backends.qubits.description import GATES
 from tasks.backends.qubits.device import Device
 
 if TYPE_CHECKING:
-    from tasks.backends.qubits.checking import Checked
+    from tasks.backends.qubits.compiling import Checked
 
 PROGRAM_FORMAT = 1
 VERSION = "0.1"
 
-_ONE_QUBIT = {
-    "id",
-    "x",
-    "y",
-    "z",
-    "h",
-    "s",
-    "sdg",
-    "t",
-    "tdg",
-    "sx",
-    "sxdg",
-    "p",
-    "r",
-    "rx",
-    "ry",
-    "rz",
-    "u",
-    "u1",
-    "u2",
-    "u3",
-}
 _PARAMETERS = {
     "rx": "theta",
     "ry": "theta",
@@ -159,7 +138,7 @@ def _config(name: str, device: Device, *, noisy: bool) -> BackendConfig:
     pairs = [list(pair) for pair in device.couplings]
     gates = [
         GateConfig(
-            coupling_map=singles if gate in _ONE_QUBIT else pairs,
+            coupling_map=singles if gate in GATES[1] else pairs,
             description=f"The gate {gate} of OpenQASM",
             name=gate,
             parameters=[_PARAMETERS.get(gate, "")],

@@ -29,8 +29,6 @@ from tasks.backends.qubits.estimation import groups, read_operator
 from tasks.backends.qubits.parsing import parse
 from tasks.backends.qubits.sizes import size_of
 
-__all__ = ["Checked", "check_compiled", "checked", "predicted"]
-
 
 def checked(experiment: QubitExperiment, device: Device, *, noisy: bool) -> tuple[Checked, list[Fault]]:
     """Return an experiment with its programs as circuits, and everything that is wrong with it."""
