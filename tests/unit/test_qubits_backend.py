@@ -1,5 +1,6 @@
 """What comes out of programs for qubits, against amplitudes computed here."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -15,6 +16,8 @@ from models.errors import BadSetting, JobRejected
 from tasks.backends.qubits.backend import Qubits
 from tasks.backends.qubits.device import DEFAULT, Device
 from tasks.backends.registry import load, names, needs
+from tasks.sandbox.job_process import Sandbox
+from tasks.sandbox.rlimits import Limits as SandboxLimits
 from tests.unit.openqasm_programs import HEAD2, HEAD3
 
 ROOT = Path(__file__).parents[2]
@@ -308,6 +311,20 @@ def test_devices_in_a_folder_are_backends(tmp_path: Path, monkeypatch: pytest.Mo
     assert needs("rydberg") == ()
     with pytest.raises(BadSetting, match=r"bad.*n_qubits"):
         load("bad")
+
+
+def test_a_job_finds_all_that_it_needs_imported(capfd: pytest.CaptureFixture[str]):
+    """The fork server of these backends can import what they need, and its children run a job after that."""
+
+    async def run() -> dict[str, Any]:
+        document = json.dumps({"experiment_0": {"program": BELL, "shots": 20}}).encode()
+        limits = SandboxLimits(cpu_seconds=60, wall_seconds=60)
+        async with Sandbox() as sandbox, sandbox.job("qubits", document, job_id="j", limits=limits) as job:
+            return await job.call("execute", seed=1)
+
+    (result,) = json.loads(asyncio.run(run())["document"])["results"]
+    assert sum(result["data"]["counts"].values()) == 20
+    assert "cannot preload" not in capfd.readouterr().err
 
 
 def test_others_do_not_import_qiskit():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BUILT_IN = {"qubits": False, "noisyqubits": True}
 """Name -> whether it errs."""
 
-PRELOADED = tuple(f"tasks.backends.qubits.{module}" for module in ("checking", "execution", "warm"))
+PRELOADED = tuple(f"tasks.backends.qubits.{module}" for module in ("checking", "execution", "preload"))
 """What takes seconds to import, and only these backends need."""
 
 REQUIRED = ("qiskit", "qiskit_aer", "qiskit_qasm3_import")
