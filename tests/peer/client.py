@@ -14,7 +14,7 @@ USER = os.environ.get("SQOOLER_USER", "ann")
 
 
 def provider_at(store: str) -> Any:
-    """Return sqooler's provider for a folder, for the URL of a MongoDB server, or for the Dropbox of the environment."""
+    """Return sqooler's provider for a folder, a MongoDB server, or the Dropbox of the environment."""
     if store.startswith("dropbox://"):
         names = ("app_key", "app_secret", "refresh_token")
         login = {name: os.environ[f"DROPBOX_{name.upper()}"] for name in names}

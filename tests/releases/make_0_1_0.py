@@ -2,7 +2,7 @@
 
 It runs the release's own program and code, never today's, and ends only where the release itself verifies what it
 made. WORK is an empty folder for what the program writes. The archive is made once and never again: another run draws
-other ids, keys and times. What it holds: `log.sql` (the database as SQL), the storages `installation` and `far` (the mirror),
+other ids, keys and times. What it holds: `log.sql` (the database as SQL), the storages `lab` and `far` (the mirror),
 `keys` (made for this, of no other use), `devices`, and `expected.json` (each job's last hash, and what the release's
 `list --json` says of it).
 """
