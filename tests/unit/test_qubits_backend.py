@@ -251,12 +251,14 @@ def test_every_fault_has_its_place():
     assert all(fault.startswith("experiment_1, program: ") for fault in found)
 
 
+@pytest.mark.slow
 def test_an_endless_loop_is_stopped():
     """A while loop that never ends at run time costs seconds, and the reason is said."""
     program = HEAD3 + "qubit q;\nbit c;\nx q;\nc = measure q;\nwhile (c) { c = measure q; }\n"
     assert "did not end within" in faults({"program": program, "shots": 10})[0]
 
 
+@pytest.mark.slow
 def test_seeds_decide_everything_in_any_process_with_any_threads():
     """The same seeds give the same transpiled text and the same counts, with one thread or two, in other processes."""
     ghz = HEAD3 + "qubit[7] q;\nbit[7] c;\nh q;\n" + "".join(f"cp(0.{k}) q[0], q[{k}];\n" for k in range(1, 7))
@@ -311,6 +313,7 @@ def test_devices_in_a_folder_are_backends(tmp_path: Path, monkeypatch: pytest.Mo
         load("bad")
 
 
+@pytest.mark.slow
 def test_others_do_not_import_qiskit():
     """Listing all backends, loading those of others and printing the help import nothing of Qiskit."""
     code = (

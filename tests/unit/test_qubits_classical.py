@@ -234,6 +234,7 @@ def test_own_gates_in_every_kind_of_job():
     assert not {"ecr", "r"} & set(found["transpiled"]["operations"])
 
 
+@pytest.mark.slow
 def test_one_seed_one_answer_in_any_job():
     """The user's seed settles the layout too, and with it which errors count: no other job, thread or hash moves it."""
     ghz = (
@@ -290,6 +291,7 @@ def test_the_seed_of_the_job_settles_what_no_user_did():
     assert counts(11) != counts(12)
 
 
+@pytest.mark.slow
 def test_conditions_on_parts_of_registers_are_those_of_their_bits():
     """Aliases, slices, `!=`, `&&`, `||` and `!` in branches and loops are as their bits say, in the text too."""
     for state in range(8):
