@@ -129,6 +129,7 @@ def test_a_child_that_has_grown_is_not_kept() -> None:
     run(test)
 
 
+@pytest.mark.slow
 def test_limits_are_those_of_each_job() -> None:
     """CPU time is counted anew for each job; one that uses too much is stopped in a kept process as in a new one."""
     tight = WIDE.model_copy(update={"cpu_seconds": 1})
@@ -146,6 +147,7 @@ def test_limits_are_those_of_each_job() -> None:
     run(test)
 
 
+@pytest.mark.slow
 def test_what_earlier_jobs_used_is_not_held_against_a_job() -> None:
     """A process that is killed in its third job was not over the limit because of the first two."""
     tight = WIDE.model_copy(update={"cpu_seconds": 1})

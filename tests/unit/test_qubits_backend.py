@@ -253,12 +253,14 @@ def test_every_fault_has_its_place():
     assert all(fault.startswith("experiment_1, program: ") for fault in found)
 
 
+@pytest.mark.slow
 def test_an_endless_loop_is_stopped():
     """A while loop that never ends at run time costs seconds, and the reason is said."""
     program = HEAD3 + "qubit q;\nbit c;\nx q;\nc = measure q;\nwhile (c) { c = measure q; }\n"
     assert "did not end within" in faults({"program": program, "shots": 10})[0]
 
 
+@pytest.mark.slow
 def test_seeds_decide_everything_in_any_process_with_any_threads():
     """The same seeds give the same transpiled text and the same counts, with one thread or two, in other processes."""
     ghz = HEAD3 + "qubit[7] q;\nbit[7] c;\nh q;\n" + "".join(f"cp(0.{k}) q[0], q[{k}];\n" for k in range(1, 7))
@@ -327,6 +329,7 @@ def test_a_job_finds_all_that_it_needs_imported(capfd: pytest.CaptureFixture[str
     assert "cannot preload" not in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_others_do_not_import_qiskit():
     """Listing all backends, loading those of others and printing the help import nothing of Qiskit."""
     code = (

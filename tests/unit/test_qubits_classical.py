@@ -178,6 +178,7 @@ def test_random_programs_have_their_one_outcome(seed: int):
     assert outcome(text, transpiler_info={"transpiler_options": {"optimization_level": 0}}) == right, text
 
 
+@pytest.mark.slow
 def test_conditions_on_parts_of_registers_are_those_of_their_bits():
     """Aliases, slices, `!=`, `&&`, `||` and `!` in branches and loops are as their bits say, in the text too."""
     for state in range(8):

@@ -75,6 +75,7 @@ def test_hostile_text_is_refused(reader: Reader, name: str):
         assert not INTERNAL.search(mark), mark
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_large_text_is_taken(reader: Reader, name: str):
     """A text as large as there may be is read at the cost of any other."""

@@ -14,6 +14,7 @@ from tests.unit.openqasm_programs import HEAD3
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_one_seed_one_answer_in_any_job():
     """The user's seed settles the layout too, and with it which errors count: no other job, thread or hash moves it."""
     ghz = (

@@ -57,6 +57,7 @@ def test_wall_limit_counts_all_calls_but_no_pauses(with_sandbox: Runs) -> None:
     with_sandbox(test)
 
 
+@pytest.mark.slow
 def test_cpu_limit_stops_every_step(with_sandbox: Runs) -> None:
     """A computing step is stopped at the limit of CPU time, whichever it is, even if it ignores the signal."""
 

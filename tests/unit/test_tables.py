@@ -242,6 +242,7 @@ def test_settings_and_results_are_shown_as_they_are(printed: Callable[..., list[
     assert f"QULEDGER_HOME={value}" in printed(width, print_settings, {"home": value})
 
 
+@pytest.mark.slow
 def test_findings_are_one_line_each(lone_installation: Installation):
     """`verify` prints each finding on a line of its own with the whole id, whatever a foreign document is called."""
     installation = lone_installation

@@ -69,6 +69,7 @@ def test_a_loop_that_goes_on_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "standstill.log").read_text() == ""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is not seen that somebody has stopped a process")
 def test_a_process_that_was_stopped_is_left_alone(tmp_path: Path) -> None:
     """Whoever stops it lets it go on later."""
