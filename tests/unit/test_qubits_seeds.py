@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tasks.backends.qubits.backend import Qubits
 from tasks.backends.qubits.device import DEFAULT
 from tests.unit.openqasm_programs import HEAD3
