@@ -24,9 +24,6 @@ from tasks.watchdog import watched
 
 MAX_AT_ONCE = 64
 
-FLUSH_SECONDS = 20.0
-"""How long a drain that ends waits until Prefect has taken its last logs and events."""
-
 
 def run_drain_command(
     backends: list[str] | None,
@@ -83,7 +80,7 @@ def run_worker_command() -> None:
 def run_drain(services: Services, **parameters: Any) -> dict[str, int]:
     """Run the flow `drain_queue` with these parameters, where flows of these services are ready."""
     from flows.drain_queue import drain_queue  # noqa: PLC0415 - Prefect is imported once its settings stand
-    from flows.prefect_api.engine import leave_sigterm_alone  # noqa: PLC0415 - as above
+    from flows.prefect_api.engine import flush_prefect, leave_sigterm_alone  # noqa: PLC0415 - as above
 
     leave_sigterm_alone()
     try:
@@ -95,15 +92,6 @@ def run_drain(services: Services, **parameters: Any) -> dict[str, int]:
         # Once more, now that no thread of the loop is left that might claim.
         services.claims.give_back_all()
         flush_prefect()
-
-
-def flush_prefect() -> None:
-    """Send the logs and events that Prefect's clients still hold, while its server is there to take them."""
-    from prefect.events.worker import EventsWorker  # noqa: PLC0415 - as above
-    from prefect.logging.handlers import APILogWorker  # noqa: PLC0415 - as above
-
-    for worker in (APILogWorker, EventsWorker):
-        worker.drain_all(timeout=FLUSH_SECONDS)
 
 
 @contextlib.contextmanager

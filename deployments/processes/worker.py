@@ -33,7 +33,7 @@ from deployments.processes.prefect_server import PrefectUnavailable
 from flows.drain_queue import drain_queue
 from flows.draining.handover import Handover
 from flows.draining.periodic import run_periodically
-from flows.prefect_api.engine import leave_sigterm_alone, run_as
+from flows.prefect_api.engine import flush_prefect, leave_sigterm_alone, run_as
 from flows.prefect_api.names import JOBS
 from flows.prefect_api.run_lists import due
 from flows.prefect_api.run_sync import crash_dead_runs, is_under_way
@@ -262,8 +262,6 @@ def work(services: Services, *, with_parent: bool = False) -> None:
     Raises:
         PrefectUnavailable: it stopped answering before it was known what there is to serve.
     """
-    from deployments.processes.drain import flush_prefect  # noqa: PLC0415 - not needed before the end
-
     leave_sigterm_alone()
     try:
         asyncio.run(serve(services, with_parent=with_parent))

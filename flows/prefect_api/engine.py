@@ -26,7 +26,9 @@ from prefect._flow_run_suspension import FlowRunSuspensionRequest
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import FlowRunCreate
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.events.worker import EventsWorker
 from prefect.flow_engine import AsyncFlowRunEngine
+from prefect.logging.handlers import APILogWorker
 from prefect.states import Running, to_state_create
 from prefect.task_engine import run_task_async
 from prefect.utilities.callables import get_call_parameters
@@ -149,3 +151,13 @@ async def _flow_id(client: PrefectClient, name: str) -> Any:
     if key not in _flow_ids:
         _flow_ids[key] = await client.create_flow_from_name(name)
     return _flow_ids[key]
+
+
+FLUSH_SECONDS = 20.0
+"""How long an ending process waits for Prefect to take the last logs and events."""
+
+
+def flush_prefect() -> None:
+    """Send what Prefect still holds back of logs and events, while its server is there to take it."""
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=FLUSH_SECONDS)

@@ -46,7 +46,7 @@ def log_fixture(tmp_path: Path, prefect_api: str, wall: Wall) -> Iterator[Any]:
     """Services of their own with short leases, with Prefect at hand."""
     from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415 - Prefect takes seconds to import
 
-    from deployments.processes.drain import flush_prefect  # noqa: PLC0415 - as above
+    from flows.prefect_api.engine import flush_prefect  # noqa: PLC0415 - as above
 
     settings = Settings(
         home=tmp_path, retry_seconds=0.05, poll_seconds=0.05, publish_seconds=0.2, lease_seconds=3, max_attempts=2

@@ -99,7 +99,7 @@ def log_fixture(tmp_path: Path, prefect_api: str, request: pytest.FixtureRequest
     """Services of their own on a storage that can be made to fail, with Prefect at hand."""
     from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415 - Prefect takes seconds to import
 
-    from deployments.processes.drain import flush_prefect  # noqa: PLC0415 - as above
+    from flows.prefect_api.engine import flush_prefect  # noqa: PLC0415 - as above
 
     settings = Settings(
         home=tmp_path,
