@@ -2,6 +2,7 @@
 
 A fact is past tense and never changes. Each class carries a schema `version`; when a class changes shape, its
 version is raised and `UPCASTS` gets a function that brings the stored JSON of the old version up to date.
+`docs/adding-storages-and-events.md` says where else a new kind has to be named.
 """
 
 import base64

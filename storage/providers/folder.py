@@ -1,4 +1,7 @@
-"""The storage in a folder of this machine; it has every ability of the contract."""
+"""The storage in a folder of this machine.
+
+It has every ability but `whole_documents`: what we write appears whole, what front ends write need not.
+"""
 
 import contextlib
 import os

@@ -1,6 +1,7 @@
 """The storage that front ends and Quledger share: one document at a time, addressed by a relative path.
 
 A path is segments joined by `/`, such as `jobs/queued/singlequdit/<id>.json`; `storage.layout` makes them all.
+`docs/adding-storages-and-events.md` says what else a new kind of storage needs.
 """
 
 from collections.abc import Iterator
@@ -40,7 +41,8 @@ class Abilities(NamedTuple):
             the job a second time, since the log refuses its events.
         exact_bytes: what is written is read back byte by byte; otherwise as the same JSON value, in bytes that are a
             function of that value.
-        whole_documents: nobody sees a part of a document, whoever writes it; a front end writes files bit by bit.
+        whole_documents: nobody sees a part of a document, whoever writes it, front ends included. In a folder they
+            write bit by bit, so the inbox waits there for a document that is no JSON to settle.
     """
 
     conditional_create: bool = True
@@ -50,10 +52,11 @@ class Abilities(NamedTuple):
 
 
 class StorageProvider(Protocol):
-    """What a storage can do.
+    """What a storage can do. Several threads use one object at once.
 
     Every method may raise `StorageUnavailable`; then it may or may not have happened. Each may raise `StorageRefused`
-    where trying again cannot help; then it has not happened.
+    where trying again cannot help; then it has not happened. What writes may raise `StorageFull` where there is no room
+    now, and `DocumentTooLarge` where there never will be.
     """
 
     @property
@@ -103,7 +106,10 @@ class StorageProvider(Protocol):
         ...
 
     def entries(self, folder: str) -> Iterator[Entry]:
-        """Yield what lies in the folder, in no order, page by page; nothing where there is no folder."""
+        """Yield what lies in the folder, in no order, page by page; nothing where there is no folder.
+
+        A folder in it, which is but a part of paths, is an entry that is not regular.
+        """
         ...
 
 

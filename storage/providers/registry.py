@@ -1,4 +1,7 @@
-"""Opens the storage at a URL. Each kind is imported when it is first opened."""
+"""Opens the storage at a URL: a case for each scheme, and fsspec for all others.
+
+Each kind is imported when it is first opened.
+"""
 
 import logging
 import os

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from models.events import Event, Standing, compact, event_hash, hashes, is_harmless, seal, standing
 from models.facts import Claimed, Fact, Revived, Submitted, fact_from_json
+from models.job import TRANSITIONS
 from tests.unit.histories import CLAIMED, DONE, NOW, RETRIED, SUBMITTED, VALIDATED, history
 
 TEXT = (
@@ -89,25 +90,25 @@ def test_how_a_mirrored_history_stands_to_the_logs(mirrored: str, ours: str, com
     assert (found.why, found.is_fork) == (why, fork)
 
 
+DECIDES_NOTHING = ["submitted", "claimed", "validated", "compiled", "lease_expired", "retried", "refused"]
+DECIDES = [
+    *("handed_over", "executed", "uploaded", "completed", "failed"),
+    *("cancel_requested", "cancelled", "revived", "withdrawn"),
+]
+
+
 @pytest.mark.parametrize(
     ("kinds", "right"),
-    [
-        ([], True),
-        (["submitted", "claimed", "validated", "compiled", "lease_expired", "retried", "refused"], True),
-        (["claimed", "executed"], False),
-        (["handed_over"], False),
-        (["uploaded"], False),
-        (["completed"], False),
-        (["failed"], False),
-        (["cancel_requested"], False),
-        (["cancelled"], False),
-        (["revived"], False),
-        (["withdrawn"], False),
-    ],
+    [([], True), (DECIDES_NOTHING, True), (["claimed", "executed"], False), *(([kind], False) for kind in DECIDES)],
 )
 def test_only_events_that_decide_nothing_are_harmless(kinds: list[str], right: bool):  # noqa: FBT001 - a case
     """A fork is set aside unasked if nobody was told of it and it holds no result, end or wish."""
     assert is_harmless(kinds) is right
+
+
+def test_of_every_kind_of_event_it_is_said_whether_it_is_harmless():
+    """No kind is left out of the test above."""
+    assert sorted([*DECIDES_NOTHING, *DECIDES]) == sorted(["submitted", *TRANSITIONS])
 
 
 def test_a_chain_is_the_hashes_in_their_order():
