@@ -99,7 +99,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]:
 
 def post(room: ControlRoom, deployment: str, body: str) -> httpx.Response:
     """Launch; a busy server (503) is asked a few times, one that cannot answer (500) is not."""
-    path = f"{room.lab.api}/deployments/{deployment}/create_flow_run"
+    path = f"{room.installation.api}/deployments/{deployment}/create_flow_run"
     for _ in range(5):
         answer = httpx.post(path, content=body, headers={"Content-Type": "application/json"}, timeout=60)
         if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
@@ -110,7 +110,7 @@ def post(room: ControlRoom, deployment: str, body: str) -> httpx.Response:
 
 def listed(room: ControlRoom) -> list[dict[str, Any]] | None:
     """Return the newest runs as Prefect's page lists them; None where the server cannot."""
-    answer = httpx.post(f"{room.lab.api}/flow_runs/filter", json={"limit": 200}, timeout=60)
+    answer = httpx.post(f"{room.installation.api}/flow_runs/filter", json={"limit": 200}, timeout=60)
     return answer.json() if answer.status_code == httpx.codes.OK else None
 
 
@@ -120,9 +120,11 @@ def test_good_launches_come_through_among_hostile_ones(room: ControlRoom, tmp_pa
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ControlRoom, "wait", lambda *_: None)  # not until it is ready: from the first answer on
         room.start()
-    ControlRoom.wait(room, lambda: httpx.get(f"{room.lab.api}/deployments/name/run-job/run-job").is_success, 300)
+    ControlRoom.wait(
+        room, lambda: httpx.get(f"{room.installation.api}/deployments/name/run-job/run-job").is_success, 300
+    )
     ids = {
-        name: httpx.get(f"{room.lab.api}/deployments/name/{flow}/{name}").json()["id"]
+        name: httpx.get(f"{room.installation.api}/deployments/name/{flow}/{name}").json()["id"]
         for name, flow in [("run-job", "run-job"), ("run-claimed-job", "run-job")]
         + [(each, each) for each in ("reconcile", "verify", "publish-backends", "drain-queue")]
     }

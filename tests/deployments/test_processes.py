@@ -105,13 +105,13 @@ class Composed:
     def ask(self, path: str, password: str | None = AUTH) -> httpx.Response:
         """Ask the API."""
         given = {"Authorization": f"Basic {base64.b64encode(password.encode()).decode()}"} if password else {}
-        return httpx.get(f"{self.lab.api}{path}", headers=given, timeout=20)
+        return httpx.get(f"{self.installation.api}{path}", headers=given, timeout=20)
 
     def drains(self) -> int:
         """Return how many drains Prefect sees under way: one of the worker, one of the command."""
         asked = {"flows": {"name": {"any_": ["drain-queue"]}}, "flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}}
         user, _, password = AUTH.partition(":")
-        answer = httpx.post(f"{self.lab.api}/flow_runs/count", json=asked, auth=(user, password), timeout=20)
+        answer = httpx.post(f"{self.installation.api}/flow_runs/count", json=asked, auth=(user, password), timeout=20)
         return int(answer.raise_for_status().json())
 
 
