@@ -1,7 +1,7 @@
 """The kinds of storage that the tests run over: each with a real server where there is one.
 
-A kind is added by one line in `KINDS`. One with a server has a module of its own (such as `tests/seaweedfs.py`), and its
-name in `SERVED` of `tests/conftest.py`.
+A kind is added by one line in `KINDS`. One with a server has a module of its own (such as `tests/seaweedfs.py`), and
+its name in `SERVED` of `tests/conftest.py`.
 """
 
 import contextlib
