@@ -20,7 +20,7 @@ def test_a_drain_that_is_held_is_ended_and_its_jobs_are_not_lost(installation: I
     assert "Traceback" not in held.stdout + held.stderr
     report = (installation.home / "standstill.log").read_text()
     assert "in _strike" in report
-    assert "in _fill" in report
+    assert "scheduler.py" in report
     installation.run("drain", "--until-empty")
     job = installation.log.get(job_id)
     assert (job.state, job.failures) == (State.DONE, 1)
