@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from models.clock import UtcDatetime, to_text
+from models.errors import LogBroken, echo
 from models.facts import Fact, fact_from_json
 
 GENESIS = "0" * 64
@@ -60,8 +61,16 @@ class Event(BaseModel):
 
     @property
     def fact(self) -> Fact:
-        """The fact itself."""
-        return fact_from_json(self.data)
+        """The fact itself.
+
+        Raises:
+            LogBroken: the data hold none that is known here, as after a newer program has written to the log.
+        """
+        try:
+            return fact_from_json(self.data)
+        except (ValueError, AttributeError, RecursionError):
+            msg = f"event {self.seq} of job {self.job_id} holds no fact that this program knows: {echo(self.kind)}"
+            raise LogBroken(msg) from None
 
     def digest(self) -> str:
         """Return the SHA-256 that `hash` must hold."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from pydantic import ValidationError
 
+from models.errors import LogBroken
 from models.events import Event, Standing, compact, event_hash, hashes, is_harmless, seal, standing
 from models.facts import Claimed, Fact, Revived, Submitted, fact_from_json
 from models.job import TRANSITIONS
@@ -158,6 +159,13 @@ def test_what_is_no_fact_is_not_read(stored: str):
     """An unknown kind, version or field is an error, and not guessed at."""
     with pytest.raises(ValidationError):
         fact_from_json(stored)
+
+
+def test_an_event_of_a_newer_program_is_named():
+    """A kind that is not known here, as after a step back to an older program, is an error that says which."""
+    event = history(SUBMITTED)[0].model_copy(update={"kind": "eaten", "data": '{"kind":"eaten","version":1}'})
+    with pytest.raises(LogBroken, match=r"^event 0 of job j holds no fact that this program knows: .eaten.$"):
+        _ = event.fact
 
 
 def test_an_event_needs_a_time_with_its_zone():
