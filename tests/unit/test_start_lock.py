@@ -11,7 +11,7 @@ from models.settings import Settings
 
 HOLD = (
     "import fcntl, sys; lock = open(sys.argv[1], 'w'); fcntl.flock(lock, fcntl.LOCK_EX);"
-    " print('held'); sys.stdin.read()"
+    " print('held', flush=True); sys.stdin.read()"
 )
 """Holds the lock as release 0.1.0 does."""
 
