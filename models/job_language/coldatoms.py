@@ -1,6 +1,8 @@
 """The four cold-atom devices of sqooler-example: what each of them takes and publishes.
 
-The default sizes give the published configurations; other sizes change numbers and coupling maps, nothing else.
+The default sizes give the published configurations; other sizes change numbers and coupling maps, nothing else. What a
+gate does stands in `tasks/backends/coldatoms/`: one that is declared here alone is valid and does nothing
+(`docs/adding-gates-and-commands.md`).
 """
 
 import math
@@ -194,7 +196,7 @@ def rydberg(num_wires: int = 5) -> DeviceSpec:
 
 
 def _spin_gates(coupling_map: tuple[tuple[int, ...], ...], fewest: int = 1) -> tuple[InstructionSpec, ...]:
-    """Return rlx, rlz and rlz2, which act on one wire."""
+    """Return rlx, rlz and rlz2, which act on one wire; `rydberg` has the first two of these three."""
     rows = (
         ("rlx", "omega", FULL_TURN, "Evolution under Lx", "gate lrx(omega) {}"),
         ("rlz", "delta", FULL_TURN, "Evolution under the Z gate", "gate rlz(delta) {}"),

@@ -80,6 +80,7 @@ def _hamiltonian(item: Instruction, atoms: int) -> tuple[spin.Real, spin.Real]:
 
 
 def _apply(state: spin.State, atoms: int, item: Instruction) -> spin.State:
+    """Return the state after one instruction; one without a case here changes nothing."""
     match item.name:
         case "rlx":
             return spin.rotate(state, atoms, item.params[0])
@@ -94,7 +95,7 @@ def _apply(state: spin.State, atoms: int, item: Instruction) -> spin.State:
 
 
 def _updates(item: Instruction, atoms: int) -> float:
-    """Return the amplitude updates of one instruction."""
+    """Return the amplitude updates of one instruction; none for one without a case here."""
     levels = atoms + 1
     match item.name:
         case "rlx":

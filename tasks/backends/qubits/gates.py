@@ -82,7 +82,7 @@ STANDARD: dict[str, Known] = {
     "u2": Known(2, 1, _plain(std.U2Gate, 1, lambda phi, lam: -(phi + lam) / 2)),
     "u3": Known(3, 1, _plain(std.U3Gate, 1, lambda _theta, phi, lam: -(phi + lam) / 2)),
 }
-"""What `stdgates.inc` defines."""
+"""What `stdgates.inc` defines. No name of version 2 and no gate of a device follows from it."""
 
 
 def natives(names: Iterable[str]) -> dict[str, Known]:
