@@ -17,6 +17,8 @@ from tasks.sandbox.job_process import Sandbox
 from tasks.sandbox.rlimits import Limits
 from tests.unit.sandbox_jobs import DOCUMENT, RESOLVER, WIDE, wait_until_gone
 
+pytestmark = pytest.mark.slow
+
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel does not limit memory elsewhere")
 
 
@@ -129,7 +131,6 @@ def test_a_child_that_has_grown_is_not_kept() -> None:
     run(test)
 
 
-@pytest.mark.slow
 def test_limits_are_those_of_each_job() -> None:
     """CPU time is counted anew for each job; one that uses too much is stopped in a kept process as in a new one."""
     tight = WIDE.model_copy(update={"cpu_seconds": 1})
@@ -147,7 +148,6 @@ def test_limits_are_those_of_each_job() -> None:
     run(test)
 
 
-@pytest.mark.slow
 def test_what_earlier_jobs_used_is_not_held_against_a_job() -> None:
     """A process that is killed in its third job was not over the limit because of the first two."""
     tight = WIDE.model_copy(update={"cpu_seconds": 1})

@@ -10,6 +10,8 @@ import pytest
 
 from tests.unit.hostile_texts import ACCEPTED, CPU_SECONDS, REFUSED
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 MAX_MEGABYTES = 700
 INTERNAL = re.compile(
@@ -75,7 +77,6 @@ def test_hostile_text_is_refused(reader: Reader, name: str):
         assert not INTERNAL.search(mark), mark
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_large_text_is_taken(reader: Reader, name: str):
     """A text as large as there may be is read at the cost of any other."""

@@ -23,6 +23,8 @@ from tests.unit.sandbox_jobs import (
     with_own_sandbox,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_wall_limit_stops_every_step(with_sandbox: Runs) -> None:
     """A step that never ends is stopped at the limit of wall time, whichever it is, and its child is gone."""
@@ -57,7 +59,6 @@ def test_wall_limit_counts_all_calls_but_no_pauses(with_sandbox: Runs) -> None:
     with_sandbox(test)
 
 
-@pytest.mark.slow
 def test_cpu_limit_stops_every_step(with_sandbox: Runs) -> None:
     """A computing step is stopped at the limit of CPU time, whichever it is, even if it ignores the signal."""
 

@@ -26,6 +26,8 @@ from tests.unit.sandbox_jobs import (
     with_own_sandbox,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("action", "word"),

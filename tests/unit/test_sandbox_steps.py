@@ -12,6 +12,8 @@ from tasks.sandbox.job_process import Sandbox
 from tests.unit import sandbox_fakes
 from tests.unit.sandbox_jobs import DOCUMENT, STEPS, WIDE, Runs, error_of, run_job
 
+pytestmark = pytest.mark.slow
+
 
 def test_three_calls_give_summary_program_and_result(with_sandbox: Runs) -> None:
     """One child answers the summary, the program with its hash and seeds, and the contract's result document."""
