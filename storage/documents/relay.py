@@ -9,7 +9,7 @@ import logging
 from collections import Counter
 from typing import NamedTuple
 
-from models.errors import MirrorAhead, QuledgerError, StorageError, StorageFull
+from models.errors import MirrorAhead, QuledgerError, StorageError, StorageFull, StorageInactive
 from models.events import Event
 from models.job import Job, Phase, State, fold
 from storage import failpoints, layout
@@ -181,6 +181,8 @@ class Relay:
                 continue
             try:
                 self.update(job_id)
+            except StorageInactive:
+                down.add(name)  # its jobs wait until somebody switches it on
             except MirrorAhead as error:
                 _LOG.warning("mirror_ahead action=hold %s", error)
                 failed += 1
