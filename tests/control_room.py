@@ -13,8 +13,10 @@ from typing import Any
 
 import httpx
 
-from tests import prefect_home
+from tests import forked, prefect_home
+from tests.forked import ForkedProcess
 from tests.installation import PROGRAM, ROOT, Installation, experiment
+from tests.waiting import until
 
 READY_SECONDS = 500
 
@@ -33,11 +35,12 @@ LONG = {
 class ControlRoom:
     """One laboratory with everything running, and the process that holds it."""
 
-    def __init__(self, folder: Path, api: str | None = None, **settings: str) -> None:
+    def __init__(self, folder: Path, api: str | None = None, *, cold: bool = False, **settings: str) -> None:
         """Prepare it.
 
         Args:
             api: of a server that runs already; otherwise `start` brings one.
+            cold: start it as a user does, by `exec`, and not from what is imported already.
         """
         with socket.create_server(("127.0.0.1", 0)) as listening:
             self.port = listening.getsockname()[1]
@@ -48,18 +51,21 @@ class ControlRoom:
         self.installation.api = api or f"http://127.0.0.1:{self.port}/api"
         self.client = httpx.Client(base_url=self.installation.api, timeout=60)
         self.output = folder / "up.txt"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: ForkedProcess | subprocess.Popen[bytes] | None = None
+        self._cold = cold
 
     def start(self) -> None:
         """Start `quledger up` and wait until it says that it is ready and a drain runs."""
-        with self.output.open("wb") as output:
-            self.process = subprocess.Popen(
-                [*PROGRAM, "up", "--port", str(self.port)],
-                env=self.installation.environment,
-                cwd=ROOT,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        arguments, environment = ["up", "--port", str(self.port)], self.installation.environment
+        with self.output.open("wb") as output, open(os.devnull) as nothing:
+            files = (nothing.fileno(), output.fileno(), output.fileno())
+            if forked.can_run(environment) and not self._cold:
+                self.process = ForkedProcess(arguments, environment, files)
+            else:
+                stdin, stdout, stderr = files
+                self.process = subprocess.Popen(
+                    [*PROGRAM, *arguments], env=environment, cwd=ROOT, stdin=stdin, stdout=stdout, stderr=stderr
+                )
         self.wait(lambda: "Ctrl-C" in self.output.read_text() or self.process.poll() is not None, READY_SECONDS)
         assert self.process.poll() is None, self.output.read_text()
         self.wait(lambda: "RUNNING" in [run["state_type"] for run in self.runs("drain-queue")], READY_SECONDS)
@@ -125,13 +131,14 @@ class ControlRoom:
 
     def wait(self, condition: Callable[[], object], seconds: float = 120) -> None:
         """Return as soon as the condition holds; fail if that takes longer."""
-        end = time.monotonic() + seconds
-        while True:
+
+        def holds() -> object:
             with contextlib.suppress(httpx.HTTPError):
-                if condition():
-                    return
-            assert time.monotonic() < end, self.output.read_text()
-            time.sleep(0.1)
+                return condition()
+            return False
+
+        # Each look at a list of runs costs the server as much as a job.
+        until(holds, seconds, max_pause=0.6, told=self.output.read_text)
 
 
 @contextlib.contextmanager
