@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from deployments.deploy import deploy
 from deployments.processes.logs import SERVER, WORKER, open_log, report_errors, warn_on_terminal
 from deployments.processes.prefect_server import prefect_server, write_error
+from deployments.processes.stop_signals import stop_signals
 from models.settings import Settings
 from tasks import python
 from tasks.services import Services
@@ -19,7 +20,7 @@ RESTART_SECONDS = 2.0
 
 
 def serve(port: int, say: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or Ctrl-C; then everything that was started here has ended.
+    """Serve until Ctrl-C, SIGTERM or SIGHUP; then everything that was started here has ended.
 
     Args:
         port: of Prefect's server, on loopback; unused where `PREFECT_API_URL` names a server.
@@ -32,7 +33,7 @@ def serve(port: int, say: Callable[[str], None]) -> None:
     settings = Settings.read()
     # So that a problem with settings, database or storage is reported at once.
     Services(settings).open()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGINT, *stop_signals()):
         signal.signal(number, _interrupt)
     warn_on_terminal()
     say("Starting Prefect's server (some 15 s) ...")
@@ -54,7 +55,8 @@ def serve(port: int, say: Callable[[str], None]) -> None:
                 time.sleep(RESTART_SECONDS)
                 begin()
     finally:
-        say("stopped")
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            say("stopped")
 
 
 def _interrupt(_number: int, _frame: object) -> None:
