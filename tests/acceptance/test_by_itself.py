@@ -88,8 +88,11 @@ def test_the_nightly_verify_runs_by_its_schedule(room: ControlRoom):
 
 
 def test_the_work_pool_shows_that_it_is_served(room: ControlRoom):
-    """Prefect hears of the worker, and the pool is ready."""
-    room.wait(lambda: room.ask("GET", "/work_pools/quledger").json()["status"] == "READY", WAIT_SECONDS)
+    """When `up` says its last line, pool, queue and each deployment are ready, and stay so: no dot is red."""
+    assert room.ask("GET", "/work_pools/quledger").json()["status"] == "READY"
+    for path in ("/work_pools/quledger/queues/filter", "/deployments/filter"):
+        room.wait(lambda path=path: {each["status"] for each in room.ask("POST", path, json={}).json()} == {"READY"})
+        assert all(each["last_polled"] for each in room.ask("POST", path, json={}).json())
 
 
 def test_a_drain_shows_that_it_is_alive(room: ControlRoom):
