@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,7 +69,7 @@ class ControlRoom:
                 )
         self.wait(lambda: "Ctrl-C" in self.output.read_text() or self.process.poll() is not None, READY_SECONDS)
         assert self.process.poll() is None, self.output.read_text()
-        self.wait(lambda: "RUNNING" in [run["state_type"] for run in self.runs("drain-queue")], READY_SECONDS)
+        self.wait(lambda: self.runs("drain-queue", "RUNNING"), READY_SECONDS)
 
     def stop(self) -> int:
         """End it as Ctrl-C does; return its exit code."""
@@ -119,9 +118,16 @@ class ControlRoom:
         self.wait(lambda: self.run(run_id)["state_type"] in {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}, seconds)
         return self.run(run_id)
 
-    def runs(self, flow: str) -> list[dict[str, Any]]:
-        """Return the newest runs of a flow."""
-        body = {"flows": {"name": {"any_": [flow]}}, "sort": "START_TIME_DESC", "limit": 200}
+    def runs(self, flow: str, *states: str) -> list[dict[str, Any]]:
+        """Return the newest runs of a flow.
+
+        Args:
+            states: types, such as COMPLETED, or names, such as Late, of which one is the run's; none means all.
+        """
+        body: dict[str, Any] = {"flows": {"name": {"any_": [flow]}}, "sort": "START_TIME_DESC", "limit": 200}
+        if states:  # many wait for their time, and to read them costs the server as much as a job
+            kind = "type" if states[0].isupper() else "name"
+            body["flow_runs"] = {"state": {kind: {"any_": list(states)}}}
         found: list[dict[str, Any]] = self.ask("POST", "/flow_runs/filter", json=body).raise_for_status().json()
         return found
 
@@ -133,7 +139,6 @@ class ControlRoom:
                 return condition()
             return False
 
-        # Each look at a list of runs costs the server as much as a job.
         until(holds, seconds, max_pause=0.6, told=self.output.read_text)
 
 
