@@ -14,6 +14,7 @@ from deployments.deploy import POOL, deploy
 from deployments.processes.blocks import Blocks
 from deployments.processes.logs import SERVER, WORKER, open_log, report_errors, warn_on_terminal
 from deployments.processes.prefect_server import prefect_server, write_error
+from deployments.processes.stop_signals import stop_signals
 from flows.prefect_api.client import ask, authentication
 from models import clock
 from models.settings import Settings
@@ -29,7 +30,7 @@ PAUSE = 0.5
 
 
 def serve(port: int, say: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or Ctrl-C; then everything that was started here has ended.
+    """Serve until Ctrl-C, SIGTERM or SIGHUP; then everything that was started here has ended.
 
     Args:
         port: of Prefect's server, on loopback; unused where `PREFECT_API_URL` names a server.
@@ -43,7 +44,7 @@ def serve(port: int, say: Callable[[str], None]) -> None:
     services = Services(settings)
     # So that a problem with settings, database or storage is reported at once.
     services.open()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGINT, *stop_signals()):
         signal.signal(number, _interrupt)
     warn_on_terminal()
     say("Starting Prefect's server (some 15 s) ...")
@@ -72,7 +73,8 @@ def serve(port: int, say: Callable[[str], None]) -> None:
                 begin()
                 blocks.look()
     finally:
-        say("stopped")
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            say("stopped")
 
 
 def _wait_for_worker(url: str, since: datetime, begin: Callable[[], None]) -> bool:

@@ -30,6 +30,7 @@ from prefect.utilities.callables import get_parameter_defaults
 
 from deployments.deploy import POOL
 from deployments.processes.prefect_server import PrefectUnavailable
+from deployments.processes.stop_signals import stop_signals
 from flows.drain_queue import drain_queue
 from flows.draining.handover import Handover
 from flows.draining.periodic import run_periodically
@@ -238,10 +239,10 @@ class Worker:
 
 
 async def serve(services: Services, *, with_parent: bool) -> None:
-    """Serve until SIGTERM or Ctrl-C comes, or standard input ends if that is the parent's sign."""
+    """Serve until Ctrl-C, SIGTERM or SIGHUP comes, or standard input ends if that is the parent's sign."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGINT, *stop_signals()):
         loop.add_signal_handler(number, stop.set)
     if with_parent:
         threading.Thread(target=_end_with_parent, args=(loop, stop), daemon=True).start()
