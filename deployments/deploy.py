@@ -16,7 +16,7 @@ from flows.prefect_api.client import ASK_SECONDS, ask, authentication
 from models.errors import BadSetting, QuledgerError
 from models.settings import Settings
 from tasks import python
-from tasks.prefect_settings import home
+from tasks.prefect_settings import forget_empty_variables, home
 
 POOL = "quledger"
 MAX_ATTEMPTS = 3
@@ -93,6 +93,7 @@ def _run(command: list[str], settings: Settings) -> None:
 
 def main() -> None:
     """Register all; exit with 1 if that may work later, with 2 if a setting has to be changed."""
+    forget_empty_variables()
     try:
         settings = Settings.read()
         settings.folder.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,9 @@ from tasks.services import current
 
 USUAL_SHOTS = 1000
 
+MAX_LIMIT = 2**63 - 1
+"""More jobs no database counts."""
+
 
 def submit(  # noqa: PLR0913 - one parameter an option
     backend: str,
@@ -145,7 +148,7 @@ def list_jobs(*, backend: str = "", user: str = "", state: str = "", limit: int 
         raise BadName(f"{echo(state)} is no state; there are: {', '.join(State)}")
     if limit < 1:
         raise BadName("the limit has to be at least 1")
-    jobs = current().log.jobs(backend=backend, user=user, state=state.upper(), limit=limit)
+    jobs = current().log.jobs(backend=backend, user=user, state=state.upper(), limit=min(limit, MAX_LIMIT))
     print_output([render.status_value(job) for job in jobs], lambda: render.jobs(jobs), as_json=as_json)
     return 0
 

@@ -66,6 +66,8 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
         if text != printable(text):
             msg = f"the {what} {echo(text)} has to be printable, at most {MAX_ECHO} characters"
             raise BadName(msg)
+    if key == "":
+        raise BadName("the key is empty; give it a value, or leave it out")
     if abs(priority) > MAX_PRIORITY:
         msg = f"the priority {echo(priority)} is not a number from -{MAX_PRIORITY} to {MAX_PRIORITY}"
         raise BadName(msg)
