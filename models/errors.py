@@ -37,7 +37,7 @@
     │   ├── MirrorBroken          the log cannot be restored from this mirror (all that is wrong listed)
     │   └── StagedResultLost      the result of an earlier attempt is gone: run again
     └── SandboxError          the job's child process did not come through
-        ├── LimitExceeded         out of CPU time, wall time, memory or output
+        ├── LimitExceeded         out of CPU time, wall time, memory, output or processes
         ├── ChildDied
         └── BackendFailed         the backend raised something that is not the user's fault
 
@@ -47,6 +47,8 @@ The text of an InputError and of a SandboxError may be shown to a user; it holds
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
+
+from models.characters import is_shown
 
 MAX_ECHO = 200
 """The most characters of a user's value that a message repeats."""
@@ -67,7 +69,8 @@ def echo(value: object) -> str:
 
 def printable(text: str, most: int = MAX_ECHO) -> str:
     """Return `text` on one line of at most `most` characters, without control characters and lone surrogates."""
-    text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[: most + 1])
+    text = text[: most + 1]
+    text = "".join(c if is_shown(text, place) else f"\\u{ord(c):04x}" for place, c in enumerate(text))
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
@@ -324,9 +327,9 @@ class SandboxError(QuledgerError):
 
 
 class LimitExceeded(SandboxError):
-    """The job used up its CPU time, wall time, memory or output; `limit` says which."""
+    """The job used up its CPU time, wall time, memory, output or processes; `limit` says which."""
 
-    def __init__(self, message: str, limit: Literal["cpu", "wall", "memory", "answer"]) -> None:
+    def __init__(self, message: str, limit: Literal["cpu", "wall", "memory", "answer", "processes"]) -> None:
         super().__init__(message)
         self.limit = limit
 

@@ -84,7 +84,8 @@ def outcome_of(error: Exception, stage: Stage) -> Outcome:  # noqa: C901, PLR091
             return Outcome(said, stage, Then.FAIL, failure(stage, "user", error.faults, error.more))
         case LimitExceeded():
             # Wall time depends on what else this machine does: such a job may be revived.
-            return _fails(said, stage, "infrastructure" if error.limit == "wall" else "user")
+            blames: dict[str, Blame] = {"wall": "infrastructure", "processes": "backend"}
+            return _fails(said, stage, blames.get(error.limit, "user"))
         case BackendFailed(retryable=False):
             return _fails(said, stage, "backend")
         case DocumentTooLarge():

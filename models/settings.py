@@ -1,6 +1,5 @@
 """Every setting, from the environment: prefix `QULEDGER_`."""
 
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from models.errors import BadSetting, echo
+from models.json_text import read_json
 
 Seconds = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 _FIELD = re.compile(r'field "(\w+)"')
@@ -172,12 +172,13 @@ def _storages(value: str) -> dict[str, str]:
         return {"": value} if value else {}
     usage = 'write a URL, or as JSON {"name": "URL", ...}'
     try:
-        given = json.loads(value)
+        given, repeated = read_json(value)
     except ValueError:
         raise ValueError(f"it is not JSON; {usage}") from None
     if not isinstance(given, dict) or not given:
         raise ValueError(usage)
-    faults = [
+    faults = [f"the name {echo(each.key)} {each}" for each in repeated]
+    faults += [
         f"the name {echo(name)} has to be lower-case letters and digits"
         for name in given
         if re.fullmatch(r"[a-z0-9]{1,100}", name) is None
