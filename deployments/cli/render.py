@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from models.events import Event
 from models.facts import Compiled, Executed, Failed, Retried, Submitted, Uploaded, Validated
 from models.job import FINAL, Job, State
 from models.status import status_document
+from models.words import count_of
 
 # Into a file or a pipe nothing is cut.
 console = Console(width=None if sys.stdout.isatty() else 240)
@@ -24,11 +26,11 @@ def status_value(job: Job) -> dict[str, Any]:
     return status_document(job).model_dump() | job.model_dump(mode="json", exclude={"job_id", "last_hash"})
 
 
-def status(job: Job, held: str = "") -> None:
+def status(job: Job, more: Mapping[str, str]) -> None:
     """Print where a job stands.
 
     Args:
-        held: why nothing is done with it until the log has been restored; empty if it is not held.
+        more: `cancelled`, who wanted that and why; `held`, why nothing is done with it until the log has been restored.
     """
     seconds = (job.updated_at - job.submitted_at).total_seconds()
     rows: dict[str, str | Cell] = {
@@ -41,14 +43,13 @@ def status(job: Job, held: str = "") -> None:
         "reason": job.reason or "-",
         "flow run": job.flow_run_id or "-",
     }
-    if held:
-        rows["held"] = held
+    rows |= more
     columns = (Column("name"), Column("value", ColumnKind.TEXT))
     # An id may be longer than a line, and is not cut all the same.
     show_table(console, (Column("name"), Column("id")), [(Cell(f"{'job':<9}", "bold"), job.job_id)], heading=False)
     show_table(console, columns, [(Cell(name, "bold"), value) for name, value in rows.items()], heading=False)
     hint = {State.DONE: f"quledger result {job.job_id}", State.QUEUED: "quledger drain --until-empty"}
-    following = "quledger restore" if held else hint.get(job.state, f"quledger history {job.job_id}")
+    following = "quledger restore" if "held" in more else hint.get(job.state, f"quledger history {job.job_id}")
     print_line(f"\nNext: {following}")
 
 
@@ -145,7 +146,7 @@ def _describe(event: Event) -> str:  # noqa: PLR0911 - one line for each kind of
         case Submitted() as fact:
             return f"{fact.backend}, {fact.document_bytes} bytes, sha256 {fact.document_sha256[:12]}, by {fact.source}"
         case Validated() as fact:
-            return f"{fact.experiments} experiments, {fact.shots} shots"
+            return f"{count_of(fact.experiments, 'experiment')}, {count_of(fact.shots, 'shot')}"
         case Compiled() as fact:
             return f"program {fact.program_sha256[:12]}, seed {fact.seed}"
         case Executed() as fact:

@@ -18,6 +18,7 @@ from models.errors import QuledgerError, printable
 from models.events import Event
 from models.job import FINAL, Job, State
 from models.signing import unwrapped
+from models.words import count_of
 from storage import layout
 from tasks.jobs.attempt import Attempt
 
@@ -206,11 +207,6 @@ def _facts(job: Job) -> list[str]:
         f"|{'---|' * len(names)}",
         f"| {' | '.join(escape_markdown(facts[name]) for name in names)} |",
     ]
-
-
-def count_of(number: int, what: str) -> str:
-    """Return a number of things in words: 1 shot, 2 shots."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def escape_markdown(text: str) -> str:

@@ -21,7 +21,7 @@ from models.errors import (
     printable,
 )
 from models.facts import Cancelled, CancelRequested, Fact, Revived, Source, Submitted
-from models.job import Job, Phase
+from models.job import Job, Phase, State
 from models.names import job_id_for, new_job_id, one_spelling
 from storage import failpoints
 from storage.log.idempotency import submit_once
@@ -121,6 +121,8 @@ def revive(services: Services, job_id: str) -> Job:
     """
     job = services.log.get(job_id)
     refuse_held(services, job_id)
+    if job.state not in (State.ERROR, State.WITHDRAWN):
+        raise NotRevivable(job_id, f"it is {job.state}; that is for jobs that ended in ERROR")
     try:
         job = services.log.append(job, Revived(by=services.worker), attempt=job.attempt, actor=services.worker)
     except NotAllowed as error:
