@@ -37,7 +37,7 @@
     │   ├── MirrorBroken          the log cannot be restored from this mirror (all that is wrong listed)
     │   └── StagedResultLost      the result of an earlier attempt is gone: run again
     └── SandboxError          the job's child process did not come through
-        ├── LimitExceeded         out of CPU time, wall time, memory or output
+        ├── LimitExceeded         out of CPU time, wall time, memory, output or processes
         ├── ChildDied
         └── BackendFailed         the backend raised something that is not the user's fault
 
@@ -327,9 +327,9 @@ class SandboxError(QuledgerError):
 
 
 class LimitExceeded(SandboxError):
-    """The job used up its CPU time, wall time, memory or output; `limit` says which."""
+    """The job used up its CPU time, wall time, memory, output or processes; `limit` says which."""
 
-    def __init__(self, message: str, limit: Literal["cpu", "wall", "memory", "answer"]) -> None:
+    def __init__(self, message: str, limit: Literal["cpu", "wall", "memory", "answer", "processes"]) -> None:
         super().__init__(message)
         self.limit = limit
 

@@ -13,6 +13,9 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from urllib.parse import unquote, urlsplit
+
+from sqlalchemy import make_url
 
 from models.errors import StorageError, StorageRefused
 from models.job import Job
@@ -56,7 +59,6 @@ class Services:
     Attributes:
         worker: the name under which this process claims jobs; of no other one, on whatever machine, before or after.
         wall: says whether leases may be judged by the clock.
-        sandbox: lends what forks child processes for jobs.
         stopping: set when this process is to end: no more jobs are claimed.
         on_final: called with each job that a drain in this process brought to its end.
         on_unserved: called with what a drain left behind for somebody to put right, a sentence each.
@@ -65,7 +67,6 @@ class Services:
     settings: Settings
     worker: str = field(default_factory=_worker_name)
     wall: Wall = field(default_factory=Wall)
-    sandbox: SharedSandbox = field(default_factory=SharedSandbox)
     stopping: threading.Event = field(default_factory=threading.Event)
     on_final: Callable[[Job], None] = lambda _job: None
     on_unserved: Callable[[list[str]], None] = lambda _reasons: None
@@ -160,6 +161,11 @@ class Services:
         return Signers(self.stores, file, which=self.settings.sign, given=self.settings.signing_key)
 
     @cached_property
+    def sandbox(self) -> SharedSandbox:
+        """What forks child processes for jobs, lent to all that run them."""
+        return SharedSandbox(_kept_secret(self.settings))
+
+    @cached_property
     def keys(self) -> Signer:
         """The keys with which backends sign, published in all storages."""
         return self.signers.everywhere()
@@ -219,6 +225,15 @@ class Services:
     def retries(self) -> RetryPolicy:
         """How often and how patiently a job is tried."""
         return RetryPolicy(self.settings.max_attempts, self.settings.retry_seconds)
+
+
+def _kept_secret(settings: Settings) -> tuple[str, ...]:
+    """Return the files and folders of the settings that no job may read, wherever they lie."""
+    folders = [unquote(urlsplit(url).path) for url in settings.storages.values() if url.startswith("file:")]
+    database = make_url(settings.database_url)
+    if database.get_backend_name() == "sqlite" and database.database:
+        folders += [database.database + end for end in ("", "-wal", "-shm")]
+    return tuple(os.path.abspath(path) for path in (str(settings.folder), *folders))
 
 
 def _is_block(url: str) -> bool:

@@ -6,6 +6,7 @@ of `QULEDGER_DEVICES` is a backend NAME: with the errors that its description st
 """
 
 import json
+import os
 import re
 from functools import lru_cache
 from importlib.util import find_spec
@@ -51,6 +52,12 @@ def _described() -> dict[str, Path]:
         return {}
     found = {path.stem: path for path in folder.glob("*.json")}
     return {name: path for name, path in found.items() if _NAME.fullmatch(name) and name not in BUILT_IN}
+
+
+def folders() -> tuple[str, ...]:
+    """Return the folder that devices are described in, if there is one."""
+    folder = Settings.read().devices
+    return () if folder is None else (os.path.abspath(folder.expanduser()),)
 
 
 def load(name: str) -> "Backend":
