@@ -6,7 +6,8 @@ from typing import Any
 
 from prefect.client.orchestration import PrefectClient
 
-from flows.artifacts.job_report import count_of, escape_markdown
+from flows.artifacts.job_report import escape_markdown
+from flows.artifacts.outcomes import count_of
 from models import clock
 from models.backend import BackendConfig, GateConfig
 from models.errors import printable
