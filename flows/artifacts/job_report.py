@@ -135,12 +135,12 @@ def markdown(job: Job, counts: Outcomes, events: list[Event]) -> str:
         note = "" if counts else "It is not shown here. "
         lines += ["", f"{note}The whole result: `quledger result {job.job_id} --json`"]
     lines.append("")
-    lines += ["## History", "", "| # | attempt | event | what | recorded (UTC) | by |", "|---|---|---|---|---|---|"]
+    lines += ["## History", "", "| # | attempt | event | recorded (UTC) | what | by |", "|---|---|---|---|---|---|"]
     for event in events:
         when = to_text(event.recorded_at)[:23].replace("T", " ")
         what = escape_markdown(printable(what_happened(event), MAX_WHAT))
         by = escape_markdown(event.actor)
-        lines.append(f"| {event.seq} | {event.attempt} | {event.kind} | {what} | {when} | {by} |")
+        lines.append(f"| {event.seq} | {event.attempt} | {event.kind} | {when} | {what} | {by} |")
     return "\n".join(lines)
 
 

@@ -40,7 +40,7 @@ def sweep(outcomes: Outcomes) -> str:
     what = []
     if rows:
         strongest = max(max(row.shares) for row in rows)
-        what.append(f"share of each outcome (strongest {strongest:.1%})")
+        what.append(f"share of outcomes (up to {strongest:.1%})")
         bottom += GAP
     if any(means):
         is_value = not any(isinstance(found, Counted) for found in outcomes.values())
@@ -49,7 +49,7 @@ def sweep(outcomes: Outcomes) -> str:
         parts += _plot(means, (low, high), (left, bottom), step, "bit" if is_bits else "wire")
         bottom += PLOT
     parts += _ticks(list(outcomes), left, step, bottom)
-    return picture(f"{len(outcomes)} experiments from left to right: {', '.join(what)}", bottom + GAP, parts)
+    return picture(f"{len(outcomes)} experiments: {', '.join(what)}", bottom + GAP + MARGIN, parts)
 
 
 def _rows(counters: Sequence[Counter[str]]) -> list[_Row]:
@@ -153,8 +153,10 @@ def _ticks(names: Sequence[str], left: int, step: float, bottom: int) -> list[st
     """Return the numbers of the experiments below the figure, so many that they do not overlap."""
     every = -(-len(names) // MAX_TICKS)
     shown = range(0, len(names), every)
-    return [
+    middle = (left + WIDTH - MARGIN) / 2
+    parts = [
         f'<text x="{left + (place + 0.5) * step:.1f}" y="{bottom + 18}" text-anchor="middle">'
         f"{escape(shorten(names[place].removeprefix('experiment_')))}</text>"
         for place in shown
     ]
+    return [*parts, f'<text x="{middle:.1f}" y="{bottom + 36}" text-anchor="middle">experiment</text>']

@@ -54,11 +54,9 @@ def test_any_outcomes_have_a_figure(memory: list[str]):
 def test_a_sweep_is_one_figure():
     """Each outcome is a row, each experiment a column; the shade is the root of the share."""
     svg = sweep(outcomes_of(result({"memory": ["0"] * 4}, {"memory": ["0", "1", "1", "1"]}), 9))
-    assert texts(svg)[0] == (
-        "2 experiments from left to right: share of each outcome (strongest 100.0%), mean ± standard error"
-    )
+    assert texts(svg)[0] == ("2 experiments: share of outcomes (up to 100.0%), mean ± standard error")
     assert texts(svg)[1:3] == ["1", "0"]
-    assert texts(svg)[-2:] == ["0", "1"]
+    assert texts(svg)[-3:] == ["0", "1", "experiment"]
     assert cells(svg) == [0.87, 1.0, 0.5]
 
 
@@ -77,7 +75,7 @@ def test_a_sweep_of_values_has_no_heat_map():
     data = [{"exp_value": value, "stds": 0.25} for value in (-1.0, 0.0, 1.0)]
     svg = sweep(outcomes_of(result(*data), 9))
     assert texts(svg) == [
-        "3 experiments from left to right: expectation value ± standard error", "-1.25", "1.25", "0", "1", "2",
+        "3 experiments: expectation value ± standard error", "-1.25", "1.25", "0", "1", "2", "experiment",
     ]  # fmt: skip
     assert cells(svg) == []
 
