@@ -42,6 +42,9 @@ from tasks.sandbox.rlimits import Limits
 
 _LOG = logging.getLogger("quledger.services")
 
+FIRST_STATUS_SECONDS = 2.0
+"""So long after a job came by the inbox its front end may take to write its first status."""
+
 
 def _worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:16]}"
@@ -59,6 +62,7 @@ class Services:
         sandbox: lends what forks child processes for jobs.
         stopping: set when this process is to end: no more jobs are claimed.
         on_final: called with each job that a drain in this process brought to its end.
+        on_progress: called with a sentence now and then while a drain does what takes long.
         on_unserved: called with what a drain left behind for somebody to put right, a sentence each.
     """
 
@@ -68,6 +72,7 @@ class Services:
     sandbox: SharedSandbox = field(default_factory=SharedSandbox)
     stopping: threading.Event = field(default_factory=threading.Event)
     on_final: Callable[[Job], None] = lambda _job: None
+    on_progress: Callable[[str], None] = lambda _line: None
     on_unserved: Callable[[list[str]], None] = lambda _reasons: None
 
     def open(self) -> None:
@@ -167,7 +172,7 @@ class Services:
     @cached_property
     def relay(self) -> Relay:
         """The relay from the log to the storage."""
-        return Relay(self.log, self.cursor, self.stores, self.locks, self.marks)
+        return Relay(self.log, self.cursor, self.stores, self.locks, self.marks, FIRST_STATUS_SECONDS)
 
     @cached_property
     def marks(self) -> Marks:
