@@ -48,6 +48,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from models.characters import is_shown
+
 MAX_ECHO = 200
 """The most characters of a user's value that a message repeats."""
 
@@ -67,7 +69,8 @@ def echo(value: object) -> str:
 
 def printable(text: str, most: int = MAX_ECHO) -> str:
     """Return `text` on one line of at most `most` characters, without control characters and lone surrogates."""
-    text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[: most + 1])
+    text = text[: most + 1]
+    text = "".join(c if is_shown(text, place) else f"\\u{ord(c):04x}" for place, c in enumerate(text))
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 from models.settings import Settings
 from tasks import python
@@ -96,7 +97,7 @@ def server_environment(settings: Settings) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_OUR_SERVER} | python.variables()
     if not _is_postgresql(kept):
         kept = {name: value for name, value in kept.items() if name not in _DATABASE}
-        kept["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = f"sqlite+aiosqlite:///{database(settings)}"
+        kept["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = f"sqlite+aiosqlite:///{quote(str(database(settings)))}"
     return kept | _FIXED
 
 

@@ -11,6 +11,7 @@ from deployments.cli.output import Json, print_output
 from models.errors import BadName, InputError, UnknownJob, UnreadableFile, echo
 from models.job import State
 from models.job_language.openqasm_opening import is_openqasm
+from models.names import one_spelling
 from models.requests import qasm_document
 from tasks.backends import registry
 from tasks.jobs import submission
@@ -145,7 +146,7 @@ def list_jobs(*, backend: str = "", user: str = "", state: str = "", limit: int 
         raise BadName(f"{echo(state)} is no state; there are: {', '.join(State)}")
     if limit < 1:
         raise BadName("the limit has to be at least 1")
-    jobs = current().log.jobs(backend=backend, user=user, state=state.upper(), limit=limit)
+    jobs = current().log.jobs(backend=backend, user=one_spelling(user), state=state.upper(), limit=limit)
     print_output([render.status_value(job) for job in jobs], lambda: render.jobs(jobs), as_json=as_json)
     return 0
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import io
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +13,7 @@ from rich.console import Console
 
 from deployments.processes.logs import DRAIN, SERVER, open_log, record, report_errors, warn_on_terminal
 from deployments.processes.prefect_server import PrefectUnavailable, prefect_server
+from deployments.processes.stop_signals import stop_signals
 from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
@@ -62,7 +62,7 @@ def run_drain_command(
 
 
 def run_worker_command() -> None:
-    """Serve the deployments of the given Prefect in this process, until SIGTERM or Ctrl-C.
+    """Serve the deployments of the given Prefect in this process, until it is told to stop.
 
     Raises:
         BadSetting: there is none given: nobody could launch anything at an embedded one.
@@ -116,14 +116,16 @@ def flows_ready(services: Services) -> Iterator[str]:
 
 
 async def _stoppable(flow_run: Any, settings: Settings) -> Any:
-    """Wait for a flow run; SIGTERM ends it as Ctrl-C does: what is under way is given back."""
+    """Wait for a flow run; SIGTERM and SIGHUP end it as Ctrl-C does: what is under way is given back."""
     task = asyncio.ensure_future(flow_run)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in stop_signals():
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
         async with watched(settings.folder, settings.standstill_seconds):
             return await task
     except asyncio.CancelledError:
-        print("stopped; jobs under way were given back", file=sys.stderr)
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print("stopped; jobs under way were given back", file=sys.stderr)
         raise KeyboardInterrupt from None
 
 

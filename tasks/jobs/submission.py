@@ -22,7 +22,7 @@ from models.errors import (
 )
 from models.facts import Cancelled, CancelRequested, Fact, Revived, Source, Submitted
 from models.job import Job, Phase
-from models.names import job_id_for, new_job_id
+from models.names import job_id_for, new_job_id, one_spelling
 from storage import failpoints
 from storage.log.idempotency import submit_once
 from tasks.backends import registry
@@ -62,6 +62,7 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
     known = registry.names()
     if backend not in known:
         raise UnknownBackend(backend, known)
+    user, project = one_spelling(user), one_spelling(project)
     for what, text in (("user", user), ("project", project), ("key", key or "")):
         if text != printable(text):
             msg = f"the {what} {echo(text)} has to be printable, at most {MAX_ECHO} characters"

@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from models.backend import JSON, Backend, BackendConfig
-from models.documents import ResultDocument, parse_document
+from models.documents import ResultDocument, parse_document, parse_job
 from models.errors import JobRejected
 from models.results import expected_of, fault_of, fault_of_document
 from tasks.sandbox.protocol import MAX_HEADER, TOO_LARGE, Answer, pack, pack_error, receive
@@ -151,7 +151,7 @@ class Steps:
 
     def _validated(self) -> Collection[Any]:
         if self._experiments is None:
-            experiments: Collection[Any] = self._loaded.backend.validate(parse_document(self._document))
+            experiments: Collection[Any] = self._loaded.backend.validate(parse_job(self._document))
             self._experiments, self._document = experiments, b""
         return self._experiments
 

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from deployments.processes.stop_signals import stop_signals
 from tests.contract.storages import LIVES
 from tests.installation import Installation, experiment
 from tests.waiting import until
@@ -74,8 +75,10 @@ def test_kill_9_loses_no_job(stored_installation: Installation):
 
 
 @pytest.mark.parametrize("stored_installation", FAST if ALL else FAST[:1], indirect=True)
-def test_sigterm_gives_jobs_back(stored_installation: Installation):
-    """A drain that is told to stop ends soon and leaves no job running; the next one needs no lease to expire.
+def test_a_closed_terminal_gives_jobs_back(stored_installation: Installation):
+    """A drain that is told to stop, as by its terminal's end, ends soon and leaves no job running.
+
+    The next one needs no lease to expire.
 
     Nor is it an error that it was stopped.
     """
@@ -84,7 +87,7 @@ def test_sigterm_gives_jobs_back(stored_installation: Installation):
     drain = installation.start("drain")
     until(lambda: mirrored(installation, "jobs/finished/singlequdit") >= 1)
     started = time.monotonic()
-    drain.send_signal(signal.SIGTERM)
+    drain.send_signal(stop_signals()[-1])
     output, _ = drain.communicate(timeout=30)
     assert "given back" in output
     assert "Traceback" not in output

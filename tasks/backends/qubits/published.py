@@ -73,7 +73,7 @@ def load(name: str) -> "Backend":
         return Qubits(name, DEFAULT, noisy=BUILT_IN[name])
     path = _described()[name]
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
         device = Device.read(text)
     except (OSError, UnicodeDecodeError) as error:
         raise BadSetting(f"the device {name} cannot be read: {type(error).__name__}") from None
