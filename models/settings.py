@@ -70,7 +70,9 @@ class Settings(BaseSettings):
     )
     poll_seconds: Seconds = Field(default=0.2, description="Least pause between two looks at the inbox.")
     settle_seconds: Pause = Field(
-        default=2.0, description="How long a document that is not JSON (yet) must lie unchanged before it is judged."
+        default=2.0,
+        description="How long a document that is not JSON must lie unchanged before it is judged; JSON that ends too"
+        " early thirty times as long.",
     )
     publish_seconds: Seconds = Field(default=30.0, description="How often the published configurations are renewed.")
     lease_seconds: Seconds = Field(default=60.0, description="How long a silent worker keeps its job.")

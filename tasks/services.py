@@ -45,6 +45,9 @@ from tasks.sandbox.rlimits import Limits
 
 _LOG = logging.getLogger("quledger.services")
 
+FIRST_STATUS_SECONDS = 2.0
+"""So long after a job came by the inbox its front end may take to write its first status."""
+
 
 def _worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:16]}"
@@ -61,6 +64,7 @@ class Services:
         wall: says whether leases may be judged by the clock.
         stopping: set when this process is to end: no more jobs are claimed.
         on_final: called with each job that a drain in this process brought to its end.
+        on_progress: called with a sentence now and then while a drain does what takes long.
         on_unserved: called with what a drain left behind for somebody to put right, a sentence each.
     """
 
@@ -69,6 +73,7 @@ class Services:
     wall: Wall = field(default_factory=Wall)
     stopping: threading.Event = field(default_factory=threading.Event)
     on_final: Callable[[Job], None] = lambda _job: None
+    on_progress: Callable[[str], None] = lambda _line: None
     on_unserved: Callable[[list[str]], None] = lambda _reasons: None
 
     def open(self) -> None:
@@ -173,7 +178,7 @@ class Services:
     @cached_property
     def relay(self) -> Relay:
         """The relay from the log to the storage."""
-        return Relay(self.log, self.cursor, self.stores, self.locks, self.marks)
+        return Relay(self.log, self.cursor, self.stores, self.locks, self.marks, FIRST_STATUS_SECONDS)
 
     @cached_property
     def marks(self) -> Marks:

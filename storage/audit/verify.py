@@ -45,6 +45,15 @@ _ORPHANS = (
 )
 
 
+# Nobody would ever claim them.
+_UNQUEUED = text(
+    "SELECT job_id FROM job WHERE phase = 'waiting'"
+    " AND NOT EXISTS (SELECT 1 FROM held WHERE held.job_id = job.job_id) AND NOT EXISTS (SELECT 1 FROM queue"
+    ' WHERE queue.backend = job.backend AND queue.storage = job.storage AND queue."user" = job."user"'
+    " AND (queue.received_at < '~' OR queue.again_at <> '')) ORDER BY job_id"
+)
+
+
 class Verifier:
     """Compares one log with its storages and, where somebody can be asked, with Prefect.
 
@@ -109,6 +118,8 @@ class Verifier:
             for table in ("job", "mirror"):
                 for job_id in connection.scalars(text(_ORPHANS.format(table))):
                     yield Finding(job_id=job_id, what="view", message=f"`{table}` has a row, and there are no events")
+            for job_id in connection.scalars(_UNQUEUED):
+                yield Finding(job_id=job_id, what="view", message="`queue` does not know that the job waits")
         yield from self._ask_prefect(waiting)
         for name in self._stores.names:
             if name not in self.left_out:

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, bindparam, func, select
 
 from models import clock
 from models.errors import BadName, LogBroken, UnknownJob, echo
-from models.events import Event
+from models.events import Event, document_of
 from models.facts import Submitted
 from models.job import Job, Phase, State
 from models.names import is_job_id
@@ -122,6 +122,20 @@ class LogReader:
             msg = f"the history of job {job_id} does not begin with its submission"
             raise LogBroken(msg)
         return fact
+
+    def document(self, job_id: str) -> bytes | None:
+        """Return the newest document of the job; None if it was too large to be kept.
+
+        Raises:
+            UnknownJob: there is none.
+        """
+        kinds = _EVENT.c.kind.in_(["submitted", "replaced"])
+        query = select(_EVENT).where(_EVENT.c.job_id == job_id, kinds).order_by(_EVENT.c.seq.desc()).limit(1)
+        with reading(self.engine) as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise UnknownJob(job_id)
+        return document_of([event_of(row)])
 
     def jobs(self, *, backend: str = "", user: str = "", state: str = "", limit: int = 50) -> list[Job]:
         """Return the newest jobs first, of one backend, user or state where that is asked."""
