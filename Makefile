@@ -98,6 +98,15 @@ mutants: install ## change the rules in models/ in a thousand ways and list what
 	@$(BIN)/mutmut run
 	@$(BIN)/mutmut results
 
+.PHONY: migration
+migration: export QULEDGER_DATABASE := sqlite:///.cache/migration.db
+migration: install ## write the migration of tables that were changed: make migration MESSAGE="what it does"
+	@test -n "$(MESSAGE)" || { echo 'Say what it does: make migration MESSAGE="..."' >&2; exit 2; }
+	@mkdir -p .cache; rm -f .cache/migration.db*
+	@$(BIN)/python -c "from storage.log.database import open_database as made; made('$(QULEDGER_DATABASE)').dispose()"
+	@$(BIN)/alembic revision --autogenerate --message "$(MESSAGE)"
+	@echo "Read it, then say its number as HEAD in storage/log/database.py."
+
 .PHONY: bench
 bench: peer install ## measure the simulators, and the rates of jobs side by side; BENCH_ARGS is handed on (8 min)
 	@$(BIN)/python benchmarks/simulators.py

@@ -345,14 +345,6 @@ def fold(events: list[Event]) -> Job | None:
     return job
 
 
-def why_cancelled(events: list[Event]) -> str:
-    """Return who last wanted the job cancelled, and why if that was said; empty if nobody did."""
-    fact = next((event.fact for event in reversed(events) if event.kind == "cancel_requested"), None)
-    if not isinstance(fact, CancelRequested):
-        return ""
-    return f"{fact.reason} (by {fact.by})" if fact.reason else f"by {fact.by}"
-
-
 def uploaded_at(events: list[Event]) -> datetime | None:
     """Return when `uploaded` was last recorded (UTC); a signed result was signed before that."""
     return next((event.recorded_at for event in reversed(events) if event.kind == "uploaded"), None)
