@@ -166,7 +166,7 @@ class NotRevivable(InputError):
     """The job cannot be given another chance."""
 
     def __init__(self, job_id: str, reason: str) -> None:
-        super().__init__(f"job {job_id} cannot be revived: {reason}")
+        super().__init__(f"job {job_id} cannot be tried again: {reason}")
 
 
 class NotCancellable(InputError):
@@ -309,7 +309,7 @@ class MirrorBroken(StorageError):
 
     def __init__(self, url: str, faults: "list[str]") -> None:
         said = "".join(f"\n  {fault}" for fault in faults)
-        super().__init__(f"the log cannot be restored from {url}, and nothing was changed; {len(faults)} faults:{said}")
+        super().__init__(f"the log cannot be restored from {url}, and nothing was changed; all faults:{said}")
         self.faults = tuple(faults)
 
 

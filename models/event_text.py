@@ -2,6 +2,7 @@
 
 from models.events import Event
 from models.facts import Compiled, Executed, Failed, Retried, Submitted, Uploaded, Validated
+from models.words import count_of
 
 _OMITTED = {"kind", "version", "holder"}
 """Fields that a history for people leaves out; a holder is a hash, of use to programs alone."""
@@ -13,7 +14,7 @@ def what_happened(event: Event) -> str:  # noqa: PLR0911 - one line for each kin
         case Submitted() as fact:
             return f"{fact.backend}, {fact.document_bytes} bytes, sha256 {fact.document_sha256[:12]}, by {fact.source}"
         case Validated() as fact:
-            return f"{fact.experiments} experiments, {fact.shots} shots"
+            return f"{count_of(fact.experiments, 'experiment')}, {count_of(fact.shots, 'shot')}"
         case Compiled() as fact:
             return f"program {fact.program_sha256[:12]}, seed {fact.seed}"
         case Executed() as fact:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -24,11 +25,11 @@ def status_value(job: Job) -> dict[str, Any]:
     return status_document(job).model_dump() | job.model_dump(mode="json", exclude={"job_id", "last_hash"})
 
 
-def status(job: Job, held: str = "") -> None:
+def status(job: Job, more: Mapping[str, str]) -> None:
     """Print where a job stands.
 
     Args:
-        held: why nothing is done with it until the log has been restored; empty if it is not held.
+        more: `cancelled`, who wanted that and why; `held`, why nothing is done with it until the log has been restored.
     """
     seconds = (job.updated_at - job.submitted_at).total_seconds()
     rows: dict[str, str | Cell] = {
@@ -41,14 +42,13 @@ def status(job: Job, held: str = "") -> None:
         "reason": job.reason or "-",
         "flow run": job.flow_run_id or "-",
     }
-    if held:
-        rows["held"] = held
+    rows |= more
     columns = (Column("name"), Column("value", ColumnKind.TEXT))
     # An id may be longer than a line, and is not cut all the same.
     show_table(console, (Column("name"), Column("id")), [(Cell(f"{'job':<9}", "bold"), job.job_id)], heading=False)
     show_table(console, columns, [(Cell(name, "bold"), value) for name, value in rows.items()], heading=False)
     hint = {State.DONE: f"quledger result {job.job_id}", State.QUEUED: "quledger drain --until-empty"}
-    following = "quledger restore" if held else hint.get(job.state, f"quledger history {job.job_id}")
+    following = "quledger restore" if "held" in more else hint.get(job.state, f"quledger history {job.job_id}")
     print_line(f"\nNext: {following}")
 
 

@@ -14,7 +14,7 @@ from prefect.client.schemas.actions import ArtifactCreate
 from prefect.events import emit_event
 
 from flows.artifacts.figures import folded, histogram, html_image, inline_image, shorten
-from flows.artifacts.outcomes import MAX_OUTCOMES, Counted, Outcomes, Value, count_of, outcomes_of
+from flows.artifacts.outcomes import MAX_OUTCOMES, Counted, Outcomes, Value, outcomes_of
 from flows.artifacts.sweep import sweep
 from models.clock import to_text
 from models.errors import QuledgerError, printable
@@ -22,6 +22,7 @@ from models.event_text import what_happened
 from models.events import Event
 from models.job import FINAL, Job, State
 from models.signing import unwrapped
+from models.words import count_of
 from storage import layout
 from tasks.jobs.attempt import Attempt
 

@@ -4,6 +4,8 @@ import math
 from collections import Counter
 from typing import Any, NamedTuple
 
+from models.words import count_of
+
 MAX_OUTCOMES = 32
 """In one picture or list."""
 
@@ -117,8 +119,3 @@ def _is_number(part: str) -> bool:
 def in_order(outcome: str) -> list[tuple[int, str]]:
     """Return the key by which outcomes are sorted: as numbers, not as text."""
     return [(len(part), part) for part in outcome.split()]
-
-
-def count_of(number: int, what: str) -> str:
-    """Return a number of things in words: 1 shot, 2 shots."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

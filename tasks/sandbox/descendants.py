@@ -4,6 +4,7 @@ The kernel limits each process by itself. So a job that starts others is watched
 and its descendants, and nothing where there are none. On other systems than Linux none are found.
 """
 
+import itertools
 import os
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -86,7 +87,7 @@ class Family:
 
     def excess(self) -> str:
         """Return which limit they are beyond, `processes`, `cpu` or `memory`; empty for none."""
-        others = list(descendants(self._pid))
+        others = list(itertools.islice(descendants(self._pid), MAX_PROCESSES + 1))
         if not others:
             return ""
         if len(others) > MAX_PROCESSES:

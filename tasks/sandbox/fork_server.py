@@ -154,9 +154,11 @@ class ForkServer:
 
     def _kill(self, pid: int | None) -> None:
         if pid is not None:
-            os.kill(pid, signal.SIGKILL)
+            # The whole group at one blow: none of it can fork then. What is not in it is left to `_clear`.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _watch(self) -> None:
         """End the jobs whose processes together are beyond a limit, and what others have left behind."""
@@ -164,9 +166,7 @@ class ForkServer:
             excess = family.excess()
             if excess:
                 self._verdicts[pid] = excess
-                for each in (pid, *descendants.descendants(pid)):
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.kill(each, signal.SIGKILL)
+                self._kill(pid)
         if self._has_strays:
             self._clear()
 

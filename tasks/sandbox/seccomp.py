@@ -15,6 +15,7 @@ from tasks.sandbox.syscalls import (
     KERNEL,
     NEWEST,
     PROCESSES,
+    SESSIONS,
     SHARED,
     SIGNALS,
     Machine,
@@ -107,6 +108,9 @@ def program(denied: Denied, here: Machine) -> bytes:
     ]  # fmt: skip
     for number in numbers(here, "clone3", "openat2"):
         text += [(EQUAL, 0, 1, number), (RETURN, 0, 0, missing)]
+    # Told that it was done: a program that wants a session of its own does not care what it is for.
+    for number in numbers(here, *SESSIONS):
+        text += [(EQUAL, 0, 1, number), (RETURN, 0, 0, ERRNO)]
     for number in numbers(here, *_names(denied)):
         text += [(EQUAL, 0, 1, number), (RETURN, 0, 0, refuse)]
     for name, tests in _tests(denied).items():

@@ -59,7 +59,11 @@ SIGNALS = (
 )  # fmt: skip
 """What sends a signal."""
 
+SESSIONS = ("setsid", "setpgid")
+"""What takes a process out of the group that its job is ended by."""
+
 OLD: dict[str, tuple[int, int | None]] = {
+    "setsid": (112, 157), "setpgid": (109, 154),
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272),
     "move_pages": (279, 239), "migrate_pages": (256, 238), "mount": (165, 40), "umount2": (166, 39),
     "pivot_root": (155, 41), "chroot": (161, 51), "unshare": (272, 97), "setns": (308, 268), "keyctl": (250, 219),
