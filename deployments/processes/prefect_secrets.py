@@ -38,7 +38,8 @@ def keep_secret(settings: Settings, environment: dict[str, str]) -> dict[str, st
     path = database(settings)
     if f"{path}" not in environment.get("PREFECT_SERVER_DATABASE_CONNECTION_URL", ""):
         return environment
-    path.touch(OWNERS_ALONE)  # the files that SQLite puts beside it follow its mode
+    with contextlib.suppress(OSError):  # where nothing can be written, the server says so
+        path.touch(OWNERS_ALONE)  # the files that SQLite puts beside it follow its mode
     for each in (path, *path.parent.glob(f"{path.name}-*")):
         with contextlib.suppress(OSError):  # gone, or somebody else's
             each.chmod(OWNERS_ALONE)
@@ -60,13 +61,13 @@ def warn_of_open_logins(settings: Settings) -> None:
 def _key(settings: Settings) -> str:
     """Return the key of this home; the first time that of its database, which has logins encrypted with it already."""
     path = home(settings) / KEY
-    if not path.exists():
-        made = path.with_suffix(".new")
-        made.unlink(missing_ok=True)
-        made.touch(OWNERS_ALONE)
-        made.write_text(_taken_over(database(settings)) or Fernet.generate_key().decode("ascii"), "ascii")
-        made.replace(path)
     try:
+        if not path.exists():
+            made = path.with_suffix(".new")
+            made.unlink(missing_ok=True)
+            made.touch(OWNERS_ALONE)
+            made.write_text(_taken_over(database(settings)) or Fernet.generate_key().decode("ascii"), "ascii")
+            made.replace(path)
         path.chmod(OWNERS_ALONE)
         key = path.read_text("ascii").strip()
         Fernet(key)
