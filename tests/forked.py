@@ -19,7 +19,7 @@ from typing import Any
 from unittest import mock
 
 from tests import processes_in_waiting
-from tests.processes_in_waiting import FORK_SERVER, SERVER, WORKER
+from tests.processes_in_waiting import COMMANDS, FORK_SERVER, SERVER, WORKER
 
 ROOT = Path(__file__).parents[1]
 
@@ -158,4 +158,4 @@ def _started_by(arguments: Sequence[str], environment: Mapping[str, str]) -> lis
     if arguments[:1] not in (["drain"], ["up"]):
         return []
     server = [] if "PREFECT_API_URL" in environment else [SERVER]
-    return [*server, WORKER if arguments[0] == "up" else FORK_SERVER]
+    return [*server, *([WORKER, COMMANDS] if arguments[0] == "up" else [FORK_SERVER])]
