@@ -186,7 +186,7 @@ def test_a_sweep_is_one_figure_on_light_and_dark_pages(site: Site, browser: Brow
     site.run(run_id, "Completed")
     browser.open(site.page(run_id))
     assert "20 experiments, 2,000 shots" in read_page(browser)
-    shown = "[...document.querySelectorAll('img')].filter(image => image.checkVisibility() && image.naturalWidth > 0).length"
+    shown = "[...document.images].filter(image => image.checkVisibility() && image.naturalWidth > 0).length"
     for scheme in ("light", "dark"):
         browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         browser.until(f"{shown} === 1")
