@@ -153,6 +153,8 @@ def _be_program(arguments: list[str], environment: dict[str, str], files: list[A
 
 def _started_by(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """Return the modules that a command starts as processes of their own."""
+    if arguments[:1] == ["submit"]:
+        return [FORK_SERVER]
     if arguments[:1] not in (["drain"], ["up"]):
         return []
     server = [] if "PREFECT_API_URL" in environment else [SERVER]
