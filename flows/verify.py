@@ -17,7 +17,7 @@ from flows.prefect_api.client import prefect_runs
 from models.audit import Finding
 from models.errors import QuledgerError
 from models.storable import LINE
-from storage.audit.verify import Verifier
+from storage.audit.verify import PATIENCE, Verifier
 from tasks.services import current
 
 MAX_LISTED = 500
@@ -34,7 +34,7 @@ async def verify(
     """
     services = current()
     runs_of = functools.partial(prefect_runs, str(PREFECT_API_URL.value()))
-    verifier = Verifier(services.log.engine, services.stores, runs_of, services.signers.signatures)
+    verifier = Verifier(services.log.engine, services.stores, runs_of, services.signers.signatures, patience=PATIENCE)
 
     def compare() -> list[Finding]:
         return list(islice(verifier.all() if job_id is None else verifier.job(job_id), MAX_LISTED + 1))
