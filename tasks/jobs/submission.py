@@ -27,6 +27,7 @@ from storage import failpoints
 from storage.documents.mended import mended
 from storage.log.idempotency import submit_once
 from tasks.backends import registry
+from tasks.jobs.leases import expire_leases
 from tasks.services import Services
 
 MAX_PRIORITY = 1_000_000
@@ -119,8 +120,8 @@ def revive(services: Services, job_id: str) -> Job:
         NotRevivable: it neither is in ERROR nor pauses, or it ended through a fault of its document.
         JobHeld: the mirror knows more of it than the log.
     """
-    job = services.log.get(job_id)
     refuse_held(services, job_id)
+    job = _without_silent_worker(services, services.log.get(job_id))
     fact: Fact | None = None
     with contextlib.suppress(StorageError):
         fact = mended(services.log, services.stores.of(job.storage), job, services.settings.max_document_bytes)
@@ -150,7 +151,7 @@ def cancel(services: Services, job_id: str, *, by: str, reason: str = "") -> Job
     while True:
         job = services.log.get(job_id)
         if job.cancel_requested and job.phase is Phase.RUNNING:
-            return job
+            return _without_silent_worker(services, job)
         facts: list[Fact] = [] if job.cancel_requested and job.phase is Phase.WAITING else [asked]
         if job.phase is Phase.WAITING:
             facts.append(Cancelled())
@@ -160,9 +161,18 @@ def cancel(services: Services, job_id: str, *, by: str, reason: str = "") -> Job
             continue
         except NotAllowed:
             raise NotCancellable(job_id, job.state) from None
+        job = _without_silent_worker(services, job)
         with contextlib.suppress(StorageError, LogError):
             services.relay.update(job_id)
         return job
+
+
+def _without_silent_worker(services: Services, job: Job) -> Job:
+    """End the attempt of a job whose worker has fallen silent: nobody need come by for that."""
+    if job.phase is not Phase.RUNNING:
+        return job
+    ended = expire_leases(services, job.job_id)
+    return ended[0] if ended else job
 
 
 def refuse_held(services: Services, job_id: str) -> None:

@@ -51,7 +51,7 @@ def test_a_job_whose_worker_is_gone_is_behind(log_fixture: LogFixture):
 
 
 @pytest.mark.parametrize("relayed", [True, False])
-def test_a_job_that_has_just_ended_is_given_time(log_fixture: LogFixture, relayed: bool):
+def test_a_job_that_has_just_ended_is_given_time(log_fixture: LogFixture, *, relayed: bool):
     """Its worker writes its documents and ends its run a moment later, or does not."""
     log_fixture.finish(log_fixture.take())
     runs = [Run("r", "j", "RUNNING")]
