@@ -4,6 +4,7 @@ It may be repeated at any time, and has to be after an update. `quledger up` doe
 """
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -11,12 +12,13 @@ import sys
 import httpx
 import stamina
 
+from deployments.processes.prefect_commands import START
 from deployments.processes.prefect_server import PrefectUnavailable, prefect_server
 from flows.prefect_api.client import ASK_SECONDS, ask, authentication
 from models.errors import BadSetting, QuledgerError
 from models.settings import Settings
 from tasks import python
-from tasks.prefect_settings import home
+from tasks.prefect_settings import forget_empty_variables, home
 
 POOL = "quledger"
 MAX_ATTEMPTS = 3
@@ -39,14 +41,14 @@ def deploy() -> None:
         PrefectUnavailable: it did not work; what Prefect said is in `deploy.log` in the home.
     """
     settings = Settings.read()
-    for command in COMMANDS:
-        try:
-            _run(command, settings)
-        except subprocess.CalledProcessError as error:
-            log = settings.folder / "deploy.log"
-            log.write_text(error.stdout + error.stderr, encoding="utf-8")
-            msg = f"`prefect {' '.join(command)}` did not work; what it said is in {log}"
-            raise PrefectUnavailable(msg) from None
+    try:
+        _run_commands(settings)
+    except subprocess.CalledProcessError as error:
+        log = settings.folder / "deploy.log"
+        log.write_text(error.stdout + error.stderr, encoding="utf-8")
+        begun = [line.removeprefix("$ ") for line in error.stdout.splitlines() if line.startswith(START)]
+        msg = f"`{begun[-1] if begun else 'prefect'}` did not work; what it said is in {log}"
+        raise PrefectUnavailable(msg) from None
     with contextlib.suppress(httpx.HTTPError):  # it is done a minute later then
         _run_now(HOUSEKEEPING)
 
@@ -75,14 +77,14 @@ def _run_now(name: str) -> None:
     wait_exp_base=2.5,
     wait_jitter=0.0,
 )
-def _run(command: list[str], settings: Settings) -> None:
-    """Run a command of Prefect.
+def _run_commands(settings: Settings) -> None:
+    """Run the commands of Prefect; all of them may be repeated.
 
     Raises:
         subprocess.CalledProcessError: it failed each time; the error has what it said.
     """
     subprocess.run(  # noqa: S603 - our own words
-        python.command("prefect", "--no-prompt", *command),
+        python.command("deployments.processes.prefect_commands", json.dumps(COMMANDS)),
         cwd=home(settings),
         env=os.environ | python.variables() | {"QULEDGER_CODE": str(python.ROOT)},
         capture_output=True,
@@ -93,6 +95,7 @@ def _run(command: list[str], settings: Settings) -> None:
 
 def main() -> None:
     """Register all; exit with 1 if that may work later, with 2 if a setting has to be changed."""
+    forget_empty_variables()
     try:
         settings = Settings.read()
         settings.folder.mkdir(parents=True, exist_ok=True)

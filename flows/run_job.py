@@ -10,14 +10,16 @@ import logging
 from typing import Annotated
 
 from prefect import flow
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.objects import State as PrefectState
-from prefect.runtime import flow_run
+from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.artifacts.job_report import report
 from flows.prefect_api.engine import run_task
-from flows.prefect_api.names import JOB, end_state
+from flows.prefect_api.names import JOB, end_state, name_run
 from models.errors import LogError, QuledgerError, StorageError
 from models.job import FINAL, Job, Phase
 from models.requests import JobRequest
@@ -51,9 +53,11 @@ async def run_attempt(
     if claimed is None:
         job = await asyncio.to_thread(services.log.get, job_id)
         whose = ", in the hands of another worker" if job.attempt == attempt and job.phase is Phase.RUNNING else ""
-        return Completed(message=f"nothing to do: the job is {job.state} in attempt {job.attempt}{whose}")
+        return Completed(message=f"nothing to do: job {job_id} is {job.state} in attempt {job.attempt}{whose}")
+    client, run = _this_run()
+    await name_run(client, run, claimed.job)
     failpoints.point("run.begun")
-    async with hold(services, claimed, flow_run.get_id()) as held:
+    async with hold(services, claimed, str(run.id)) as held:
         try:
             if not await held.take():
                 return Completed(message="the document was gone from the queue: somebody else has the job")
@@ -70,6 +74,14 @@ async def run_attempt(
     failpoints.point("run.ended")
     # A state of the run's own: Prefect words the state of a task run anew.
     return PrefectState(type=state.type, name=state.name, message="DONE" if state.is_completed() else state.message)
+
+
+def _this_run() -> tuple[PrefectClient, FlowRun]:
+    """Return the run that is under way here, and its client."""
+    context = FlowRunContext.get()
+    assert context is not None and context.flow_run is not None  # noqa: S101, PT018 - it is asked within a flow
+    assert isinstance(context.client, PrefectClient)  # noqa: S101 - that of an async flow
+    return context.client, context.flow_run
 
 
 class JobForm(JobRequest):
@@ -91,15 +103,16 @@ async def run_job(job: JobForm) -> PrefectState:
         job: what is to be run, and on which backend.
     """
     services = current()
-    run_id = str(flow_run.get_id())
+    client, run = _this_run()
     try:
         # Not validated by Prefect: what is wrong is to be said in words.
         request = JobRequest.read(dict(job))
-        submitted = await asyncio.to_thread(submit_request, services, request, run_id)
+        submitted = await asyncio.to_thread(submit_request, services, request, str(run.id))
     except QuledgerError as error:
         return Failed(message=str(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said in one line
         return Failed(message=untaken(error))
+    await name_run(client, run, submitted)
     while True:
         claimed = None
         # A log that does not answer now has the job all the same.

@@ -6,7 +6,7 @@ and need to import nothing from here. The configuration has the shape of the sto
 """
 
 from collections.abc import Iterable
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -54,8 +54,29 @@ class BackendConfig(BaseModel):
     kid: str | None = None
 
 
+class Access(BaseModel):
+    """What the process of a job may reach beyond what Python and its libraries lie in.
+
+    Attributes:
+        network: networks, and the sockets of this machine.
+        paths: files, and folders with all that is in them, to be read.
+        devices: devices to be read, written and controlled.
+        processes: programs and processes of its own, which share the limits of the job.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    network: bool = False
+    paths: tuple[Annotated[str, Field(pattern="^/")], ...] = ()
+    devices: tuple[Annotated[str, Field(pattern="^/")], ...] = ()
+    processes: bool = False
+
+
 class Backend(Protocol):
     """A machine or simulator that runs jobs.
+
+    Its class may have an attribute `access`, an `Access` or a mapping of the same shape, which says what its jobs need;
+    its process is walled off from all else. One without it keeps what the drain may reach.
 
     The three steps run in a child process that may be killed at any time. `validate` and `compile` have no
     side effects. Each step raises `JobRejected` (or any exception with a `faults` attribute) for what the

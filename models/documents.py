@@ -3,12 +3,16 @@
 Only what Quledger itself reads and writes is here; a backend makes the results of the experiments.
 """
 
+import codecs
 import json
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.errors import Fault, JobRejected
+from models.errors import Fault, JobRejected, echo
+from models.json_text import Repeated, read_json
+
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 WireOrder = Literal["interleaved", "sequential"]
 
@@ -57,15 +61,39 @@ class ResultDocument(BaseModel):
 
 
 def parse_document(raw: bytes) -> Any:
-    """Return the JSON value in the bytes of a job document.
+    """Return the JSON value in the bytes of a job document; of a key that stands twice it has the last value.
 
     NaN and Infinity are accepted, as by the peer; the check of the field that holds one reports it.
 
     Raises:
         JobRejected: the bytes are not one UTF-8 JSON document.
     """
+    return _parsed(raw)[0]
+
+
+def parse_job(raw: bytes) -> Any:
+    """Return the JSON value in the bytes of a job document, which says everything once.
+
+    Raises:
+        JobRejected: the bytes are not one UTF-8 JSON document, or keys stand twice in it; all of them are named.
+    """
+    value, repeated = _parsed(raw)
+    if repeated:
+        raise JobRejected(*[_twice(each) for each in repeated])
+    return value
+
+
+def _twice(key: Repeated) -> Fault:
+    experiment, *inside = key.path or ("",)
+    place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in inside).lstrip(".")
+    return Fault(experiment=str(experiment) or None, field=place or None, message=f"the key {echo(key.key)} {key}")
+
+
+def _parsed(raw: bytes) -> tuple[Any, list[Repeated]]:
+    if raw.startswith(_UTF_16):
+        raise JobRejected(Fault(message="the document is UTF-16 text; save it as UTF-8"))
     try:
-        return json.loads(raw.decode("utf-8"))
+        return read_json(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         message = f"the document is not UTF-8 text (byte {error.start})"
     except json.JSONDecodeError as error:

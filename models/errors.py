@@ -37,7 +37,7 @@
     │   ├── MirrorBroken          the log cannot be restored from this mirror (all that is wrong listed)
     │   └── StagedResultLost      the result of an earlier attempt is gone: run again
     └── SandboxError          the job's child process did not come through
-        ├── LimitExceeded         out of CPU time, wall time, memory or output
+        ├── LimitExceeded         out of CPU time, wall time, memory, output or processes
         ├── ChildDied
         └── BackendFailed         the backend raised something that is not the user's fault
 
@@ -47,6 +47,8 @@ The text of an InputError and of a SandboxError may be shown to a user; it holds
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
+
+from models.characters import spelt_out
 
 MAX_ECHO = 200
 """The most characters of a user's value that a message repeats."""
@@ -67,7 +69,7 @@ def echo(value: object) -> str:
 
 def printable(text: str, most: int = MAX_ECHO) -> str:
     """Return `text` on one line of at most `most` characters, without control characters and lone surrogates."""
-    text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text[: most + 1])
+    text = spelt_out(text[: most + 1])
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
@@ -106,8 +108,7 @@ class Fault(BaseModel):
         where = [] if self.experiment is None else [self.experiment]
         if self.instruction is not None:
             where.append(f"instruction {self.instruction}" + (f" ({self.name})" if self.name else ""))
-        if self.field is not None:
-            where.append(self.field)
+        where += [] if self.field is None else [self.field]
         return f"{', '.join(where)}: {self.message}" if where else self.message
 
 
@@ -165,7 +166,7 @@ class NotRevivable(InputError):
     """The job cannot be given another chance."""
 
     def __init__(self, job_id: str, reason: str) -> None:
-        super().__init__(f"job {job_id} cannot be revived: {reason}")
+        super().__init__(f"job {job_id} cannot be tried again: {reason}")
 
 
 class NotCancellable(InputError):
@@ -308,7 +309,7 @@ class MirrorBroken(StorageError):
 
     def __init__(self, url: str, faults: "list[str]") -> None:
         said = "".join(f"\n  {fault}" for fault in faults)
-        super().__init__(f"the log cannot be restored from {url}, and nothing was changed; {len(faults)} faults:{said}")
+        super().__init__(f"the log cannot be restored from {url}, and nothing was changed; all faults:{said}")
         self.faults = tuple(faults)
 
 
@@ -324,9 +325,9 @@ class SandboxError(QuledgerError):
 
 
 class LimitExceeded(SandboxError):
-    """The job used up its CPU time, wall time, memory or output; `limit` says which."""
+    """The job used up its CPU time, wall time, memory, output or processes; `limit` says which."""
 
-    def __init__(self, message: str, limit: Literal["cpu", "wall", "memory", "answer"]) -> None:
+    def __init__(self, message: str, limit: Literal["cpu", "wall", "memory", "answer", "processes"]) -> None:
         super().__init__(message)
         self.limit = limit
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import unicodedata
 import uuid
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -41,6 +42,11 @@ def job_id_of_key(backend: str, user: str, project: str, key: str, nth: int = 0)
 def job_id_for(backend: str, idempotency_key: str) -> str:
     """Return the job id of a flow run; up to release 0.1.0 also that of an idempotency key, when keys had no owner."""
     return hashlib.sha256(f"{backend}\0{idempotency_key}".encode()).hexdigest()[:24]
+
+
+def one_spelling(name: str) -> str:
+    """Return a name of a person or project in the one spelling that equal names share (Unicode's NFC)."""
+    return unicodedata.normalize("NFC", name)
 
 
 def is_job_id(text: str) -> bool:

@@ -24,7 +24,7 @@ from models.errors import (
 from models.events import Event
 from models.facts import Fact, Failed, Retried, Stage
 from models.job import Job
-from models.retry import RetryPolicy, after_attempt, failure, given_back, unless_cancelled
+from models.retry import RetryPolicy, after_attempt, doubled, failure, given_back, unless_cancelled
 
 
 class Then(Enum):
@@ -84,7 +84,8 @@ def outcome_of(error: Exception, stage: Stage) -> Outcome:  # noqa: C901, PLR091
             return Outcome(said, stage, Then.FAIL, failure(stage, "user", error.faults, error.more))
         case LimitExceeded():
             # Wall time depends on what else this machine does: such a job may be revived.
-            return _fails(said, stage, "infrastructure" if error.limit == "wall" else "user")
+            blames: dict[str, Blame] = {"wall": "infrastructure", "processes": "backend"}
+            return _fails(said, stage, blames.get(error.limit, "user"))
         case BackendFailed(retryable=False):
             return _fails(said, stage, "backend")
         case DocumentTooLarge():
@@ -193,12 +194,10 @@ def ending(job: Job, outcome: Outcome, retries: RetryPolicy, *, now: datetime, j
 MAX_PAUSE = 30.0
 """How long a drain waits at most, in seconds, before it tries a storage or a Prefect that fails again."""
 
-MAX_DOUBLINGS = 30
-
 
 def back_off(first: float, failures: int, longest: float = MAX_PAUSE) -> float:
     """Return a pause that doubles with each failure in a row, in seconds; `first` where there was none."""
-    return min(longest, first * 2.0 ** min(failures, MAX_DOUBLINGS))
+    return min(longest, doubled(first, failures))
 
 
 def claim_pause(failures: int, first_pause: float) -> float:

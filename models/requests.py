@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.errors import MAX_MESSAGE, InputError, printable
-from models.job_language.openqasm_opening import is_openqasm
+from models.job_language.openqasm_opening import BYTE_ORDER_MARK, is_openqasm
 from models.storable import LINE, TEXT, WHOLE_NUMBER
 
 MAX_WIRES = 1000
@@ -142,14 +142,15 @@ class JobRequest(BaseModel):
                 return json.dumps(self.document).encode("utf-8")
             except RecursionError:
                 raise InputError("the job cannot be submitted: the document is nested too deeply") from None
+        text = self.program.removeprefix(BYTE_ORDER_MARK)
         try:
-            program = json.loads(self.program)
+            program = json.loads(text)
         except (ValueError, RecursionError):  # soon over: the program is bounded, deep nesting fails at once
-            if is_openqasm(self.program):
-                return qasm_document(self.program, self.shots, self.seed)
-            return self.program.encode("utf-8", "replace")
+            if is_openqasm(text):
+                return qasm_document(text, self.shots, self.seed)
+            return text.encode("utf-8", "replace")
         if not isinstance(program, list):
-            return self.program.encode("utf-8", "replace")
+            return text.encode("utf-8", "replace")
         experiment = {"instructions": program, "num_wires": self.wires, "shots": self.shots}
         if self.seed is not None:
             experiment["seed"] = self.seed

@@ -7,8 +7,8 @@ from models.errors import Blame, Fault
 from models.facts import Cancelled, Fact, Failed, Retried, Stage
 from models.job import Job
 
-FACTOR = 2.0
-"""Each pause is this many times the last one."""
+MAX_DOUBLINGS = 30
+"""No pause is doubled more often, however many attempts have failed."""
 
 LONGEST = 600.0
 """No pause is longer, in seconds."""
@@ -50,13 +50,18 @@ def after_attempt(  # noqa: PLR0913 - the rule weighs that many things
     if failures >= policy.max_attempts:
         last = Fault(message=f"gave up after {failures} failed attempts; the last one: {reason}", code="runtime")
         return failure(stage, "infrastructure", (last,))
-    pause = min(LONGEST, policy.first_pause * FACTOR**job.failures) * (0.5 + 0.5 * jitter)
+    pause = min(LONGEST, doubled(policy.first_pause, job.failures)) * (0.5 + 0.5 * jitter)
     return Retried(
         reason=reason,
         after_seconds=round(pause, 3),
         not_before=now + timedelta(seconds=pause),
         run_again=run_again,
     )
+
+
+def doubled(first: float, times: int) -> float:
+    """Return a pause in seconds that was doubled so many times."""
+    return first * 2.0 ** min(times, MAX_DOUBLINGS)
 
 
 def is_due(not_before: datetime | None, now: datetime) -> bool:

@@ -1,14 +1,15 @@
 """Every setting, from the environment: prefix `QULEDGER_`."""
 
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from models.errors import BadSetting, echo
+from models.json_text import read_json
 
 Seconds = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 _FIELD = re.compile(r'field "(\w+)"')
@@ -17,11 +18,22 @@ Pause = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 BLOCK = "block://"
 """Begins the URL of a storage whose login Prefect keeps."""
 
+EVERY = "*"
+"""The name in the setting for every block that Prefect keeps; its URL is `block://*`."""
+
+STORAGE_NAME = "[a-z0-9]{1,100}"
+"""What a storage may be called."""
+
 
 class Settings(BaseSettings):
     """What an operator may set. Each field is the environment variable `QULEDGER_<NAME>`."""
 
-    model_config = SettingsConfigDict(env_prefix="QULEDGER_", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="QULEDGER_",
+        env_ignore_empty=True,  # as Docker Compose hands on what is not set
+        frozen=True,
+        hide_input_in_errors=True,
+    )
 
     home: Path = Field(default=Path("~/.quledger"), description="Folder of the database and the default storage.")
     # Neither URL is shown where settings are printed as a whole: both may hold a password.
@@ -74,15 +86,15 @@ class Settings(BaseSettings):
         default=10.0,
         description="How long the event loop of a drain or a worker may stand still before its process is ended.",
     )
-    max_attempts: int = Field(default=5, ge=1, description="Attempts before a job ends in ERROR.")
+    max_attempts: int = Field(default=5, ge=1, le=1_000_000, description="Attempts before a job ends in ERROR.")
     retry_seconds: Pause = Field(
         default=2.0, description="Pause after the first failed attempt; it doubles each time, with jitter."
     )
     max_document_mb: Annotated[float, Field(gt=0, le=1024)] = Field(default=16.0, description="Largest job document.")
     cpu_seconds: Seconds = Field(default=40.0, description="CPU time of one job in its child process.")
     wall_seconds: Seconds = Field(default=50.0, description="Wall time of one job in its child process.")
-    memory_mb: int = Field(default=2048, ge=64, description="Memory of one job in its child process.")
-    result_mb: int = Field(default=512, ge=1, description="Largest result document.")
+    memory_mb: int = Field(default=2048, ge=64, le=1_000_000_000, description="Memory of one job in its child process.")
+    result_mb: int = Field(default=512, ge=1, le=1_000_000, description="Largest result document.")
 
     @classmethod
     def read(cls, **overrides: Any) -> "Settings":
@@ -92,7 +104,8 @@ class Settings(BaseSettings):
             BadSetting: names every variable that cannot be used, never its value.
         """
         try:
-            return cls(**overrides)
+            settings = cls(**overrides)
+            settings.home.expanduser()
         except ValidationError as error:
             wrong = "; ".join(f"QULEDGER_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
             raise BadSetting(wrong) from None
@@ -101,11 +114,23 @@ class Settings(BaseSettings):
             raise BadSetting(
                 f"QULEDGER_{name[1].upper() if name else '...'}: it is not the JSON that belongs there"
             ) from None
+        except RuntimeError:
+            raise BadSetting("QULEDGER_HOME: nobody here has the home folder that ~ means; name the folder") from None
+        return settings
 
     @property
     def folder(self) -> Path:
         """The home with `~` resolved."""
         return self.home.expanduser().absolute()
+
+    @field_validator("home")
+    @classmethod
+    def _check_home(cls, value: Path) -> Path:
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            raise ValueError("its name is not UTF-8, and URLs are made of it") from None
+        return value
 
     @field_validator("storage")
     @classmethod
@@ -116,18 +141,26 @@ class Settings(BaseSettings):
     @property
     def storages(self) -> dict[str, str]:
         """The URL of each storage by its name; a single one has the empty name."""
-        return _storages(self.storage) or {"": (self.folder / "storage").as_uri()}
+        named = _storages(self.storage) or {"": (self.folder / "storage").as_uri()}
+        return {name: url for name, url in named.items() if name != EVERY}
+
+    @property
+    def takes_every_block(self) -> bool:
+        """Whether every block that Prefect keeps is a storage, beside those that are named."""
+        return EVERY in _storages(self.storage)
 
     @property
     def redacted_storage(self) -> str | dict[str, str]:
         """`storages` as they may be printed; the URL alone if there is a single one."""
         shown = {name: redact_url(url) for name, url in self.storages.items()}
+        if self.takes_every_block:
+            shown[EVERY] = BLOCK + EVERY
         return shown.get("", shown)
 
     @property
     def database_url(self) -> str:
         """The URL of the event log."""
-        return self.database or f"sqlite:///{self.folder / 'quledger.db'}"
+        return self.database or f"sqlite:///{quote(str(self.folder / 'quledger.db'))}"
 
     @property
     def max_document_bytes(self) -> int:
@@ -152,19 +185,24 @@ def _storages(value: str) -> dict[str, str]:
         ValueError: says everything that is wrong with a JSON object, and names no URL.
     """
     if not value.lstrip().startswith(("{", "[", '"')):
+        if value == BLOCK + EVERY:
+            raise ValueError(f'name the storage for jobs that name none too: {{"lab": "URL", "{EVERY}": "{value}"}}')
         return {"": value} if value else {}
     usage = 'write a URL, or as JSON {"name": "URL", ...}'
     try:
-        given = json.loads(value)
+        given, repeated = read_json(value)
     except ValueError:
         raise ValueError(f"it is not JSON; {usage}") from None
     if not isinstance(given, dict) or not given:
         raise ValueError(usage)
-    faults = [
+    faults = [f"the name {echo(each.key)} {each}" for each in repeated]
+    faults += [
         f"the name {echo(name)} has to be lower-case letters and digits"
         for name in given
-        if re.fullmatch(r"[a-z0-9]{1,100}", name) is None
+        if name != EVERY and re.fullmatch(STORAGE_NAME, name) is None
     ]
+    if EVERY in given and (next(iter(given)) == EVERY or given[EVERY] != BLOCK + EVERY):
+        faults.append(f'"{EVERY}" stands behind the storage for jobs that name none, and its URL is {BLOCK}{EVERY}')
     faults += [
         f"the storage {echo(name)} has no URL" for name, url in given.items() if not isinstance(url, str) or not url
     ]

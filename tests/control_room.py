@@ -2,19 +2,19 @@
 
 import contextlib
 import os
-import random
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests import prefect_home
+from tests import forked, prefect_home
+from tests.forked import ForkedProcess
 from tests.installation import PROGRAM, ROOT, Installation, experiment
+from tests.waiting import until
 
 READY_SECONDS = 500
 
@@ -33,11 +33,12 @@ LONG = {
 class ControlRoom:
     """One laboratory with everything running, and the process that holds it."""
 
-    def __init__(self, folder: Path, api: str | None = None, **settings: str) -> None:
+    def __init__(self, folder: Path, api: str | None = None, *, cold: bool = False, **settings: str) -> None:
         """Prepare it.
 
         Args:
             api: of a server that runs already; otherwise `start` brings one.
+            cold: start it as a user does, by `exec`, and not from what is imported already.
         """
         with socket.create_server(("127.0.0.1", 0)) as listening:
             self.port = listening.getsockname()[1]
@@ -46,23 +47,29 @@ class ControlRoom:
             prefect_home.fill(self.installation.home / "prefect")
         self.installation.environment |= settings
         self.installation.api = api or f"http://127.0.0.1:{self.port}/api"
-        self.client = httpx.Client(base_url=self.installation.api, timeout=60)
+        # None is kept open: an idle one may be closed just as it is used again.
+        self.client = httpx.Client(
+            base_url=self.installation.api, timeout=120, limits=httpx.Limits(max_keepalive_connections=0)
+        )
         self.output = folder / "up.txt"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: ForkedProcess | subprocess.Popen[bytes] | None = None
+        self._cold = cold
 
     def start(self) -> None:
         """Start `quledger up` and wait until it says that it is ready and a drain runs."""
-        with self.output.open("wb") as output:
-            self.process = subprocess.Popen(
-                [*PROGRAM, "up", "--port", str(self.port)],
-                env=self.installation.environment,
-                cwd=ROOT,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        arguments, environment = ["up", "--port", str(self.port)], self.installation.environment
+        with self.output.open("wb") as output, open(os.devnull) as nothing:
+            files = (nothing.fileno(), output.fileno(), output.fileno())
+            if forked.can_run(environment) and not self._cold:
+                self.process = ForkedProcess(arguments, environment, files)
+            else:
+                stdin, stdout, stderr = files
+                self.process = subprocess.Popen(
+                    [*PROGRAM, *arguments], env=environment, cwd=ROOT, stdin=stdin, stdout=stdout, stderr=stderr
+                )
         self.wait(lambda: "Ctrl-C" in self.output.read_text() or self.process.poll() is not None, READY_SECONDS)
         assert self.process.poll() is None, self.output.read_text()
-        self.wait(lambda: "RUNNING" in [run["state_type"] for run in self.runs("drain-queue")], READY_SECONDS)
+        self.wait(lambda: self.runs("drain-queue", "RUNNING"), READY_SECONDS)
 
     def stop(self) -> int:
         """End it as Ctrl-C does; return its exit code."""
@@ -89,14 +96,8 @@ class ControlRoom:
         self.process.wait()
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
-        """Ask Prefect's API; one that is busy (503) or has closed the connection is asked again, as the docs say."""
-        for attempt in range(40):
-            with contextlib.suppress(httpx.TransportError):
-                answer = self.client.request(method, path, **more)
-                if answer.status_code != 503:
-                    return answer
-            time.sleep(random.uniform(0.5, 1) * min(10, 0.2 * 2**attempt))
-        raise AssertionError("the server stays busy")
+        """Ask Prefect's API, once."""
+        return self.client.request(method, path, **more)
 
     def launch(self, job: dict[str, Any], **more: Any) -> dict[str, Any]:
         """Create a flow run of `run-job`, as the form or `curl` does."""
@@ -117,21 +118,28 @@ class ControlRoom:
         self.wait(lambda: self.run(run_id)["state_type"] in {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}, seconds)
         return self.run(run_id)
 
-    def runs(self, flow: str) -> list[dict[str, Any]]:
-        """Return the newest runs of a flow."""
-        body = {"flows": {"name": {"any_": [flow]}}, "sort": "START_TIME_DESC", "limit": 200}
+    def runs(self, flow: str, *states: str) -> list[dict[str, Any]]:
+        """Return the newest runs of a flow.
+
+        Args:
+            states: types, such as COMPLETED, or names, such as Late, of which one is the run's; none means all.
+        """
+        body: dict[str, Any] = {"flows": {"name": {"any_": [flow]}}, "sort": "START_TIME_DESC", "limit": 200}
+        if states:  # many wait for their time, and to read them costs the server as much as a job
+            kind = "type" if states[0].isupper() else "name"
+            body["flow_runs"] = {"state": {kind: {"any_": list(states)}}}
         found: list[dict[str, Any]] = self.ask("POST", "/flow_runs/filter", json=body).raise_for_status().json()
         return found
 
     def wait(self, condition: Callable[[], object], seconds: float = 120) -> None:
         """Return as soon as the condition holds; fail if that takes longer."""
-        end = time.monotonic() + seconds
-        while True:
+
+        def holds() -> object:
             with contextlib.suppress(httpx.HTTPError):
-                if condition():
-                    return
-            assert time.monotonic() < end, self.output.read_text()
-            time.sleep(0.1)
+                return condition()
+            return False
+
+        until(holds, seconds, max_pause=0.6, told=self.output.read_text)
 
 
 @contextlib.contextmanager

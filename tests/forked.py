@@ -4,7 +4,6 @@ Such a process is real: it has its own id, files, environment and exit code, it 
 by `kill -9`. What happens before `main`, the start of Python and the imports, is tested with the installed program.
 """
 
-import atexit
 import contextlib
 import multiprocessing
 import os
@@ -12,7 +11,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from multiprocessing import forkserver, reduction
@@ -20,7 +18,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from tests import fork_server_in_waiting
+from tests import processes_in_waiting
+from tests.processes_in_waiting import FORK_SERVER, SERVER, WORKER
 
 ROOT = Path(__file__).parents[1]
 
@@ -141,8 +140,7 @@ def _be_program(arguments: list[str], environment: dict[str, str], files: list[A
     time.tzset()
     os.chdir(ROOT)
     sys.argv = ["quledger", *arguments]
-    if arguments[:1] == ["drain"]:
-        fork_server_in_waiting.stand_by()
+    processes_in_waiting.stand_by(_started_by(arguments, environment))
     from deployments.cli.app import main  # noqa: PLC0415 - it is there already in the process that is forked
     from tests.preloaded import AGAIN  # noqa: PLC0415 - as above
 
@@ -150,6 +148,12 @@ def _be_program(arguments: list[str], environment: dict[str, str], files: list[A
     try:
         main()
     finally:
-        # What Python does at its end, and a process of `multiprocessing` leaves out.
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
+        processes_in_waiting.end_python()
+
+
+def _started_by(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    """Return the modules that a command starts as processes of their own."""
+    if arguments[:1] not in (["drain"], ["up"]):
+        return []
+    server = [] if "PREFECT_API_URL" in environment else [SERVER]
+    return [*server, WORKER if arguments[0] == "up" else FORK_SERVER]

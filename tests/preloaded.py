@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from models.settings import Settings
-from tasks.prefect_settings import import_prefect, prepare
+from tasks.prefect_settings import import_prefect, prepare, server_environment
 from tasks.sandbox.fork_client import ONE_THREAD
 from tasks.sandbox.job_process import PRELOADED
 
@@ -43,10 +43,12 @@ EARLY = (
 )
 WITH_PREFECT = (
     "deployments.deploy",
+    "deployments.processes.embedded_server",
     "deployments.processes.worker",
     "flows.drain_queue",
     "flows.prefect_api.retention",
     "flows.prefect_api.run_sync",
+    "prefect.server.api.server",
     "tasks.prefect_block",
 )
 
@@ -61,7 +63,7 @@ def _settings_of_nobody() -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder))
         prepare(settings)
-        os.environ |= ONE_THREAD
+        os.environ |= server_environment(settings) | ONE_THREAD
         try:
             import_prefect(settings)
             yield

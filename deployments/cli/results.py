@@ -12,7 +12,8 @@ from deployments.cli.frames import counts_frame, values_frame
 from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
 from models.errors import DocumentMissing, NotAuthentic, ResultMissing, printable
-from models.job import Job, State, uploaded_at
+from models.events import uploaded_at
+from models.job import Job, State
 from models.results import fault_of_document
 from models.signing import unwrapped
 from storage import layout
@@ -32,10 +33,10 @@ def result(job_id: str, *, csv: Annotated[bool, Parameter(negative="")] = False,
     """Show the result of a job: a histogram for each experiment.
 
     Args:
-        job_id: The job's id.
+        job_id: The job's id, or as much of its beginning as tells it from others.
         csv: Print the counts as CSV instead.
     """
-    document = result_document(current(), job_id)
+    document = result_document(current(), current().log.id_of(job_id))
     if csv:
         _print_csv(document)
     else:

@@ -6,17 +6,27 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
-from deployments.deploy import deploy
+import httpx
+
+from deployments.deploy import POOL, deploy
+from deployments.processes.blocks import Blocks
 from deployments.processes.logs import SERVER, WORKER, open_log, report_errors, warn_on_terminal
 from deployments.processes.prefect_server import prefect_server, write_error
 from deployments.processes.stop_signals import stop_signals
+from flows.prefect_api.client import ask, authentication
+from models import clock
 from models.settings import Settings
 from tasks import python
 from tasks.services import Services
 
 STOP_SECONDS = 40.0
 RESTART_SECONDS = 2.0
+READY_SECONDS = 180.0
+"""How long a worker may take until it serves, on a machine that has much else to do."""
+
+PAUSE = 0.5
 
 
 def serve(port: int, say: Callable[[str], None]) -> None:
@@ -31,8 +41,9 @@ def serve(port: int, say: Callable[[str], None]) -> None:
         PrefectUnavailable: the deployments could not be registered.
     """
     settings = Settings.read()
+    services = Services(settings)
     # So that a problem with settings, database or storage is reported at once.
-    Services(settings).open()
+    services.open()
     for number in (signal.SIGINT, *stop_signals()):
         signal.signal(number, _interrupt)
     warn_on_terminal()
@@ -43,20 +54,46 @@ def serve(port: int, say: Callable[[str], None]) -> None:
             prefect_server(settings, port) as url,
             _worker(settings) as begin,
         ):
+            since = clock.now()
             begin()
+            say(f"Prefect answers at {url.removesuffix('/api')}; deployments and worker follow ...")
             deploy()
+            if not _wait_for_worker(url, since, begin):
+                say(f"The worker does not serve yet; what keeps it is in {settings.folder / WORKER}")
             say(f"Prefect UI:      {url.removesuffix('/api')}")
             say(f"Backends:        {url.removesuffix('/api')}/artifacts")
             say(f"Prefect API:     {url}")
             say(f"Storage:         {settings.redacted()['storage']}")
             say("Launch a job:    UI > Deployments > run-job > Run > Custom run; or `quledger submit`")
+            blocks = Blocks(services, say)
+            blocks.look()
             say("Ctrl-C stops everything; jobs under way are given back.")
             while True:
                 time.sleep(RESTART_SECONDS)
                 begin()
+                blocks.look()
     finally:
         with contextlib.suppress(OSError):  # the terminal may be gone
             say("stopped")
+
+
+def _wait_for_worker(url: str, since: datetime, begin: Callable[[], None]) -> bool:
+    """Wait until a worker serves the work pool, which it says when jobs are taken; return whether it does.
+
+    Args:
+        since: when the worker was begun; an earlier one may have left a word, too.
+        begin: called meanwhile; it starts a worker that has ended again.
+    """
+    deadline = time.monotonic() + READY_SECONDS
+    with httpx.Client(base_url=url, headers=authentication(), timeout=READY_SECONDS) as client:
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx.HTTPError):
+                workers = ask(client, "POST", f"/work_pools/{POOL}/workers/filter", {}).json()
+                if any(datetime.fromisoformat(each["last_heartbeat_time"]) >= since for each in workers):
+                    return True
+            begin()
+            time.sleep(PAUSE)
+    return False
 
 
 def _interrupt(_number: int, _frame: object) -> None:

@@ -13,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -35,12 +35,12 @@ from flows.drain_queue import drain_queue
 from flows.draining.handover import Handover
 from flows.draining.periodic import run_periodically
 from flows.prefect_api.engine import flush_prefect, leave_sigterm_alone, run_as
-from flows.prefect_api.names import JOBS
+from flows.prefect_api.names import CLAIMED_JOBS, JOBS
 from flows.prefect_api.run_lists import due
 from flows.prefect_api.run_sync import crash_dead_runs, is_under_way
 from flows.publish_backends import publish_backends
 from flows.reconcile import reconcile
-from flows.run_job import run_job
+from flows.run_job import run_attempt, run_job
 from flows.verify import verify
 from models import clock
 from models.errors import MAX_MESSAGE, printable
@@ -60,6 +60,7 @@ POLL_SECONDS = 1.0
 BEAT_SECONDS = 30.0
 STOP_SECONDS = 15.0
 MAX_RUNS = 20
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 OVERTIME_SECONDS = 60.0
 """So much longer a scheduled drain may serve here: it ends when the next one is due, and that may be late."""
@@ -76,6 +77,7 @@ class Worker:
 
     def __init__(self, services: Services, client: PrefectClient) -> None:
         self._services, self._client = services, client
+        self._flows = FLOWS if services.settings.dispatch else FLOWS | {CLAIMED_JOBS: run_attempt}
         self._deployments: dict[UUID, str] = {}
         self._tasks: dict[asyncio.Task[None], str] = {}
         self._handover = Handover()
@@ -106,18 +108,21 @@ class Worker:
             await self._handover.close(0.0)
 
     async def _send_heartbeat(self) -> None:
-        """Show in Prefect that the work pool is served."""
+        """Show in Prefect that the work pool is served, and its queue where all that it may hold is run here."""
         with contextlib.suppress(ObjectNotFound):  # there need not be a work pool
             await self._client.send_worker_heartbeat(POOL, socket.gethostname(), BEAT_SECONDS)
+            if CLAIMED_JOBS in self._flows:
+                # Whoever asks a queue for runs serves it; runs are asked for by their deployments.
+                await self._client.get_scheduled_flow_runs_for_work_pool(POOL, scheduled_before=LONG_AGO)
 
     async def _find_deployments(self, stop: asyncio.Event) -> dict[UUID, str]:
         """Return the deployments, waiting until all are registered."""
         found: dict[UUID, str] = {}
-        while len(found) < len(FLOWS) and not stop.is_set():
-            for name in FLOWS.keys() - set(found.values()):
+        while len(found) < len(self._flows) and not stop.is_set():
+            for name in self._flows.keys() - set(found.values()):
                 with contextlib.suppress(ObjectNotFound):
                     found[(await self._client.read_deployment_by_name(name)).id] = name
-            if len(found) < len(FLOWS):
+            if len(found) < len(self._flows):
                 await asyncio.sleep(POLL_SECONDS)
         return found
 
@@ -154,7 +159,7 @@ class Worker:
         ours = [key for key, name in self._deployments.items() if name != JOBS or DRAIN not in self._tasks.values()]
         for run in await self._without_missed(await due(self._client, ours, MAX_RUNS)):
             name = self._deployments.get(run.deployment_id) if run.deployment_id else None
-            if name is None:
+            if name is None or (name == CLAIMED_JOBS and not self._has_room()):
                 continue
             try:
                 if name == DRAIN and run.auto_scheduled:
@@ -166,10 +171,15 @@ class Worker:
             if state is None:
                 continue  # somebody else has it, or it has to wait for its turn
             run.state = state
-            task = asyncio.create_task(self._run(FLOWS[name], run))
+            task = asyncio.create_task(self._run(self._flows[name], run))
             self._tasks[task] = name
             task.add_done_callback(self._done)
         await self._keep_draining()
+
+    def _has_room(self) -> bool:
+        """Return whether one more job may run in this process: what others hand on shares its places with the drain."""
+        handed_on = [task for task, name in self._tasks.items() if name == CLAIMED_JOBS]
+        return len(handed_on) + len(self._handover.jobs) < self._services.settings.concurrency
 
     def _done(self, task: asyncio.Task[None]) -> None:
         if self._tasks.pop(task) == DRAIN:

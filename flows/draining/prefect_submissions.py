@@ -15,7 +15,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Completed, Failed, Pending
 
-from flows.prefect_api.names import CLAIMED_JOBS, FLOWS, JOBS, end_state
+from flows.prefect_api.names import CLAIMED_JOBS, FLOWS, JOBS, end_state, name_run, tags_of
 from flows.prefect_api.run_lists import due, of_deployments, readable
 from flows.prefect_api.unreadable_runs import Filters
 from flows.run_job import submit_request, untaken
@@ -132,8 +132,8 @@ class PrefectSubmissions:
             await self._client.set_flow_run_state(run.id, Completed(message=message), force=True)
         elif job.state is State.QUEUED and run.name != job.job_id:
             # It may well begin in a moment; if it does not, it is told at the next look that it has to wait.
-            await self._client.update_flow_run(run.id, name=job.job_id, tags=[*run.tags, *tags_of(job)])
-            self._fresh[str(run.id)] = time.monotonic(), run.model_copy(update={"name": job.job_id})
+            await name_run(self._client, run, job)
+            self._fresh[str(run.id)] = time.monotonic(), run
         elif job.state is State.QUEUED:
             self._fresh.pop(str(run.id), None)
             # Whoever else looks for scheduled runs leaves this one alone from here on.
@@ -143,6 +143,7 @@ class PrefectSubmissions:
                 # Another drain was so quick that the run had ended, and we have just undone that.
                 await self._client.set_flow_run_state(run.id, end_state(job), force=True)
         elif job.state in FINAL:
+            await name_run(self._client, run, job)
             await self._client.set_flow_run_state(run.id, end_state(job), force=True)
         # Otherwise another drain is about to begin it.
 
@@ -165,11 +166,6 @@ class PrefectSubmissions:
             return revive(self._services, job.job_id)
         except NotRevivable:
             return job
-
-
-def tags_of(job: Job) -> list[str]:
-    """Return the tags of a job's flow run."""
-    return [tag for tag in dict.fromkeys((job.backend, job.user, job.project)) if tag]
 
 
 async def dispatch(client: PrefectClient, job: Job) -> None:

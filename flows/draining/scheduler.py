@@ -10,8 +10,9 @@ from prefect.client.orchestration import PrefectClient
 
 from flows.draining.handover import Handover
 from flows.draining.inbox_poller import InboxPoller
-from flows.draining.prefect_submissions import CANCELS, TO_BEGIN, PrefectSubmissions, dispatch, tags_of
+from flows.draining.prefect_submissions import CANCELS, TO_BEGIN, PrefectSubmissions, dispatch
 from flows.prefect_api.engine import new_run, run_as
+from flows.prefect_api.names import tags_of
 from flows.run_job import run_attempt
 from models.errors import LogError
 from models.job import FINAL, Job

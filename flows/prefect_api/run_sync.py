@@ -177,9 +177,8 @@ async def _runs(client: PrefectClient, kinds: list[StateType], names: Sequence[s
 
 def _overdue(services: Services, run: FlowRun) -> PrefectState | None:
     """Return the state in which a run should have ended by now; None if it may be under way."""
-    try:
-        job = services.log.get(run.name)
-    except UnknownJob:
+    job = _job_of(services, run)
+    if job is None:
         return None  # of another laboratory, or not taken into the log yet
     # A run that has just ended may not have told Prefect yet.
     # (A time far ahead was written by a clock that was wrong.)
@@ -196,9 +195,8 @@ def _overdue(services: Services, run: FlowRun) -> PrefectState | None:
 
 def _stopped_late(services: Services, run: FlowRun) -> PrefectState | None:
     """Return the end state of a job whose run ended the job and was then stopped itself; None for other runs."""
-    try:
-        job = services.log.get(run.name)
-    except UnknownJob:
+    job = _job_of(services, run)
+    if job is None:
         return None
     return end_state(job) if job.state in FINAL and job.flow_run_id == str(run.id) else None
 

@@ -1,8 +1,8 @@
 """The four cold-atom devices of sqooler-example: what each of them takes and publishes.
 
 The default sizes give the published configurations; other sizes change numbers and coupling maps, nothing else. What a
-gate does stands in `tasks/backends/coldatoms/`: one that is declared here alone is valid and does nothing
-(`docs/adding-gates-and-commands.md`).
+gate does stands in `tasks/backends/coldatoms/`: a job with one that is declared here alone ends in an error that names
+it (`docs/adding-gates-and-commands.md`).
 """
 
 import math

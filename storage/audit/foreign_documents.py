@@ -9,6 +9,7 @@ from models.audit import Finding, check_history
 from models.errors import DocumentMissing, echo
 from models.events import UNKNOWN
 from models.names import is_display_name, is_job_id
+from models.sync_copies import copied_from
 from storage import layout
 from storage.audit.not_yet import claims_an_end
 from storage.log.database import reading
@@ -101,9 +102,9 @@ class ForeignDocuments:
                 elif job_id in self._ahead:
                     continue
                 elif not self._is_new(folder, backend, job_id):
-                    yield Finding(
-                        job_id=job_id, what="foreign", message=f"{path} is of a job that the log does not know"
-                    )
+                    of = None if backend is None else self._copied_from(backend, job_id)
+                    which = "a job that the log does not know" if of is None else f"nobody, a copy of one of {of}"
+                    yield Finding(job_id=job_id, what="foreign", message=f"{path} is of {which}")
 
     def _elsewhere(self, path: str, job_id: str, owner: Owner) -> Finding | None:
         """Return what is wrong with a document whose job has its documents in another storage."""
@@ -122,10 +123,18 @@ class ForeignDocuments:
         """Say whether a front end has just handed in the job: it waits in the inbox, perhaps with its status."""
         if backend is None or folder.partition("/")[0] not in ("jobs", "status") or folder.startswith("jobs/finished"):
             return False
+        if self._copied_from(backend, job_id) is not None:
+            return False
         if self._storage.exists(layout.queued(backend, job_id)):
             return not (folder.startswith("status/") and self._has_ended(backend, job_id))
         # While we looked it may have been taken into the log.
         return bool(self._owners([job_id]))
+
+    def _copied_from(self, backend: str, job_id: str) -> str | None:
+        """Return whose document a program that keeps folders in step has copied; None if it is no copy."""
+        return copied_from(
+            job_id, lambda of: bool(self._owners([of])) or self._storage.exists(layout.queued(backend, of))
+        )
 
     def _has_ended(self, backend: str, job_id: str) -> bool:
         """Say whether somebody has written that a job has ended which is still to be taken into the log."""

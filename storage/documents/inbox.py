@@ -3,6 +3,7 @@
 A queue folder may hold anything. What is not a job is left alone and reported once; nothing in it stops the rest.
 """
 
+import functools
 import logging
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from models.facts import Revived, Submitted
 from models.job import FINAL, State
 from models.names import dated_id, is_job_id
 from models.policy import back_off
+from models.sync_copies import copied_from
 from storage import failpoints, layout
 from storage.documents.mended import may_be_mended, mended
 from storage.log.event_log import EventLog
@@ -36,6 +38,8 @@ LOOK_SECONDS = 2.0
 
 UNREADABLE_SECONDS = 1.0
 """The first pause after which a document that cannot be read is tried again; it doubles each time."""
+
+COPY = "a program that keeps folders in step has made this copy of the job {of}; remove it, or rename it to have it run"
 
 
 class Taken(NamedTuple):
@@ -120,6 +124,7 @@ class Inbox:
             except (AppendConflict, DocumentMissing, StorageError) as error:
                 self._try_later(path, error)
         self._leave_held(folder, fresh)
+        self._leave_copies(folder, fresh)
         self._backlog.setdefault(backend, set(fresh))
         line = self._in_line(backend, folder, fresh, began)
         unsettled += len(fresh) - len(line)
@@ -196,6 +201,14 @@ class Inbox:
             del fresh[job_id]
             self._report(f"{folder}/{job_id}.json", UNKNOWN)
 
+    def _leave_copies(self, folder: str, fresh: dict[str, Entry]) -> None:
+        """Leave alone what a program has copied that keeps folders in step."""
+        exists = functools.cache(lambda job_id: job_id in fresh or bool(self._log.known([job_id])))
+        copies = {job_id: of for job_id in fresh if (of := copied_from(job_id, exists)) is not None}
+        for job_id, of in copies.items():
+            del fresh[job_id]
+            self._report(f"{folder}/{job_id}.json", COPY.format(of=of))
+
     def _is_mirrored(self, backend: str, job_id: str) -> bool:
         """Say whether the mirror has the history of a job that the log does not know; then the job is held.
 
@@ -217,7 +230,8 @@ class Inbox:
                 continue
             job_id = entry.name.removesuffix(".json")
             if not entry.regular or job_id == entry.name or not is_job_id(job_id):
-                self._report(path, "it is not a job document")
+                of = copied_from(job_id, lambda _: False) if entry.regular else None
+                self._report(path, "it is not a job document" if of is None else COPY.format(of=of))
             else:
                 fresh[job_id] = entry
         # What has left the folder is looked at anew should it come back.

@@ -41,6 +41,9 @@ def open_database(url: str, *, existing: bool = False) -> Engine:
     if dialect is None:
         msg = f"the database {redact_url(url)} is not supported; {_WRITE}"
         raise BadSetting(msg)
+    if parsed.drivername.startswith("sqlite") and "?" in url:
+        msg = "the database goes on after its path; write %3F where ? belongs to a name, and no options"
+        raise BadSetting(msg)
     engine = dialect.engine(parsed, BUSY_SECONDS, existing=existing)
     try:
         with unavailable(dialect):
@@ -131,7 +134,7 @@ def _migrate(engine: Engine, dialect: Dialect) -> None:
     from alembic.script import ScriptDirectory  # noqa: PLC0415
 
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with writing(engine) as connection:
         dialect.in_turn(connection, Turn.MIGRATION)
         version = _version(connection)

@@ -9,7 +9,7 @@ import stat
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from models.errors import BadSetting, DocumentExists, DocumentMissing, StorageUnavailable
 from models.settings import redact_url
@@ -21,7 +21,10 @@ class FolderStorage:
     """Documents as files below a folder.
 
     Args:
-        url: `file:///the/folder`.
+        url: `file:///the/folder`, percent-escaped where the name holds `%`, `?` or `#`.
+
+    Raises:
+        BadSetting: the URL names no folder, or might be cut where a name goes on.
     """
 
     abilities = Abilities()
@@ -32,7 +35,11 @@ class FolderStorage:
         if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
             msg = f"the storage {self.url} names no folder; write file:///the/folder"
             raise BadSetting(msg)
-        self._root = unquote(parts.path).rstrip("/")
+        if "?" in url or "#" in url:
+            msg = f"the storage {self.url} goes on after its path; write %3F and %23 where ? and # belong to a name"
+            raise BadSetting(msg)
+        # As bytes: a name need not be UTF-8, and no two names may become one.
+        self._root = os.fsdecode(unquote_to_bytes(os.fsencode(parts.path))).rstrip("/")
 
     def get(self, path: str) -> bytes:
         """Return the document."""

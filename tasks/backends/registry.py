@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from models.backend import Backend, BackendConfig
+from models.backend import Access, Backend, BackendConfig
 from models.errors import BadSetting, UnknownBackend
 from tasks.backends.qubits import published
 
@@ -53,6 +53,30 @@ def lasting(name: str) -> bool:
 def ours(name: str) -> bool:
     """Say whether the code of this backend is of this package."""
     return name in BUILT_IN or published.has(name)
+
+
+def access(name: str) -> Access | None:
+    """Return what the process of a job of this backend may reach; None for all, since it does not say what it needs."""
+    if name in BUILT_IN:
+        return Access()
+    if published.has(name):
+        return Access(paths=published.folders())
+    try:
+        declared: Access | None = getattr(load(name), "access", None)
+    except (UnknownBackend, BadSetting):  # its jobs will say so
+        return Access()
+    if declared is None:
+        _warn_undeclared(name)
+    return declared
+
+
+@lru_cache(maxsize=64)
+def _warn_undeclared(name: str) -> None:
+    _LOG.warning(
+        "backend_undeclared action=run: %s does not declare what it needs (`access`, see docs/trust.md), so its jobs "
+        "may read and use all that this process may",
+        name,
+    )
 
 
 @lru_cache(maxsize=64)
@@ -117,12 +141,21 @@ def _checked(point: EntryPoint) -> Backend:
         raise BadSetting(f"{what} does not fit: its config is wrong in {fields}") from None
     if published.display_name != point.name:
         raise BadSetting(f"{what} does not fit: its display name is {published.display_name!r}")
-    return _PlugIn(made, published)
+    return _PlugIn(made, published, _declared(made, what))
+
+
+def _declared(made: object, what: str) -> Access | None:
+    declared = getattr(made, "access", None)
+    try:
+        return None if declared is None else Access.model_validate(declared, from_attributes=True)
+    except ValidationError as error:
+        fields = ", ".join(".".join(map(str, item["loc"])) or "all" for item in error.errors())
+        raise BadSetting(f"{what} does not fit: its access is wrong in {fields}") from None
 
 
 class _PlugIn:
-    """A backend from outside with its configuration checked once."""
+    """A backend from outside with its configuration and what it declares checked once."""
 
-    def __init__(self, inner: Backend, config: BackendConfig) -> None:
-        self.config = config
+    def __init__(self, inner: Backend, config: BackendConfig, access: Access | None) -> None:
+        self.config, self.access = config, access
         self.validate, self.compile, self.execute = inner.validate, inner.compile, inner.execute

@@ -21,8 +21,8 @@ from models.errors import (
     printable,
 )
 from models.facts import Cancelled, CancelRequested, Fact, Revived, Source, Submitted
-from models.job import Job, Phase
-from models.names import job_id_for, new_job_id
+from models.job import Job, Phase, State
+from models.names import job_id_for, new_job_id, one_spelling
 from storage import failpoints
 from storage.documents.mended import mended
 from storage.log.idempotency import submit_once
@@ -64,10 +64,13 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
     known = registry.names()
     if backend not in known:
         raise UnknownBackend(backend, known)
+    user, project = one_spelling(user), one_spelling(project)
     for what, text in (("user", user), ("project", project), ("key", key or "")):
         if text != printable(text):
             msg = f"the {what} {echo(text)} has to be printable, at most {MAX_ECHO} characters"
             raise BadName(msg)
+    if key == "":
+        raise BadName("the key is empty; give it a value, or leave it out")
     if abs(priority) > MAX_PRIORITY:
         msg = f"the priority {echo(priority)} is not a number from -{MAX_PRIORITY} to {MAX_PRIORITY}"
         raise BadName(msg)
@@ -122,6 +125,8 @@ def revive(services: Services, job_id: str) -> Job:
     """
     refuse_held(services, job_id)
     job = _without_silent_worker(services, services.log.get(job_id))
+    if job.state not in (State.QUEUED, State.ERROR, State.WITHDRAWN):
+        raise NotRevivable(job_id, f"it is {job.state}; that is for jobs that ended in ERROR or pause after an attempt")
     fact: Fact | None = None
     with contextlib.suppress(StorageError):
         fact = mended(services.log, services.stores.of(job.storage), job, services.settings.max_document_bytes)

@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from models.backend import JSON, Backend, BackendConfig
-from models.documents import ResultDocument, parse_document
+from models.documents import ResultDocument, parse_document, parse_job
 from models.errors import JobRejected
 from models.results import expected_of, fault_of, fault_of_document
 from tasks.sandbox.protocol import MAX_HEADER, TOO_LARGE, Answer, pack, pack_error, receive
@@ -151,7 +151,7 @@ class Steps:
 
     def _validated(self) -> Collection[Any]:
         if self._experiments is None:
-            experiments: Collection[Any] = self._loaded.backend.validate(parse_document(self._document))
+            experiments: Collection[Any] = self._loaded.backend.validate(parse_job(self._document))
             self._experiments, self._document = experiments, b""
         return self._experiments
 
@@ -200,12 +200,15 @@ class Check:
         )
 
 
-def serve(channel_fd: int, die_with_parent: Callable[[], None], loaded_bytes: int | None) -> NoReturn:
+def serve(
+    channel_fd: int, die_with_parent: Callable[[], None], put_up_walls: Callable[[], None], loaded_bytes: int | None
+) -> NoReturn:
     """Be the child: answer the requests of its jobs until the channel closes, and end the process.
 
     Args:
         channel_fd: the child's socket, the only file that stays open beside /dev/null.
         die_with_parent: sees to it that no child survives the fork server, where the system offers that.
+        put_up_walls: keeps the child from what its backend does not need.
         loaded_bytes: address space of the fork server; None where the kernel does not limit it (macOS).
     """
     status = 1
@@ -213,6 +216,7 @@ def serve(channel_fd: int, die_with_parent: Callable[[], None], loaded_bytes: in
         os.setsid()
         die_with_parent()
         channel = use_own_files(channel_fd)
+        put_up_walls()
         meter = Meter(loaded_bytes)
         job: dict[str, Any] = {}
         document = b""

@@ -9,15 +9,16 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from tasks.sandbox.fork_client import Child
+from tasks.sandbox.fork_servers import ServerKind
 
 MAX_JOBS = 200
 """The most jobs of one child, one after the other: whatever a library does not give back ends with it."""
 
 
 class PoolKey(NamedTuple):
-    """What a kept child fits: jobs whose backends need these modules, with these limits, which cannot be widened."""
+    """What a kept child fits: jobs of one fork server's backends, with these limits, which cannot be widened."""
 
-    needs: tuple[str, ...]
+    server: ServerKind
     cpu_seconds: float
     memory_mb: float
 

@@ -1,20 +1,21 @@
-"""The sandbox's way to its fork servers: starts them, asks them for children and has those killed."""
+"""The way to a fork server: starts it, asks it for children and has those killed."""
 
 import asyncio
 import contextlib
-import importlib
-import itertools
+import json
 import math
 import os
 import signal
 import socket
 import subprocess
-from collections import defaultdict, deque
+from collections import deque
 from typing import Any, NamedTuple, NoReturn
 
-from models.errors import ChildDied, LimitExceeded, SandboxError
+from models.errors import ChildDied, LimitExceeded
 from tasks import python
-from tasks.sandbox.fork_server import ENDED, FORK, KILL, MESSAGE, NOT_FORKED, READY
+from tasks.sandbox.descendants import MAX_PROCESSES
+from tasks.sandbox.fork_server import BEYOND, ENDED, FORK, KILL, MESSAGE, NOT_FORKED, READY
+from tasks.sandbox.rlimits import Limits
 
 DEVICES = "QULEDGER_DEVICES"
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", DEVICES)
@@ -24,7 +25,6 @@ ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "
 ONE_THREAD["QISKIT_IN_PARALLEL"] = "TRUE"  # so that Qiskit starts no threads or processes of its own
 
 CHUNK = 256 * 1024  # bytes that are received at once
-START_SECONDS = 60.0
 END_SECONDS = 5.0
 """The longest wait for the end of a process that has been told to end."""
 
@@ -35,23 +35,30 @@ class ChildEnd(NamedTuple):
     status: int | None
     cpu_seconds: float
 
-    def explain(self, cpu_limit: float, used_before: float) -> NoReturn:
+    def explain(self, limits: Limits, used_before: float) -> NoReturn:
         """Raise why the child ended without an answer.
 
         Args:
-            cpu_limit: the most CPU time that its job might use, in seconds.
+            limits: those of its job.
             used_before: CPU time of the jobs before that, in seconds.
 
         Raises:
-            LimitExceeded: the job used more CPU time.
+            LimitExceeded: the job used more than it may.
             ChildDied: it ended for any other reason.
         """
         if self.status is None:
             raise ChildDied("the job's process was lost together with the fork server")
         if self.status == NOT_FORKED:
             raise ChildDied("the system had no process for the job")
+        seconds = math.ceil(limits.cpu_seconds)
+        match BEYOND.get(self.status):
+            case "processes":
+                raise LimitExceeded(f"the job had more than {MAX_PROCESSES} processes of its own", "processes")
+            case "memory":
+                raise LimitExceeded(f"the job's processes needed more than {limits.memory_mb:g} MB of memory", "memory")
+            case "cpu":
+                raise LimitExceeded(f"the job's processes used more than {seconds} s of CPU time", "cpu")
         code = os.waitstatus_to_exitcode(self.status)
-        seconds = math.ceil(cpu_limit)
         if code == -signal.SIGXCPU or (code < 0 and self.cpu_seconds - used_before >= seconds):
             raise LimitExceeded(f"the job used more than {seconds} s of CPU time", "cpu")
         if code == -signal.SIGKILL:
@@ -64,16 +71,15 @@ class ForkServerClient:
     """One fork server as seen from here; it never comes back once it is lost.
 
     Args:
-        preload: modules that it imports.
-        needs: modules beyond those; it loads the backends that need just them.
+        start: what it is told at its start (see `tasks.sandbox.fork_server`).
     """
 
-    def __init__(self, resolver: str, preload: tuple[str, ...], needs: tuple[str, ...] = ()) -> None:
+    def __init__(self, start: dict[str, Any]) -> None:
         self._control, theirs = socket.socketpair()
         self._control.setblocking(False)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                python.command("tasks.sandbox.fork_server", str(theirs.fileno()), resolver, ",".join(needs), *preload),
+                python.command("tasks.sandbox.fork_server", str(theirs.fileno()), json.dumps(start)),
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd="/", env=_environment(),
                 pass_fds=[theirs.fileno()], start_new_session=True,
             )  # fmt: skip
@@ -86,14 +92,19 @@ class ForkServerClient:
         self._inbox = b""
         self._loop.add_reader(self._control, self._read)
 
-    def fork(self, number: int) -> tuple[socket.socket, "asyncio.Future[ChildEnd]"]:
-        """Ask for a child; return the channel to it and what will say how it ended."""
+    def fork(self, number: int, limits: Limits | None) -> tuple[socket.socket, "asyncio.Future[ChildEnd]"]:
+        """Ask for a child; return the channel to it and what will say how it ended.
+
+        Args:
+            limits: what it and the processes that it starts may use together, if that is to be watched.
+        """
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         end = self._ends[number] = self._loop.create_future()
         # Whatever keeps the other end open, nothing more is to come once the child has ended.
         end.add_done_callback(lambda _: _shut(ours))
-        self._post(MESSAGE.pack(FORK, number, 0, 0.0), theirs)
+        memory, cpu = (math.ceil(limits.memory_mb), limits.cpu_seconds) if limits else (0, 0.0)
+        self._post(MESSAGE.pack(FORK, number, memory, cpu), theirs)
         return ours, end
 
     def kill(self, number: int) -> None:
@@ -179,11 +190,11 @@ class Child:
         cpu_seconds: what the jobs that it has done used.
     """
 
-    def __init__(self, server: ForkServerClient, number: int) -> None:
+    def __init__(self, server: ForkServerClient, number: int, limits: Limits | None) -> None:
         self._server, self._number = server, number
         self.channel: socket.socket
         self.end: asyncio.Future[ChildEnd]
-        self.channel, self.end = server.fork(number)
+        self.channel, self.end = server.fork(number, limits)
         self.jobs = 0
         self.cpu_seconds = 0.0
 
@@ -210,80 +221,6 @@ async def receive_part(channel: socket.socket, size: int) -> bytes:
         # What is there already is received at once: without this nobody else would have a turn, nor the clock.
         await asyncio.sleep(0)
     return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-class ForkServers:
-    """The fork servers of a sandbox, by the modules that they have loaded; each starts with the first job for it.
-
-    Args:
-        resolver: `module:function` that returns the backend of a name (see `Sandbox`).
-        preload: modules that each of them imports.
-    """
-
-    def __init__(self, resolver: str, preload: tuple[str, ...]) -> None:
-        self._resolver, self._preload = resolver, preload
-        self._starting: defaultdict[tuple[str, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._servers: dict[tuple[str, ...], ForkServerClient] = {}
-        self._numbers = itertools.count(1)
-        self._is_closed = False
-
-    async def close(self) -> None:
-        """End them with all of their children; there will be no more."""
-        self._is_closed = True
-        for server in self._servers.values():
-            await server.end()
-
-    async def fork(self, backend: str) -> Child:
-        """Return a new child for a job of this backend.
-
-        Raises:
-            SandboxError: the sandbox has been closed.
-            ChildDied: the system has no room for it, or the fork server does not start.
-        """
-        number = next(self._numbers)
-        try:
-            server = await self.get(backend)
-            child = Child(server, number)
-            if server.is_lost:  # it had died unseen, which shows only when it is spoken to
-                child.channel.close()
-                child = Child(await self.get(backend), number)
-        except OSError as error:
-            raise ChildDied(f"the system has no room for the job's process ({error.strerror})") from None
-        return child
-
-    async def get(self, backend: str = "") -> ForkServerClient:
-        """Return a fork server that is ready: for jobs of this backend, or of those that need no modules of their own.
-
-        Raises:
-            SandboxError: the sandbox has been closed.
-            ChildDied: the fork server does not start.
-        """
-        needs = self.needs(backend)
-        async with self._starting[needs]:
-            if self._is_closed:
-                raise SandboxError("the sandbox has been closed")
-            server = self._servers.get(needs)
-            if server is not None and server.is_lost:
-                await server.end()
-                server = None
-            if server is None:
-                server = self._servers[needs] = ForkServerClient(self._resolver, self._preload, needs)
-            if not server.ready.done():
-                await asyncio.wait([server.ready], timeout=START_SECONDS)
-            if server.is_lost or not server.ready.done():
-                server.lose()
-                raise ChildDied("the fork server does not start; its standard error says why")
-            return server
-
-    def needs(self, backend: str) -> tuple[str, ...]:
-        """Return the modules that this backend alone needs."""
-        return tuple(self.ask("needs", backend, default=()))
-
-    def ask(self, what: str, backend: str, *, default: Any) -> Any:
-        """Return what the resolver's module says of a backend, if it says anything."""
-        registry = importlib.import_module(self._resolver.partition(":")[0])
-        function = getattr(registry, what, None)
-        return function(backend) if callable(function) else default
 
 
 def _shut(channel: socket.socket) -> None:

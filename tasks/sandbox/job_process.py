@@ -8,9 +8,8 @@
 
 The children come from a fork server (`tasks.sandbox.fork_server`), which alone kills and waits for them; those of
 backends that only interpret data may serve several jobs, one after the other (`tasks.sandbox.child_pool`). Job
-documents are not trusted, nor are the answers that come back; a backend is code that the operator has installed:
-nothing here keeps it from reading what this user may read or from using the network. On macOS there is no
-limit of memory.
+documents are not trusted, nor are the answers that come back. Walls keep a child from all that its backend has not
+said that it needs, where the kernel has them (`tasks.sandbox.walls`). On macOS there are none, and no limit of memory.
 """
 
 import asyncio
@@ -23,7 +22,8 @@ from typing import Any, Literal, Self
 
 from models.errors import BackendFailed, ChildDied, JobRejected, LimitExceeded
 from tasks.sandbox.child_pool import MAX_JOBS, ChildPool, PoolKey
-from tasks.sandbox.fork_client import Child, ForkServers, receive_part
+from tasks.sandbox.fork_client import Child, receive_part
+from tasks.sandbox.fork_servers import ForkServers, ServerKind
 from tasks.sandbox.protocol import (
     MAX_HEADER,
     PREFIX,
@@ -36,8 +36,12 @@ from tasks.sandbox.protocol import (
     read_header,
 )
 from tasks.sandbox.rlimits import MEGABYTE, Limits
+from tasks.sandbox.walls import ALL, hide_memory
 
 PRELOADED = ("numpy", "scipy.linalg", "scipy.special", "tasks.backends.registry")
+
+CHECK = ServerKind(needs=("check",))
+"""A child that has checked a result is kept for the next one, and for nothing else."""
 
 PARSED = 16
 """So many times its own size a JSON text may take in memory once it is read."""
@@ -101,7 +105,7 @@ class JobProcess:
             except TimeoutError:
                 raise LimitExceeded(f"the job took more than {self._limits.wall_seconds:g} s", "wall") from None
             except (EOFError, ConnectionError):
-                (await child.killed()).explain(self._limits.cpu_seconds, child.cpu_seconds)
+                (await child.killed()).explain(self._limits, child.cpu_seconds)
             self._wall_left = max(0.001, self._wall_left - asyncio.get_running_loop().time() + started)
             if "error" in header:
                 raise_error(header, self._limits, self._job["job_id"])
@@ -150,7 +154,9 @@ class JobProcess:
 
     async def _found(self) -> Child:
         child = self._sandbox.kept.take(self._kind) if self._kind is not None else None
-        child = child or await self._sandbox.fork_servers.fork(self._job["backend"])
+        # A child for many jobs, with the limits of each, is one that starts no processes.
+        watched = self._limits if self._job["jobs"] == 1 else None
+        child = child or await self._sandbox.fork_servers.fork(self._job["backend"], watched)
         child.jobs += 1
         return child
 
@@ -183,14 +189,24 @@ class Sandbox:
 
     Args:
         resolver: `module:function` that returns the backend of a name; the module's `names()`, if it has one, says
-            which backends are loaded beforehand, its `needs(name)` which modules a backend alone needs, and its
+            which backends are loaded beforehand, its `needs(name)` which modules a backend alone needs, its
+            `access(name)` what its jobs may reach, its `ours(name)` whether it is of this package, and its
             `lasting(name)` whether a process may serve several of its jobs.
         preload: modules that the fork server imports, so that no child has to.
+        hidden: files and folders that no job may read, though they lie beside what it imports.
+        walls: the walls that may be put up.
     """
 
-    def __init__(self, *, resolver: str = "tasks.backends.registry:load", preload: tuple[str, ...] = PRELOADED) -> None:
+    def __init__(
+        self,
+        *,
+        resolver: str = "tasks.backends.registry:load",
+        preload: tuple[str, ...] = PRELOADED,
+        hidden: tuple[str, ...] = (),
+        walls: tuple[str, ...] = ALL,
+    ) -> None:
         self._resolver = resolver
-        self.fork_servers = ForkServers(resolver, preload)
+        self.fork_servers = ForkServers(resolver, preload, hidden, walls)
         self.kept = ChildPool()
 
     async def __aenter__(self) -> Self:
@@ -214,7 +230,7 @@ class Sandbox:
         limits = limits or Limits()
         kind = None
         if self.fork_servers.ask("lasting", backend, default=False):
-            kind = PoolKey(self.fork_servers.needs(backend), limits.cpu_seconds, limits.memory_mb)
+            kind = PoolKey(self.fork_servers.kind(backend), limits.cpu_seconds, limits.memory_mb)
         job = {
             "backend": backend,
             "job_id": job_id,
@@ -261,7 +277,7 @@ class Sandbox:
             },
             document,
             limits,
-            PoolKey(("check",), limits.cpu_seconds, memory_mb),
+            PoolKey(CHECK, limits.cpu_seconds, memory_mb),
             result,
         )
         try:
@@ -277,17 +293,23 @@ class Sandbox:
 class SharedSandbox:
     """One sandbox for all that run in a process at the same time: made for the first borrower, ended with the last.
 
-    A worker or a drain borrows it for all of its life, and each job while it is under way.
+    A worker or a drain borrows it for all of its life, and each job while it is under way. Whoever has one has secrets,
+    which no job may read out of its memory or environment.
+
+    Args:
+        hidden: files and folders that no job may read (see `Sandbox`).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: tuple[str, ...] = ()) -> None:
+        self._hidden = hidden
         self._sandbox: Sandbox | None = None
         self._borrowers = 0
 
     @contextlib.asynccontextmanager
     async def borrowed(self) -> AsyncIterator[Sandbox]:
         """Lend the sandbox while the block runs."""
-        sandbox = self._sandbox = self._sandbox or Sandbox()
+        hide_memory()
+        sandbox = self._sandbox = self._sandbox or Sandbox(hidden=self._hidden)
         self._borrowers += 1
         try:
             yield sandbox

@@ -51,7 +51,7 @@ def schedule(room: ControlRoom, name: str, every: float, **parameters: Any) -> N
 
 def fired(room: ControlRoom, name: str, *states: str) -> set[str]:
     """Return the runs that the schedule of a deployment has made and that are in one of these states."""
-    return {run["id"] for run in room.runs(name) if run["auto_scheduled"] and run["state_type"] in states}
+    return {run["id"] for run in room.runs(name, *states) if run["auto_scheduled"]}
 
 
 def drop(room: ControlRoom, number: int, document: dict[str, Any] = GOOD, backend: str = "singlequdit") -> str:
@@ -88,8 +88,11 @@ def test_the_nightly_verify_runs_by_its_schedule(room: ControlRoom):
 
 
 def test_the_work_pool_shows_that_it_is_served(room: ControlRoom):
-    """Prefect hears of the worker, and the pool is ready."""
-    room.wait(lambda: room.ask("GET", "/work_pools/quledger").json()["status"] == "READY", WAIT_SECONDS)
+    """When `up` says its last line, pool, queue and each deployment are ready, and stay so: no dot is red."""
+    assert room.ask("GET", "/work_pools/quledger").json()["status"] == "READY"
+    for path in ("/work_pools/quledger/queues/filter", "/deployments/filter"):
+        room.wait(lambda path=path: {each["status"] for each in room.ask("POST", path, json={}).json()} == {"READY"})
+        assert all(each["last_polled"] for each in room.ask("POST", path, json={}).json())
 
 
 def test_a_drain_shows_that_it_is_alive(room: ControlRoom):
@@ -136,7 +139,7 @@ def test_one_drain_follows_the_other_without_a_gap(room: ControlRoom):
 def test_a_drain_that_failed_is_followed_by_another(room: ControlRoom):
     """With the next drain an hour away, one that ends too early is begun again; nobody waits for the clock."""
     schedule(room, "drain-queue", 3600, time_budget=3597)
-    serving = {run["id"] for run in room.runs("drain-queue") if run["state_type"] == "RUNNING"}
+    serving = {run["id"] for run in room.runs("drain-queue", "RUNNING")}
     deployment = room.ask("GET", "/deployments/name/drain-queue/drain-queue").json()["id"]
     # By hand, and for a moment only: what is scheduled before it ends when this one is due.
     assert serving
@@ -158,13 +161,13 @@ def test_of_missed_runs_only_the_last_one_runs(room: ControlRoom):
     worker = process(room, "deployments.processes.embedded_worker")
     os.kill(worker, signal.SIGSTOP)
     try:
-        room.wait(lambda: [run["state_name"] for run in room.runs("reconcile")].count("Late") > 3, WAIT_SECONDS)
+        room.wait(lambda: len(room.runs("reconcile", "Late")) > 3, WAIT_SECONDS)
     finally:
         os.kill(worker, signal.SIGCONT)
     room.wait(lambda: fired(room, "reconcile", "CANCELLED") - before, WAIT_SECONDS)
     schedule(room, "reconcile", 60)
-    room.wait(lambda: not [run for run in room.runs("reconcile") if run["state_name"] == "Late"], WAIT_SECONDS)
-    missed = [run for run in room.runs("reconcile") if "missed" in (run["state"]["message"] or "")]
+    room.wait(lambda: not room.runs("reconcile", "Late"), WAIT_SECONDS)
+    missed = [run for run in room.runs("reconcile", "CANCELLED") if "missed" in (run["state"]["message"] or "")]
     assert len(missed) > 2
     newest = max(run["expected_start_time"] for run in missed)
     assert [run for run in room.runs("reconcile") if run["expected_start_time"] > newest]
@@ -180,7 +183,7 @@ def test_what_is_killed_is_started_again_and_said(room: ControlRoom, which: str,
     job = drop(room, number)
     room.wait(lambda: room.installation.states().get(job) == "DONE", WAIT_SECONDS)
     room.wait(lambda: f"{which.rpartition('_')[2]}.log" in room.output.read_text(), WAIT_SECONDS)
-    room.wait(lambda: "RUNNING" in [run["state_type"] for run in room.runs("drain-queue")], WAIT_SECONDS)
+    room.wait(lambda: room.runs("drain-queue", "RUNNING"), WAIT_SECONDS)
     said = room.installation.run("verify")
     assert "ended with code -9" in said.stderr
 

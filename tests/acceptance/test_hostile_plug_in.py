@@ -1,14 +1,18 @@
-"""A backend of another package sends what no backend may: each time the fault is the backend's, and nobody waits."""
+"""A backend of another package does what no backend may: each time the fault is the backend's, and nobody waits."""
 
 import json
+from typing import NamedTuple
 
 import pytest
 
 from models.job import State
+from tasks.sandbox.landlock import SCOPES_ABI
+from tasks.sandbox.walls import offered
 from tests.installation import ROOT, Installation, experiment
+from tests.unit.sandbox_jobs import only_linux
 
 PACKAGE = """
-import json, os, socket, time
+import json, os, socket, time, urllib.request
 from tasks.sandbox.protocol import pack
 
 def result(name, shots, **more):
@@ -26,7 +30,64 @@ def frames():
     while True:
         channel.sendall(word)
 
+DRAIN = os.getppid()
+
+def connect():
+    urllib.request.urlopen("?API?/health", timeout=5)
+
+def signal_drain():
+    os.kill(DRAIN, 0)
+
+def signal_fork_server():
+    os.kill(os.getppid(), 0)
+
+def fork():
+    if os.fork() == 0:
+        os._exit(0)
+
+ATTEMPTS = {
+    "the log": lambda: open("?HOME?/quledger.db", "rb"),
+    "the keys": lambda: open("?HOME?/keys/private.pem", "rb"),
+    "the home": lambda: os.listdir("?HOME?"),
+    "jobs of others": lambda: os.listdir("?STORE?/jobs"),
+    "a file of its own": lambda: open("?HOME?/new", "w"),
+    "the drain's environment": lambda: open(f"/proc/{DRAIN}/environ", "rb").read(),
+    "the drain's memory": lambda: open(f"/proc/{DRAIN}/mem", "rb"),
+    "a signal to the drain": signal_drain,
+    "a signal to the fork server": signal_fork_server,
+    "the network": connect,
+    "a process": fork,
+}
+
+def tried(attempt):
+    try:
+        attempt()
+    except OSError as error:
+        return f"denied ({error})"
+    return "done"
+
+def spy():
+    return [result("experiment_0", 10, tried={name: tried(attempt) for name, attempt in ATTEMPTS.items()})]
+
+def bomb():
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        os.fork()
+    os._exit(0)
+
+def daemon():
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(600)
+        os._exit(0)
+    return [result("experiment_0", 10)]
+
 RESULTS = {
+    "spy": spy,
+    "nosy": spy,
+    "bomb": bomb,
+    "daemon": daemon,
     "good": lambda: [result("experiment_0", 10)],
     "shape": lambda: [{"oops": 1}],
     "number": lambda: [result("experiment_0", 10)] * 2,
@@ -44,6 +105,8 @@ RESULTS = {
 class Backend:
     def __init__(self, name):
         self.name = name
+        if name == "plugspy":
+            self.access = {}
         self.config = dict(
             description="", version="1", display_name=name, cold_atom_type="spin", gates=[], max_experiments=10,
             max_shots=100, simulator=True, supported_instructions=[], num_wires=1, wire_order="interleaved",
@@ -63,21 +126,37 @@ def __getattr__(name):
 """
 HOSTILE_NAME = b'{"header": {"name": "[/red]\\u001b[2J"}, "shots": 0, "data": {"memory": []}}'
 KINDS = ("shape", "number", "nolist", "shots", "nojson", "deep", "recursion", "nan", "surrogate", "hugeint", "frames")
+GOOD = {"singlequdit", "pluggood", "plugspy", "plugnosy", "plugdaemon"}
+REACHING = ("spy", "nosy", "bomb", "daemon")
+OF_OTHERS = {
+    "the drain's environment", "the drain's memory", "a signal to the drain", "a signal to the fork server",
+}  # fmt: skip
+
+
+class Hostile(NamedTuple):
+    """A laboratory with hostile backends, the id of the job of each, and what its drain printed."""
+
+    installation: Installation
+    jobs: dict[str, str]
+    printed: str
 
 
 @pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> tuple[Installation, dict[str, str]]:
-    """A laboratory that has run one job of each hostile backend, with good ones beside; the ids of the jobs."""
+def hostile(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Hostile:
+    """A laboratory that has run one job of each hostile backend, with good ones beside."""
     folder = tmp_path_factory.mktemp("hostile")
     site = folder / "site"
     about = site / "hostile-1.dist-info"
     about.mkdir(parents=True)
-    (site / "hostile_package.py").write_text(PACKAGE)
+    installation = Installation(folder, prefect_api)
+    package = PACKAGE.replace("?HOME?", str(installation.home)).replace("?STORE?", str(installation.store))
+    (installation.home / "keys").mkdir(parents=True)
+    (installation.home / "keys" / "private.pem").write_text("precious")
+    (site / "hostile_package.py").write_text(package.replace("?API?", prefect_api))
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: hostile\nVersion: 1\n")
-    names = [f"plug{kind}" for kind in (*KINDS, "good")]
+    names = [f"plug{kind}" for kind in (*KINDS, *REACHING, "good")]
     points = "\n".join(f"{name} = hostile_package:{name}" for name in names)
     (about / "entry_points.txt").write_text(f"[quledger.backends]\n{points}\n")
-    installation = Installation(folder, prefect_api)
     installation.environment["PYTHONPATH"] = f"{ROOT}:{site}"
     jobs = {}
     document = json.dumps({"experiment_0": experiment(shots=10)}).encode()
@@ -87,16 +166,14 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> tuple
         installation.queue(name, f"job{name}.json", document)
         installation.queue("singlequdit", f"good{name}.json", ours)
     backends = [part for name in (*names, "singlequdit") for part in ("--backend", name)]
-    installation.run("drain", "--until-empty", "--concurrency", "4", *backends, QULEDGER_WALL_SECONDS="20")
-    return installation, jobs
+    done = installation.run("drain", "--until-empty", "--concurrency", "4", *backends, QULEDGER_WALL_SECONDS="20")
+    return Hostile(installation, jobs, done.stdout + done.stderr)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_result_that_is_none_is_the_fault_of_its_backend(
-    hostile: tuple[Installation, dict[str, str]], kind: str
-) -> None:
+def test_a_result_that_is_none_is_the_fault_of_its_backend(hostile: Hostile, kind: str) -> None:
     """The job ends at once, in its first attempt, with one sentence; nothing of it was accepted."""
-    installation, jobs = hostile
+    installation, jobs, _ = hostile
     job = installation.log.get(jobs[f"plug{kind}"])
     assert (job.state, job.blame, job.attempt, job.failures) == (State.ERROR, "backend", 1, 0), job.reason
     assert "Traceback" not in job.reason
@@ -107,11 +184,53 @@ def test_a_result_that_is_none_is_the_fault_of_its_backend(
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_its_neighbours_come_through(hostile: tuple[Installation, dict[str, str]]) -> None:
-    """Every job of ours, and that of a plug-in that does as it should, is DONE in one attempt."""
-    installation, jobs = hostile
-    good = [job for job in installation.log.jobs(limit=100) if job.backend in {"singlequdit", "pluggood"}]
-    assert len(good) == len(jobs) + 1
+def tried(hostile: Hostile, name: str) -> dict[str, str]:
+    """Return what became of each attempt of a job."""
+    installation, jobs, _ = hostile
+    document = json.loads(installation.run("result", jobs[name], "--json").stdout)
+    outcomes: dict[str, str] = document["results"][0]["tried"]
+    return outcomes
+
+
+@only_linux
+def test_a_plug_in_that_declares_that_it_needs_nothing_reaches_nothing(
+    hostile: Hostile,
+) -> None:
+    """Neither the home, nor other jobs, the drain or the network; what this kernel does not wall off is said."""
+    installation, _, _ = hostile
+    walls = installation.json("config")["walls"]
+    outcomes = tried(hostile, "plugspy")
+    print(*(f"{wall['what']:75} {wall['by'] or 'NOT WALLED OFF'}" for wall in walls), "", sep="\n")  # noqa: T201
+    print(*(f"{what:75} {became}" for what, became in outcomes.items()), sep="\n")  # noqa: T201 - the table
+    if all(wall["by"] for wall in walls) and offered().landlock >= SCOPES_ABI:
+        assert {what for what, became in outcomes.items() if became == "done"} == set()
+
+
+@only_linux
+def test_a_plug_in_that_declares_nothing_is_warned_of_and_kept_from_other_processes(
+    hostile: Hostile,
+) -> None:
+    """It has the access that it always had, to all but the drain and the fork server."""
+    outcomes = tried(hostile, "plugnosy")
+    if offered().landlock >= SCOPES_ABI:
+        assert {what for what, became in outcomes.items() if became != "done"} == OF_OTHERS
+    assert hostile.printed.count("plugnosy does not declare what it needs") == 1
+    assert "plugspy does not declare" not in hostile.printed
+
+
+def test_a_plug_in_that_breeds_is_bounded(hostile: Hostile) -> None:
+    """A fork bomb ends in its first attempt; what a job leaves behind ends with the drain at the latest."""
+    installation, jobs, _ = hostile
+    bomb = installation.log.get(jobs["plugbomb"])
+    assert (bomb.state, bomb.attempt, bomb.failures) == (State.ERROR, 1, 0), bomb.reason
+    assert "processes" in bomb.reason
+
+
+def test_its_neighbours_come_through(hostile: Hostile) -> None:
+    """Every job of ours, and that of a plug-in whose result is one, is DONE in one attempt."""
+    installation, jobs, _ = hostile
+    good = [job for job in installation.log.jobs(limit=100) if job.backend in GOOD]
+    assert len(good) == len(jobs) + len(GOOD) - 1
     assert {(job.state, job.attempt) for job in good} == {(State.DONE, 1)}
     assert installation.run("result", jobs["pluggood"]).returncode == 0
     assert installation.findings() == []
@@ -127,11 +246,9 @@ def test_its_neighbours_come_through(hostile: tuple[Installation, dict[str, str]
         b'{"job_id": "jobpluggood", "display_name": "[/]\\ud800", "backend_version": "1", "results": []}',
     ],
 )  # fmt: skip
-def test_whatever_lies_in_the_storage_is_shown_or_refused(
-    hostile: tuple[Installation, dict[str, str]], content: bytes
-) -> None:
+def test_whatever_lies_in_the_storage_is_shown_or_refused(hostile: Hostile, content: bytes) -> None:
     """In a sentence; never as a traceback."""
-    installation, jobs = hostile
+    installation, jobs, _ = hostile
     path = f"results/pluggood/{jobs['pluggood']}.json"
     before = installation.storage.get(path)
     try:

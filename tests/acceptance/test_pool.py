@@ -44,11 +44,12 @@ def room(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Iterator
 
 
 def test_a_launched_job_needs_no_drain(room: ControlRoom):
-    """A plain worker submits the job, runs it and keeps to its key; its run is the job's run."""
+    """A plain worker submits the job, runs it and keeps to its key; its run is the job's run, by its name and tags."""
     run = room.ended(room.launch({"user": "bob", "key": "one"})["id"])
     assert (run["state_type"], run["state"]["message"]) == ("COMPLETED", "DONE")
     (job_id,) = room.installation.states()
     assert room.installation.log.get(job_id).flow_run_id == run["id"]
+    assert (run["name"], {"singlequdit", "bob"} - {*run["tags"]}) == (job_id, set())
     wanted = {"flow_runs": {"id": {"any_": [run["id"]]}}}
     room.wait(lambda: len(room.ask("POST", "/task_runs/filter", json=wanted).json()) == 4)
 

@@ -53,6 +53,7 @@ class Guarded:
         password = f"operator:{self.canaries.new('password of Prefect')}"
         self.room = ControlRoom(
             folder,
+            cold=True,  # whose command lines are looked at too
             **LOUD_SERVER,
             PREFECT_SERVER_API_AUTH_STRING=password,
             PREFECT_API_AUTH_STRING=password,

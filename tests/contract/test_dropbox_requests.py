@@ -246,7 +246,9 @@ def test_a_login_of_its_own_goes_before_the_environment(
         open_storage(storage.url, login | {"token": "x"})
 
 
-@pytest.mark.parametrize("url", ["dropbox://Backend_files", "dropbox:///a?token=s3cret", "dropbox://u:s3cret@x/a"])
+@pytest.mark.parametrize(
+    "url", ["dropbox://Backend_files", "dropbox:///a?token=s3cret", "dropbox:///a?", "dropbox://u:s3cret@x/a"]
+)
 def test_a_url_that_names_no_folder_is_refused(storage: DropboxStorage, url: str):
     """A URL with a host or a query is a mistake, and is not repeated with what may be a secret in it."""
     with pytest.raises(BadSetting, match="dropbox:///Backend_files") as caught:

@@ -10,7 +10,14 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from models.errors import AppendConflict, IdempotencyConflict, LogUnavailable, NotAllowed, StaleAttempt, UnknownJob
+from models.errors import (
+    AppendConflict,
+    IdempotencyConflict,
+    LogUnavailable,
+    NotAllowed,
+    StaleAttempt,
+    UnknownJob,
+)
 from models.facts import CancelRequested, Fact, LeaseExpired, Submitted, Validated
 from models.job import Job, State, fold
 from models.retry import RetryPolicy, after_attempt, given_back

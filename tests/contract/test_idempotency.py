@@ -47,6 +47,17 @@ def test_one_key_of_each_user_in_each_project_is_one_job(log: EventLog):
     assert submitted(log, backend="fermions").job_id not in {job.job_id for job in jobs}
 
 
+def test_a_user_is_one_however_the_name_is_spelt(tmp_path: Path):
+    """Accents that are written apart, as Macs do in names of files, make no other user."""
+    services = Services(Settings(home=tmp_path))
+    jobs = [
+        submit_document(services, "rydberg", DOCUMENT, user=name, project=name, key="k")
+        for name in ("Zoe\u0308", "Zo\u00eb")
+    ]
+    assert jobs[0].job_id == jobs[1].job_id
+    assert (jobs[0].user, jobs[0].project) == ("Zo\u00eb", "Zo\u00eb")
+
+
 def test_another_document_under_the_same_key_is_refused_to_its_owner_alone(log: EventLog):
     """Who uses his key for another document is told so; somebody else with that key and document has a job of it."""
     first = submitted(log, user="alice")

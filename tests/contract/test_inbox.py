@@ -194,3 +194,18 @@ def test_ids_from_outside_never_leave_the_root(log_fixture: LogFixture):
                 make(bad)
     with pytest.raises(BadName):
         layout.queue("../rydberg")
+
+
+def test_copies_that_sync_programs_make_are_left_and_named(log_fixture: LogFixture, caplog: pytest.LogCaptureFixture):
+    """They are no second job, whether they come with the first one or after it has run."""
+    job = "0123456789abcdef01234567"
+    log_fixture.queue(f"{job}.json", b"{}")
+    log_fixture.queue(f"{job}.sync-conflict-20261126-093312-ABCDEFG.json", b"[]")
+    log_fixture.queue(f"{job} (Ann's conflicted copy 2026-11-26).json", b"{}")
+    log_fixture.queue(f"{job}-DESKTOP-1A2B3C4.json", b"{}")
+    with caplog.at_level(logging.WARNING):
+        assert log_fixture.inbox.take("rydberg", "w").jobs == [job]
+        (log_fixture.folder / "jobs" / "queued" / "rydberg" / f"{job}.json").unlink()
+        log_fixture.queue(f"{job}-lab.json", b"{}")
+        assert log_fixture.inbox.take("rydberg", "w") == ([], 0)
+    assert [f"copy of the job {job};" in record.message for record in caplog.records] == [True] * 4

@@ -231,7 +231,7 @@ def test_what_aws_alone_says_is_understood(status: int, code: str, kind: type, s
 
 
 @pytest.mark.parametrize(
-    "url", ["s3://", "s3:///x", "s3://key:secret@bucket/x", "s3://bucket/x?versionId=1", "s3://a b/"]
+    "url", ["s3://", "s3:///x", "s3://key:secret@bucket/x", "s3://bucket/x?versionId=1", "s3://bucket/x#", "s3://a b/"]
 )
 def test_a_url_without_a_bucket_is_a_bad_setting(url: str):
     """What names no bucket, or holds credentials, is refused before anything is asked."""

@@ -165,7 +165,7 @@ def test_a_second_run_of_an_attempt_finds_nothing_to_do(log_fixture: Any):
     for services in (log_fixture, elsewhere):
         use(services)
         state = asyncio.run(run_attempt(job_id, 1, return_state=True))
-        assert state.message == "nothing to do: the job is CLAIMED in attempt 1, in the hands of another worker"
+        assert state.message == f"nothing to do: job {job_id} is CLAIMED in attempt 1, in the hands of another worker"
     use(log_fixture)
     assert [event.kind for event in log_fixture.log.history(job_id)] == ["submitted", "claimed"]
     log_fixture.claims.end_attempt(held)

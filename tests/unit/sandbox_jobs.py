@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from models.errors import QuledgerError
+from tasks.sandbox.fork_client import ForkServerClient
+from tasks.sandbox.fork_servers import ServerKind
 from tasks.sandbox.job_process import Sandbox
 from tasks.sandbox.rlimits import Limits
 
@@ -56,6 +58,11 @@ async def did(sandbox: Sandbox, action: str) -> Any:
     """Return what an action returned in the child."""
     _, _, result = await run_job(sandbox, f"execute-{action}")
     return json.loads(result["document"])["results"][0]["did"]
+
+
+def server_of(sandbox: Sandbox) -> ForkServerClient:
+    """Return the fork server of the backends that declare nothing, as all of the tests' are."""
+    return sandbox.fork_servers._servers[ServerKind(access=None, is_ours=False)]
 
 
 def is_there(pid: int) -> bool:

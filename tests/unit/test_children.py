@@ -15,7 +15,7 @@ from tasks.backends.registry import BUILT_IN, lasting
 from tasks.sandbox import child_pool
 from tasks.sandbox.job_process import Sandbox
 from tasks.sandbox.rlimits import Limits
-from tests.unit.sandbox_jobs import DOCUMENT, RESOLVER, WIDE, wait_until_gone
+from tests.unit.sandbox_jobs import DOCUMENT, RESOLVER, WIDE, server_of, wait_until_gone
 
 pytestmark = pytest.mark.slow
 
@@ -183,7 +183,7 @@ def test_a_kept_child_that_dies_costs_no_job() -> None:
         wait_until_gone(pid)
         other, _ = await executed(sandbox)
         assert other != pid
-        os.kill(sandbox.fork_servers._servers[()].pid, signal.SIGKILL)
+        os.kill(server_of(sandbox).pid, signal.SIGKILL)
         wait_until_gone(other)
         assert (await executed(sandbox))[0] not in {pid, other}
 

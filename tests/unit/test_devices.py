@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from models.job_language import coldatoms
-from models.job_language.devices import backend_config
+from models.job_language.devices import DeviceSpec, backend_config
+from tasks.backends.registry import BUILT_IN, load
 from tests.unit.coldatoms_documents import DEVICES, MEASURE, accepted, document, places
 
 
@@ -117,3 +118,27 @@ def test_the_published_configuration_is_the_contracts() -> None:
     assert config["gates"][3]["parameters"] == ["omega, delta, chi"]
     assert config["supported_instructions"] == ["rlx", "rlz", "rlz2", "barrier", "measure", "load", "sq_full"]
     assert list(config)[:5] == ["description", "version", "display_name", "cold_atom_type", "gates"]
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_declared_gate_is_applied(name: str) -> None:
+    """Each of them runs on every set of wires that is published; one that nothing applies is refused by its name."""
+    backend: Any = load(name)
+    device = backend.device
+    needs = [row for row in (["load", [0], [1] if name != "fermions" else []],) if "load" in device.by_name]
+    gates = [spec for spec in device.instructions if spec.coupling_map is not None]
+    rows = [
+        [spec.name, list(wires), [0.1] * len(spec.parameters)]
+        for spec in gates
+        for wires in spec.coupling_map or ()
+        if len(wires) >= spec.wires[0]
+    ]
+    wires = 1 if device.fixed_wires else device.num_wires
+    experiment = {"instructions": [*needs, *rows, ["measure", [0], []]], "num_wires": wires, "shots": 1}
+    assert sum(backend.probabilities(backend.validate({"experiment_0": experiment})[0]).values()) == pytest.approx(1)
+    unknown = gates[0].model_copy(update={"name": "twirl", "coupling_map": None})
+    backend = type(backend)()
+    backend.device = DeviceSpec(**dict(device) | {"instructions": (*device.instructions, unknown)})
+    experiment["instructions"].insert(1, ["twirl", rows[0][1], rows[0][2]])
+    with pytest.raises(NotImplementedError, match="the instruction twirl is declared"):
+        backend.validate({"experiment_0": experiment})

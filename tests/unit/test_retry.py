@@ -43,6 +43,15 @@ def test_each_pause_is_twice_the_last_one_up_to_ten_minutes(failures: int, jitte
     )
 
 
+def test_any_number_of_failures_has_a_pause():
+    """Doubled a thousand times, a pause would be too large a number, and no lease would ever run out any more."""
+    job = failed_before(0).model_copy(update={"failures": 1_100})
+    policy = RetryPolicy(max_attempts=2_000, first_pause=1e6)
+    fact = after_attempt(job, "storm", "upload", policy, now=NOW, jitter=0)
+    assert isinstance(fact, Retried)
+    assert fact.after_seconds == 300.0
+
+
 def test_a_retry_says_whether_the_staged_result_is_of_use():
     """Where it is lost the job runs again."""
     fact = after_attempt(failed_before(0), "lost", "upload", POLICY, now=NOW, jitter=0, run_again=True)

@@ -20,6 +20,7 @@ from tests.unit.sandbox_jobs import (
     error_of,
     only_linux,
     run_job,
+    server_of,
     with_own_sandbox,
 )
 
@@ -38,7 +39,7 @@ def test_wall_limit_stops_every_step(with_sandbox: Runs) -> None:
             assert isinstance(error, LimitExceeded)
             assert "0.3 s" in str(error)
         assert time.monotonic() - started < 4
-        assert children_of(sandbox.fork_servers._servers[()].pid) == [] if sys.platform == "linux" else True
+        assert children_of(server_of(sandbox).pid) == [] if sys.platform == "linux" else True
 
     with_sandbox(test)
 

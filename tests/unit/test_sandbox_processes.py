@@ -22,6 +22,7 @@ from tests.unit.sandbox_jobs import (
     is_there,
     only_linux,
     run_job,
+    server_of,
     wait_until_gone,
     with_own_sandbox,
 )
@@ -116,7 +117,7 @@ def test_leaving_the_sandbox_kills_everything() -> None:
             child = json.loads((await job.call("compile", seed=1))["program"])["pid"]
             task = asyncio.create_task(error_of(sandbox, "execute-loop"))
             await job.call("validate")
-            server = sandbox.fork_servers._servers[()].pid
+            server = server_of(sandbox).pid
             await sandbox.__aexit__(None, None, None)
             assert not is_there(server)
             wait_until_gone(child)
@@ -135,7 +136,7 @@ def test_killed_fork_server_is_replaced() -> None:
     async def test(sandbox: Sandbox) -> None:
         async with sandbox.job("execute-loop", DOCUMENT, job_id="j", limits=WIDE) as job:
             child = json.loads((await job.call("compile", seed=1))["program"])["pid"]
-            first = sandbox.fork_servers._servers[()].pid
+            first = server_of(sandbox).pid
             call = asyncio.create_task(job.call("execute"))
             await asyncio.sleep(0)
             os.kill(first, signal.SIGKILL)
@@ -144,7 +145,7 @@ def test_killed_fork_server_is_replaced() -> None:
             if sys.platform == "linux":
                 await asyncio.to_thread(wait_until_gone, child)
         await run_job(sandbox, "good")
-        assert sandbox.fork_servers._servers[()].pid != first
+        assert server_of(sandbox).pid != first
         assert not is_there(first)
 
     with_own_sandbox(test)
@@ -155,11 +156,11 @@ def test_fork_server_that_died_unseen_costs_no_job() -> None:
 
     async def test(sandbox: Sandbox) -> None:
         await run_job(sandbox, "good")
-        server = sandbox.fork_servers._servers[()]
+        server = server_of(sandbox)
         os.kill(server.pid, signal.SIGKILL)
         server._process.wait()  # holds the event loop up, so that it cannot see the end
         await run_job(sandbox, "good")
-        assert sandbox.fork_servers._servers[()] is not server
+        assert server_of(sandbox) is not server
 
     with_own_sandbox(test)
 
@@ -191,12 +192,13 @@ PARENT = """
 import asyncio, json
 from tasks.sandbox.job_process import Sandbox
 from tasks.sandbox.rlimits import Limits
+from tests.unit.sandbox_jobs import server_of
 
 async def main():
     async with Sandbox(resolver="tests.unit.sandbox_fakes:load", preload=()) as sandbox:
         async with sandbox.job("compile-breed", b'{"e": {"shots": 1}}', job_id="j", limits=Limits()) as job:
             program = json.loads((await job.call("compile", seed=1))["program"])
-            print(json.dumps([sandbox.fork_servers._servers[()].pid, program["pid"], *program["did"]]), flush=True)
+            print(json.dumps([server_of(sandbox).pid, program["pid"], *program["did"]]), flush=True)
             await asyncio.sleep(3600)
 
 asyncio.run(main())
@@ -221,7 +223,7 @@ def test_signals_of_the_terminal_do_not_reach_the_fork_server(with_sandbox: Runs
     async def test(sandbox: Sandbox) -> None:
         async with sandbox.job("good", DOCUMENT, job_id="j", limits=WIDE) as job:
             child = json.loads((await job.call("compile", seed=1))["program"])["pid"]
-            server = sandbox.fork_servers._servers[()].pid
+            server = server_of(sandbox).pid
             assert len({os.getsid(0), os.getsid(server), os.getsid(child)}) == 3
 
     with_sandbox(test)
@@ -266,7 +268,7 @@ def test_fifty_jobs_leave_nothing_behind(with_sandbox: Runs) -> None:
 
     async def test(sandbox: Sandbox) -> None:
         await run_job(sandbox, "good")
-        server = sandbox.fork_servers._servers[()].pid
+        server = server_of(sandbox).pid
 
         def open_files() -> int:
             return len(os.listdir("/proc/self/fd"))
@@ -276,7 +278,7 @@ def test_fifty_jobs_leave_nothing_behind(with_sandbox: Runs) -> None:
             await run_job(sandbox, "good")
         assert open_files() == before
         assert children_of(server) == []
-        assert sandbox.fork_servers._servers[()].pid == server
+        assert server_of(sandbox).pid == server
         assert children_of(os.getpid()).count(str(server)) == 1
 
     with_sandbox(test)
@@ -286,12 +288,12 @@ def test_backends_with_needs_of_their_own_share_no_server(monkeypatch: pytest.Mo
     """The modules that one backend needs are imported by a server of its own, which its first job starts."""
     monkeypatch.setattr("tests.unit.sandbox_fakes.needs", lambda name: ("colorsys",) * (name == "heavy"), raising=False)
 
-    async def both() -> set[tuple[str, ...]]:
+    async def both() -> list[tuple[str, ...]]:
         async with Sandbox(resolver=RESOLVER, preload=()) as sandbox:
-            light, heavy = await sandbox.fork_servers.get(), await sandbox.fork_servers.get("heavy")
+            light, heavy = await sandbox.fork_servers.get("light"), await sandbox.fork_servers.get("heavy")
             assert light is not heavy
             assert await sandbox.fork_servers.get("other") is light
             assert await sandbox.fork_servers.get("heavy") is heavy
-            return set(sandbox.fork_servers._servers)
+            return [kind.needs for kind in sandbox.fork_servers._servers]
 
-    assert asyncio.run(both()) == {(), ("colorsys",)}
+    assert asyncio.run(both()) == [(), ("colorsys",)]

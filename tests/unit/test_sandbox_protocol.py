@@ -79,7 +79,7 @@ def test_a_process_that_babbles_is_ended(action: str) -> None:
 
     async def test() -> None:
         async with Sandbox(resolver=RESOLVER, preload=()) as sandbox:
-            await sandbox.fork_servers.get()
+            await sandbox.fork_servers.get("good")
             async with Beat() as beat:
                 error = await error_of(sandbox, f"execute-{action}", WIDE)
             print(f"{action}: {beat}")  # noqa: T201 - the figure

@@ -310,7 +310,7 @@ def _entry(folder: str, wanted: places.Listing, found: str, each: Any) -> Entry 
 def _root(url: str) -> str:
     parts = urlsplit(url)
     root = unquote(parts.path).rstrip("/") or ROOT
-    if parts.netloc or parts.query or parts.fragment or "//" in root or not root.startswith("/"):
+    if parts.netloc or "?" in url or "#" in url or "//" in root or not root.startswith("/"):
         msg = (
             f"the storage {redact_url(url)} names no folder; write dropbox:///Backend_files, and put app key,"
             " app secret and refresh token into DROPBOX_APP_KEY, DROPBOX_APP_SECRET and DROPBOX_REFRESH_TOKEN,"

@@ -268,7 +268,7 @@ def _pauses() -> Iterator[float]:
 def _bucket_and_prefix(url: str) -> tuple[str, str]:
     """Return the bucket, and what stands before every path in a key."""
     parts = urlsplit(url)
-    if parts.query or parts.fragment or "@" in parts.netloc or not _BUCKET.fullmatch(parts.netloc):
+    if "?" in url or "#" in url or "@" in parts.netloc or not _BUCKET.fullmatch(parts.netloc):
         msg = (
             f"the storage {redact_url(url)} names no bucket; write s3://bucket/prefix, and put credentials, region and"
             " endpoint into the AWS_... variables or into a block"

@@ -21,6 +21,21 @@ from tasks.backends.cost import Cost, Limits, check
 PROGRAM_FORMAT = 1
 
 
+_PASSIVE = ("load", "barrier", "measure")
+
+
+def acts(item: Instruction) -> bool:
+    """Say whether an instruction is a gate, and not one that says how a state of spins begins or is read."""
+    return item.name not in _PASSIVE
+
+
+class Unapplied(NotImplementedError):
+    """The device declares an instruction that no code here knows."""
+
+    def __init__(self, item: Instruction) -> None:
+        super().__init__(f"the instruction {item.name} is declared, and nothing applies it")
+
+
 class ColdAtomBackend(ABC):
     """A simulator of one device.
 

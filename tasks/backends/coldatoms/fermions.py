@@ -17,7 +17,7 @@ from models.documents import Experiment, Instruction
 from models.errors import Fault
 from models.job_language import coldatoms
 from models.job_language.coercion import label
-from tasks.backends.coldatoms.backend import ColdAtomBackend
+from tasks.backends.coldatoms.backend import ColdAtomBackend, Unapplied
 from tasks.backends.coldatoms.sampling import Readout
 from tasks.backends.coldatoms.sectors import Occupied, SectorState
 from tasks.backends.cost import Cost, Limits
@@ -61,7 +61,11 @@ class Fermions(ColdAtomBackend):
     def _terms(self, item: Instruction) -> float:
         if item.name == "fhop":
             return HOP_TERMS * (1 if len(item.wires) == PAIR else self.sites * (self.sites - 1) / 2)
-        return 2.0 if item.name in ("load", "fint", "fphase") else 0.0
+        if item.name in ("barrier", "measure"):
+            return 0.0
+        if item.name in ("load", "fint", "fphase"):
+            return 2.0
+        raise Unapplied(item)
 
     def inspect(self, experiment: Experiment) -> list[Fault]:
         """Find a load into a mode that may be occupied, by computing the state up to the last load."""
@@ -115,3 +119,5 @@ def _apply(state: SectorState, item: Instruction) -> None:
             up = [wire // 2 for wire in item.wires if wire % 2 == 0]
             down = [wire // 2 for wire in item.wires if wire % 2]
             state.phase(item.params[0], up, down)
+        case name if name not in ("barrier", "measure"):
+            raise Unapplied(item)

@@ -18,6 +18,7 @@ from itertools import pairwise
 from models.documents import Experiment, Instruction
 from models.job_language import coldatoms
 from tasks.backends.coldatoms import hamiltonian, spin
+from tasks.backends.coldatoms.backend import Unapplied
 from tasks.backends.coldatoms.chain import ChainState, exchange_updates, one_wire_updates
 from tasks.backends.coldatoms.chain_backend import ChainBackend
 from tasks.backends.coldatoms.hamiltonian import ChainHamiltonian, chain_diagonal
@@ -48,7 +49,7 @@ class MultiQudit(ChainBackend):
         return levels
 
     def apply(self, state: ChainState, item: Instruction) -> None:
-        """Apply one instruction."""
+        """Apply one gate."""
         wire = item.wires[0] if item.wires else 0
         match item.name:
             case "rlx":
@@ -66,9 +67,11 @@ class MultiQudit(ChainBackend):
             case "multiqudit_full":
                 omega, delta, chi, xy, zz = item.params
                 state.evolve(ChainHamiltonian(state.dims, chain_diagonal(state.dims, delta, chi, zz), omega, xy))
+            case _:
+                raise Unapplied(item)
 
     def updates(self, item: Instruction, dims: Sequence[int]) -> float:
-        """Return the amplitude updates of one instruction."""
+        """Return the amplitude updates of one gate."""
         size = math.prod(dims)
         wire = item.wires[0] if item.wires else 0
         match item.name:
@@ -86,4 +89,4 @@ class MultiQudit(ChainBackend):
                 radius = sum(delta * value + chi * value**2 / 2 for value in spins)
                 radius += zz * sum(one * other for one, other in pairwise(spins))
                 return hamiltonian.updates(dims, radius, omega, xy)
-        return 0.0
+        raise Unapplied(item)

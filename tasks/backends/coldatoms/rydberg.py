@@ -17,6 +17,7 @@ import numpy as np
 from models.documents import Experiment, Instruction
 from models.job_language import coldatoms
 from tasks.backends.coldatoms import hamiltonian, spin
+from tasks.backends.coldatoms.backend import Unapplied
 from tasks.backends.coldatoms.chain import ChainState, one_wire_updates
 from tasks.backends.coldatoms.chain_backend import ChainBackend
 from tasks.backends.coldatoms.hamiltonian import ChainHamiltonian, chain_diagonal
@@ -43,7 +44,7 @@ class Rydberg(ChainBackend):
         return [2] * experiment.num_wires
 
     def apply(self, state: ChainState, item: Instruction) -> None:
-        """Apply one instruction."""
+        """Apply one gate."""
         atoms = len(state.dims)
         match item.name:
             case "rlx":
@@ -56,9 +57,11 @@ class Rydberg(ChainBackend):
                 omega, delta, phi = item.params
                 diagonal = chain_diagonal(state.dims, delta) + phi * blockade(atoms)
                 state.evolve(ChainHamiltonian(state.dims, diagonal, omega))
+            case _:
+                raise Unapplied(item)
 
     def updates(self, item: Instruction, dims: Sequence[int]) -> float:
-        """Return the amplitude updates of one instruction."""
+        """Return the amplitude updates of one gate."""
         size = math.prod(dims)
         match item.name:
             case "rlx":
@@ -71,7 +74,7 @@ class Rydberg(ChainBackend):
                 omega, delta, phi = item.params
                 highest = sum((len(dims) - distance) * distance**-6.0 for distance in range(1, len(dims)))
                 return hamiltonian.updates(dims, delta * len(dims) / 2 + phi * highest / 2, omega, 0.0)
-        return 0.0
+        raise Unapplied(item)
 
 
 @lru_cache(maxsize=4)

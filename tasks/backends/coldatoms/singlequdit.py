@@ -16,7 +16,7 @@ import numpy as np
 from models.documents import Experiment, Instruction
 from models.job_language import coldatoms
 from tasks.backends.coldatoms import chebyshev, spin
-from tasks.backends.coldatoms.backend import ColdAtomBackend
+from tasks.backends.coldatoms.backend import ColdAtomBackend, Unapplied, acts
 from tasks.backends.coldatoms.sampling import Readout, probabilities_of
 from tasks.backends.cost import MATRIX_SPEED, Cost, Limits
 
@@ -49,7 +49,8 @@ class SingleQudit(ColdAtomBackend):
         begin, end = _part(experiment)
         atoms = self.levels(experiment)[0] - 1
         gates = [
-            _updates(item, atoms) if begin <= place < end else 0.0 for place, item in enumerate(experiment.instructions)
+            _updates(item, atoms) if begin <= place < end and acts(item) else 0.0
+            for place, item in enumerate(experiment.instructions)
         ]
         return Cost(atoms + 1, gates)
 
@@ -59,7 +60,7 @@ class SingleQudit(ColdAtomBackend):
         atoms = self.levels(experiment)[0] - 1
         state = np.zeros((1, atoms + 1, 1), dtype=np.complex128)
         state[0, 0, 0] = 1
-        for item in experiment.instructions[begin:end]:
+        for item in filter(acts, experiment.instructions[begin:end]):
             state = _apply(state, atoms, item)
         return Readout.of_wires(probabilities_of(state), [atoms + 1], self.measured(experiment))
 
@@ -80,7 +81,7 @@ def _hamiltonian(item: Instruction, atoms: int) -> tuple[spin.Real, spin.Real]:
 
 
 def _apply(state: spin.State, atoms: int, item: Instruction) -> spin.State:
-    """Return the state after one instruction; one without a case here changes nothing."""
+    """Return the state after one gate."""
     match item.name:
         case "rlx":
             return spin.rotate(state, atoms, item.params[0])
@@ -91,11 +92,11 @@ def _apply(state: spin.State, atoms: int, item: Instruction) -> spin.State:
         case "sq_full":
             evolve = spin.evolve_tridiagonal if atoms <= MAX_EIGEN_ATOMS else spin.evolve_polynomials
             return evolve(state, *_hamiltonian(item, atoms))
-    return state
+    raise Unapplied(item)
 
 
 def _updates(item: Instruction, atoms: int) -> float:
-    """Return the amplitude updates of one instruction; none for one without a case here."""
+    """Return the amplitude updates of one gate."""
     levels = atoms + 1
     match item.name:
         case "rlx":
@@ -110,4 +111,4 @@ def _updates(item: Instruction, atoms: int) -> float:
             omega, delta, chi = item.params
             radius = (omega + delta) * atoms / 2 + chi * atoms**2 / 8
             return spin.POLYNOMIAL_TERMS * chebyshev.terms(radius) * levels
-    return 0.0
+    raise Unapplied(item)

@@ -22,6 +22,7 @@ from typing import Any
 
 from models.errors import Fault
 from models.job_language.coercion import as_float, as_int, kind, preview
+from models.json_text import read_json
 
 MAX_QUBITS = 1024
 MAX_SHOTS = 10_000_000
@@ -76,7 +77,7 @@ def _parsed(text: str | bytes, faults: list[Fault]) -> dict[str, Any]:
         faults.append(Fault(message=f"it is longer than {_MAX_TEXT} characters"))
         return {}
     try:
-        found = json.loads(text)
+        found, repeated = read_json(text if isinstance(text, str) else text.decode("utf-8"))
     except json.JSONDecodeError as error:
         faults.append(Fault(message=f"it is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"))
     except RecursionError:
@@ -84,6 +85,7 @@ def _parsed(text: str | bytes, faults: list[Fault]) -> dict[str, Any]:
     except ValueError:  # not UTF-8, or a number with thousands of digits
         faults.append(Fault(message="it is not UTF-8 JSON, or holds a number with too many digits"))
     else:
+        faults += [Fault(field=each.key, message=str(each)) for each in repeated]
         if isinstance(found, dict):
             return found
         faults.append(Fault(message=f"it is {kind(found)}; it must be an object"))

@@ -6,6 +6,7 @@ of `QULEDGER_DEVICES` is a backend NAME: with the errors that its description st
 """
 
 import json
+import os
 import re
 from functools import lru_cache
 from importlib.util import find_spec
@@ -53,6 +54,12 @@ def _described() -> dict[str, Path]:
     return {name: path for name, path in found.items() if _NAME.fullmatch(name) and name not in BUILT_IN}
 
 
+def folders() -> tuple[str, ...]:
+    """Return the folder that devices are described in, if there is one."""
+    folder = Settings.read().devices
+    return () if folder is None else (os.path.abspath(folder.expanduser()),)
+
+
 def load(name: str) -> "Backend":
     """Return the backend of a published device.
 
@@ -66,7 +73,7 @@ def load(name: str) -> "Backend":
         return Qubits(name, DEFAULT, noisy=BUILT_IN[name])
     path = _described()[name]
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
         device = Device.read(text)
     except (OSError, UnicodeDecodeError) as error:
         raise BadSetting(f"the device {name} cannot be read: {type(error).__name__}") from None

@@ -1,0 +1,120 @@
+"""What a forked program starts in turn: children of it that stand by with all imported, and become what it starts.
+
+A program starts its server, its worker or its sandbox's fork server when it has threads already, and cannot fork then.
+So they are forked before, wait until the program starts their module, and become the child that `subprocess.Popen`
+would have started, with its arguments, environment, folder and files. The second one of a kind is started as ever.
+"""
+
+import atexit
+import fcntl
+import importlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+FORK_SERVER = "tasks.sandbox.fork_server"
+SERVER = "deployments.processes.embedded_server"
+WORKER = "deployments.processes.embedded_worker"
+
+MESSAGE_BYTES = 100_000
+MAX_FILES = 8
+BEYOND_ALL = 500
+"""A number of no file that a process of ours is given."""
+
+_waiting: dict[str, tuple[int, socket.socket]] = {}
+"""Module -> the child that stands by for it, and how to tell it to go on."""
+
+
+def stand_by(modules: Sequence[str]) -> None:
+    """Fork a child for each module from this process, which has one thread; the first start of each will be it."""
+    for module in modules:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            for _, channel in _waiting.values():
+                channel.close()
+            _waiting.clear()
+            _wait_and_become(module, theirs)
+        theirs.close()
+        _waiting[module] = pid, ours
+    subprocess.Popen = Popen  # type: ignore[misc]
+
+
+class Popen(subprocess.Popen[Any]):
+    """Starts a program; where a child stands by for it, by telling that to go on."""
+
+    def _execute_child(self, *given: Any) -> None:
+        arguments, _, _, _, pass_fds, cwd, environment = given[:7]
+        module = next((each for each in _waiting if each in arguments), None)
+        if module is None:
+            super()._execute_child(*given)  # type: ignore[misc]
+            return
+        stdin, _, _, stdout, _, stderr = pipes = given[10:16]
+        files = {0: stdin, 1: stdout, 2: stderr, **{number: number for number in pass_fds}}
+        files = {number: file for number, file in files.items() if file != -1}
+        pid, channel = _waiting.pop(module)
+        how = {
+            "arguments": arguments[arguments.index(module) + 1 :],
+            "environment": dict(os.environ if environment is None else environment),
+            "folder": cwd or os.getcwd(),
+            "numbers": list(files),
+        }
+        with channel:
+            socket.send_fds(channel, [json.dumps(how, default=os.fspath).encode()], list(files.values()))
+        self.pid, self._child_created = pid, True
+        self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
+
+
+def _wait_and_become(module: str, channel: socket.socket) -> NoReturn:
+    message, files, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, MAX_FILES)
+    if not message:
+        os._exit(0)  # the program has ended and needed none
+    how = json.loads(message)
+    os.setsid()
+    _take_files(dict(zip(how["numbers"], files, strict=True)))
+    os.chdir(how["folder"])
+    os.environ.clear()
+    os.environ.update(how["environment"])
+    sys.argv = [module, *how["arguments"]]
+    if module != FORK_SERVER:
+        from tests.preloaded import AGAIN  # noqa: PLC0415 - this module is imported where nothing is preloaded, too
+
+        AGAIN.begin()
+    if module == WORKER:
+        stand_by([FORK_SERVER])
+    code = 1
+    try:
+        importlib.import_module(module).main()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:  # noqa: BLE001 - said as Python says it at its end
+        sys.excepthook(*sys.exc_info())
+    finally:
+        end_python()
+        os._exit(code)
+
+
+def _take_files(files: dict[int, int]) -> None:
+    """Have these files under these numbers, and no others beyond the standard ones."""
+    beyond = {number: fcntl.fcntl(file, fcntl.F_DUPFD, BEYOND_ALL) for number, file in files.items()}
+    os.closerange(3, BEYOND_ALL)
+    for number, file in beyond.items():
+        os.dup2(file, number)
+    os.closerange(BEYOND_ALL, os.sysconf("SC_OPEN_MAX"))
+    sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+
+
+def end_python() -> None:
+    """Do what Python does at its end, and a process that was forked leaves out."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
