@@ -17,6 +17,7 @@ from tasks.sandbox.rlimits import Limits
 from tasks.sandbox.walls import ALL, LANDLOCK, SECCOMP, Offer, hide_memory, offered, table
 from tests.unit.sandbox_jobs import only_linux
 from tests.unit.walls_fakes import Attempts, Uses
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, only_linux]
 
@@ -144,7 +145,8 @@ def test_the_processes_of_a_job_share_its_limits(action: str, given: dict[str, A
             assert caught.value.limit in limits
             assert time.monotonic() - began < 15
             assert await neighbour == 42
-            assert group(server.pid) == []
+            # Killed they are, all of them; on a busy machine they may not have had their turn to end.
+            until(lambda: not group(server.pid), 10)
             assert await said(sandbox, f"{declared}-good", {}) == 42
 
     asyncio.run(whole())
@@ -158,7 +160,8 @@ def test_what_outlives_its_job_is_ended(walls: tuple[str, ...]):
         async with Sandbox(resolver=RESOLVER, preload=(), walls=walls) as sandbox:
             await said(sandbox, "open-comet", {})
             (server,) = sandbox.fork_servers._servers.values()
-            assert group(server.pid) == []
+            # Killed they are, all of them; on a busy machine they may not have had their turn to end.
+            until(lambda: not group(server.pid), 10)
 
     asyncio.run(whole())
 
