@@ -18,7 +18,7 @@ from flows.prefect_api.client import ASK_SECONDS, ask, authentication
 from models.errors import BadSetting, QuledgerError
 from models.settings import Settings
 from tasks import python
-from tasks.prefect_settings import home
+from tasks.prefect_settings import forget_empty_variables, home
 
 POOL = "quledger"
 MAX_ATTEMPTS = 3
@@ -95,6 +95,7 @@ def _run_commands(settings: Settings) -> None:
 
 def main() -> None:
     """Register all; exit with 1 if that may work later, with 2 if a setting has to be changed."""
+    forget_empty_variables()
     try:
         settings = Settings.read()
         settings.folder.mkdir(parents=True, exist_ok=True)

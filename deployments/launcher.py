@@ -22,8 +22,10 @@ def search_ours_first() -> None:
 def main() -> None:
     """Run the command line."""
     search_ours_first()
-    from deployments.cli.app import main as run  # noqa: PLC0415 - found now
-
+    try:
+        from deployments.cli.app import main as run  # noqa: PLC0415 - found now
+    except KeyboardInterrupt:
+        sys.exit(130)
     run()
 
 

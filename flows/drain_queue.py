@@ -11,6 +11,7 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.artifacts.backend_pages import BackendPages
+from flows.draining.handover import Handover
 from flows.draining.inbox_poller import InboxPoller
 from flows.draining.maintenance import Maintenance
 from flows.draining.periodic import run_periodically
@@ -37,6 +38,9 @@ CHECK_SECONDS = 15.0
 
 OWED_SECONDS = 1.0
 """How often it tries to give back what it could not tell the log of."""
+
+LATE_SECONDS = 0.5
+"""How often it writes the final statuses that have waited long enough for the first ones."""
 
 PAGES_SECONDS = 15.0
 """How often the pages of the backends are renewed."""
@@ -88,12 +92,14 @@ async def drain_queue(
                     scheduler.wake()
 
         with present(home, run_id):
-            await maintenance.begin()
+            await maintenance.begin(patient=Handover.current() is not None)
             await crash_dead_runs(services)
             async with (
                 services.sandbox.borrowed() as sandbox,
                 run_periodically("pages", pages.write, PAGES_SECONDS),
                 run_periodically("housekeeping", maintenance.run, services.settings.publish_seconds),
+                run_periodically("mirror", maintenance.catch_up, services.settings.publish_seconds, at_once=True),
+                run_periodically("late_statuses", maintenance.write_late, LATE_SECONDS),
                 run_periodically("launches", take_submissions, SUBMISSION_SECONDS),
                 run_periodically("cancellations", partial(cancel_as_in_prefect, services, client), CANCEL_SECONDS),
                 run_periodically("looking_over", submissions.check_prefect, CHECK_SECONDS),

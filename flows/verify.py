@@ -17,6 +17,7 @@ from flows.prefect_api.client import prefect_runs
 from models.audit import Finding
 from models.errors import QuledgerError
 from models.storable import LINE
+from models.words import count_of, no_or_count_of
 from storage.audit.verify import Verifier
 from tasks.services import current
 
@@ -44,9 +45,8 @@ async def verify(
     except QuledgerError as error:
         return Failed(message=str(error))
     more = len(findings) > MAX_LISTED
-    summary = (
-        f"{verifier.jobs} jobs verified: {f'more than {MAX_LISTED}' if more else len(findings) or 'no'} differences"
-    )
+    differ = f"more than {MAX_LISTED} differences" if more else no_or_count_of(len(findings), "difference")
+    summary = f"{count_of(verifier.jobs, 'job')} verified: {differ}"
     lines = [f"# {summary}", "", *(f"Not compared: {escape_markdown(reason)}" for reason in verifier.left_out.values())]
     lines += [*(f"Note: {escape_markdown(note)}" for note in verifier.notes), ""]
     if findings:

@@ -6,14 +6,16 @@ JOINERS = "\u200c\u200d"
 """ZERO WIDTH NON-JOINER and ZERO WIDTH JOINER: Persian and the scripts of India cannot be written without them."""
 
 
-def is_shown(text: str, place: int) -> bool:
-    """Say whether the character at a place can be seen: it is printable, or a joiner between two letters."""
-    return text[place].isprintable() or (
-        text[place] in JOINERS
-        and 0 < place < len(text) - 1
-        and _is_letter(text[place - 1])
-        and _is_letter(text[place + 1])
+def spelt_out(text: str) -> str:
+    """Return a text with its code in place of each character that cannot be seen, but for joiners between letters."""
+    return "".join(
+        c if c.isprintable() or (c in JOINERS and _joins(text, place)) else f"\\u{ord(c):04x}"
+        for place, c in enumerate(text)
     )
+
+
+def _joins(text: str, place: int) -> bool:
+    return 0 < place < len(text) - 1 and _is_letter(text[place - 1]) and _is_letter(text[place + 1])
 
 
 def _is_letter(character: str) -> bool:

@@ -28,21 +28,22 @@ class Waiting(NamedTuple):
     """The job at the head of one user's queue."""
 
     user: str
-    priority: int
     received_at: str
     job_id: str
 
 
 def fairest(heads: list[Waiting], running: dict[str, int]) -> Waiting | None:
-    """Return the job to serve next: of the user with the fewest running jobs, then by priority, then by submission.
+    """Return the job to serve next: of the user with the fewest running jobs, then the one that was received first.
+
+    Priorities order the jobs of one user; between users they say nothing, or each would give the highest.
 
     Args:
-        heads: the first waiting job of each user and backend.
+        heads: the first waiting job of each user and backend, by the user's priorities.
         running: running jobs per user; a user without one may be missing.
     """
     return min(
         heads,
-        key=lambda head: (running.get(head.user, 0), -head.priority, head.received_at, head.job_id),
+        key=lambda head: (running.get(head.user, 0), head.received_at, head.job_id),
         default=None,
     )
 

@@ -48,7 +48,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from models.characters import is_shown
+from models.characters import spelt_out
 
 MAX_ECHO = 200
 """The most characters of a user's value that a message repeats."""
@@ -69,8 +69,7 @@ def echo(value: object) -> str:
 
 def printable(text: str, most: int = MAX_ECHO) -> str:
     """Return `text` on one line of at most `most` characters, without control characters and lone surrogates."""
-    text = text[: most + 1]
-    text = "".join(c if is_shown(text, place) else f"\\u{ord(c):04x}" for place, c in enumerate(text))
+    text = spelt_out(text[: most + 1])
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
@@ -109,8 +108,7 @@ class Fault(BaseModel):
         where = [] if self.experiment is None else [self.experiment]
         if self.instruction is not None:
             where.append(f"instruction {self.instruction}" + (f" ({self.name})" if self.name else ""))
-        if self.field is not None:
-            where.append(self.field)
+        where += [] if self.field is None else [self.field]
         return f"{', '.join(where)}: {self.message}" if where else self.message
 
 
@@ -168,7 +166,7 @@ class NotRevivable(InputError):
     """The job cannot be given another chance."""
 
     def __init__(self, job_id: str, reason: str) -> None:
-        super().__init__(f"job {job_id} cannot be revived: {reason}")
+        super().__init__(f"job {job_id} cannot be tried again: {reason}")
 
 
 class NotCancellable(InputError):
@@ -311,7 +309,7 @@ class MirrorBroken(StorageError):
 
     def __init__(self, url: str, faults: "list[str]") -> None:
         said = "".join(f"\n  {fault}" for fault in faults)
-        super().__init__(f"the log cannot be restored from {url}, and nothing was changed; {len(faults)} faults:{said}")
+        super().__init__(f"the log cannot be restored from {url}, and nothing was changed; all faults:{said}")
         self.faults = tuple(faults)
 
 

@@ -13,13 +13,16 @@ from pydantic import BaseModel, ConfigDict
 
 from models.clock import UtcDatetime, to_text
 from models.errors import LogBroken, echo
-from models.facts import Fact, fact_from_json
+from models.facts import Fact, Replaced, Submitted, fact_from_json
 
 GENESIS = "0" * 64
 """`prev_hash` of a job's first event."""
 
 UNKNOWN = "its history is in the mirror, and the log does not know the job"
 """Why a job is held that the mirror has and the log has not."""
+
+REOPENS = frozenset({"revived", "replaced"})
+"""The facts that let a job wait again which had ended."""
 
 HARMLESS = frozenset(
     {
@@ -178,6 +181,12 @@ def standing(mirrored: Sequence[str], ours: Sequence[str]) -> Standing:
 def is_harmless(kinds: Iterable[str]) -> bool:
     """Return whether events of these kinds, which the mirror does not hold, may be set aside without asking anybody."""
     return set(kinds) <= HARMLESS
+
+
+def document_of(events: Sequence[Event]) -> bytes | None:
+    """Return the newest document of a job; None if it was too large to be kept."""
+    facts = (event.fact for event in reversed(events))
+    return next((fact.raw for fact in facts if isinstance(fact, Submitted | Replaced)), None)
 
 
 def hashes(events: Iterable[Event]) -> list[str]:

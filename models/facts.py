@@ -232,6 +232,34 @@ class Revived(_Fact):
     by: str
 
 
+class Replaced(_Fact):
+    """A whole document came under the id of a job that ended because its own was half written; the job waits again.
+
+    Attributes:
+        document: as in `Submitted`.
+    """
+
+    kind: Literal["replaced"] = "replaced"
+    version: Literal[1] = 1
+    document: str
+    document_sha256: str
+    document_bytes: int
+
+    @classmethod
+    def of(cls, document: bytes) -> Self:
+        """Make the fact from the bytes of a JSON document."""
+        about: dict[str, Any] = {
+            "document_sha256": hashlib.sha256(document).hexdigest(),
+            "document_bytes": len(document),
+        }
+        return cls(document=document.decode("utf-8"), **about)
+
+    @property
+    def raw(self) -> bytes:
+        """The document's bytes."""
+        return self.document.encode("utf-8")
+
+
 class Withdrawn(_Fact):
     """The job document was gone from its queue before we took it: another spooler has it, or its owner."""
 
@@ -265,6 +293,7 @@ Fact = Annotated[
     | LeaseExpired
     | Retried
     | Revived
+    | Replaced
     | Withdrawn
     | Refused,
     Field(discriminator="kind"),

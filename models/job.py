@@ -21,6 +21,7 @@ from models.facts import (
     Failed,
     HandedOver,
     LeaseExpired,
+    Replaced,
     Retried,
     Revived,
     Source,
@@ -109,7 +110,8 @@ TRANSITIONS = {
         Transition("cancelled", _OPEN, State.CANCELLED, _HOLDER),
         Transition("lease_expired", RUNNING, None, Writer.HOUSEKEEPING),
         Transition("retried", RUNNING, State.QUEUED, _HOLDER),
-        Transition("revived", frozenset({State.ERROR, State.WITHDRAWN}), State.QUEUED, _ANYBODY),
+        Transition("revived", frozenset({State.QUEUED, State.ERROR, State.WITHDRAWN}), State.QUEUED, _ANYBODY),
+        Transition("replaced", frozenset({State.ERROR}), State.QUEUED, _ANYBODY),
         Transition("withdrawn", frozenset({State.CLAIMED}), State.WITHDRAWN, _HOLDER),
         Transition("refused", frozenset(State), None, _ANYBODY),
     )
@@ -219,7 +221,7 @@ def begin(event: Event) -> Job:
     )
 
 
-def why_not(job: Job, fact: Fact, attempt: int) -> str | None:
+def why_not(job: Job, fact: Fact, attempt: int) -> str | None:  # noqa: PLR0911 - one line for each reason
     """Return why `fact`, written in `attempt`, must not follow; None if it may."""
     row = TRANSITIONS.get(fact.kind)
     if row is None:
@@ -228,6 +230,10 @@ def why_not(job: Job, fact: Fact, attempt: int) -> str | None:
         return f"{fact.kind} cannot follow {job.state}"
     if fact.kind == "revived" and job.blame == "user":
         return "the job ended through a fault of its document; it would end so again"
+    if fact.kind == "revived" and job.state is State.QUEUED and job.not_before is None:
+        return "the job waits for its turn already"
+    if fact.kind == "replaced" and (job.blame, job.stage) != ("user", "validation"):
+        return "the job did not end through a fault of its document"
     if fact.kind == "claimed" and attempt != job.attempt + 1:
         return f"the next attempt is {job.attempt + 1}, not {attempt}"
     return _why_not_of_attempt(job, fact, attempt) if row.of_attempt else None
@@ -317,9 +323,11 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
             changes |= {"not_before": fact.not_before, "failures": job.failures + int(fact.counted)}
             if fact.run_again:
                 changes["executed"] = None
-        case Revived():
-            changes |= {"failures": 0, "not_before": None, "stage": None, "blame": None, "faults": (), "fault_count": 0}
-            changes["cancel_requested"] = False
+        case Revived() | Replaced():
+            changes |= dict.fromkeys(("not_before", "stage", "blame"))
+            changes |= {"failures": 0, "faults": (), "fault_count": 0, "cancel_requested": False}
+            if isinstance(fact, Replaced):
+                changes |= {"document_sha256": fact.document_sha256, "document_bytes": fact.document_bytes}
     if event.flow_run_id is not None and event.kind != "refused":
         changes["flow_run_id"] = event.flow_run_id
     after = job.model_copy(update=changes)
@@ -335,6 +343,14 @@ def fold(events: list[Event]) -> Job | None:
     for event in events:
         job = apply(job, event)
     return job
+
+
+def why_cancelled(events: list[Event]) -> str:
+    """Return who last wanted the job cancelled, and why if that was said; empty if nobody did."""
+    fact = next((event.fact for event in reversed(events) if event.kind == "cancel_requested"), None)
+    if not isinstance(fact, CancelRequested):
+        return ""
+    return f"{fact.reason} (by {fact.by})" if fact.reason else f"by {fact.by}"
 
 
 def uploaded_at(events: list[Event]) -> datetime | None:

@@ -1,5 +1,6 @@
 """The status document of a job, in the words of the storage contract (sqooler 0.9.0)."""
 
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -35,6 +36,21 @@ def is_first_status(document: Any) -> bool:
         and isinstance(document.get("job_id"), str)
         and document.get("status") in ("INITIALIZING", "QUEUED")
     )
+
+
+def first_status_wait(job: Job, now: datetime, seconds: float) -> float:
+    """Return how long, in seconds, the final status of a job still waits for the first one; 0 where it does not.
+
+    Only a job that came by the inbox has one from its front end, which may write it a moment after the document.
+
+    Args:
+        seconds: so long after the job was found it waits.
+    """
+    if job.source != "inbox" or job.state not in FINAL or job.state is State.WITHDRAWN:
+        return 0.0
+    passed = (now - job.submitted_at).total_seconds()
+    # A clock that was set back makes nobody wait.
+    return seconds - passed if 0 <= passed < seconds else 0.0
 
 
 def status_document(job: Job) -> StatusDocument:

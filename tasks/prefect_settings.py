@@ -10,8 +10,9 @@ import importlib
 import os
 import sys
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
+from models.errors import BadSetting
 from models.settings import Settings
 from tasks import python
 
@@ -71,8 +72,19 @@ def home(settings: Settings) -> Path:
     return settings.folder / "prefect"
 
 
+def forget_empty_variables() -> None:
+    """Take Prefect's variables that are empty for unset, as ours are; call it where a process begins."""
+    for name in [name for name, value in os.environ.items() if name.startswith("PREFECT_") and not value]:
+        del os.environ[name]
+
+
 def prepare(settings: Settings) -> None:
-    """Make Prefect's folder and set Prefect's variables in this process; call it before Prefect is imported."""
+    """Make Prefect's folder and set Prefect's variables in this process; call it before Prefect is imported.
+
+    Raises:
+        BadSetting: Prefect could not use one of them, and would say so in a traceback.
+    """
+    _check_variables()
     home(settings).mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in _IGNORED:
         os.environ.pop(name, None)
@@ -82,6 +94,22 @@ def prepare(settings: Settings) -> None:
     if "PREFECT_API_URL" not in os.environ and "PREFECT_SERVER_API_AUTH_STRING" in os.environ:
         # The server will be ours, and asks us for its password too.
         os.environ.setdefault("PREFECT_API_AUTH_STRING", os.environ["PREFECT_SERVER_API_AUTH_STRING"])
+
+
+def _check_variables() -> None:
+    url = os.environ.get("PREFECT_API_URL")
+    if url is not None:
+        os.environ["PREFECT_API_URL"] = url.rstrip("/")
+        try:
+            parts = urlsplit(url)
+            right = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and url.isascii()
+        except ValueError:  # a port or an IPv6 address that is none
+            right = False
+        if not right:
+            raise BadSetting("PREFECT_API_URL is no address of a Prefect API; write http://host:4200/api")
+    for name in ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_KEY"):
+        if not os.environ.get(name, "").isascii():
+            raise BadSetting(f"{name} has to be plain ASCII; with anything else Prefect lets nobody in")
 
 
 def import_prefect(settings: Settings) -> None:

@@ -10,9 +10,10 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from sqlalchemy import make_url
@@ -43,7 +44,13 @@ from tasks.prefect_settings import import_prefect, prepare
 from tasks.sandbox.job_process import SharedSandbox
 from tasks.sandbox.rlimits import Limits
 
+if TYPE_CHECKING:
+    from tasks.block_storages import BlockFinder
+
 _LOG = logging.getLogger("quledger.services")
+
+FIRST_STATUS_SECONDS = 2.0
+"""So long after a job came by the inbox its front end may take to write its first status."""
 
 
 def _worker_name() -> str:
@@ -61,6 +68,7 @@ class Services:
         wall: says whether leases may be judged by the clock.
         stopping: set when this process is to end: no more jobs are claimed.
         on_final: called with each job that a drain in this process brought to its end.
+        on_progress: called with a sentence now and then while a drain does what takes long.
         on_unserved: called with what a drain left behind for somebody to put right, a sentence each.
     """
 
@@ -69,12 +77,16 @@ class Services:
     wall: Wall = field(default_factory=Wall)
     stopping: threading.Event = field(default_factory=threading.Event)
     on_final: Callable[[Job], None] = lambda _job: None
+    on_progress: Callable[[str], None] = lambda _line: None
     on_unserved: Callable[[list[str]], None] = lambda _reasons: None
 
-    def open(self) -> None:
+    def open(self, *, patient: bool = False) -> None:
         """Open the log and the storages and look for the keys now, so that what is wrong is said at once.
 
         One of several storages that cannot be used is only warned of: it holds up no other.
+
+        Args:
+            patient: only warn also where no storage can be used: it may come to be.
 
         Raises:
             BadSetting: one of them cannot be what the settings say.
@@ -89,7 +101,7 @@ class Services:
         # The Prefect that keeps the others may still have to be started.
         askable = [name for name, url in storages.items() if "PREFECT_API_URL" in os.environ or not _is_block(url)]
         troubles = self.stores.troubles(askable)
-        if len(troubles) == len(storages):
+        if len(troubles) == len(storages) and not patient:
             raise next(iter(troubles.values()))
         _warn_of(troubles)
 
@@ -134,7 +146,24 @@ class Services:
     @cached_property
     def stores(self) -> Stores:
         """Where front ends put jobs and read results."""
-        return Stores({name: self._opener(url) for name, url in self.settings.storages.items()})
+        openers = {name: self._opener(url) for name, url in self.settings.storages.items()}
+        if not self.settings.takes_every_block:
+            return Stores(openers)
+        stores = Stores(openers, self._find_blocks)
+        stores.find()
+        return stores
+
+    def _find_blocks(self) -> Mapping[str, Opener]:
+        # Not asked for before there may be an answer: Prefect takes seconds to import.
+        return self._block_finder() if "PREFECT_API_URL" in os.environ else {}
+
+    @cached_property
+    def _block_finder(self) -> "BlockFinder":
+        prepare(self.settings)
+        import_prefect(self.settings)
+        from tasks.block_storages import BlockFinder  # noqa: PLC0415 - as above
+
+        return BlockFinder()
 
     def _opener(self, url: str) -> Opener:
         if not _is_block(url):
@@ -145,7 +174,7 @@ class Services:
             # Prefect takes seconds to import, and some commands need it for nothing else.
             prepare(self.settings)
             import_prefect(self.settings)
-            from tasks.prefect_block import BlockOpener  # noqa: PLC0415
+            from tasks.block_storages import BlockOpener  # noqa: PLC0415
 
             return BlockOpener(url)
 
@@ -173,7 +202,7 @@ class Services:
     @cached_property
     def relay(self) -> Relay:
         """The relay from the log to the storage."""
-        return Relay(self.log, self.cursor, self.stores, self.locks, self.marks)
+        return Relay(self.log, self.cursor, self.stores, self.locks, self.marks, FIRST_STATUS_SECONDS)
 
     @cached_property
     def marks(self) -> Marks:
@@ -198,18 +227,9 @@ class Services:
         return JobLocks(self.settings.folder / "locks")
 
     @cached_property
-    def inboxes(self) -> dict[str, Inbox]:
-        """The queue folders of each storage, by its name."""
-        return {
-            name: Inbox(
-                self.log,
-                self.stores,
-                name,
-                max_bytes=self.settings.max_document_bytes,
-                settle_seconds=self.settings.settle_seconds,
-            )
-            for name in self.stores.names
-        }
+    def inboxes(self) -> "_Inboxes":
+        """The queue folders of each storage, by its name, made when they are first asked for."""
+        return _Inboxes(self)
 
     @property
     def limits(self) -> Limits:
@@ -225,6 +245,23 @@ class Services:
     def retries(self) -> RetryPolicy:
         """How often and how patiently a job is tried."""
         return RetryPolicy(self.settings.max_attempts, self.settings.retry_seconds)
+
+
+class _Inboxes(dict[str, Inbox]):
+    def __init__(self, services: Services) -> None:
+        super().__init__()
+        self._services = services
+
+    def __missing__(self, name: str) -> Inbox:
+        settings = self._services.settings
+        self[name] = Inbox(
+            self._services.log,
+            self._services.stores,
+            name,
+            max_bytes=settings.max_document_bytes,
+            settle_seconds=settings.settle_seconds,
+        )
+        return self[name]
 
 
 def _kept_secret(settings: Settings) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ from models.errors import (
 )
 from models.facts import Cancelled, Compiled, Completed, Executed, Stage, Uploaded, Validated
 from models.job import Phase, State
+from models.words import count_of
 from storage import failpoints, layout
 from storage.providers.protocol import StorageProvider
 from tasks.jobs.attempt import Attempt
@@ -95,7 +96,7 @@ async def validation(attempt: Attempt) -> str:
         Validated(experiments=summary["experiments"], shots=summary["shots"], cost=summary.get("cost"))
     )
     failpoints.point("validation.appended")
-    return f"validated: {summary['experiments']} experiments, {summary['shots']} shots"
+    return f"validated: {count_of(summary['experiments'], 'experiment')}, {count_of(summary['shots'], 'shot')}"
 
 
 SEED_BITS = 53

@@ -87,7 +87,7 @@ class Installation:
             "QULEDGER_HOME": str(self.home),
             "QULEDGER_STORAGE": self.store.as_uri(),
             "QULEDGER_POLL_SECONDS": "0.2",
-            "QULEDGER_SETTLE_SECONDS": "0.5",
+            "QULEDGER_SETTLE_SECONDS": "0.1",
             "QULEDGER_RETRY_SECONDS": "0.2",
             "HOME": str(folder),
             "COLUMNS": "200",

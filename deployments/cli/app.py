@@ -8,12 +8,18 @@ Exit codes: 0 it worked; 1 it did not work this time (storage, database, Prefect
 result is not the one that was accepted.
 """
 
+import itertools
 import json
 import sys
+from importlib import metadata
 
-from cyclopts import App
+from cyclopts import App, CycloptsError
 
-from models.errors import InputError, NotAuthentic, QuledgerError
+from deployments.cli import terminal
+from deployments.processes.logs import CLI, write_crash
+from models.errors import BadName, InputError, NotAuthentic, QuledgerError, printable
+from models.settings import Settings
+from tasks.prefect_settings import forget_empty_variables
 
 FLAGS = ["--help", "-h"]
 
@@ -68,6 +74,10 @@ COMMANDS = {
         "config:config",
         "Print all settings, without secrets; each one is the environment variable `QULEDGER_<NAME>`.",
     ),
+    "check": (
+        "storages:check",
+        "Connect to each storage, and see whether it takes what a job writes.",
+    ),
     "demo": (
         "demo:demo",
         "Submit seven real jobs to all four backends, two of them bad, run them, and show what came out.",
@@ -96,6 +106,7 @@ app = App(
     name="quledger",
     help="Quantum jobs that people can trust: each one is a Prefect flow run, and its history is kept for ever.",
     help_flags=FLAGS,
+    version=lambda: _version(),  # noqa: PLW0108 - looked up when it is asked for
     version_flags=["--version"],
 )
 keys = App(
@@ -111,24 +122,74 @@ for group, commands in ((app, COMMANDS), (keys, KEY_COMMANDS)):
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    terminal.prepare()
+    forget_empty_variables()
     try:
-        code = app(exit_on_error=True)
+        code = _run(sys.argv[1:])
+        sys.stdout.flush()
+    except terminal.OutputLost as error:
+        code = 0 if error.refused else _complain(error, 1)
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a command and return its exit code; whatever goes wrong is said in one sentence."""
+    try:
+        _refuse_empty(arguments)
+        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        return _complain(BadName(printable(" ".join(str(error).split()))), 2)
     except QuledgerError as error:
-        code = _complain(error)
+        return _complain(error, 2 if isinstance(error, InputError) else 3 if isinstance(error, NotAuthentic) else 1)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
-        code = 130
-    except BrokenPipeError:
-        # Whoever read our output has had enough.
-        code = 0
-    sys.exit(code if isinstance(code, int) else 0)
+        return 130
+    except terminal.OutputLost:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last net: nobody is shown a traceback
+        return _complain(_Unforeseen(error), 1)
+    return code if isinstance(code, int) else 0
 
 
-def _complain(error: QuledgerError) -> int:
-    """Print an error and return the exit code that it stands for."""
-    message = {"error": type(error).__name__, "message": str(error)}
+class _Unforeseen(Exception):
+    """An error that nobody has foreseen; where it came from stands in a log in the home."""
+
+    def __init__(self, error: Exception) -> None:
+        try:
+            log = Settings.read().folder / CLI
+            write_crash(log, error)
+            where = f"the details are in {log}"
+        except (QuledgerError, OSError):
+            where = "the details could not be written into the home"
+        # Its own words may hold a secret.
+        super().__init__(f"this failed, and should not have ({type(error).__name__}); {where}")
+
+
+def _refuse_empty(arguments: list[str]) -> None:
+    """Refuse an argument that is empty: a variable of the caller was, and without it the call means something else.
+
+    Raises:
+        BadName: names it.
+    """
+    for before, argument in itertools.pairwise(["", *arguments]):
+        name, equals, value = argument.partition("=")
+        if not argument or (equals and not value and name.startswith("--")):
+            name = name or (before if before.startswith("-") else "an argument")
+            raise BadName(f"{name} is empty; give it a value, or leave it out")
+
+
+def _complain(error: Exception, code: int) -> int:
+    """Print an error, and return the exit code."""
+    message = {"error": type(error).__name__.lstrip("_"), "message": str(error)}
     print(json.dumps(message) if "--json" in sys.argv else f"quledger: {error}", file=sys.stderr)
-    return 2 if isinstance(error, InputError) else 3 if isinstance(error, NotAuthentic) else 1
+    return code
+
+
+def _version() -> str:
+    try:
+        return metadata.version("quledger")
+    except metadata.PackageNotFoundError:
+        return "unknown: it is not installed"
 
 
 if __name__ == "__main__":

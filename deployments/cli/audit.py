@@ -17,6 +17,7 @@ from models.audit import Finding, Run
 from models.errors import BadSetting, StorageError, UnknownJob
 from models.job import FINAL
 from models.settings import Settings
+from models.words import count_of, no_or_count_of
 from storage.audit import rebuild as rebuilding
 from storage.audit import restore as restoring
 from storage.audit.verify import Verifier
@@ -34,7 +35,8 @@ def verify(job_id: str | None = None, *, prefect: bool | None = None, as_json: J
     """Compare the log with itself, its views, the storage and Prefect; end with code 3 if anything differs.
 
     Args:
-        job_id: Only this job; otherwise all of them, and every document that belongs to none.
+        job_id: Only this job, by its id or the beginning of it; otherwise all of them, and
+            every document that belongs to none.
         prefect: Compare with Prefect; by default where PREFECT_API_URL is set.
     """
     verification = Verification(prefect=prefect)
@@ -56,7 +58,8 @@ def verify(job_id: str | None = None, *, prefect: bool | None = None, as_json: J
     }
     lines = [f"not compared: {reason}" for reason in verification.left_out]
     lines += [f"note: {note}" for note in verification.notes]
-    lines.append(f"{verification.jobs} jobs verified: {count or 'no'} differences")
+    differ = no_or_count_of(count, "difference")
+    lines.append(f"{count_of(verification.jobs, 'job')} verified: {differ}")
     print_output(value, lambda: print("\n".join(lines)), as_json=as_json)
     if verification.silent:
         print(f"quledger: {verification.silent}", file=sys.stderr)
@@ -116,7 +119,13 @@ class Verification:
 
     def findings(self, job_id: str | None) -> Iterator[Finding]:
         """Yield what differs of one job, or of all."""
-        return self._verifier.all() if job_id is None else self._verifier.job(job_id)
+        return self._verifier.all() if job_id is None else self._verifier.job(self._meant(job_id))
+
+    def _meant(self, text: str) -> str:
+        try:
+            return EventLog(self._engine).id_of(text)
+        except UnknownJob:
+            return text  # something of it may be left elsewhere
 
     def _runs_of(self, job_ids: list[str]) -> list[Run]:
         if self.silent:
@@ -150,7 +159,8 @@ def prune(*, days: float = 30, as_json: Json = False) -> int:
             return False
 
     pruned = retention.prune(url, clock.now() - timedelta(days=days), has_ended)
-    text = f"deleted {pruned.runs} runs that ended more than {days:g} days ago; left {pruned.left} of unknown jobs"
+    deleted = count_of(pruned.runs, "run")
+    text = f"deleted {deleted} that ended more than {days:g} days ago; left {pruned.left} of unknown jobs"
     print_output({"deleted": pruned.runs, "left": pruned.left}, lambda: print(text), as_json=as_json)
     return 0
 
@@ -158,7 +168,7 @@ def prune(*, days: float = 30, as_json: Json = False) -> int:
 def rebuild(*, as_json: Json = False) -> int:
     """Make the views of the log anew from its events; nothing else is changed. Stop the drains before."""
     counts = rebuilding.rebuild(open_database(Settings.read().database_url, existing=True))
-    text = f"rebuilt {counts['jobs']} jobs from {counts['events']} events"
+    text = f"rebuilt {count_of(counts['jobs'], 'job')} from {count_of(counts['events'], 'event')}"
     print_output(counts, lambda: print(text), as_json=as_json)
     return 0
 
@@ -191,7 +201,8 @@ def restore(
     )
     lines = [f"not read: {name}: {reason}" for name, reason in left_out.items()]
     lines += [fork.message for fork in forks]
-    lines.append(f"restored {counts['jobs']} jobs with {counts['events']} events\nNext: quledger reconcile")
+    lines.append(f"restored {count_of(counts['jobs'], 'job')} with {count_of(counts['events'], 'event')}")
+    lines.append("Next: quledger reconcile")
     value: dict[str, Any] = {**counts, "forks": [fork._asdict() for fork in forks], "left_out": left_out}
     print_output(value, lambda: print("\n".join(lines)), as_json=as_json)
     unsettled = not all(fork.settled for fork in forks)

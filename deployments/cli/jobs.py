@@ -8,8 +8,8 @@ from cyclopts import Parameter
 
 from deployments.cli import render
 from deployments.cli.output import Json, print_output
-from models.errors import BadName, InputError, UnknownJob, UnreadableFile, echo
-from models.job import State
+from models.errors import BadName, InputError, UnreadableFile, echo
+from models.job import State, why_cancelled
 from models.job_language.openqasm_opening import is_openqasm
 from models.names import one_spelling
 from models.requests import qasm_document
@@ -18,6 +18,9 @@ from tasks.jobs import submission
 from tasks.services import current
 
 USUAL_SHOTS = 1000
+
+MAX_LIMIT = 2**63 - 1
+"""More jobs no database counts."""
 
 
 def submit(  # noqa: PLR0913 - one parameter an option
@@ -87,11 +90,17 @@ def status(job_id: str, *, as_json: Json = False) -> int:
     """Show where a job stands.
 
     Args:
-        job_id: The job's id.
+        job_id: The job's id, or as much of its beginning as tells it from others.
     """
-    job, held = current().log.get(job_id), current().holds.why(job_id)
-    value = render.status_value(job) | ({"held": held} if held else {})
-    print_output(value, lambda: render.status(job, held), as_json=as_json)
+    log = current().log
+    job_id = log.id_of(job_id)
+    job = log.get(job_id)
+    more = {
+        "cancelled": why_cancelled(log.history(job_id)) if job.cancel_requested else "",
+        "held": current().holds.why(job_id),
+    }
+    more = {name: text for name, text in more.items() if text}
+    print_output(render.status_value(job) | more, lambda: render.status(job, more), as_json=as_json)
     return 0
 
 
@@ -99,11 +108,9 @@ def history(job_id: str, *, as_json: Json = False) -> int:
     """Show every event of a job.
 
     Args:
-        job_id: The job's id.
+        job_id: The job's id, or as much of its beginning as tells it from others.
     """
-    events = current().log.history(job_id)
-    if not events:
-        raise UnknownJob(job_id)
+    events = current().log.history(current().log.id_of(job_id))
     print_output([render.event_value(event) for event in events], lambda: render.history(events), as_json=as_json)
     return 0
 
@@ -112,9 +119,9 @@ def retry(job_id: str, *, as_json: Json = False) -> int:
     """Give a job that ended in ERROR through no fault of its own another chance.
 
     Args:
-        job_id: The job's id.
+        job_id: The job's id, or as much of its beginning as tells it from others.
     """
-    job = submission.revive(current(), job_id)
+    job = submission.revive(current(), current().log.id_of(job_id))
     value = {"job_id": job.job_id, "state": job.state}
     print_output(value, lambda: print(f"job {job.job_id} waits again"), as_json=as_json)
     return 0
@@ -124,9 +131,10 @@ def cancel(job_id: str, *, reason: str = "", as_json: Json = False) -> int:
     """Cancel a job: at once where it waits; where it runs, its worker stops it within seconds.
 
     Args:
-        job_id: The job's id.
+        job_id: The job's id, or as much of its beginning as tells it from others.
         reason: Why; it is kept in the job's history.
     """
+    job_id = current().log.id_of(job_id)
     job = submission.cancel(current(), job_id, by="operator", reason=reason)
     text = f"job {job_id} is cancelled" if job.state is State.CANCELLED else f"job {job_id} is being stopped"
     print_output({"job_id": job_id, "state": job.state}, lambda: print(text), as_json=as_json)
@@ -146,7 +154,9 @@ def list_jobs(*, backend: str = "", user: str = "", state: str = "", limit: int 
         raise BadName(f"{echo(state)} is no state; there are: {', '.join(State)}")
     if limit < 1:
         raise BadName("the limit has to be at least 1")
-    jobs = current().log.jobs(backend=backend, user=one_spelling(user), state=state.upper(), limit=limit)
+    jobs = current().log.jobs(
+        backend=backend, user=one_spelling(user), state=state.upper(), limit=min(limit, MAX_LIMIT)
+    )
     print_output([render.status_value(job) for job in jobs], lambda: render.jobs(jobs), as_json=as_json)
     return 0
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -9,8 +10,8 @@ from rich.console import Console
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
 from models.backend import BackendConfig
 from models.clock import to_text
+from models.event_text import what_happened
 from models.events import Event
-from models.facts import Compiled, Executed, Failed, Retried, Submitted, Uploaded, Validated
 from models.job import FINAL, Job, State
 from models.status import status_document
 
@@ -24,11 +25,11 @@ def status_value(job: Job) -> dict[str, Any]:
     return status_document(job).model_dump() | job.model_dump(mode="json", exclude={"job_id", "last_hash"})
 
 
-def status(job: Job, held: str = "") -> None:
+def status(job: Job, more: Mapping[str, str]) -> None:
     """Print where a job stands.
 
     Args:
-        held: why nothing is done with it until the log has been restored; empty if it is not held.
+        more: `cancelled`, who wanted that and why; `held`, why nothing is done with it until the log has been restored.
     """
     seconds = (job.updated_at - job.submitted_at).total_seconds()
     rows: dict[str, str | Cell] = {
@@ -41,14 +42,13 @@ def status(job: Job, held: str = "") -> None:
         "reason": job.reason or "-",
         "flow run": job.flow_run_id or "-",
     }
-    if held:
-        rows["held"] = held
+    rows |= more
     columns = (Column("name"), Column("value", ColumnKind.TEXT))
     # An id may be longer than a line, and is not cut all the same.
     show_table(console, (Column("name"), Column("id")), [(Cell(f"{'job':<9}", "bold"), job.job_id)], heading=False)
     show_table(console, columns, [(Cell(name, "bold"), value) for name, value in rows.items()], heading=False)
     hint = {State.DONE: f"quledger result {job.job_id}", State.QUEUED: "quledger drain --until-empty"}
-    following = "quledger restore" if held else hint.get(job.state, f"quledger history {job.job_id}")
+    following = "quledger restore" if "held" in more else hint.get(job.state, f"quledger history {job.job_id}")
     print_line(f"\nNext: {following}")
 
 
@@ -81,9 +81,6 @@ def event_value(event: Event) -> dict[str, Any]:
     return event.model_dump(mode="json") | {"data": json.loads(event.data)}
 
 
-_OMITTED = {"kind", "version", "holder"}
-"""Fields that a history for people leaves out; a holder is a hash, of use to programs alone."""
-
 HISTORY = (Column("time (UTC)"), Column("seq"), Column("attempt"), Column("event"), Column("what", ColumnKind.TEXT))
 
 
@@ -93,7 +90,7 @@ def history(events: list[Event]) -> None:
         console,
         HISTORY,
         [
-            (to_text(event.recorded_at)[11:23], str(event.seq), str(event.attempt), event.kind, _describe(event))
+            (to_text(event.recorded_at)[11:23], str(event.seq), str(event.attempt), event.kind, what_happened(event))
             for event in events
         ],
     )
@@ -138,27 +135,3 @@ def print_line(text: str, style: str = "dim") -> None:
 
 def _state(job: Job) -> Cell:
     return Cell(job.state, _COLOURS.get(job.state, "blue"))
-
-
-def _describe(event: Event) -> str:  # noqa: PLR0911 - one line for each kind of fact
-    match event.fact:
-        case Submitted() as fact:
-            return f"{fact.backend}, {fact.document_bytes} bytes, sha256 {fact.document_sha256[:12]}, by {fact.source}"
-        case Validated() as fact:
-            return f"{fact.experiments} experiments, {fact.shots} shots"
-        case Compiled() as fact:
-            return f"program {fact.program_sha256[:12]}, seed {fact.seed}"
-        case Executed() as fact:
-            versions = " ".join(f"{name} {version}" for name, version in fact.versions.items())
-            return f"{fact.seconds:.3f} s, seed {fact.seed}, result {fact.result_sha256[:12]}, {versions}"
-        case Uploaded() as fact:
-            return f"{fact.path}, {fact.bytes} bytes, read back {fact.sha256[:12]}"
-        case Failed() as fact:
-            return f"in {fact.stage}, fault of the {fact.blame}: " + "; ".join(str(fault) for fault in fact.faults[:3])
-        case Retried() as fact:
-            return f"{fact.reason}; again after {fact.after_seconds:g} s"
-        case fact:
-            fields = fact.model_dump(mode="json", exclude=_OMITTED).items()
-            return ", ".join(
-                f"{name} {value}" for name, value in fields if value is not False and value not in ("", None)
-            )

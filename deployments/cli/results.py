@@ -32,10 +32,10 @@ def result(job_id: str, *, csv: Annotated[bool, Parameter(negative="")] = False,
     """Show the result of a job: a histogram for each experiment.
 
     Args:
-        job_id: The job's id.
+        job_id: The job's id, or as much of its beginning as tells it from others.
         csv: Print the counts as CSV instead.
     """
-    document = result_document(current(), job_id)
+    document = result_document(current(), current().log.id_of(job_id))
     if csv:
         _print_csv(document)
     else:

@@ -1,13 +1,18 @@
 """The commands that serve jobs: a drain, the control room, a worker of it."""
 
+import contextlib
 import sys
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from deployments.cli.output import Json, print_output
+from deployments.cli.terminal import OutputLost
 from deployments.processes.drain import run_drain_command, run_worker_command
 from deployments.processes.up import serve
+from models.errors import BadSetting
+
+MAX_PORT = 65535
 
 
 def drain(
@@ -26,8 +31,10 @@ def drain(
         concurrency: Jobs at once.
         time_budget: Seconds after which no more job is begun.
     """
+    if time_budget is not None and not time_budget > 0:
+        raise BadSetting("the time budget has to be a number of seconds above 0")
     counts, unserved = run_drain_command(
-        backend, concurrency, until_empty=until_empty, time_budget=time_budget, say=None if as_json else print
+        backend, concurrency, until_empty=until_empty, time_budget=time_budget, say=None if as_json else _say
     )
     ended = ", ".join(f"{number} {state}" for state, number in counts.items()) or "no jobs"
     print_output(counts, lambda: print(f"drained: {ended}"), as_json=as_json)
@@ -42,8 +49,16 @@ def up(*, port: int = 4200) -> int:
     Args:
         port: Of the server, on loopback.
     """
-    serve(port, lambda line: print(line, flush=True))
+    if not 0 <= port <= MAX_PORT:
+        raise BadSetting(f"port {port} cannot be listened on; name one from 0 (any that is free) to {MAX_PORT}")
+    serve(port, _say)
     return 0
+
+
+def _say(line: str) -> None:
+    """Print a line at once; that nobody reads it, or a full disk, ends no drain."""
+    with contextlib.suppress(OutputLost):
+        print(line, flush=True)
 
 
 def worker() -> int:

@@ -45,6 +45,7 @@ def run_drain_command(
     services = Services(
         Settings.read(),
         on_final=lambda job: None if say is None else say(_line(job)),
+        on_progress=lambda line: print(line, file=sys.stderr),
         on_unserved=unserved.extend,
     )
     # Before the server starts, so that a problem with settings, database or storage is reported at once.

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import re
 import sys
 import threading
@@ -14,7 +15,7 @@ from typing import IO
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
-SERVER, WORKER, DRAIN = "prefect-server.log", "worker.log", "drain.log"
+SERVER, WORKER, DRAIN, CLI = "prefect-server.log", "worker.log", "drain.log", "cli.log"
 
 MAX_BYTES = 20_000_000
 """A log that has grown larger is put aside when it is next opened; the one that was put aside before is gone."""
@@ -72,6 +73,22 @@ def record(output: IO[str]) -> Callable[[], None]:
 def record_crash() -> None:
     """Also write an exception that ends this process to its log."""
     sys.excepthook = _record_crash
+
+
+def write_crash(path: Path, error: Exception) -> None:
+    """Write into a log where an error came from; nobody else may read it."""
+    made = logging.makeLogRecord(
+        {
+            "name": "quledger.cli",
+            "levelno": logging.CRITICAL,
+            "levelname": "CRITICAL",
+            "msg": "a command failed",
+            "exc_info": (type(error), error, error.__traceback__),
+        }
+    )
+    with open_log(path) as log:
+        os.fchmod(log.fileno(), 0o600)
+        log.write(f"{_Formatter(FORMAT).format(made)}\n".encode(errors="backslashreplace"))
 
 
 def drop_debug_records() -> None:

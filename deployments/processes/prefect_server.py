@@ -205,18 +205,27 @@ def _answers(url: str, seconds: float = ANSWER_SECONDS) -> bool:
         seconds: how long it may take.
 
     Raises:
-        PrefectUnavailable: it answers, and does not let us in.
+        PrefectUnavailable: it answers, and does not let us in, or is something else.
     """
     try:
         with httpx.Client(timeout=seconds, headers=authentication()) as client:
             client.get(f"{url}/health").raise_for_status()
             # Anybody may ask for that; not for this.
-            refused = client.get(f"{url}/admin/version").status_code in REFUSED
+            version = client.get(f"{url}/admin/version")
     except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         return False
-    if refused:
+    if version.status_code in REFUSED:
         raise PrefectUnavailable(refusal(url))
+    if not _is_version(version):
+        raise PrefectUnavailable(f"what answers at {redact_url(url)} (PREFECT_API_URL) is no Prefect API")
     return True
+
+
+def _is_version(answer: httpx.Response) -> bool:
+    try:
+        return answer.is_success and isinstance(answer.json(), str)
+    except ValueError:
+        return False
 
 
 def _cause(log: Path, start: int, settings: Settings) -> str:

@@ -6,11 +6,12 @@ from typing import Any
 
 from prefect.client.orchestration import PrefectClient
 
-from flows.artifacts.job_report import count_of, escape_markdown
+from flows.artifacts.job_report import escape_markdown
 from models import clock
 from models.backend import BackendConfig, GateConfig
 from models.errors import printable
 from models.job import Phase, State
+from models.words import count_of
 from tasks.backends import registry
 from tasks.services import Services
 

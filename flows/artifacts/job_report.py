@@ -2,73 +2,44 @@
 
 import asyncio
 import hashlib
+import html
+import itertools
 import json
 import logging
-from collections import Counter
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.events import emit_event
 
-from flows.artifacts.figures import histogram, inline_image, shorten
+from flows.artifacts.figures import folded, histogram, html_image, inline_image, shorten
+from flows.artifacts.outcomes import MAX_OUTCOMES, Counted, Outcomes, Value, outcomes_of
+from flows.artifacts.sweep import sweep
 from models.clock import to_text
 from models.errors import QuledgerError, printable
+from models.event_text import what_happened
 from models.events import Event
 from models.job import FINAL, Job, State
 from models.signing import unwrapped
+from models.words import count_of
 from storage import layout
 from tasks.jobs.attempt import Attempt
 
 _LOG = logging.getLogger("quledger.report")
 
-MAX_SHOWN_EXPERIMENTS = 10
-MAX_OUTCOMES = 32
+MAX_EXPERIMENTS = 200
+"""In the figure of a job."""
+
+MAX_HISTOGRAMS = 50
+MAX_ROWS = 320
+"""Of the table of counts."""
+
+MAX_WHAT = 300
+"""Characters about one event."""
+
 MAX_BYTES = 3_000_000
 """The report of a larger result only says how to get it."""
-
-
-class Counted(NamedTuple):
-    """The counts of one experiment.
-
-    Attributes:
-        frequent: the most frequent outcomes with their counts, sorted by outcome.
-        outcomes: how many different outcomes there are.
-    """
-
-    frequent: list[tuple[str, int]]
-    shots: int
-    outcomes: int
-
-    @property
-    def summary(self) -> str:
-        """The numbers of shots and outcomes, and whether all outcomes are here."""
-        left_out = self.outcomes - len(self.frequent)
-        some = f", the {len(self.frequent)} most frequent" if left_out else ""
-        return f"{count_of(self.shots, 'shot')}, {count_of(self.outcomes, 'outcome')}{some}"
-
-
-class Value(NamedTuple):
-    """The expectation value of one experiment.
-
-    Attributes:
-        std: its standard error.
-        shots: of each group of terms.
-    """
-
-    exp_value: float
-    std: float
-    shots: int
-
-    @property
-    def summary(self) -> str:
-        """The value with its error."""
-        return f"{self.exp_value:.6g} ± {self.std:.2g}, {count_of(self.shots, 'shot')} for each group of terms"
-
-
-Counts = dict[str, Counted | Value]
-"""Experiment -> its counts, or its expectation value."""
 
 
 _TITLES = {State.DONE: "Done", State.ERROR: "Failed", State.CANCELLED: "Cancelled", State.WITHDRAWN: "Withdrawn"}
@@ -109,14 +80,14 @@ def _artifacts(attempt: Attempt) -> list[ArtifactCreate]:
     counts = _counts(attempt) if job.state is State.DONE else {}
     artifacts = []
     if counts:
-        rows = [row for name, found in counts.items() for row in _rows(name, found)]
+        rows = list(itertools.islice((row for name, found in counts.items() for row in _rows(name, found)), MAX_ROWS))
         artifacts.append(
             ArtifactCreate(
                 type="table", description=f"Counts: {summary(counts)}", data=json.dumps(rows), flow_run_id=run_id
             )
         )
     page = markdown(job, counts, attempt.services.log.history(job.job_id))
-    what = "Histograms and history" if counts else "What happened, and the history"
+    what = "Figures and history" if counts else "What happened, and the history"
     artifacts.append(ArtifactCreate(type="markdown", description=what, data=page, flow_run_id=run_id))
     return artifacts
 
@@ -131,14 +102,14 @@ def _rows(name: str, found: Counted | Value) -> list[dict[str, Any]]:
     ]
 
 
-def summary(counts: Counts) -> str:
+def summary(counts: Outcomes) -> str:
     """Return a few words about the counts of a job."""
     if len(counts) == 1:
         return next(iter(counts.values())).summary
     return f"{count_of(len(counts), 'experiment')}, at most {MAX_OUTCOMES} outcomes of each"
 
 
-def _counts(attempt: Attempt) -> Counts:
+def _counts(attempt: Attempt) -> Outcomes:
     """Return the counts of the first experiments; none of a result that is too large or not the accepted one."""
     job = attempt.job
     if job.uploaded is None or job.uploaded.bytes > MAX_BYTES:
@@ -150,47 +121,51 @@ def _counts(attempt: Attempt) -> Counts:
     if attempt.result is None and hashlib.sha256(content).hexdigest() != job.uploaded.sha256:
         return {}  # not what was accepted: `quledger result` says so to whoever asks
     document: dict[str, Any] = unwrapped(json.loads(content))
-    return {
-        experiment["header"]["name"]: _read(experiment) for experiment in document["results"][:MAX_SHOWN_EXPERIMENTS]
-    }
+    return outcomes_of(document, MAX_EXPERIMENTS)
 
 
-def _read(experiment: dict[str, Any]) -> Counted | Value:
-    data = experiment["data"]
-    if "exp_value" in data:
-        return Value(data["exp_value"], data["stds"], experiment["shots"])
-    return _counted(Counter(data["counts"] if "counts" in data else data["memory"]))
-
-
-def _counted(counter: Counter[str]) -> Counted:
-    """Return the most frequent outcomes, sorted numerically."""
-    frequent = sorted(
-        counter.most_common(MAX_OUTCOMES), key=lambda pair: [(len(level), level) for level in pair[0].split()]
-    )
-    return Counted(frequent, counter.total(), len(counter))
-
-
-def markdown(job: Job, counts: Counts, events: list[Event]) -> str:
+def markdown(job: Job, counts: Outcomes, events: list[Event]) -> str:
     """Return the page of a job that has ended."""
     lines = [f"# {_TITLES.get(job.state, job.state)}: job `{job.job_id}`", "", *_facts(job), ""]
     lines += [f"- {escape_markdown(str(fault))}" for fault in job.faults]
     if job.fault_count > len(job.faults):
         lines.append(f"- and {job.fault_count - len(job.faults)} more")
-    for name, counted in counts.items():
-        if isinstance(counted, Value):
-            lines += ["", f"{escape_markdown(name)}: **{counted.summary}**"]
-            continue
-        picture = histogram(counted.frequent, counted.shots, f"{shorten(name)}: {counted.summary}")
-        lines += ["", inline_image(picture, f"histogram of {escape_markdown(name)}")]
+    if counts:
+        lines += ["", *_figures(counts)]
     if job.state is State.DONE:
         note = "" if counts else "It is not shown here. "
         lines += ["", f"{note}The whole result: `quledger result {job.job_id} --json`"]
     lines.append("")
-    lines += ["## History", "", "| # | attempt | event | recorded (UTC) | by |", "|---|---|---|---|---|"]
+    lines += ["## History", "", "| # | attempt | event | recorded (UTC) | what | by |", "|---|---|---|---|---|---|"]
     for event in events:
         when = to_text(event.recorded_at)[:23].replace("T", " ")
-        lines.append(f"| {event.seq} | {event.attempt} | {event.kind} | {when} | {escape_markdown(event.actor)} |")
+        what = escape_markdown(printable(what_happened(event), MAX_WHAT))
+        by = escape_markdown(event.actor)
+        lines.append(f"| {event.seq} | {event.attempt} | {event.kind} | {when} | {what} | {by} |")
     return "\n".join(lines)
+
+
+def _figures(counts: Outcomes) -> list[str]:
+    """Return one figure for the job; of several experiments the single ones are there to be unfolded."""
+    if len(counts) > 1:
+        single = [_single(name, found) for name, found in itertools.islice(counts.items(), MAX_HISTOGRAMS)]
+        summary = f"{count_of(len(counts), 'experiment')} one by one"
+        if len(single) < len(counts):
+            summary = f"the first {len(single)} of {summary}"
+        return [inline_image(sweep(counts), "figure of all experiments"), "", folded(summary, single)]
+    ((name, found),) = counts.items()
+    if isinstance(found, Value):
+        return [f"{escape_markdown(name)}: **{found.summary}**"]
+    picture = histogram(found.frequent, found.shots, f"{shorten(name)}: {found.summary}")
+    return [inline_image(picture, f"histogram of {escape_markdown(name)}")]
+
+
+def _single(name: str, found: Counted | Value) -> str:
+    """Return one experiment of several as HTML."""
+    if isinstance(found, Value):
+        return f"<p>{html.escape(printable(name))}: {found.summary}</p>"
+    title = f"{shorten(name)}: {found.summary}"
+    return html_image(histogram(found.frequent, found.shots, title), f"histogram of {printable(name)}")
 
 
 def _facts(job: Job) -> list[str]:
@@ -206,11 +181,6 @@ def _facts(job: Job) -> list[str]:
         f"|{'---|' * len(names)}",
         f"| {' | '.join(escape_markdown(facts[name]) for name in names)} |",
     ]
-
-
-def count_of(number: int, what: str) -> str:
-    """Return a number of things in words: 1 shot, 2 shots."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def escape_markdown(text: str) -> str:

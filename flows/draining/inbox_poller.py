@@ -23,10 +23,11 @@ COMING_BACK_SECONDS = 300.0
 
 
 class Seen(NamedTuple):
-    """What one look brought: how many new jobs, and how many documents may still be being written."""
+    """What one look brought: how many new jobs, how many documents may still be being written, or are left."""
 
     taken: int = 0
     unsettled: int = 0
+    left: int = 0
 
 
 class InboxPoller:
@@ -53,7 +54,8 @@ class InboxPoller:
         self.trouble: dict[str, str] = {}
 
     async def poll(self) -> Seen:
-        """Take new jobs from every inbox."""
+        """Take new jobs from every inbox, also of storages that have come to be."""
+        await asyncio.to_thread(self._services.stores.find)
         for name in self._services.stores.names:
             if name not in self._under_way:
                 self._under_way[name] = asyncio.create_task(self._poll_one(name))
@@ -65,7 +67,8 @@ class InboxPoller:
         self._under_way = {name: task for name, task in self._under_way.items() if task in still}
         left_out = self.left_out()
         unsettled = sum(number for name, number in self._unsettled.items() if name not in left_out)
-        return Seen(sum(task.result().taken for task in done), unsettled)
+        seen = [task.result() for task in done]
+        return Seen(sum(each.taken for each in seen), unsettled, sum(each.left for each in seen))
 
     def left_out(self) -> set[str]:
         """Return the storages that nobody waits for: switched off, refusing, or silent for too long.
@@ -135,7 +138,7 @@ class InboxPoller:
 
     async def _poll_one(self, name: str) -> Seen:
         """Look at one storage; it counts as down while it fails and does not answer either."""
-        new = unsettled = 0
+        new = unsettled = left = 0
         if await self._is_switched_off(name):
             return Seen()
         # A folder that cannot be listed looks like one that nobody made: what is down has to answer first.
@@ -159,11 +162,12 @@ class InboxPoller:
             else:
                 new += len(taken.jobs)
                 unsettled += taken.unsettled
+                left += taken.left
         if answers:
             self._is_up(name)
         else:
             self._is_down(name)
-        return Seen(new, unsettled)
+        return Seen(new, unsettled, left)
 
     async def _is_switched_off(self, name: str) -> bool:
         try:

@@ -11,13 +11,19 @@ _LOG = logging.getLogger("quledger.drain")
 
 
 @contextlib.asynccontextmanager
-async def run_periodically(what: str, work: Callable[[], Awaitable[object]], seconds: float) -> AsyncIterator[None]:
-    """Do the work again and again while the block runs; an error is reported, and the pauses grow until it works."""
+async def run_periodically(
+    what: str, work: Callable[[], Awaitable[object]], seconds: float, *, at_once: bool = False
+) -> AsyncIterator[None]:
+    """Do the work again and again while the block runs; an error is reported, and the pauses grow until it works.
+
+    Args:
+        at_once: begin with the work, not with a pause.
+    """
 
     async def repeat() -> None:
-        failures = 0
+        failures, pause = 0, 0.0 if at_once else seconds
         while True:
-            await asyncio.sleep(back_off(seconds, failures, max(seconds, MAX_PAUSE)))
+            await asyncio.sleep(pause)
             try:
                 await work()
             except Exception as error:  # noqa: BLE001 - it has to go on, whatever happened this time
@@ -25,6 +31,7 @@ async def run_periodically(what: str, work: Callable[[], Awaitable[object]], sec
                 _LOG.warning("%s_failed action=try_again: %s: %s", what, type(error).__name__, error)
             else:
                 failures = 0
+            pause = back_off(seconds, failures, max(seconds, MAX_PAUSE))
 
     task = asyncio.create_task(repeat())
     try:

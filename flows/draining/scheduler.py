@@ -63,6 +63,7 @@ class Scheduler:
         self._begin_round()
         leaves_jobs = False
         try:
+            await self._claim_known()
             while (action := self._next_action()) is not Do.FINISH:
                 await self._do(action)
             leaves_jobs = self.leaves_jobs()
@@ -123,10 +124,10 @@ class Scheduler:
         """Take new jobs from the inboxes."""
         self._begin_round()
         began = time.monotonic()
-        taken, unsettled = await self._poller.poll()
+        taken, unsettled, left = await self._poller.poll()
         pause = poll_pause(
             time.monotonic() - began,
-            found=taken > 0,
+            found=taken + left > 0,
             is_down=bool(self._poller.down),
             least=self._services.settings.poll_seconds,
         )
@@ -148,6 +149,13 @@ class Scheduler:
         task = asyncio.create_task(run, name=name) if self._handover is None else self._handover.begin(run, name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+
+    async def _claim_known(self) -> None:
+        """Claim what is in the log already, which need not wait for the first look at the inboxes."""
+        for _ in range(self._concurrency):
+            action = self._next_action()
+            if action is Do.POLL and self._state.may_claim and len(self._running) < self._concurrency:
+                await self._claim()
 
     async def _hand_on(self) -> None:
         """Claim a job of a backend that is run elsewhere, and hand it to the workers of the pool."""

@@ -29,6 +29,7 @@ from flows.prefect_api.unreadable_runs import Filters
 from models import clock
 from models.cancelling import RunEnd, run_end
 from models.errors import JobHeld, LogError, NotCancellable, UnknownJob
+from models.events import REOPENS
 from models.job import FINAL, Job, Phase
 from models.names import job_id_for
 from tasks.jobs.submission import cancel
@@ -136,7 +137,7 @@ def _was_revived_since(services: Services, job: Job, run: FlowRun) -> bool:
     """Return whether an operator gave the job another chance after its run was cancelled."""
     if run.state is None or job.attempt == 0:
         return False
-    revived = [event.recorded_at for event in services.log.history(job.job_id) if event.kind == "revived"]
+    revived = [event.recorded_at for event in services.log.history(job.job_id) if event.kind in REOPENS]
     return bool(revived) and revived[-1] > run.state.timestamp
 
 

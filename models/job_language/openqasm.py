@@ -12,6 +12,7 @@ from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 from models.job_language.openqasm_opening import BYTE_ORDER_MARK, OPENING
+from models.job_language.openqasm_words import REFUSED, TELLING
 
 MAX_BYTES = 2_000_000
 MAX_STATEMENTS = {2: 50_000, 3: 6_000}
@@ -40,22 +41,6 @@ WIDE_GATE = 1_000
 MAX_IN_GATE operations. Any other gate that expands to too many is counted, not built, when the program is compiled."""
 
 INCLUDES = {2: "qelib1.inc", 3: "stdgates.inc"}
-
-REFUSED = {
-    "def": "subroutines (def) are not supported; write a gate",
-    "extern": "extern is not supported: there is no program outside to call",
-    "defcal": "pulses (defcal) are not supported",
-    "defcalgrammar": "pulses (defcalgrammar) are not supported",
-    "cal": "pulses (cal) are not supported",
-    "pragma": "pragmas are not supported",
-    "box": "timing (box) is not supported",
-    "delay": "timing (delay) is not supported",
-    "stretch": "timing (stretch) is not supported",
-    "duration": "timing (duration) is not supported",
-    "input": "inputs are not supported; write the number into the program",
-    "opaque": "opaque gates are not supported: there is no definition to simulate",
-}
-"""What a statement may not begin with."""
 
 _SUSPECT = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f]|\r(?!\n)|[^\x00-\x9f]")
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -99,7 +84,7 @@ class Scan(NamedTuple):
 
     Attributes:
         version: of the language, 2 or 3.
-        declared: there is an OPENQASM statement.
+        declared: a statement says what language this is: OPENQASM, the include, or one of `TELLING`.
         statements: how many there are.
         marks: all faults, in the order of the text.
     """
@@ -173,7 +158,7 @@ class _Scanner:
         statement: list[tuple[str, str, int]] = []
         for kind, token, place in self.lexed():
             if kind == "pragma":
-                self.mark(place, REFUSED["pragma"])
+                self.mark(place, self.hash(place) if len(token) == 1 else REFUSED["pragma"])
                 continue
             if kind == "symbol" and self.bracket(token, place):
                 return
@@ -227,6 +212,11 @@ class _Scanner:
                 yield kind, found[0], place
             place = end
 
+    def hash(self, place: int) -> str:
+        if self.text.startswith("#dim", place):
+            return "references to arrays (#dim) are not supported"
+        return "'#' begins nothing but #pragma; a comment begins with //"
+
     def misplaced(self, character: str) -> str:
         if character in "\"'":
             return "the text in quotes is not closed on its line"
@@ -273,7 +263,8 @@ class _Scanner:
         self.expand(word, tokens[1][1] if len(tokens) > 1 else "", place)
         if word == "OPENQASM":
             self.opening(tokens)
-        elif kind == "name" and word in REFUSED and word not in self.own():
+        self.declared = self.declared or word in TELLING
+        if kind == "name" and word in REFUSED and word not in self.own():
             self.mark(place, REFUSED[word])
         elif word == "@":
             self.mark(place, "annotations are not supported")
@@ -310,6 +301,7 @@ class _Scanner:
         allowed = INCLUDES[self.version]
         name = after[0][1][1:-1] if len(after) == 1 and after[0][0] == "string" else ""
         if alone and name == allowed:
+            self.declared = True
             return
         if name in INCLUDES.values():
             self.mark(place, f'this file does not belong to OpenQASM {self.version}; include "{allowed}"')

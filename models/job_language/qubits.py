@@ -193,6 +193,9 @@ class _Reader:
         )
 
     def programs(self, job_type: str) -> tuple[str, ...]:
+        if "program" not in self.value and "program_base64" not in self.value:
+            self.fault("is missing; it must be OpenQASM text, or a list of such texts", "program")
+            return ()
         field = "program" if "program" in self.value else "program_base64"
         given = self.value.get(field)
         items = [given] if isinstance(given, str) else given

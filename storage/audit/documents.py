@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from models.audit import What
 from models.documents import same_value
 from models.errors import NotAuthentic
-from models.events import Event, hashes, standing
-from models.facts import Submitted
+from models.events import Event, document_of, hashes, standing
 from models.job import FINAL, Job, State, uploaded_at
 from models.status import status_document
 from storage import layout
@@ -62,7 +61,7 @@ class DocumentAudit:
             # Its other documents are somebody else's.
             yield from self._staged(job, events)
             return
-        yield from self._place(job, events[0], known)
+        yield from self._place(job, events, known)
         if job.state not in FINAL:
             yield from self._early(job, events, job.seq)
             return
@@ -75,7 +74,7 @@ class DocumentAudit:
         yield from self._result(job, events)
         yield from self._staged(job, events)
 
-    def _place(self, job: Job, first: Event, known: str) -> Iterator[tuple[What, str]]:
+    def _place(self, job: Job, events: list[Event], known: str) -> Iterator[tuple[What, str]]:
         place, taken = layout.place(job, known), layout.taken(job.job_id)
         content = get_or_none(self._storage, place)
         # Its worker has just taken it, or died when it had; a storage that copies may hold both then.
@@ -85,9 +84,9 @@ class DocumentAudit:
             content = between
         if content is None:
             yield "place", f"the job document is missing at {place}"
-        elif job.document_sha256 and not _is_submitted(self._storage, content, job, first):
+        elif job.document_sha256 and not _is_submitted(self._storage, content, job, events):
             yield "place", f"the job document at {place} is not the one that was submitted"
-        elif between is not None and job.document_sha256 and not _is_submitted(self._storage, between, job, first):
+        elif between is not None and job.document_sha256 and not _is_submitted(self._storage, between, job, events):
             yield "place", f"the job document at {taken} is not the one that was submitted"
         for path in layout.places(job):
             if path != place and not (path == taken and on_its_way) and self._storage.exists(path):
@@ -122,9 +121,9 @@ class DocumentAudit:
                 yield "staged", f"{job.executed.staged} is not the result that was executed; a retry would run again"
 
 
-def _is_submitted(storage: StorageProvider, content: bytes, job: Job, first: Event) -> bool:
+def _is_submitted(storage: StorageProvider, content: bytes, job: Job, events: list[Event]) -> bool:
     """Say whether this is the document that was submitted, as far as the storage keeps it."""
     if hashlib.sha256(content).hexdigest() == job.document_sha256:
         return True
-    raw = first.fact.raw if isinstance(first.fact, Submitted) else None
+    raw = document_of(events)
     return not storage.abilities.exact_bytes and raw is not None and same_value(raw, content)

@@ -27,7 +27,10 @@ _BEHIND = (
     select(_MIRROR.c.job_id, func.coalesce(_JOB.c.storage, ""))
     .select_from(_MIRROR.outerjoin(_JOB, _JOB.c.job_id == _MIRROR.c.job_id))
     .where(text("behind"), text("NOT EXISTS (SELECT 1 FROM held WHERE held.job_id = mirror.job_id)"))
+    .where(_MIRROR.c.job_id > bindparam("after"))
+    .order_by(_MIRROR.c.job_id)
 )
+_COUNT_BEHIND = select(func.count()).select_from(_MIRROR).where(text("behind"))
 _PLACE = update(_MIRROR).where(_MIRROR.c.job_id == bindparam("_job_id")).values(place=bindparam("_place"))
 _PLACE_IF = _PLACE.where(_MIRROR.c.place == bindparam("_known"))
 _GET = select(_MIRROR.c.seq, _MIRROR.c.place).where(_MIRROR.c.job_id == bindparam("job_id"))
@@ -70,7 +73,18 @@ class MirrorCursor:
             else:
                 connection.execute(_PLACE_IF, {"_job_id": job_id, "_place": place, "_known": known})
 
-    def behind(self) -> list[tuple[str, str]]:
-        """Return the id and the name of the storage of every job that is not held and whose mirror waits for events."""
+    def behind(self, after: str = "", limit: int | None = None) -> list[tuple[str, str]]:
+        """Return the id and the name of the storage of each job that is not held and whose mirror waits for events.
+
+        Args:
+            after: only of jobs behind this id, in the order of their ids.
+            limit: of so many jobs at most.
+        """
         with reading(self._engine) as connection:
-            return [(job_id, storage) for job_id, storage in connection.execute(_BEHIND)]
+            found = connection.execute(_BEHIND.limit(limit), {"after": after})
+            return [(job_id, storage) for job_id, storage in found]
+
+    def count_behind(self) -> int:
+        """Return how many mirrors wait for events."""
+        with reading(self._engine) as connection:
+            return connection.execute(_COUNT_BEHIND).scalar() or 0

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from models.errors import DocumentExists, DocumentMissing, echo
-from models.events import Event, Standing, compact, hashes, standing
+from models.events import REOPENS, Event, Standing, compact, hashes, standing
 from models.job import FINAL, Job, State
 from models.status import status_document
 from storage import layout
@@ -141,6 +141,15 @@ class JobDocuments:
                 self._write_again(job.job_id, target)
         self._remove_copies(job, target)
 
+    def replace_document(self, job: Job, target: str) -> None:
+        """Put the newest document of a job where it belongs, and nothing where an older one may lie."""
+        content = self._log.document(job.job_id)
+        assert content is not None  # noqa: S101 - what replaces another one is kept
+        self._storage.put(target, content)
+        for place in layout.places(job):
+            if place != target:
+                self._storage.delete(place)
+
     def _copy(self, job: Job, known: str, target: str) -> bool:
         """Write a document that we have taken from the log's copy, and delete it where it was: no need to read it."""
         if not self._write_again(job.job_id, target):
@@ -161,7 +170,7 @@ class JobDocuments:
 
     def _write_again(self, job_id: str, path: str) -> bool:
         """Write the document as it was submitted, if there is none; False if the log has not kept it (too large)."""
-        raw = self._log.submission(job_id).raw
+        raw = self._log.document(job_id)
         if raw is not None:
             with contextlib.suppress(DocumentExists):
                 self._storage.create(path, raw)
@@ -171,7 +180,7 @@ class JobDocuments:
         """Write the status. A front end writes the first one of its jobs itself, and refuses to overwrite ours."""
         path = layout.status(job.backend, job.job_id)
         content = json.dumps(status_document(job).model_dump()).encode("utf-8")
-        if job.state in FINAL or any(event.kind == "revived" for event in fresh):
+        if job.state in FINAL or any(event.kind in REOPENS for event in fresh):
             self._storage.put(path, content)
         elif any(event.kind == "submitted" for event in fresh) and job.source != "inbox":
             with contextlib.suppress(DocumentExists):

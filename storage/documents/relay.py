@@ -4,14 +4,19 @@ Everything here may be done twice, or be killed anywhere and done again: the log
 cursor is moved last.
 """
 
+import atexit
 import contextlib
 import logging
+import time
 from collections import Counter
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from models.errors import MirrorAhead, QuledgerError, StorageError, StorageFull
+from models import clock
+from models.errors import MirrorAhead, QuledgerError, StorageError, StorageFull, StorageInactive
 from models.events import Event
 from models.job import Job, Phase, State, fold
+from models.status import first_status_wait
 from storage import failpoints, layout
 from storage.documents.cursor import MirrorCursor
 from storage.documents.job_documents import JobDocuments, mirrored_standing
@@ -27,6 +32,9 @@ PATIENCE = 3
 
 MAX_REMEMBERED = 10_000
 """Running attempts of which it is remembered what was mirrored."""
+
+BATCH = 200
+"""Jobs that are behind, of which the log is asked at once."""
 
 _LOG = logging.getLogger("quledger.mirror")
 
@@ -52,20 +60,29 @@ class Relay:
     A mirrored history that is no part of the log's is never written over, nor is any other document of its job.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a relay depends on
         self,
         log: EventLog,
         cursor: MirrorCursor,
         stores: Stores,
         locks: Locks | None = None,
         marks: Marks | None = None,
+        first_status_seconds: float = 0.0,
     ) -> None:
+        """Relay from this log.
+
+        Args:
+            first_status_seconds: so long a final status waits for the first one, which a front end writes.
+        """
         self._log = log
         self._cursor = cursor
         self._stores = stores
         self._locks = locks or JobLocks()
         self._marks = marks or Marks(log.engine, stores)
         self._holds = Holds(log.engine)
+        self._first_status_seconds = first_status_seconds
+        # Jobs whose final status waits for that, and until when (steady clock).
+        self._late: dict[str, float] = {}
         # Bytes for which a storage, by its name, had no room.
         self._no_room_for: dict[str, int] = {}
         # Of the attempts that run here, so that the mirror is read once for each of them and not for each relay.
@@ -124,18 +141,55 @@ class Relay:
             return
         position = self._cursor.position(job_id)
         if position.seq < job.seq:
+            if self._is_too_early(job):
+                return
             documents = self._documents(job)
             first = self._keep_history(job, events, first=position.seq < 0)
             target = layout.place(job, position.place)
             failpoints.point("mirror.history_written")
             if job.state is not State.WITHDRAWN:
-                documents.place_document(job, position.place, target, first=first)
+                fresh = events[position.seq + 1 :]
+                if any(event.kind == "replaced" for event in fresh):
+                    documents.replace_document(job, target)
+                else:
+                    documents.place_document(job, position.place, target, first=first)
                 failpoints.point("mirror.document_moved")
-                documents.announce(job, events[position.seq + 1 :])
+                documents.announce(job, fresh)
                 failpoints.point("mirror.status_written")
             documents.tidy(job, events)
             position = position._replace(place=target)
         self._cursor.advance(job_id, job.seq, position.place)
+
+    def _is_too_early(self, job: Job) -> bool:
+        """Say whether a front end may still be about to write the first status, and would find ours; that is noted."""
+        wait = first_status_wait(job, clock.now(), self._first_status_seconds)
+        if not wait or self._stores.of(job.storage).exists(layout.status(job.backend, job.job_id)):
+            self._late.pop(job.job_id, None)
+            return False
+        if not self._late:
+            # Whichever process it is, it does not end before they are written.
+            atexit.unregister(self.update_late)
+            atexit.register(self.update_late, wait=True)
+        self._late[job.job_id] = time.monotonic() + wait
+        return True
+
+    def update_late(self, *, wait: bool = False) -> None:
+        """Relay the jobs that waited for a first status, as soon as they need wait no longer.
+
+        Args:
+            wait: until that is so of all.
+        """
+        while self._late:
+            due = [job_id for job_id, until in list(self._late.items()) if until <= time.monotonic()]
+            for job_id in due:
+                self._late.pop(job_id, None)
+                try:
+                    self.update(job_id)
+                except Exception as error:  # noqa: BLE001 - what cannot be written now, housekeeping writes later
+                    _LOG.warning("mirror_behind action=reconcile_later job_id=%s: %s", job_id, _words(error))
+            if not wait:
+                return
+            time.sleep(0.05)
 
     def _keep_history(self, job: Job, events: list[Event], *, first: bool) -> bool:
         """Write the history, unless it would write over what the log does not know.
@@ -172,30 +226,48 @@ class Relay:
             self._written.pop(job.job_id, None)
 
     def update_all(self) -> Relayed:
-        """Relay every job that is behind; one that cannot be relayed now does not keep the others from it."""
-        done = failed = 0
+        """Relay every job that is behind."""
+        steps = Counter(self.catch_up())
+        return Relayed(steps[True], steps[False])
+
+    def catch_up(self) -> Iterator[bool]:
+        """Relay one job that is behind at each step, until none is left that was not tried.
+
+        One that cannot be relayed now does not keep the others from it.
+
+        Yields:
+            Whether it was relayed.
+        """
         in_a_row: Counter[str] = Counter()
         down: set[str] = set()
-        for job_id, name in self._cursor.behind():
+        for job_id, name in self._behind():
             if name in down:
                 continue
             try:
                 self.update(job_id)
+            except StorageInactive:
+                down.add(name)  # its jobs wait until somebody switches it on
             except MirrorAhead as error:
                 _LOG.warning("mirror_ahead action=hold %s", error)
-                failed += 1
+                yield False
             except Exception as error:  # noqa: BLE001 - one damaged job must not keep the others behind
                 _LOG.warning("mirror_behind action=try_again job_id=%s: %s", job_id, _words(error))
-                failed += 1
                 in_a_row[name] += 1
                 if isinstance(error, StorageFull):
                     self.found_full(name, error)
                 if (isinstance(error, StorageFull) or in_a_row[name] % PATIENCE == 0) and not self.answers(name):
                     down.add(name)
+                yield False
             else:
-                done += 1
                 in_a_row[name] = 0
-        return Relayed(done, failed)
+                if job_id not in self._late:
+                    yield True
+
+    def _behind(self) -> Iterator[tuple[str, str]]:
+        after = ""
+        while batch := self._cursor.behind(after, BATCH):
+            yield from batch
+            after = batch[-1][0]
 
     def answers(self, name: str) -> bool:
         """Say whether the storage of this name can be written just now."""

@@ -109,7 +109,7 @@ class EventLog(LogReader):
         asked = self._now()
         with reading(self.engine) as connection:
             # A glance without the write lock: an idle drain must not hold up those who write.
-            if not queue.queue_heads(connection, backends, asked, storages):
+            if not queue.may_have_next(connection, backends, asked, storages):
                 return None
         with writing(self.engine) as connection:
             # One claim after another: who is next depends on what everybody else runs.
@@ -229,6 +229,8 @@ class EventLog(LogReader):
         if not suspects:
             return []
         with writing(self.engine) as connection:
+            # What waits again is entered into the queues of several users, as a claim looks at them.
+            dialect_of(connection).in_turn(connection, Turn.CLAIM)
             after = []
             still = leases.lock_running(connection, suspects)
             now = self._now()

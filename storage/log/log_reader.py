@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine, bindparam, func, select
 
 from models import clock
-from models.errors import LogBroken, UnknownJob
-from models.events import Event
+from models.errors import BadName, LogBroken, UnknownJob, echo
+from models.events import Event, document_of
 from models.facts import Submitted
 from models.job import Job, Phase, State
 from models.names import is_job_id
@@ -25,6 +25,13 @@ _OPEN = _JOB.c.phase.in_([Phase.WAITING.value, Phase.RUNNING.value])
 
 BATCH = 500
 """Ids that one statement names."""
+
+
+LEAST_PREFIX = 4
+"""Characters of the beginning of an id that may stand for the whole."""
+
+MAX_NAMED = 5
+"""So many ids are named where several begin alike."""
 
 
 class Known(NamedTuple):
@@ -57,6 +64,28 @@ class LogReader:
             raise UnknownJob(job_id)
         with reading(self.engine) as connection:
             return get_job(connection, job_id)
+
+    def id_of(self, text: str) -> str:
+        """Return the id of the job that is meant by an id, or by the beginning of one that no other job's id has.
+
+        Raises:
+            UnknownJob: no id begins so; a beginning has at least `LEAST_PREFIX` characters.
+            BadName: several ids do.
+        """
+        if not is_job_id(text):
+            raise UnknownJob(text)
+        # In the order of their bytes, and "~" comes after all that an id may hold.
+        query = select(_JOB.c.job_id).where(_JOB.c.job_id >= text, _JOB.c.job_id < f"{text}~").order_by(_JOB.c.job_id)
+        with reading(self.engine) as connection:
+            found = connection.scalars(query.limit(MAX_NAMED + 1)).all()
+        if text in found:
+            return text
+        if not found or len(text) < LEAST_PREFIX:
+            raise UnknownJob(text)
+        if len(found) > 1:
+            named = ", ".join(found[:MAX_NAMED]) + (", ..." if len(found) > MAX_NAMED else "")
+            raise BadName(f"several jobs have an id that begins with {echo(text)}: {named}; write more of it")
+        return str(found[0])
 
     def known(self, job_ids: Iterable[str]) -> dict[str, Known]:
         """Return what is known of those of the ids that have a job."""
@@ -93,6 +122,20 @@ class LogReader:
             msg = f"the history of job {job_id} does not begin with its submission"
             raise LogBroken(msg)
         return fact
+
+    def document(self, job_id: str) -> bytes | None:
+        """Return the newest document of the job; None if it was too large to be kept.
+
+        Raises:
+            UnknownJob: there is none.
+        """
+        kinds = _EVENT.c.kind.in_(["submitted", "replaced"])
+        query = select(_EVENT).where(_EVENT.c.job_id == job_id, kinds).order_by(_EVENT.c.seq.desc()).limit(1)
+        with reading(self.engine) as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise UnknownJob(job_id)
+        return document_of([event_of(row)])
 
     def jobs(self, *, backend: str = "", user: str = "", state: str = "", limit: int = 50) -> list[Job]:
         """Return the newest jobs first, of one backend, user or state where that is asked."""

@@ -1,7 +1,8 @@
 """The event log on PostgreSQL: one server, writers on any number of machines.
 
 Who writes locks the rows that it decides about (`FOR UPDATE`), always in this order, so that no two wait for
-each other: a turn, then rows of `job` by id, then `event`, `mirror`, `lease`.
+each other: a turn, then rows of `job` by id, then `event`, `mirror`, `lease`, and `queue`, of which nobody but who has
+the turn holds several.
 """
 
 import contextlib

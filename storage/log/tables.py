@@ -10,6 +10,11 @@ from typing import Any
 from sqlalchemy import Column, Index, String, Text, text
 from sqlmodel import Field, SQLModel
 
+NOBODY_DUE = "~"
+"""A place in line behind every time."""
+
+_PAUSED = text("phase = 'waiting' AND not_before <> ''")
+
 
 def words(length: int) -> Any:
     """Return the type of a short text; PostgreSQL, which would enforce the length, is not told it."""
@@ -68,6 +73,35 @@ class JobRow(SQLModel, table=True):
         # PostgreSQL would now and then look for waiting jobs in it too, and read all of another backend's.
         Index("ix_job_running", "phase", "user", postgresql_where=text("phase = 'running'")),
         Index("ix_job_recent", "submitted_at", "job_id"),
+        Index("ix_job_paused", "backend", "user", "not_before", sqlite_where=_PAUSED, postgresql_where=_PAUSED),
+    )
+
+
+class QueueRow(SQLModel, table=True):
+    """A user with waiting jobs: none of them that may be claimed comes before this place in line.
+
+    It may say less than is true, never more; see `storage.log.queue`. Triggers on `job` and `held` lower it.
+
+    Attributes:
+        received_at: of the head of the queue, or before that; `NOBODY_DUE` while none may be claimed.
+        job_id: of that job.
+        again_at: when the next of the jobs may be claimed that pause; empty where none does.
+    """
+
+    __tablename__ = "queue"
+
+    backend: str = Field(primary_key=True, sa_type=words(100))
+    storage: str = Field(primary_key=True, sa_type=words(100))
+    user: str = Field(primary_key=True, sa_type=words(200))
+    received_at: str = Field(sa_type=words(40))
+    job_id: str = Field(sa_type=words(200))
+    again_at: str = Field(sa_type=words(40))
+
+    __table_args__ = (
+        Index("ix_queue_turn", "backend", "storage", "received_at", "job_id", "user"),
+        Index(
+            "ix_queue_again", "again_at", sqlite_where=text("again_at <> ''"), postgresql_where=text("again_at <> ''")
+        ),
     )
 
 

@@ -255,7 +255,7 @@ class Attempt:
 async def hold(services: Services, claim: Claim, flow_run_id: str | None) -> AsyncIterator[Attempt]:
     """Hold a claimed job while the block runs: its lease is kept alive, and the block is cancelled if it is lost."""
     job = claim.job
-    document = await asyncio.to_thread(lambda: services.log.submission(job.job_id).raw)
+    document = await asyncio.to_thread(services.log.document, job.job_id)
     async with (
         services.sandbox.borrowed() as sandbox,
         sandbox.job(job.backend, document or b"", job_id=job.job_id, limits=services.limits) as process,

@@ -21,9 +21,10 @@ from models.errors import (
     printable,
 )
 from models.facts import Cancelled, CancelRequested, Fact, Revived, Source, Submitted
-from models.job import Job, Phase
+from models.job import Job, Phase, State
 from models.names import job_id_for, new_job_id, one_spelling
 from storage import failpoints
+from storage.documents.mended import mended
 from storage.log.idempotency import submit_once
 from tasks.backends import registry
 from tasks.services import Services
@@ -67,6 +68,8 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
         if text != printable(text):
             msg = f"the {what} {echo(text)} has to be printable, at most {MAX_ECHO} characters"
             raise BadName(msg)
+    if key == "":
+        raise BadName("the key is empty; give it a value, or leave it out")
     if abs(priority) > MAX_PRIORITY:
         msg = f"the priority {echo(priority)} is not a number from -{MAX_PRIORITY} to {MAX_PRIORITY}"
         raise BadName(msg)
@@ -110,17 +113,25 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
 
 
 def revive(services: Services, job_id: str) -> Job:
-    """Let a job in ERROR wait again, its failed attempts forgiven.
+    """Let a job in ERROR wait again, its failed attempts forgiven, or one that pauses after an attempt pause no longer.
+
+    A job that ended because its document was half written is run with the whole one, if that has come since.
 
     Raises:
         UnknownJob: there is no such job.
-        NotRevivable: it is not in ERROR, or ended through a fault of its document.
+        NotRevivable: it neither is in ERROR nor pauses, or it ended through a fault of its document.
         JobHeld: the mirror knows more of it than the log.
     """
     job = services.log.get(job_id)
     refuse_held(services, job_id)
+    if job.state not in (State.QUEUED, State.ERROR, State.WITHDRAWN):
+        raise NotRevivable(job_id, f"it is {job.state}; that is for jobs that ended in ERROR or pause after an attempt")
+    fact: Fact | None = None
+    with contextlib.suppress(StorageError):
+        fact = mended(services.log, services.stores.of(job.storage), job, services.settings.max_document_bytes)
+    fact = fact or Revived(by=services.worker)
     try:
-        job = services.log.append(job, Revived(by=services.worker), attempt=job.attempt, actor=services.worker)
+        job = services.log.append(job, fact, attempt=job.attempt, actor=services.worker)
     except NotAllowed as error:
         raise NotRevivable(job_id, str(error)) from None
     with contextlib.suppress(StorageError, LogError):

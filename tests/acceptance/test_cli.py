@@ -1,8 +1,10 @@
 """The command line: help, JSON, exit codes, and what it says when something is wrong."""
 
+import http.server
 import inspect
 import json
 import pkgutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -135,6 +137,35 @@ def test_a_bad_setting_is_named_and_its_value_is_not(
     assert said in done.stderr
     assert "tiger" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+class _Somebody(http.server.BaseHTTPRequestHandler):
+    """Answers everything with a page."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<h1>Welcome</h1>")
+
+    do_POST = do_GET  # noqa: N815 - so it is called
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("command", "code"), [("drain", 1), ("prune", 1), ("reconcile", 0)])
+def test_a_server_that_is_no_prefect_is_named(lone_installation: Installation, command: str, code: int):
+    """Somebody else's server at `PREFECT_API_URL`, and a slash at its end: one sentence; 0 where it was not needed."""
+    lone_installation.submit("singlequdit", {})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Somebody) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/api/"
+        done = lone_installation.run(command, check=False, PREFECT_API_URL=url)
+        server.shutdown()
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert ("127.0.0.1" in done.stderr) == bool(code)
 
 
 def test_config_shows_no_secret(lone_installation: Installation):

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from models.documents import ResultDocument
 from models.keys import Jwk
+from storage import layout
 from storage.providers.folder import FolderStorage
 from storage.signatures.public_keys import PublicKeys
 from storage.signatures.signing import Signatures
+from tasks.backends.registry import load
 from tests.installation import Installation
 
 ROOT = Path(__file__).parents[2]
@@ -65,6 +68,27 @@ def test_sqooler_sees_our_backends(installation: Installation):
     assert config["basis_gates"] == ["rlx", "rlz", "rlz2", "rlxly", "rlzlz", "multiqudit_full"]
     status = peer(installation, "operational", "multiqudit")
     assert (status["operational"], status["backend_name"]) == (True, "default_multiqudit_simulator")
+    # Its schema keeps of the data of an experiment only the memory; the header passes whole.
+    (counts, value) = (
+        each["header"] for each in peer(installation, "result", "qubits", _qubits(installation))["results"]
+    )
+    assert counts == {"name": "experiment_0", "extra metadata": "text", "counts": {"1": 5}}
+    assert value == {"name": "experiment_1", "extra metadata": "text", "exp_value": -1.0, "stds": 0.0}
+
+
+def _qubits(installation: Installation) -> str:
+    """Put the result of a job of the qubits where a front end looks, and return the job's id."""
+    program = 'OPENQASM 3.0; include "stdgates.inc"; qubit q; bit c; x q; c = measure q;'
+    exact = {"job_type": "estimation", "operator": [{"pauli": "Z 0", "coeff": 1.0}], "method": "state_vector"}
+    document = {
+        "experiment_0": {"program": program, "shots": 5, "memory": False},
+        "experiment_1": {"program": program, "shots": 5, **exact},
+    }
+    backend, job_id = load("qubits"), "0123456789abcdef01234567"
+    results = list(backend.execute(backend.compile(backend.validate(document), 1)))
+    shell = ResultDocument(display_name="qubits", backend_version="0.1", job_id=job_id, results=results)
+    FolderStorage(installation.store.as_uri()).put(layout.result("qubits", job_id), shell.model_dump_json().encode())
+    return job_id
 
 
 def test_sqooler_reads_and_verifies_what_we_sign(installation: Installation):

@@ -18,7 +18,7 @@ def test_verify_ends_with_3_and_names_what_differs(lone_installation: Installati
     """A clean lab ends with code 0, a changed document with code 3 and the job's name, as text and as JSON."""
     installation = lone_installation
     job = installation.run("submit", "singlequdit", EXAMPLE).stdout.strip()
-    assert "1 jobs verified: no differences" in installation.run("verify").stdout
+    assert "1 job verified: no differences" in installation.run("verify").stdout
     assert installation.json("verify", job) == {
         "jobs": 1,
         "findings": [],
@@ -105,7 +105,7 @@ def test_a_silent_prefect_is_one_line(lone_installation: Installation):
     installation.run("reconcile")
     silent = installation.run("verify", check=False, PREFECT_API_URL="http://127.0.0.1:9/api")
     assert silent.returncode == 1
-    assert "1 jobs verified: no differences" in silent.stdout
+    assert "1 job verified: no differences" in silent.stdout
     assert "could not be asked" in silent.stderr
     assert "Traceback" not in silent.stderr
     installation.run("verify", "--no-prefect", PREFECT_API_URL="http://127.0.0.1:9/api")

@@ -195,7 +195,7 @@ def test_a_cancelled_job_is_not_revived_and_a_revived_one_has_forgotten_the_requ
     installation.to("CLAIMED")
     installation.cancel()
     assert installation.append(Cancelled()).state is State.CANCELLED
-    with pytest.raises(NotRevivable):
+    with pytest.raises(NotRevivable, match="cannot be tried again: it is CANCELLED"):
         revive(installation.services, "j")
 
 

@@ -10,11 +10,17 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from models.errors import AppendConflict, IdempotencyConflict, LogUnavailable, NotAllowed, StaleAttempt, UnknownJob
+from models.errors import (
+    AppendConflict,
+    IdempotencyConflict,
+    LogUnavailable,
+    NotAllowed,
+    StaleAttempt,
+    UnknownJob,
+)
 from models.facts import CancelRequested, Fact, LeaseExpired, Submitted, Validated
 from models.job import Job, State, fold
 from models.retry import RetryPolicy, after_attempt, given_back
-from storage.log import queue
 from storage.log.database import open_database, reading, writing
 from storage.log.event_log import EventLog
 from storage.log.rows import job_row
@@ -140,22 +146,6 @@ def test_a_worker_that_lost_its_lease_is_refused_and_recorded(log: EventLog):
     assert (last.kind, last.fact.model_dump()["worker"]) == ("refused", "w1")
     assert log.get("a").state is State.CLAIMED
     assert log.append(log.get("a"), VALIDATED, attempt=new.attempt, actor="w2").state is State.VALIDATED
-
-
-def test_users_take_turns(log: EventLog):
-    """A user with many jobs does not keep another one waiting."""
-    for number in range(4):
-        submit(log, f"many{number}", user="many")
-    submit(log, "single", user="single", received_at=LATER)
-    assert [claim(log).job_id for _ in range(3)] == ["many0", "single", "many1"]
-
-
-def test_priority_then_submission(log: EventLog):
-    """Among the jobs of one user the higher priority comes first, then the earlier submission."""
-    submit(log, "late", received_at=LATER)
-    submit(log, "early")
-    submit(log, "urgent", received_at=LATER, priority=5)
-    assert [claim(log).job_id for _ in range(3)] == ["urgent", "early", "late"]
 
 
 def test_a_job_that_waits_for_its_retry_is_not_claimed(log: EventLog, clock: Clock):
@@ -286,16 +276,6 @@ def test_an_unknown_job_is_an_error(log: EventLog):
     with pytest.raises(UnknownJob) as caught:
         log.submission("x" * 10_000)
     assert len(str(caught.value)) < 400
-
-
-@on("sqlite")
-def test_the_claim_uses_its_index(log: EventLog):
-    """The users and the heads of their queues are found by the index in the order of service, without sorting."""
-    with reading(log.engine) as connection:
-        explain = text(f"EXPLAIN QUERY PLAN {queue._HEADS.text}")
-        plan = [row.detail for row in connection.execute(explain, {"backend": "b", "now": "x", "beyond": "y"})]
-    assert sum("ix_job_queue" in step for step in plan) == 3
-    assert not any("TEMP B-TREE" in step or step == "SCAN job" for step in plan)
 
 
 def test_a_database_that_is_none_is_refused(tmp_path: Path):

@@ -1,14 +1,18 @@
 """The inbox: what is taken into the log, what is given time, and what is left alone."""
 
 import logging
+import time
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from models.errors import StorageUnavailable
+from models.facts import Failed
 from models.job import State
 from storage import layout
+from storage.audit.verify import Verifier
 from storage.documents.inbox import Inbox
 from tests.contract.conftest import Houses
 from tests.contract.log_fixture import LogFixture
@@ -32,13 +36,83 @@ def test_the_inbox_takes_each_job_once_and_oldest_first(log_fixture: LogFixture)
     assert again.take("rydberg", "w").jobs == []
 
 
+def inbox_of(log_fixture: LogFixture, settle_seconds: float) -> Inbox:
+    """Return another inbox on the same queue, in which documents have to lie still for so long."""
+    return Inbox(log_fixture.log, log_fixture.stores, max_bytes=1000, settle_seconds=settle_seconds)
+
+
 def test_half_a_document_is_given_time(log_fixture: LogFixture):
-    """JSON that breaks off is left until it has lain still, then judged as it is."""
-    log_fixture.queue("a.json", b'{"experiment_0": {', age=0)
-    log_fixture.queue("b.json", b"{}", age=0)
-    assert log_fixture.inbox.take("rydberg", "w") == (["b"], 1)
-    log_fixture.queue("a.json", b'{"experiment_0": {', age=6)
-    assert log_fixture.inbox.take("rydberg", "w") == (["a"], 0)
+    """JSON that breaks off is left until it has lain still by our own clock, however old its file is."""
+    inbox = inbox_of(log_fixture, 0.02)
+    log_fixture.queue("a.json", b'{"experiment_0": {', age=10**6)
+    log_fixture.queue("b.json", b"{}", age=-5)
+    log_fixture.queue("c.json", b"{]", age=10**6)
+    began = time.monotonic()
+    assert inbox.take("rydberg", "w") == (["b"], 2, 0)
+    until(lambda: inbox.take("rydberg", "w").jobs == ["c"])
+    assert time.monotonic() - began >= 0.02
+    log_fixture.queue("a.json", b'{"experiment_0": {"', age=10**6)  # a little more of it
+    again = time.monotonic()
+    until(lambda: inbox.take("rydberg", "w").jobs == ["a"])
+    assert time.monotonic() - again >= 0.6
+
+
+def test_the_rest_of_a_document_is_waited_for(log_fixture: LogFixture):
+    """Pieces may come long after what is wrong in itself would be judged; once it is whole it is taken at once."""
+    inbox = inbox_of(log_fixture, 0.1)
+    log_fixture.queue("a.json", b'{"a":', age=10)
+    assert inbox.take("rydberg", "w") == ([], 1, 0)
+    time.sleep(0.3)
+    assert inbox.take("rydberg", "w") == ([], 1, 0)
+    log_fixture.queue("a.json", b'{"a": 1}', age=10)
+    assert inbox.take("rydberg", "w") == (["a"], 0, 0)
+
+
+def test_a_whole_document_takes_the_place_of_a_half_one(log_fixture: LogFixture):
+    """Under the same id, when the half one was judged: the job runs with the new one, and no copy is left."""
+    inbox = inbox_of(log_fixture, 0)
+    log_fixture.queue("a.json", b'{"a":')
+    inbox.take("rydberg", "w")
+    fault = Failed(stage="validation", blame="user", faults=(), fault_count=1)
+    log_fixture.log.append(log_fixture.take(), fault, attempt=1, actor="w")
+    log_fixture.relay.update("a")
+    assert log_fixture.read("status/rydberg/a.json")["status"] == "ERROR"  # type: ignore[index]
+    log_fixture.queue("a.json", b'{"a": ')
+    assert inbox.take("rydberg", "w") == ([], 0, 0)  # no better than the first
+    log_fixture.storage.delete("jobs/queued/rydberg/a.json")
+    assert inbox.take("rydberg", "w") == ([], 0, 0)
+    log_fixture.queue("a.json", b'{"a": 1}')
+    assert inbox.take("rydberg", "w") == ([], 0, 0)
+    assert (log_fixture.log.get("a").state, log_fixture.log.document("a")) == (State.QUEUED, b'{"a": 1}')
+    assert (log_fixture.take().attempt, log_fixture.relay.update_all().failed) == (2, 0)
+    assert log_fixture.read("jobs/running/a.json") == {"a": 1}
+    assert [path for path in log_fixture.files() if path.startswith("jobs/")] == ["jobs/running/a.json"]
+    assert log_fixture.read("status/rydberg/a.json")["status"] == "INITIALIZING"  # type: ignore[index]
+    assert list(Verifier(log_fixture.log.engine, log_fixture.stores).all()) == []
+
+
+def test_documents_that_cannot_be_read_are_passed_by(log_fixture: LogFixture, monkeypatch: pytest.MonkeyPatch):
+    """However many there are and whatever age they claim: those behind them are seen at once, and these later."""
+    monkeypatch.setattr("storage.documents.inbox.MAX_JOBS", 3)
+    monkeypatch.setattr("storage.documents.inbox.UNREADABLE_SECONDS", 0.2)
+    bad = [f"20200101_000000-rydberg-bad-{number:05x}" for number in range(9)]
+    for name in bad:
+        log_fixture.queue(f"{name}.json", b"{}", age=10**8)
+    log_fixture.queue("good.json", b"{}")
+    get, tried = log_fixture.storage.get, []
+
+    def refuse(path: str) -> bytes:
+        if "-bad-" in path and len(tried) < 12:
+            tried.append(path)
+            raise StorageUnavailable("permission denied")
+        return get(path)
+
+    monkeypatch.setattr(log_fixture.storage, "get", refuse)
+    assert log_fixture.inbox.take("rydberg", "w") == (["good"], 0, 0)
+    assert log_fixture.inbox.take("rydberg", "w") == ([], 0, 0)
+    assert len(tried) == 9
+    taken: list[str] = []
+    until(lambda: taken.extend(log_fixture.inbox.take("rydberg", "w").jobs) or len(taken) == 9)
 
 
 def test_garbage_is_left_alone_and_reported_once(log_fixture: LogFixture, caplog: pytest.LogCaptureFixture):
@@ -56,20 +130,27 @@ def test_garbage_is_left_alone_and_reported_once(log_fixture: LogFixture, caplog
     log_fixture.queue("job-20260101_000000-rydberg-ann-marie-0a1b2.json", b"{}")
     log_fixture.queue("0123456789abcdef01234567.json", b"\x00\xff\x00")
     before = log_fixture.files()
+    inbox = inbox_of(log_fixture, 0)
     with caplog.at_level(logging.WARNING):
-        taken = log_fixture.inbox.take("rydberg", "w")
-        log_fixture.inbox.take("rydberg", "w")
+        taken = inbox.take("rydberg", "w")
+        inbox.take("rydberg", "w")
     assert sorted(taken.jobs) == ["0123456789abcdef01234567", "job-20260101_000000-rydberg-ann-marie-0a1b2"]
     assert log_fixture.files() == before
     assert len(caplog.records) == 6
 
 
 def test_a_dropbox_id_tells_user_and_time(log_fixture: LogFixture):
-    """User (dashes and all) and submission time are read from an id of the Dropbox form."""
-    log_fixture.queue("20260102_030405-rydberg-ann-marie-0a1b2.json", b"{}")
+    """User (dashes and all) and submission time are read from an id of the Dropbox form, if its file is as old."""
+    then = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    log_fixture.queue(
+        "20260102_030405-rydberg-ann-marie-0a1b2.json", b"{}", age=(datetime.now(UTC) - then).total_seconds()
+    )
+    log_fixture.queue("20000102_030405-rydberg-mallory-0a1b2.json", b"{}", age=60)
     log_fixture.inbox.take("rydberg", "w")
     job = log_fixture.log.get("20260102_030405-rydberg-ann-marie-0a1b2")
-    assert (job.user, job.received_at) == ("ann-marie", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    assert (job.user, job.received_at) == ("ann-marie", then)
+    late = log_fixture.log.get("20000102_030405-rydberg-mallory-0a1b2")
+    assert datetime.now(UTC) - late.received_at < timedelta(seconds=30)
 
 
 def test_a_document_over_the_limit_is_a_job_without_content(log_fixture: LogFixture):
@@ -82,12 +163,12 @@ def test_a_document_over_the_limit_is_a_job_without_content(log_fixture: LogFixt
 
 def test_a_file_time_in_the_future_keeps_nothing_waiting(log_fixture: LogFixture):
     """Half a document is judged when it has lain unchanged here for long enough, whatever its own time says."""
-    log_fixture.inbox = Inbox(log_fixture.log, log_fixture.stores, max_bytes=1000, settle_seconds=0.3)
+    inbox = inbox_of(log_fixture, 0.01)
     log_fixture.queue("a.json", b"{", age=-(10**6))
     log_fixture.queue("b.json", b"{", age=-(10**11))
-    assert log_fixture.inbox.take("rydberg", "w") == ([], 2)
+    assert inbox.take("rydberg", "w") == ([], 2, 0)
     taken: set[str] = set()
-    until(lambda: taken.update(log_fixture.inbox.take("rydberg", "w").jobs) or taken == {"a", "b"})
+    until(lambda: taken.update(inbox.take("rydberg", "w").jobs) or taken == {"a", "b"})
 
 
 def test_a_document_under_the_id_of_another_job_is_left(log_fixture: LogFixture, caplog: pytest.LogCaptureFixture):

@@ -115,6 +115,19 @@ def test_a_relay_done_twice_changes_nothing(log_fixture: LogFixture):
     assert stamps == {path: (log_fixture.folder / path).stat().st_mtime_ns for path in log_fixture.files()}
 
 
+def test_a_backlog_is_relayed_job_by_job(log_fixture: LogFixture, monkeypatch: pytest.MonkeyPatch):
+    """However many jobs are behind, each step is one of them; one that cannot be relayed is passed by."""
+    monkeypatch.setattr("storage.documents.relay.BATCH", 2)
+    for number in range(5):
+        log_fixture.submit(f"j{number}")
+    (log_fixture.folder / "events" / "rydberg" / "j1.json").mkdir(parents=True)
+    steps = log_fixture.relay.catch_up()
+    assert next(steps)
+    assert [job_id for job_id, _ in log_fixture.cursor.behind()] == ["j1", "j2", "j3", "j4"]
+    assert list(steps) == [False, True, True, True]
+    assert (log_fixture.cursor.behind(), log_fixture.cursor.count_behind()) == ([("j1", "")], 1)
+
+
 def test_a_relay_cut_short_is_finished_by_the_next(log_fixture: LogFixture, monkeypatch: pytest.MonkeyPatch):
     """Wherever the storage fails within a relay, the next one ends with the same documents."""
     log_fixture.submit()

@@ -255,7 +255,7 @@ def test_a_large_job_of_a_front_end_is_taken_at_the_first_look(storage: MongoSto
     )
     log = EventLog(open_database(f"sqlite:///{tmp_path / 'log.db'}"))
     inbox = Inbox(log, Stores.single(storage), max_bytes=800_000, settle_seconds=60)
-    assert inbox.take("rydberg", "test") == (["a" * 24, "b" * 24], 0)
+    assert inbox.take("rydberg", "test") == (["a" * 24, "b" * 24], 0, 0)
     # Of the second one BSON makes more bytes than the limit, JSON does not.
     assert log.submission("b" * 24).document is not None
     look("jobs")["queued.rydberg"].insert_one({"_id": ObjectId("c" * 24), "a": "x" * 900_000})

@@ -182,18 +182,24 @@ def test_the_migration_and_the_models_agree(postgres: Server, engine: Engine):
 def test_the_claim_uses_its_index(engine: Engine):
     """With many jobs the users and the heads of their queues are found by the index, without sorting or scanning."""
     fill = (
-        "INSERT INTO job SELECT 'j' || n, 'rydberg', 'u' || n % 7, '',"
+        "INSERT INTO job SELECT 'j' || n, 'rydberg', 'u' || n, '',"
         " CASE WHEN n % 5 = 0 THEN 'waiting' ELSE 'over' END, 'DONE', 0, n::text, n::text, '', 0, 0, '{}'"
         " FROM generate_series(1, 20000) AS n"
     )
-    values = {"backend": "rydberg", "now": "2026", "beyond": "2027"}
+    of = {"_backend": "rydberg", "_storage": "", "_user": "u5", "now": "2026", "beyond": "2027"}
     with engine.begin() as connection:
         connection.execute(text(fill))
         connection.execute(text("ANALYZE job"))
-        plan = "\n".join(connection.scalars(text(f"EXPLAIN (ANALYZE, COSTS OFF) {queue._HEADS.text}"), values))
-        assert plan.count("using ix_job_queue") == 3, plan
-        assert "Seq Scan" not in plan
+        connection.execute(text("ANALYZE queue"))
+        head = text(f"EXPLAIN (ANALYZE, COSTS OFF) {queue._HEAD}")
+        plan = "\n".join(connection.scalars(head, of | {"phase_1": "waiting", "param_1": 1}))
+        assert "using ix_job_queue" in plan, plan
         assert "Sort" not in plan
+        first = queue._FIRST.text.replace(":without", "('u1')")
+        values = {"backend": "rydberg", "beyond": "2027"}
+        plan = "\n".join(connection.scalars(text(f"EXPLAIN (ANALYZE, COSTS OFF) {first}"), values))
+        assert plan.count("ix_queue_turn") >= 2, plan
+        assert "Seq Scan on job" not in plan
         compiled = queue._RUNNING_BY_USER.compile(connection, compile_kwargs={"literal_binds": True})
         plan = "\n".join(connection.scalars(text(f"EXPLAIN {compiled}")))
         assert "using ix_job_running" in plan

@@ -195,7 +195,7 @@ def test_a_queued_document_with_a_mirrored_history_is_not_handed_in_again(log_fi
     with writing(log_fixture.log.engine) as connection:
         connection.execute(text("DELETE FROM mirror"))
     inbox = Inbox(log_fixture.log, log_fixture.stores, max_bytes=1000, settle_seconds=5)
-    assert inbox.take("rydberg", "w") == ([], 0)
+    assert inbox.take("rydberg", "w") == ([], 0, 0)
     assert log_fixture.log.history("j") == []
     assert Holds(log_fixture.log.engine).why("j") == UNKNOWN
 

@@ -122,16 +122,18 @@ class LogMachine(CheckedLog):
 
     @deed(number=_WORKER, backends=st.sampled_from([BACKENDS, BACKENDS[:1]]))
     def claim(self, number: int, backends: tuple[str, ...]) -> None:
-        """Take the job whose turn it is: of the user with fewest running jobs, by priority, by submission."""
+        """Take the job whose turn it is: of the user with fewest running jobs, by submission; his own by priority."""
         worker = self.workers[number]
         if worker.paused:
             return
         running = [job.user for job in self.jobs.values() if job.running]
-        turns = [
-            (running.count(job.user), -job.priority, job.received_at, job_id)
+        waiting = [
+            ((job.user, job.backend), -job.priority, job.received_at, job_id)
             for job_id, job in self.jobs.items()
             if job.state == "QUEUED" and job.not_before <= self.now and job.backend in backends
         ]
+        heads = [min(each for each in waiting if each[0] == whose) for whose in {each[0] for each in waiting}]
+        turns = [(running.count(user), received_at, job_id) for (user, _), _, received_at, job_id in heads]
         job = self.log.claim(backends, worker.name, self.now + LEASE, token=worker.token)
         self._same("the claimed job", job and job.job_id, min(turns)[-1] if turns else None)
         if job is not None:

@@ -43,7 +43,7 @@ def test_the_printed_settings_work_and_all_ends_with_ctrl_c(tmp_path: Path):
                 [*PROGRAM, "verify", "--no-prefect"],
                 env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=200,
             )  # fmt: skip
-            assert "1 jobs verified: no differences" in said.stdout, said.stdout + said.stderr
+            assert "1 job verified: no differences" in said.stdout, said.stdout + said.stderr
         servers = psutil.Process(services.pid).children(recursive=True)
         assert len(servers) >= 3
     finally:

@@ -17,6 +17,7 @@ from models.facts import (
     HandedOver,
     LeaseExpired,
     Refused,
+    Replaced,
     Retried,
     Revived,
     Submitted,
@@ -67,6 +68,7 @@ CANCEL_REQUESTED = CancelRequested(by="ann")
 EXPIRED = LeaseExpired(worker="w", lease_until=LATER)
 RETRIED = Retried(reason="storm", after_seconds=2, not_before=NOW + timedelta(seconds=2))
 REVIVED = Revived(by="op")
+REPLACED = Replaced.of(b'{"a": 1}')
 REFUSED = Refused(refused_kind="executed", refused_attempt=1, worker="w", reason="late")
 RUN = (VALIDATED, COMPILED, EXECUTED, UPLOADED)
 DONE = (SUBMITTED, CLAIMED, *RUN, Completed())

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from models.events import GENESIS, seal
-from models.facts import Cancelled, Completed, Fact, Failed, Withdrawn
-from models.job import Job, Phase, State, apply, fold, uploaded_at
+from models.facts import Cancelled, CancelRequested, Completed, Fact, Failed, Withdrawn
+from models.job import Job, Phase, State, apply, fold, uploaded_at, why_cancelled
 from tests.unit.histories import (
     CANCEL_REQUESTED,
     CLAIMED,
@@ -227,6 +227,14 @@ def test_the_time_of_the_upload_is_that_of_the_last_one():
     assert uploaded_at(history(*again)) == NOW + timedelta(seconds=8)
     assert uploaded_at(history(*again[:7])) == NOW + timedelta(seconds=5)
     assert uploaded_at(history(*DONE[:5])) is None
+
+
+def test_who_cancelled_a_job_and_why():
+    """The last request counts."""
+    asked = (CancelRequested(by="bob"), CancelRequested(by="ann", reason="wrong sample"))
+    assert why_cancelled(history(SUBMITTED)) == ""
+    assert why_cancelled(history(SUBMITTED, asked[0])) == "by bob"
+    assert why_cancelled(history(SUBMITTED, *asked, Cancelled())) == "wrong sample (by ann)"
 
 
 @pytest.mark.parametrize(

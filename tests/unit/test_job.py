@@ -19,6 +19,7 @@ from tests.unit.histories import (
     GAVE_UP,
     HANDED_OVER,
     REFUSED,
+    REPLACED,
     RETRIED,
     REVIVED,
     SUBMITTED,
@@ -26,7 +27,7 @@ from tests.unit.histories import (
     job_after,
 )
 
-EVERY_FACT = (SUBMITTED, CLAIMED, HANDED_OVER, *BY_HOLDER, CANCEL_REQUESTED, EXPIRED, REVIVED, REFUSED)
+EVERY_FACT = (SUBMITTED, CLAIMED, HANDED_OVER, *BY_HOLDER, CANCEL_REQUESTED, EXPIRED, REVIVED, REPLACED, REFUSED)
 HISTORIES: dict[str, tuple[Fact, ...]] = {
     "QUEUED": DONE[:1],
     "CLAIMED": DONE[:2],
@@ -39,6 +40,8 @@ HISTORIES: dict[str, tuple[Fact, ...]] = {
     "CANCELLED": (SUBMITTED, Cancelled()),
     "WITHDRAWN": (SUBMITTED, CLAIMED, Withdrawn()),
     "CLAIMED for the pool": (SUBMITTED, CLAIMED_FOR_ANOTHER),
+    "QUEUED after an attempt": (SUBMITTED, CLAIMED, RETRIED),
+    "ERROR of the document": (SUBMITTED, CLAIMED, FAILED),
 }
 ENDS_OF_AN_ATTEMPT = {"failed", "cancelled", "lease_expired", "retried"}
 MAY_FOLLOW = {
@@ -51,6 +54,8 @@ MAY_FOLLOW = {
     "DONE": {"refused"},
     "ERROR": {"revived", "refused"},
     "CANCELLED": {"refused"},
+    "QUEUED after an attempt": {"claimed", "cancel_requested", "cancelled", "revived", "refused"},
+    "ERROR of the document": {"replaced", "refused"},
     "WITHDRAWN": {"revived", "refused"},
     "CLAIMED for the pool": {"handed_over", "validated", "withdrawn", "cancel_requested", "refused"}
     | ENDS_OF_AN_ATTEMPT,
@@ -94,9 +99,23 @@ def test_only_a_job_that_failed_without_guilt_is_revived():
     assert (job.state, job.failures, job.reason, job.attempt) == (State.QUEUED, 0, "", 2)
 
 
+def test_a_job_that_pauses_may_be_told_to_go_on():
+    """Its pause ends, whatever a clock has written; one that waits for its turn alone waits on."""
+    job = job_after(SUBMITTED, CLAIMED, RETRIED, REVIVED)
+    assert (job.state, job.not_before) == (State.QUEUED, None)
+    assert why_not(job, REVIVED, 1) == "the job waits for its turn already"
+
+
+def test_a_whole_document_takes_the_place_of_a_half_one():
+    """The job waits again with the new document's hash and size, its failures forgiven."""
+    job = job_after(SUBMITTED, CLAIMED, FAILED, REPLACED)
+    assert (job.state, job.reason, job.failures, job.attempt) == (State.QUEUED, "", 0, 1)
+    assert (job.document_bytes, job.document_sha256) == (8, REPLACED.document_sha256)
+
+
 def test_nothing_but_a_refusal_follows_the_end():
-    """A final job stays as it is, whoever writes, and whatever attempt is named."""
-    for end in (DONE, (SUBMITTED, CLAIMED, FAILED), (SUBMITTED, Cancelled())):
+    """A job that was answered stays as it is, whoever writes, and whatever attempt is named."""
+    for end in (DONE, (SUBMITTED, Cancelled())):
         job = job_after(*end)
         for attempt in (0, 1, 2):
             assert {fact.kind for fact in EVERY_FACT if why_not(job, fact, attempt) is None} == {"refused"}

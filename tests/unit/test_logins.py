@@ -45,6 +45,18 @@ def test_a_setting_that_names_no_storages_says_why(value: str, said: str, monkey
         assert "'c' has no URL" in str(error.value)
 
 
+def test_every_block_is_asked_for_behind_a_storage_that_is_named(monkeypatch: pytest.MonkeyPatch):
+    """Jobs that name no storage belong to the first one, which has to be there."""
+    monkeypatch.setenv("QULEDGER_STORAGE", json.dumps({"lab": "file:///data", "*": "block://*"}))
+    settings = Settings.read()
+    assert (settings.storages, settings.takes_every_block) == ({"lab": "file:///data"}, True)
+    assert settings.redacted()["storage"] == {"lab": "file:///data", "*": "block://*"}
+    for bad in ("block://*", '{"*": "block://*"}', '{"*": "block://*", "lab": "file:///x"}', '{"lab": "x", "*": "y"}'):
+        monkeypatch.setenv("QULEDGER_STORAGE", bad)
+        with pytest.raises(BadSetting, match="storage for jobs that name none"):
+            Settings.read()
+
+
 @pytest.mark.parametrize(
     ("kind", "login", "expected"),
     [

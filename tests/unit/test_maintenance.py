@@ -29,7 +29,7 @@ def ended(monkeypatch: pytest.MonkeyPatch, failures: int, reasons: list[str]) ->
     monkeypatch.setattr(module, "sweep_leftovers", lambda _: done.append("swept"))
     monkeypatch.setattr(module, "sweep_storages", lambda _: None)
     marks = SimpleNamespace(compare=lambda: None, end=lambda: done.append("marked"))
-    relay = SimpleNamespace(update_all=lambda: None)
+    relay = SimpleNamespace(catch_up=lambda: iter(()), update_late=lambda **_: None)
     services: Any = SimpleNamespace(marks=marks, relay=relay, on_unserved=done.extend)
     poller: Any = None
     with stamina.set_testing(True, attempts=10, cap=True):
@@ -48,3 +48,28 @@ def test_maintenance_at_the_end_is_tried_three_times(monkeypatch: pytest.MonkeyP
 def test_maintenance_that_fails_with_what_is_left_out_is_no_error(monkeypatch: pytest.MonkeyPatch):
     """What is left behind is said, and may well be why it fails."""
     assert ended(monkeypatch, 9, ["a storage is down"]) == ["a storage is down", "failed", "marked", "swept"]
+
+
+def test_a_backlog_of_the_mirror_is_worked_off_in_slices(monkeypatch: pytest.MonkeyPatch):
+    """Whatever else goes on has its turn between two of them, and it is said how far it has come."""
+    monkeypatch.setattr(module, "SLICE_SECONDS", 0.0)
+    said: list[str] = []
+    turns: list[int] = []
+    left = 4
+    relay = SimpleNamespace(catch_up=lambda: iter([True, False, True, True]))
+    cursor = SimpleNamespace(count_behind=lambda: left)
+    services: Any = SimpleNamespace(relay=relay, cursor=cursor, on_progress=said.append)
+
+    async def others() -> None:
+        while True:
+            turns.append(1)
+            await asyncio.sleep(0)
+
+    async def run() -> None:
+        task = asyncio.create_task(others())
+        await Maintenance(services, []).catch_up(pause=0.01)
+        task.cancel()
+
+    asyncio.run(run())
+    assert len(turns) > 4
+    assert said == ["the mirror follows the log: 1 jobs written, 4 to go", "the mirror has come up to the log"]

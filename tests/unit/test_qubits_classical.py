@@ -225,3 +225,16 @@ def test_a_branch_is_laid_out_with_what_it_does():
     for seed in range(4):
         (item,) = backend.compile(backend.validate({"program": program, "shots": 10, "seed": seed}), 1)["experiments"]
         assert item["active_qubits"] == 5
+
+
+def test_bits_of_numbers_are_those_of_their_places():
+    """The least bit is element 0; they are read, compared, measured and assigned, and `int` is in two's complement."""
+    head = HEAD3 + "qubit[4] q;\nbit[4] c;\n"
+    end = "c = measure q;\n"
+    adder = "uint[3] a = 5;\nfor uint i in [0:2] { if (bool(a[i])) x q[i]; }\n"
+    assert outcome(head + adder + end) == "0101"
+    assert outcome(head + "int[4] a = -3;\nfor int i in [0:3] { if (a[i]) x q[i]; }\n" + end) == "1101"
+    assert outcome(head + "uint[4] a = 6;\nif (a[1:2] == 3 && a[-1] == 0) x q[3];\n" + end) == "1000"
+    assert outcome(head + "uint[4] a;\na[1] = 1;\na[3] = 1;\nif (a == 10) x q[0];\n" + end) == "0001"
+    assert outcome(head + "uint[4] a;\nx q[2];\na[2] = measure q[2];\nif (a == 4) x q[0];\n" + end) == "0101"
+    assert "elements 0 to 3" in faults(head + "uint[4] a;\nif (a[4]) x q[0];\n" + end)[0]

@@ -10,6 +10,7 @@ from models.documents import parse_document
 from models.errors import InputError, JobRejected
 from models.job_language.qubits import QubitExperiment, read_document
 from models.requests import JobRequest
+from tasks.backends.qubits.costs import QUBIT_LIMITS, Load, check
 
 BELL = 'OPENQASM 3.0; include "stdgates.inc"; qubit[2] q; bit[2] c; h q[0]; cx q[0], q[1]; c = measure q;'
 
@@ -89,6 +90,7 @@ def test_all_faults_are_named_at_once():
         ({"x": {"program": BELL, "shots": 1}}, None),
         ({"experiment_0": 5}, None),
         ({"program": None, "shots": 1}, "program"),
+        ({"experiment_0": {"shots": 1}}, "program"),
         ({"program": [], "shots": 1}, "program"),
         ({"program": [3], "shots": 1}, "program[0]"),
         ({"program": BELL}, "shots"),
@@ -105,6 +107,14 @@ def test_all_faults_are_named_at_once():
 def test_what_is_wrong_is_named(document: Any, field: str | None):
     """A document that is wrong in one place is refused with that place."""
     assert list(faults(document)) == [field]
+
+
+def test_a_qubit_job_that_is_too_dear_has_no_atoms():
+    """The contract's words for what is too dear speak of atoms: they are for the simulators of atoms."""
+    load = Load(name="experiment_0", qubits=60, operations=0, shots=1, runs=1, each_shot=False, characters=0)
+    with pytest.raises(JobRejected, match="60 qubits") as caught:
+        check(QUBIT_LIMITS, [load])
+    assert [fault.code for fault in caught.value.faults] == ["schema"]
 
 
 def test_a_qasm_file_becomes_a_job():

@@ -21,8 +21,8 @@ class Poller:
     backends = ("rydberg",)
     down: frozenset[str] = frozenset()
 
-    async def poll(self) -> tuple[int, int]:
-        return 0, 0
+    async def poll(self) -> tuple[int, int, int]:
+        return 0, 0, 0
 
     def usable(self) -> list[str]:
         return [""]

@@ -1,12 +1,13 @@
 """The status document: what front ends are told of a job, word for word."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from models.facts import Cancelled, Fact, Failed, Withdrawn
 from models.job import Job
-from models.status import StatusDocument, is_first_status, status_document
+from models.status import StatusDocument, first_status_wait, is_first_status, status_document
 from tests.unit.histories import CANCEL_REQUESTED, CLAIMED, DONE, EXPIRED, GAVE_UP, RETRIED, SUBMITTED, WRONG, job_after
 
 SANITY = "; Failed json sanity check. File will be deleted. Error message : "
@@ -99,3 +100,17 @@ def test_a_line_break_in_a_message_is_none_in_a_status():
 def test_what_a_front_end_writes_first_is_known(document: Any, right: bool):  # noqa: FBT001 - a case
     """An id and one of the two first states; anything else was written by a spooler, or by nobody we know."""
     assert is_first_status(document) is right
+
+
+@pytest.mark.parametrize(
+    ("seconds", "right"),
+    [(0, 2.0), (1.5, 0.5), (2, 0.0), (7200, 0.0), (-1, 0.0)],
+    ids=["now", "1.5", "2", "ahead", "back"],
+)
+def test_a_final_status_waits_for_the_first_one_for_a_moment(seconds: float, right: float):
+    """So long after the job was found, and never for a clock that was set."""
+    inbox = SUBMITTED.model_copy(update={"source": "inbox"})
+    job = job_after(inbox, CLAIMED, GAVE_UP)
+    assert first_status_wait(job, job.submitted_at + timedelta(seconds=seconds), 2) == right
+    for other in (job_after(inbox, CLAIMED), job_after(inbox, CLAIMED, Withdrawn()), job_after(*DONE)):
+        assert first_status_wait(other, other.submitted_at, 2) == 0

@@ -143,11 +143,10 @@ def test_the_states_are_stored_by_their_names():
 
 
 def test_the_turn_of_a_job():
-    """Each rule decides where those before it do not: running jobs, priority, submission, id."""
-    first = Waiting("ann", 0, "2026-01-02", "b")
+    """Each rule decides where those before it do not: running jobs, submission, id."""
+    first = Waiting("ann", "2026-01-02", "b")
     for other in (
-        first._replace(user="bob", priority=9, received_at="2026-01-01", job_id="a"),
-        first._replace(priority=-1, received_at="2026-01-01", job_id="a"),
+        first._replace(user="bob", received_at="2026-01-01", job_id="a"),
         first._replace(received_at="2026-01-03", job_id="a"),
         first._replace(job_id="c"),
     ):

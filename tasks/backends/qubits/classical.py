@@ -214,6 +214,14 @@ class Classical(Flow):
             raise_from_node(node, f"the two sides differ in size: {sizes[0]} qubits and {sizes[1]} bits")
         context.circuit.measure(measured, target)
 
+    def visit_ExpressionStatement(self, node: ast.ExpressionStatement, context: Any) -> Any:  # noqa: N802
+        """Refuse it: it is the call of a subroutine, or does nothing."""
+        del context
+        called = node.expression
+        if isinstance(called, ast.FunctionCall):
+            raise_from_node(node, f"subroutines (def) are not supported, so '{called.name.name}' cannot be called")
+        raise_from_node(node, "an expression alone does nothing")
+
     def visit_AliasStatement(self, node: ast.AliasStatement, context: Any) -> Any:  # noqa: N802
         """Give qubits or bits another name, which is no register of the circuit."""
         name = node.target.name

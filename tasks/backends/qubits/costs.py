@@ -6,7 +6,7 @@ the state and a fixed part; a circuit whose shots are run one by one costs that 
 
 from typing import NamedTuple
 
-from models.errors import Fault
+from models.errors import Fault, JobRejected
 from models.job_language.coercion import label
 from tasks.backends.cost import Limits, check_whole, number
 
@@ -67,9 +67,12 @@ def check(limits: Limits, loads: list[Load]) -> float:
     faults = [fault for load in loads if (fault := _fault(limits, load)) is not None]
     size = sum(load.shots * (load.characters + 4) for load in loads if load.characters)
     work = sum(load.updates for load in loads)
-    check_whole(
-        limits, faults, work, size, 'use fewer shots, or say "memory": false, and the result holds counts alone'
-    )
+    advice = 'use fewer shots, or say "memory": false, and the result holds counts alone'
+    try:
+        check_whole(limits, faults, work, size, advice)
+    except JobRejected as error:
+        # The words that the contract has for what is too dear speak of atoms.
+        raise JobRejected(*(fault.model_copy(update={"code": "schema"}) for fault in error.faults)) from None
     return work
 
 

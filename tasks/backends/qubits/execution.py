@@ -18,6 +18,9 @@ from tasks.backends.qubits.running import probabilities, sample
 REPORTED = ("program", "layout", "final_layout", "depth", "two_qubit_gates", "operations")
 """What a result says of the circuit that ran."""
 
+MIRRORED = ("counts", "divided_counts", "mitigated", "exp_value", "stds", "unmitigated")
+"""Numbers that stand in the header too: of `data`, sqooler's and qlued's schemas keep only the memory."""
+
 
 def run(item: dict[str, Any], circuit: QuantumCircuit | None, device: Device, *, noisy: bool) -> dict[str, Any]:
     """Return the contract's result of one experiment.
@@ -43,7 +46,8 @@ def run(item: dict[str, Any], circuit: QuantumCircuit | None, device: Device, *,
     else:
         data = _sample(item, circuit, noise, matrices)
     return {
-        "header": {"name": item["name"], "extra metadata": "text"},
+        "header": {"name": item["name"], "extra metadata": "text"}
+        | {name: data[name] for name in MIRRORED if name in data},
         "shots": item["shots"],
         "success": True,
         "data": data

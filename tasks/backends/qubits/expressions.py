@@ -160,6 +160,10 @@ class Resolver(IndexResolver):
         """Refuse it by its name."""
         raise_from_node(node, "'durationof' is not supported")
 
+    def visit_DurationLiteral(self, node: ast.DurationLiteral) -> tuple[Any, types.Type]:  # noqa: N802
+        """Refuse it by its name."""
+        raise_from_node(node, "durations ('duration', 'ns', 'dt') are not supported")
+
     def visit_ImaginaryLiteral(self, node: ast.ImaginaryLiteral) -> tuple[Any, types.Type]:  # noqa: N802
         """Refuse it by its name."""
         raise_from_node(node, "imaginary numbers ('im') are not supported")

@@ -25,8 +25,12 @@ class IndexResolver(ValueResolver):
     def _index_collection(
         self, collection: Any, collection_type: types.Type, indexer: ast.IndexElement, base: ast.QASMNode
     ) -> tuple[Any, types.Type]:
+        if isinstance(collection_type, types.Int | types.Uint):
+            if collection_type.const:
+                raise_from_node(base, "the bits of a constant are not supported; write their value")
+            collection_type = types.BitArray(len(collection))  # a number's bits, the least one first
         if not isinstance(collection_type, types.BitArray | types.QubitArray):
-            raise_from_node(base, "only registers have elements")
+            raise_from_node(base, "only registers and whole numbers have elements")
         size = len(collection)
         if isinstance(indexer, ast.DiscreteSet):
             chosen, _ = self.visit(indexer)

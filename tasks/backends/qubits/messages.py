@@ -8,13 +8,19 @@ from openqasm3.visitor import QASMVisitor
 from qiskit.exceptions import QiskitError
 
 from models.job_language.openqasm import Mark
+from tasks.backends.qubits.gates import STANDARD
 
 UNDEFINED = re.compile(r"(?:Undefined symbol|gate) '([^']*)'(?: is not defined)?\.?$")
 PLACE = re.compile(r"^(\d+),(\d+): ")
+_MIXED = "a program declares its qubits ('qubit') or names those of the device ('$0'); both are not supported"
 _WORDS = {
     "register size error": "the two sides differ in size",
     "duplicate qubit arguments": "a qubit is named twice",
     "index must be int, slice or list": "an index is no whole number that fits",
+    "required a constant integer": "this must be a constant whole number; a variable is not supported here",
+    "required a constant floating-point number": "this must be a constant number; a variable is not supported here",
+    "Physical qubit referenced in virtual addressing mode. Mixing modes not currently supported": _MIXED,
+    "Virtual qubit declared in physical addressing mode. Mixing modes not currently supported": _MIXED,
     "duplicate bit arguments": "a qubit or bit is named twice",
 }
 _OPERATOR = re.compile(r"(?:unhandled|unsupported) (?:binary|unary) (?:operator|operation) '(.{1,3})'")
@@ -58,6 +64,11 @@ def worded(message: str) -> str:
     found = _VALUE.fullmatch(message)
     if found is not None:
         return "this cannot be a value here"
+    found = UNDEFINED.fullmatch(message)
+    if found is not None and found[1] in STANDARD:
+        return f"gate '{found[1]}' is not defined; include \"stdgates.inc\" defines it"
+    if found is not None and message.startswith("Undefined"):
+        return f"'{found[1]}' is not declared"
     return _WORDS.get(message, message)
 
 

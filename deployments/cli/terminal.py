@@ -1,0 +1,87 @@
+"""Standard input, output and error as the commands use them: always there, and able to say any character."""
+
+import codecs
+import errno
+import io
+import os
+import sys
+from typing import Any, TextIO
+
+PLAIN = {"█": "#", "…": "~", "±": "+/-", "─": "-", "━": "-", "╸": "-", "╺": "-", "│": "|", "❱": ">"}
+"""What stands for our own characters where the terminal or file has no code for them."""
+
+_HANDLER = "quledger.spelt_out"
+
+
+class OutputLost(Exception):
+    """What a command printed could not be written.
+
+    Attributes:
+        refused: the reader has had enough; anything else is a trouble.
+    """
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"the output cannot be written: {error.strerror}")
+        self.refused = error.errno == errno.EPIPE
+
+
+def prepare() -> None:
+    """Make the three streams of this process what they have to be; call it before anything is opened or printed.
+
+    Output that cannot be written raises `OutputLost` once. Errors that cannot be written are lost: there is nobody to
+    tell.
+    """
+    # Else the next file that is opened, such as the database, would be the standard output of all that we start.
+    while (free := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - the number of standard error
+        os.set_inheritable(free, True)
+    os.close(free)
+    codecs.register_error(_HANDLER, _spell_out)
+    sys.stdin = sys.stdin or open(0, closefd=False, encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+    sys.stdout = _stream(1, sys.stdout, silent=False)
+    sys.stderr = _stream(2, sys.stderr, silent=True)
+
+
+class _Descriptor(io.FileIO):
+    """A file descriptor that fails once: what is written after that is lost."""
+
+    def __init__(self, number: int, *, silent: bool) -> None:
+        super().__init__(number, "w", closefd=False)
+        self._silent = silent
+        self._failed = False
+
+    def write(self, content: Any, /) -> int:
+        if not self._failed:
+            try:
+                return super().write(content)
+            except OSError as error:
+                self._failed = True
+                if not self._silent:
+                    raise OutputLost(error) from None
+        return len(content)
+
+
+def _stream(number: int, given: TextIO | None, *, silent: bool) -> TextIO:
+    if given is not None:
+        given.flush()
+    raw = _Descriptor(number, silent=silent)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=given.encoding if given is not None else "utf-8",
+        errors=_HANDLER,
+        line_buffering=silent or raw.isatty(),
+    )
+
+
+def _spell_out(error: UnicodeError) -> tuple[str, int]:
+    """Return what is written instead of characters that cannot be encoded."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_plain, error.object[error.start : error.end])), error.end
+
+
+def _plain(character: str) -> str:
+    if "\N{BRAILLE PATTERN BLANK}" <= character <= "\N{BRAILLE PATTERN DOTS-12345678}":
+        return "*"  # what a spinner is made of
+    if "\N{BOX DRAWINGS LIGHT HORIZONTAL}" <= character < "\N{UPPER HALF BLOCK}":
+        return PLAIN.get(character, "+")
+    return PLAIN.get(character) or character.encode("ascii", "backslashreplace").decode("ascii")

@@ -1,0 +1,162 @@
+"""The figure of a job of several experiments: how often each outcome came in each of them, and the means."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import NamedTuple
+
+from flows.artifacts.figures import LETTER, MARGIN, TOP, WIDTH, picture, shorten
+from flows.artifacts.outcomes import MAX_OUTCOMES, Counted, Mean, Outcomes, in_order, numbers
+
+ROW, GAP, PLOT = 14, 34, 150
+"""Heights in pixels: of one outcome, between the two parts, of the means."""
+
+COLOURS = ("#3b82f6", "#f59e0b", "#10b981", "#ef4444", "#8b5cf6", "#06b6d4")
+"""Of the means of the first wires; each can be told from dark and light paper."""
+
+MAX_TICKS = 12
+FAINTEST = 0.04
+OTHERS = "others"
+
+
+class _Row(NamedTuple):
+    """One row of the heat map: one outcome, or several that are counted together."""
+
+    label: str
+    shares: list[float]
+
+
+def sweep(outcomes: Outcomes) -> str:
+    """Return the figure of at least two experiments as SVG text, from left to right in their order."""
+    rows = _rows([found.counts if isinstance(found, Counted) else Counter() for found in outcomes.values()])
+    means = [found.means() if not isinstance(found, Counted) or found.shots else [] for found in outcomes.values()]
+    low, high = _range(means)
+    ends = [f"{high:.4g}", f"{low:.4g}"]
+    left = MARGIN + round(LETTER * max(len(label) for label in [*(row.label for row in rows), *ends])) + 8
+    step = (WIDTH - MARGIN - left) / len(outcomes)
+    bottom = TOP + ROW * len(rows)
+    parts = _heat_map(rows, left, step)
+    what = []
+    if rows:
+        strongest = max(max(row.shares) for row in rows)
+        what.append(f"share of outcomes (up to {strongest:.1%})")
+        bottom += GAP
+    if any(means):
+        is_value = not any(isinstance(found, Counted) for found in outcomes.values())
+        what.append("expectation value ± standard error" if is_value else "mean ± standard error")
+        is_bits = any(isinstance(found, Counted) and found.is_bits for found in outcomes.values())
+        parts += _plot(means, (low, high), (left, bottom), step, "bit" if is_bits else "wire")
+        bottom += PLOT
+    parts += _ticks(list(outcomes), left, step, bottom)
+    return picture(f"{len(outcomes)} experiments: {', '.join(what)}", bottom + GAP + MARGIN, parts)
+
+
+def _rows(counters: Sequence[Counter[str]]) -> list[_Row]:
+    total: Counter[str] = sum(counters, Counter())
+    group = _grouping(total)
+    labels = sorted({group(outcome) for outcome in total}, key=lambda label: (label == OTHERS, in_order(label)))
+    shares: dict[str, list[float]] = {label: [0.0] * len(counters) for label in labels}
+    for column, counts in enumerate(counters):
+        for outcome, count in counts.items():
+            shares[group(outcome)][column] += count / counts.total()
+    if _are_levels(total):
+        labels.reverse()  # levels grow upwards, as the mean below does
+    return [_Row(label, shares[label]) for label in labels]
+
+
+def _grouping(total: Counter[str]) -> Callable[[str], str]:
+    """Return what says to which row an outcome belongs; there are at most `MAX_OUTCOMES` rows."""
+    if len(total) <= MAX_OUTCOMES:
+        return lambda outcome: outcome
+    if _are_levels(total):
+        levels = [int(outcome) for outcome in total]
+        first = min(levels)
+        size = -(-(max(levels) - first + 1) // MAX_OUTCOMES)
+
+        def interval(outcome: str) -> str:
+            begin = first + (int(outcome) - first) // size * size
+            return f"{begin} to {begin + size - 1}"
+
+        return interval
+    kept = {outcome for outcome, _ in total.most_common(MAX_OUTCOMES - 1)}
+    return lambda outcome: outcome if outcome in kept else OTHERS
+
+
+def _are_levels(total: Counter[str]) -> bool:
+    """Say whether each outcome is one number, and no bit string."""
+    return all(len(numbers(outcome, is_bits=False)) == 1 and outcome == str(int(outcome)) for outcome in total)
+
+
+def _heat_map(rows: Sequence[_Row], left: int, step: float) -> list[str]:
+    strongest = max((max(row.shares) for row in rows), default=1)
+    parts = []
+    for number, row in enumerate(rows):
+        top = TOP + number * ROW
+        parts.append(f'<text x="{left - 8}" y="{top + 11}" text-anchor="end">{escape(shorten(row.label))}</text>')
+        for column, share in enumerate(row.shares):
+            if share:
+                opacity = max(FAINTEST, math.sqrt(share / strongest))  # else hardly more than the strongest is seen
+                parts.append(
+                    f'<rect class="bar" fill-opacity="{opacity:.2f}" x="{left + column * step:.1f}" y="{top}"'
+                    f' width="{step:.2f}" height="{ROW - 1}"/>'
+                )
+    if rows:
+        height, width = ROW * len(rows), WIDTH - MARGIN - left
+        parts.append(f'<rect class="axis" x="{left}" y="{TOP}" width="{width}" height="{height}"/>')
+    return parts
+
+
+def _range(means: Sequence[Sequence[Mean]]) -> tuple[float, float]:
+    """Return the ends of the axis of the means, error bars included."""
+    shown = [mean for each in means for mean in each[: len(COLOURS)]]
+    low = min((mean.value - mean.error for mean in shown), default=0.0)
+    high = max((mean.value + mean.error for mean in shown), default=1.0)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _plot(
+    means: Sequence[Sequence[Mean]], ends: tuple[float, float], corner: tuple[int, int], step: float, what: str
+) -> list[str]:
+    (low, high), (left, top) = ends, corner
+    wires = max(len(each) for each in means)
+    room = PLOT - 2 * MARGIN
+
+    def height(value: float) -> float:
+        return top + MARGIN + room * (high - value) / (high - low)
+
+    parts = [f'<rect class="axis" x="{left}" y="{top}" width="{WIDTH - MARGIN - left}" height="{PLOT}"/>']
+    parts += [
+        f'<text x="{left - 8}" y="{height(value) + 4:.1f}" text-anchor="end">{value:.4g}</text>' for value in ends
+    ]
+    for wire, colour in zip(range(wires), COLOURS, strict=False):
+        points = [(left + (column + 0.5) * step, each[wire]) for column, each in enumerate(means) if wire < len(each)]
+        line = " ".join(f"{x:.1f},{height(mean.value):.1f}" for x, mean in points)
+        bars = "".join(
+            f"M{x:.1f} {height(mean.value - mean.error):.1f}V{height(mean.value + mean.error):.1f}"
+            for x, mean in points
+        )
+        dots = "".join(f'<circle cx="{x:.1f}" cy="{height(mean.value):.1f}" r="2.5"/>' for x, mean in points)
+        parts += [
+            f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-opacity="0.5"/>',
+            f'<path d="{bars}" stroke="{colour}" fill="none"/><g fill="{colour}">{dots}</g>',
+        ]
+        if wires > 1:
+            x = left + 8 + 80 * wire
+            parts.append(f'<text x="{x}" y="{top - 8}" style="fill:{colour}">{what} {wire}</text>')
+    if wires > len(COLOURS):
+        parts.append(f'<text x="{left + 8 + 80 * len(COLOURS)}" y="{top - 8}">of {wires}</text>')
+    return parts
+
+
+def _ticks(names: Sequence[str], left: int, step: float, bottom: int) -> list[str]:
+    """Return the numbers of the experiments below the figure, so many that they do not overlap."""
+    every = -(-len(names) // MAX_TICKS)
+    shown = range(0, len(names), every)
+    middle = (left + WIDTH - MARGIN) / 2
+    parts = [
+        f'<text x="{left + (place + 0.5) * step:.1f}" y="{bottom + 18}" text-anchor="middle">'
+        f"{escape(shorten(names[place].removeprefix('experiment_')))}</text>"
+        for place in shown
+    ]
+    return [*parts, f'<text x="{middle:.1f}" y="{bottom + 36}" text-anchor="middle">experiment</text>']

@@ -1,0 +1,166 @@
+"""What is printed arrives whatever the terminal is, and what goes wrong is one sentence."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployments.cli import app as program
+from models.errors import BadSetting
+from models.settings import Settings
+from tasks import prefect_settings
+
+ROOT = Path(__file__).parents[2]
+PRINT = """
+import sys
+from deployments.cli import terminal
+terminal.prepare()
+with open("/dev/null") as next_file:
+    assert next_file.fileno() > 2, next_file.fileno()
+assert sys.stdin.read() == ""
+try:
+    print({text!r}, flush=True)
+except terminal.OutputLost as lost:
+    print(lost, lost.refused, file=sys.stderr)
+print("said")
+print("to whom it may concern", file=sys.stderr)
+"""
+
+
+def run(shell: str, text: str = "hello", **variables: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the few lines above by a shell that arranges the streams."""
+    command = f'"$0" -c "$1" {shell}'
+    variables |= {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+    arguments = ["bash", "-o", "pipefail", "-c", command, sys.executable, PRINT.format(text=text)]
+    return subprocess.run(
+        arguments, env=os.environ | variables, capture_output=True, stdin=subprocess.DEVNULL, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("encoding", "printed"),
+    [
+        ("utf-8", "██ a… 0 ± 1 ü 量 \\udcfc ╭─╮ ⠋\n".encode()),
+        ("latin-1", "## a~ 0 ± 1 ü \\u91cf \\udcfc +-+ *\n".encode("latin-1")),
+        ("ascii", b"## a~ 0 +/- 1 \\xfc \\u91cf \\udcfc +-+ *\n"),
+    ],
+)
+def test_any_text_is_printed_in_any_encoding(encoding: str, printed: bytes):
+    """Our own characters have a plain one in their place, others are spelt out."""
+    done = run("", "██ a… 0 ± 1 ü 量 \udcfc ╭─╮ ⠋", PYTHONIOENCODING=encoding)
+    assert (done.stdout, done.returncode) == (printed + b"said\n", 0), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("streams", "said"),
+    [
+        (">/dev/full", b"the output cannot be written: No space left on device False\nto whom it may concern\n"),
+        ("| true", b"the output cannot be written: Broken pipe True\nto whom it may concern\n"),
+        (">&-", b"to whom it may concern\n"),
+        ("2>&-", b""),
+        ("2>/dev/full", b""),
+        (">&- 2>&- <&-", b""),
+    ],
+)
+def test_streams_that_are_closed_or_full(streams: str, said: bytes):
+    """A loss is told once; whatever is closed is open to nothing, so that no file of ours takes its number."""
+    # Whoever reads the pipe has gone before anything is written.
+    done = run(f"{'< <(sleep 0.3)' if '|' in streams else ''} {streams}")
+    assert (done.returncode, done.stderr) == (0, said)
+    assert done.stdout == (b"hello\nsaid\n" if streams.startswith("2") else b"")
+
+
+def test_an_unforeseen_error_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Where it came from stands in a log for its owner's eyes; its words, which may hold a secret, nowhere else."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("hunter2")
+
+    monkeypatch.setenv("QULEDGER_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(program, "app", fail)
+    log = tmp_path / "home" / "cli.log"
+    assert program._run(["list"]) == 1
+    said = capsys.readouterr().err
+    assert said == f"quledger: this failed, and should not have (RuntimeError); the details are in {log}\n"
+    assert "RuntimeError: hunter2" in log.read_text()
+    assert log.stat().st_mode & 0o777 == 0o600
+    monkeypatch.setenv("QULEDGER_HOME", "/dev/null/x")
+    assert program._run(["list"]) == 1
+    assert "could not be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["list", "--user", ""], "--user is empty"),
+        (["list", "--user="], "--user is empty"),
+        (["submit", "x", "y", "--key", ""], "--key is empty"),
+        (["status", ""], "an argument is empty"),
+        (["list", "--limit", "1e400"], "unable to convert"),
+        (["list", "--limit", "9" * 5000], "unable to convert"),
+        (["list", "--limit", "0"], "at least 1"),
+        (["list", "--state", "SLEEPY"], "is no state"),
+        (["list", "--nosuch"], "--nosuch"),
+        (["sumbit"], "submit"),
+        (["status"], "requires an argument"),
+        (["prune", "--days", "1e400"], "PREFECT_API_URL"),
+        (["drain", "--time-budget", "nan"], "time budget"),
+        (["drain", "--time-budget=-1"], "time budget"),
+        (["drain", "--concurrency", "1" + "0" * 30], "from 1 to 64"),
+        (["up", "--port", "1" + "0" * 30], "port"),
+        (["up", "--port=-1"], "port"),
+        (["submit", "singlequdit", "examples/bell.qasm", "--priority", "1" + "0" * 30], "priority"),
+        (["keys", "revoke", "x", "--since", "99999-01-01"], "unable to convert"),
+    ],
+)
+def test_a_call_that_has_to_be_changed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
+):
+    """It ends with code 2 and one line that says what."""
+    monkeypatch.setenv("QULEDGER_HOME", str(tmp_path))
+    monkeypatch.delenv("QULEDGER_STORAGE", raising=False)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr("tasks.services._services", None)
+    assert program._run(arguments) == 2
+    line = capsys.readouterr().err
+    assert said in line
+    assert line.startswith("quledger: ")
+    assert line.count("\n") == 1
+    assert len(line) < 400
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            ("PREFECT_API_URL", url)
+            for url in ("nonsense", "http://[::1", "http://h:99999/api", "ftp://h/api", "http://ü/")
+        ),
+        ("PREFECT_API_AUTH_STRING", "ann:pässword"),
+        ("PREFECT_SERVER_API_AUTH_STRING", "ann:pässword"),
+    ],
+)
+def test_what_prefect_cannot_use_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str):
+    """Before Prefect is imported, and without its value."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BadSetting, match=name) as caught:
+        prefect_settings.prepare(Settings(home=tmp_path))
+    assert value not in str(caught.value)
+
+
+def test_variables_of_prefect_that_are_empty_are_unset(monkeypatch: pytest.MonkeyPatch):
+    """As Docker Compose means them."""
+    monkeypatch.setenv("PREFECT_API_URL", "")
+    monkeypatch.setenv("PREFECT_API_KEY", "abc")
+    prefect_settings.forget_empty_variables()
+    assert "PREFECT_API_URL" not in os.environ
+    assert os.environ["PREFECT_API_KEY"] == "abc"
