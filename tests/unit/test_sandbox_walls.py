@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from models.errors import LimitExceeded
-from tasks.sandbox.job_process import Sandbox
+from tasks.sandbox import kernel
+from tasks.sandbox.job_process import Sandbox, SharedSandbox
 from tasks.sandbox.rlimits import Limits
 from tasks.sandbox.walls import ALL, LANDLOCK, SECCOMP, Offer, hide_memory, offered, table
 from tests.unit.sandbox_jobs import only_linux
@@ -20,6 +21,8 @@ from tests.unit.walls_fakes import Attempts, Uses
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, only_linux]
+
+PR_GET_DUMPABLE = 3
 
 RESOLVER = "tests.unit.walls_fakes:load"
 LIMITS = Limits(cpu_seconds=20, wall_seconds=20, memory_mb=300, answer_mb=1)
@@ -117,6 +120,17 @@ def test_a_home_beside_the_imports_stays_hidden(world: dict[str, Any], monkeypat
     home = world | {"folder": str(folder / "home")}
     assert run("closed-attempts", home, hidden=(str(folder / "home"),))["read"] != "done" or not offered().landlock
     assert run("closed-attempts", home)["read"] == "done"
+
+
+def test_whoever_has_a_sandbox_for_jobs_hides_its_memory():
+    """A drain, a worker, and whoever runs a single job: so does the fork server, and every child after it."""
+
+    async def whole() -> None:
+        async with SharedSandbox().borrowed():
+            assert kernel.prctl(PR_GET_DUMPABLE) == 0
+
+    kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+    asyncio.run(whole())
 
 
 TIGHT = LIMITS.model_copy(update={"cpu_seconds": 1, "memory_mb": 100})
