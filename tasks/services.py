@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from sqlalchemy import make_url
 
@@ -268,11 +268,12 @@ class _Inboxes(dict[str, Inbox]):
 
 def _kept_secret(settings: Settings) -> tuple[str, ...]:
     """Return the files and folders of the settings that no job may read, wherever they lie."""
-    folders = [unquote(urlsplit(url).path) for url in settings.storages.values() if url.startswith("file:")]
+    paths = [urlsplit(url).path for url in settings.storages.values() if url.startswith("file:")]
     database = make_url(settings.database_url)
     if database.get_backend_name() == "sqlite" and database.database:
-        folders += [database.database + end for end in ("", "-wal", "-shm")]
-    return tuple(os.path.abspath(path) for path in (str(settings.folder), *folders))
+        paths += [database.database + end for end in ("", "-wal", "-shm")]
+    named = [os.fsdecode(unquote_to_bytes(os.fsencode(path))) for path in paths]
+    return tuple(os.path.abspath(path) for path in (str(settings.folder), *named))
 
 
 def _check_names(settings: Settings, known: list[str]) -> None:
