@@ -20,7 +20,7 @@ from models.settings import BLOCK, Settings
 from models.words import count_of, no_or_count_of
 from storage.audit import rebuild as rebuilding
 from storage.audit import restore as restoring
-from storage.audit.verify import Verifier
+from storage.audit.verify import PATIENCE, Verifier
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
 from storage.providers.protocol import StorageProvider
@@ -89,7 +89,9 @@ class Verification:
         self.silent = ""
         runs_of = self._runs_of if self._url and prefect is not False else None
         services = Services(self._settings)
-        self._verifier = Verifier(self._engine, services.stores, runs_of, services.signers.signatures)
+        self._verifier = Verifier(
+            self._engine, services.stores, runs_of, services.signers.signatures, patience=PATIENCE
+        )
 
     @property
     def jobs(self) -> int:
