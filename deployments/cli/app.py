@@ -74,8 +74,8 @@ COMMANDS = {
         "config:config",
         "Print all settings, without secrets; each one is the environment variable `QULEDGER_<NAME>`.",
     ),
-    "check": (
-        "storages:check",
+    "storages": (
+        "storages:storages",
         "Connect to each storage, and see whether it takes what a job writes.",
     ),
     "demo": (

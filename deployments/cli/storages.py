@@ -1,4 +1,4 @@
-"""`quledger check`: whether the storages can be used."""
+"""`quledger storages`: whether the storages can be used."""
 
 import os
 
@@ -9,7 +9,7 @@ from storage.providers.registry import probe
 from tasks.services import Services
 
 
-def check(*names: str, as_json: Json = False) -> int:
+def storages(*names: str, as_json: Json = False) -> int:
     """Connect to each storage, and see whether it takes what a job writes. Blocks of Prefect need PREFECT_API_URL.
 
     Args:

@@ -206,7 +206,7 @@ def test_a_block_is_a_storage_until_it_is_switched_off(rooms: Rooms, prefect_api
         httpx.patch(address, json=body).raise_for_status()
 
     rooms.settings["QULEDGER_STORAGE"] = json.dumps({"lab": rooms.folders["lab"].as_uri(), "*": "block://*"})
-    assert rooms.installation.json("check", **rooms.settings) == {"lab": "", "cloud": ""}
+    assert rooms.installation.json("storages", **rooms.settings) == {"lab": "", "cloud": ""}
     rooms.queue("cloud", "a" * 24)
     rooms.installation.run("drain", "--until-empty", **rooms.settings)
     assert rooms.status("cloud", "a" * 24) == "DONE"
@@ -222,7 +222,7 @@ def test_a_block_is_a_storage_until_it_is_switched_off(rooms: Rooms, prefect_api
     assert rooms.status("lab", "c" * 24) == "DONE"
     assert rooms.status("cloud", "b" * 24) == rooms.status("cloud", submitted) == ""
     assert rooms.installation.states()[submitted] == "QUEUED"
-    for command in ("verify", "check"):
+    for command in ("verify", "storages"):
         assert "'cloud' is switched off" in rooms.installation.run(command, **rooms.settings).stdout
     assert "mirror_behind" not in rooms.installation.run("reconcile", **rooms.settings).stderr
 
