@@ -35,10 +35,14 @@ def prepare() -> None:
     while (free := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - the number of standard error
         os.set_inheritable(free, True)
     os.close(free)
-    codecs.register_error(_HANDLER, _spell_out)
     sys.stdin = sys.stdin or open(0, closefd=False, encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     sys.stdout = _stream(1, sys.stdout, silent=False)
     sys.stderr = _stream(2, sys.stderr, silent=True)
+
+
+def written(text: str, encoding: str) -> str:
+    """Return a text as it will be read where it is written in this encoding."""
+    return text.encode(encoding, _HANDLER).decode(encoding)
 
 
 class _Descriptor(io.FileIO):
@@ -85,3 +89,6 @@ def _plain(character: str) -> str:
     if "\N{BOX DRAWINGS LIGHT HORIZONTAL}" <= character < "\N{UPPER HALF BLOCK}":
         return PLAIN.get(character, "+")
     return PLAIN.get(character) or character.encode("ascii", "backslashreplace").decode("ascii")
+
+
+codecs.register_error(_HANDLER, _spell_out)
