@@ -77,10 +77,7 @@ check: install ## run the linters, and the unit and contract tests that start no
 .PHONY: test
 test: peer lint ## run the linters and all tests (what CI runs); PYTEST_ARGS is handed to pytest
 	@echo "Running the tests ..."
-	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS) || { \
-	  [ $$? -eq 1 ] || exit 1; \
-	  echo "Some failed beside others. They run once more, alone; what fails again has failed ..."; \
-	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 3 $(PYTEST_ARGS); }
+	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 .PHONY: crash
 crash: peer install ## run the whole crash matrix and the runs of 400 jobs (long); `make test` runs a sample

@@ -11,6 +11,7 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.artifacts.backend_pages import BackendPages
+from flows.draining.handover import Handover
 from flows.draining.inbox_poller import InboxPoller
 from flows.draining.maintenance import Maintenance
 from flows.draining.periodic import run_periodically
@@ -91,7 +92,7 @@ async def drain_queue(
                     scheduler.wake()
 
         with present(home, run_id):
-            await maintenance.begin()
+            await maintenance.begin(patient=Handover.current() is not None)
             await crash_dead_runs(services)
             async with (
                 services.sandbox.borrowed() as sandbox,

@@ -1,12 +1,12 @@
 """The login of a storage, in the fields in which front ends (qlued) keep it, becomes a URL and options."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Literal, NamedTuple
 from urllib.parse import quote, quote_plus
 
 from models.errors import BadSetting, echo
+from models.json_text import read_json
 
 Kind = Literal["local", "s3", "mongodb", "dropbox", "other"]
 
@@ -23,6 +23,10 @@ class Address(NamedTuple):
     login: dict[str, str]
 
 
+ABSOLUTE = r"^(/|[A-Za-z]:[\\/])"
+"""How the path of a folder begins."""
+
+
 def address(kind: Kind, text: str) -> Address:
     """Return the address of the storage with this login.
 
@@ -36,7 +40,15 @@ def address(kind: Kind, text: str) -> Address:
     Raises:
         BadSetting: names every field that is missing, unknown or no text, and never its value.
     """
-    fields = _read(text)
+    return address_of(kind, _read(text))
+
+
+def address_of(kind: Kind, fields: Mapping[str, str]) -> Address:
+    """Return the address of the storage with these fields of a login.
+
+    Raises:
+        BadSetting: names every field that is missing or unknown, and never its value.
+    """
     wanted, taken, make = _KINDS[kind]
     if kind == "mongodb" and "url" in fields:
         wanted, taken = ("url",), ("username", "password")
@@ -45,6 +57,8 @@ def address(kind: Kind, text: str) -> Address:
         faults += [f"the field {echo(name)} is strange" for name in fields if name not in (*wanted, *taken)]
     if not faults and kind == "local" and not _is_absolute(fields["base_path"]):
         faults.append("the field base_path is no absolute path")
+    if kind == "s3" and bool(fields.get("key")) is not bool(fields.get("secret")):
+        faults.append("the fields key and secret belong together")
     if faults:
         raise BadSetting(f"the login of a storage of the kind {kind} cannot be used: {'; '.join(faults)}")
     return make(fields)
@@ -52,9 +66,12 @@ def address(kind: Kind, text: str) -> Address:
 
 def _read(text: str) -> dict[str, str]:
     try:
-        fields = json.loads(text)
-    except ValueError:
-        fields = None
+        fields, repeated = read_json(text)
+    except (ValueError, RecursionError):
+        fields, repeated = None, []
+    if repeated:
+        twice = "; ".join(f"the field {echo(each.key)} {each}" for each in repeated)
+        raise BadSetting(f"the login of the storage says something twice: {twice}")
     if not isinstance(fields, dict) or not all(isinstance(value, str) for value in fields.values()):
         raise BadSetting('the login of the storage is no JSON object of texts, such as {"base_path": "/data"}')
     return fields

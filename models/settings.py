@@ -18,6 +18,12 @@ Pause = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 BLOCK = "block://"
 """Begins the URL of a storage whose login Prefect keeps."""
 
+EVERY = "*"
+"""The name in the setting for every block that Prefect keeps; its URL is `block://*`."""
+
+STORAGE_NAME = "[a-z0-9]{1,100}"
+"""What a storage may be called."""
+
 
 class Settings(BaseSettings):
     """What an operator may set. Each field is the environment variable `QULEDGER_<NAME>`."""
@@ -135,12 +141,20 @@ class Settings(BaseSettings):
     @property
     def storages(self) -> dict[str, str]:
         """The URL of each storage by its name; a single one has the empty name."""
-        return _storages(self.storage) or {"": (self.folder / "storage").as_uri()}
+        named = _storages(self.storage) or {"": (self.folder / "storage").as_uri()}
+        return {name: url for name, url in named.items() if name != EVERY}
+
+    @property
+    def takes_every_block(self) -> bool:
+        """Whether every block that Prefect keeps is a storage, beside those that are named."""
+        return EVERY in _storages(self.storage)
 
     @property
     def redacted_storage(self) -> str | dict[str, str]:
         """`storages` as they may be printed; the URL alone if there is a single one."""
         shown = {name: redact_url(url) for name, url in self.storages.items()}
+        if self.takes_every_block:
+            shown[EVERY] = BLOCK + EVERY
         return shown.get("", shown)
 
     @property
@@ -171,6 +185,8 @@ def _storages(value: str) -> dict[str, str]:
         ValueError: says everything that is wrong with a JSON object, and names no URL.
     """
     if not value.lstrip().startswith(("{", "[", '"')):
+        if value == BLOCK + EVERY:
+            raise ValueError(f'name the storage for jobs that name none too: {{"lab": "URL", "{EVERY}": "{value}"}}')
         return {"": value} if value else {}
     usage = 'write a URL, or as JSON {"name": "URL", ...}'
     try:
@@ -183,8 +199,10 @@ def _storages(value: str) -> dict[str, str]:
     faults += [
         f"the name {echo(name)} has to be lower-case letters and digits"
         for name in given
-        if re.fullmatch(r"[a-z0-9]{1,100}", name) is None
+        if name != EVERY and re.fullmatch(STORAGE_NAME, name) is None
     ]
+    if EVERY in given and (next(iter(given)) == EVERY or given[EVERY] != BLOCK + EVERY):
+        faults.append(f'"{EVERY}" stands behind the storage for jobs that name none, and its URL is {BLOCK}{EVERY}')
     faults += [
         f"the storage {echo(name)} has no URL" for name, url in given.items() if not isinstance(url, str) or not url
     ]

@@ -1,111 +1,173 @@
-"""A storage whose login Prefect keeps: seen and edited in its UI, opened by `block://name`.
+"""Storages whose logins Prefect keeps: seen and edited in its UI, a kind of block for each kind of storage.
 
-`prefect block register -m tasks.prefect_block` makes the kind of block known; `quledger up` does it by itself. A
-change there is noticed within `RELOAD_SECONDS`.
+`prefect block register -m tasks.prefect_block` makes the kinds known; `quledger up` does it by itself.
+`tasks/block_storages.py` opens what they describe.
 """
 
-import logging
-import threading
-import time
-from typing import ClassVar
+from abc import abstractmethod
+from typing import Any, ClassVar
 
 from prefect.blocks.core import Block
-from prefect.client.orchestration import get_client
-from prefect.exceptions import ObjectNotFound
-from prefect.settings import PREFECT_API_URL
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from models.errors import BadSetting, StorageInactive, StorageRefused, StorageUnavailable, echo
-from models.logins import Address, Kind, address
-from models.settings import BLOCK
-from storage.providers.protocol import StorageProvider
-from storage.providers.registry import open_storage
+from models.errors import BadSetting
+from models.logins import ABSOLUTE, Address, Kind, address, address_of
+from storage.providers.registry import open_storage, probe
 
-_LOG = logging.getLogger("quledger.storage_block")
-
-RELOAD_SECONDS = 15.0
-"""A block is read again after so long."""
+NAMED = "The block's name is the name of the storage: lower-case letters and digits."
 
 
-class StorageBlock(Block):
-    """A storage that front ends and Quledger share. The block's name is the name of the storage."""
+class Described(BaseModel):
+    """What all kinds say of a storage, and what can be done with it."""
 
-    _block_type_name: ClassVar[str] = "Quledger Storage"
-    _block_type_slug: ClassVar[str] = "quledger-storage"
-    _description: ClassVar[str] = "A storage through which front ends hand in jobs and read results."
+    model_config = ConfigDict(hide_input_in_errors=True)
 
-    kind: Kind = Field(default="local", description="What the storage is.")
     description: str = Field(default="", description="What it is for.")
     owner: str = Field(default="", description="Whose it is.")
     is_active: bool = Field(default=True, description="Switched off, it is neither read nor written.")
+
+    @abstractmethod
+    def address(self) -> Address:
+        """Return where the storage is, and its login.
+
+        Raises:
+            BadSetting: names every field that cannot be used, and never its value.
+        """
+
+    def check(self) -> None:
+        """Connect to the storage, and make sure that it takes what a job writes.
+
+        Raises:
+            BadSetting: a field cannot be used.
+            StorageUnavailable: it does not answer now, or has no room.
+            StorageRefused: it does not let us in.
+        """
+        wanted = self.address()
+        probe(open_storage(wanted.url, wanted.login))
+
+    @model_validator(mode="after")
+    def _can_be_used(self) -> "Described":
+        """Look at the fields when a block is made or saved; nothing is connected."""
+        try:
+            self.address()
+        except BadSetting as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def _address(self, kind: Kind, **fields: str | SecretStr) -> Address:
+        plain = {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in fields.items()
+        }
+        return address_of(kind, {name: value for name, value in plain.items() if value})
+
+
+class FolderBlock(Described, Block):
+    """A folder that front ends and Quledger share."""
+
+    _block_type_name: ClassVar[str] = "Quledger Folder"
+    _block_type_slug: ClassVar[str] = "quledger-folder"
+    _description: ClassVar[str] = f"A folder through which front ends hand in jobs and read results. {NAMED}"
+
+    base_path: str = Field(description="Its absolute path, such as /srv/jobs.", pattern=ABSOLUTE)
+
+    def address(self) -> Address:
+        """Return where the folder is."""
+        return self._address("local", base_path=self.base_path)
+
+
+class S3Block(Described, Block):
+    """A bucket, at AWS or on a server that speaks its protocol."""
+
+    _block_type_name: ClassVar[str] = "Quledger S3"
+    _block_type_slug: ClassVar[str] = "quledger-s3"
+    _description: ClassVar[str] = f"A bucket through which front ends hand in jobs and read results. {NAMED}"
+
+    url: str = Field(description="s3://bucket/prefix", pattern="^s3a?://[^/@]+")
+    key: str = Field(default="", description="The access key; without it, AWS's own variables and files are used.")
+    secret: SecretStr = Field(default=SecretStr(""), description="The secret key.")
+    token: SecretStr = Field(default=SecretStr(""), description="The session token of temporary credentials.")
+    endpoint: str = Field(
+        default="", description="https://host:port of a server that is not AWS.", pattern="^(https?://.+)?$"
+    )
+    region: str = Field(default="", description="Where the bucket is.")
+
+    def address(self) -> Address:
+        """Return where the bucket is, and its login."""
+        return self._address(
+            "s3",
+            url=self.url,
+            key=self.key,
+            secret=self.secret,
+            token=self.token,
+            endpoint=self.endpoint,
+            region=self.region,
+        )
+
+
+class MongoDBBlock(Described, Block):
+    """A MongoDB, with documents where sqooler's provider has them."""
+
+    _block_type_name: ClassVar[str] = "Quledger MongoDB"
+    _block_type_slug: ClassVar[str] = "quledger-mongodb"
+    _description: ClassVar[str] = f"A MongoDB through which front ends hand in jobs and read results. {NAMED}"
+
+    url: str = Field(
+        description="mongodb://host:27017/?authSource=admin, without user and password.",
+        pattern=r"^mongodb(\+srv)?://[^@]+$",
+    )
+    username: str = ""
+    password: SecretStr = SecretStr("")
+
+    def address(self) -> Address:
+        """Return where the database is, and its login."""
+        return self._address("mongodb", url=self.url, username=self.username, password=self.password)
+
+
+class DropboxBlock(Described, Block):
+    """A Dropbox, with documents where sqooler's provider has them."""
+
+    _block_type_name: ClassVar[str] = "Quledger Dropbox"
+    _block_type_slug: ClassVar[str] = "quledger-dropbox"
+    _description: ClassVar[str] = f"A Dropbox through which front ends hand in jobs and read results. {NAMED}"
+
+    app_key: str = Field(description="The key of the app.", min_length=1)
+    app_secret: SecretStr = Field(description="The secret of the app.")
+    refresh_token: SecretStr = Field(description="What lets the app in for long.")
+    url: str = Field(default="dropbox:///Backend_files", description="The folder.", pattern="^dropbox:///")
+
+    def address(self) -> Address:
+        """Return where the folder is, and its login."""
+        return self._address(
+            "dropbox",
+            url=self.url,
+            app_key=self.app_key,
+            app_secret=self.app_secret,
+            refresh_token=self.refresh_token,
+        )
+
+
+class StorageBlock(Described, Block):
+    """A storage of any kind, with its login as JSON: the words of front ends, and what other filesystems want."""
+
+    _block_type_name: ClassVar[str] = "Quledger Storage"
+    _block_type_slug: ClassVar[str] = "quledger-storage"
+    _description: ClassVar[str] = (
+        f"A storage of any kind through which front ends hand in jobs and read results. {NAMED}"
+    )
+
+    kind: Kind = Field(default="local", description="What the storage is.")
     login: SecretStr = Field(
-        default=SecretStr("{}"),
         description='A JSON object, for instance {"base_path": "/data"} for a local folder,'
         ' {"url": "s3://bucket/prefix", "key": "...", "secret": "..."} for S3, {"url": "mongodb://..."} for MongoDB,'
         ' {"app_key": "...", "app_secret": "...", "refresh_token": "..."} for Dropbox.',
     )
 
-
-class BlockOpener:
-    """Opens the storage of one block, and again when the block has changed."""
-
-    def __init__(self, url: str) -> None:
-        self._name = url.removeprefix(BLOCK)
-        self._lock = threading.Lock()
-        self._loaded_at = float("-inf")
-        self._block: StorageBlock | None = None
-        self._opened: tuple[Address, StorageProvider] | None = None
-
-    def __call__(self) -> StorageProvider:
-        """Return the storage as the block says now.
-
-        Raises:
-            StorageInactive: the block is switched off.
-            StorageUnavailable: there is no such block, or Prefect was never reached.
-            StorageRefused: its login cannot be used. No setting of ours is wrong, so a drain goes on with the rest.
-        """
-        with self._lock:
-            try:
-                block = self._newest()
-                if not block.is_active:
-                    raise StorageInactive(self._name)
-                wanted = address(block.kind, block.login.get_secret_value())
-                if self._opened is None or self._opened[0] != wanted:
-                    self._opened = wanted, open_storage(wanted.url, wanted.login)
-            except BadSetting as error:
-                raise StorageRefused(f"the block {echo(self._name)}: {error}") from None
-            return self._opened[1]
-
-    def _newest(self) -> StorageBlock:
-        """Return the block; while Prefect does not answer, the last one that was read."""
-        if self._block is not None and time.monotonic() < self._loaded_at + RELOAD_SECONDS:
-            return self._block
-        try:
-            self._block = _load(self._name)
-        except StorageUnavailable as error:
-            if self._block is None:
-                raise
-            _LOG.warning("block_unavailable action=keep: %s", error)
-        self._loaded_at = time.monotonic()
-        return self._block
+    def address(self) -> Address:
+        """Return where the storage is, and its login."""
+        return address(self.kind, self.login.get_secret_value())
 
 
-def _load(name: str) -> StorageBlock:
-    if PREFECT_API_URL.value() is None:
-        msg = f"the storage {BLOCK}{name} is kept by Prefect; PREFECT_API_URL has to say by which"
-        raise StorageUnavailable(msg)
-    try:
-        with get_client(sync_client=True) as client:
-            slug = StorageBlock.get_block_type_slug()
-            document = client.read_block_document_by_name(name, slug, include_secrets=True)
-    except ObjectNotFound:
-        msg = f"Prefect has no block {echo(name)} of the kind {StorageBlock.get_block_type_name()}"
-        raise StorageUnavailable(msg) from None
-    except Exception as error:  # noqa: BLE001 - of many kinds, and some hold what was asked
-        msg = f"Prefect does not give the block {echo(name)} ({type(error).__name__})"
-        raise StorageUnavailable(msg) from None
-    try:
-        return StorageBlock.model_validate(document.data)
-    except ValidationError as error:
-        fields = ", ".join(sorted({str(item["loc"][0]) for item in error.errors() if item["loc"]}))
-        raise BadSetting(f"the block {echo(name)} cannot be used: look at {fields}") from None
+KINDS: dict[str, type[Any]] = {
+    kind.get_block_type_slug(): kind for kind in (FolderBlock, S3Block, MongoDBBlock, DropboxBlock, StorageBlock)
+}
+"""Slug of a kind of block -> the kind."""

@@ -10,10 +10,11 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from sqlalchemy import make_url
 
@@ -42,6 +43,9 @@ from tasks.jobs.wall_clock import Wall
 from tasks.prefect_settings import import_prefect, prepare
 from tasks.sandbox.job_process import SharedSandbox
 from tasks.sandbox.rlimits import Limits
+
+if TYPE_CHECKING:
+    from tasks.block_storages import BlockFinder
 
 _LOG = logging.getLogger("quledger.services")
 
@@ -76,10 +80,13 @@ class Services:
     on_progress: Callable[[str], None] = lambda _line: None
     on_unserved: Callable[[list[str]], None] = lambda _reasons: None
 
-    def open(self) -> None:
+    def open(self, *, patient: bool = False) -> None:
         """Open the log and the storages and look for the keys now, so that what is wrong is said at once.
 
         One of several storages that cannot be used is only warned of: it holds up no other.
+
+        Args:
+            patient: only warn also where no storage can be used: it may come to be.
 
         Raises:
             BadSetting: one of them cannot be what the settings say.
@@ -96,7 +103,7 @@ class Services:
         # The Prefect that keeps the others may still have to be started.
         askable = [name for name, url in storages.items() if "PREFECT_API_URL" in os.environ or not _is_block(url)]
         troubles = self.stores.troubles(askable)
-        if len(troubles) == len(storages):
+        if len(troubles) == len(storages) and not patient:
             raise next(iter(troubles.values()))
         _warn_of(troubles)
 
@@ -141,7 +148,24 @@ class Services:
     @cached_property
     def stores(self) -> Stores:
         """Where front ends put jobs and read results."""
-        return Stores({name: self._opener(url) for name, url in self.settings.storages.items()})
+        openers = {name: self._opener(url) for name, url in self.settings.storages.items()}
+        if not self.settings.takes_every_block:
+            return Stores(openers)
+        stores = Stores(openers, self._find_blocks)
+        stores.find()
+        return stores
+
+    def _find_blocks(self) -> Mapping[str, Opener]:
+        # Not asked for before there may be an answer: Prefect takes seconds to import.
+        return self._block_finder() if "PREFECT_API_URL" in os.environ else {}
+
+    @cached_property
+    def _block_finder(self) -> "BlockFinder":
+        prepare(self.settings)
+        import_prefect(self.settings)
+        from tasks.block_storages import BlockFinder  # noqa: PLC0415 - as above
+
+        return BlockFinder()
 
     def _opener(self, url: str) -> Opener:
         if not _is_block(url):
@@ -152,7 +176,7 @@ class Services:
             # Prefect takes seconds to import, and some commands need it for nothing else.
             prepare(self.settings)
             import_prefect(self.settings)
-            from tasks.prefect_block import BlockOpener  # noqa: PLC0415
+            from tasks.block_storages import BlockOpener  # noqa: PLC0415
 
             return BlockOpener(url)
 
@@ -205,18 +229,9 @@ class Services:
         return JobLocks(self.settings.folder / "locks")
 
     @cached_property
-    def inboxes(self) -> dict[str, Inbox]:
-        """The queue folders of each storage, by its name."""
-        return {
-            name: Inbox(
-                self.log,
-                self.stores,
-                name,
-                max_bytes=self.settings.max_document_bytes,
-                settle_seconds=self.settings.settle_seconds,
-            )
-            for name in self.stores.names
-        }
+    def inboxes(self) -> "_Inboxes":
+        """The queue folders of each storage, by its name, made when they are first asked for."""
+        return _Inboxes(self)
 
     @property
     def limits(self) -> Limits:
@@ -234,13 +249,31 @@ class Services:
         return RetryPolicy(self.settings.max_attempts, self.settings.retry_seconds)
 
 
+class _Inboxes(dict[str, Inbox]):
+    def __init__(self, services: Services) -> None:
+        super().__init__()
+        self._services = services
+
+    def __missing__(self, name: str) -> Inbox:
+        settings = self._services.settings
+        self[name] = Inbox(
+            self._services.log,
+            self._services.stores,
+            name,
+            max_bytes=settings.max_document_bytes,
+            settle_seconds=settings.settle_seconds,
+        )
+        return self[name]
+
+
 def _kept_secret(settings: Settings) -> tuple[str, ...]:
     """Return the files and folders of the settings that no job may read, wherever they lie."""
-    folders = [unquote(urlsplit(url).path) for url in settings.storages.values() if url.startswith("file:")]
+    paths = [urlsplit(url).path for url in settings.storages.values() if url.startswith("file:")]
     database = make_url(settings.database_url)
     if database.get_backend_name() == "sqlite" and database.database:
-        folders += [database.database + end for end in ("", "-wal", "-shm")]
-    return tuple(os.path.abspath(path) for path in (str(settings.folder), *folders))
+        paths += [database.database + end for end in ("", "-wal", "-shm")]
+    named = [os.fsdecode(unquote_to_bytes(os.fsencode(path))) for path in paths]
+    return tuple(os.path.abspath(path) for path in (str(settings.folder), *named))
 
 
 def _check_names(settings: Settings, known: list[str]) -> None:

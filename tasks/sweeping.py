@@ -2,7 +2,7 @@
 
 import logging
 
-from models.errors import LogError, StorageError
+from models.errors import LogError, StorageError, StorageInactive
 from storage.documents.leftovers import Leftovers
 from storage.providers.beside import sweep
 from tasks.services import Services
@@ -22,6 +22,8 @@ def sweep_storages(services: Services) -> int:
     for name in services.stores.names:
         try:
             swept += sweep(services.stores.of(name))
+        except StorageInactive:
+            continue
         except StorageError as error:
             _LOG.warning("sweep_failed action=try_again: %s", error)
     if swept:
@@ -36,6 +38,8 @@ def sweep_leftovers(services: Services) -> int:
     for name in services.stores.names:
         try:
             swept += leftovers.sweep(name)
+        except StorageInactive:
+            continue
         except (LogError, StorageError) as error:
             _LOG.warning("sweep_failed action=try_again: %s", error)
     return swept

@@ -74,6 +74,10 @@ COMMANDS = {
         "config:config",
         "Print all settings, without secrets; each one is the environment variable `QULEDGER_<NAME>`.",
     ),
+    "check": (
+        "storages:check",
+        "Connect to each storage, and see whether it takes what a job writes.",
+    ),
     "demo": (
         "demo:demo",
         "Submit seven real jobs to all four backends, two of them bad, run them, and show what came out.",

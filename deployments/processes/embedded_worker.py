@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def _work(services: Services) -> None:
-    services.open()
+    services.open(patient=True)
     use(services)
     from deployments.processes.worker import work  # noqa: PLC0415 - Prefect is imported once its settings stand
 

@@ -11,6 +11,7 @@ from datetime import datetime
 import httpx
 
 from deployments.deploy import POOL, deploy
+from deployments.processes.blocks import Blocks
 from deployments.processes.logs import SERVER, WORKER, open_log, report_errors, warn_on_terminal
 from deployments.processes.prefect_server import prefect_server, write_error
 from deployments.processes.stop_signals import stop_signals
@@ -18,6 +19,7 @@ from flows.prefect_api.client import ask, authentication
 from models import clock
 from models.settings import Settings
 from tasks import python
+from tasks.sandbox.walls import hide_memory
 from tasks.services import Services
 
 STOP_SECONDS = 40.0
@@ -39,9 +41,11 @@ def serve(port: int, say: Callable[[str], None]) -> None:
         BadSetting: the port is taken.
         PrefectUnavailable: the deployments could not be registered.
     """
+    hide_memory()
     settings = Settings.read()
+    services = Services(settings)
     # So that a problem with settings, database or storage is reported at once.
-    Services(settings).open()
+    services.open()
     for number in (signal.SIGINT, *stop_signals()):
         signal.signal(number, _interrupt)
     warn_on_terminal()
@@ -63,10 +67,13 @@ def serve(port: int, say: Callable[[str], None]) -> None:
             say(f"Prefect API:     {url}")
             say(f"Storage:         {settings.redacted()['storage']}")
             say("Launch a job:    UI > Deployments > run-job > Run > Custom run; or `quledger submit`")
+            blocks = Blocks(services, say)
+            blocks.look()
             say("Ctrl-C stops everything; jobs under way are given back.")
             while True:
                 time.sleep(RESTART_SECONDS)
                 begin()
+                blocks.look()
     finally:
         with contextlib.suppress(OSError):  # the terminal may be gone
             say("stopped")

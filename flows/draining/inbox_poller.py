@@ -54,7 +54,8 @@ class InboxPoller:
         self.trouble: dict[str, str] = {}
 
     async def poll(self) -> Seen:
-        """Take new jobs from every inbox."""
+        """Take new jobs from every inbox, also of storages that have come to be."""
+        await asyncio.to_thread(self._services.stores.find)
         for name in self._services.stores.names:
             if name not in self._under_way:
                 self._under_way[name] = asyncio.create_task(self._poll_one(name))

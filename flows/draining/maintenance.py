@@ -11,7 +11,7 @@ import stamina
 from flows.draining.inbox_poller import InboxPoller
 from flows.draining.unserved import unserved
 from flows.publish_backends import publish
-from models.errors import QuledgerError
+from models.errors import QuledgerError, StorageError
 from tasks.jobs.leases import expire_leases
 from tasks.services import Services
 from tasks.sweeping import HALVES_SECONDS, SECONDS, sweep_leftovers, sweep_storages
@@ -33,12 +33,24 @@ class Maintenance:
         # On the steady clock.
         self._leftovers_from = self._sweep_from = 0.0
 
-    async def begin(self) -> None:
-        """See whether the log was set back, and what a crash left behind; none of it grows with what waits."""
+    async def begin(self, *, patient: bool) -> None:
+        """See whether the log was set back, and what a crash left behind; none of it grows with what waits.
+
+        Args:
+            patient: begin also where no storage can be used: it may come to be.
+
+        Raises:
+            StorageError: none of the storages can be used, and nobody is patient.
+        """
         # Before anything is appended: a log that was set back has to stay a part of its mirror.
         await asyncio.to_thread(self._services.rollback.compare_all)
         # Once in the open: whoever starts a drain on a storage that does not answer is told so at once.
-        await asyncio.to_thread(self._renew)
+        try:
+            await asyncio.to_thread(self._renew)
+        except StorageError as error:
+            if not patient:
+                raise
+            _LOG.warning("housekeeping_failed action=try_again: %s", error)
 
     async def run(self) -> None:
         """Do what is due again."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from models import clock
-from models.errors import MirrorAhead, QuledgerError, StorageError, StorageFull
+from models.errors import MirrorAhead, QuledgerError, StorageError, StorageFull, StorageInactive
 from models.events import Event
 from models.job import Job, Phase, State, fold
 from models.status import first_status_wait
@@ -245,6 +245,8 @@ class Relay:
                 continue
             try:
                 self.update(job_id)
+            except StorageInactive:
+                down.add(name)  # its jobs wait until somebody switches it on
             except MirrorAhead as error:
                 _LOG.warning("mirror_ahead action=hold %s", error)
                 yield False

@@ -16,12 +16,24 @@ class Stores:
     """Storages by name; the first one is for jobs that name none.
 
     Attributes:
-        names: in the order of the settings; a single storage may have the empty name.
+        names: in the order of the settings, then as they were found; a single storage may have the empty name.
     """
 
-    def __init__(self, openers: Mapping[str, Opener]) -> None:
+    def __init__(self, openers: Mapping[str, Opener], find: Callable[[], Mapping[str, Opener]] | None = None) -> None:
+        """Know these storages.
+
+        Args:
+            find: looks for more, by their names; one that was found once stays.
+        """
         self._openers = dict(openers)
+        self._find = find
         self.names = list(self._openers)
+
+    def find(self) -> None:
+        """Look whether there are more storages by now."""
+        if self._find is not None:
+            self._openers = {**self._find(), **self._openers}
+            self.names += [name for name in self._openers if name not in self.names]
 
     @classmethod
     def single(cls, storage: StorageProvider) -> Self:
@@ -36,7 +48,10 @@ class Stores:
         """
         opener = self._openers.get(self.full(name))
         if opener is None:
-            msg = f"the storage {echo(name)} is not among the settings; QULEDGER_STORAGE has to name it"
+            where = "is not among the settings; QULEDGER_STORAGE has to name it"
+            if self._find is not None:
+                where = "is neither among the settings nor a block that PREFECT_API_URL shows"
+            msg = f"the storage {echo(name)} {where}"
             raise StorageUnavailable(msg)
         return opener()
 

@@ -1,32 +1,64 @@
 """Embedded servers of Prefect that start at once, or cannot start."""
 
+import contextlib
 import json
+import os
+import socket
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
+from models.job import State
 from tests import prefect_home
 from tests.installation import Installation, experiment
+from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
+ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 GOOD = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []])}
 
 
-def test_four_drains_start_at_once_on_an_empty_home(tmp_path: Path):
-    """One makes Prefect's database and the others wait for it: all end well, and each job is done once."""
+@pytest.mark.parametrize(
+    ("number", "rooms"),
+    [(4, 0), pytest.param(8, 2, marks=pytest.mark.skipif(not ALL, reason="minutes: part of `make crash`"))],
+)
+def test_drains_and_control_rooms_start_at_once_on_an_empty_home(tmp_path: Path, number: int, rooms: int):
+    """One makes Prefect's database and the others wait for it: all serve and end well, and each job is done once."""
     installation = Installation(tmp_path, None)
-    for number in range(16):
-        installation.queue("singlequdit", f"{number:024x}.json", json.dumps(GOOD).encode())
-    drains = [installation.start("drain", "--until-empty") for _ in range(4)]
-    said = [drain.communicate(timeout=800)[0] for drain in drains]
-    assert [drain.returncode for drain in drains] == [0] * 4, "\n".join(said)
+    for index in range(16):
+        installation.queue("singlequdit", f"{index:024x}.json", json.dumps(GOOD).encode())
+    ports = free_ports(rooms)
+    ups = [installation.start("up", "--port", str(port)) for port in ports]
+    drains = [installation.start("drain", "--until-empty") for _ in range(number)]
+    try:
+        said = [drain.communicate(timeout=800)[0] for drain in drains]
+        assert [drain.returncode for drain in drains] == [0] * number, "\n".join(said)
+        for port, up in zip(ports, ups, strict=True):
+            until(lambda up=up: "Ctrl-C stops everything" in up.printed(), 500, told=up.printed)
+            api = f"http://127.0.0.1:{port}/api/deployments"
+            deployment = httpx.get(f"{api}/name/run-job/run-job").json()["id"]
+            launched = httpx.post(f"{api}/{deployment}/create_flow_run", json={"parameters": {"job": {}}}, timeout=60)
+            assert launched.status_code == httpx.codes.CREATED
+        until(lambda: len(installation.log.jobs(state=State.DONE, limit=100)) == 16 + rooms, 120)
+    finally:
+        for up in ups:
+            up.terminate()
+    assert [up.wait(90) for up in ups] == [130] * rooms
     jobs = installation.log.jobs(limit=100)
-    assert Counter((job.state.value, job.attempt) for job in jobs) == {("DONE", 1): 16}
+    assert Counter((job.state.value, job.attempt) for job in jobs) == {("DONE", 1): 16 + rooms}
     assert installation.findings() == []
+
+
+def free_ports(number: int) -> list[int]:
+    """Return so many ports on which nobody listens."""
+    with contextlib.ExitStack() as stack:
+        listening = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
+        return [each.getsockname()[1] for each in listening]
 
 
 def newer(database: Path) -> None:

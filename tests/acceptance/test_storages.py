@@ -137,7 +137,7 @@ def test_a_storage_that_is_down_holds_up_no_other(rooms: Rooms):
     rooms.installation.verified(**rooms.settings)
 
 
-def register(rooms: Rooms, api: str, name: str, kind: str, login: str) -> str:
+def register(rooms: Rooms, api: str, name: str, slug: str, **fields: str) -> str:
     """Make a block as the UI does; return its address."""
     made = subprocess.run(
         [sys.executable, "-m", "prefect", "block", "register", "-m", "tasks.prefect_block"],
@@ -149,14 +149,14 @@ def register(rooms: Rooms, api: str, name: str, kind: str, login: str) -> str:
         timeout=200,
     )
     assert made.returncode == 0, made.stderr
-    kind_id = httpx.get(f"{api}/block_types/slug/quledger-storage").raise_for_status().json()["id"]
+    kind_id = httpx.get(f"{api}/block_types/slug/{slug}").raise_for_status().json()["id"]
     asked = {"block_schemas": {"block_type_id": {"any_": [kind_id]}}}
     schemas = httpx.post(f"{api}/block_schemas/filter", json=asked).raise_for_status().json()
     body = {
         "name": name,
         "block_type_id": kind_id,
         "block_schema_id": schemas[0]["id"],
-        "data": {"kind": kind, "login": login, "owner": "bob"},
+        "data": fields | {"owner": "bob"},
     }
     block = httpx.post(f"{api}/block_documents/", json=body).raise_for_status().json()
     return f"{api}/block_documents/{block['id']}"
@@ -198,17 +198,15 @@ def test_jobs_of_a_storage_that_was_taken_out_are_named(rooms: Rooms, tmp_path: 
 
 
 def test_a_block_is_a_storage_until_it_is_switched_off(rooms: Rooms, prefect_api: str):
-    """A block made through Prefect's API is opened by its name, left alone while it is off, and served again."""
-    login = json.dumps({"base_path": str(rooms.folders["cloud"])})
-    address = register(rooms, prefect_api, "cloud", "local", login)
-    shown = httpx.get(address).raise_for_status().json()["data"]
-    assert str(rooms.folders["cloud"]) not in json.dumps(shown), "a login is not shown"
+    """A block made through Prefect's API is found, left alone while it is off, and served again."""
+    address = register(rooms, prefect_api, "cloud", "quledger-folder", base_path=str(rooms.folders["cloud"]))
 
     def switch(*, on: bool) -> None:
         body = {"data": {"is_active": on}, "merge_existing_data": True}
         httpx.patch(address, json=body).raise_for_status()
 
-    rooms.settings["QULEDGER_STORAGE"] = json.dumps({"lab": rooms.folders["lab"].as_uri(), "cloud": "block://cloud"})
+    rooms.settings["QULEDGER_STORAGE"] = json.dumps({"lab": rooms.folders["lab"].as_uri(), "*": "block://*"})
+    assert rooms.installation.json("check", **rooms.settings) == {"lab": "", "cloud": ""}
     rooms.queue("cloud", "a" * 24)
     rooms.installation.run("drain", "--until-empty", **rooms.settings)
     assert rooms.status("cloud", "a" * 24) == "DONE"
@@ -224,12 +222,16 @@ def test_a_block_is_a_storage_until_it_is_switched_off(rooms: Rooms, prefect_api
     assert rooms.status("lab", "c" * 24) == "DONE"
     assert rooms.status("cloud", "b" * 24) == rooms.status("cloud", submitted) == ""
     assert rooms.installation.states()[submitted] == "QUEUED"
-    assert "'cloud' is switched off" in rooms.installation.run("verify", **rooms.settings, check=False).stdout
+    for command in ("verify", "check"):
+        assert "'cloud' is switched off" in rooms.installation.run(command, **rooms.settings).stdout
+    assert "mirror_behind" not in rooms.installation.run("reconcile", **rooms.settings).stderr
 
     switch(on=True)
     rooms.installation.run("drain", "--until-empty", **rooms.settings)
     assert rooms.status("cloud", "b" * 24) == rooms.status("cloud", submitted) == "DONE"
     rooms.installation.verified(**rooms.settings)
+    again = rooms.settings | {"QULEDGER_DATABASE": f"sqlite:///{rooms.installation.home / 'again.db'}"}
+    assert rooms.installation.json("restore", **again)["jobs"] == 4
 
 
 def test_a_block_that_is_not_there_is_named(rooms: Rooms):
@@ -254,7 +256,7 @@ def test_a_login_in_a_block_is_never_said(rooms: Rooms, prefect_api: str):
     }
     said = ""
     for name, (kind, login) in logins.items():
-        address = register(rooms, prefect_api, name, kind, json.dumps(login))
+        address = register(rooms, prefect_api, name, "quledger-storage", kind=kind, login=json.dumps(login))
         settings = rooms.settings | {"QULEDGER_STORAGE": f"block://{name}"}
         for command in (("drain", "--until-empty"), ("verify",), ("config",)):
             done = rooms.installation.run(*command, check=False, **settings)
@@ -262,4 +264,5 @@ def test_a_login_in_a_block_is_never_said(rooms: Rooms, prefect_api: str):
         said += httpx.get(address).text
     assert "Traceback" not in said
     assert canaries.in_bytes(said.encode()) == set()
+    assert all(f"the block '{name}': " in said for name in logins)
     assert canaries.in_files(rooms.installation.home.parent) == {}

@@ -29,6 +29,7 @@ def test_several_storages_keep_their_order(monkeypatch: pytest.MonkeyPatch):
     [
         ("{", "not JSON"),
         ("{}", 'write a URL, or as JSON {"name": "URL", ...}'),
+        ('{"lab": "file:///data", "lab": "file:///else"}', "the name 'lab' stands twice"),
         ('["file:///data"]', 'write a URL, or as JSON {"name": "URL", ...}'),
         ('{"My Installation": "file:///data", "b": "", "c": 7}', "'My Installation'"),
     ],
@@ -43,6 +44,18 @@ def test_a_setting_that_names_no_storages_says_why(value: str, said: str, monkey
     if "My Installation" in value:
         assert "'b' has no URL" in str(error.value)
         assert "'c' has no URL" in str(error.value)
+
+
+def test_every_block_is_asked_for_behind_a_storage_that_is_named(monkeypatch: pytest.MonkeyPatch):
+    """Jobs that name no storage belong to the first one, which has to be there."""
+    monkeypatch.setenv("QULEDGER_STORAGE", json.dumps({"lab": "file:///data", "*": "block://*"}))
+    settings = Settings.read()
+    assert (settings.storages, settings.takes_every_block) == ({"lab": "file:///data"}, True)
+    assert settings.redacted()["storage"] == {"lab": "file:///data", "*": "block://*"}
+    for bad in ("block://*", '{"*": "block://*"}', '{"*": "block://*", "lab": "file:///x"}', '{"lab": "x", "*": "y"}'):
+        monkeypatch.setenv("QULEDGER_STORAGE", bad)
+        with pytest.raises(BadSetting, match="storage for jobs that name none"):
+            Settings.read()
 
 
 @pytest.mark.parametrize(
@@ -79,6 +92,7 @@ def test_a_login_becomes_an_address(kind: str, login: dict[str, str], expected: 
         ("dropbox", '{"app_key": "hush"}', ["app_secret is missing", "refresh_token is missing"]),
         ("mongodb", '{"mongodb_username": "hush"}', ["mongodb_password is missing", "mongodb_database_url is missing"]),
         ("local", "hush", ["no JSON object"]),
+        ("local", '{"base_path": "/a", "base_path": "/b"}', ["the field 'base_path' stands twice"]),
         ("local", '{"base_path": 7}', ["no JSON object of texts"]),
     ],
 )

@@ -1,0 +1,32 @@
+"""`quledger check`: whether the storages can be used."""
+
+from deployments.cli.output import Json, print_output
+from models.errors import BadName, StorageError, StorageInactive, echo
+from models.settings import Settings
+from storage.providers.registry import probe
+from tasks.services import Services
+
+
+def check(*names: str, as_json: Json = False) -> int:
+    """Connect to each storage, and see whether it takes what a job writes. Blocks of Prefect need PREFECT_API_URL.
+
+    Args:
+        names: Of the storages; all of the settings by default.
+    """
+    stores = Services(Settings.read()).stores
+    if unknown := [name for name in names if name not in stores.names]:
+        msg = f"there is no storage {echo(unknown[0])}; there are: {', '.join(filter(None, stores.names))}"
+        raise BadName(msg)
+    found: dict[str, str] = {}
+    is_off: set[str] = set()
+    for name in names or stores.names:
+        try:
+            probe(stores.of(name))
+        except StorageError as error:
+            found[name] = str(error)
+            is_off |= {name} if isinstance(error, StorageInactive) else set()
+        else:
+            found[name] = ""
+    lines = [": ".join(filter(None, (name, trouble or "it can be used"))) for name, trouble in found.items()]
+    print_output(found, lambda: print("\n".join(lines)), as_json=as_json)
+    return 1 if any(trouble for name, trouble in found.items() if name not in is_off) else 0
