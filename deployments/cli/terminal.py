@@ -4,6 +4,7 @@ import codecs
 import errno
 import io
 import os
+import select
 import sys
 from typing import Any, TextIO
 
@@ -56,11 +57,15 @@ class _Descriptor(io.FileIO):
     def write(self, content: Any, /) -> int:
         if not self._failed:
             try:
-                return super().write(content)
+                # Whoever shares the terminal or pipe may have told it not to let writers wait.
+                while (number := super().write(content)) is None:
+                    select.select([], [self], [])
             except OSError as error:
                 self._failed = True
                 if not self._silent:
                     raise OutputLost(error) from None
+            else:
+                return number
         return len(content)
 
 

@@ -57,6 +57,20 @@ def test_any_text_is_printed_in_any_encoding(encoding: str, printed: bytes):
     assert (done.stdout, done.returncode) == (printed + b"said\n", 0), done.stderr
 
 
+def test_a_pipe_that_lets_nobody_wait_is_waited_for():
+    """Another program that shares it may have set it so."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    command = [sys.executable, "-c", PRINT.format(text="x" * 100_000)]
+    process = subprocess.Popen(
+        command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL, stdout=writer
+    )
+    os.close(writer)
+    with open(reader, "rb") as printed:
+        assert printed.read() == b"x" * 100_000 + b"\nsaid\n"
+    assert process.wait() == 0
+
+
 def test_a_table_keeps_its_columns_in_any_encoding():
     """What is spelt out is as wide as it is then."""
     output = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="quledger.spelt_out")
