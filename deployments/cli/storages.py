@@ -1,8 +1,10 @@
 """`quledger check`: whether the storages can be used."""
 
+import os
+
 from deployments.cli.output import Json, print_output
-from models.errors import BadName, StorageError, StorageInactive, echo
-from models.settings import Settings
+from models.errors import StorageError, StorageInactive
+from models.settings import EVERY, Settings
 from storage.providers.registry import probe
 from tasks.services import Services
 
@@ -13,10 +15,10 @@ def check(*names: str, as_json: Json = False) -> int:
     Args:
         names: Of the storages; all of the settings by default.
     """
-    stores = Services(Settings.read()).stores
-    if unknown := [name for name in names if name not in stores.names]:
-        msg = f"there is no storage {echo(unknown[0])}; there are: {', '.join(filter(None, stores.names))}"
-        raise BadName(msg)
+    settings = Settings.read()
+    stores = Services(settings).stores
+    for name in names:
+        stores.expect(name)
     found: dict[str, str] = {}
     is_off: set[str] = set()
     for name in names or stores.names:
@@ -27,6 +29,8 @@ def check(*names: str, as_json: Json = False) -> int:
             is_off |= {name} if isinstance(error, StorageInactive) else set()
         else:
             found[name] = ""
+    if not names and settings.takes_every_block and "PREFECT_API_URL" not in os.environ:
+        found[EVERY] = "blocks are not looked for; PREFECT_API_URL has to say by which Prefect they are kept"
     lines = [": ".join(filter(None, (name, trouble or "it can be used"))) for name, trouble in found.items()]
     print_output(found, lambda: print("\n".join(lines)), as_json=as_json)
     return 1 if any(trouble for name, trouble in found.items() if name not in is_off) else 0

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Self
 
-from models.errors import StorageError, StorageInactive, StorageUnavailable, echo
+from models.errors import BadName, StorageError, StorageInactive, StorageUnavailable, echo
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import probe
 
@@ -54,6 +54,17 @@ class Stores:
             msg = f"the storage {echo(name)} {where}"
             raise StorageUnavailable(msg)
         return opener()
+
+    def expect(self, name: str) -> None:
+        """Make sure that there is a storage of this name.
+
+        Raises:
+            BadName: there is none.
+        """
+        if name not in self.names:
+            named = ", ".join(filter(None, self.names))
+            there = f"there are: {named}" if named else "the only one has no name"
+            raise BadName(f"there is no storage {echo(name)}; {there}")
 
     def full(self, name: str) -> str:
         """Return the name by which a storage is set: that of the first one for the empty name."""

@@ -77,9 +77,8 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
     if abs(priority) > MAX_PRIORITY:
         msg = f"the priority {echo(priority)} is not a number from -{MAX_PRIORITY} to {MAX_PRIORITY}"
         raise BadName(msg)
-    if storage and storage not in services.stores.names:
-        msg = f"there is no storage {echo(storage)}; there are: {', '.join(filter(None, services.stores.names))}"
-        raise BadName(msg)
+    if storage:
+        services.stores.expect(storage)
     limit = services.settings.max_document_bytes
     if len(document) > limit:
         message = f"the document has {len(document) / 1e6:.1f} MB; at most {limit / 1e6:g} MB are accepted"

@@ -11,7 +11,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr, ValidationError
 
 from deployments.processes.blocks import Blocks
-from models.errors import StorageError, StorageInactive, StorageRefused, StorageUnavailable
+from models.errors import BadName, StorageError, StorageInactive, StorageRefused, StorageUnavailable
 from models.logins import Address
 from models.settings import Settings
 from storage.providers.in_words import InWords
@@ -94,6 +94,10 @@ def test_blocks_are_found_while_a_drain_runs(tmp_path: Path, blocks: list[dict[s
         stores.of("new")
     with pytest.raises(StorageUnavailable, match="nor a block"):
         stores.of("nobody")
+    with pytest.raises(BadName, match="there are: lab, old, new"):
+        stores.expect("nobody")
+    with pytest.raises(BadName, match="the only one has no name"):
+        Stores.single(first).expect("nobody")
 
 
 def test_the_control_room_says_which_blocks_are_missing_and_which_are_served(
