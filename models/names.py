@@ -5,6 +5,7 @@ import json
 import re
 import unicodedata
 import uuid
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -13,6 +14,12 @@ from models.errors import BadName, echo
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,199}")
 _DISPLAY_NAME = re.compile(r"[a-z0-9]{1,100}")
 _DATED_ID = re.compile(r"(?:job-)?(\d{8}_\d{6})-([a-z0-9]+)-(.+)-([0-9a-fA-F]{5})")
+
+LEAST_PREFIX = 4
+"""Characters of the beginning of an id that may stand for the whole."""
+
+MAX_NAMED = 5
+"""So many ids are named where several begin alike."""
 
 
 class DatedId(NamedTuple):
@@ -47,6 +54,21 @@ def job_id_for(backend: str, idempotency_key: str) -> str:
 def one_spelling(name: str) -> str:
     """Return a name of a person or project in the one spelling that equal names share (Unicode's NFC)."""
     return unicodedata.normalize("NFC", name)
+
+
+def id_meant(text: str, ids: Collection[str]) -> str | None:
+    """Return which of these ids is meant by one of them, or by the beginning of one alone; None where none is.
+
+    Raises:
+        BadName: several begin so.
+    """
+    if text in ids:
+        return text
+    found = sorted(each for each in ids if each.startswith(text)) if len(text) >= LEAST_PREFIX else []
+    if len(found) > 1:
+        named = ", ".join(found[:MAX_NAMED]) + (", ..." if len(found) > MAX_NAMED else "")
+        raise BadName(f"several ids begin with {echo(text)}: {named}; write more of it")
+    return found[0] if found else None
 
 
 def is_job_id(text: str) -> bool:

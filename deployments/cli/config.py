@@ -1,5 +1,7 @@
 """`quledger config`: what is set, and what the processes of jobs are kept from on this machine."""
 
+import json
+import shlex
 from typing import Any
 
 from deployments.cli import render
@@ -20,11 +22,17 @@ def config(*, as_json: Json = False) -> int:
 
 
 def print_all(values: dict[str, Any], walls: tuple[Wall, ...]) -> None:
-    """Print settings as environment variables, and the walls as comments between which a shell can read them."""
-    for name, value in values.items():
-        render.print_line(f"QULEDGER_{name.upper()}={value}", style="")
+    """Print settings as environment variables, and the walls as comments, so that a shell can read all of it."""
+    print_settings(values)
     render.print_line("# What the process of a job is kept from here (docs/trust.md):", style="")
     for wall in walls:
         by = wall.by or "NOT WALLED OFF on this machine"
         but = "" if wall.of_undeclared or not wall.by else "; not for a plug-in that declares nothing"
         render.print_line(f"# - {wall.what}: {by}{but}", style="")
+
+
+def print_settings(values: dict[str, Any]) -> None:
+    """Print settings as a shell sets them: what is no text as JSON, what is unset as empty."""
+    for name, value in values.items():
+        text = value if isinstance(value, str) else "" if value is None else json.dumps(value)
+        render.print_line(f"QULEDGER_{name.upper()}={shlex.quote(text) if text else ''}", style="")

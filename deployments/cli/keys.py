@@ -9,6 +9,7 @@ from deployments.cli.output import Json
 from models import clock
 from models.errors import BadName, DocumentMissing, KeyExists, UnknownBackend, UnknownKey, echo, printable
 from models.keys import Jwk, Keyring, check_kid
+from models.names import id_meant
 from storage.signatures.signing import new_key
 from tasks.backends import registry
 from tasks.services import current
@@ -43,7 +44,7 @@ def show(kid: str = "", *, as_json: Json = False) -> int:
     """List the keys, or print one public key as it is published.
 
     Args:
-        kid: Only this key.
+        kid: Only this key, by its id or the beginning of it.
     """
     signer = current().keys
     ring, given = signer.file.read(), signer.given()
@@ -53,9 +54,10 @@ def show(kid: str = "", *, as_json: Json = False) -> int:
     for own in ours.values():
         keys[own.kid] = signatures.key(own.kid) or own
     if kid:
-        if kid not in keys:
+        meant = id_meant(kid, keys)
+        if meant is None:
             raise UnknownKey(_UNKNOWN.format(echo(kid)))
-        print(json.dumps(keys[kid].document(), indent=None if as_json else 1))
+        print(json.dumps(keys[meant].document(), indent=None if as_json else 1))
         return 0
     rows = [
         _row(
@@ -80,7 +82,7 @@ def revoke(kid: str, *, since: datetime | None = None, reason: str = "", as_json
     """Revoke a key: what it signed from then on is not trusted any more. If it signs, a new key takes its place.
 
     Args:
-        kid: The key's id.
+        kid: The key's id; of a key in the home, the beginning of it will do.
         since: When it may have fallen into other hands, such as 2026-11-21T09:00 (UTC); by default now.
         reason: Why, for everybody to read.
     """
@@ -89,6 +91,7 @@ def revoke(kid: str, *, since: datetime | None = None, reason: str = "", as_json
     if since > now:
         raise BadName("a key cannot be revoked as of a time to come")
     signer = current().keys
+    kid = id_meant(kid, [key.kid for key in signer.file.read().keys]) or kid
     replaced: list[str] = []
 
     def change(ring: Keyring) -> Keyring:

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
@@ -25,7 +26,7 @@ def status_value(job: Job) -> dict[str, Any]:
     return status_document(job).model_dump() | job.model_dump(mode="json", exclude={"job_id", "last_hash"})
 
 
-def status(job: Job, more: Mapping[str, str]) -> None:
+def status(job: Job, more: Mapping[str, str] = MappingProxyType({})) -> None:
     """Print where a job stands.
 
     Args:
@@ -36,7 +37,7 @@ def status(job: Job, more: Mapping[str, str]) -> None:
         "state": _state(job),
         "backend": job.backend,
         "user": job.user or "-",
-        "submitted": to_text(job.submitted_at)[:19] + " UTC",
+        "submitted": to_text(job.submitted_at)[:19].replace("T", " ") + " UTC",
         "attempt": str(job.attempt),
         "took": f"{seconds:.2f} s" if job.state in FINAL else "-",
         "reason": job.reason or "-",

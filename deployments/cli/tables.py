@@ -12,6 +12,7 @@ from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
+from deployments.cli.terminal import written
 from models.errors import printable
 
 GAP = "  "
@@ -64,7 +65,10 @@ def show_table(  # noqa: PLR0913 - what is shown, and how
         wrap: what is too long for its room goes on in the next line; otherwise it is cut.
     """
     width = console.width if console.file.isatty() else None
-    for line in table_lines(columns, rows, width, heading=heading, wrap=wrap, least_text=least_text):
+    # What has to be spelt out is wider then.
+    encoding = getattr(console.file, "encoding", None) or "utf-8"
+    shown = [[_in(encoding, _clean(cell)) for cell in row] for row in rows]
+    for line in table_lines(columns, shown, width, heading=heading, wrap=wrap, least_text=least_text):
         console.print(line, soft_wrap=True, highlight=False)
 
 
@@ -105,6 +109,10 @@ def _clean(cell: str | Cell) -> Cell:
     text = printable(text, 6 * len(text) + 1)  # spelt out, one character takes six
     # An accent without a letter would stand on the gap before it.
     return Cell("\N{DOTTED CIRCLE}" + text if text and cell_len(text[0]) == 0 else text, style)
+
+
+def _in(encoding: str, cell: Cell) -> Cell:
+    return cell._replace(text=written(cell.text, encoding))
 
 
 def _widths(columns: Sequence[Column], natural: Sequence[int], width: int, least_text: int) -> list[int | None]:

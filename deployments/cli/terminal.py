@@ -4,6 +4,7 @@ import codecs
 import errno
 import io
 import os
+import select
 import sys
 from typing import Any, TextIO
 
@@ -35,10 +36,14 @@ def prepare() -> None:
     while (free := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - the number of standard error
         os.set_inheritable(free, True)
     os.close(free)
-    codecs.register_error(_HANDLER, _spell_out)
     sys.stdin = sys.stdin or open(0, closefd=False, encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     sys.stdout = _stream(1, sys.stdout, silent=False)
     sys.stderr = _stream(2, sys.stderr, silent=True)
+
+
+def written(text: str, encoding: str) -> str:
+    """Return a text as it will be read where it is written in this encoding."""
+    return text.encode(encoding, _HANDLER).decode(encoding)
 
 
 class _Descriptor(io.FileIO):
@@ -52,11 +57,15 @@ class _Descriptor(io.FileIO):
     def write(self, content: Any, /) -> int:
         if not self._failed:
             try:
-                return super().write(content)
+                # Whoever shares the terminal or pipe may have told it not to let writers wait.
+                while (number := super().write(content)) is None:
+                    select.select([], [self], [])
             except OSError as error:
                 self._failed = True
                 if not self._silent:
                     raise OutputLost(error) from None
+            else:
+                return number
         return len(content)
 
 
@@ -85,3 +94,6 @@ def _plain(character: str) -> str:
     if "\N{BOX DRAWINGS LIGHT HORIZONTAL}" <= character < "\N{UPPER HALF BLOCK}":
         return PLAIN.get(character, "+")
     return PLAIN.get(character) or character.encode("ascii", "backslashreplace").decode("ascii")
+
+
+codecs.register_error(_HANDLER, _spell_out)

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Engine, bindparam, func, select
 
 from models import clock
-from models.errors import BadName, LogBroken, UnknownJob, echo
+from models.errors import LogBroken, UnknownJob
 from models.events import Event, document_of
 from models.facts import Submitted
 from models.job import Job, Phase, State
-from models.names import is_job_id
+from models.names import MAX_NAMED, id_meant, is_job_id
 from storage.log.database import reading
 from storage.log.rows import event_of, get_job
 from storage.log.tables import NOT_HELD, EventRow, JobRow
@@ -25,13 +25,6 @@ _OPEN = _JOB.c.phase.in_([Phase.WAITING.value, Phase.RUNNING.value])
 
 BATCH = 500
 """Ids that one statement names."""
-
-
-LEAST_PREFIX = 4
-"""Characters of the beginning of an id that may stand for the whole."""
-
-MAX_NAMED = 5
-"""So many ids are named where several begin alike."""
 
 
 class Known(NamedTuple):
@@ -69,7 +62,7 @@ class LogReader:
         """Return the id of the job that is meant by an id, or by the beginning of one that no other job's id has.
 
         Raises:
-            UnknownJob: no id begins so; a beginning has at least `LEAST_PREFIX` characters.
+            UnknownJob: no id begins so; a beginning has at least four characters.
             BadName: several ids do.
         """
         if not is_job_id(text):
@@ -78,14 +71,10 @@ class LogReader:
         query = select(_JOB.c.job_id).where(_JOB.c.job_id >= text, _JOB.c.job_id < f"{text}~").order_by(_JOB.c.job_id)
         with reading(self.engine) as connection:
             found = connection.scalars(query.limit(MAX_NAMED + 1)).all()
-        if text in found:
-            return text
-        if not found or len(text) < LEAST_PREFIX:
+        job_id = id_meant(text, found)
+        if job_id is None:
             raise UnknownJob(text)
-        if len(found) > 1:
-            named = ", ".join(found[:MAX_NAMED]) + (", ..." if len(found) > MAX_NAMED else "")
-            raise BadName(f"several jobs have an id that begins with {echo(text)}: {named}; write more of it")
-        return str(found[0])
+        return job_id
 
     def known(self, job_ids: Iterable[str]) -> dict[str, Known]:
         """Return what is known of those of the ids that have a job."""

@@ -24,5 +24,5 @@ def test_a_job_is_meant_by_the_beginning_of_its_id(tmp_path: Path, log_fixtures:
     for number in range(9):
         log_fixture.submit(f"many-{number}")
     assert log.id_of("abcd1") == "abcd1"
-    with pytest.raises(BadName, match=r"several jobs .*: many-0, many-1, many-2, many-3, many-4, ...; write more"):
+    with pytest.raises(BadName, match=r"several ids .*: many-0, many-1, many-2, many-3, many-4, ...; write more"):
         log.id_of("many")

@@ -239,7 +239,10 @@ def test_backends_and_demo_keep_their_columns(printed: Callable[..., list[str]],
 def test_settings_and_results_are_shown_as_they_are(printed: Callable[..., list[str]], width: int | None):
     """What looks like a style is text, and nothing is cut."""
     value = "/data/[bold]/" + "x" * 300
-    assert f"QULEDGER_HOME={value}" in printed(width, print_settings, {"home": value})
+    assert f"QULEDGER_HOME='{value}'" in printed(width, print_settings, {"home": value})
+    others = {"devices": None, "sign": False, "dispatch": {"rydberg": "deployment"}, "poll_seconds": 0.2}
+    lines = ["DEVICES=", "SIGN=false", """DISPATCH='{"rydberg": "deployment"}'""", "POLL_SECONDS=0.2"]
+    assert printed(width, print_settings, others)[: len(lines)] == [f"QULEDGER_{line}" for line in lines]
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """What is printed arrives whatever the terminal is, and what goes wrong is one sentence."""
 
+import io
 import os
 import subprocess
 import sys
@@ -7,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from deployments.cli import app as program
+from deployments.cli.tables import Column, show_table
 from models.errors import BadSetting
 from models.settings import Settings
 from tasks import prefect_settings
@@ -52,6 +55,30 @@ def test_any_text_is_printed_in_any_encoding(encoding: str, printed: bytes):
     """Our own characters have a plain one in their place, others are spelt out."""
     done = run("", "██ a… 0 ± 1 ü 量 \udcfc ╭─╮ ⠋", PYTHONIOENCODING=encoding)
     assert (done.stdout, done.returncode) == (printed + b"said\n", 0), done.stderr
+
+
+def test_a_pipe_that_lets_nobody_wait_is_waited_for():
+    """Another program that shares it may have set it so."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    command = [sys.executable, "-c", PRINT.format(text="x" * 100_000)]
+    process = subprocess.Popen(
+        command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL, stdout=writer
+    )
+    os.close(writer)
+    with open(reader, "rb") as printed:
+        assert printed.read() == b"x" * 100_000 + b"\nsaid\n"
+    assert process.wait() == 0
+
+
+def test_a_table_keeps_its_columns_in_any_encoding():
+    """What is spelt out is as wide as it is then."""
+    output = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="quledger.spelt_out")
+    console = Console(file=output)
+    show_table(console, (Column("user"), Column("state")), [("Ünal", "DONE"), ("ann", "ERROR")])
+    output.flush()
+    lines = output.buffer.getvalue().decode().splitlines()  # type: ignore[attr-defined]
+    assert lines == ["user     state", "\\xdcnal  DONE", "ann      ERROR"]
 
 
 @pytest.mark.parametrize(
