@@ -8,8 +8,9 @@ from cyclopts import Parameter
 
 from deployments.cli import render
 from deployments.cli.output import Json, print_output
+from models.cancelling import why_cancelled
 from models.errors import BadName, InputError, UnreadableFile, echo
-from models.job import State, why_cancelled
+from models.job import State
 from models.job_language.openqasm_opening import is_openqasm
 from models.names import one_spelling
 from models.requests import qasm_document

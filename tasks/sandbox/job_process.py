@@ -188,9 +188,9 @@ class Sandbox:
     a fork server of their own with their first job: the others neither wait for those modules nor carry them.
 
     Args:
-        resolver: `module:function` that returns the backend of a name; the module's `names()`, if it has one, says
-            which backends are loaded beforehand, its `needs(name)` which modules a backend alone needs, its
-            `access(name)` what its jobs may reach, its `ours(name)` whether it is of this package, and its
+        resolver: `module:function` that returns the backend of a name. The module may say more: `names()` which of
+            ours are loaded beforehand, `loaded()` which of other packages, `needs(name)` which modules a backend alone
+            needs, `access(name)` what its jobs may reach, `ours(name)` whether it is of this package, and
             `lasting(name)` whether a process may serve several of its jobs.
         preload: modules that the fork server imports, so that no child has to.
         hidden: files and folders that no job may read, though they lie beside what it imports.

@@ -135,6 +135,8 @@ def test_a_job_without_result_has_an_exit_code(lone_installation: Installation):
     ("setting", "value", "said"),
     [
         ("QULEDGER_CONCURRENCY", "many", "QULEDGER_CONCURRENCY"),
+        ("QULEDGER_DISPATCH", '{"rydburg": "deployment"}', "no backend is called 'rydburg'"),
+        ("QULEDGER_MOST_AT_ONCE", '{"rydburg": 1}', "no backend is called 'rydburg'"),
         ("QULEDGER_STORAGE", "/no/url", "no URL"),
         ("QULEDGER_DATABASE", "nonsense", "no URL"),
         ("QULEDGER_DATABASE", "oracle://scott:tiger@h/d", "not supported"),
