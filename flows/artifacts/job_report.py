@@ -81,11 +81,9 @@ def _artifacts(attempt: Attempt) -> list[ArtifactCreate]:
     artifacts = []
     if counts:
         rows = list(itertools.islice((row for name, found in counts.items() for row in _rows(name, found)), MAX_ROWS))
-        artifacts.append(
-            ArtifactCreate(
-                type="table", description=f"Counts: {summary(counts)}", data=json.dumps(rows), flow_run_id=run_id
-            )
-        )
+        which = f", the first {MAX_ROWS} rows" if len(rows) == MAX_ROWS else ""
+        described = f"Counts{which}: {summary(counts)}"
+        artifacts.append(ArtifactCreate(type="table", description=described, data=json.dumps(rows), flow_run_id=run_id))
     page = markdown(job, counts, attempt.services.log.history(job.job_id))
     what = "Figures and history" if counts else "What happened, and the history"
     artifacts.append(ArtifactCreate(type="markdown", description=what, data=page, flow_run_id=run_id))
@@ -134,6 +132,8 @@ def markdown(job: Job, counts: Outcomes, events: list[Event]) -> str:
         lines += ["", *_figures(counts)]
     if job.state is State.DONE:
         note = "" if counts else "It is not shown here. "
+        if len(counts) == MAX_EXPERIMENTS:
+            note = f"At most {MAX_EXPERIMENTS} experiments are shown here. "
         lines += ["", f"{note}The whole result: `quledger result {job.job_id} --json`"]
     lines.append("")
     lines += ["## History", "", "| # | attempt | event | recorded (UTC) | what | by |", "|---|---|---|---|---|---|"]

@@ -12,6 +12,7 @@ from models.errors import StorageUnavailable
 from models.facts import Failed
 from models.job import State
 from storage import layout
+from storage.audit.foreign_documents import ForeignDocuments
 from storage.audit.verify import Verifier
 from storage.documents.inbox import Inbox
 from tests.contract.conftest import Houses
@@ -207,5 +208,8 @@ def test_copies_that_sync_programs_make_are_left_and_named(log_fixture: LogFixtu
         assert log_fixture.inbox.take("rydberg", "w").jobs == [job]
         (log_fixture.folder / "jobs" / "queued" / "rydberg" / f"{job}.json").unlink()
         log_fixture.queue(f"{job}-lab.json", b"{}")
-        assert log_fixture.inbox.take("rydberg", "w") == ([], 0)
+        again = log_fixture.inbox.take("rydberg", "w")
+        assert (again.jobs, again.unsettled) == ([], 0)
     assert [f"copy of the job {job};" in record.message for record in caplog.records] == [True] * 4
+    verified = ForeignDocuments(log_fixture.log.engine, log_fixture.stores.of(""), {""}).all()
+    assert sum(f"a copy of one of {job}" in finding.message for finding in verified) == 3
