@@ -195,10 +195,10 @@ class _Queues:
         head = self._head(lane)
         if head == known:
             return head
-        again_at = self._connection.execute(_AGAIN_AT, lane.key | self._times).scalar() or ""
         if head is None and self._connection.execute(_WAITING.limit(1), lane.key).first() is None:
             self._connection.execute(_DROP_ROW, lane.key)
         else:
+            again_at = self._connection.execute(_AGAIN_AT, lane.key | self._times).scalar() or ""
             received_at, job_id = head or (NOBODY_DUE, "")
             row = {"received_at": received_at, "job_id": job_id, "again_at": again_at}
             self._connection.execute(_PUT_ROW, lane.key | row)
