@@ -340,11 +340,3 @@ def fold(events: list[Event]) -> Job | None:
     for event in events:
         job = apply(job, event)
     return job
-
-
-def why_cancelled(events: list[Event]) -> str:
-    """Return who last wanted the job cancelled, and why if that was said; empty if nobody did."""
-    fact = next((event.fact for event in reversed(events) if event.kind == "cancel_requested"), None)
-    if not isinstance(fact, CancelRequested):
-        return ""
-    return f"{fact.reason} (by {fact.by})" if fact.reason else f"by {fact.by}"

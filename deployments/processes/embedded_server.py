@@ -13,6 +13,7 @@ import threading
 from typing import Any
 
 from deployments.processes.logs import drop_debug_records, record, record_crash
+from tasks.sandbox.walls import hide_memory
 
 
 def _end_with_parent() -> None:
@@ -39,6 +40,7 @@ def _let_writers_wait() -> None:
 
 def main() -> None:
     """Serve until the parent has gone."""
+    hide_memory()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import uvicorn  # noqa: PLC0415 - after the watch has begun: importing takes seconds
     from prefect.server.api.server import create_app  # noqa: PLC0415 - as above

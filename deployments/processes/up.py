@@ -19,6 +19,7 @@ from flows.prefect_api.client import ask, authentication
 from models import clock
 from models.settings import Settings
 from tasks import python
+from tasks.sandbox.walls import hide_memory
 from tasks.services import Services
 
 STOP_SECONDS = 40.0
@@ -40,6 +41,7 @@ def serve(port: int, say: Callable[[str], None]) -> None:
         BadSetting: the port is taken.
         PrefectUnavailable: the deployments could not be registered.
     """
+    hide_memory()
     settings = Settings.read()
     services = Services(settings)
     # So that a problem with settings, database or storage is reported at once.

@@ -32,12 +32,18 @@ BUILT_IN = {
 }
 
 _NAME = re.compile(r"[a-z0-9]+")
+_LOADED: set[str] = set()
 _STEPS = ("validate", "compile", "execute")
 
 
 def names() -> list[str]:
     """Return the names of all backends: the built-in ones, the qubit devices, the plug-ins in alphabetical order."""
     return [*BUILT_IN, *published.names(), *sorted(_plug_ins())]
+
+
+def loaded() -> list[str]:
+    """Return the names of the plug-ins that this process has loaded; imports nothing."""
+    return sorted(_LOADED)
 
 
 def needs(name: str) -> tuple[str, ...]:
@@ -98,7 +104,9 @@ def load(name: str) -> Backend:
     plug_in = _plug_ins().get(name)
     if plug_in is None:
         raise UnknownBackend(name, names())
-    return _checked(plug_in)
+    backend = _checked(plug_in)
+    _LOADED.add(name)
+    return backend
 
 
 def usable() -> list[str]:

@@ -1,6 +1,7 @@
 """What may be asked about a job from outside: that it is run, run again, or not run. The log is enough for it."""
 
 import contextlib
+from collections.abc import Callable
 
 from models import clock
 from models.errors import (
@@ -45,6 +46,7 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
     source: Source = "cli",
     storage: str = "",
     run_id: str | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Job:
     """Append the job to the log, and put its documents into the storage.
 
@@ -52,6 +54,7 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
         key: idempotency key: the same key of a user in a project, with the same document, is the same job.
         storage: name of the one that holds its documents; empty for the first one.
         run_id: the flow run that submits it; without a key, one flow run is one job.
+        check: is called before anything is stored; nothing is if it raises.
 
     Raises:
         UnknownBackend: no backend has this name.
@@ -81,6 +84,7 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
     if len(document) > limit:
         message = f"the document has {len(document) / 1e6:.1f} MB; at most {limit / 1e6:g} MB are accepted"
         raise JobRejected(Fault(message=message))
+    check()
     fact = Submitted.of(
         document,
         keep_up_to=limit,

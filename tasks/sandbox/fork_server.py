@@ -59,7 +59,7 @@ LOOK_SECONDS = 2.0
 WATCH_SECONDS = 0.1
 """How often it is looked what a job's processes use together."""
 
-CLEAR_SECONDS = 1.0
+CLEAR_SECONDS = 0.5
 """The longest that is waited at once for what a job has left behind to be gone."""
 
 LAST_SECONDS = 5
@@ -80,15 +80,16 @@ class ForkServer:
         self._loaded_bytes: int | None = None
         self._anonymous = 0
         if sys.platform == "linux":
-            kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)  # orphans of a job become ours
-            kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+            kernel.ask(kernel.PR_SET_CHILD_SUBREAPER, 1)  # orphans of a job become ours
+            kernel.ask(kernel.PR_SET_NO_NEW_PRIVS, 1)
             with contextlib.suppress(OSError):
                 Path("/proc/self/oom_score_adj").write_text("1000")  # short of memory, the system ends a job first
             pages = int(Path("/proc/self/statm").read_text().split()[0])
             self._loaded_bytes = pages * resource.getpagesize()
             myself = descendants.read("self")
             self._anonymous = myself.anonymous if myself else 0
-            kernel.keep_capabilities(walls.kept_capabilities)
+            with contextlib.suppress(OSError):
+                kernel.keep_capabilities(walls.kept_capabilities)
             hide_memory()  # inherited, so that no job reads that of another one either
         # All this is inherited, so it costs the children nothing.
         lower(resource.RLIMIT_CORE, 0)
@@ -148,7 +149,7 @@ class ForkServer:
 
     def _die_with_me(self) -> None:
         if sys.platform == "linux":
-            kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+            kernel.ask(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != self._me:  # it died before the line above
             os._exit(1)
 
@@ -167,7 +168,7 @@ class ForkServer:
             if excess:
                 self._verdicts[pid] = excess
                 self._kill(pid)
-        if self._has_strays:
+        if self._families or self._has_strays:
             self._clear()
 
     def _reap(self) -> bool:
@@ -186,7 +187,8 @@ class ForkServer:
 
     def _clear(self) -> None:
         """End what a job has left behind: here are all processes whose parent has ended, until none is left."""
-        until = time.monotonic() + CLEAR_SECONDS
+        # What could not be ended once is not waited for again: others have their jobs to do.
+        until = time.monotonic() + (0.0 if self._has_strays else CLEAR_SECONDS)
         while strays := self._children() - self._numbers.keys():
             for stray in strays:
                 for each in descendants.descendants(stray):

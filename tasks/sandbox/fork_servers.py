@@ -111,11 +111,12 @@ class ForkServers:
 
     def _start(self, kind: ServerKind) -> dict[str, Any]:
         """Return what a fork server is told at its start."""
-        names: list[str] = getattr(self._registry(), "names", list)()
+        # Of other packages nothing is imported here that nobody has asked for: what it declares is known no sooner.
+        listed = "names" if kind.is_ours else "loaded"
+        names: list[str] = getattr(self._registry(), listed, list)()
         return {
             "resolver": self._resolver,
             "modules": [*self._preload, *kind.needs],
-            # Ours are asked first: what another package declares is known only once it is imported.
             "backends": [name for name in names if self._is_ours(name) == kind.is_ours and self.kind(name) == kind],
             "access": kind.access and kind.access.model_dump(),
             "hidden": self._hidden,

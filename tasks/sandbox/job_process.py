@@ -188,9 +188,9 @@ class Sandbox:
     a fork server of their own with their first job: the others neither wait for those modules nor carry them.
 
     Args:
-        resolver: `module:function` that returns the backend of a name; the module's `names()`, if it has one, says
-            which backends are loaded beforehand, its `needs(name)` which modules a backend alone needs, its
-            `access(name)` what its jobs may reach, its `ours(name)` whether it is of this package, and its
+        resolver: `module:function` that returns the backend of a name. The module may say more: `names()` which of
+            ours are loaded beforehand, `loaded()` which of other packages, `needs(name)` which modules a backend alone
+            needs, `access(name)` what its jobs may reach, `ours(name)` whether it is of this package, and
             `lasting(name)` whether a process may serve several of its jobs.
         preload: modules that the fork server imports, so that no child has to.
         hidden: files and folders that no job may read, though they lie beside what it imports.
@@ -304,6 +304,11 @@ class SharedSandbox:
         self._hidden = hidden
         self._sandbox: Sandbox | None = None
         self._borrowers = 0
+
+    def for_checks(self) -> Sandbox:
+        """Return one apart that only validates: its fork server imports less, and is soon there."""
+        hide_memory()
+        return Sandbox(resolver="tasks.backends.checks:load", preload=(), hidden=self._hidden)
 
     @contextlib.asynccontextmanager
     async def borrowed(self) -> AsyncIterator[Sandbox]:

@@ -3,6 +3,7 @@
 Elsewhere nothing here may be called; each call raises OSError if the kernel refuses it.
 """
 
+import contextlib
 import ctypes
 import os
 from typing import Any, NoReturn
@@ -18,6 +19,12 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 def prctl(option: int, *arguments: int) -> int:
     """Change something about this process, and about those that it forks from now on."""
     return _checked(_LIBC.prctl(ctypes.c_int(option), *map(ctypes.c_ulong, (*arguments, 0, 0, 0, 0)[:4])))
+
+
+def ask(option: int, *arguments: int) -> None:
+    """The same, where it is no matter if the kernel does not know it."""
+    with contextlib.suppress(OSError):
+        prctl(option, *arguments)
 
 
 def syscall(number: int, *arguments: Any) -> int:

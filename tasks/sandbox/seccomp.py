@@ -39,7 +39,7 @@ NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16
 X32 = 0x40000000
 """A bit of the numbers of another set of calls of x86_64."""
 
-CLONE_THREAD, CLONE_NAMESPACES = 0x00010000, 0x7E020000
+CLONE_PARENT, CLONE_THREAD, CLONE_NAMESPACES = 0x00008000, 0x00010000, 0x7E020000
 TO_WRITE = 0o3 | 0o100 | 0o1000
 """Flags of `open`: to write, to create, to truncate."""
 
@@ -148,7 +148,8 @@ def _tests(denied: Denied) -> dict[str, list[_Test]]:
     of_another = [_Test(0, EQUAL, 0, holds=False)]
     of_others = [_Test(0, EQUAL, 0, holds=False), _Test(1, EQUAL, 0, holds=False)]
     tests = {
-        "clone": [_Test(0, ANY_BIT, CLONE_NAMESPACES)],
+        # Namespaces of its own; processes that would count for the fork server's and not for the job's.
+        "clone": [_Test(0, ANY_BIT, CLONE_NAMESPACES | CLONE_PARENT)],
         "prctl": [
             _Test(0, EQUAL, option)
             for option in (

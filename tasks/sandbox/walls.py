@@ -30,14 +30,16 @@ class Offer(NamedTuple):
         is_linux: without it there are no walls at all.
         landlock: the version of its ABI, 0 for none.
         seccomp: whether it filters system calls.
+        watch: whether it tells which processes another one has started.
     """
 
     is_linux: bool
     landlock: int
     seccomp: bool
+    watch: bool
 
 
-NOTHING = Offer(is_linux=False, landlock=0, seccomp=False)
+NOTHING = Offer(is_linux=False, landlock=0, seccomp=False, watch=False)
 LANDLOCK, SECCOMP = ALL = ("landlock", "seccomp")
 
 
@@ -47,10 +49,9 @@ def offered(wanted: Collection[str] = ALL) -> Offer:
         return NOTHING
     versions = [landlock.abi() if LANDLOCK in wanted else 0, 0]
     filters = [SECCOMP in wanted and seccomp.is_available(), False]
-    for offer in (Offer(True, version, each) for version in versions for each in filters):
-        if _holds(offer):
-            return offer
-    return Offer(is_linux=True, landlock=0, seccomp=False)
+    nothing = Offer(is_linux=True, landlock=0, seccomp=False, watch=os.path.exists("/proc/thread-self/children"))
+    offers = (nothing._replace(landlock=version, seccomp=each) for version in versions for each in filters)
+    return next(filter(_holds, offers), nothing)
 
 
 def _holds(offer: Offer) -> bool:
@@ -94,7 +95,7 @@ class Walls:
         """
         if self._offer.is_linux and self.may_breed:
             # What its processes leave behind is its own: so it is known whose it is.
-            kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
+            kernel.ask(kernel.PR_SET_CHILD_SUBREAPER, 1)
         if self._ruleset is not None:
             landlock.restrict(self._ruleset, self._offer.landlock)
         if self._filter is not None:
@@ -136,7 +137,7 @@ def _denied(access: Access | None, offer: Offer) -> seccomp.Denied:
 def hide_memory() -> None:
     """Keep other processes of this user from this one's memory, environment and open files; no core is dumped."""
     if sys.platform == "linux":
-        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+        kernel.ask(kernel.PR_SET_DUMPABLE, 0)
 
 
 class Wall(NamedTuple):
@@ -159,7 +160,7 @@ def table(offer: Offer) -> tuple[Wall, ...]:
     rules = f"Landlock {version}" if version else ""
     scopes = rules if version >= landlock.SCOPES_ABI else ""
     apart = ", ".join(filter(None, (rules, "not dumpable" if offer.is_linux else "")))
-    watched = "a watch over all of them" if offer.is_linux else ""
+    watched = "a watch over all of them" if offer.watch else ""
     return (
         Wall("reading other files than those of its imports", rules, ""),
         Wall("writing, making and removing files", ", ".join(filter(None, (rules, filters))), ""),

@@ -82,7 +82,7 @@ def load(name: str) -> Backend:
     return Plain(name) if name == "plain" else Backend(name)
 
 
-def names() -> list[str]:
+def loaded() -> list[str]:
     """Return what the fork server loads beforehand."""
     return ["good"]
 

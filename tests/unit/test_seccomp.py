@@ -25,7 +25,7 @@ ALL = Denied(network=True, changes=True, writing=True, processes=True, signals=T
 REFUSED, MISSING = ERRNO | errno.EPERM, ERRNO | errno.ENOSYS
 
 CLONE_THREAD_OF_GLIBC = 0x3D0F00
-SIGCHLD, CLONE_NEWUSER = 17, 0x10000000
+SIGCHLD, CLONE_NEWUSER, CLONE_PARENT = 17, 0x10000000, 0x8000
 
 machines = pytest.mark.parametrize("here", MACHINES.values(), ids=MACHINES)
 
@@ -87,6 +87,7 @@ def test_threads_are_no_processes_and_namespaces_are_for_nobody(here: Machine):
         assert answer(text, here, clone, CLONE_THREAD_OF_GLIBC) == ALLOW
         assert answer(text, here, clone, SIGCHLD) == process
         assert answer(text, here, clone, SIGCHLD | CLONE_NEWUSER) == REFUSED
+        assert answer(text, here, clone, SIGCHLD | CLONE_PARENT) == REFUSED
 
 
 @machines

@@ -47,6 +47,9 @@ def names() -> list[str]:
     return [f"{access}-attempts" for access in ACCESS]
 
 
+loaded = names
+
+
 def called(answer: int) -> None:
     """Raise what a function of libc has refused."""
     if answer < 0:
@@ -177,7 +180,7 @@ class Actions:
 
     @staticmethod
     def attempts(given: dict[str, Any]) -> dict[str, str]:
-        return tried(Attempts, given) | tried(Uses, given)
+        return tried(Uses, given) | tried(Attempts, given)
 
     @staticmethod
     def good(_given: dict[str, Any]) -> int:
