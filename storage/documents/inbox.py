@@ -7,7 +7,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from models import clock
@@ -170,8 +170,12 @@ class Inbox:
                 claimed = dated.submitted_at if dated else None
                 place = place_in_line(claimed, entry.modified_at, not_before, self._now())
                 line.append((place, claimed or entry.modified_at, job_id))
-        line.sort()
-        return [(place, job_id) for place, _, job_id in line]
+        in_order: list[tuple[datetime, str]] = []
+        for place, _, job_id in sorted(line):
+            # Those that share a place keep their order when they are claimed.
+            least = in_order[-1][0] + timedelta(microseconds=1) if in_order else place
+            in_order.append((max(place, least), job_id))
+        return in_order
 
     def _is_left_alone(self, path: str) -> bool:
         """Say whether a document could not be read, and is not to be tried again yet."""
@@ -235,7 +239,8 @@ class Inbox:
             else:
                 fresh[job_id] = entry
         # What has left the folder is looked at anew should it come back.
-        for path in [path for path in self._not_before if path.startswith(f"{folder}/") and path not in present]:
+        noted = {*self._not_before, *self._broken, *self._unreadable}
+        for path in {path for path in noted if path.startswith(f"{folder}/")} - present:
             self._forget(path)
         self._done -= {path for path in self._done if path.startswith(f"{folder}/")} - present
         return fresh

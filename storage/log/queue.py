@@ -153,10 +153,9 @@ class _Queues:
 
     def first(self, without: set[str]) -> Waiting | None:
         """Return the head that is first in line, of all users but these."""
-        while lanes := dict(self._first_rows(without)):
-            lane = min(lanes, key=lambda each: self._in_line(lanes[each]))
-            head = self._settled(lane)
-            if head is not None and head == lanes[lane]:
+        while lanes := list(self._first_lanes(without)):
+            lane = lanes[0] if len(lanes) == 1 else min(lanes, key=self._known_place)
+            if (head := self._settled_head(lane)) is not None:
                 return Waiting(lane.user, *head)
         return None
 
@@ -171,13 +170,16 @@ class _Queues:
                     found += [Waiting(user, *self._in_line(head))] if head is not None else []
         return found
 
-    def _first_rows(self, without: set[str]) -> Iterator[tuple[_Lane, tuple[str, str]]]:
+    def _first_lanes(self, without: set[str]) -> Iterator[_Lane]:
         for backend in self._backends:
             asked = {"backend": backend, "without": list(without)} | self._times
             for storage, user in self._connection.execute(_FIRST, asked).all():
                 if user is not None and (self._storages is None or storage in self._storages):
-                    lane = _Lane(backend, storage, user)
-                    yield lane, tuple(self._connection.execute(_ROW, lane.key).one())
+                    yield _Lane(backend, storage, user)
+
+    def _known_place(self, lane: _Lane) -> tuple[str, str]:
+        received_at, job_id = self._connection.execute(_ROW, lane.key).one()
+        return self._in_line((received_at, job_id))
 
     def _in_line(self, place: tuple[str, str]) -> tuple[str, str]:
         """Return a place in line; one that a clock has written which was far ahead is the first."""
@@ -188,18 +190,18 @@ class _Queues:
         row = self._connection.execute(_HEAD, lane.key | self._times).one_or_none()
         return None if row is None else (row[0], row[1])
 
-    def _settled(self, lane: _Lane) -> tuple[str, str] | None:
-        """Return the head of a queue, and see to it that its row says just that."""
+    def _settled_head(self, lane: _Lane) -> tuple[str, str] | None:
+        """Return the head of a queue if its row says just that; else see to it that it does."""
         # Held first, so that the next statement sees every job that has lowered it.
         known = tuple(self._connection.execute(_LOCK_ROW, lane.key).one())
         head = self._head(lane)
         if head == known:
             return head
-        again_at = self._connection.execute(_AGAIN_AT, lane.key | self._times).scalar() or ""
         if head is None and self._connection.execute(_WAITING.limit(1), lane.key).first() is None:
             self._connection.execute(_DROP_ROW, lane.key)
         else:
+            again_at = self._connection.execute(_AGAIN_AT, lane.key | self._times).scalar() or ""
             received_at, job_id = head or (NOBODY_DUE, "")
             row = {"received_at": received_at, "job_id": job_id, "again_at": again_at}
             self._connection.execute(_PUT_ROW, lane.key | row)
-        return head
+        return None

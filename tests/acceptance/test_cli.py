@@ -14,23 +14,9 @@ from deployments.cli.app import KEY_COMMANDS, app
 from models.settings import Settings, redact_url
 from tests.installation import Installation
 
-COMMANDS = (
-    "submit",
-    "drain",
-    "status",
-    "result",
-    "history",
-    "list",
-    "backends",
-    "retry",
-    "reconcile",
-    "verify",
-    "prune",
-    "rebuild",
-    "restore",
-    "config",
-    "demo",
-)
+COMMANDS = [name for name in REGISTERED if name not in {"up", "worker"}]
+"""Those that print one value for programs."""
+
 EXAMPLE = "examples/rabi_oscillation.json"
 
 

@@ -42,6 +42,15 @@ def inbox_of(log_fixture: LogFixture, settle_seconds: float) -> Inbox:
     return Inbox(log_fixture.log, log_fixture.stores, max_bytes=1000, settle_seconds=settle_seconds)
 
 
+def test_those_who_share_a_place_in_line_keep_their_order(log_fixture: LogFixture):
+    """Their files' clock is behind ours, so that all of them would have been there at the last look."""
+    assert log_fixture.inbox.take("rydberg", "w").jobs == []
+    for name, age in (("c", 50), ("a", 40), ("b", 30)):
+        log_fixture.queue(f"{name}.json", b"{}", age=age)
+    assert log_fixture.inbox.take("rydberg", "w").jobs == ["c", "a", "b"]
+    assert [log_fixture.claim().job_id for _ in range(3)] == ["c", "a", "b"]
+
+
 def test_half_a_document_is_given_time(log_fixture: LogFixture):
     """JSON that breaks off is left until it has lain still by our own clock, however old its file is."""
     inbox = inbox_of(log_fixture, 0.02)
@@ -208,8 +217,7 @@ def test_copies_that_sync_programs_make_are_left_and_named(log_fixture: LogFixtu
         assert log_fixture.inbox.take("rydberg", "w").jobs == [job]
         (log_fixture.folder / "jobs" / "queued" / "rydberg" / f"{job}.json").unlink()
         log_fixture.queue(f"{job}-lab.json", b"{}")
-        again = log_fixture.inbox.take("rydberg", "w")
-        assert (again.jobs, again.unsettled) == ([], 0)
+        assert log_fixture.inbox.take("rydberg", "w") == ([], 0, 0)
     assert [f"copy of the job {job};" in record.message for record in caplog.records] == [True] * 4
     verified = ForeignDocuments(log_fixture.log.engine, log_fixture.stores.of(""), {""}).all()
     assert sum(f"a copy of one of {job}" in finding.message for finding in verified) == 3
