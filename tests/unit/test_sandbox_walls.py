@@ -99,14 +99,19 @@ def test_a_backend_that_declares_nothing_keeps_its_access_but_for_other_processe
 
 @pytest.mark.parametrize(
     ("declared", "opened"),
-    [("breeding", {"fork", "program"}), ("connected", {"tcp", "udp", "unix_socket"}), ("reading", set())],
+    [
+        ("breeding", {"fork"}),
+        ("starting", {"fork", "program"}),
+        ("connected", {"tcp", "udp", "unix_socket"}),
+        ("reading", set()),
+    ],
 )
 def test_what_is_declared_is_open_and_nothing_beside(world: dict[str, Any], declared: str, opened: set[str]):
     """Each word of a declaration opens what it says."""
     offer = offered()
     outcomes = run(f"{declared}-attempts", world)
     still = denied(offer) - opened
-    if declared == "breeding" and offer.landlock < 6:
+    if declared in {"breeding", "starting"} and offer.landlock < 6:
         still -= {"signal_drain", "signal_fork_server"}
     assert {name for name in EVERYTHING if outcomes[name] != "done"} == still
 
