@@ -77,10 +77,7 @@ check: install ## run the linters, and the unit and contract tests that start no
 .PHONY: test
 test: peer lint ## run the linters and all tests (what CI runs); PYTEST_ARGS is handed to pytest
 	@echo "Running the tests ..."
-	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS) || { \
-	  [ $$? -eq 1 ] || exit 1; \
-	  echo "Some failed beside others. They run once more, alone; what fails again has failed ..."; \
-	  $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 3 $(PYTEST_ARGS); }
+	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 .PHONY: crash
 crash: peer install ## run the whole crash matrix and the runs of 400 jobs (long); `make test` runs a sample
@@ -100,6 +97,15 @@ lint: install ## check style, formatting, types and the order of the layers
 mutants: install ## change the rules in models/ in a thousand ways and list what no unit test notices; see docs/testing.md
 	@$(BIN)/mutmut run
 	@$(BIN)/mutmut results
+
+.PHONY: migration
+migration: export QULEDGER_DATABASE := sqlite:///.cache/migration.db
+migration: install ## write the migration of tables that were changed: make migration MESSAGE="what it does"
+	@test -n "$(MESSAGE)" || { echo 'Say what it does: make migration MESSAGE="..."' >&2; exit 2; }
+	@mkdir -p .cache; rm -f .cache/migration.db*
+	@$(BIN)/python -c "from storage.log.database import open_database as made; made('$(QULEDGER_DATABASE)').dispose()"
+	@$(BIN)/alembic revision --autogenerate --message "$(MESSAGE)"
+	@echo "Read it, then say its number as HEAD in storage/log/database.py."
 
 .PHONY: bench
 bench: peer install ## measure the simulators, and the rates of jobs side by side; BENCH_ARGS is handed on (8 min)

@@ -18,7 +18,7 @@ from models.audit import Finding
 from models.errors import QuledgerError
 from models.storable import LINE
 from models.words import count_of, no_or_count_of
-from storage.audit.verify import Verifier
+from storage.audit.verify import PATIENCE, Verifier
 from tasks.services import current
 
 MAX_LISTED = 500
@@ -35,7 +35,7 @@ async def verify(
     """
     services = current()
     runs_of = functools.partial(prefect_runs, str(PREFECT_API_URL.value()))
-    verifier = Verifier(services.log.engine, services.stores, runs_of, services.signers.signatures)
+    verifier = Verifier(services.log.engine, services.stores, runs_of, services.signers.signatures, patience=PATIENCE)
 
     def compare() -> list[Finding]:
         return list(islice(verifier.all() if job_id is None else verifier.job(job_id), MAX_LISTED + 1))

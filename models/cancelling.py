@@ -1,7 +1,9 @@
-"""What becomes of a flow run that somebody cancels in Prefect; the log decides, not Prefect."""
+"""Who cancels a job, and what becomes of a flow run that somebody cancels in Prefect: the log decides, not Prefect."""
 
 from enum import Enum
 
+from models.events import Event
+from models.facts import CancelRequested
 from models.job import FINAL, Job, Phase, State
 
 
@@ -28,3 +30,11 @@ def run_end(job: Job, *, is_last: bool, attempt: int | None, cancelling: bool) -
         return RunEnd.AS_THE_JOB if cancelling or job.state is State.DONE else RunEnd.NOT_YET
     under_way = job.phase is Phase.RUNNING and attempt in (None, job.attempt)
     return RunEnd.NOT_YET if under_way or not cancelling else RunEnd.CANCELLED
+
+
+def why_cancelled(events: list[Event]) -> str:
+    """Return who last wanted the job cancelled, and why if that was said; empty if nobody did."""
+    fact = next((event.fact for event in reversed(events) if event.kind == "cancel_requested"), None)
+    if not isinstance(fact, CancelRequested):
+        return ""
+    return f"{fact.reason} (by {fact.by})" if fact.reason else f"by {fact.by}"

@@ -189,6 +189,11 @@ def document_of(events: Sequence[Event]) -> bytes | None:
     return next((fact.raw for fact in facts if isinstance(fact, Submitted | Replaced)), None)
 
 
+def uploaded_at(events: Sequence[Event]) -> datetime | None:
+    """Return when `uploaded` was last recorded (UTC); a signed result was signed before that."""
+    return next((event.recorded_at for event in reversed(events) if event.kind == "uploaded"), None)
+
+
 def hashes(events: Iterable[Event]) -> list[str]:
     """Return the chain of a history: the hash of each event."""
     return [event.hash for event in events]

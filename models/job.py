@@ -4,7 +4,6 @@
 `not_the_holder(job, fact, holder)` whether this writer may append it; both return the reason if not.
 """
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
@@ -279,11 +278,9 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
         msg = f"event {event.seq} does not follow event {job.seq}"
         raise ValueError(msg)
     changes: dict[str, object] = {"seq": event.seq, "last_hash": event.hash, "updated_at": event.recorded_at}
-    target = TRANSITIONS[event.kind].target
-    if target is not None:
+    if (target := TRANSITIONS[event.kind].target) is not None:
         changes["state"] = target
-    fact = event.fact
-    match fact:
+    match fact := event.fact:
         case Claimed():
             # An attempt goes on where the last one stopped: a staged result is not computed again.
             changes |= {
@@ -343,16 +340,3 @@ def fold(events: list[Event]) -> Job | None:
     for event in events:
         job = apply(job, event)
     return job
-
-
-def why_cancelled(events: list[Event]) -> str:
-    """Return who last wanted the job cancelled, and why if that was said; empty if nobody did."""
-    fact = next((event.fact for event in reversed(events) if event.kind == "cancel_requested"), None)
-    if not isinstance(fact, CancelRequested):
-        return ""
-    return f"{fact.reason} (by {fact.by})" if fact.reason else f"by {fact.by}"
-
-
-def uploaded_at(events: list[Event]) -> datetime | None:
-    """Return when `uploaded` was last recorded (UTC); a signed result was signed before that."""
-    return next((event.recorded_at for event in reversed(events) if event.kind == "uploaded"), None)

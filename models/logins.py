@@ -1,12 +1,12 @@
 """The login of a storage, in the fields in which front ends (qlued) keep it, becomes a URL and options."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Literal, NamedTuple
 from urllib.parse import quote, quote_plus
 
 from models.errors import BadSetting, echo
+from models.json_text import read_json
 
 Kind = Literal["local", "s3", "mongodb", "dropbox", "other"]
 
@@ -66,9 +66,12 @@ def address_of(kind: Kind, fields: Mapping[str, str]) -> Address:
 
 def _read(text: str) -> dict[str, str]:
     try:
-        fields = json.loads(text)
-    except ValueError:
-        fields = None
+        fields, repeated = read_json(text)
+    except (ValueError, RecursionError):
+        fields, repeated = None, []
+    if repeated:
+        twice = "; ".join(f"the field {echo(each.key)} {each}" for each in repeated)
+        raise BadSetting(f"the login of the storage says something twice: {twice}")
     if not isinstance(fields, dict) or not all(isinstance(value, str) for value in fields.values()):
         raise BadSetting('the login of the storage is no JSON object of texts, such as {"base_path": "/data"}')
     return fields

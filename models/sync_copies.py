@@ -25,6 +25,8 @@ def copied_from(name: str, exists: Callable[[str], bool]) -> str | None:
         name: of the document, without `.json`.
         exists: says whether there is a job, or a document that waits, of an id.
     """
+    if name.isalnum():
+        return None
     marked = _MARKED.fullmatch(name)
     if marked is not None and is_job_id(marked["of"]):
         return marked["of"]

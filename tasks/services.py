@@ -18,7 +18,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from sqlalchemy import make_url
 
-from models.errors import StorageError, StorageRefused
+from models.errors import BadSetting, StorageError, StorageRefused, echo
 from models.job import Job
 from models.retry import RetryPolicy
 from models.settings import BLOCK, Settings
@@ -96,7 +96,9 @@ class Services:
             KeyUnusable: a backend signs and has no key that can be used.
         """
         _ = self.claims  # and with them the log; made once, before there are threads that might make them twice
-        self.keys.check(registry.names())
+        known = registry.names()
+        _check_names(self.settings, known)
+        self.keys.check(known)
         storages = self.settings.storages
         # The Prefect that keeps the others may still have to be started.
         askable = [name for name, url in storages.items() if "PREFECT_API_URL" in os.environ or not _is_block(url)]
@@ -272,6 +274,15 @@ def _kept_secret(settings: Settings) -> tuple[str, ...]:
         paths += [database.database + end for end in ("", "-wal", "-shm")]
     named = [os.fsdecode(unquote_to_bytes(os.fsencode(path))) for path in paths]
     return tuple(os.path.abspath(path) for path in (str(settings.folder), *named))
+
+
+def _check_names(settings: Settings, known: list[str]) -> None:
+    for setting, names in (("DISPATCH", settings.dispatch), ("MOST_AT_ONCE", settings.most_at_once)):
+        if unknown := sorted(set(names) - set(known)):
+            raise BadSetting(
+                f"QULEDGER_{setting}: no backend is called {', '.join(map(echo, unknown))};"
+                f" there are: {', '.join(known)}"
+            )
 
 
 def _is_block(url: str) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 from unittest import mock
 
 from tests import processes_in_waiting
-from tests.processes_in_waiting import FORK_SERVER, SERVER, WORKER
+from tests.processes_in_waiting import COMMANDS, FORK_SERVER, SERVER, WORKER
 
 ROOT = Path(__file__).parents[1]
 
@@ -153,7 +153,9 @@ def _be_program(arguments: list[str], environment: dict[str, str], files: list[A
 
 def _started_by(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """Return the modules that a command starts as processes of their own."""
+    if arguments[:1] == ["submit"]:
+        return [FORK_SERVER]
     if arguments[:1] not in (["drain"], ["up"]):
         return []
     server = [] if "PREFECT_API_URL" in environment else [SERVER]
-    return [*server, WORKER if arguments[0] == "up" else FORK_SERVER]
+    return [*server, *([WORKER, COMMANDS] if arguments[0] == "up" else [FORK_SERVER])]

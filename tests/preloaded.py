@@ -48,6 +48,9 @@ WITH_PREFECT = (
     "flows.drain_queue",
     "flows.prefect_api.retention",
     "flows.prefect_api.run_sync",
+    "prefect.cli.block",
+    "prefect.cli.deploy",
+    "prefect.cli.work_pool",
     "prefect.server.api.server",
     "tasks.prefect_block",
 )

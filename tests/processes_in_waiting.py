@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 FORK_SERVER = "tasks.sandbox.fork_server"
 SERVER = "deployments.processes.embedded_server"
 WORKER = "deployments.processes.embedded_worker"
+COMMANDS = "deployments.processes.prefect_commands"
 
 MESSAGE_BYTES = 100_000
 MAX_FILES = 8
@@ -64,6 +65,7 @@ class Popen(subprocess.Popen[Any]):
             "environment": dict(os.environ if environment is None else environment),
             "folder": cwd or os.getcwd(),
             "numbers": list(files),
+            "new_session": given[21],
         }
         with channel:
             socket.send_fds(channel, [json.dumps(how, default=os.fspath).encode()], list(files.values()))
@@ -76,7 +78,8 @@ def _wait_and_become(module: str, channel: socket.socket) -> NoReturn:
     if not message:
         os._exit(0)  # the program has ended and needed none
     how = json.loads(message)
-    os.setsid()
+    if how["new_session"]:
+        os.setsid()
     _take_files(dict(zip(how["numbers"], files, strict=True)))
     os.chdir(how["folder"])
     os.environ.clear()

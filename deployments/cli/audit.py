@@ -16,11 +16,11 @@ from models import clock
 from models.audit import Finding, Run
 from models.errors import BadSetting, StorageError, UnknownJob
 from models.job import FINAL
-from models.settings import Settings
+from models.settings import BLOCK, Settings
 from models.words import count_of, no_or_count_of
 from storage.audit import rebuild as rebuilding
 from storage.audit import restore as restoring
-from storage.audit.verify import Verifier
+from storage.audit.verify import PATIENCE, Verifier
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
 from storage.providers.protocol import StorageProvider
@@ -89,7 +89,9 @@ class Verification:
         self.silent = ""
         runs_of = self._runs_of if self._url and prefect is not False else None
         services = Services(self._settings)
-        self._verifier = Verifier(self._engine, services.stores, runs_of, services.signers.signatures)
+        self._verifier = Verifier(
+            self._engine, services.stores, runs_of, services.signers.signatures, patience=PATIENCE
+        )
 
     @property
     def jobs(self) -> int:
@@ -222,10 +224,11 @@ def _open_storages(
     Raises:
         StorageError: not one of them could be opened.
     """
-    names = {url: name for name, url in settings.storages.items()}
+    found = {BLOCK + name: name for name in stores.names if name not in settings.storages}
+    names = found | {url: name for name, url in settings.storages.items()}
     storages: dict[str, StorageProvider] = {}
     left_out: dict[str, str] = {}
-    for name, url in [(names.get(url, url), url) for url in urls] or settings.storages.items():
+    for name, url in [(names.get(url, url), url) for url in urls] or [(name, "") for name in stores.names]:
         try:
             storages[name] = stores.of(name) if name in stores.names else open_storage(url)
         except StorageError as error:

@@ -8,13 +8,15 @@ from cyclopts import Parameter
 
 from deployments.cli import render
 from deployments.cli.output import Json, print_output
+from models.cancelling import why_cancelled
 from models.errors import BadName, InputError, UnreadableFile, echo
-from models.job import State, why_cancelled
+from models.job import State
 from models.job_language.openqasm_opening import is_openqasm
 from models.names import one_spelling
 from models.requests import qasm_document
 from tasks.backends import registry
 from tasks.jobs import submission
+from tasks.jobs.checking import check_document
 from tasks.services import current
 
 USUAL_SHOTS = 1000
@@ -34,6 +36,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
     shots: int | None = None,
     seed: int | None = None,
     storage: str = "",
+    check: bool = True,
     as_json: Json = False,
 ) -> int:
     """Hand in a job and print its id.
@@ -48,6 +51,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
         shots: Of an OpenQASM program; 1000 if left out. A JSON document says its own.
         seed: Of an OpenQASM program: the same seed gives the same counts.
         storage: Name of the storage that holds its documents, where there are several; the first one by default.
+        check: Validate the document first; of one with faults all are named, and nothing is stored.
     """
     try:
         content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
@@ -56,8 +60,21 @@ def submit(  # noqa: PLR0913 - one parameter an option
     document = job_document(content, is_qasm=file.suffix == ".qasm", shots=shots, seed=seed)
     services = current()
     services.check_access(storage)
+
+    def checked() -> None:
+        if check and (why_not := check_document(services, backend, document)):
+            print(f"quledger: the document is handed in without a check: {why_not}", file=sys.stderr)
+
     job = submission.submit_document(
-        services, backend, document, user=user, project=project, priority=priority, key=key, storage=storage
+        services,
+        backend,
+        document,
+        user=user,
+        project=project,
+        priority=priority,
+        key=key,
+        storage=storage,
+        check=checked,
     )
     print_output({"job_id": job.job_id, "state": job.state}, lambda: print(job.job_id), as_json=as_json)
     return 0

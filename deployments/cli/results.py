@@ -12,7 +12,8 @@ from deployments.cli.frames import counts_frame, values_frame
 from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
 from models.errors import DocumentMissing, NotAuthentic, ResultMissing, printable
-from models.job import Job, State, uploaded_at
+from models.events import uploaded_at
+from models.job import Job, State
 from models.results import fault_of_document
 from models.signing import unwrapped
 from storage import layout

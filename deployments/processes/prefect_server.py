@@ -17,6 +17,7 @@ import httpx
 from filelock import FileLock, Timeout
 
 from deployments.processes.logs import SERVER, open_log
+from deployments.processes.prefect_secrets import keep_secret, warn_of_open_logins
 from flows.prefect_api.client import REFUSED, authentication, refusal
 from models import clock
 from models.errors import BadSetting, QuledgerError
@@ -71,6 +72,7 @@ def prefect_server(settings: Settings, port: int = 0) -> Iterator[str]:
         PrefectUnavailable: the given server does not answer or does not let us in, or the embedded one did not start.
     """
     prepare(settings)
+    warn_of_open_logins(settings)
     given = os.environ.get("PREFECT_API_URL")
     if given:
         if not _answers(given):
@@ -151,7 +153,7 @@ class _Server:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=home(self._settings),
-                env=server_environment(self._settings),
+                env=keep_secret(self._settings, server_environment(self._settings)),
                 start_new_session=True,
                 pass_fds=(self._listening.fileno(),),
             )

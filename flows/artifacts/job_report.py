@@ -14,8 +14,8 @@ from prefect.client.schemas.actions import ArtifactCreate
 from prefect.events import emit_event
 
 from flows.artifacts.figures import folded, histogram, html_image, inline_image, shorten
+from flows.artifacts.job_figure import job_figure
 from flows.artifacts.outcomes import MAX_OUTCOMES, Counted, Outcomes, Value, outcomes_of
-from flows.artifacts.sweep import sweep
 from models.clock import to_text
 from models.errors import QuledgerError, printable
 from models.event_text import what_happened
@@ -152,7 +152,7 @@ def _figures(counts: Outcomes) -> list[str]:
         summary = f"{count_of(len(counts), 'experiment')} one by one"
         if len(single) < len(counts):
             summary = f"the first {len(single)} of {summary}"
-        return [inline_image(sweep(counts), "figure of all experiments"), "", folded(summary, single)]
+        return [inline_image(job_figure(counts), "figure of all experiments"), "", folded(summary, single)]
     ((name, found),) = counts.items()
     if isinstance(found, Value):
         return [f"{escape_markdown(name)}: **{found.summary}**"]

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from models.audit import What
 from models.documents import same_value
 from models.errors import NotAuthentic
-from models.events import Event, document_of, hashes, standing
-from models.job import FINAL, Job, State, uploaded_at
+from models.events import Event, document_of, hashes, standing, uploaded_at
+from models.job import FINAL, Job, State
 from models.status import status_document
 from storage import layout
 from storage.audit.not_yet import too_early

@@ -1,16 +1,18 @@
 """Everything that repeats the log, compared with the log: its own chain, the views, the documents, Prefect.
 
-Nothing is changed, and a drain may go on meanwhile: a job that differs is read again, until it stands still.
+Nothing is changed, and a drain may go on meanwhile: a job that differs is read again, until it stands still, and what a
+worker may be about to bring right is looked at once more a little later.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 
 from sqlalchemy import Engine, text
 
 from models import clock
 from models.audit import Finding, Run, check_history, contradiction
+from models.claims import Lease, judge_lease
 from models.errors import (
     StorageError,
     StorageInactive,
@@ -18,7 +20,7 @@ from models.errors import (
     StorageUnavailable,
     UnknownJob,
 )
-from models.job import FINAL, Job
+from models.job import FINAL, Job, Phase
 from storage.audit.documents import DocumentAudit
 from storage.audit.foreign_documents import ForeignDocuments
 from storage.audit.not_yet import SECOND_LOOK
@@ -26,7 +28,7 @@ from storage.audit.signatures import audit_signatures
 from storage.audit.views import Record, record_of, view_faults
 from storage.documents.marks import rolled_back
 from storage.log.database import reading
-from storage.log.histories import histories, history_of, tolerate_corruption
+from storage.log.histories import histories, history_of, row_of, tolerate_corruption
 from storage.providers.protocol import StorageProvider
 from storage.providers.stores import Stores
 from storage.signatures.public_keys import PublicKeys
@@ -35,8 +37,14 @@ from storage.signatures.signing import Signatures
 BATCH = 200
 """Jobs about which Prefect is asked at once."""
 
-JUST_NOW = timedelta(seconds=10)
-"""For so long after a job has moved on its mirror may be behind: somebody writes its documents."""
+PATIENCE = 5.0
+"""So long, in seconds, a worker may take to write the documents of a job that has ended, and to end its run."""
+
+MAY_PASS = frozenset({"behind", "prefect"})
+"""What a worker brings right that is just at work on the job."""
+
+STEP, MANY = 0.5, 1000
+"""So often what may pass is looked at, unless it is of so many jobs."""
 
 RunsOf = Callable[[list[str]], list[Run]]
 """Returns Prefect's runs of these jobs."""
@@ -74,10 +82,13 @@ class Verifier:
         stores: Stores,
         runs_of: RunsOf | None = None,
         signatures_of: SignaturesOf | None = None,
+        *,
+        patience: float = 0.0,
     ) -> None:
         """Compare what stands in these.
 
         Args:
+            patience: how long, in seconds, a difference that may pass has to last; 0 where nobody else is at work.
             signatures_of: checks signatures in a storage with the keys of this installation too; without it, with
                 those in the storage alone.
         """
@@ -88,6 +99,10 @@ class Verifier:
         self._checks: dict[str, Signatures] = {}
         self._kids: set[str] = set()
         self._runs_of = runs_of
+        self._patience = patience
+        # Of the jobs that differed in what may pass; and since when the first of them has (steady clock).
+        self._doubtful: dict[str, None] = {}
+        self._since = 0.0
         self.jobs = 0
         self.left_out: dict[str, str] = {}
         self.unanswered: set[str] = set()
@@ -101,16 +116,15 @@ class Verifier:
         record = self._read(job_id)
         if not record.rows and record.view is None and record.cursor is None:
             raise UnknownJob(job_id)
-        yield from self._compare_until_stable(record)
-        job = check_history(job_id, record.rows).job
-        yield from self._ask_prefect([job] if job else [])
+        yield from self._lasting(self._differences(record))
+        yield from self._look_again()
 
     def all(self) -> Iterator[Finding]:
         """Yield what differs of any job, and every document that belongs to none."""
         waiting: list[Job] = []
         with reading(self._engine) as connection, tolerate_corruption(connection):
             for job_id, rows in histories(connection):
-                yield from self._compare_until_stable(record_of(connection, job_id, rows))
+                yield from self._lasting(self._compare_until_stable(record_of(connection, job_id, rows)))
                 if (
                     self._runs_of is not None
                     and (job := check_history(job_id, rows).job) is not None
@@ -118,17 +132,47 @@ class Verifier:
                 ):
                     waiting.append(job)
                 if len(waiting) == BATCH:
-                    yield from self._ask_prefect(waiting)
+                    yield from self._lasting(self._ask_prefect(waiting))
                     waiting = []
             for table in ("job", "mirror"):
                 for job_id in connection.scalars(text(_ORPHANS.format(table))):
                     yield Finding(job_id=job_id, what="view", message=f"`{table}` has a row, and there are no events")
             for job_id in connection.scalars(_UNQUEUED):
                 yield Finding(job_id=job_id, what="view", message="`queue` does not know that the job waits")
-        yield from self._ask_prefect(waiting)
+        yield from self._lasting(self._ask_prefect(waiting))
         for name in self._stores.names:
             if name not in self.left_out:
                 yield from self._storage_faults(name)
+        yield from self._look_again()
+
+    def _differences(self, record: Record) -> Iterator[Finding]:
+        yield from self._compare_until_stable(record)
+        job = check_history(record.job_id, record.rows).job
+        yield from self._ask_prefect([job] if job else [])
+
+    def _lasting(self, findings: Iterable[Finding]) -> Iterator[Finding]:
+        """Yield what is no different a little later, and note the jobs of the rest."""
+        for finding in findings:
+            if self._patience and finding.what in MAY_PASS:
+                if not self._doubtful:
+                    self._since = time.monotonic()
+                self._doubtful[finding.job_id] = None
+            else:
+                yield finding
+
+    def _look_again(self) -> Iterator[Finding]:
+        """Yield what still differs of those jobs, once it has had its time."""
+        end = self._since + self._patience
+        while self._doubtful:
+            left = max(0.0, end - time.monotonic())
+            time.sleep(left if len(self._doubtful) > MANY else min(STEP, left))
+            is_over = time.monotonic() >= end
+            for job_id in list(self._doubtful):
+                findings = list(self._differences(self._read(job_id)))
+                self.jobs -= 1  # it was counted when it was first compared
+                if is_over or not findings:
+                    del self._doubtful[job_id]
+                    yield from findings
 
     def _storage_faults(self, name: str) -> Iterator[Finding]:
         """Yield what differs of a storage beyond the documents of the jobs."""
@@ -175,11 +219,7 @@ class Verifier:
         """Compare until the job stands still: what a worker wrote between two looks is no difference."""
         self.jobs += 1
         findings = list(self._compare(record))
-        while findings and (newer := self._read(record.job_id)).rows:
-            if newer == record:
-                if not _is_being_written(record, findings):
-                    break
-                time.sleep(SECOND_LOOK)
+        while findings and (newer := self._read(record.job_id)) != record and newer.rows:
             record = newer
             findings = list(self._compare(record))
         return findings
@@ -203,9 +243,21 @@ class Verifier:
         try:
             documents = DocumentAudit(self._stores.of(job.storage), lambda: self._signatures(job.storage))
             for what, message in documents.compare(job, events, cursor):
+                if what == "behind" and self._patience and self._is_at_work(job):
+                    continue
                 yield Finding(job_id=job_id, what=what, message=message)
         except (StorageUnavailable, StorageRefused) as error:
             self._leave_out(job.storage, error)
+
+    def _is_at_work(self, job: Job) -> bool:
+        """Say whether the mirror may be behind for longer: a worker has the job, or nobody has ever taken it."""
+        if job.phase is Phase.WAITING:
+            return job.source == "inbox" and job.attempt == 0
+        with reading(self._engine) as connection:
+            lease = row_of(connection, "lease", job.job_id)
+        renewed = lease["lease_until"] if lease is not None and lease["attempt"] == job.attempt else None
+        until = datetime.fromisoformat(renewed) if renewed else None
+        return job.phase is Phase.RUNNING and judge_lease(job, until, clock.now()) is Lease.GOOD
 
     def _signatures(self, name: str) -> Signatures:
         full = self._stores.full(name)
@@ -223,10 +275,3 @@ class Verifier:
             message = contradiction(job, runs.get(job.job_id, []))
             if message is not None:
                 yield Finding(job_id=job.job_id, what="prefect", message=message)
-
-
-def _is_being_written(record: Record, findings: list[Finding]) -> bool:
-    """Say whether nothing is wrong but that a job's documents are not written yet, which has moved on just now."""
-    job = check_history(record.job_id, record.rows).job
-    merely_behind = {finding.what for finding in findings} == {"behind"}
-    return merely_behind and job is not None and abs(clock.now() - job.updated_at) < JUST_NOW

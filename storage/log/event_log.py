@@ -213,19 +213,26 @@ class EventLog(LogReader):
                 leases.put(connection, job_id, attempt, lease_until)
         return held
 
-    def expire(self, decide: Callable[[Job], Sequence[Fact]], actor: str, held: Collection[str] = ()) -> list[Job]:
+    def expire(
+        self,
+        decide: Callable[[Job], Sequence[Fact]],
+        actor: str,
+        held: Collection[str] = (),
+        job_ids: Collection[str] | None = None,
+    ) -> list[Job]:
         """End every attempt whose lease has run out: append what `decide` says of its job.
 
         A lease that lies further ahead than any that is given now was written by a clock that was wrong: it is cut.
 
         Args:
             held: holders in this process: whoever asks is alive, so what it holds itself was only late.
+            job_ids: look at these jobs only; None for all.
 
         Returns:
             The jobs as they stand after it.
         """
         with reading(self.engine) as connection:
-            suspects = [job.job_id for job, _ in leases.overdue(connection, self._now(), held)]
+            suspects = [job.job_id for job, _ in leases.overdue(connection, self._now(), held, job_ids)]
         if not suspects:
             return []
         with writing(self.engine) as connection:

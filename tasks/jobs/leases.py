@@ -11,8 +11,12 @@ from storage import failpoints
 from tasks.services import Services
 
 
-def expire_leases(services: Services) -> list[Job]:
-    """End every attempt whose worker fell silent: its job is tried again, or ends in ERROR after the last one."""
+def expire_leases(services: Services, *job_ids: str) -> list[Job]:
+    """End every attempt whose worker fell silent: its job is tried again, or ends in ERROR after the last one.
+
+    Args:
+        job_ids: look at these jobs only; without any, at all.
+    """
     if not services.wall.is_trusted(services.settings.lease_seconds):
         return []
 
@@ -23,7 +27,7 @@ def expire_leases(services: Services) -> list[Job]:
         jitter = random.random()  # noqa: S311 - spreads retries, protects nothing
         return expired, ending(job, SILENT, services.retries, now=clock.now(), jitter=jitter)
 
-    expired = services.log.expire(decide, services.worker, services.claims.holders())
+    expired = services.log.expire(decide, services.worker, services.claims.holders(), job_ids or None)
     if expired:
         failpoints.point("reconcile.appended")
     return expired

@@ -1,6 +1,7 @@
 """What may be asked about a job from outside: that it is run, run again, or not run. The log is enough for it."""
 
 import contextlib
+from collections.abc import Callable
 
 from models import clock
 from models.errors import (
@@ -27,6 +28,7 @@ from storage import failpoints
 from storage.documents.mended import mended
 from storage.log.idempotency import submit_once
 from tasks.backends import registry
+from tasks.jobs.leases import expire_leases
 from tasks.services import Services
 
 MAX_PRIORITY = 1_000_000
@@ -44,6 +46,7 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
     source: Source = "cli",
     storage: str = "",
     run_id: str | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Job:
     """Append the job to the log, and put its documents into the storage.
 
@@ -51,6 +54,7 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
         key: idempotency key: the same key of a user in a project, with the same document, is the same job.
         storage: name of the one that holds its documents; empty for the first one.
         run_id: the flow run that submits it; without a key, one flow run is one job.
+        check: is called before anything is stored; nothing is if it raises.
 
     Raises:
         UnknownBackend: no backend has this name.
@@ -80,6 +84,7 @@ def submit_document(  # noqa: PLR0913 - what may be said of a job
     if len(document) > limit:
         message = f"the document has {len(document) / 1e6:.1f} MB; at most {limit / 1e6:g} MB are accepted"
         raise JobRejected(Fault(message=message))
+    check()
     fact = Submitted.of(
         document,
         keep_up_to=limit,
@@ -122,8 +127,8 @@ def revive(services: Services, job_id: str) -> Job:
         NotRevivable: it neither is in ERROR nor pauses, or it ended through a fault of its document.
         JobHeld: the mirror knows more of it than the log.
     """
-    job = services.log.get(job_id)
     refuse_held(services, job_id)
+    job = _without_silent_worker(services, services.log.get(job_id))
     if job.state not in (State.QUEUED, State.ERROR, State.WITHDRAWN):
         raise NotRevivable(job_id, f"it is {job.state}; that is for jobs that ended in ERROR or pause after an attempt")
     fact: Fact | None = None
@@ -155,7 +160,7 @@ def cancel(services: Services, job_id: str, *, by: str, reason: str = "") -> Job
     while True:
         job = services.log.get(job_id)
         if job.cancel_requested and job.phase is Phase.RUNNING:
-            return job
+            return _without_silent_worker(services, job)
         facts: list[Fact] = [] if job.cancel_requested and job.phase is Phase.WAITING else [asked]
         if job.phase is Phase.WAITING:
             facts.append(Cancelled())
@@ -165,9 +170,18 @@ def cancel(services: Services, job_id: str, *, by: str, reason: str = "") -> Job
             continue
         except NotAllowed:
             raise NotCancellable(job_id, job.state) from None
+        job = _without_silent_worker(services, job)
         with contextlib.suppress(StorageError, LogError):
             services.relay.update(job_id)
         return job
+
+
+def _without_silent_worker(services: Services, job: Job) -> Job:
+    """End the attempt of a job whose worker has fallen silent: nobody need come by for that."""
+    if job.phase is not Phase.RUNNING:
+        return job
+    ended = expire_leases(services, job.job_id)
+    return ended[0] if ended else job
 
 
 def refuse_held(services: Services, job_id: str) -> None:

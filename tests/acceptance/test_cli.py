@@ -73,6 +73,22 @@ def test_submit_prints_the_id_alone(lone_installation: Installation):
     assert (lone_installation.store / f"jobs/queued/singlequdit/{job.strip()}.json").exists()
 
 
+def test_submit_names_all_faults_and_stores_nothing(lone_installation: Installation, tmp_path: Path):
+    """What the run would refuse is refused at once; unasked, or of a backend that cannot be loaded, it is handed in."""
+    bad = json.dumps({"experiment_0": {"instructions": [["nope", [0], []]], "num_wires": 3, "shots": 0}})
+    refused = lone_installation.run("submit", "singlequdit", "-", "--json", text=bad, check=False)
+    assert refused.returncode == 2
+    message = json.loads(refused.stderr)["message"]
+    assert all(word in message for word in ("shots: got 0", "num_wires: got 3", "got 'nope'", "there is no measure"))
+    assert lone_installation.states() == {}
+    assert not list(lone_installation.store.rglob("*.json"))
+    lone_installation.run("submit", "singlequdit", "-", "--no-check", text=bad)
+    (tmp_path / "broken.json").write_text("{}")
+    unsure = lone_installation.run("submit", "broken", EXAMPLE, QULEDGER_DEVICES=str(tmp_path))
+    assert "without a check: the backend failed" in unsure.stderr
+    assert list(lone_installation.states().values()) == ["QUEUED", "QUEUED"]
+
+
 def test_one_key_is_one_job(lone_installation: Installation):
     """The same idempotency key twice gives the same job; with another document it is refused."""
     installation = lone_installation
@@ -119,6 +135,8 @@ def test_a_job_without_result_has_an_exit_code(lone_installation: Installation):
     ("setting", "value", "said"),
     [
         ("QULEDGER_CONCURRENCY", "many", "QULEDGER_CONCURRENCY"),
+        ("QULEDGER_DISPATCH", '{"rydburg": "deployment"}', "no backend is called 'rydburg'"),
+        ("QULEDGER_MOST_AT_ONCE", '{"rydburg": 1}', "no backend is called 'rydburg'"),
         ("QULEDGER_STORAGE", "/no/url", "no URL"),
         ("QULEDGER_DATABASE", "nonsense", "no URL"),
         ("QULEDGER_DATABASE", "oracle://scott:tiger@h/d", "not supported"),

@@ -230,6 +230,8 @@ def test_a_block_is_a_storage_until_it_is_switched_off(rooms: Rooms, prefect_api
     rooms.installation.run("drain", "--until-empty", **rooms.settings)
     assert rooms.status("cloud", "b" * 24) == rooms.status("cloud", submitted) == "DONE"
     rooms.installation.verified(**rooms.settings)
+    again = rooms.settings | {"QULEDGER_DATABASE": f"sqlite:///{rooms.installation.home / 'again.db'}"}
+    assert rooms.installation.json("restore", **again)["jobs"] == 4
 
 
 def test_a_block_that_is_not_there_is_named(rooms: Rooms):

@@ -4,6 +4,7 @@ Pictures of every page are kept in `.cache/screenshots/`.
 """
 
 import json
+import math
 import signal
 import socket
 import subprocess
@@ -169,6 +170,29 @@ def test_a_job_from_the_form_to_its_histogram(site: Site, browser: Browser) -> N
     browser.open(f"{site.address}/artifacts/artifact/{tables[0]['id']}")
     browser.shows("outcome", "count", "share")
     keep(browser, "4-counts")
+
+
+def test_a_sweep_is_one_figure_on_light_and_dark_pages(site: Site, browser: Browser) -> None:
+    """The single histograms are there to be unfolded, and the history says what happened."""
+    document = {
+        f"experiment_{step}": {
+            "instructions": [["load", [0], [20]], ["rlx", [0], [math.pi * step / 10]], ["measure", [0], []]],
+            "num_wires": 1,
+            "shots": 100,
+        }
+        for step in range(20)
+    }
+    run_id = site.launch("run-job", job={"backend": "singlequdit", "document": document})
+    site.run(run_id, "Completed")
+    browser.open(site.page(run_id))
+    assert "20 experiments, 2,000 shots" in read_page(browser)
+    shown = "[...document.images].filter(image => image.checkVisibility() && image.naturalWidth > 0).length"
+    for scheme in ("light", "dark"):
+        browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        browser.until(f"{shown} === 1")
+        keep(browser, f"8-sweep-{scheme}")
+    browser.click("details summary")
+    browser.until(f"{shown} === 21")
 
 
 def test_a_bad_job_says_what_is_wrong(site: Site, browser: Browser) -> None:

@@ -1,7 +1,6 @@
 """Contract tests that ask for `databases` run on SQLite and PostgreSQL, those that ask for `store` on every storage."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -34,12 +33,6 @@ def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
     databases.close()
     for url in made:
         server.drop(url)
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let `verify` wait for nobody who may still be writing: nobody is."""
-    monkeypatch.setattr("storage.audit.verify.JUST_NOW", timedelta(0))
 
 
 @pytest.fixture

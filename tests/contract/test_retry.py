@@ -11,7 +11,7 @@ from models.errors import NotRevivable
 from models.facts import Failed, Retried
 from models.job import Job, State
 from models.settings import Settings
-from tasks.jobs.submission import revive
+from tasks.jobs.submission import cancel, revive
 from tasks.services import Services
 
 HALF = Failed(stage="validation", blame="user", faults=(), fault_count=1)
@@ -66,3 +66,35 @@ def test_a_retry_ends_a_pause_at_once(services: Services):
     with pytest.raises(NotRevivable, match="waits for its turn already"):
         revive(services, "a")
     assert services.claims.claim(["rydberg"]) is not None
+
+
+@pytest.mark.parametrize("hours", [2, -2, 0])
+def test_a_job_whose_worker_fell_silent_waits_for_nobody(
+    services: Services, hours: int, monkeypatch: pytest.MonkeyPatch
+):
+    """A retry and a cancel act at once when the lease is over, whatever the clock said when it was given."""
+    wrong = timedelta(hours=hours)
+    now = clock.now
+    monkeypatch.setattr(clock, "now", lambda: now() + wrong)
+
+    def program() -> Services:
+        """Return the services of a command, which has seen no clock jump."""
+        command = Services(services.settings)
+        command.log._now = clock.now
+        return command
+
+    services.log._now = clock.now
+    claimed(services, b"{}")
+    services.log.heartbeat({"a": 1}, clock.now() + timedelta(seconds=60))
+    wrong = timedelta()
+    if hours >= 0:
+        # The lease lasts still, or lies too far ahead and is cut: whoever has the job may be alive.
+        with pytest.raises(NotRevivable):
+            revive(program(), "a")
+        assert cancel(program(), "a", by="me").state is State.CLAIMED
+        wrong = timedelta(seconds=61)
+    else:
+        assert revive(program(), "a").not_before is None
+        assert services.claims.claim(["rydberg"]) is not None
+        wrong = timedelta(seconds=120)
+    assert cancel(program(), "a", by="me").state is State.CANCELLED

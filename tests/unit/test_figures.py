@@ -8,8 +8,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from flows.artifacts.figures import folded, histogram, html_image, inline_image
+from flows.artifacts.job_figure import job_figure
 from flows.artifacts.outcomes import Mean, outcomes_of
-from flows.artifacts.sweep import sweep
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -48,12 +48,12 @@ def test_means_are_of_each_wire_with_their_errors():
 def test_any_outcomes_have_a_figure(memory: list[str]):
     """A backend of somebody else may return what it likes."""
     found = outcomes_of(result({"memory": memory}, {"memory": ["<b>&\"'"]}), 9)
-    assert ET.fromstring(sweep(found)) is not None
+    assert ET.fromstring(job_figure(found)) is not None
 
 
 def test_a_sweep_is_one_figure():
     """Each outcome is a row, each experiment a column; the shade is the root of the share."""
-    svg = sweep(outcomes_of(result({"memory": ["0"] * 4}, {"memory": ["0", "1", "1", "1"]}), 9))
+    svg = job_figure(outcomes_of(result({"memory": ["0"] * 4}, {"memory": ["0", "1", "1", "1"]}), 9))
     assert texts(svg)[0] == ("2 experiments: share of outcomes (up to 100.0%), mean ± standard error")
     assert texts(svg)[1:3] == ["1", "0"]
     assert texts(svg)[-3:] == ["0", "1", "experiment"]
@@ -62,18 +62,18 @@ def test_a_sweep_is_one_figure():
 
 def test_levels_of_many_atoms_are_counted_in_intervals():
     """There are never more than 32 rows."""
-    svg = sweep(outcomes_of(result({"memory": [str(level) for level in range(101)]}, {"memory": ["7"]}), 9))
+    svg = job_figure(outcomes_of(result({"memory": [str(level) for level in range(101)]}, {"memory": ["7"]}), 9))
     rows = [text for text in texts(svg) if " to " in text and "experiments" not in text]
     assert (rows[0], rows[-1], len(rows)) == ("100 to 103", "0 to 3", 26)
     many = {format(number, "06b"): 1 for number in range(64)}
-    svg = sweep(outcomes_of(result({"counts": many | {"000000": 5}}, {"counts": {"000000": 1}}), 9))
+    svg = job_figure(outcomes_of(result({"counts": many | {"000000": 5}}, {"counts": {"000000": 1}}), 9))
     assert texts(svg)[32] == "others"
 
 
 def test_a_sweep_of_values_has_no_heat_map():
     """Of expectation values the figure has the values alone, with their errors."""
     data = [{"exp_value": value, "stds": 0.25} for value in (-1.0, 0.0, 1.0)]
-    svg = sweep(outcomes_of(result(*data), 9))
+    svg = job_figure(outcomes_of(result(*data), 9))
     assert texts(svg) == [
         "3 experiments: expectation value ± standard error", "-1.25", "1.25", "0", "1", "2", "experiment",
     ]  # fmt: skip

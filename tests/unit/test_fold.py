@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from models.events import GENESIS, seal
+from models.cancelling import why_cancelled
+from models.events import GENESIS, seal, uploaded_at
 from models.facts import Cancelled, CancelRequested, Completed, Fact, Failed, Withdrawn
-from models.job import Job, Phase, State, apply, fold, uploaded_at, why_cancelled
+from models.job import Job, Phase, State, apply, fold
 from tests.unit.histories import (
     CANCEL_REQUESTED,
     CLAIMED,

@@ -29,6 +29,7 @@ def test_several_storages_keep_their_order(monkeypatch: pytest.MonkeyPatch):
     [
         ("{", "not JSON"),
         ("{}", 'write a URL, or as JSON {"name": "URL", ...}'),
+        ('{"lab": "file:///data", "lab": "file:///else"}', "the name 'lab' stands twice"),
         ('["file:///data"]', 'write a URL, or as JSON {"name": "URL", ...}'),
         ('{"My Installation": "file:///data", "b": "", "c": 7}', "'My Installation'"),
     ],
@@ -91,6 +92,7 @@ def test_a_login_becomes_an_address(kind: str, login: dict[str, str], expected: 
         ("dropbox", '{"app_key": "hush"}', ["app_secret is missing", "refresh_token is missing"]),
         ("mongodb", '{"mongodb_username": "hush"}', ["mongodb_password is missing", "mongodb_database_url is missing"]),
         ("local", "hush", ["no JSON object"]),
+        ("local", '{"base_path": "/a", "base_path": "/b"}', ["the field 'base_path' stands twice"]),
         ("local", '{"base_path": 7}', ["no JSON object of texts"]),
     ],
 )

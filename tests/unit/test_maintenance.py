@@ -1,6 +1,7 @@
-"""What a drain leaves in order at its end, also where that does not work at once."""
+"""What a drain puts in order at its beginning and end, also where that does not work at once."""
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,9 @@ import stamina
 
 from flows.draining import maintenance as module
 from flows.draining.maintenance import Maintenance
-from models.errors import LogUnavailable
+from models.errors import LogUnavailable, StorageUnavailable
+from models.settings import Settings
+from tasks.services import Services
 
 
 def ended(monkeypatch: pytest.MonkeyPatch, failures: int, reasons: list[str]) -> list[str]:
@@ -48,6 +51,18 @@ def test_maintenance_at_the_end_is_tried_three_times(monkeypatch: pytest.MonkeyP
 def test_maintenance_that_fails_with_what_is_left_out_is_no_error(monkeypatch: pytest.MonkeyPatch):
     """What is left behind is said, and may well be why it fails."""
     assert ended(monkeypatch, 9, ["a storage is down"]) == ["a storage is down", "failed", "marked", "swept"]
+
+
+def test_a_drain_of_a_process_that_goes_on_begins_without_any_storage(tmp_path: Path):
+    """Whoever starts a drain is told at once that no storage answers; `quledger up` waits until there is one."""
+    (tmp_path / "file").write_text("no folder")
+    services = Services(Settings(home=tmp_path / "home", storage=(tmp_path / "file" / "below").as_uri()))
+    with pytest.raises(StorageUnavailable):
+        services.open()
+    services.open(patient=True)
+    with pytest.raises(StorageUnavailable):
+        asyncio.run(Maintenance(services, ["singlequdit"]).begin(patient=False))
+    asyncio.run(Maintenance(services, ["singlequdit"]).begin(patient=True))
 
 
 def test_a_backlog_of_the_mirror_is_worked_off_in_slices(monkeypatch: pytest.MonkeyPatch):

@@ -124,6 +124,13 @@ def test_all_faults_at_once():
         assert field in said
 
 
+def test_what_is_said_twice_is_a_fault():
+    """Of two values one would be lost; a byte order mark is no part of the text."""
+    text = DEFAULT.model_dump_json()
+    assert "device_id: stands twice (line 1" in complaint(text.replace("{", '{"device_id": "other", ', 1))
+    assert Device.read(b"\xef\xbb\xbf" + text.encode()) == DEFAULT
+
+
 @pytest.mark.parametrize("text", ["", "[]", "null", "NaN", "{", "[" * 100_000, "1" * 5000, b"\xff\xfe", "{}"])
 def test_what_is_no_description(text: str | bytes):
     """What is no JSON object, or an empty one, is refused in words."""

@@ -1,5 +1,7 @@
 """Blocks that somebody makes and changes while a drain runs, and what is said of them."""
 
+import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,8 +10,10 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr, ValidationError
 
+from deployments.processes.blocks import Blocks
 from models.errors import StorageError, StorageInactive, StorageRefused, StorageUnavailable
 from models.logins import Address
+from models.settings import Settings
 from storage.providers.in_words import InWords
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import open_storage
@@ -17,6 +21,7 @@ from storage.providers.stores import Stores
 from tasks import block_storages
 from tasks.block_storages import BlockFinder, BlockOpener
 from tasks.prefect_block import KINDS, Described, DropboxBlock, FolderBlock, MongoDBBlock, S3Block, StorageBlock
+from tasks.services import Services
 
 
 def kept(slug: str, name: str = "cloud", created: int = 1, **data: Any) -> dict[str, Any]:
@@ -89,6 +94,24 @@ def test_blocks_are_found_while_a_drain_runs(tmp_path: Path, blocks: list[dict[s
         stores.of("new")
     with pytest.raises(StorageUnavailable, match="nor a block"):
         stores.of("nobody")
+
+
+def test_the_control_room_says_which_blocks_are_missing_and_which_are_served(
+    tmp_path: Path, blocks: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+):
+    """One sentence when it is missing, one when it is there; one that was found is named; no folder of the settings."""
+    monkeypatch.setattr(os, "environ", os.environ | {"PREFECT_API_URL": "http://127.0.0.1:9/api"})
+    monkeypatch.setattr("deployments.processes.blocks.LOOK_SECONDS", 0)
+    urls = {"lab": (tmp_path / "lab").as_uri(), "cloud": "block://cloud", "*": "block://*"}
+    said: list[str] = []
+    shown = Blocks(Services(Settings(home=tmp_path / "home", storage=json.dumps(urls))), said.append)
+    for _ in range(2):
+        shown.look()
+    assert said == ["Storage cloud: Prefect has no block 'cloud' of ours; make it in its UI: Blocks > + > Quledger ..."]
+    blocks += [kept("folder", name, base_path=str(tmp_path / name)) for name in ("cloud", "more")]
+    for _ in range(2):
+        shown.look()
+    assert said[1:] == ["Storage cloud: served", "Storage more: served"]
 
 
 @pytest.mark.parametrize(

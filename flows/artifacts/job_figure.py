@@ -27,7 +27,7 @@ class _Row(NamedTuple):
     shares: list[float]
 
 
-def sweep(outcomes: Outcomes) -> str:
+def job_figure(outcomes: Outcomes) -> str:
     """Return the figure of at least two experiments as SVG text, from left to right in their order."""
     rows = _rows([found.counts if isinstance(found, Counted) else Counter() for found in outcomes.values()])
     means = [found.means() if not isinstance(found, Counted) or found.shots else [] for found in outcomes.values()]
