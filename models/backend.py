@@ -61,7 +61,8 @@ class Access(BaseModel):
         network: networks, and the sockets of this machine.
         paths: files, and folders with all that is in them, to be read.
         devices: devices to be read, written and controlled.
-        processes: programs and processes of its own, which share the limits of the job.
+        processes: processes of its own, which share the limits of the job.
+        programs: other programs, in processes of its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -70,6 +71,12 @@ class Access(BaseModel):
     paths: tuple[Annotated[str, Field(pattern="^/")], ...] = ()
     devices: tuple[Annotated[str, Field(pattern="^/")], ...] = ()
     processes: bool = False
+    programs: bool = False
+
+    @property
+    def breeds(self) -> bool:
+        """Whether it may have processes of its own."""
+        return self.processes or self.programs
 
 
 class Backend(Protocol):

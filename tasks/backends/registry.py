@@ -66,7 +66,7 @@ def access(name: str) -> Access | None:
     if name in BUILT_IN:
         return Access()
     if published.has(name):
-        return Access(paths=published.folders())
+        return published.access()
     try:
         declared: Access | None = getattr(load(name), "access", None)
     except (UnknownBackend, BadSetting):  # its jobs will say so

@@ -15,6 +15,7 @@ from tasks.sandbox.syscalls import (
     KERNEL,
     NEWEST,
     PROCESSES,
+    PROGRAMS,
     SESSIONS,
     SHARED,
     SIGNALS,
@@ -61,15 +62,17 @@ class Denied(NamedTuple):
         network: sockets.
         changes: changes of files that are not open for writing, and what is shared by a number.
         writing: files that are opened for writing.
-        processes: processes and programs; threads are none.
+        processes: processes; threads are none.
+        programs: to become another program.
         signals: signals, also to itself.
     """
 
-    network: bool
-    changes: bool
-    writing: bool
-    processes: bool
-    signals: bool
+    network: bool = False
+    changes: bool = False
+    writing: bool = False
+    processes: bool = False
+    programs: bool = False
+    signals: bool = False
 
 
 class _Test(NamedTuple):
@@ -139,6 +142,8 @@ def _names(denied: Denied) -> list[str]:
         names += (*SHARED, *CHANGES)
     if denied.processes:
         names += PROCESSES
+    if denied.programs:
+        names += PROGRAMS
     if denied.signals:
         names += SIGNALS
     return names

@@ -49,10 +49,11 @@ CHANGES = (
 )  # fmt: skip
 """What changes a file or folder without a file that is open for writing."""
 
-PROCESSES = (
-    "fork", "vfork", "execve", "execveat",
-)  # fmt: skip
-"""What begins a process or becomes another program; `clone` does so too (`seccomp.py`)."""
+PROCESSES = ("fork", "vfork")
+"""What begins a process; `clone` does so too (`seccomp.py`)."""
+
+PROGRAMS = ("execve", "execveat")
+"""What becomes another program."""
 
 SIGNALS = (
     "kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal",

@@ -85,7 +85,7 @@ class Walls:
     @property
     def may_breed(self) -> bool:
         """Whether the children may have processes of their own."""
-        return self._access is None or self._access.processes or self._filter is None
+        return self._access is None or self._access.breeds or self._filter is None
 
     def put_up(self) -> None:
         """Put them up around this process.
@@ -107,7 +107,7 @@ def _ruleset(access: Access | None, version: int, readable: Iterable[str]) -> Ru
     if access is None:
         # It has to deny something; nobody makes devices.
         return Ruleset(landlock.MAKE_BLOCK | landlock.MAKE_CHAR, 0, signals, ())
-    with_network, run = access.network, landlock.EXECUTE if access.processes else 0
+    with_network, run = access.network, landlock.EXECUTE if access.programs else 0
     return Ruleset(
         files=landlock.all_files(version),
         network=0 if with_network or version < landlock.NETWORK_ABI else landlock.BIND_TCP | landlock.CONNECT_TCP,
@@ -124,13 +124,14 @@ def _ruleset(access: Access | None, version: int, readable: Iterable[str]) -> Ru
 
 def _denied(access: Access | None, offer: Offer) -> seccomp.Denied:
     if access is None:
-        return seccomp.Denied(network=False, changes=False, writing=False, processes=False, signals=False)
+        return seccomp.Denied()
     return seccomp.Denied(
         network=not access.network,
         changes=True,
         writing=not offer.landlock and not access.devices,
-        processes=not access.processes,
-        signals=not access.processes and offer.landlock < landlock.SCOPES_ABI,
+        processes=not access.breeds,
+        programs=not access.programs,
+        signals=not access.breeds and offer.landlock < landlock.SCOPES_ABI,
     )
 
 

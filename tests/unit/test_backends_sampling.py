@@ -3,12 +3,12 @@ import math
 from collections import Counter
 from importlib.metadata import EntryPoint
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from models.backend import BackendConfig
+from models.backend import Access, BackendConfig
 from models.errors import BadSetting, UnknownBackend
 from tasks.backends import registry
 from tasks.backends.coldatoms.sampling import Readout
@@ -211,6 +211,30 @@ class Unconfigured(Machine):
     config: Any = "machine"
 
 
+class Declared(Machine):
+    """It says what it needs."""
+
+    access: ClassVar[Any] = {"network": True, "devices": ["/dev/ttyUSB0"]}
+
+
+class Frugal(Machine):
+    """It needs nothing."""
+
+    access: ClassVar[Any] = {}
+
+
+class Vague(Machine):
+    """It names a path that depends on where it is."""
+
+    access: ClassVar[Any] = {"paths": ["calibration"], "programs": True}
+
+
+class Unheard(Machine):
+    """It wants what nobody knows."""
+
+    access: ClassVar[Any] = {"everything": True}
+
+
 class Broken:
     """It cannot be made."""
 
@@ -246,6 +270,8 @@ def test_a_plug_in_is_a_backend(plug_in: Any) -> None:
         ("Halfway", "no execute"),
         ("Misnamed", "'other'"),
         ("Unconfigured", "config"),
+        ("Vague", "access is wrong in paths.0"),
+        ("Unheard", "access is wrong in everything"),
         ("Broken", "laser"),
         ("Nothing", "Nothing"),
     ],
@@ -256,6 +282,25 @@ def test_a_plug_in_that_does_not_fit_is_named(plug_in: Any, attribute: str, reas
     with pytest.raises(BadSetting, match=f"'machine'.*{reason}"):
         registry.load("machine")
     assert registry.load("rydberg").config.display_name == "rydberg"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "access"),
+    [("Declared", Access(network=True, devices=("/dev/ttyUSB0",))), ("Frugal", Access()), ("Machine", None)],
+)
+def test_a_plug_in_declares_what_it_needs_or_is_warned_of_once(
+    plug_in: Any, caplog: pytest.LogCaptureFixture, attribute: str, access: Access | None
+) -> None:
+    """One that does not say is let have all, which the operator reads; ours have nothing, and are not spoken of."""
+    registry._warn_undeclared.cache_clear()
+    plug_in(attribute)
+    for _ in range(2):
+        assert registry.access("machine") == access
+        assert registry.access("rydberg") == Access()
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == (
+        ["backend_undeclared action=run"] if access is None else []
+    )
+    assert "machine" in registry.loaded()
 
 
 @pytest.mark.parametrize("name", ["rydberg", "Bad-Name", "../up"])

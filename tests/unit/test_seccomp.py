@@ -18,10 +18,21 @@ from tasks.sandbox.seccomp import (
     Denied,
     program,
 )
-from tasks.sandbox.syscalls import CHANGES, KERNEL, MACHINES, NEWEST, PROCESSES, SHARED, SIGNALS, Machine, numbers
+from tasks.sandbox.syscalls import (
+    CHANGES,
+    KERNEL,
+    MACHINES,
+    NEWEST,
+    PROCESSES,
+    PROGRAMS,
+    SHARED,
+    SIGNALS,
+    Machine,
+    numbers,
+)
 
-NONE = Denied(network=False, changes=False, writing=False, processes=False, signals=False)
-ALL = Denied(network=True, changes=True, writing=True, processes=True, signals=True)
+NONE = Denied()
+ALL = Denied(network=True, changes=True, writing=True, processes=True, programs=True, signals=True)
 REFUSED, MISSING = ERRNO | errno.EPERM, ERRNO | errno.ENOSYS
 
 CLONE_THREAD_OF_GLIBC = 0x3D0F00
@@ -60,7 +71,7 @@ def test_what_is_denied_to_everybody_and_what_only_to_those_who_have_no_use_for_
     open_to_all, strict = program(NONE, here), program(ALL, here)
     for number in numbers(here, *KERNEL):
         assert answer(open_to_all, here, number) == answer(strict, here, number) == REFUSED
-    for number in numbers(here, "socket", *SHARED, *CHANGES, *PROCESSES, *SIGNALS):
+    for number in numbers(here, "socket", *SHARED, *CHANGES, *PROCESSES, *PROGRAMS, *SIGNALS):
         assert answer(open_to_all, here, number) == ALLOW
         assert answer(strict, here, number) == REFUSED
     for number in numbers(here, "clone3", "openat2"):

@@ -66,3 +66,15 @@ def test_services_do_not_change(tmp_path: Path):
     for field in dataclasses.fields(services):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(services, field.name, None)
+
+
+def test_jobs_may_not_read_what_the_settings_name(tmp_path: Path):
+    """Home, folders of storages and the file of the log, by the names that they have on the disk."""
+    settings = Settings(
+        home=tmp_path / "home",
+        storage=f'{{"a": "{(tmp_path / "a 1").as_uri()}", "b": "s3://bucket/b"}}',
+        database=f"sqlite:///{tmp_path}/log%20book.db",
+    )
+    hidden = Services(settings).sandbox._hidden
+    assert hidden[:3] == tuple(f"{tmp_path}/{name}" for name in ("home", "a 1", "log book.db"))
+    assert not any("bucket" in path for path in hidden)

@@ -22,6 +22,7 @@ ACCESS = {
     "closed": Access(),
     "open": None,
     "breeding": Access(processes=True),
+    "starting": Access(programs=True),
     "connected": Access(network=True),
     "reading": Access(paths=("/proc/version",), devices=("/dev/tty",)),
 }

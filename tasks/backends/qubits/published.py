@@ -11,13 +11,10 @@ import re
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from models.backend import Access, Backend
 from models.errors import BadSetting, echo
 from models.settings import Settings
-
-if TYPE_CHECKING:
-    from models.backend import Backend
 
 BUILT_IN = {"qubits": False, "noisyqubits": True}
 """Name -> whether it errs."""
@@ -54,13 +51,18 @@ def _described() -> dict[str, Path]:
     return {name: path for name, path in found.items() if _NAME.fullmatch(name) and name not in BUILT_IN}
 
 
-def folders() -> tuple[str, ...]:
-    """Return the folder that devices are described in, if there is one."""
+def access() -> Access:
+    """Return what jobs of qubit devices need: the descriptions, and a process of its own for a circuit with a loop."""
+    return _access(os.environ.get("QULEDGER_DEVICES"))
+
+
+@lru_cache(maxsize=8)
+def _access(_set: str | None) -> Access:
     folder = Settings.read().devices
-    return () if folder is None else (os.path.abspath(folder.expanduser()),)
+    return Access(processes=True, paths=() if folder is None else (os.path.abspath(folder.expanduser()),))
 
 
-def load(name: str) -> "Backend":
+def load(name: str) -> Backend:
     """Return the backend of a published device.
 
     Raises:
