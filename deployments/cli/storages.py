@@ -10,7 +10,9 @@ from tasks.services import Services
 
 
 def check(*names: str, as_json: Json = False) -> int:
-    """Connect to each storage, and see whether it takes what a job writes. Blocks of Prefect need PREFECT_API_URL.
+    """Connect to each storage, and see whether it takes what a job writes.
+
+    Blocks of Prefect need PREFECT_API_URL.
 
     Args:
         names: Of the storages; all of the settings by default.
