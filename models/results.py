@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from models.words import count_of
+
 DEEPEST = 64
 """The most levels of a result."""
 
@@ -29,7 +31,7 @@ def fault_of(results: Any, *, experiments: int | None = None, expected: Mapping[
         return fault
     wanted = len(expected) if expected is not None else experiments
     if wanted is not None and len(results) != wanted:
-        return f"there are {len(results)} results for {wanted} experiments"
+        return f"got {count_of(len(results), 'result')} for {count_of(wanted, 'experiment')}"
     for position, result in enumerate(results):
         if (fault := _fault_of_one(result)) is not None:
             return f"result {position}: {fault}"
@@ -60,7 +62,7 @@ def _unlike_asked(results: list[Any], expected: Mapping[str, int]) -> str | None
         if result["header"]["name"] != name:
             return f"result {position}: header.name is not the name of its experiment"
         if result["shots"] != shots:
-            return f"result {position}: it has {result['shots']} shots instead of {shots}"
+            return f"result {position}: it has {count_of(result['shots'], 'shot')} instead of {shots}"
     return None
 
 
@@ -91,7 +93,7 @@ def _fault_of_data(data: dict[str, Any], shots: int) -> str | None:
         if not isinstance(counts, dict) or not all(type(count) is int and count >= 0 for count in counts.values()):
             return "data.counts holds something else than counts"
         if sum(counts.values()) != shots:
-            return f"data.counts are of {sum(counts.values())} shots instead of {shots}"
+            return f"data.counts are of {count_of(sum(counts.values()), 'shot')} instead of {shots}"
     if memory and len(memory) != shots:  # it is empty where nothing was measured
         return f"data.memory holds {len(memory)} outcomes of {shots} shots"
     return None

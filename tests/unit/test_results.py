@@ -42,8 +42,8 @@ BAD: list[tuple[Any, str]] = [
     ({}, "no list"),
     ("results", "no list"),
     (None, "no list"),
-    ([], "0 results for 1 experiments"),
-    ([GOOD, GOOD], "2 results for 1 experiments"),
+    ([], "0 results for 1 experiment"),
+    ([GOOD, GOOD], "2 results for 1 experiment"),
     ([1], "result 0: it is no object"),
     ([{"oops": 1}], "header.name"),
     ([GOOD | {"header": {"name": 1}}], "header.name"),
@@ -58,7 +58,7 @@ BAD: list[tuple[Any, str]] = [
     ([GOOD | {"data": {}}], "data.memory"),
     ([GOOD | {"data": {"memory": "01"}}], "data.memory"),
     ([GOOD | {"data": {"memory": [0, 1]}}], "data.memory"),
-    ([GOOD | {"data": {"memory": [], "counts": {"0": 1}}}], "of 1 shots instead of 2"),
+    ([GOOD | {"data": {"memory": [], "counts": {"0": 1}}}], "of 1 shot instead of 2"),
     ([GOOD | {"data": {"memory": [], "counts": {"0": 2.0}}}], "something else than counts"),
     ([GOOD | {"data": {"memory": [], "counts": [2]}}], "something else than counts"),
     ([GOOD | {"data": {"memory": [], "exp_value": "much", "stds": 0.1}}], "not both numbers"),
@@ -137,7 +137,7 @@ UNREADABLE = [
     (text_of([GOOD | {"extra": "\ud800"}]), "lone surrogates"),
     (text_of([GOOD | {"extra": deep(500)}]), "levels deep"),
     (text_of([GOOD | {"shots": 3, "data": {"memory": ["0"] * 3}}]), "3 shots instead of 2"),
-    (text_of([GOOD, GOOD]), "2 results for 1 experiments"),
+    (text_of([GOOD, GOOD]), "2 results for 1 experiment"),
 ]
 
 
