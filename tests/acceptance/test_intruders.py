@@ -45,7 +45,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FrozenHome:
 
 
 @pytest.fixture
-def quledger(home: FrozenHome, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Quledger:
+def quledger(home: FrozenHome, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Quledger:
     """Run the program in this process."""
 
     def run(*arguments: str, **settings: str) -> Said:
@@ -59,7 +59,7 @@ def quledger(home: FrozenHome, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
             if arguments[0] not in ("verify", "config"):
                 current().log.engine.dispose()
             use(None)
-        out, err = capsys.readouterr()
+        out, err = capfd.readouterr()
         assert isinstance(ended.value.code, int)
         assert "Traceback" not in out + err
         return Said(ended.value.code, out, err)
