@@ -72,6 +72,7 @@ def writing(engine: Engine, *, exclusive: bool = False) -> Iterator[Connection]:
         connection = plain.execution_options(**dialect.writing)
         with connection.begin():
             if exclusive:
+                dialect.in_turn(connection, Turn.CLAIM)  # a claim locks the tables in an order of its own
                 dialect.exclusive(connection)
             yield connection
 

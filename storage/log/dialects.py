@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, Protocol
 
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import URL, Connection, Engine, Row, Select
 
 from storage.log.postgres import Postgres
 from storage.log.sqlite import Sqlite
@@ -46,6 +46,9 @@ class Dialect(Protocol):
 
     def in_turn(self, connection: Connection, turn: Turn) -> None:
         """Wait until no other transaction does the same; held to the end of this one."""
+
+    def lock_soon(self, connection: Connection, statement: Select[Any], values: Mapping[str, Any]) -> Row[Any] | None:
+        """Return the one row of a statement, locked; None where somebody else holds it for longer than a moment."""
 
     def exclusive(self, connection: Connection) -> None:
         """Wait until nobody else writes; held to the end of the transaction, however long that takes."""

@@ -2,14 +2,15 @@
 
 Who writes locks the rows that it decides about (`FOR UPDATE`), always in this order, so that no two wait for
 each other: a turn, then rows of `job` by id, then `event`, `mirror`, `lease`, and `queue`, of which nobody but who has
-the turn holds several.
+the turn holds several: a claim, which has to begin with the queues, waits for none of them longer than a moment.
 """
 
 import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, Row, Select, create_engine, event, text
+from sqlalchemy.exc import OperationalError
 
 from models.errors import BadSetting, LogUnavailable, printable
 
@@ -17,10 +18,15 @@ CONNECT_SECONDS = 10
 IDLE_SECONDS = 20
 """A process that stops in the midst of writing loses its transaction after so long, and its locks with it."""
 
+MOMENT = "200ms"
+"""So long a claim waits for the queue of a user whose jobs are just coming in."""
+
 KEPT, MAX_CONNECTIONS = 5, 80
 """Connections of one process: so many stay open, and so many there may be, which is more than it has threads."""
 
 _TURNS = 0x51_4C  # our own among the advisory locks of the database
+_SET_PATIENCE = text("SELECT set_config('lock_timeout', :patience, true)")
+_HELD = "55P03"
 _DISTURBED = "another process was in the way; try again"
 _GONE = "the server went away; wait until it is back"
 _BY_STATE = {
@@ -33,7 +39,7 @@ _BY_STATE = {
     "53100": "the disk of the server is full; free some space",
     "53200": "the server is out of memory",
     "53300": "the server has no connection left; raise its max_connections or end other clients",
-    "55P03": "another process holds it; end that process or wait",
+    _HELD: "another process holds it; end that process or wait",
     "57014": "the server cancelled the statement; check its statement_timeout",
     "57P01": _GONE,
     "57P02": _GONE,
@@ -132,10 +138,27 @@ class Postgres:
         """Wait for an advisory lock that ends with the transaction."""
         connection.execute(text("SELECT pg_advisory_xact_lock(:ours, :turn)"), {"ours": _TURNS, "turn": int(turn)})
 
+    def lock_soon(self, connection: Connection, statement: Select[Any], values: Mapping[str, Any]) -> Row[Any] | None:
+        """Return the row; wait in line where it is held, but not for a writer that stands still."""
+        row = connection.execute(statement.with_for_update(skip_locked=True), values).one_or_none()
+        if row is not None:
+            return row
+        patience = connection.execute(text("SELECT current_setting('lock_timeout')")).scalar_one()
+        try:
+            with connection.begin_nested():
+                connection.execute(_SET_PATIENCE, {"patience": MOMENT})
+                row = connection.execute(statement.with_for_update(), values).one_or_none()
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != _HELD:
+                raise
+            return None
+        connection.execute(_SET_PATIENCE, {"patience": patience})
+        return row
+
     def exclusive(self, connection: Connection) -> None:
         """Lock all tables against writers, in the order in which these lock them."""
         connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-        connection.execute(text("LOCK TABLE job, event, mirror, lease IN EXCLUSIVE MODE"))
+        connection.execute(text("LOCK TABLE job, event, mirror, lease, queue IN EXCLUSIVE MODE"))
 
     @contextlib.contextmanager
     def tolerate_corruption(self, connection: Connection) -> Iterator[None]:

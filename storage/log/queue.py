@@ -16,6 +16,7 @@ from models import clock
 from models.claims import Waiting, fairest
 from models.job import Job, Phase
 from models.retry import LONGEST
+from storage.log.dialects import dialect_of
 from storage.log.rows import GET_JOB, find_job
 from storage.log.tables import NOBODY_DUE, NOT_HELD, JobRow, QueueRow
 
@@ -29,7 +30,11 @@ _IS_DUE_AGAIN = text("again_at <> '' AND (again_at <= :now OR again_at > :beyond
 _ANYBODY = select(_QUEUE.c.user).where(
     _QUEUE.c.backend.in_(bindparam("backends", expanding=True)), _QUEUE.c.received_at < NOBODY_DUE
 )
-_WAKE = update(_QUEUE).where(_IS_DUE_AGAIN).values(received_at="", job_id="", again_at="")
+# Rows that somebody else holds are left to the next claim, here and below.
+_ASLEEP = (
+    select(_QUEUE.c.backend, _QUEUE.c.storage, _QUEUE.c.user).where(_IS_DUE_AGAIN).with_for_update(skip_locked=True)
+)
+_AWAKE = {"received_at": "", "job_id": "", "again_at": ""}
 
 # The first row of each storage; and the first of those that lie so far ahead that a wrong clock must have written them.
 _FIRST = text("""
@@ -51,7 +56,6 @@ _FIRST = text("""
 _OF = (_QUEUE.c.backend == bindparam("_backend")) & (_QUEUE.c.storage == bindparam("_storage"))
 _OF_USER = _OF & (_QUEUE.c.user == bindparam("_user"))
 _ROW = select(_QUEUE.c.received_at, _QUEUE.c.job_id).where(_OF_USER)
-_LOCK_ROW = _ROW.with_for_update()
 _PUT_ROW = update(_QUEUE).where(_OF_USER)
 _DROP_ROW = delete(_QUEUE).where(_OF_USER)
 _USERS_AMONG = select(_QUEUE.c.storage, _QUEUE.c.user).where(
@@ -149,13 +153,19 @@ class _Queues:
         self._backends = backends
         self._storages = storages
         self._times = _times(now)
-        connection.execute(_WAKE, self._times)
+        asleep = [_Lane(*row) for row in connection.execute(_ASLEEP, self._times)]
+        if asleep:
+            connection.execute(_PUT_ROW, [lane.key | _AWAKE for lane in asleep])
 
     def first(self, without: set[str]) -> Waiting | None:
         """Return the head that is first in line, of all users but these."""
         while lanes := list(self._first_lanes(without)):
             lane = lanes[0] if len(lanes) == 1 else min(lanes, key=self._known_place)
-            if (head := self._settled_head(lane)) is not None:
+            # Held first, so that the next statement sees every job that has lowered it.
+            row = dialect_of(self._connection).lock_soon(self._connection, _ROW, lane.key)
+            if row is None:
+                without.add(lane.user)  # his jobs are just coming in
+            elif (head := self._settled_head(lane, tuple(row))) is not None:
                 return Waiting(lane.user, *head)
         return None
 
@@ -190,10 +200,8 @@ class _Queues:
         row = self._connection.execute(_HEAD, lane.key | self._times).one_or_none()
         return None if row is None else (row[0], row[1])
 
-    def _settled_head(self, lane: _Lane) -> tuple[str, str] | None:
-        """Return the head of a queue if its row says just that; else see to it that it does."""
-        # Held first, so that the next statement sees every job that has lowered it.
-        known = tuple(self._connection.execute(_LOCK_ROW, lane.key).one())
+    def _settled_head(self, lane: _Lane, known: tuple[str, str]) -> tuple[str, str] | None:
+        """Return the head of a queue if its row, which is held, says just that; else see to it that it does."""
         head = self._head(lane)
         if head == known:
             return head

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Row, Select, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
 from models.errors import BadSetting, LogUnavailable
@@ -73,6 +73,10 @@ class Sqlite:
 
     def in_turn(self, connection: Connection, turn: object) -> None:
         """Do nothing: whoever writes, writes alone."""
+
+    def lock_soon(self, connection: Connection, statement: Select[Any], values: Mapping[str, Any]) -> Row[Any] | None:
+        """Return the row: whoever writes, writes alone."""
+        return connection.execute(statement, values).one()
 
     def exclusive(self, connection: Connection) -> None:
         """Do nothing: whoever writes, writes alone."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import event, text
+from sqlalchemy.dialects import sqlite
 
 from models.retry import given_back
 from storage.audit.rebuild import rebuild
@@ -57,7 +58,7 @@ def test_the_claim_uses_its_index(log: EventLog):
             (queue._FIRST.text.replace(":without", "('ann')"), "ix_queue_turn"),
             (str(queue._HEAD), "ix_job_queue"),
             (str(queue._AGAIN_AT), "ix_job_paused"),
-            (str(queue._WAKE), "ix_queue_again"),
+            (str(queue._ASLEEP.compile(dialect=sqlite.dialect(paramstyle="named"))), "ix_queue_again"),
         ):
             values = of | {"param_1": 1, "phase_1": "waiting", "received_at": "", "job_id": "", "again_at": ""}
             plan = [row.detail for row in connection.execute(text(f"EXPLAIN QUERY PLAN {statement}"), values)]

@@ -14,22 +14,31 @@ _ENTER = (
     ' ON CONFLICT (backend, storage, "user") DO UPDATE SET received_at = excluded.received_at, job_id = excluded.job_id'
     " WHERE (excluded.received_at, excluded.job_id) < (queue.received_at, queue.job_id)"
 )
+_ORDER = ("phase", "not_before", "priority", "received_at", "backend", "storage", '"user"')
+"""Whoever writes to a waiting job without changing these holds up no claim: he locks no row of `queue`."""
+
+_OLD, _NEW = (", ".join(f"{row}.{name}" for name in _ORDER) for row in ("OLD", "NEW"))
 _LOOK_AGAIN = (
     "UPDATE queue SET received_at = '', job_id = '' WHERE (backend, storage, \"user\") IN"
     ' (SELECT job.backend, job.storage, job."user" FROM job WHERE job.job_id = OLD.job_id)'
 )
 _SQLITE = [
-    *(
-        f"CREATE TRIGGER queue_enter_{verb.lower()} AFTER {verb} ON job WHEN NEW.phase = 'waiting' BEGIN {_ENTER}; END"
-        for verb in ("INSERT", "UPDATE")
+    f"CREATE TRIGGER queue_enter AFTER INSERT ON job WHEN NEW.phase = 'waiting' BEGIN {_ENTER}; END",
+    (
+        f"CREATE TRIGGER queue_enter_again AFTER UPDATE ON job WHEN NEW.phase = 'waiting' AND ({_OLD}) IS NOT ({_NEW})"
+        f" BEGIN {_ENTER}; END"
     ),
     f"CREATE TRIGGER queue_released AFTER DELETE ON held BEGIN {_LOOK_AGAIN}; END",
 ]
 _POSTGRES = [
     f"CREATE FUNCTION queue_enter() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {_ENTER}; RETURN NULL; END $$",
     (
-        "CREATE TRIGGER queue_enter AFTER INSERT OR UPDATE ON job FOR EACH ROW WHEN (NEW.phase = 'waiting')"
+        "CREATE TRIGGER queue_enter AFTER INSERT ON job FOR EACH ROW WHEN (NEW.phase = 'waiting')"
         " EXECUTE FUNCTION queue_enter()"
+    ),
+    (
+        "CREATE TRIGGER queue_enter_again AFTER UPDATE ON job FOR EACH ROW"
+        f" WHEN (NEW.phase = 'waiting' AND ({_OLD}) IS DISTINCT FROM ({_NEW})) EXECUTE FUNCTION queue_enter()"
     ),
     f"CREATE FUNCTION queue_released() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {_LOOK_AGAIN}; RETURN NULL; END $$",
     "CREATE TRIGGER queue_released AFTER DELETE ON held FOR EACH ROW EXECUTE FUNCTION queue_released()",
