@@ -30,12 +30,12 @@ ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 JOB = {"experiment_0": experiment(["load", [0], [9]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
 OUTAGE_SECONDS = 0.7
 WRITES = ("claim", "append", "expire", "heartbeat", "submit")
-READS = ("get", "history", "submission", "running", "counts", "known")
+READS = ("get", "history", "document", "running", "counts", "known")
 # The third append of a job is `executed`, the fourth `uploaded` and `completed`.
-SAMPLE = [("claim", 1, "after"), ("append", 3, "before"), ("append", 4, "after"), ("submission", 1, "before")]
+SAMPLE = [("claim", 1, "after"), ("append", 3, "before"), ("append", 4, "after"), ("document", 1, "before")]
 EVERY = [("claim", 1, way) for way in ("before", "after")]
 EVERY += [("append", nth, way) for nth in (1, 2, 3, 4) for way in ("before", "after")]
-EVERY += [(name, nth, "before") for name in ("get", "submission", "history") for nth in (1, 2, 3)]
+EVERY += [(name, nth, "before") for name in ("get", "document", "history") for nth in (1, 2, 3)]
 
 
 class Flaky:
