@@ -5,6 +5,7 @@ Run as `python -P -m deployments.processes.embedded_server FD`, in a folder of o
 listening socket, so that nobody can take the port in between.
 """
 
+import gc
 import os
 import signal
 import socket
@@ -47,6 +48,7 @@ def main() -> None:
 
     _let_writers_wait()
     app = create_app()
+    gc.freeze()  # what is here now stays, and no collection need look at it again
     record(sys.stderr)
     record_crash()
     drop_debug_records()
