@@ -16,7 +16,6 @@ from models.names import one_spelling
 from models.requests import qasm_document
 from tasks.backends import registry
 from tasks.jobs import submission
-from tasks.jobs.checking import check_document
 from tasks.services import current
 
 USUAL_SHOTS = 1000
@@ -62,7 +61,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
     services.check_access(storage)
 
     def checked() -> None:
-        if check and (why_not := check_document(services, backend, document)):
+        if check and (why_not := submission.check_document(services, backend, document)):
             print(f"quledger: the document is handed in without a check: {why_not}", file=sys.stderr)
 
     job = submission.submit_document(

@@ -1,5 +1,9 @@
-"""What may be asked about a job from outside: that it is run, run again, or not run. The log is enough for it."""
+"""What may be asked about a job from outside: that it is checked, run, run again, or not run.
 
+The log is enough for it.
+"""
+
+import asyncio
 import contextlib
 from collections.abc import Callable
 
@@ -11,10 +15,12 @@ from models.errors import (
     Fault,
     JobHeld,
     JobRejected,
+    LimitExceeded,
     LogError,
     NotAllowed,
     NotCancellable,
     NotRevivable,
+    SandboxError,
     StaleAttempt,
     StorageError,
     UnknownBackend,
@@ -32,6 +38,32 @@ from tasks.jobs.leases import expire_leases
 from tasks.services import Services
 
 MAX_PRIORITY = 1_000_000
+
+
+def check_document(services: Services, backend: str, document: bytes) -> str:
+    """Validate a document as its run will, in a process with walls and limits, and store nothing.
+
+    Returns:
+        Why it could not be checked here; empty if it was, and is good.
+
+    Raises:
+        JobRejected: it has faults, all of which are listed, or takes more than a job may to be read.
+    """
+    try:
+        asyncio.run(_validate(services, backend, document))
+    except LimitExceeded as error:
+        raise JobRejected(Fault(message=str(error), code="cost")) from None
+    except SandboxError as error:
+        return str(error)
+    return ""
+
+
+async def _validate(services: Services, backend: str, document: bytes) -> None:
+    async with (
+        services.sandbox.for_checks() as sandbox,
+        sandbox.job(backend, document, job_id="", limits=services.limits) as process,
+    ):
+        await process.call("validate")
 
 
 def submit_document(  # noqa: PLR0913 - what may be said of a job
