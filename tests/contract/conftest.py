@@ -1,10 +1,12 @@
 """Contract tests that ask for `databases` run on SQLite and PostgreSQL, those that ask for `store` on every storage."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from storage.log.database import open_database
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import open_storage
 from tests.contract.databases import Databases
@@ -15,6 +17,14 @@ from tests.postgres import Server
 Houses = Callable[[Path], LogFixture]
 
 
+@pytest.fixture(scope="session")
+def empty_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of SQLite with an empty log; to copy it is quicker than the migrations."""
+    path = tmp_path_factory.mktemp("empty") / "log.db"
+    open_database(f"sqlite:///{path}").dispose()
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
     """Fresh databases of one kind; `@on("sqlite")` and the like keep a test to one."""
@@ -22,7 +32,11 @@ def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
 
     def fresh(folder: Path) -> str:
         if request.param == "sqlite":
-            return f"sqlite:///{folder / 'log.db'}"
+            path = folder / "log.db"
+            if not path.exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(request.getfixturevalue("empty_log"), path)
+            return f"sqlite:///{path}"
         made.append(server.fresh())
         return made[-1]
 

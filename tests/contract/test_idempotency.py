@@ -109,13 +109,10 @@ def test_processes_that_use_one_key_at_once_have_one_job(tmp_path: Path, databas
     assert len(log.jobs(limit=100)) == 40
 
 
-@on("sqlite")
-def test_keys_of_the_last_release_find_their_jobs(
-    tmp_path: Path, databases: Databases, monkeypatch: pytest.MonkeyPatch
-):
+def test_keys_of_the_last_release_find_their_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """After an upgrade a key still leads its user to the job of that time, through each door, and nobody else."""
     home = FrozenHome.of("0.1.0", tmp_path / "frozen")
-    url = databases.new(tmp_path)
+    url = f"sqlite:///{tmp_path / 'log.db'}"
     home.fill(url)
     for name, value in home.settings.items():
         monkeypatch.setenv(name, value)
