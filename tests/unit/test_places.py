@@ -10,39 +10,39 @@ from tasks.sandbox.places import of_imports, without
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """Two places of imports, one of which holds a home with keys."""
-    for folder in ("lib/package", "work/src", "work/home/keys", "work/home/venv/lib", "work/.git"):
+    for folder in ("lib/package", "lab/src", "lab/home/keys", "lab/home/venv/lib", "lab/.git"):
         (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "work" / "setup.py").touch()
-    (tmp_path / "work" / "elsewhere").symlink_to(tmp_path / "lib")
+    (tmp_path / "lab" / "setup.py").touch()
+    (tmp_path / "lab" / "elsewhere").symlink_to(tmp_path / "lib")
     return tmp_path
 
 
 def test_what_lies_in_another_place_is_said_once(tree: Path):
     """And what is not there is left out; a link counts as where it leads."""
-    found = without([f"{tree}/lib", f"{tree}/lib/package", f"{tree}/work/elsewhere", f"{tree}/none"], ())
+    found = without([f"{tree}/lib", f"{tree}/lib/package", f"{tree}/lab/elsewhere", f"{tree}/none"], ())
     assert found == (f"{tree}/lib",)
 
 
 def test_a_home_in_a_place_of_imports_is_left_out(tree: Path):
     """All that lies beside it may be read, at any depth."""
-    found = without([f"{tree}/work"], [f"{tree}/work/home"])
-    assert set(found) == {f"{tree}/work/.git", f"{tree}/work/setup.py", f"{tree}/work/src"}
-    above = without([f"{tree}"], [f"{tree}/work/home/keys", f"{tree}/nothing"])
+    found = without([f"{tree}/lab"], [f"{tree}/lab/home"])
+    assert set(found) == {f"{tree}/lab/.git", f"{tree}/lab/setup.py", f"{tree}/lab/src"}
+    above = without([f"{tree}"], [f"{tree}/lab/home/keys", f"{tree}/nothing"])
     assert f"{tree}/lib" in above
-    assert f"{tree}/work/home/venv" in above
-    assert not any(f"{tree}/work/home/keys".startswith(place) for place in above)
+    assert f"{tree}/lab/home/venv" in above
+    assert not any(f"{tree}/lab/home/keys".startswith(place) for place in above)
 
 
 def test_what_is_imported_out_of_a_home_may_be_read(tree: Path):
     """An environment that was made in the home is asked for by its own name; the home itself never is."""
-    hidden = [f"{tree}/work/home", f"{tree}/work/home/keys"]
-    assert without([f"{tree}/work/home/venv", f"{tree}/work/home"], hidden) == (f"{tree}/work/home/venv",)
+    hidden = [f"{tree}/lab/home", f"{tree}/lab/home/keys"]
+    assert without([f"{tree}/lab/home/venv", f"{tree}/lab/home"], hidden) == (f"{tree}/lab/home/venv",)
 
 
 def test_a_folder_whose_name_begins_like_a_hidden_one_is_not_hidden(tree: Path):
     """Names are compared whole."""
-    (tree / "work" / "home2").mkdir()
-    assert f"{tree}/work/home2" in without([f"{tree}/work"], [f"{tree}/work/home"])
+    (tree / "lab" / "home2").mkdir()
+    assert f"{tree}/lab/home2" in without([f"{tree}/lab"], [f"{tree}/lab/home"])
 
 
 def test_our_own_packages_may_be_read_where_the_home_is_the_folder_of_the_program():
