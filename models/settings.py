@@ -96,6 +96,18 @@ class Settings(BaseSettings):
     memory_mb: int = Field(default=2048, ge=64, le=1_000_000_000, description="Memory of one job in its child process.")
     result_mb: int = Field(default=512, ge=1, le=1_000_000, description="Largest result document.")
 
+    api_hosts: list[str] = Field(
+        default=[],
+        description="Names under which the API is reached, as JSON: [\"jobs.example.org\"]; by default those of this"
+        ' machine alone. ["*"] is any.',
+    )
+    api_behind_proxy: bool = Field(
+        default=False, description="Whether a proxy in front of the API says which address a request comes from."
+    )
+    api_requests_a_minute: int = Field(
+        default=6000, ge=1, le=10_000_000, description="Requests to the API from one address in a minute."
+    )
+
     @classmethod
     def read(cls, **overrides: Any) -> "Settings":
         """Return the settings of this environment.

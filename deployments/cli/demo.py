@@ -12,14 +12,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deployments.cli import render
-from deployments.cli.frames import counts_frame
+from deployments.frames import counts_frame
 from deployments.cli.output import Json
-from deployments.cli.results import histogram, result_document
+from deployments.cli.results import histogram
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
 from deployments.processes.drain import flows_ready, run_drain
 from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
+from tasks.jobs.results import result_document
 from tasks.jobs.submission import submit_document
 from tasks.services import Services
 

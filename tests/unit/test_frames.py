@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from deployments.cli.frames import counts_frame
+from deployments.frames import counts_frame
 
 
 def experiment(name: str, *memory: str) -> dict[str, Any]:

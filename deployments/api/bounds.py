@@ -1,0 +1,196 @@
+"""What every request is held to before anything of it is parsed: host, size, time, rate; and the headers of each answer."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from deployments.api.problems import Problem, answer
+
+READ_SECONDS = 30.0
+"""So long the body of a request may take to come."""
+
+MAX_HELD = 256_000_000
+"""Bytes of bodies that are held at once, whoever sent them."""
+
+MAX_ADDRESSES = 10_000
+"""So many callers are kept apart; whoever was quiet for longest is forgotten first."""
+
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_POLICY = (
+    b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
+    b" form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""What a page may load: what this server sends, and nothing that stands in the page itself."""
+
+
+_PROBLEMS = {
+    name: Problem(type="about:blank", title=title, status=code, detail=detail)
+    for name, code, title, detail in (
+        ("host", 421, "Another host", "this server is not reached under that name; QULEDGER_API_HOSTS lists the names"),
+        ("rate", 429, "Too much at once", "too many requests came from this address; wait a little"),
+        ("busy", 503, "Not available now", "too many large requests are under way; wait a little"),
+    )
+}
+
+
+class Bounds:
+    """Refuses what is too large, too slow, too often, or meant for another host, and reads the rest to its end.
+
+    Args:
+        hosts: names under which this server is reached, without a port; `*` for any.
+        max_bytes: of the body of a request to this path.
+        burst: requests that one address may send at once before it is held to its rate.
+        a_minute: requests of one address in a minute.
+        behind_proxy: take the caller's address from the last entry of X-Forwarded-For.
+    """
+
+    def __init__(  # noqa: PLR0913 - one argument a bound
+        self,
+        app: ASGIApp,
+        *,
+        hosts: frozenset[str],
+        max_bytes: Callable[[str], int],
+        a_minute: int,
+        burst: int,
+        behind_proxy: bool = False,
+        read_seconds: float = READ_SECONDS,
+    ) -> None:
+        self._app, self._hosts, self._max_bytes = app, hosts, max_bytes
+        self._rates = Rates(a_minute, burst)
+        self._behind_proxy, self._read_seconds = behind_proxy, read_seconds
+        self._held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _guard(message)
+            await send(message)
+
+        refused = self._refusal(scope, headers)
+        if refused is not None:
+            await answer(refused, {"Connection": "close"})(scope, receive, send_guarded)
+            return
+        body = bytearray()
+        try:
+            refused = await self._fill(body, receive, headers, self._max_bytes(scope["path"]))
+            if refused is not None:
+                await answer(refused, {"Connection": "close"})(scope, receive, send_guarded)
+                return
+            await self._app(scope, _replay(bytes(body), receive), send_guarded)
+        finally:
+            self._held -= len(body)
+
+    async def _fill(
+        self, body: bytearray, receive: Receive, headers: dict[bytes, bytes], most: int
+    ) -> Problem | None:
+        """Read a body to its end; return why it is refused, None where it is not."""
+        if _length(headers) > most:
+            return _too_large(most)
+        try:
+            async with asyncio.timeout(self._read_seconds):
+                while True:
+                    message = await receive()
+                    part = message.get("body", b"")
+                    if len(body) + len(part) > most:
+                        return _too_large(most)
+                    if self._held + len(part) > MAX_HELD:
+                        return _PROBLEMS["busy"]
+                    body += part
+                    self._held += len(part)
+                    if message["type"] != "http.request" or not message.get("more_body", False):
+                        return None
+        except TimeoutError:
+            return Problem(
+                type="about:blank",
+                title="The request came too slowly",
+                status=408,
+                detail=f"its body has to be here within {self._read_seconds:g} s",
+            )
+
+    def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> Problem | None:
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        name = host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
+        if "*" not in self._hosts and name not in self._hosts:
+            return _PROBLEMS["host"]
+        if not self._rates.take(self._address(scope, headers)):
+            return _PROBLEMS["rate"]
+        return None
+
+    def _address(self, scope: Scope, headers: dict[bytes, bytes]) -> str:
+        if self._behind_proxy and (given := headers.get(b"x-forwarded-for")):
+            # The last entry is the proxy's own; those before it anybody may have written.
+            return given.decode("latin-1").rpartition(",")[2].strip()
+        return str((scope.get("client") or ("",))[0])
+
+
+class Rates:
+    """How often each caller may come: a bucket that holds `burst` requests and gets `a_minute` of them in a minute."""
+
+    def __init__(self, a_minute: float, burst: float, now: Callable[[], float] = time.monotonic) -> None:
+        self._a_second, self._burst, self._now = a_minute / 60, burst, now
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, caller: str) -> bool:
+        """Take one request out of a caller's bucket; False where it is empty."""
+        now = self._now()
+        left, since = self._left.pop(caller, (self._burst, now))
+        left = min(self._burst, left + (now - since) * self._a_second)
+        self._left[caller] = (left - 1 if left >= 1 else left), now
+        if len(self._left) > MAX_ADDRESSES:
+            self._left.popitem(last=False)
+        return left >= 1
+
+    def wait(self, caller: str) -> float:
+        """Return the seconds until the bucket holds a request again."""
+        left, since = self._left.get(caller, (self._burst, self._now()))
+        return max(0.0, (1 - left) / self._a_second - (self._now() - since))
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+def _length(headers: dict[bytes, bytes]) -> int:
+    text = headers.get(b"content-length", b"0")
+    return int(text) if text.isdigit() and len(text) < 20 else 0  # noqa: PLR2004 - a longer one is read, and counted
+
+
+def _too_large(most: int) -> Problem:
+    return Problem(
+        type="about:blank", title="Too large", status=413, detail=f"the body has more than {most} bytes; send less"
+    )
+
+
+def _guard(message: MutableMapping[str, Any]) -> None:
+    headers = message["headers"] = list(message.get("headers", []))
+    present = {name.lower() for name, _ in headers}
+    headers += [pair for pair in _HEADERS if pair[0] not in present]
+    if b"content-security-policy" not in present:
+        headers.append((b"content-security-policy", _POLICY))
+    if b"cache-control" not in present:
+        headers.append((b"cache-control", b"no-store"))

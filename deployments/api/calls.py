@@ -1,0 +1,223 @@
+"""What every dialect of the API calls: here alone the policy is asked, so that no dialect can forget it.
+
+What is no coroutine blocks, and is called in a thread (`deployments/api/door.py`).
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+from deployments.api.changes import Changes
+from deployments.api.committer import Committer
+from deployments.api.requests import JobRequest
+from models.errors import LogError, QuledgerError, ResultMissing, StorageError, UnknownJob
+from models.events import Event
+from models.facts import Hidden
+from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, is_visible, why_not
+from models.identity.errors import NotPermitted, NotSignedIn
+from models.job import FINAL, Job
+from models.submissions import Begun, Submission
+from storage.identity.directory import Directory
+from storage.log import job_lists
+from storage.log.job_lists import Page
+from storage.log.payloads import Payloads
+from tasks.jobs import submission
+from tasks.jobs.checking import Checker
+from tasks.jobs.results import result_document
+from tasks.services import Services
+
+Outcome = Begun | QuledgerError
+
+
+class Calls:
+    """The laboratory as its users may see and use it. It belongs to one event loop."""
+
+    def __init__(
+        self,
+        services: Services,
+        directory: Directory,
+        checker: Checker,
+        committer: Committer[Submission, Outcome],
+        changes: Changes,
+    ) -> None:
+        self.services, self.directory, self.changes = services, directory, changes
+        self._checker, self._committer = checker, committer
+        self._log = services.log
+        self._payloads = Payloads(services.log.engine)
+
+    def caller(self, token: str | None) -> Caller:
+        """Return whose token this is.
+
+        Raises:
+            NotSignedIn: it is missing, unknown, expired or revoked.
+            LimitReached: its user has sent too many requests in this minute.
+        """
+        if not token:
+            raise NotSignedIn("missing")
+        return self.directory.caller_of(token)
+
+    # Jobs come in
+
+    async def submit(self, caller: Caller, requests: Sequence[JobRequest | QuledgerError]) -> list[Outcome]:
+        """Hand in jobs: each is checked, and all that are good are appended together.
+
+        Args:
+            requests: or why one of them could not even be read.
+
+        Returns:
+            For each the job, and whether it is new, or why it was refused.
+        """
+        found = await asyncio.to_thread(lambda: [self._prepared(caller, each) for each in requests])
+        good = [each for each in found if isinstance(each, Submission)]
+        checked = await self._checker.check(good)
+        outcomes: list[Outcome] = list(await self._committer.put([each for each in checked if isinstance(each, Submission)]))
+        answers = iter(outcomes)
+        of_good = iter([next(answers) if isinstance(each, Submission) else each for each in checked])
+        return [next(of_good) if isinstance(each, Submission) else each for each in found]
+
+    async def rerun(self, caller: Caller, job_id: str, key: str | None = None) -> Begun:
+        """Hand in the document of a job again, as the caller's own job.
+
+        Raises:
+            QuledgerError: it was refused.
+        """
+        request = await asyncio.to_thread(self._again, caller, job_id, key)
+        outcome = (await self.submit(caller, [request]))[0]
+        if isinstance(outcome, QuledgerError):
+            raise outcome
+        return outcome
+
+    def _prepared(self, caller: Caller, request: JobRequest | QuledgerError) -> Submission | QuledgerError:
+        if isinstance(request, QuledgerError):
+            return request
+        try:
+            self._permit(caller, Act.SUBMIT, Thing.job(caller.user, PROVEN_SOURCE, request.project))
+            if request.derived_from:
+                self.job(caller, request.derived_from)
+            document = request.document
+            if request.payload:
+                document = self._payloads.get(caller.user, request.payload)
+        except QuledgerError as error:
+            return error
+        return Submission(
+            backend=request.backend,
+            document=document,
+            user=caller.user,
+            project=request.project,
+            priority=request.priority,
+            key=request.key,
+            source=PROVEN_SOURCE,
+            job_id=request.job_id,
+            derived_from=request.derived_from,
+        )
+
+    def _again(self, caller: Caller, job_id: str, key: str | None) -> JobRequest:
+        job = self.job(caller, job_id, Act.RERUN)
+        return JobRequest(
+            backend=job.backend,
+            document=self._document(job),
+            project=job.project,
+            priority=job.priority,
+            key=key,
+            derived_from=job.job_id,
+        )
+
+    # Jobs are looked at
+
+    def job(self, caller: Caller, job_id: str, act: Act = Act.SEE) -> Job:
+        """Return a job that the caller may see, and may do this with.
+
+        Args:
+            job_id: or the beginning of one.
+
+        Raises:
+            UnknownJob: there is none, or the caller may not know of it.
+            NotPermitted: the caller may see it, and not do this.
+        """
+        job = self._log.get(self._id_of(caller, job_id))
+        thing = _thing(job)
+        if not is_visible(caller, thing):
+            raise UnknownJob(job_id)
+        self._permit(caller, act, thing)
+        return job
+
+    def page(self, caller: Caller, query: job_lists.Query) -> Page:
+        """Return one page of the jobs that the caller may see.
+
+        Raises:
+            BadName: the cursor is none of ours.
+        """
+        return job_lists.page(self._log.engine, job_lists.seen_by(caller, query))
+
+    def history(self, caller: Caller, job_id: str, *, after: int = -1) -> tuple[list[Event], bool]:
+        """Return the events of a job after one of them, and whether the caller may see all that they hold."""
+        job = self.job(caller, job_id)
+        events = job_lists.history_after(self._log.engine, job.job_id, after)
+        return events, caller.role == "operator"
+
+    def document(self, caller: Caller, job_id: str) -> bytes:
+        """Return the document of a job, to the letter.
+
+        Raises:
+            ResultMissing: it was too large to be kept.
+        """
+        return self._document(self.job(caller, job_id, Act.EXPORT))
+
+    def _document(self, job: Job) -> bytes:
+        content = self._log.document(job.job_id)
+        if content is None:
+            raise ResultMissing(f"the document of job {job.job_id} was too large to be kept")
+        return content
+
+    def result(self, caller: Caller, job_id: str) -> dict[str, Any]:
+        """Return the result of a job that is DONE.
+
+        Raises:
+            ResultMissing: it has none (yet).
+            NotAuthentic: what lies there is not what was accepted.
+        """
+        return result_document(self.services, self.job(caller, job_id, Act.EXPORT).job_id)
+
+    async def wait(self, job: Job, seconds: float) -> bool:
+        """Wait until a job has changed; return False where it has not in that time."""
+        return job.state not in FINAL and await self.changes.wait(job.job_id, job.seq, seconds)
+
+    # Something is done with a job
+
+    def cancel(self, caller: Caller, job_id: str, reason: str = "") -> Job:
+        """Cancel a job; see `tasks.jobs.submission.cancel`."""
+        job = self.job(caller, job_id, Act.CANCEL)
+        return submission.cancel(self.services, job.job_id, by=caller.user, reason=reason)
+
+    def retry(self, caller: Caller, job_id: str) -> Job:
+        """Let a job wait again; see `tasks.jobs.submission.revive`."""
+        job = self.job(caller, job_id, Act.RETRY)
+        return submission.revive(self.services, job.job_id, by=caller.user)
+
+    def hide(self, caller: Caller, job_id: str) -> Job:
+        """Take a job that has ended out of its owner's lists.
+
+        Raises:
+            NotAllowed: it has not ended.
+        """
+        job = self.job(caller, job_id, Act.HIDE)
+        if job.is_hidden:
+            return job
+        job = self._log.append(job, Hidden(by=caller.user), attempt=job.attempt, actor=self.services.worker)
+        with contextlib.suppress(StorageError, LogError):
+            self.services.relay.update(job.job_id)
+        return job
+
+    def _id_of(self, caller: Caller, text: str) -> str:
+        """Return the id that is meant among the jobs that the caller may see: others do not make it ambiguous."""
+        return job_lists.id_of(self._log.engine, caller, text)
+
+    @staticmethod
+    def _permit(caller: Caller, act: Act, thing: Thing) -> None:
+        if why := why_not(caller, act, thing):
+            raise NotPermitted(why)
+
+
+def _thing(job: Job) -> Thing:
+    return Thing.job(job.user, job.source, job.project, is_hidden=job.is_hidden, backend=job.backend)

@@ -1,0 +1,72 @@
+"""Who waits for a job to change: one look at the log for all of them, several times a second."""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+LOOK_SECONDS = 0.2
+
+MAX_WAITING = 5_000
+"""So many may wait at once."""
+
+Seqs = Callable[[Collection[str]], Mapping[str, int]]
+
+
+class Changes:
+    """Tells waiters that a job has a new event. It belongs to one event loop.
+
+    Args:
+        seqs: returns the number of the last event of each of these jobs; called in a thread.
+    """
+
+    def __init__(self, seqs: Seqs, look_seconds: float = LOOK_SECONDS) -> None:
+        self._seqs, self._look_seconds = seqs, look_seconds
+        self._waiting: defaultdict[str, set[_Waiter]] = defaultdict(set)
+        self._wanted = asyncio.Event()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more may wait."""
+        return sum(map(len, self._waiting.values())) >= MAX_WAITING
+
+    async def wait(self, job_id: str, seq: int, seconds: float) -> bool:
+        """Wait until the job has an event after `seq`; return False where the time is over before."""
+        waiter = _Waiter(seq)
+        with self._registered(job_id, waiter), contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await waiter.woken.wait()
+        return waiter.woken.is_set()
+
+    async def run(self) -> None:
+        """Look until it is cancelled; a log that does not answer is asked again."""
+        while True:
+            await self._wanted.wait()
+            watched = list(self._waiting)
+            try:
+                seqs = await asyncio.to_thread(self._seqs, watched)
+            except Exception:  # noqa: BLE001 - whoever waits asks the log himself in the end, and is told
+                seqs = {}
+            for job_id, seq in seqs.items():
+                for waiter in self._waiting.get(job_id, ()):
+                    if seq > waiter.seq:
+                        waiter.woken.set()
+            await asyncio.sleep(self._look_seconds)
+
+    @contextlib.contextmanager
+    def _registered(self, job_id: str, waiter: "_Waiter") -> Iterator[None]:
+        self._waiting[job_id].add(waiter)
+        self._wanted.set()
+        try:
+            yield
+        finally:
+            self._waiting[job_id].discard(waiter)
+            if not self._waiting[job_id]:
+                del self._waiting[job_id]
+            if not self._waiting:
+                self._wanted.clear()
+
+
+class _Waiter:
+    def __init__(self, seq: int) -> None:
+        self.seq, self.woken = seq, asyncio.Event()

@@ -1,0 +1,58 @@
+"""One request at the front door: who asks, and a thread to answer in."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+from fastapi import Depends, Request
+
+from deployments.api.calls import Calls
+from models.identity.access import Caller
+
+Answer = TypeVar("Answer")
+
+
+class Door:
+    """The calls, for the caller whom a token names.
+
+    Args:
+        token: as it was shown; None where none was.
+    """
+
+    def __init__(self, calls: Calls, token: str | None) -> None:
+        self.calls, self._token = calls, token
+
+    async def caller(self) -> Caller:
+        """Return who asks.
+
+        Raises:
+            NotSignedIn: the token is missing, unknown, expired or revoked.
+            LimitReached: the caller has sent too many requests in this minute.
+        """
+        return await asyncio.to_thread(self.calls.caller, self._token)
+
+    async def ask(self, function: Callable[[Calls, Caller], Answer]) -> Answer:
+        """Answer in a thread, for the caller."""
+
+        def answer() -> Answer:
+            return function(self.calls, self.calls.caller(self._token))
+
+        return await asyncio.to_thread(answer)
+
+    async def run(self, function: Callable[[Calls], Answer]) -> Answer:
+        """Answer in a thread, for a caller who is known already."""
+        return await asyncio.to_thread(function, self.calls)
+
+
+def bearer(request: Request) -> str | None:
+    """Return the token in the header `Authorization`, None where there is none."""
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" and token else None
+
+
+def door_of(request: Request) -> Door:
+    """Return the door for one request with a bearer token."""
+    return Door(request.app.state.calls, bearer(request))
+
+
+AtDoor = Annotated[Door, Depends(door_of)]

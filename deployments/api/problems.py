@@ -1,0 +1,201 @@
+"""What goes wrong, as a problem document (RFC 9457): no traceback, no path, all faults at once."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from models.errors import (
+    AppendConflict,
+    DocumentMissing,
+    DocumentTooLarge,
+    IdempotencyConflict,
+    InputError,
+    JobHeld,
+    JobRejected,
+    LogUnavailable,
+    NotAllowed,
+    NotCancellable,
+    NotRevivable,
+    QuledgerError,
+    ResultMissing,
+    StaleAttempt,
+    StorageUnavailable,
+    UnknownBackend,
+    UnknownJob,
+    printable,
+)
+from models.identity.errors import NotPermitted, NotSignedIn, UnknownProject, UnknownToken, UnknownUser
+from storage.log.payloads import PayloadInUse, UnknownPayload
+from storage.log.usage import LimitReached
+
+_LOG = logging.getLogger("quledger.api")
+
+MEDIA_TYPE = "application/problem+json"
+
+_CODES: tuple[tuple[type[QuledgerError], int], ...] = (
+    (NotSignedIn, 401),
+    (NotPermitted, 403),
+    (UnknownJob, 404),
+    (UnknownBackend, 404),
+    (UnknownPayload, 404),
+    (UnknownProject, 404),
+    (UnknownToken, 404),
+    (UnknownUser, 404),
+    (IdempotencyConflict, 409),
+    (NotCancellable, 409),
+    (NotRevivable, 409),
+    (JobHeld, 409),
+    (PayloadInUse, 409),
+    (ResultMissing, 409),
+    (DocumentMissing, 409),
+    (NotAllowed, 409),
+    (StaleAttempt, 409),
+    (AppendConflict, 409),
+    (LimitReached, 429),
+    (DocumentTooLarge, 413),
+    (LogUnavailable, 503),
+    (StorageUnavailable, 503),
+    (InputError, 422),
+)
+"""The first row that an error belongs to says its code; whatever is in none is a fault of the laboratory: 500."""
+
+TITLES = {
+    401: "Not signed in",
+    403: "Not permitted",
+    404: "Not found",
+    405: "Method not allowed",
+    408: "The request came too slowly",
+    409: "That cannot be done now",
+    413: "Too large",
+    421: "Another host",
+    422: "The request has faults",
+    429: "Too much at once",
+    500: "This failed, and should not have",
+    503: "Not available now",
+}
+
+RETRY_SECONDS = 5
+
+
+class ProblemFault(BaseModel):
+    """One thing that is wrong with a request.
+
+    Attributes:
+        field: where it stands: a field of the request, or a place in the job document.
+    """
+
+    field: str = ""
+    message: str
+
+
+class Problem(BaseModel):
+    """A problem document."""
+
+    type: str = Field(examples=["urn:quledger:job-rejected"])
+    title: str = Field(examples=["The request has faults"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["experiment_0: shots: 0 is not a number of shots from 1 to 1000"])
+    faults: list[ProblemFault] = []
+
+
+def code_of(error: QuledgerError) -> int:
+    """Return the HTTP code that says what an error means."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), 500)
+
+
+def problem_of(error: QuledgerError) -> Problem:
+    """Return an error as a problem document; of one that is the laboratory's no word is repeated."""
+    code = code_of(error)
+    name = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in type(error).__name__).lstrip("-")
+    faults = []
+    if isinstance(error, JobRejected):
+        faults = [ProblemFault(field=_place(fault), message=fault.message) for fault in error.faults]
+    return Problem(
+        type=f"urn:quledger:{name}",
+        title=TITLES[code],
+        status=code,
+        detail=str(error) if code < 500 else _WORDS_OF_OURS.get(code, TITLES[code]),  # noqa: PLR2004 - HTTP's own
+        faults=faults,
+    )
+
+
+_WORDS_OF_OURS = {
+    500: "the operator finds the details in the laboratory's log",
+    503: "the laboratory's log or storage does not answer now; nothing was changed",
+}
+
+
+def _place(fault: Any) -> str:
+    where = [fault.experiment] if fault.experiment else []
+    if fault.instruction is not None:
+        where.append(f"[{fault.instruction}]")
+    return ".".join([*where, *([fault.field] if fault.field else [])])
+
+
+def answer(problem: Problem, headers: dict[str, str] | None = None) -> Response:
+    """Return the response that carries a problem."""
+    return JSONResponse(
+        problem.model_dump(), problem.status, headers=_headers(problem.status) | (headers or {}), media_type=MEDIA_TYPE
+    )
+
+
+def _headers(code: int) -> dict[str, str]:
+    if code == 401:  # noqa: PLR2004 - HTTP's own
+        return {"WWW-Authenticate": "Bearer"}
+    return {"Retry-After": str(RETRY_SECONDS)} if code in (429, 503) else {}
+
+
+def answer_error(error: QuledgerError) -> Response:
+    """Return the response that says what went wrong."""
+    problem = problem_of(error)
+    if problem.status >= 500:  # noqa: PLR2004 - HTTP's own
+        _LOG.error("request_failed action=answer code=%d: %s", problem.status, error)
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, LimitReached) else {}
+    return answer(problem, headers)
+
+
+async def on_error(_request: Request, error: Exception) -> Response:
+    """Answer one of our errors."""
+    assert isinstance(error, QuledgerError)  # noqa: S101 - it is registered for these alone
+    return answer_error(error)
+
+
+async def on_http_error(_request: Request, error: Exception) -> Response:
+    """Answer what the framework refuses: a path or a method that is none."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - as above
+    title = TITLES.get(error.status_code, "The request cannot be answered")
+    problem = Problem(type="about:blank", title=title, status=error.status_code, detail=printable(str(error.detail)))
+    return answer(problem, dict(error.headers or {}))
+
+
+async def on_invalid(_request: Request, error: Exception) -> Response:
+    """Answer a request whose fields are wrong: all of them are named."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
+    return answer(invalid(jsonable_encoder(error.errors(), exclude={"ctx", "input", "url"})))
+
+
+def invalid(errors: Sequence[Any]) -> Problem:
+    """Return what pydantic found wrong as a problem document."""
+    faults = [
+        ProblemFault(field=printable(".".join(map(str, each["loc"]))), message=printable(each["msg"]))
+        for each in errors[:MAX_INVALID]
+    ]
+    detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
+    return Problem(type="urn:quledger:invalid-request", title=TITLES[422], status=422, detail=detail, faults=faults)
+
+
+MAX_INVALID = 50
+"""So many faults of a request are spelled out."""
+
+
+async def on_unforeseen(_request: Request, error: Exception) -> Response:
+    """Answer what nobody has foreseen, without a word of it: it may hold a secret."""
+    _LOG.error("request_failed action=answer code=500: %s", type(error).__name__, exc_info=error)
+    return answer(Problem(type="about:blank", title=TITLES[500], status=500, detail=_WORDS_OF_OURS[500]))

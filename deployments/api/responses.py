@@ -1,0 +1,20 @@
+"""What the OpenAPI document says of answers that are no success."""
+
+from typing import Any
+
+from deployments.api.problems import MEDIA_TYPE, TITLES, Problem
+
+EVERYWHERE = (401, 408, 413, 421, 429, 503)
+"""Codes that any request may be answered with."""
+
+
+def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """Return the responses of these codes, and of those that any request may get."""
+    return {code: problem(code) for code in sorted({*codes, *EVERYWHERE})}
+
+
+def problem(code: int) -> dict[str, Any]:
+    """Return the response of one code."""
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    return {"description": TITLES[code], "content": {MEDIA_TYPE: {"schema": schema}}}

@@ -1,0 +1,100 @@
+"""What is done to a job that there is, and the stream of its events."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from deployments.api.door import AtDoor, Door
+from deployments.api.responses import problems
+from deployments.api.v1.jobs import Answered, JobId
+from deployments.api.views import EventView, JobView
+from models.job import FINAL, Job
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+BEAT_SECONDS = 15.0
+"""So often a stream without events says that it lives."""
+
+MAX_STREAM_SECONDS = 3600.0
+"""A client that wants more comes again, and names the last event that it has."""
+
+
+@router.post("/{job_id}/cancel", response_model=JobView, responses=problems(403, 404, 409, 422))
+async def cancel(
+    door: AtDoor, job_id: JobId, reason: Annotated[str, Query(max_length=200, description="It is kept.")] = ""
+) -> Response:
+    """Cancel a job: at once where it waits; where it runs, its worker stops it within seconds."""
+    return _shown(await door.ask(lambda calls, caller: calls.cancel(caller, job_id, reason)))
+
+
+@router.post("/{job_id}/retry", response_model=JobView, responses=problems(403, 404, 409, 422))
+async def retry(door: AtDoor, job_id: JobId) -> Response:
+    """Give a job that ended in ERROR through no fault of its own another chance."""
+    return _shown(await door.ask(lambda calls, caller: calls.retry(caller, job_id)))
+
+
+@router.post("/{job_id}/rerun", status_code=201, response_model=Answered, responses=problems(403, 404, 409, 422))
+async def rerun(
+    door: AtDoor,
+    job_id: JobId,
+    idempotency_key: Annotated[
+        str | None, Header(min_length=1, max_length=200, description="The same key is the same job, however often.")
+    ] = None,
+) -> Response:
+    """Hand in the same document again, as a new job that is derived from this one."""
+    outcome = await door.calls.rerun(await door.caller(), job_id, idempotency_key)
+    job = outcome.job
+    return JSONResponse(
+        {"job_id": job.job_id, "state": job.state},
+        201 if outcome.is_new else 200,
+        headers={"Location": f"/v1/jobs/{job.job_id}"},
+    )
+
+
+@router.delete("/{job_id}", status_code=204, responses=problems(403, 404, 409, 422))
+async def hide(door: AtDoor, job_id: JobId) -> Response:
+    """Take a job that has ended out of your lists; the log keeps it."""
+    await door.ask(lambda calls, caller: calls.hide(caller, job_id))
+    return Response(status_code=204)
+
+
+@router.get(
+    "/{job_id}/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events."}}
+    | problems(404, 422),
+)
+async def stream(
+    request: Request,
+    door: AtDoor,
+    job_id: JobId,
+    last_event_id: Annotated[
+        str | None, Header(pattern="^[0-9]{1,9}$", description="Of the last event that you have.")
+    ] = None,
+) -> Response:
+    """Follow a job: its events as they are appended (server-sent events), until it has ended."""
+    job = await door.ask(lambda calls, caller: calls.job(caller, job_id))
+    seen = -1 if last_event_id is None else int(last_event_id)
+    return StreamingResponse(_events(request, door, job, seen), media_type="text/event-stream")
+
+
+async def _events(request: Request, door: Door, job: Job, seen: int) -> AsyncIterator[str]:
+    until = time.monotonic() + MAX_STREAM_SECONDS
+    while time.monotonic() < until and not await request.is_disconnected():
+        # Asked with the token each time: one that is revoked ends the stream.
+        events, whole = await door.ask(lambda calls, caller: calls.history(caller, job.job_id, after=seen))
+        for event in events:
+            seen = event.seq
+            yield f"id: {event.seq}\nevent: {event.kind}\ndata: {EventView.of(event, whole=whole).model_dump_json()}\n\n"
+        now = await door.ask(lambda calls, caller: calls.job(caller, job.job_id))
+        if now.state in FINAL and now.seq <= seen:
+            return
+        if now.seq <= seen and not await door.calls.changes.wait(job.job_id, seen, BEAT_SECONDS):
+            yield ": still here\n\n"
+
+
+def _shown(job: Job) -> Response:
+    return Response(JobView.of(job).model_dump_json(), media_type="application/json")

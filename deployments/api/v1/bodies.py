@@ -1,0 +1,54 @@
+"""JSON bodies: bounded, each key once, and described in the OpenAPI document."""
+
+import json
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+
+from models.errors import echo
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+async def read_body(request: Request, model: type[Model]) -> Model:
+    """Return the body of a request.
+
+    Raises:
+        RequestValidationError: names every field that is wrong.
+    """
+    raw = await request.body()
+    try:
+        value = json.loads(raw, object_pairs_hook=_once)
+    except UnicodeDecodeError:
+        raise _wrong("the body is not UTF-8 text") from None
+    except RecursionError:
+        raise _wrong("the body is nested too deeply") from None
+    except ValueError as error:
+        raise _wrong(f"the body is not JSON: {error}") from None
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors(include_url=False)) from None
+
+
+def described(model: type[BaseModel], *examples: dict[str, Any]) -> dict[str, Any]:
+    """Return what the OpenAPI document says of such a body."""
+    named = {f"example {number}": {"value": each} for number, each in enumerate(examples, 1)}
+    content = {"schema": model.model_json_schema(), "examples": named}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+        msg = f"the key {echo(twice)} stands twice in one object"
+        raise ValueError(msg)
+    return found
+
+
+def _wrong(message: str) -> RequestValidationError:
+    return RequestValidationError([{"loc": ("body",), "msg": message, "type": "json_invalid"}])

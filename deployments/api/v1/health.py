@@ -1,0 +1,43 @@
+"""Whether the laboratory works, and for operators its numbers."""
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import BaseModel
+
+from deployments.api.door import AtDoor
+from deployments.api.responses import problem, problems
+
+router = APIRouter(tags=["laboratory"])
+
+
+class Health(BaseModel):
+    """Whether jobs can be handed in and read.
+
+    Attributes:
+        ok: false where the log does not answer; asked at most ten seconds ago.
+    """
+
+    ok: bool
+
+
+@router.get(
+    "/health",
+    response_model=Health,
+    responses={503: {"model": Health, "description": "Not ok."}} | {code: problem(code) for code in (421, 429)},
+)
+async def health(door: AtDoor) -> Response:
+    """Say whether the laboratory works; no token is needed."""
+    ok = await door.run(lambda calls: calls.is_well())
+    return JSONResponse({"ok": ok}, 200 if ok else 503)
+
+
+@router.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus' text."}}
+    | problems(403),
+)
+async def metrics(door: AtDoor) -> Response:
+    """Return the laboratory's numbers for Prometheus; for operators."""
+    text = await door.ask(lambda calls, caller: calls.metrics(caller))
+    return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,79 @@
+"""The front door as a process: uvicorn around the application, on loopback unless told otherwise."""
+
+import contextlib
+import socket
+import sys
+from collections.abc import Callable
+
+from deployments.processes.logs import record
+from models.errors import BadSetting
+from models.settings import Settings
+from tasks.sandbox.walls import hide_memory
+from tasks.services import Services
+
+LOOPBACK = "127.0.0.1"
+
+MAX_CONNECTIONS = 2000
+"""More at once are answered with 503."""
+
+END_SECONDS = 10
+
+
+def serve_api(port: int, say: Callable[[str], None], *, host: str = LOOPBACK) -> None:
+    """Serve the API and the pages until Ctrl-C or SIGTERM.
+
+    Args:
+        port: 0 for any that is free.
+        host: the address to listen on.
+
+    Raises:
+        BadSetting: it cannot be listened there.
+        LogUnavailable: the event log cannot be opened.
+    """
+    hide_memory()
+    services = Services(Settings.read())
+    services.open(patient=True)
+    listening = listen(host, port)
+    serve_on(services, listening, say)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        BadSetting: it cannot.
+    """
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        msg = f"{host}:{port} cannot be listened on ({error.strerror}); name another port with --port"
+        raise BadSetting(msg) from None
+
+
+def serve_on(services: Services, listening: socket.socket, say: Callable[[str], None]) -> None:
+    """Serve on a socket until this process is told to stop."""
+    # Seconds of imports that nothing else on the command line needs.
+    import uvicorn  # noqa: PLC0415
+
+    from deployments.api.app import make_app  # noqa: PLC0415
+
+    with listening:
+        host, port = listening.getsockname()[:2]
+        config = uvicorn.Config(
+            make_app(services),
+            log_config=None,
+            log_level="warning",
+            access_log=False,  # query strings of other front ends' clients hold tokens
+            lifespan="on",
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_graceful_shutdown=END_SECONDS,
+        )
+        record(sys.stderr)
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        say(f"Quledger answers at {url}/ui (pages), {url}/v1 (API), {url}/v1/docs (how to use it)")
+        server = uvicorn.Server(config)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listening])
+        say("stopped")
