@@ -16,6 +16,7 @@ class Turn(IntEnum):
 
     MIGRATION = 1
     CLAIM = 2
+    CONTROL = 3
 
 
 class Dialect(Protocol):
