@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deployments.cli import render
-from deployments.frames import counts_frame
 from deployments.cli.output import Json
 from deployments.cli.results import histogram
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
+from deployments.frames import counts_frame
 from deployments.processes.drain import flows_ready, run_drain
 from models.errors import BadSetting
 from models.job import Job, State
