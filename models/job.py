@@ -143,6 +143,7 @@ class Job(BaseModel):
         handed_on: it was claimed for another process, which has not begun it yet.
         executed: the staged result; kept over a retry, so that a later attempt need not run again.
         is_hidden: its owner does not want to see it any more, until it waits again.
+    derived_from: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
     """
 
     model_config = ConfigDict(frozen=True)
@@ -216,6 +217,7 @@ def begin(event: Event) -> Job:
         storage=fact.storage,
         document_sha256=fact.document_sha256,
         document_bytes=fact.document_bytes,
+        derived_from=fact.derived_from,
         received_at=fact.received_at,
         submitted_at=event.recorded_at,
         updated_at=event.recorded_at,
