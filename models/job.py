@@ -143,7 +143,6 @@ class Job(BaseModel):
         handed_on: it was claimed for another process, which has not begun it yet.
         executed: the staged result; kept over a retry, so that a later attempt need not run again.
         is_hidden: its owner does not want to see it any more, until it waits again.
-    derived_from: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
     """
 
     model_config = ConfigDict(frozen=True)
@@ -180,6 +179,7 @@ class Job(BaseModel):
     faults: tuple[Fault, ...] = ()
     fault_count: int = 0
     cancel_requested: bool = False
+    derived_from: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
     is_hidden: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
 
     @property
