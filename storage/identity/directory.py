@@ -30,6 +30,7 @@ from models.identity.facts import (
     TokenRevoked,
     UserAdded,
 )
+from models.identity.limits import NO_LIMITS, Limits
 from models.identity.people import Fold, Person, Project, Token
 from models.identity.streams import parts
 from models.identity.tokens import NewToken, new_token
@@ -115,19 +116,23 @@ class Directory(DirectoryReader):
         token = self.token(token_id)
         return self.append(token.stream, TokenRevoked(token_id=token_id), actor=actor).tokens[token_id]
 
-    def set_limits(self, stream: str, changes: Mapping[str, int | None], *, actor: str) -> Fold:
-        """Set those limits of a user or a project that are named, and leave the others.
+    def set_limits(self, stream: str, changes: Mapping[str, int | None], *, actor: str) -> Limits:
+        """Set those limits of a user or a project that are named, and return all of them.
 
         Raises:
             UnknownUser, UnknownProject: there is none.
         """
+        limits = NO_LIMITS
 
         def decide(fold: Fold | None) -> Sequence[ControlFact]:
+            nonlocal limits
             if not isinstance(fold, Person | Project):
                 raise _missing(stream)
-            return (LimitsSet(limits=fold.limits.changed(changes)),)
+            limits = fold.limits.changed(changes)
+            return (LimitsSet(limits=limits),)
 
-        return self.change(stream, decide, actor=actor)
+        self.change(stream, decide, actor=actor)
+        return limits
 
 
 def _check(connection: Connection, stream: str, fold: Fold | None, fact: ControlFact) -> None:

@@ -127,6 +127,12 @@ class DirectoryReader:
         with reading(self.engine) as connection:
             return [fold for fold in streams.folds(connection, "user") if isinstance(fold, Person)]
 
+    def unknown_users(self, names: Collection[str]) -> list[str]:
+        """Return which of these are the names of no users."""
+        with reading(self.engine) as connection:
+            known = set(connection.scalars(select(ACCOUNT.c.name).where(ACCOUNT.c.name.in_(names))))
+        return [name for name in names if name not in known]
+
     def projects(self) -> list[Project]:
         """Return all projects, by name."""
         with reading(self.engine) as connection:
