@@ -23,11 +23,13 @@ class Program:
     @contextmanager
     def services(self) -> Iterator[Services]:
         """Lend services over the same home."""
-        services = Services(Settings(home=self.home))
-        try:
-            yield services
-        finally:
-            services.log.engine.dispose()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("QULEDGER_HOME", str(self.home))
+            services = Services(Settings.read())
+            try:
+                yield services
+            finally:
+                services.log.engine.dispose()
 
     def __call__(self, *arguments: str) -> tuple[int, str, str]:
         """Call it; return its exit code, and what it printed for people and as errors."""

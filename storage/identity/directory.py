@@ -32,7 +32,7 @@ from models.identity.facts import (
 )
 from models.identity.limits import NO_LIMITS, Limits
 from models.identity.people import Fold, Person, Project, Token
-from models.identity.streams import parts
+from models.identity.streams import check_stream_name, parts
 from models.identity.tokens import NewToken, new_token
 from storage.identity import streams
 from storage.identity.directory_reader import DirectoryReader
@@ -63,11 +63,13 @@ class Directory(DirectoryReader):
             UserExists, ProjectExists: it is begun already.
             UnknownUser, UnknownProject, UnknownDevice: it was not begun, or a member is no user.
             NotChanged: a fact may not follow; the text says why.
+            BadName: the stream can have no such name.
         """
         return self.change(stream, lambda _fold: facts, actor=actor)
 
     def change(self, stream: str, decide: Decide, *, actor: str) -> Fold:
         """Append what `decide` says, while nobody else appends to any stream; else as `append`."""
+        check_stream_name(stream)
         with writing(self.engine) as connection:
             dialect_of(connection).in_turn(connection, Turn.CONTROL)
             fold = streams.fold_of(connection, stream)
@@ -121,6 +123,7 @@ class Directory(DirectoryReader):
 
         Raises:
             UnknownUser, UnknownProject: there is none.
+            pydantic.ValidationError: a limit has another name, or cannot be.
         """
         limits = NO_LIMITS
 

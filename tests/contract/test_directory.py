@@ -127,8 +127,13 @@ def test_who_is_not_let_in(directory: Directory, clock: Clock):
     """A token that is unknown, revoked or expired lets nobody in, nor one of a disabled user, until he is enabled."""
     good = directory.issue(ALICE, ("read",), expires_at=START + timedelta(days=1), actor="op")
     bad = directory.issue(ALICE, ("read",), actor="op")
+    assert directory.caller_with(bad.token_id) == directory.caller_of(bad.text)
     directory.revoke(bad.token_id, actor="op")
     assert why_out(directory, bad.text) == "revoked"
+    with pytest.raises(NotSignedIn, match="revoked"):
+        directory.caller_with(bad.token_id)
+    with pytest.raises(NotSignedIn, match="not known"):
+        directory.caller_with(bad.sha256)
     assert directory.caller_of(good.text).user == "alice"
     directory.append(ALICE, UserDisabled(), actor="op")
     assert why_out(directory, good.text) == "disabled"
@@ -204,6 +209,8 @@ def test_lists(directory: Directory):
         (lambda: directory.token("none"), UnknownToken),
         (lambda: directory.revoke("none", actor="op"), UnknownToken),
         (lambda: directory.user("../etc"), BadName),
+        (lambda: directory.append("user/../etc", UserAdded(), actor="op"), BadName),
+        (lambda: directory.append("job/alice", UserAdded(), actor="op"), BadName),
     ):
         with pytest.raises(error):
             ask()

@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from models.identity.access import Caller
+from storage.log.database import writing
 from tests.program import Program
 
 
@@ -68,14 +70,14 @@ def test_a_token_is_printed_alone_and_once(program: Program):
     token = program.said("token", "new", "bob", "--note", "my laptop").removesuffix("\n")
     _, token_id, secret = token.split("_")
     assert caller_of(program, token) == Caller("bob", "member", frozenset({"read", "submit"}), token_id=token_id)
-    listed, text = program.json("token", "list"), program.said("token", "list", "bob")
+    listed, shown = program.json("token", "list"), program.said("token", "list", "bob")
     (found,) = listed
     assert (found["token_id"], found["user"], found["state"], found["note"]) == (token_id, "bob", "good", "my laptop")
     lasts = datetime.fromisoformat(found["expires_at"]) - datetime.now(UTC)
     assert timedelta(days=89, hours=23) < lasts < timedelta(days=90)
-    assert token_id in text
+    assert token_id in shown
     assert "sha256" not in found
-    assert secret not in str(listed) + text
+    assert secret not in str(listed) + shown
     assert program.said("token", "revoke", token_id[:6]) == f"the token {token_id} of the user bob is revoked\n"
     assert program.said("token", "revoke", token) == f"the token {token_id} of the user bob is revoked\n"
     assert program.json("token", "list", "bob")[0]["state"] == "revoked"
@@ -134,6 +136,20 @@ def test_a_wrong_call_says_what_is_wrong_and_changes_nothing(program: Program, a
     assert "secret" not in refusal
     assert [user["name"] for user in program.json("user", "list")] == ["alice", "bob"]
     assert program.json("project", "list") == program.json("token", "list") == []
+
+
+def test_verify_and_rebuild(program: Program):
+    """A role that somebody has written into the database is named, with code 3; a rebuild puts it right."""
+    assert program("verify", "--no-prefect") == (0, "0 jobs verified: no differences\n", "")
+    with program.services() as services, writing(services.log.engine) as connection:
+        connection.execute(text("UPDATE account SET role = 'operator' WHERE name = 'bob'"))
+    assert program("verify", "--no-prefect") == (
+        3,
+        "user/bob view: `account` differs from the events in role ('bob')\n0 jobs verified: 1 difference\n",
+        "",
+    )
+    assert program.json("rebuild") == {"jobs": 0, "events": 0, "streams": 2}
+    assert program("verify", "--no-prefect")[0] == 0
 
 
 def test_an_empty_laboratory_says_how_to_begin(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
