@@ -14,16 +14,21 @@ class Databases:
 
     Attributes:
         kind: the name of the dialect, as in a URL.
+        saved: returns what the database of a URL holds, which nobody may have open.
     """
 
-    def __init__(self, kind: str, fresh: Callable[[Path], str]) -> None:
+    def __init__(
+        self, kind: str, empty: bytes, filled: Callable[[Path, bytes], str], saved: Callable[[str], bytes]
+    ) -> None:
         self.kind = kind
-        self._fresh = fresh
+        self.saved = saved
+        self._empty = empty
+        self._filled = filled
         self._engines: list[Engine] = []
 
-    def new(self, folder: Path) -> str:
-        """Return the URL of a database of its own, whose log is empty."""
-        return self._fresh(folder)
+    def new(self, folder: Path, saved: bytes | None = None) -> str:
+        """Return the URL of a database of its own, which holds what was saved, or else an empty log."""
+        return self._filled(folder, saved or self._empty)
 
     def open(self, url: str) -> Engine:
         """Open a database until the end of the test."""
@@ -33,8 +38,8 @@ class Databases:
 
     def close(self) -> None:
         """Close every connection."""
-        for engine in self._engines:
-            engine.dispose()
+        while self._engines:
+            self._engines.pop().dispose()
 
 
 def on(kind: str) -> pytest.MarkDecorator:

@@ -12,17 +12,15 @@ from models.facts import Compiled, Failed, Refused, Validated, Withdrawn
 from storage.audit.verify import RunsOf, Verifier
 from storage.log.database import open_database, reading, writing
 from storage.providers.stores import Stores
-from tests.contract.conftest import Houses
+from tests.contract.conftest import Told
 from tests.contract.databases import Databases, on
 from tests.contract.log_fixture import UNGUARD, LogFixture
 
 FAILED = Failed(stage="validation", blame="user", faults=(), fault_count=0)
 
 
-@pytest.fixture
-def log_fixture(tmp_path: Path, log_fixtures: Houses) -> LogFixture:
-    """A log_fixture with one job in each place, all of them mirrored."""
-    log_fixture = log_fixtures(tmp_path)
+def story(log_fixture: LogFixture) -> None:
+    """Bring one job to each place, all of them mirrored."""
     log_fixture.submit("done")
     log_fixture.finish(log_fixture.claim())
     log_fixture.submit("failed")
@@ -33,7 +31,12 @@ def log_fixture(tmp_path: Path, log_fixtures: Houses) -> LogFixture:
     log_fixture.claim()
     log_fixture.submit("waiting")
     log_fixture.relay.update_all()
-    return log_fixture
+
+
+@pytest.fixture
+def log_fixture(log_fixture_after: Told) -> LogFixture:
+    """A log_fixture after that story."""
+    return log_fixture_after(story)
 
 
 def first_status(job_id: str, word: str = "INITIALIZING") -> bytes:
