@@ -33,21 +33,13 @@ def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
     """Fresh databases of one kind; `@on("sqlite")` and the like keep a test to one."""
     if request.param == "sqlite":
         databases = Databases("sqlite", request.getfixturevalue("empty_log"), file_with, in_file)
-        yield databases
-        databases.close()
-        return
-    server: Server = request.getfixturevalue("postgres")
-    made: list[str] = []
-
-    def filled(_folder: Path, saved: bytes) -> str:
-        made.append(server.fresh(saved))
-        return made[-1]
-
-    databases = Databases("postgresql", server.empty, filled, server.dump)
+    else:
+        server: Server = request.getfixturevalue("postgres")
+        databases = Databases(
+            "postgresql", server.empty, lambda _, saved: server.fresh(saved), server.dump, server.give_back
+        )
     yield databases
     databases.close()
-    for url in made:
-        server.give_back(url)
 
 
 def file_with(folder: Path, saved: bytes) -> str:
@@ -73,7 +65,7 @@ def log_fixtures(databases: Databases) -> Houses:
 
 
 @pytest.fixture(scope="session")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+def kept() -> Kept:
     """What `log_fixture_after` has made: by what, on which kind of database -> a folder, and what the log holds."""
     return {}
 
@@ -88,8 +80,9 @@ def log_fixture_after(
         if (story, databases.kind) not in kept:
             folder = tmp_path_factory.mktemp("after")
             url = databases.new(folder)
-            story(LogFixture(folder, databases.open(url)))
-            databases.close()
+            engine = open_database(url)
+            story(LogFixture(folder, engine))
+            engine.dispose()
             kept[story, databases.kind] = folder, databases.saved(url)
         folder, log = kept[story, databases.kind]
         shutil.copytree(folder / "store", tmp_path / "store")

@@ -18,17 +18,25 @@ class Databases:
     """
 
     def __init__(
-        self, kind: str, empty: bytes, filled: Callable[[Path, bytes], str], saved: Callable[[str], bytes]
+        self,
+        kind: str,
+        empty: bytes,
+        filled: Callable[[Path, bytes], str],
+        saved: Callable[[str], bytes],
+        give_back: Callable[[str], None] = lambda _url: None,
     ) -> None:
         self.kind = kind
         self.saved = saved
         self._empty = empty
         self._filled = filled
+        self._give_back = give_back
+        self._made: list[str] = []
         self._engines: list[Engine] = []
 
     def new(self, folder: Path, saved: bytes | None = None) -> str:
         """Return the URL of a database of its own, which holds what was saved, or else an empty log."""
-        return self._filled(folder, saved or self._empty)
+        self._made.append(self._filled(folder, saved or self._empty))
+        return self._made[-1]
 
     def open(self, url: str) -> Engine:
         """Open a database until the end of the test."""
@@ -37,9 +45,11 @@ class Databases:
         return engine
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, and be done with these databases."""
         while self._engines:
             self._engines.pop().dispose()
+        while self._made:
+            self._give_back(self._made.pop())
 
 
 def on(kind: str) -> pytest.MarkDecorator:

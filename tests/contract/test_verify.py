@@ -73,6 +73,7 @@ def test_an_unknown_job_is_no_clean_job(log_fixture: LogFixture):
 COLUMNS = ("attempt", "kind", "data", "recorded_at", "actor", "flow_run_id", "prev_hash", "hash")
 
 
+@on("sqlite")  # it is the rows that are looked at, which come from either database in the same way
 @pytest.mark.parametrize("column", COLUMNS)
 @pytest.mark.parametrize("seq", [0, 3, 6])
 def test_one_byte_of_an_event_is_noticed(log_fixture: LogFixture, column: str, seq: int):
@@ -88,6 +89,21 @@ def test_one_byte_of_an_event_is_noticed(log_fixture: LogFixture, column: str, s
     assert named(list(Verifier(log_fixture.log.engine, Stores.single(log_fixture.storage)).job("done"))) == {
         ("done", "chain")
     }
+
+
+@on("postgresql")
+def test_one_byte_of_an_event_is_noticed_there_too(log_fixture: LogFixture):
+    """Every field of an event comes from PostgreSQL as it stands there."""
+    where = "WHERE job_id = 'done' AND seq = 3"
+    for column in COLUMNS:
+        query = text(f"SELECT {column} FROM event {where}")
+        with reading(log_fixture.log.engine) as connection:
+            before = connection.execute(query).scalar_one()
+        said = "NULL" if before is None else f"'{before}'".replace(":", r"\:")  # no parameter
+        log_fixture.tamper(f"UPDATE event SET {column} = {7 if column == 'attempt' else repr('~')} {where}")
+        assert named(verified(log_fixture)) == {("done", "chain")}, column
+        log_fixture.tamper(f"UPDATE event SET {column} = {said} {where}")
+    assert verified(log_fixture) == []
 
 
 @on("sqlite")  # PostgreSQL stores no text that is none
@@ -179,6 +195,7 @@ DOCUMENTS = {
 }
 
 
+@on("sqlite")  # the storage is what is looked at
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_one_byte_of_a_document_is_noticed(log_fixture: LogFixture, path: str):
     """Each kind of document, changed by one byte anywhere in it or removed, is named with its job."""
@@ -192,6 +209,7 @@ def test_one_byte_of_a_document_is_noticed(log_fixture: LogFixture, path: str):
     assert named(verified(log_fixture)) == {DOCUMENTS[path]}
 
 
+@on("sqlite")  # the storage is what is looked at
 @pytest.mark.parametrize(
     ("path", "job_id", "what"),
     [
@@ -289,6 +307,7 @@ def test_a_withdrawn_job_has_nothing_but_a_history(log_fixture: LogFixture):
     assert verified(log_fixture) == []
 
 
+@on("sqlite")  # a pure rule decides
 @pytest.mark.parametrize(
     ("job_id", "state", "differs"),
     [

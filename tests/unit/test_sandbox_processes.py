@@ -200,7 +200,7 @@ async def main():
         async with sandbox.job("compile-breed", b'{"e": {"shots": 1}}', job_id="j", limits=Limits()) as job:
             program = json.loads((await job.call("compile", seed=1))["program"])
             print(json.dumps([server_of(sandbox).pid, program["pid"], *program["did"]]), flush=True)
-            await asyncio.sleep(3600)
+            await asyncio.Event().wait()
 
 asyncio.run(main())
 """
