@@ -6,9 +6,11 @@ import functools
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from deployments.api import problems
@@ -18,6 +20,7 @@ from deployments.api.changes import Changes
 from deployments.api.checks import Checks
 from deployments.api.committer import Committer
 from deployments.api.v1 import acts, backends, health, jobs, me, payloads, submissions
+from deployments.api.v1.bodies import add_schemas
 from models.errors import QuledgerError
 from models.submissions import Submission
 from storage.identity.directory import Directory
@@ -33,6 +36,11 @@ BATCH_FACTOR = 4
 
 OVERHEAD = 1_000_000
 """What stands around a document in a request, at most."""
+
+DESCRIPTION = """Hand in quantum jobs, follow them, read their results.
+
+All but `/v1/health` needs a token: `Authorization: Bearer TOKEN`. What goes wrong is answered with a problem document
+(RFC 9457) that lists all faults at once. A job that is not yours to see is answered like one that does not exist."""
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -61,6 +69,7 @@ def make_app(services: Services) -> FastAPI:
         health.router,
     ):
         app.include_router(router, prefix="/v1")
+    app.openapi = functools.partial(_describe, app)  # type: ignore[method-assign]
     app.add_exception_handler(QuledgerError, problems.on_error)
     app.add_exception_handler(HTTPException, problems.on_http_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
@@ -81,6 +90,16 @@ def _submit(services: Services, submissions: Sequence[Submission]) -> Sequence[O
     users = {each.user for each in submissions}
     projects = {each.project for each in submissions if each.project}
     return submit_all(services, submissions, limits_of(services.log.engine, users, projects))
+
+
+def _describe(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document."""
+    if app.openapi_schema is None:
+        app.openapi_schema = get_openapi(
+            title=app.title, version=app.version, summary=app.summary, description=DESCRIPTION, routes=app.routes
+        )
+        add_schemas(app.openapi_schema)
+    return app.openapi_schema
 
 
 @contextlib.asynccontextmanager
