@@ -72,6 +72,7 @@ class Thing:
     """What is asked about.
 
     Attributes:
+        kind: what it is; an account is what operators say of a user, the laboratory what belongs to nobody.
         user: whose it is; empty for a project and for the laboratory.
         is_proven: whether a token has said whose it is.
         project: what a job belongs to, or the project itself.
