@@ -5,12 +5,13 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from deployments.api.calls import Calls
 from deployments.api.door import AtDoor
 from deployments.api.responses import problems
 from deployments.api.views import EventView, JobView
+from models.clock import UtcDatetime
 from models.identity.access import Caller
 from models.job import FINAL, State
 from storage.log import job_lists
