@@ -88,5 +88,4 @@ def test_any_history_comes_back(databases: Databases, steps: list[str]):
         Relay(other.log, other.cursor, Stores.single(log_fixture.storage)).update_all()
         assert dumped(other) == dumped(log_fixture)
         assert list(Verifier(other.log.engine, Stores.single(log_fixture.storage)).all()) == []
-        for each in (log_fixture, other):
-            each.log.engine.dispose()
+        databases.close()

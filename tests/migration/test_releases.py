@@ -70,7 +70,7 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[
 
     yield new
     for url in made:
-        server.drop(url)
+        server.give_back(url)
 
 
 def settings_of(home: FrozenHome, monkeypatch: pytest.MonkeyPatch) -> Settings:
