@@ -219,9 +219,12 @@ class _Queues:
                 if len(self._lanes[lane.backend]) == 1:
                     return self._in_line(lane.user, head)
                 first = fairest(self.heads([lane.user]), {})
-                if first is None or first.job_id == head.job_id:
+                if first is None:
+                    without.add(lane.user)  # what he had has just been cancelled
+                elif first.job_id == head.job_id:
                     return first
-                later[lane.user] = first
+                else:
+                    later[lane.user] = first
         return fairest(list(later.values()), {}) if self.settled else None
 
     def heads(self, users: Collection[str]) -> list[Waiting]:
