@@ -202,7 +202,7 @@ def storm(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storm]:
     storm.engine.dispose()
 
 
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(3000)
 def test_nobody_is_forgotten_served_twice_or_out_of_turn(storm: Storm):
     """After it every job was claimed, or cancelled while it waited; no two ever held one; each came in its turn."""
     storm.fill()
