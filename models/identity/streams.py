@@ -1,15 +1,14 @@
 """The names of users, projects and devices, and of the control streams that hold the facts about them."""
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Literal
 
+from models.characters import spelt_out
 from models.errors import BadName, echo
-from models.names import check_display_name
+from models.names import check_display_name, one_spelling
 
-StreamKind = Literal["user", "project", "device"]
-"""What a control stream is about; it is the first part of its name, as in `user/alice`."""
-
-MAX_NAME = 100
+MAX_NAME, MAX_LINKED = 100, 200
 
 # ASCII alone: two names that look alike are one name, each has one spelling (NFC), and all of them fit into a URL, a
 # header and a line. The first character is never that of an option or of a hidden file.
@@ -33,6 +32,17 @@ def check_name(text: str, what: Literal["user", "project"]) -> str:
             " '_', '.', '@' and '-', of which '.' and '-' do not come first"
         )
     return text
+
+
+def check_linked_name(text: str) -> str:
+    """Return, in its one spelling, a name that jobs without a token can have.
+
+    Raises:
+        BadName: it is empty, too long, or holds what cannot be seen, which no terminal and no database takes.
+    """
+    if not 0 < len(text) <= MAX_LINKED or spelt_out(text) != text:
+        raise BadName(f"{echo(text)} cannot be linked: write 1 to {MAX_LINKED} characters that can be seen")
+    return one_spelling(text)
 
 
 def user_stream(name: str) -> str:
@@ -62,7 +72,26 @@ def device_stream(name: str) -> str:
     return f"device/{check_display_name(name)}"
 
 
+def check_stream_name(stream: str) -> str:
+    """Return `stream` if it may be the name of a stream.
+
+    Raises:
+        BadName: it may not.
+    """
+    kind, name = parts(stream)
+    if kind not in _STREAM_OF:
+        raise BadName(f"{echo(stream)} is the name of no control stream")
+    return _STREAM_OF[kind](name)
+
+
 def parts(stream: str) -> tuple[str, str]:
     """Return what a stream is about, and the name of that."""
     kind, _, name = stream.partition("/")
     return kind, name
+
+
+_STREAM_OF: Mapping[str, Callable[[str], str]] = {
+    "user": user_stream,
+    "project": project_stream,
+    "device": device_stream,
+}

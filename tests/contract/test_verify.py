@@ -12,17 +12,15 @@ from models.facts import Compiled, Failed, Refused, Validated, Withdrawn
 from storage.audit.verify import RunsOf, Verifier
 from storage.log.database import open_database, reading, writing
 from storage.providers.stores import Stores
-from tests.contract.conftest import Houses
+from tests.contract.conftest import Told
 from tests.contract.databases import Databases, on
 from tests.contract.log_fixture import UNGUARD, LogFixture
 
 FAILED = Failed(stage="validation", blame="user", faults=(), fault_count=0)
 
 
-@pytest.fixture
-def log_fixture(tmp_path: Path, log_fixtures: Houses) -> LogFixture:
-    """A log_fixture with one job in each place, all of them mirrored."""
-    log_fixture = log_fixtures(tmp_path)
+def story(log_fixture: LogFixture) -> None:
+    """Bring one job to each place, all of them mirrored."""
     log_fixture.submit("done")
     log_fixture.finish(log_fixture.claim())
     log_fixture.submit("failed")
@@ -33,7 +31,12 @@ def log_fixture(tmp_path: Path, log_fixtures: Houses) -> LogFixture:
     log_fixture.claim()
     log_fixture.submit("waiting")
     log_fixture.relay.update_all()
-    return log_fixture
+
+
+@pytest.fixture
+def log_fixture(log_fixture_after: Told) -> LogFixture:
+    """A log_fixture after that story."""
+    return log_fixture_after(story)
 
 
 def first_status(job_id: str, word: str = "INITIALIZING") -> bytes:
@@ -70,6 +73,7 @@ def test_an_unknown_job_is_no_clean_job(log_fixture: LogFixture):
 COLUMNS = ("attempt", "kind", "data", "recorded_at", "actor", "flow_run_id", "prev_hash", "hash")
 
 
+@on("sqlite")  # it is the rows that are looked at, which come from either database in the same way
 @pytest.mark.parametrize("column", COLUMNS)
 @pytest.mark.parametrize("seq", [0, 3, 6])
 def test_one_byte_of_an_event_is_noticed(log_fixture: LogFixture, column: str, seq: int):
@@ -85,6 +89,21 @@ def test_one_byte_of_an_event_is_noticed(log_fixture: LogFixture, column: str, s
     assert named(list(Verifier(log_fixture.log.engine, Stores.single(log_fixture.storage)).job("done"))) == {
         ("done", "chain")
     }
+
+
+@on("postgresql")
+def test_one_byte_of_an_event_is_noticed_there_too(log_fixture: LogFixture):
+    """Every field of an event comes from PostgreSQL as it stands there."""
+    where = "WHERE job_id = 'done' AND seq = 3"
+    for column in COLUMNS:
+        query = text(f"SELECT {column} FROM event {where}")
+        with reading(log_fixture.log.engine) as connection:
+            before = connection.execute(query).scalar_one()
+        said = "NULL" if before is None else f"'{before}'".replace(":", r"\:")  # no parameter
+        log_fixture.tamper(f"UPDATE event SET {column} = {7 if column == 'attempt' else repr('~')} {where}")
+        assert named(verified(log_fixture)) == {("done", "chain")}, column
+        log_fixture.tamper(f"UPDATE event SET {column} = {said} {where}")
+    assert verified(log_fixture) == []
 
 
 @on("sqlite")  # PostgreSQL stores no text that is none
@@ -176,6 +195,7 @@ DOCUMENTS = {
 }
 
 
+@on("sqlite")  # the storage is what is looked at
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_one_byte_of_a_document_is_noticed(log_fixture: LogFixture, path: str):
     """Each kind of document, changed by one byte anywhere in it or removed, is named with its job."""
@@ -189,6 +209,7 @@ def test_one_byte_of_a_document_is_noticed(log_fixture: LogFixture, path: str):
     assert named(verified(log_fixture)) == {DOCUMENTS[path]}
 
 
+@on("sqlite")  # the storage is what is looked at
 @pytest.mark.parametrize(
     ("path", "job_id", "what"),
     [
@@ -286,6 +307,7 @@ def test_a_withdrawn_job_has_nothing_but_a_history(log_fixture: LogFixture):
     assert verified(log_fixture) == []
 
 
+@on("sqlite")  # a pure rule decides
 @pytest.mark.parametrize(
     ("job_id", "state", "differs"),
     [
