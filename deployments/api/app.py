@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 
@@ -19,10 +19,11 @@ from deployments.api.checks import Checks
 from deployments.api.committer import Committer
 from deployments.api.dialects import qlued
 from deployments.api.dialects.qlued_documents import error_document
-from deployments.api.v1 import acts, backends, health, jobs, me, submissions
+from deployments.api.v1 import acts, backends, health, jobs, me, payloads, submissions
 from models.errors import QuledgerError
 from models.submissions import Submission
 from storage.identity.directory import Directory
+from storage.identity.limits import limits_of
 from tasks.jobs.submission import submit_all
 from tasks.services import Services
 
@@ -57,6 +58,7 @@ def make_app(services: Services) -> FastAPI:
         submissions.router,
         acts.router,
         backends.router,
+        payloads.router,
         me.router,
         health.router,
     ):
@@ -79,6 +81,12 @@ def make_app(services: Services) -> FastAPI:
     return app
 
 
+def _submit(services: Services, submissions: Sequence[Submission]) -> Sequence[Outcome]:
+    users = {each.user for each in submissions}
+    projects = {each.project for each in submissions if each.project}
+    return submit_all(services, submissions, limits_of(services.log.engine, users, projects))
+
+
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
@@ -87,12 +95,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop.set_default_executor(threads)
         changes = Changes(lambda job_ids: {job_id: seq for job_id, (_, seq) in services.log.states(job_ids).items()})
         directory = Directory(services.log.engine)
-        committer: Committer[Submission, Outcome] = Committer(functools.partial(submit_all, services))
+        committer: Committer[Submission, Outcome] = Committer(functools.partial(_submit, services))
         async with Checks(services) as checks:
             app.state.calls = Calls(services, directory, checks, committer, changes)
-            looking = asyncio.create_task(changes.run())
+            running = [asyncio.create_task(each) for each in (changes.run(), app.state.calls.visits.run())]
             try:
                 yield
             finally:
-                looking.cancel()
+                for task in running:
+                    task.cancel()
                 await committer.close()

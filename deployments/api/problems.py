@@ -1,6 +1,7 @@
 """What goes wrong, as a problem document (RFC 9457): no traceback, no path, all faults at once."""
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from models import clock
 from models.errors import (
     AppendConflict,
     DocumentMissing,
@@ -32,6 +34,8 @@ from models.errors import (
     printable,
 )
 from models.identity.errors import NotPermitted, NotSignedIn, UnknownProject, UnknownToken, UnknownUser
+from models.usage import LimitReached
+from storage.log.payloads import PayloadInUse, UnknownPayload
 
 _LOG = logging.getLogger("quledger.api")
 
@@ -42,6 +46,7 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (NotPermitted, 403),
     (UnknownJob, 404),
     (UnknownBackend, 404),
+    (UnknownPayload, 404),
     (UnknownProject, 404),
     (UnknownToken, 404),
     (UnknownUser, 404),
@@ -49,11 +54,13 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (NotCancellable, 409),
     (NotRevivable, 409),
     (JobHeld, 409),
+    (PayloadInUse, 409),
     (ResultMissing, 409),
     (DocumentMissing, 409),
     (NotAllowed, 409),
     (StaleAttempt, 409),
     (AppendConflict, 409),
+    (LimitReached, 429),
     (DocumentTooLarge, 413),
     (LogUnavailable, 503),
     (StorageUnavailable, 503),
@@ -168,7 +175,14 @@ def answer_error(error: QuledgerError) -> Response:
     problem = problem_of(error)
     if problem.status >= 500:  # noqa: PLR2004 - HTTP's own
         _LOG.error("request_failed action=answer code=%d: %s", problem.status, error)
-    return answer(problem)
+    return answer(problem, headers_of(error))
+
+
+def headers_of(error: QuledgerError) -> dict[str, str]:
+    """Return the headers that say more of an error: when what it refuses is free again."""
+    if not isinstance(error, LimitReached) or error.free_at is None:
+        return {}
+    return {"Retry-After": str(max(1, math.ceil((error.free_at - clock.now()).total_seconds())))}
 
 
 async def on_error(_request: Request, error: Exception) -> Response:

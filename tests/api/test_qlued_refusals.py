@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from models.identity.facts import LimitsSet
+from models.identity.limits import Limits
 from models.identity.streams import user_stream
 from tests.api.conftest import FrontDoor, front_door
 from tests.api.qlued_calls import HTTP, TEXT, VERSIONS, call, refused, submitted
@@ -183,6 +185,16 @@ def test_no_token_is_logged(door: FrontDoor, caplog: pytest.LogCaptureFixture):
         call(door, f"/v2/singlequdit/{path}", token, job_id="x")
     call(door, "/v2/singlequdit/post_job", token, job="{")
     assert token not in caplog.text
+
+
+def test_a_limit_holds_here_too(door: FrontDoor):
+    """It is told in the shape of all that is refused."""
+    door.add_user("lea")
+    door.directory.append(user_stream("lea"), LimitsSet(limits=Limits(jobs_queued=1)), actor="test")
+    submitted(door, "lea")
+    answer = call(door, "/v2/singlequdit/post_job", door.token("lea"), job=TEXT)
+    assert "may have 1 jobs that wait" in refused(answer, 429)["error_message"]
+    assert answer.headers["retry-after"].isdigit()
 
 
 @pytest.fixture(scope="module")
