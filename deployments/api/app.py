@@ -19,6 +19,8 @@ from deployments.api.calls import Calls, Outcome
 from deployments.api.changes import Changes
 from deployments.api.checks import Checks
 from deployments.api.committer import Committer
+from deployments.api.dialects import qlued
+from deployments.api.dialects.qlued_documents import error_document
 from deployments.api.v1 import acts, backends, health, jobs, me, payloads, submissions
 from deployments.api.v1.bodies import add_schemas
 from models.errors import QuledgerError
@@ -70,6 +72,7 @@ def make_app(services: Services) -> FastAPI:
     ):
         app.include_router(router, prefix="/v1")
     app.openapi = functools.partial(_describe, app)  # type: ignore[method-assign]
+    app.mount("/api", qlued.make_app(app.state))
     app.add_exception_handler(QuledgerError, problems.on_error)
     app.add_exception_handler(HTTPException, problems.on_http_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
@@ -82,6 +85,7 @@ def make_app(services: Services) -> FastAPI:
         a_minute=settings.api_requests_a_minute,
         burst=settings.api_requests_a_minute,
         behind_proxy=settings.api_behind_proxy,
+        shapes={"/api": error_document},
     )
     return app
 

@@ -17,7 +17,7 @@ from deployments.api.lists import seen_by
 from deployments.api.requests import JobRequest
 from deployments.api.stored import StoredPayloads
 from deployments.api.visits import Visits
-from models.errors import LogError, QuledgerError, ResultMissing, StorageError, UnknownJob
+from models.errors import JobRejected, LogError, QuledgerError, ResultMissing, StorageError, UnknownJob
 from models.events import Event
 from models.facts import Hidden
 from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, is_visible, why_not
@@ -78,7 +78,15 @@ class Calls:
         """
         found = await asyncio.to_thread(lambda: [self._prepared(caller, each) for each in requests])
         good = [each for each in found if isinstance(each, Submission)]
-        checked = await self._checks.check(good)
+        keep = [
+            isinstance(request, JobRequest) and request.keep_faulty
+            for request, each in zip(requests, found, strict=True)
+            if isinstance(each, Submission)
+        ]
+        checked = [
+            submission if kept and isinstance(verdict, JobRejected) else verdict
+            for submission, kept, verdict in zip(good, keep, await self._checks.check(good), strict=True)
+        ]
         outcomes: list[Outcome] = list(
             await self._committer.put([each for each in checked if isinstance(each, Submission)])
         )
@@ -115,6 +123,7 @@ class Calls:
             project=request.project,
             priority=request.priority,
             key=request.key,
+            storage=request.storage,
             source="api",
             job_id=request.job_id,
             derived_from=request.derived_from,

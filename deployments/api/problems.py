@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import Request
@@ -155,11 +155,14 @@ def _place(fault: Any) -> str:
     return ".".join([*where, *([fault.field] if fault.field else [])])
 
 
-def answer(problem: Problem, headers: dict[str, str] | None = None) -> Response:
-    """Return the response that carries a problem."""
-    return JSONResponse(
-        problem.model_dump(), problem.status, headers=_headers(problem.status) | (headers or {}), media_type=MEDIA_TYPE
-    )
+Shape = Callable[[Problem], dict[str, Any]]
+"""Says a problem in the words of a dialect."""
+
+
+def answer(problem: Problem, headers: dict[str, str] | None = None, shape: Shape | None = None) -> Response:
+    """Return the response that carries a problem, as a problem document or in the shape of a dialect."""
+    body, kind = (problem.model_dump(), MEDIA_TYPE) if shape is None else (shape(problem), "application/json")
+    return JSONResponse(body, problem.status, headers=_headers(problem.status) | (headers or {}), media_type=kind)
 
 
 def _headers(code: int) -> dict[str, str]:
@@ -173,10 +176,14 @@ def answer_error(error: QuledgerError) -> Response:
     problem = problem_of(error)
     if problem.status >= 500:  # noqa: PLR2004 - HTTP's own
         _LOG.error("request_failed action=answer code=%d: %s", problem.status, error)
-    headers = {}
-    if isinstance(error, LimitReached) and error.free_at is not None:
-        headers["Retry-After"] = str(max(1, math.ceil((error.free_at - clock.now()).total_seconds())))
-    return answer(problem, headers)
+    return answer(problem, headers_of(error))
+
+
+def headers_of(error: QuledgerError) -> dict[str, str]:
+    """Return the headers that say more of an error: when what it refuses is free again."""
+    if not isinstance(error, LimitReached) or error.free_at is None:
+        return {}
+    return {"Retry-After": str(max(1, math.ceil((error.free_at - clock.now()).total_seconds())))}
 
 
 async def on_error(_request: Request, error: Exception) -> Response:
