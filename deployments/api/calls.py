@@ -6,7 +6,7 @@ What is no coroutine blocks, and is called in a thread (`deployments/api/door.py
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from deployments.api.account import Account
 from deployments.api.changes import Changes
@@ -62,7 +62,7 @@ class Calls:
     # Jobs come in
 
     async def submit(self, caller: Caller, requests: Sequence[JobRequest | QuledgerError]) -> list[Outcome]:
-        """Hand in jobs: each is checked, and all that are good are appended together.
+        """Hand in jobs: each is checked where that is asked, and all that are good are appended together.
 
         Args:
             requests: or why one of them could not even be read.
@@ -71,14 +71,11 @@ class Calls:
             For each the job, and whether it is new, or why it was refused.
         """
         found = await asyncio.to_thread(lambda: [self._prepared(caller, each) for each in requests])
-        good = [each for each in found if isinstance(each, Submission)]
-        checked = await self._checks.check(good)
-        outcomes: list[Outcome] = list(
-            await self._committer.put([each for each in checked if isinstance(each, Submission)])
-        )
-        answers = iter(outcomes)
-        of_good = iter([next(answers) if isinstance(each, Submission) else each for each in checked])
-        return [next(of_good) if isinstance(each, Submission) else each for each in found]
+        pairs = list(zip(found, requests, strict=True))
+        verdicts = iter(await self._checks.check([each for each, request in pairs if _is_checked(each, request)]))
+        checked = [next(verdicts) if _is_checked(each, request) else each for each, request in pairs]
+        outcomes = iter(await self._committer.put([each for each in checked if isinstance(each, Submission)]))
+        return [next(outcomes) if isinstance(each, Submission) else each for each in checked]
 
     async def rerun(self, caller: Caller, job_id: str, key: str | None = None) -> Begun:
         """Hand in the document of a job again, as the caller's own job.
@@ -111,6 +108,7 @@ class Calls:
             source="api",
             job_id=request.job_id,
             derived_from=request.derived_from,
+            shots=request.shots,
         )
 
     def _again(self, caller: Caller, job_id: str, key: str | None) -> JobRequest:
@@ -233,6 +231,10 @@ class Calls:
     def _permit(caller: Caller, act: Act, thing: Thing) -> None:
         if why := why_not(caller, act, thing):
             raise NotPermitted(why)
+
+
+def _is_checked(found: Submission | QuledgerError, request: JobRequest | QuledgerError) -> TypeGuard[Submission]:
+    return isinstance(found, Submission) and isinstance(request, JobRequest) and request.check
 
 
 def _thing(job: Job) -> Thing:

@@ -19,6 +19,8 @@ class JobRequest:
         payload: SHA-256 of a stored payload that is the document; empty where the document is here.
         key: idempotency key.
         job_id: given to the caller before; None for a new one.
+        shots: of all its experiments, where somebody has counted them.
+        check: whether faults of the document are said at once, and nothing is stored; else its run says them.
     """
 
     backend: str
@@ -29,6 +31,8 @@ class JobRequest:
     key: str | None = None
     job_id: str | None = None
     derived_from: str = ""
+    shots: int | None = None
+    check: bool = True
 
 
 def document_of(value: Any) -> bytes:
