@@ -12,6 +12,7 @@ class Registered:
     """What is registered at one laboratory. What is here blocks, and is called in a thread."""
 
     def __init__(self, services: Services) -> None:
+        self._log = services.log
         engine = services.log.engine
         self._registrations = Registrations(engine)
         self.secret = shared_secret(engine, "oqtopus")
@@ -31,10 +32,10 @@ class Registered:
         """Return what the caller has registered.
 
         Raises:
-            UnknownJob: he has not.
+            UnknownJob: he has not, or it is a job by now.
         """
         found = self._registrations.get(job_id)
-        if found.user != caller.user:
+        if found.user != caller.user or self._is_job(job_id):
             raise UnknownJob(job_id)
         return found
 
@@ -45,8 +46,14 @@ class Registered:
             UnknownJob: it is no registration (any more).
             UploadedBefore: it has another input.
         """
+        if self._is_job(job_id):
+            raise UnknownJob(job_id)
         self._registrations.fill(job_id, content)
 
     def remove(self, job_id: str) -> None:
         """Forget a registration: it became a job."""
         self._registrations.remove(job_id)
+
+    def _is_job(self, job_id: str) -> bool:
+        """Say whether it was handed in; what was killed then had no time to forget the registration."""
+        return bool(self._log.known([job_id]))

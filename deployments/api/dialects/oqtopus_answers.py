@@ -54,13 +54,13 @@ def message(text: str, code: int = 200) -> Response:
 
 async def _on_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, QuledgerError)  # noqa: S101 - it is registered for these alone
-    code = _CODES.get(type(error)) or code_of(error)
+    code = _CODES.get(type(error)) or _BAD_REQUEST.get(code_of(error), code_of(error))
     if code >= 500:  # noqa: PLR2004 - HTTP's own
         _LOG.error("request_failed action=answer code=%d: %s", code, error)
     if isinstance(error, NotSignedIn) and error.reason == "missing":
         return message("a token is needed: q-api-token: TOKEN", code)
     # Whoever asks here has no command line of ours, which some texts name at their end.
-    return message(problem_of(error).detail.partition("; `quledger")[0], _BAD_REQUEST.get(code, code))
+    return message(problem_of(error).detail.partition("; `quledger")[0], code)
 
 
 async def _on_http_error(_request: Request, error: Exception) -> Response:

@@ -24,7 +24,7 @@ from deployments.api.door import Door
 from deployments.api.requests import JobRequest
 from deployments.api.v1.bodies import read_body
 from models.errors import IdempotencyConflict, LogUnavailable, QuledgerError, UnknownBackend, UnknownJob, echo
-from models.identity.access import Act, Caller
+from models.identity.access import Caller
 from models.job import FINAL, Job
 from models.job import State as JobState
 from models.names import is_job_id
@@ -73,11 +73,8 @@ async def submit(request: Request, door: AtDoor, files: AllFiles, job_id: JobId)
     body = await read_body(request, SubmitBody)
 
     def prepared(calls: Calls) -> JobRequest:
-        try:
-            _job(calls, caller, job_id)
-        except UnknownJob:
-            registration = files.registered.get(caller, job_id)
-        else:
+        registration = _job_or_registration(calls, files, caller, job_id)
+        if isinstance(registration, Job):
             raise _submitted_before(job_id)
         if registration.content is None:
             raise BadRequest("the input of this job was not uploaded yet")
@@ -142,7 +139,7 @@ async def cancel(door: AtDoor, files: AllFiles, job_id: JobId) -> Response:
     """Cancel a job: at once where it waits, within seconds where it runs."""
 
     def answer(calls: Calls, caller: Caller) -> None:
-        _submitted(calls, files, caller, job_id, Act.CANCEL)
+        _submitted(calls, files, caller, job_id)
         calls.cancel(caller, job_id)
 
     await door.ask(answer)
@@ -154,7 +151,7 @@ async def delete(door: AtDoor, files: AllFiles, job_id: JobId) -> Response:
     """Put a job away that has ended; the log keeps it."""
 
     def answer(calls: Calls, caller: Caller) -> None:
-        if _submitted(calls, files, caller, job_id, Act.HIDE).state not in FINAL:
+        if _submitted(calls, files, caller, job_id).state not in FINAL:
             raise BadRequest(f"job {job_id} has not ended; cancel it first")
         calls.hide(caller, job_id)
 
@@ -184,11 +181,11 @@ async def get_device(door: AtDoor, device_id: Annotated[str, Path(max_length=100
     return JSONResponse(await door.ask(answer))
 
 
-def _job(calls: Calls, caller: Caller, job_id: str, act: Act = Act.SEE) -> Job:
+def _job(calls: Calls, caller: Caller, job_id: str) -> Job:
     """Return a job by the whole of its id."""
     if not is_job_id(job_id):
         raise UnknownJob(job_id)
-    job = calls.job(caller, job_id, act)
+    job = calls.job(caller, job_id)
     if job.job_id != job_id or job.is_hidden or job.backend not in NAMES():
         raise UnknownJob(job_id)
     return job
@@ -206,12 +203,11 @@ def _job_or_registration(calls: Calls, files: Files, caller: Caller, job_id: str
         return _job(calls, caller, job_id)
 
 
-def _submitted(calls: Calls, files: Files, caller: Caller, job_id: str, act: Act) -> Job:
-    try:
-        return _job(calls, caller, job_id, act)
-    except UnknownJob:
-        files.registered.get(caller, job_id)
-        raise BadRequest(f"job {job_id} was not submitted yet") from None
+def _submitted(calls: Calls, files: Files, caller: Caller, job_id: str) -> Job:
+    found = _job_or_registration(calls, files, caller, job_id)
+    if isinstance(found, Registration):
+        raise BadRequest(f"job {job_id} was not submitted yet")
+    return found
 
 
 def _base(request: Request) -> str:
