@@ -49,9 +49,11 @@ class FrontDoor:
     def start(self) -> None:
         """Serve; connections wait until it does."""
         self._thread.start()
+        self._client = httpx.Client(base_url=self.url, timeout=60)
 
     def stop(self) -> None:
         """Stop, and wait for that."""
+        self._client.close()
         self._server.should_exit = True
         self._thread.join(30)
         self._listening.close()
@@ -77,7 +79,7 @@ class FrontDoor:
         headers = more.pop("headers", {})
         if user is not None:
             headers = {"Authorization": f"Bearer {self.token(user)}"} | headers
-        return httpx.request(method, self.url + path, headers=headers, timeout=60, **more)
+        return self._client.request(method, path, headers=headers, **more)
 
     def submit(self, user: str, **changes: Any) -> str:
         """Hand in a job, and return its id."""
