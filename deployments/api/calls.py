@@ -6,7 +6,7 @@ What is no coroutine blocks, and is called in a thread (`deployments/api/door.py
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 from deployments.api.account import Account
 from deployments.api.changes import Changes
@@ -15,7 +15,7 @@ from deployments.api.committer import Committer
 from deployments.api.laboratory import Laboratory
 from deployments.api.lists import seen_by
 from deployments.api.requests import JobRequest
-from models.errors import LogError, QuledgerError, ResultMissing, StorageError, UnknownJob
+from models.errors import JobRejected, LogError, QuledgerError, ResultMissing, StorageError, UnknownJob
 from models.events import Event
 from models.facts import Hidden
 from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, is_visible, why_not
@@ -62,7 +62,7 @@ class Calls:
     # Jobs come in
 
     async def submit(self, caller: Caller, requests: Sequence[JobRequest | QuledgerError]) -> list[Outcome]:
-        """Hand in jobs: each is checked where that is asked, and all that are good are appended together.
+        """Hand in jobs: each is checked, and all that are good are appended together.
 
         Args:
             requests: or why one of them could not even be read.
@@ -71,11 +71,22 @@ class Calls:
             For each the job, and whether it is new, or why it was refused.
         """
         found = await asyncio.to_thread(lambda: [self._prepared(caller, each) for each in requests])
-        pairs = list(zip(found, requests, strict=True))
-        verdicts = iter(await self._checks.check([each for each, request in pairs if _is_checked(each, request)]))
-        checked = [next(verdicts) if _is_checked(each, request) else each for each, request in pairs]
-        outcomes = iter(await self._committer.put([each for each in checked if isinstance(each, Submission)]))
-        return [next(outcomes) if isinstance(each, Submission) else each for each in checked]
+        good = [each for each in found if isinstance(each, Submission)]
+        keep = [
+            isinstance(request, JobRequest) and request.keep_faulty
+            for request, each in zip(requests, found, strict=True)
+            if isinstance(each, Submission)
+        ]
+        checked = [
+            submission if kept and isinstance(verdict, JobRejected) else verdict
+            for submission, kept, verdict in zip(good, keep, await self._checks.check(good), strict=True)
+        ]
+        outcomes: list[Outcome] = list(
+            await self._committer.put([each for each in checked if isinstance(each, Submission)])
+        )
+        answers = iter(outcomes)
+        of_good = iter([next(answers) if isinstance(each, Submission) else each for each in checked])
+        return [next(of_good) if isinstance(each, Submission) else each for each in found]
 
     async def rerun(self, caller: Caller, job_id: str, key: str | None = None) -> Begun:
         """Hand in the document of a job again, as the caller's own job.
@@ -105,10 +116,10 @@ class Calls:
             project=request.project,
             priority=request.priority,
             key=request.key,
+            storage=request.storage,
             source="api",
             job_id=request.job_id,
             derived_from=request.derived_from,
-            shots=request.shots,
         )
 
     def _again(self, caller: Caller, job_id: str, key: str | None) -> JobRequest:
@@ -231,10 +242,6 @@ class Calls:
     def _permit(caller: Caller, act: Act, thing: Thing) -> None:
         if why := why_not(caller, act, thing):
             raise NotPermitted(why)
-
-
-def _is_checked(found: Submission | QuledgerError, request: JobRequest | QuledgerError) -> TypeGuard[Submission]:
-    return isinstance(found, Submission) and isinstance(request, JobRequest) and request.check
 
 
 def _thing(job: Job) -> Thing:

@@ -1,7 +1,7 @@
 """What goes wrong, as a problem document (RFC 9457): no traceback, no path, all faults at once."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import Request
@@ -147,11 +147,14 @@ def _place(fault: Any) -> str:
     return ".".join([*where, *([fault.field] if fault.field else [])])
 
 
-def answer(problem: Problem, headers: dict[str, str] | None = None) -> Response:
-    """Return the response that carries a problem."""
-    return JSONResponse(
-        problem.model_dump(), problem.status, headers=_headers(problem.status) | (headers or {}), media_type=MEDIA_TYPE
-    )
+Shape = Callable[[Problem], dict[str, Any]]
+"""Says a problem in the words of a dialect."""
+
+
+def answer(problem: Problem, headers: dict[str, str] | None = None, shape: Shape | None = None) -> Response:
+    """Return the response that carries a problem, as a problem document or in the shape of a dialect."""
+    body, kind = (problem.model_dump(), MEDIA_TYPE) if shape is None else (shape(problem), "application/json")
+    return JSONResponse(body, problem.status, headers=_headers(problem.status) | (headers or {}), media_type=kind)
 
 
 def _headers(code: int) -> dict[str, str]:

@@ -267,7 +267,7 @@ def test_devices_are_the_qubit_devices(alice: Oqtopus):
     assert one | {"n_pending_jobs": 0, "description": ""} == {
         "device_id": "noisyqubits",
         "device_type": "simulator",
-        "status": "available",
+        "status": "unavailable",
         "n_pending_jobs": 0,
         "n_qubits": 12,
         "basis_gates": ["cx", "id", "rz", "sx", "x"],

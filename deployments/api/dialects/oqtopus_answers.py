@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from deployments.api.dialects.oqtopus_uploads import BadSignature
-from deployments.api.problems import code_of, invalid, problem_of
+from deployments.api.problems import Problem, code_of, invalid, problem_of
 from models.errors import InputError, QuledgerError, printable
 from models.identity.errors import NotSignedIn
 from storage.uploads.registrations import TooManyRegistered, UploadedBefore
@@ -43,6 +43,11 @@ def answer_in_messages(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(Exception, _on_unforeseen)
+
+
+def message_of_problem(problem: Problem) -> dict[str, str]:
+    """Say what a request is refused with before it comes here."""
+    return {"message": problem.detail}
 
 
 def message(text: str, code: int = 200) -> Response:

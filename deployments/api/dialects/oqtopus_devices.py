@@ -11,11 +11,12 @@ NAMES = published.names
 """The names of all devices: the backends that take its documents."""
 
 
-def device_view(name: str, waiting: int) -> dict[str, Any]:
+def device_view(name: str, waiting: int, *, is_served: bool) -> dict[str, Any]:
     """Return a device.
 
     Args:
         waiting: jobs before a new one.
+        is_served: whether somebody looks after its queue.
 
     Raises:
         UnknownBackend: there is none of this name.
@@ -27,7 +28,7 @@ def device_view(name: str, waiting: int) -> dict[str, Any]:
     return {
         "device_id": name,
         "device_type": "simulator" if config.simulator else "QPU",
-        "status": "available",
+        "status": "available" if is_served else "unavailable",
         "n_pending_jobs": waiting,
         "n_qubits": config.num_wires,
         "basis_gates": [gate.name for gate in config.gates],

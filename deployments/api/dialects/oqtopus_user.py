@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.datastructures import State
 
+from deployments.api.address import address_of
 from deployments.api.calls import Calls
 from deployments.api.dialects.oqtopus_answers import BadRequest, answer_in_messages, message
 from deployments.api.dialects.oqtopus_devices import NAMES, device_view
@@ -29,6 +30,9 @@ from models.job import FINAL, Job
 from models.job import State as JobState
 from models.names import is_job_id
 from storage.uploads.registrations import Registration
+
+PATH = "/oqtopus"
+"""Where it stands in the application that it is a part of."""
 
 router = APIRouter()
 
@@ -81,7 +85,7 @@ async def submit(request: Request, door: AtDoor, files: AllFiles, job_id: JobId)
         if body.device_id not in (devices := NAMES()):
             raise BadRequest(str(UnknownBackend(body.device_id, devices)))
         document = document_of(registration.content, body)
-        return JobRequest(backend=body.device_id, document=document, job_id=job_id, shots=body.shots, check=False)
+        return JobRequest(backend=body.device_id, document=document, job_id=job_id, keep_faulty=True)
 
     outcome = (await door.calls.submit(caller, [await door.run(prepared)]))[0]
     if isinstance(outcome, IdempotencyConflict):
@@ -164,7 +168,7 @@ async def list_devices(door: AtDoor) -> Response:
     """List the qubit devices."""
 
     def answer(calls: Calls, _caller: Caller) -> list[dict[str, Any]]:
-        return [device_view(name, calls.laboratory.backend(name)["waiting"]) for name in NAMES()]
+        return [_device(calls, name) for name in NAMES()]
 
     return JSONResponse(await door.ask(answer))
 
@@ -176,9 +180,14 @@ async def get_device(door: AtDoor, device_id: Annotated[str, Path(max_length=100
     def answer(calls: Calls, _caller: Caller) -> dict[str, Any]:
         if device_id not in (devices := NAMES()):
             raise UnknownBackend(device_id, devices)
-        return device_view(device_id, calls.laboratory.backend(device_id)["waiting"])
+        return _device(calls, device_id)
 
     return JSONResponse(await door.ask(answer))
+
+
+def _device(calls: Calls, name: str) -> dict[str, Any]:
+    laboratory = calls.laboratory
+    return device_view(name, laboratory.backend(name)["waiting"], is_served=laboratory.is_served(name))
 
 
 def _job(calls: Calls, caller: Caller, job_id: str) -> Job:
@@ -212,8 +221,4 @@ def _submitted(calls: Calls, files: Files, caller: Caller, job_id: str) -> Job:
 
 def _base(request: Request) -> str:
     """Return the address under which the caller reaches this application, with a slash at its end."""
-    base = request.url.replace(path=f"{request.scope['root_path']}/", query="", fragment="")
-    if request.app.state.services.settings.api_behind_proxy:
-        scheme = request.headers.get("x-forwarded-proto", "")
-        base = base.replace(scheme=scheme) if scheme in ("http", "https") else base
-    return str(base)
+    return f"{address_of(request).rstrip('/')}{PATH}/"

@@ -18,19 +18,27 @@ async def read_body(request: Request, model: type[Model]) -> Model:
     Raises:
         RequestValidationError: names every field that is wrong.
     """
-    raw = await request.body()
+    value = json_value(await request.body())
     try:
-        value = json.loads(raw, object_pairs_hook=_once)
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors(include_url=False)) from None
+
+
+def json_value(raw: bytes) -> Any:
+    """Return the JSON value of a body, in which no object has a key twice.
+
+    Raises:
+        RequestValidationError: there is none.
+    """
+    try:
+        return json.loads(raw, object_pairs_hook=_once)
     except UnicodeDecodeError:
         raise _wrong("the body is not UTF-8 text") from None
     except RecursionError:
         raise _wrong("the body is nested too deeply") from None
     except ValueError as error:
         raise _wrong(f"the body is not JSON: {error}") from None
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        raise RequestValidationError(error.errors(include_url=False)) from None
 
 
 def described(model: type[BaseModel], *examples: dict[str, Any]) -> dict[str, Any]:
