@@ -175,6 +175,15 @@ def test_a_server_that_is_killed_before_it_forgets_a_registration_begins_no_seco
     refused(alice.submit(job_id), 404)
 
 
+def test_an_input_that_is_none_is_told_at_the_submission(alice: Oqtopus):
+    """Where a client shows it; all that is wrong."""
+    job_id = alice.registered(program=PROGRAM, operator={}, sse_program="import os", more=1)
+    said = refused(alice.submit(job_id), 400)
+    for named in ("'more': ", "sse_program: ", "program: must be a list", "operator: must be a list"):
+        assert named in said
+    assert alice.status(job_id) == "registered"
+
+
 @pytest.mark.parametrize(
     ("body", "named"),
     [

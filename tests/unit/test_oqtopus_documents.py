@@ -73,6 +73,17 @@ def test_an_estimation_comes_back_as_it_was_sent() -> None:
         (b'{"program": [NaN]}', "no JSON"),
         (b"[" * 100_000, "nested too deeply"),
         (b"[]", "an object"),
+    ],
+)
+def test_an_upload_is_a_json_object(content: bytes, why: str) -> None:
+    """Anything else is not kept."""
+    with pytest.raises(BadInput, match=why):
+        check_input(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
         (b"{}", "program: must be a list"),
         (uploaded(program="OPENQASM 3;"), "program: must be a list"),
         (uploaded(program=[]), "program: must be a list"),
@@ -83,10 +94,11 @@ def test_an_estimation_comes_back_as_it_was_sent() -> None:
         (uploaded(program=1, operator=1), "program: .*; operator: "),
     ],
 )
-def test_uploads_with_faults_are_refused(content: bytes, why: str) -> None:
-    """All faults at once."""
+def test_uploads_with_faults_are_not_submitted(content: bytes, why: str) -> None:
+    """All faults at once, where the client shows them."""
+    check_input(content)
     with pytest.raises(BadInput, match=why):
-        check_input(content)
+        document_of(content, body())
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.api.dialects.oqtopus_uploads import BadSignature, BadZip, Signer, check_form, form, unzipped, zipped
+from deployments.api.dialects.oqtopus_uploads import (
+    BadForm,
+    BadSignature,
+    BadZip,
+    Signer,
+    check_form,
+    form,
+    read_form,
+    unzipped,
+    zipped,
+)
 
 NOW = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
 JOB = "0123456789abcdef01234567"
@@ -113,22 +123,25 @@ def test_other_files_are_refused(content: bytes, why: str) -> None:
         unzipped(content, MAX)
 
 
-def test_a_bomb_that_lies_about_its_size_is_not_unpacked() -> None:
-    """The directory says 10 bytes, the data are a gigabyte of zeros."""
+def bomb() -> bytes:
+    """Return a zip file whose directory says 10 bytes, and whose data are a gigabyte of zeros."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     data = b"".join(packer.compress(b"\0" * 1_000_000) for _ in range(1000)) + packer.flush()
     honest = packed(("input.json", b"0123456789"))
     with zipfile.ZipFile(io.BytesIO(honest)) as archive:
         small = archive.infolist()[0].compress_size
     start = honest.index(b"input.json") + len(b"input.json")
-    bomb = honest[:start] + data + honest[start + small :]
-    directory = bomb.index(b"PK\x01\x02", start + len(data))
-    bomb = bomb[: directory + 20] + len(data).to_bytes(4, "little") + bomb[directory + 24 :]
-    end = bomb.rindex(b"PK\x05\x06")
-    bomb = bomb[: end + 16] + directory.to_bytes(4, "little") + bomb[end + 20 :]
+    found = honest[:start] + data + honest[start + small :]
+    directory = found.index(b"PK\x01\x02", start + len(data))
+    found = found[: directory + 20] + len(data).to_bytes(4, "little") + found[directory + 24 :]
+    end = found.rindex(b"PK\x05\x06")
+    return found[: end + 16] + directory.to_bytes(4, "little") + found[end + 20 :]
 
+
+def test_a_bomb_that_lies_about_its_size_is_not_unpacked() -> None:
+    """No more of it is unpacked than it says, and then its checksum is wrong."""
     with pytest.raises(BadZip, match="broken"):
-        unzipped(bomb, MAX)
+        unzipped(bomb(), MAX)
 
 
 @given(st.binary(max_size=300), st.integers(0, 200), st.binary(max_size=5))
@@ -138,3 +151,46 @@ def test_whatever_comes_is_refused_in_words(content: bytes, place: int, change: 
     for each in (content, good[:place] + change + good[place + len(change) :], good + content):
         with contextlib.suppress(BadZip):
             assert len(unzipped(each, MAX)) <= MAX
+
+
+HEAD = b'Content-Disposition: form-data; name="'
+FORM = (
+    b"--b\r\n" + HEAD + b'key"\r\n\r\nj/input.zip\r\n--b\r\n' + HEAD + b'file"; filename="input.zip"\r\n'
+    b"Content-Type: application/zip\r\n\r\nPK\r\n--b--\r\n"
+)
+KIND = "multipart/form-data; boundary=b"
+
+
+def test_a_form_has_fields_and_one_file() -> None:
+    """As a client sends them."""
+    assert read_form(KIND, FORM) == ({"key": "j/input.zip"}, b"PK")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("", FORM),
+        ("application/x-www-form-urlencoded", b"key=1"),
+        ("multipart/form-data", FORM),
+        ("multipart/form-data; boundary=" + "b" * 300, FORM),
+        (KIND, b""),
+        (KIND, FORM[:-20]),
+        (KIND, FORM.replace(b'; filename="input.zip"', b"")),
+        (KIND, FORM.replace(b'"file"', b'"other"')),
+        (KIND, FORM.replace(b"--b--", FORM + b"--b--")),
+        (KIND, FORM.replace(b"j/input.zip", b"0" * 2000)),
+        (KIND, b"".join(b"--b\r\n" + HEAD + b'%d"\r\n\r\n1\r\n' % each for each in range(20)) + FORM),
+        (KIND, FORM.replace(b"Content-Type: application/zip", b"Content-Transfer-Encoding: base64")),
+    ],
+)
+def test_another_form_is_refused(kind: str, body: bytes) -> None:
+    """Torn, without a file or with several, with many or long fields."""
+    with pytest.raises(BadForm):
+        read_form(kind, body)
+
+
+@given(st.integers(0, len(FORM)), st.integers(0, 9), st.binary(max_size=9))
+def test_whatever_form_comes_is_refused_in_words(place: int, less: int, change: bytes) -> None:
+    """With any bytes changed."""
+    with contextlib.suppress(BadForm):
+        read_form(KIND, FORM[:place] + change + FORM[place + less :])

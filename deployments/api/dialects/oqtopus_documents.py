@@ -44,19 +44,21 @@ class SubmitBody(BaseModel):
 
 
 def check_input(content: bytes) -> None:
-    """Make sure that an upload is the input of a job; whether its programs are good is seen when it runs.
+    """Make sure that an upload holds a JSON object; what is wrong with it is said when it is submitted.
+
+    A client shows its user why a submission was refused, and of an upload only that it was.
 
     Raises:
-        BadInput: says all that is wrong.
+        BadInput: it does not.
     """
-    _read_input(content)
+    _object_in(content)
 
 
 def document_of(content: bytes, body: SubmitBody) -> bytes:
     """Return the job document of an uploaded input and the body of its submission.
 
     Raises:
-        BadInput: the upload is none.
+        BadInput: says all that is wrong with the upload.
         JobRejected: it holds what JSON cannot.
     """
     given = _read_input(content)
@@ -82,7 +84,7 @@ def document_of(content: bytes, body: SubmitBody) -> bytes:
         raise JobRejected(Fault(message="the job is nested too deeply")) from None
 
 
-def _read_input(content: bytes) -> dict[str, Any]:
+def _object_in(content: bytes) -> dict[str, Any]:
     try:
         found = json.loads(content.decode("utf-8-sig"), parse_constant=_no_number)
     except RecursionError:
@@ -91,6 +93,11 @@ def _read_input(content: bytes) -> dict[str, Any]:
         raise BadInput("input.json is no JSON in UTF-8") from None
     if not isinstance(found, dict):
         raise BadInput("input.json must hold an object with program")
+    return found
+
+
+def _read_input(content: bytes) -> dict[str, Any]:
+    found = _object_in(content)
     faults = [f"{echo(name)}: there is no such field" for name in list(found)[:20] if name not in _INPUT]
     if found.get("sse_program") is not None:
         faults.append("sse_program: programs in Python are not run here")

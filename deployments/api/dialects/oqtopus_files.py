@@ -6,21 +6,16 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from deployments.api.dialects.oqtopus_answers import BadRequest, GoneBefore
+from deployments.api.dialects.oqtopus_answers import GoneBefore
 from deployments.api.dialects.oqtopus_documents import Sent, check_input
 from deployments.api.dialects.oqtopus_results import result_of, transpile_result_of
-from deployments.api.dialects.oqtopus_uploads import Signer, check_form, unzipped, zipped
+from deployments.api.dialects.oqtopus_uploads import Signer, check_form, read_form, unzipped, zipped
 from deployments.api.registered import Registered
 from models.errors import UnknownJob
 from tasks.jobs.results import result_document
 from tasks.services import Services
 
 router = APIRouter()
-
-MAX_FIELDS = 10
-MAX_FIELD_BYTES = 1000
-
-ITEMS = ("input", "result", "transpile_result")
 
 
 class Files:
@@ -31,12 +26,14 @@ class Files:
         self.registered = Registered(services)
         self.signer = Signer(self.registered.secret)
 
-    def take(self, job_id: str, content: bytes) -> None:
-        """Keep an uploaded zip file as the input of a job.
+    def take(self, content_type: str, body: bytes) -> None:
+        """Keep the zip file in a form as the input of a job.
 
         Raises:
             InputError: it is not taken; the text says why.
         """
+        fields, content = read_form(content_type, body)
+        job_id = check_form(self.signer, fields)
         unpacked = unzipped(content, self._services.settings.max_document_bytes)
         check_input(unpacked)
         try:
@@ -71,22 +68,15 @@ class Files:
 @router.post("/files")
 async def upload(request: Request) -> Response:
     """Take the input of a registered job."""
-    files: Files = await files_of(request)
-    async with request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES) as form:
-        texts = {name: value for name, value in form.multi_items() if isinstance(value, str)}
-        uploads = [value for name, value in form.multi_items() if name == "file" and not isinstance(value, str)]
-        job_id = check_form(files.signer, texts)
-        if len(uploads) != 1:
-            raise BadRequest("the field file has to be a zip file")
-        content = await uploads[0].read()
-    await asyncio.to_thread(files.take, job_id, content)
+    files = await files_of(request)
+    await asyncio.to_thread(files.take, request.headers.get("content-type", ""), await request.body())
     return Response(status_code=204)
 
 
 @router.get("/files/{job_id}/{item}.zip")
 async def download(request: Request, job_id: str, item: str, expires: str = "", signature: str = "") -> Response:
     """Return a file of a job."""
-    files: Files = await files_of(request)
+    files = await files_of(request)
     files.signer.check("GET", job_id, item, expires, signature)
     content = await asyncio.to_thread(files.zip_of, job_id, item)
     return Response(content, media_type="application/zip")

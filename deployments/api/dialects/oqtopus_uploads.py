@@ -3,14 +3,24 @@
 import hashlib
 import hmac
 import io
+import logging
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Literal
 
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import Field, File, FormParser, parse_options_header
+
 from models import clock
 from models.errors import InputError
+
+# It would write down what strangers send.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+
+MAX_FIELDS = 10
+MAX_FIELD_BYTES = 1000
 
 Method = Literal["GET", "POST"]
 
@@ -27,6 +37,10 @@ _BLOCK = 1 << 16
 
 class BadSignature(InputError):
     """A form or an address was not signed here, not for this, or too long ago."""
+
+
+class BadForm(InputError):
+    """An upload does not come as a form with one file."""
 
 
 class BadZip(InputError):
@@ -83,6 +97,42 @@ def check_form(signer: Signer, fields: Mapping[str, str]) -> str:
         raise BadSignature("the field key is not as it was given out")
     signer.check("POST", job_id, "input", fields.get("policy", ""), fields.get("signature", ""))
     return job_id
+
+
+def read_form(content_type: str, body: bytes) -> tuple[dict[str, str], bytes]:
+    """Return the fields of an upload, and the one file `file` in it; all of it stays in memory.
+
+    Raises:
+        BadForm: it is no such form.
+    """
+    fields: dict[str, str] = {}
+    files: list[bytes] = []
+
+    def on_field(field: Field) -> None:
+        value = field.value or b""
+        if len(fields) >= MAX_FIELDS or len(value) > MAX_FIELD_BYTES:
+            raise BadForm("the form has more fields, or longer ones, than were given out")
+        fields[(field.field_name or b"").decode("utf-8", "replace")] = value.decode("utf-8", "replace")
+
+    def on_file(file: File) -> None:
+        if files or file.field_name != b"file":
+            raise BadForm("the form has another file than the one field file")
+        file.file_object.seek(0)
+        files.append(file.file_object.read())
+
+    kind, options = parse_options_header(content_type)
+    if kind != b"multipart/form-data" or not options.get(b"boundary"):
+        raise BadForm("an upload has to be multipart/form-data")
+    in_memory = {"MAX_MEMORY_FILE_SIZE": len(body) + 1}
+    try:
+        parser = FormParser(kind.decode(), on_field, on_file, boundary=options[b"boundary"], config=in_memory)
+        parser.write(body)
+        parser.finalize()
+    except FormParserError:
+        raise BadForm("the form is broken") from None
+    if not files:
+        raise BadForm("the field file has to be a zip file")
+    return fields, files[0]
 
 
 def unzipped(content: bytes, max_bytes: int) -> bytes:
