@@ -15,6 +15,8 @@ from deployments.api.committer import Committer
 from deployments.api.laboratory import Laboratory
 from deployments.api.lists import seen_by
 from deployments.api.requests import JobRequest
+from deployments.api.stored import StoredPayloads
+from deployments.api.visits import Visits
 from models.errors import JobRejected, LogError, QuledgerError, ResultMissing, StorageError, UnknownJob
 from models.events import Event
 from models.facts import Hidden
@@ -47,6 +49,8 @@ class Calls:
         self.account, self.laboratory, self.changes = Account(directory), Laboratory(services), changes
         self._services, self._directory, self._checks, self._committer = services, directory, checks, committer
         self._log = services.log
+        self.visits = Visits(directory)
+        self.payloads = StoredPayloads(services.log.engine)
 
     def caller(self, token: str | None) -> Caller:
         """Return whose token this is.
@@ -57,7 +61,9 @@ class Calls:
         """
         if not token:
             raise NotSignedIn("missing")
-        return self._directory.caller_of(token)
+        caller = self._directory.caller_of(token)
+        self.visits.note(caller)
+        return caller
 
     # Jobs come in
 
@@ -107,11 +113,12 @@ class Calls:
             self._permit(caller, Act.SUBMIT, Thing.job(caller.user, PROVEN_SOURCE, request.project))
             if request.derived_from:
                 self.job(caller, request.derived_from)
+            document = self.payloads.get(caller, request.payload) if request.payload else request.document
         except QuledgerError as error:
             return error
         return Submission(
             backend=request.backend,
-            document=request.document,
+            document=document,
             user=caller.user,
             project=request.project,
             priority=request.priority,

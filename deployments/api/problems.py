@@ -1,6 +1,7 @@
 """What goes wrong, as a problem document (RFC 9457): no traceback, no path, all faults at once."""
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
+from models import clock
 from models.errors import (
     AppendConflict,
     DocumentMissing,
@@ -32,6 +35,8 @@ from models.errors import (
     printable,
 )
 from models.identity.errors import NotPermitted, NotSignedIn, UnknownProject, UnknownToken, UnknownUser
+from models.usage import LimitReached
+from storage.log.payloads import PayloadInUse, UnknownPayload
 
 _LOG = logging.getLogger("quledger.api")
 
@@ -42,6 +47,7 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (NotPermitted, 403),
     (UnknownJob, 404),
     (UnknownBackend, 404),
+    (UnknownPayload, 404),
     (UnknownProject, 404),
     (UnknownToken, 404),
     (UnknownUser, 404),
@@ -49,11 +55,13 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (NotCancellable, 409),
     (NotRevivable, 409),
     (JobHeld, 409),
+    (PayloadInUse, 409),
     (ResultMissing, 409),
     (DocumentMissing, 409),
     (NotAllowed, 409),
     (StaleAttempt, 409),
     (AppendConflict, 409),
+    (LimitReached, 429),
     (DocumentTooLarge, 413),
     (LogUnavailable, 503),
     (StorageUnavailable, 503),
@@ -168,7 +176,10 @@ def answer_error(error: QuledgerError) -> Response:
     problem = problem_of(error)
     if problem.status >= 500:  # noqa: PLR2004 - HTTP's own
         _LOG.error("request_failed action=answer code=%d: %s", problem.status, error)
-    return answer(problem)
+    headers = {}
+    if isinstance(error, LimitReached) and error.free_at is not None:
+        headers["Retry-After"] = str(max(1, math.ceil((error.free_at - clock.now()).total_seconds())))
+    return answer(problem, headers)
 
 
 async def on_error(_request: Request, error: Exception) -> Response:
@@ -177,12 +188,24 @@ async def on_error(_request: Request, error: Exception) -> Response:
     return answer_error(error)
 
 
-async def on_http_error(_request: Request, error: Exception) -> Response:
+async def on_http_error(request: Request, error: Exception) -> Response:
     """Answer what the framework refuses: a path or a method that is none."""
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
     title = TITLES.get(error.status_code, "The request cannot be answered")
     problem = Problem(type="about:blank", title=title, status=error.status_code, detail=printable(str(error.detail)))
-    return answer(problem, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:  # noqa: PLR2004 - HTTP's own
+        headers["Allow"] = ", ".join(_methods(request))
+    return answer(problem, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Return what may be done at this path: each route names its own methods alone."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return sorted(found)
 
 
 async def on_invalid(_request: Request, error: Exception) -> Response:

@@ -41,6 +41,11 @@ def names() -> list[str]:
     return [*BUILT_IN, *published.names(), *sorted(_plug_ins())]
 
 
+def knows(name: str) -> bool:
+    """Return whether a backend has this name; for ours nothing is looked up."""
+    return ours(name) or name in _plug_ins()
+
+
 def loaded() -> list[str]:
     """Return the names of the plug-ins that this process has loaded; imports nothing."""
     return sorted(_LOADED)
