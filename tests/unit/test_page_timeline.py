@@ -12,9 +12,9 @@ from models.job import TRANSITIONS, State
 BEGIN = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 
-def view(seq: int, kind: str, seconds: float, **data: Any) -> EventView:
+def view(seq: int, kind: str, after: float, **data: Any) -> EventView:
     """Return an event as users see it."""
-    return EventView(seq=seq, kind=kind, attempt=1, recorded_at=BEGIN + timedelta(seconds=seconds), data=data)
+    return EventView(seq=seq, kind=kind, attempt=1, recorded_at=BEGIN + timedelta(seconds=after), data=data)
 
 
 def test_each_event_is_a_line():
