@@ -12,9 +12,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from models import clock
 from models.facts import Submitted
-from storage.log.database import open_database, writing
+from storage.log.database import open_database
 from storage.log.event_log import EventLog
-from storage.log.rows import write_event
+from storage.log.submissions import Entry, begin_all
 
 CLAIMS = 60
 GOAL = 1.5
@@ -36,14 +36,15 @@ def claims(path: Path, jobs: int, *, users: int) -> float:
     """Return the median CPU time of a claim, in milliseconds, where so many jobs of so many users wait."""
     log = EventLog(open_database(f"sqlite:///{path}"))
     then = clock.now() - timedelta(days=1)
-    with writing(log.engine) as connection:
-        for each in range(jobs):
-            at = then + timedelta(seconds=each)
-            user = f"u{each % users}"
-            fact = Submitted.of(
-                b"{}", keep_up_to=9, backend="rydberg", user=user, source="cli", received_at=min(at, clock.now())
-            )
-            write_event(connection, None, fact, job_id=f"j{each:07}", attempt=0, actor="w", recorded_at=then)
+    entries = []
+    for each in range(jobs):
+        at = then + timedelta(seconds=each)
+        user = f"u{each % users}"
+        fact = Submitted.of(
+            b"{}", keep_up_to=9, backend="rydberg", user=user, source="cli", received_at=min(at, clock.now())
+        )
+        entries.append(Entry(fact, f"j{each:07}"))
+    begin_all(log.engine, entries, "w", lambda: then)
     took = []
     for _ in range(CLAIMS):
         began = time.process_time()

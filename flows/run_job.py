@@ -24,6 +24,7 @@ from models.errors import LogError, QuledgerError, StorageError
 from models.job import FINAL, Job, Phase
 from models.requests import JobRequest
 from models.storable import LINE, WHOLE_NUMBER
+from models.submissions import Submission
 from storage import failpoints
 from tasks.backends import registry
 from tasks.jobs.attempt import hold
@@ -139,10 +140,9 @@ def untaken(error: Exception) -> str:
 
 def submit_request(services: Services, request: JobRequest, run_id: str) -> Job:
     """Append a launched job to the log; a run that is begun again is the same job."""
-    return submit_document(
-        services,
-        request.backend,
-        request.job_document(),
+    submission = Submission(
+        backend=request.backend,
+        document=request.job_document(),
         user=request.user,
         project=request.project,
         priority=request.priority,
@@ -151,3 +151,4 @@ def submit_request(services: Services, request: JobRequest, run_id: str) -> Job:
         source="prefect",
         run_id=run_id,
     )
+    return submit_document(services, submission)

@@ -1,6 +1,7 @@
 """UTC everywhere: the one place that reads the clock, and the one way to write a time."""
 
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, PlainSerializer
@@ -9,6 +10,15 @@ from pydantic import AfterValidator, PlainSerializer
 def now() -> datetime:
     """Return the time in UTC, aware, to the microsecond."""
     return datetime.now(UTC)
+
+
+def ascending(clock: Callable[[], datetime] = now) -> Iterator[datetime]:
+    """Yield the time, again and again; each is later than the one before, by a microsecond at least."""
+    last = None
+    while True:
+        moment = clock()
+        last = moment if last is None else max(moment, last + timedelta(microseconds=1))
+        yield last
 
 
 def to_text(moment: datetime) -> str:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from models.clock import UtcDatetime
 from models.errors import Blame, Fault
 
-Source = Literal["inbox", "cli", "prefect"]
+Source = Literal["inbox", "cli", "prefect", "api"]
 Stage = Literal["submission", "validation", "compilation", "execution", "upload", "lease"]
 
 
@@ -31,8 +31,11 @@ class Submitted(_Fact):
         document: the job document as it came: UTF-8 text, or base64 if the bytes are not UTF-8; None if it was larger
             than the limit, so that only its hash is kept.
         received_at: when the front end stored it (UTC); it decides the order of service.
-        source: `inbox` if a front end put it into the storage, else how it was handed in.
+        source: `inbox` if a front end put it into the storage, else how it was handed in; by `api` alone has the user
+            proven who he is.
         storage: name of the storage that holds its documents; empty for the first one of the settings.
+        derived_from: id of the job that this one was made from.
+        shots: of all experiments, where somebody had counted them by then.
     """
 
     kind: Literal["submitted"] = "submitted"
@@ -49,6 +52,9 @@ class Submitted(_Fact):
     storage: str = ""
     idempotency_key: str | None = None
     received_at: UtcDatetime
+    # Not dumped at their defaults: who says nothing of them writes what was always written.
+    derived_from: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
+    shots: Annotated[int | None, Field(exclude_if=lambda value: value is None)] = None
 
     @classmethod
     def of(cls, document: bytes, *, keep_up_to: int, **fields: Any) -> Self:
@@ -267,6 +273,14 @@ class Withdrawn(_Fact):
     version: Literal[1] = 1
 
 
+class Hidden(_Fact):
+    """Its owner does not want to see the job any more; it had ended."""
+
+    kind: Literal["hidden"] = "hidden"
+    version: Literal[1] = 1
+    by: str
+
+
 class Refused(_Fact):
     """A late write of an attempt that was over; nothing else changed."""
 
@@ -295,6 +309,7 @@ Fact = Annotated[
     | Revived
     | Replaced
     | Withdrawn
+    | Hidden
     | Refused,
     Field(discriminator="kind"),
 ]

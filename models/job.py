@@ -19,6 +19,7 @@ from models.facts import (
     Fact,
     Failed,
     HandedOver,
+    Hidden,
     LeaseExpired,
     Replaced,
     Retried,
@@ -112,6 +113,7 @@ TRANSITIONS = {
         Transition("revived", frozenset({State.QUEUED, State.ERROR, State.WITHDRAWN}), State.QUEUED, _ANYBODY),
         Transition("replaced", frozenset({State.ERROR}), State.QUEUED, _ANYBODY),
         Transition("withdrawn", frozenset({State.CLAIMED}), State.WITHDRAWN, _HOLDER),
+        Transition("hidden", FINAL, None, _ANYBODY),
         Transition("refused", frozenset(State), None, _ANYBODY),
     )
 }
@@ -140,6 +142,7 @@ class Job(BaseModel):
         holder: SHA-256 of the token that a writer has to show; None if nobody has the job, or for a claim of version 1.
         handed_on: it was claimed for another process, which has not begun it yet.
         executed: the staged result; kept over a retry, so that a later attempt need not run again.
+        is_hidden: its owner does not want to see it any more, until it waits again.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -176,6 +179,7 @@ class Job(BaseModel):
     faults: tuple[Fault, ...] = ()
     fault_count: int = 0
     cancel_requested: bool = False
+    is_hidden: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
 
     @property
     def phase(self) -> Phase:
@@ -233,6 +237,8 @@ def why_not(job: Job, fact: Fact, attempt: int) -> str | None:  # noqa: PLR0911 
         return "the job waits for its turn already"
     if fact.kind == "replaced" and (job.blame, job.stage) != ("user", "validation"):
         return "the job did not end through a fault of its document"
+    if fact.kind == "hidden" and job.is_hidden:
+        return "the job is hidden already"
     if fact.kind == "claimed" and attempt != job.attempt + 1:
         return f"the next attempt is {job.attempt + 1}, not {attempt}"
     return _why_not_of_attempt(job, fact, attempt) if row.of_attempt else None
@@ -316,13 +322,15 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
             }
         case CancelRequested():
             changes["cancel_requested"] = True
+        case Hidden():
+            changes |= {"is_hidden": True, "updated_at": job.updated_at}
         case Retried():
             changes |= {"not_before": fact.not_before, "failures": job.failures + int(fact.counted)}
             if fact.run_again:
                 changes["executed"] = None
         case Revived() | Replaced():
             changes |= dict.fromkeys(("not_before", "stage", "blame"))
-            changes |= {"failures": 0, "faults": (), "fault_count": 0, "cancel_requested": False}
+            changes |= {"failures": 0, "faults": (), "fault_count": 0, "cancel_requested": False, "is_hidden": False}
             if isinstance(fact, Replaced):
                 changes |= {"document_sha256": fact.document_sha256, "document_bytes": fact.document_bytes}
     if event.flow_run_id is not None and event.kind != "refused":

@@ -35,14 +35,17 @@ def new_job_id() -> str:
     return uuid.uuid4().hex[:24]
 
 
-def job_id_of_key(backend: str, user: str, project: str, key: str, nth: int = 0) -> str:
+def job_id_of_key(  # noqa: PLR0913 - what tells a key
+    backend: str, user: str, project: str, key: str, nth: int = 0, *, is_proven: bool = False
+) -> str:
     """Return the job id that belongs to an idempotency key of a user in a project: one key is one job.
 
     Args:
         nth: 0 at first; 1, 2 ... where the ids before belong to jobs of others.
+        is_proven: the user has proven who he is: whoever only bears his name has other keys.
     """
     # As JSON: no two lists have one text, whatever their members hold.
-    text = json.dumps(["key", backend, user, project, key, nth], separators=(",", ":"))
+    text = json.dumps(["proven" if is_proven else "key", backend, user, project, key, nth], separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:24]
 
 

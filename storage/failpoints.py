@@ -10,6 +10,8 @@ import re
 import signal
 
 POINTS = {
+    "submission.written": "jobs are written, and the transaction is not committed",
+    "submission.committed": "jobs are in the log, and nobody was told",
     "submission.appended": "`submitted` is in the log, nothing is in the storage",
     "inbox.appended": "a job from the inbox is in the log",
     "claim.appended": "`claimed` is in the log, no flow run has begun",

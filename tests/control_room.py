@@ -33,12 +33,15 @@ LONG = {
 class ControlRoom:
     """One laboratory with everything running, and the process that holds it."""
 
-    def __init__(self, folder: Path, api: str | None = None, *, cold: bool = False, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, api: str | None = None, *, cold: bool = False, door: bool = False, **settings: str
+    ) -> None:
         """Prepare it.
 
         Args:
             api: of a server that runs already; otherwise `start` brings one.
             cold: start it as a user does, by `exec`, and not from what is imported already.
+            door: also serve the HTTP API, at any free port.
         """
         with socket.create_server(("127.0.0.1", 0)) as listening:
             self.port = listening.getsockname()[1]
@@ -54,10 +57,11 @@ class ControlRoom:
         self.output = folder / "up.txt"
         self.process: ForkedProcess | subprocess.Popen[bytes] | None = None
         self._cold = cold
+        self._more = ["--api-port", "0"] if door else ["--no-api"]
 
     def start(self) -> None:
         """Start `quledger up` and wait until it says that it is ready and a drain runs."""
-        arguments, environment = ["up", "--port", str(self.port)], self.installation.environment
+        arguments, environment = ["up", "--port", str(self.port), *self._more], self.installation.environment
         with self.output.open("wb") as output, open(os.devnull) as nothing:
             files = (nothing.fileno(), output.fileno(), output.fileno())
             if forked.can_run(environment) and not self._cold:

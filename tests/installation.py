@@ -16,6 +16,7 @@ import httpx
 
 from deployments.cli.render import event_value
 from models.settings import Settings
+from models.submissions import Submission
 from storage.audit.verify import Verifier
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
@@ -147,7 +148,7 @@ class Installation:
         """Submit a document as `quledger submit` does, and return the job's id."""
         text = document if isinstance(document, str) else json.dumps(document)
         services = Services(Settings(home=self.home, storage=self.url))
-        return submit_document(services, backend, text.encode(), user=user).job_id
+        return submit_document(services, Submission(backend=backend, document=text.encode(), user=user)).job_id
 
     @property
     def url(self) -> str:

@@ -9,6 +9,7 @@ from importlib import metadata
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from tasks.jobs.checking import Checker
 
 from deployments.api import problems
 from deployments.api.bounds import Bounds
@@ -18,7 +19,6 @@ from deployments.api.committer import Committer
 from deployments.api.v1 import acts, backends, health, jobs, me, payloads
 from models.errors import QuledgerError
 from storage.identity.directory import Directory
-from tasks.jobs.checking import Checker
 from tasks.jobs.submission import submit_all
 from tasks.services import Services
 
@@ -48,7 +48,15 @@ def make_app(services: Services) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.services = services
-    for router in (jobs.router, jobs.batch_router, acts.router, backends.router, payloads.router, me.router, health.router):
+    for router in (
+        jobs.router,
+        jobs.batch_router,
+        acts.router,
+        backends.router,
+        payloads.router,
+        me.router,
+        health.router,
+    ):
         app.include_router(router, prefix="/v1")
     app.add_exception_handler(QuledgerError, problems.on_error)
     app.add_exception_handler(HTTPException, problems.on_http_error)

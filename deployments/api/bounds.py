@@ -1,4 +1,4 @@
-"""What every request is held to before anything of it is parsed: host, size, time, rate; and the headers of each answer."""
+"""What a request is held to before anything of it is parsed: host, size, time, rate; and the headers of each answer."""
 
 import asyncio
 import time
@@ -96,9 +96,7 @@ class Bounds:
         finally:
             self._held -= len(body)
 
-    async def _fill(
-        self, body: bytearray, receive: Receive, headers: dict[bytes, bytes], most: int
-    ) -> Problem | None:
+    async def _fill(self, body: bytearray, receive: Receive, headers: dict[bytes, bytes], most: int) -> Problem | None:
         """Read a body to its end; return why it is refused, None where it is not."""
         if _length(headers) > most:
             return _too_large(most)

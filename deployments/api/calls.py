@@ -8,6 +8,11 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
+from models.submissions import Begun, Submission
+from storage.log.job_lists import Page
+from storage.log.payloads import Payloads
+from tasks.jobs.checking import Checker
+
 from deployments.api.changes import Changes
 from deployments.api.committer import Committer
 from deployments.api.requests import JobRequest
@@ -17,13 +22,9 @@ from models.facts import Hidden
 from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, is_visible, why_not
 from models.identity.errors import NotPermitted, NotSignedIn
 from models.job import FINAL, Job
-from models.submissions import Begun, Submission
 from storage.identity.directory import Directory
 from storage.log import job_lists
-from storage.log.job_lists import Page
-from storage.log.payloads import Payloads
 from tasks.jobs import submission
-from tasks.jobs.checking import Checker
 from tasks.jobs.results import result_document
 from tasks.services import Services
 
@@ -71,7 +72,9 @@ class Calls:
         found = await asyncio.to_thread(lambda: [self._prepared(caller, each) for each in requests])
         good = [each for each in found if isinstance(each, Submission)]
         checked = await self._checker.check(good)
-        outcomes: list[Outcome] = list(await self._committer.put([each for each in checked if isinstance(each, Submission)]))
+        outcomes: list[Outcome] = list(
+            await self._committer.put([each for each in checked if isinstance(each, Submission)])
+        )
         answers = iter(outcomes)
         of_good = iter([next(answers) if isinstance(each, Submission) else each for each in checked])
         return [next(of_good) if isinstance(each, Submission) else each for each in found]

@@ -10,6 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from storage.log.payloads import PayloadInUse, UnknownPayload
+from storage.log.usage import LimitReached
 
 from models.errors import (
     AppendConflict,
@@ -32,8 +34,6 @@ from models.errors import (
     printable,
 )
 from models.identity.errors import NotPermitted, NotSignedIn, UnknownProject, UnknownToken, UnknownUser
-from storage.log.payloads import PayloadInUse, UnknownPayload
-from storage.log.usage import LimitReached
 
 _LOG = logging.getLogger("quledger.api")
 

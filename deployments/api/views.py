@@ -104,6 +104,4 @@ class EventView(BaseModel):
         if not whole:
             shown = _SHOWN.get(event.kind, frozenset())
             data = {name: value for name, value in data.items() if name in shown}
-        return cls(
-            seq=event.seq, kind=event.kind, attempt=event.attempt, recorded_at=event.recorded_at, data=data
-        )
+        return cls(seq=event.seq, kind=event.kind, attempt=event.attempt, recorded_at=event.recorded_at, data=data)

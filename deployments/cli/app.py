@@ -43,6 +43,7 @@ COMMANDS = {
         "serving:up",
         "Serve everything: Prefect's server and UI, all deployments, their schedules. Ctrl-C stops it.",
     ),
+    "serve": ("serving:serve", "Serve the HTTP API and the pages for people. Ctrl-C stops it."),
     "worker": (
         "serving:worker",
         "Serve the deployments of the Prefect server that PREFECT_API_URL names: jobs, drains, schedules.",

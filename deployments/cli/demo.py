@@ -12,15 +12,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deployments.cli import render
-from deployments.frames import counts_frame
 from deployments.cli.output import Json
 from deployments.cli.results import histogram
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
+from deployments.frames import counts_frame
 from deployments.processes.drain import flows_ready, run_drain
 from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
 from tasks.jobs.results import result_document
+from models.submissions import Submission
 from tasks.jobs.submission import submit_document
 from tasks.services import Services
 
@@ -89,7 +90,7 @@ def demo(*, folder: Path = Path(".demo"), as_json: Json = False) -> int:
 
 def _submit(services: Services, story: Story) -> Job:
     document = (EXAMPLES / f"{story.name}.json").read_bytes()
-    return submit_document(services, story.backend, document, user="alice", project="demo")
+    return submit_document(services, Submission(backend=story.backend, document=document, user="alice", project="demo"))
 
 
 TABLE = (Column("job"), Column("backend"), Column("state"), Column("what it is", ColumnKind.TEXT))

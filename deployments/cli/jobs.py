@@ -14,6 +14,7 @@ from models.job import State
 from models.job_language.openqasm_opening import is_openqasm
 from models.names import one_spelling
 from models.requests import qasm_document
+from models.submissions import Submission
 from tasks.backends import registry
 from tasks.jobs import submission
 from tasks.services import current
@@ -64,17 +65,10 @@ def submit(  # noqa: PLR0913 - one parameter an option
         if check and (why_not := submission.check_document(services, backend, document)):
             print(f"quledger: the document is handed in without a check: {why_not}", file=sys.stderr)
 
-    job = submission.submit_document(
-        services,
-        backend,
-        document,
-        user=user,
-        project=project,
-        priority=priority,
-        key=key,
-        storage=storage,
-        check=checked,
+    handed_in = Submission(
+        backend=backend, document=document, user=user, project=project, priority=priority, key=key, storage=storage
     )
+    job = submission.submit_document(services, handed_in, checked)
     print_output({"job_id": job.job_id, "state": job.state}, lambda: print(job.job_id), as_json=as_json)
     return 0
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from deployments.cli import render
-from deployments.frames import counts_frame, values_frame
 from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
+from deployments.frames import counts_frame, values_frame
 from models.errors import printable
 from tasks.jobs.results import result_document
 from tasks.services import current

@@ -8,11 +8,12 @@ from cyclopts import Parameter
 
 from deployments.cli.output import Json, print_output
 from deployments.cli.terminal import OutputLost
+from deployments.processes import up as everything
 from deployments.processes.drain import run_drain_command, run_worker_command
-from deployments.processes.up import serve
 from models.errors import BadSetting
 
 MAX_PORT = 65535
+API_PORT = 8000
 
 
 def drain(
@@ -43,16 +44,40 @@ def drain(
     return 1 if unserved else 0
 
 
-def up(*, port: int = 4200) -> int:
+def up(*, port: int = 4200, api: bool = True, api_port: int | None = None) -> int:
     """Serve everything: Prefect's server and UI, all deployments, their schedules. Ctrl-C stops it.
 
     Args:
         port: Of the server, on loopback.
+        api: Serve the HTTP API and the pages too, as `quledger serve` does.
+        api_port: Of these, on loopback; 8000 if left out, or any free one beside a server on any free one.
     """
+    for each in (port, api_port or 0):
+        _check_port(each)
+    if api_port is None:
+        api_port = API_PORT if port else 0
+    everything.serve(port, _say, api_port=api_port if api else None)
+    return 0
+
+
+def serve(*, port: int = API_PORT, host: str = "127.0.0.1") -> int:
+    """Serve the HTTP API and the pages for people. Ctrl-C stops it.
+
+    Args:
+        port: To listen on; 0 takes any that is free.
+        host: Address to listen on; by default this machine alone can reach it (see docs/api.md for proxies).
+    """
+    _check_port(port)
+    # A second of imports that no drain needs.
+    from deployments.processes.serve import serve_api  # noqa: PLC0415
+
+    serve_api(port, _say, host=host)
+    return 0
+
+
+def _check_port(port: int) -> None:
     if not 0 <= port <= MAX_PORT:
         raise BadSetting(f"port {port} cannot be listened on; name one from 0 (any that is free) to {MAX_PORT}")
-    serve(port, _say)
-    return 0
 
 
 def _say(line: str) -> None:

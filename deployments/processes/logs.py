@@ -15,7 +15,7 @@ from typing import IO
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
-SERVER, WORKER, DRAIN, CLI = "prefect-server.log", "worker.log", "drain.log", "cli.log"
+SERVER, WORKER, DRAIN, API, CLI = "prefect-server.log", "worker.log", "drain.log", "api.log", "cli.log"
 
 MAX_BYTES = 20_000_000
 """A log that has grown larger is put aside when it is next opened; the one that was put aside before is gone."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from deployments.processes.logs import record
 from models.errors import BadSetting
 from models.settings import Settings
+from storage.identity.directory import Directory
 from tasks.sandbox.walls import hide_memory
 from tasks.services import Services
 
@@ -73,6 +74,8 @@ def serve_on(services: Services, listening: socket.socket, say: Callable[[str], 
         record(sys.stderr)
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         say(f"Quledger answers at {url}/ui (pages), {url}/v1 (API), {url}/v1/docs (how to use it)")
+        if not Directory(services.log.engine).users():
+            say("Nobody can sign in yet: quledger user add NAME --role operator, then quledger token new NAME")
         server = uvicorn.Server(config)
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listening])

@@ -1,9 +1,7 @@
 """Everything in one command: Prefect's server with its UI, all deployments, and a warm worker that serves them."""
 
 import contextlib
-import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -12,17 +10,17 @@ import httpx
 
 from deployments.deploy import POOL, deploy
 from deployments.processes.blocks import Blocks
-from deployments.processes.logs import SERVER, WORKER, open_log, report_errors, warn_on_terminal
-from deployments.processes.prefect_server import prefect_server, write_error
+from deployments.processes.kept import kept
+from deployments.processes.logs import API, SERVER, WORKER, report_errors, warn_on_terminal
+from deployments.processes.prefect_server import prefect_server
+from deployments.processes.serve import LOOPBACK, listen
 from deployments.processes.stop_signals import stop_signals
 from flows.prefect_api.client import ask, authentication
 from models import clock
 from models.settings import Settings
-from tasks import python
 from tasks.sandbox.walls import hide_memory
 from tasks.services import Services
 
-STOP_SECONDS = 40.0
 RESTART_SECONDS = 2.0
 READY_SECONDS = 180.0
 """How long a worker may take until it serves, on a machine that has much else to do."""
@@ -30,15 +28,16 @@ READY_SECONDS = 180.0
 PAUSE = 0.5
 
 
-def serve(port: int, say: Callable[[str], None]) -> None:
+def serve(port: int, say: Callable[[str], None], *, api_port: int | None = None) -> None:
     """Serve until Ctrl-C, SIGTERM or SIGHUP; then everything that was started here has ended.
 
     Args:
         port: of Prefect's server, on loopback; unused where `PREFECT_API_URL` names a server.
         say: called with each line for the operator.
+        api_port: of the HTTP API and the pages, on loopback; None for none of them.
 
     Raises:
-        BadSetting: the port is taken.
+        BadSetting: a port is taken.
         PrefectUnavailable: the deployments could not be registered.
     """
     hide_memory()
@@ -52,12 +51,14 @@ def serve(port: int, say: Callable[[str], None]) -> None:
     say("Starting Prefect's server (some 15 s) ...")
     try:
         with (
-            report_errors(say, settings.folder / SERVER, settings.folder / WORKER),
+            _front_door(settings, api_port) as (door, begin_door),
+            report_errors(say, *(settings.folder / log for log in (SERVER, WORKER, API))),
             prefect_server(settings, port) as url,
-            _worker(settings) as begin,
+            kept("the worker", "deployments.processes.embedded_worker", settings.folder / WORKER) as begin,
         ):
             since = clock.now()
             begin()
+            begin_door()
             say(f"Prefect answers at {url.removesuffix('/api')}; deployments and worker follow ...")
             deploy()
             if not _wait_for_worker(url, since, begin):
@@ -65,6 +66,8 @@ def serve(port: int, say: Callable[[str], None]) -> None:
             say(f"Prefect UI:      {url.removesuffix('/api')}")
             say(f"Backends:        {url.removesuffix('/api')}/artifacts")
             say(f"Prefect API:     {url}")
+            if door:
+                say(f"Pages and API:   {door}/ui, {door}/v1 (a token: `quledger user add`, `quledger token new`)")
             say(f"Storage:         {settings.redacted()['storage']}")
             say("Launch a job:    UI > Deployments > run-job > Run > Custom run; or `quledger submit`")
             blocks = Blocks(services, say)
@@ -73,10 +76,24 @@ def serve(port: int, say: Callable[[str], None]) -> None:
             while True:
                 time.sleep(RESTART_SECONDS)
                 begin()
+                begin_door()
                 blocks.look()
     finally:
         with contextlib.suppress(OSError):  # the terminal may be gone
             say("stopped")
+
+
+@contextlib.contextmanager
+def _front_door(settings: Settings, port: int | None) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Yield the address of the API, and a function that starts it unless it runs; empty where none is wanted."""
+    if port is None:
+        yield "", lambda: None
+        return
+    # The socket is ours, so that nobody takes the port while the API is started again.
+    with listen(LOOPBACK, port) as listening:
+        fd, log = listening.fileno(), settings.folder / API
+        with kept("the API", "deployments.processes.embedded_api", log, str(fd), fds=(fd,)) as begin:
+            yield f"http://{LOOPBACK}:{listening.getsockname()[1]}", begin
 
 
 def _wait_for_worker(url: str, since: datetime, begin: Callable[[], None]) -> bool:
@@ -100,40 +117,3 @@ def _wait_for_worker(url: str, since: datetime, begin: Callable[[], None]) -> bo
 
 def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
-
-
-@contextlib.contextmanager
-def _worker(settings: Settings) -> Iterator[Callable[[], None]]:
-    """Yield a function that starts the worker unless it runs; the worker ends with the block."""
-    running: list[subprocess.Popen[bytes]] = []
-
-    def begin() -> None:
-        if running and running[0].poll() is None:
-            return
-        log = settings.folder / WORKER
-        if running:
-            write_error(log, f"quledger.up: the worker ended with code {running[0].returncode}; it is started again")
-        running.clear()
-        with open_log(log) as output:
-            running.append(
-                subprocess.Popen(  # noqa: S603 - our own module
-                    python.command("deployments.processes.embedded_worker"),
-                    stdin=subprocess.PIPE,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    env=os.environ | python.variables(),
-                    start_new_session=True,
-                )
-            )
-
-    try:
-        yield begin
-    finally:
-        for worker in running:
-            assert worker.stdin is not None  # noqa: S101 - it was made with a pipe
-            worker.stdin.close()
-            try:
-                worker.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                worker.kill()
-                worker.wait()

@@ -12,7 +12,7 @@ from models.errors import BadSetting, LogUnavailable
 from models.settings import redact_url
 from storage.log.dialects import Dialect, Turn, dialect_named, dialect_of
 
-HEAD = "0004"
+HEAD = "0006"
 """The newest migration; a database of another version is migrated or refused."""
 
 BUSY_SECONDS = 60
@@ -20,6 +20,10 @@ BUSY_SECONDS = 60
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 _WRITE = "write sqlite:////the/file.db or postgresql://user:password@host:port/name"
+
+
+class LogDisturbed(LogUnavailable):
+    """Another writer was in the way of a transaction: nothing of it was done, and it may be tried again at once."""
 
 
 def open_database(url: str, *, existing: bool = False) -> Engine:
@@ -96,7 +100,7 @@ def unavailable(dialect: Dialect) -> Iterator[None]:
         raise
     except OperationalError as error:
         msg = f"the event log cannot be used now: {dialect.words(_cause(error))}"
-        raise LogUnavailable(msg) from None
+        raise (LogDisturbed if dialect.was_disturbed(_cause(error)) else LogUnavailable)(msg) from None
     except DBAPIError as error:
         msg = f"the event log cannot be used: {dialect.words(_cause(error))}"
         raise LogUnavailable(msg) from None

@@ -16,6 +16,7 @@ class Turn(IntEnum):
 
     MIGRATION = 1
     CLAIM = 2
+    CONTROL = 3
 
 
 class Dialect(Protocol):
@@ -55,6 +56,9 @@ class Dialect(Protocol):
 
     def tolerate_corruption(self, connection: Connection) -> contextlib.AbstractContextManager[None]:
         """Let an audit read what is broken, and take its time."""
+
+    def was_disturbed(self, error: BaseException) -> bool:
+        """Say whether a transaction failed only because of another one that ran at the same time."""
 
     def words(self, error: BaseException) -> str:
         """Return the driver's error as advice to the operator: no password, one line."""

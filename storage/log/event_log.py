@@ -14,15 +14,17 @@ from sqlalchemy import Connection, Engine
 
 from models import clock
 from models.claims import Lease, holder_of, lease_length
-from models.errors import AppendConflict, IdempotencyConflict, NotAllowed, StaleAttempt
+from models.errors import AppendConflict, InputError, NotAllowed, StaleAttempt
 from models.facts import Claimed, Fact, HandedOver, Refused, Submitted
 from models.job import TRANSITIONS, Job, Phase, not_the_holder, why_not
 from models.retry import is_due
+from models.submissions import Begun
 from storage.log import leases, queue
 from storage.log.database import reading, writing
 from storage.log.dialects import Turn, dialect_of
 from storage.log.log_reader import LogReader
 from storage.log.rows import LOCK_JOB, find_job, get_job, write_event
+from storage.log.submissions import Entry, begin_all
 
 
 class EventLog(LogReader):
@@ -32,26 +34,17 @@ class EventLog(LogReader):
         super().__init__(engine)
         self._now = now
 
-    def submit(self, job_id: str, fact: Submitted, actor: str, *, flow_run_id: str | None = None) -> tuple[Job, bool]:
+    def submit(self, job_id: str, fact: Submitted, actor: str, *, flow_run_id: str | None = None) -> Begun:
         """Begin a job, once: a second submission of the same document under the same id changes nothing.
-
-        Returns:
-            The job, and whether this call began it.
 
         Raises:
             IdempotencyConflict: the id belongs to a job with another document.
         """
-        try:
-            job, begun = self._begin(job_id, fact, actor, flow_run_id)
-        except AppendConflict:
-            # Somebody else has begun it in the same moment, and is through with it now.
-            job, begun = self._begin(job_id, fact, actor, flow_run_id)
-        if begun:
-            return job, True
-        if job.document_sha256 != fact.document_sha256 or job.backend != fact.backend:
-            msg = f"job {job_id} exists with another document; use another idempotency key"
-            raise IdempotencyConflict(msg)
-        return job, False
+        entry = Entry(fact, job_id, flow_run_id)
+        (answer,) = begin_all(self.engine, [entry], actor, self._now, refuse_held=False)
+        if isinstance(answer, InputError):
+            raise answer
+        return answer
 
     def append(
         self,
@@ -249,14 +242,6 @@ class EventLog(LogReader):
                     after.append(self._write_all(connection, job, decide(job), attempt=job.attempt, actor=actor))
             return after
 
-    def _begin(self, job_id: str, fact: Submitted, actor: str, flow_run_id: str | None) -> tuple[Job, bool]:
-        with writing(self.engine) as connection:
-            job = find_job(connection, job_id)
-            if job is not None:
-                return job, False
-            after = self._write(connection, None, fact, job_id=job_id, attempt=0, actor=actor, flow_run_id=flow_run_id)
-            return after, True
-
     def _write_all(self, connection: Connection, job: Job, facts: Sequence[Fact], *, attempt: int, **by: Any) -> Job:
         """Append facts to a job whose row is locked.
 
@@ -270,7 +255,7 @@ class EventLog(LogReader):
             job = self._write(connection, job, fact, attempt=attempt, **by)
         return job
 
-    def _write(self, connection: Connection, job: Job | None, fact: Fact, **about: Any) -> Job:
+    def _write(self, connection: Connection, job: Job, fact: Fact, **about: Any) -> Job:
         return write_event(connection, job, fact, recorded_at=self._now(), **about)
 
 

@@ -1,6 +1,6 @@
 """The jobs that are held: claimed by nobody, relayed by nobody, until a restore or a new comparison releases them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, bindparam, delete, func, select, text
@@ -15,6 +15,7 @@ _PUT = text(
     " ON CONFLICT (job_id) DO UPDATE SET storage = excluded.storage, why = excluded.why"
 )
 _DROP = delete(_HELD).where(_HELD.c.job_id.in_(bindparam("job_ids", expanding=True)))
+_REASONS = select(_HELD.c.job_id, _HELD.c.why).where(_HELD.c.job_id.in_(bindparam("job_ids", expanding=True)))
 _IDS = select(_HELD.c.job_id).where(_HELD.c.job_id.in_(bindparam("job_ids", expanding=True)))
 
 BATCH = 500
@@ -73,6 +74,12 @@ class Holds:
             query = query.where(_HELD.c.storage == storage)
         with reading(self._engine) as connection:
             return [Held(*row) for row in connection.execute(query.order_by(_HELD.c.job_id).limit(limit))]
+
+
+def reasons(connection: Connection, job_ids: Sequence[str]) -> dict[str, str]:
+    """Return why those of the jobs are held that are, within a transaction."""
+    parts = (job_ids[start : start + BATCH] for start in range(0, len(job_ids), BATCH))
+    return {job_id: why for part in parts for job_id, why in connection.execute(_REASONS, {"job_ids": part})}
 
 
 def put(connection: Connection, held: Iterable[Held]) -> None:

@@ -166,6 +166,10 @@ class Postgres:
         connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         yield
 
+    def was_disturbed(self, error: BaseException) -> bool:
+        """Say whether the server ended the transaction in favour of another one."""
+        return _BY_STATE.get(getattr(error, "sqlstate", None) or "") == _DISTURBED
+
     def words(self, error: BaseException) -> str:
         """Return what PostgreSQL's error means: by its code, or by its words where nothing is connected yet."""
         state = getattr(error, "sqlstate", None)

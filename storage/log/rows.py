@@ -1,5 +1,6 @@
 """Events and jobs as rows: an event is written together with the view of its job, and a job is read back from it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,9 +10,10 @@ from sqlalchemy.exc import IntegrityError
 
 from models import clock
 from models.errors import AppendConflict, LogBroken, UnknownJob
-from models.events import GENESIS, Event, seal
+from models.events import Event, seal
 from models.facts import Fact
 from models.job import Job, apply
+from models.submissions import owner_of
 from storage.log.tables import EventRow, JobRow, MirrorRow
 
 _EVENT: Any = EventRow.__table__  # type: ignore[attr-defined]
@@ -23,6 +25,7 @@ _ADD_JOB = insert(_JOB)
 _ADD_CURSOR = insert(_MIRROR)
 _PUT_JOB = update(_JOB).where(_JOB.c.job_id == bindparam("_job_id"), _JOB.c.seq == bindparam("_seq"))
 _PUT_BEHIND = update(_MIRROR).where(_MIRROR.c.job_id == bindparam("_job_id"))
+_UNMIRRORED = {"seq": -1, "place": "", "behind": True}
 GET_JOB = select(_JOB.c.fold).where(_JOB.c.job_id == bindparam("job_id"))
 LOCK_JOB = GET_JOB.with_for_update()
 
@@ -54,53 +57,62 @@ def get_job(connection: Connection, job_id: str, query: Any = GET_JOB) -> Job:
     return job
 
 
+def add_jobs(connection: Connection, begun: Sequence[tuple[Job, Event]]) -> None:
+    """Insert jobs together with their first events.
+
+    Raises:
+        AppendConflict: another writer has begun one of them.
+    """
+    if not begun:
+        return
+    try:
+        # The jobs before their events: in this order every writer comes upon the tables.
+        connection.execute(_ADD_JOB, [job_row(job) for job, _ in begun])
+        connection.execute(_ADD_EVENT, [event_row(event) for _, event in begun])
+        connection.execute(_ADD_CURSOR, [{"job_id": job.job_id, **_UNMIRRORED} for job, _ in begun])
+    except IntegrityError:
+        msg = "one of the jobs was begun by another writer"
+        raise AppendConflict(msg) from None
+
+
 def write_event(  # noqa: PLR0913 - an event has that many fields
     connection: Connection,
-    job: Job | None,
+    job: Job,
     fact: Fact,
     *,
     attempt: int,
     actor: str,
     recorded_at: datetime,
-    job_id: str = "",
     flow_run_id: str | None = None,
 ) -> Job:
     """Insert one event and rewrite the view; the caller has asked whether the event may follow.
 
     Args:
-        job: as of the event before; None for a new job, whose id is `job_id`.
+        job: as of the event before.
 
     Raises:
         AppendConflict: another writer was quicker.
     """
     event = seal(
         fact,
-        job_id=job.job_id if job else job_id,
-        seq=job.seq + 1 if job else 0,
+        job_id=job.job_id,
+        seq=job.seq + 1,
         attempt=attempt,
         recorded_at=recorded_at,
         actor=actor,
         flow_run_id=flow_run_id,
-        prev_hash=job.last_hash if job else GENESIS,
+        prev_hash=job.last_hash,
     )
     after = apply(job, event)
+    msg = f"job {after.job_id} was changed by another writer"
     try:
-        row = job_row(after)
-        if job is None:
-            # The job before its event: in this order every writer comes upon the tables.
-            connection.execute(_ADD_JOB, row)
         connection.execute(_ADD_EVENT, event_row(event))
-        if job is None:
-            connection.execute(_ADD_CURSOR, {"job_id": after.job_id, "seq": -1, "place": "", "behind": True})
-        else:
-            changed = connection.execute(_PUT_JOB, row | {"_job_id": after.job_id, "_seq": job.seq})
-            if changed.rowcount != 1:
-                msg = f"job {after.job_id} was changed by another writer"
-                raise AppendConflict(msg)
-            connection.execute(_PUT_BEHIND, {"_job_id": after.job_id, "behind": True})
+        changed = connection.execute(_PUT_JOB, job_row(after) | {"_job_id": after.job_id, "_seq": job.seq})
+        connection.execute(_PUT_BEHIND, {"_job_id": after.job_id, "behind": True})
     except IntegrityError:
-        msg = f"job {after.job_id} was changed by another writer"
         raise AppendConflict(msg) from None
+    if changed.rowcount != 1:
+        raise AppendConflict(msg)
     return after
 
 
@@ -126,6 +138,9 @@ def job_row(job: Job) -> dict[str, Any]:
         "seq": job.seq,
         "fold": job.model_dump_json(),
         "storage": job.storage,
+        "owner": (owner := owner_of(job)),
+        "hidden": job.is_hidden,
+        "document_sha256": job.document_sha256 if owner else "",
     }
 
 

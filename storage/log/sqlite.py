@@ -91,6 +91,10 @@ class Sqlite:
         finally:
             raw.text_factory = str
 
+    def was_disturbed(self, error: BaseException) -> bool:  # noqa: ARG002 - whoever writes, writes alone
+        """Say no: whoever writes, writes alone."""
+        return False
+
     def words(self, error: BaseException) -> str:
         """Return what SQLite's error means."""
         return _ADVICE.get(str(error), str(error))

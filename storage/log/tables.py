@@ -7,13 +7,24 @@ the server was set up.
 
 from typing import Any
 
-from sqlalchemy import Column, Index, String, Text, text
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, String, Text, false, text
 from sqlmodel import Field, SQLModel
 
 NOBODY_DUE = "~"
 """A place in line behind every time."""
 
 _PAUSED = text("phase = 'waiting' AND not_before <> ''")
+
+PROVEN = text("owner <> ''")
+UNPROVEN = text("owner = ''")
+IN_A_PROJECT = text("project <> ''")
+PROVEN_WAITING = text("phase = 'waiting' AND owner <> ''")
+ENDED_OTHERWISE = text("state IN ('ERROR', 'CANCELLED', 'WITHDRAWN')")
+"""Conditions of indexes that hold a part of `job`; a query that is to use one says it in the same words."""
+
+
+def _part(name: str, *columns: Any, where: Any) -> Index:
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
 def words(length: int) -> Any:
@@ -48,6 +59,8 @@ class JobRow(SQLModel, table=True):
         fold: `models.job.Job` as JSON; the other columns repeat what queries need.
         not_before: empty where the job may be claimed at once.
         storage: name of the storage that holds its documents; empty for the first one of the settings.
+        owner: the user, where he has proven that the job is his; else empty.
+        document_sha256: of the newest document of a job that has an owner; else empty.
     """
 
     __tablename__ = "job"
@@ -66,6 +79,9 @@ class JobRow(SQLModel, table=True):
     seq: int
     fold: str = Field(sa_column=Column(Text, nullable=False))
     storage: str = Field(default="", sa_type=words(100), sa_column_kwargs={"server_default": ""})
+    owner: str = Field(default="", sa_type=words(200), sa_column_kwargs={"server_default": ""})
+    hidden: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    document_sha256: str = Field(default="", sa_type=words(64), sa_column_kwargs={"server_default": ""})
 
     __table_args__ = (
         # The head of each user's queue, in the order of service.
@@ -73,7 +89,16 @@ class JobRow(SQLModel, table=True):
         # PostgreSQL would now and then look for waiting jobs in it too, and read all of another backend's.
         Index("ix_job_running", "phase", "user", postgresql_where=text("phase = 'running'")),
         Index("ix_job_recent", "submitted_at", "job_id"),
-        Index("ix_job_paused", "backend", "user", "not_before", sqlite_where=_PAUSED, postgresql_where=_PAUSED),
+        _part("ix_job_paused", "backend", "user", "not_before", where=_PAUSED),
+        # Lists, newest or oldest first; see `storage.log.job_lists`.
+        _part("ix_job_owner", "owner", "submitted_at", "job_id", where=PROVEN),
+        _part("ix_job_user", "user", "submitted_at", "job_id", where=UNPROVEN),
+        _part("ix_job_project", "project", "submitted_at", "job_id", where=IN_A_PROJECT),
+        _part("ix_job_ended_otherwise", "state", "submitted_at", "job_id", where=ENDED_OTHERWISE),
+        # What is counted against limits, and what keeps a payload.
+        _part("ix_job_owner_waiting", "owner", where=PROVEN_WAITING),
+        _part("ix_job_project_waiting", "project", where=PROVEN_WAITING),
+        _part("ix_job_document", "owner", "document_sha256", where=PROVEN),
     )
 
 
@@ -153,6 +178,37 @@ class HeldRow(SQLModel, table=True):
 
 NOT_HELD = text("NOT EXISTS (SELECT 1 FROM held WHERE held.job_id = job.job_id)")
 """Condition on a row of `job`: nothing is done with a job that is held."""
+
+
+class UsageRow(SQLModel, table=True):
+    """A view: what the jobs of one user or project have used on one day, of jobs that have an owner alone.
+
+    Attributes:
+        who: `user/NAME` or `project/NAME`.
+        day: as YYYY-MM-DD in UTC; empty for all days together.
+        bytes: of documents.
+    """
+
+    __tablename__ = "usage"
+
+    who: str = Field(primary_key=True, sa_type=words(210))
+    day: str = Field(primary_key=True, sa_type=words(10))
+    jobs: int = Field(sa_type=BigInteger)
+    shots: int = Field(sa_type=BigInteger)
+    microseconds: int = Field(sa_type=BigInteger)
+    bytes: int = Field(sa_type=BigInteger)
+
+
+class PayloadRow(SQLModel, table=True):
+    """A document that a user keeps here for his jobs, by the hash of its bytes."""
+
+    __tablename__ = "payload"
+
+    owner: str = Field(primary_key=True, sa_type=words(200))
+    sha256: str = Field(primary_key=True, sa_type=words(64))
+    size: int = Field(sa_type=BigInteger)
+    created_at: str = Field(sa_type=words(40))
+    content: bytes = Field(sa_type=LargeBinary)
 
 
 class LogMarkRow(SQLModel, table=True):

@@ -11,10 +11,12 @@ from sqlalchemy import Column, Connection
 from sqlmodel import SQLModel
 
 from models.settings import Settings
+from storage.identity import tables as identity_tables
 from storage.log import tables
 from storage.log.database import open_database
 
-assert tables.EventRow.metadata is SQLModel.metadata  # noqa: S101 - importing it registers the tables
+# Importing them registers the tables.
+assert tables.EventRow.metadata is identity_tables.ControlEventRow.metadata is SQLModel.metadata  # noqa: S101
 
 _UNSEEN = {
     index.name

@@ -5,14 +5,14 @@ The log is enough for it.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from models import clock
 from models.errors import (
-    MAX_ECHO,
     AppendConflict,
-    BadName,
     Fault,
+    InputError,
     JobHeld,
     JobRejected,
     LimitExceeded,
@@ -23,21 +23,18 @@ from models.errors import (
     SandboxError,
     StaleAttempt,
     StorageError,
-    UnknownBackend,
-    echo,
     printable,
 )
-from models.facts import Cancelled, CancelRequested, Fact, Revived, Source, Submitted
+from models.facts import Cancelled, CancelRequested, Fact, Revived, Submitted
 from models.job import Job, Phase, State
-from models.names import job_id_for, new_job_id, one_spelling
+from models.names import job_id_for
+from models.submissions import Begun, Submission, fault_of
 from storage import failpoints
 from storage.documents.mended import mended
-from storage.log.idempotency import submit_once
+from storage.log.submissions import Entry, begin_all
 from tasks.backends import registry
 from tasks.jobs.leases import expire_leases
 from tasks.services import Services
-
-MAX_PRIORITY = 1_000_000
 
 
 def check_document(services: Services, backend: str, document: bytes) -> str:
@@ -66,86 +63,85 @@ async def _validate(services: Services, backend: str, document: bytes) -> None:
         await process.call("validate")
 
 
-def submit_document(  # noqa: PLR0913 - what may be said of a job
-    services: Services,
-    backend: str,
-    document: bytes,
-    *,
-    user: str = "",
-    project: str = "",
-    priority: int = 0,
-    key: str | None = None,
-    source: Source = "cli",
-    storage: str = "",
-    run_id: str | None = None,
-    check: Callable[[], None] = lambda: None,
-) -> Job:
-    """Append the job to the log, and put its documents into the storage.
+def submit_all(services: Services, submissions: Sequence[Submission]) -> list[Begun | InputError]:
+    """Append jobs to the log in one transaction, each as if it were alone; their documents are written by a drain.
+
+    Returns:
+        One answer for each, in their order: its job, or why there is none. `UnknownBackend`, `BadName`, `BadSetting`:
+        it cannot be handed in like this. `JobRejected`: the document is larger than the limit. `IdempotencyConflict`:
+        its key or id is another document's. `JobHeld`: the mirror knows the job, and the log does not.
+
+    Raises:
+        LogUnavailable: nothing was submitted.
+    """
+    settings = services.settings
+    known = registry.names()
+    received = clock.ascending()
+    answers: dict[int, Begun | InputError] = {}
+    entries: dict[int, Entry] = {}
+    for place, submission in enumerate(submissions):
+        fault = fault_of(submission, known, settings.max_document_bytes) or _unknown_storage(services, submission)
+        if fault is None:
+            storage = submission.storage or services.stores.names[0]
+            entries[place] = _entry(submission, storage, settings.max_document_bytes, next(received))
+        else:
+            answers[place] = fault
+    begun = begin_all(services.log.engine, list(entries.values()), services.worker) if entries else []
+    answers |= dict(zip(entries, begun, strict=True))
+    return [answers[place] for place in range(len(submissions))]
+
+
+def submit_document(services: Services, submission: Submission, check: Callable[[], None] = lambda: None) -> Job:
+    """Append a job to the log, and put its documents into the storage.
 
     Args:
-        key: idempotency key: the same key of a user in a project, with the same document, is the same job.
-        storage: name of the one that holds its documents; empty for the first one.
-        run_id: the flow run that submits it; without a key, one flow run is one job.
         check: is called before anything is stored; nothing is if it raises.
 
     Raises:
-        UnknownBackend: no backend has this name.
-        BadName: user, project, key, priority or storage cannot be used.
-        JobRejected: the document is larger than the limit.
-        IdempotencyConflict: the user has used the key in this project for another document.
-        JobHeld: the mirror knows a job of this key, and the log does not.
+        InputError: it cannot be handed in; see `submit_all`.
         LogUnavailable: nothing was submitted.
     """
-    known = registry.names()
-    if backend not in known:
-        raise UnknownBackend(backend, known)
-    user, project = one_spelling(user), one_spelling(project)
-    for what, text in (("user", user), ("project", project), ("key", key or "")):
-        if text != printable(text):
-            msg = f"the {what} {echo(text)} has to be printable, at most {MAX_ECHO} characters"
-            raise BadName(msg)
-    if key == "":
-        raise BadName("the key is empty; give it a value, or leave it out")
-    if abs(priority) > MAX_PRIORITY:
-        msg = f"the priority {echo(priority)} is not a number from -{MAX_PRIORITY} to {MAX_PRIORITY}"
-        raise BadName(msg)
-    if storage:
-        services.stores.expect(storage)
     limit = services.settings.max_document_bytes
-    if len(document) > limit:
-        message = f"the document has {len(document) / 1e6:.1f} MB; at most {limit / 1e6:g} MB are accepted"
-        raise JobRejected(Fault(message=message))
+    fault = fault_of(submission, registry.names(), limit) or _unknown_storage(services, submission)
+    if fault is not None:
+        raise fault
     check()
-    fact = Submitted.of(
-        document,
-        keep_up_to=limit,
-        backend=backend,
-        user=user,
-        project=project,
-        priority=priority,
-        source=source,
-        storage=storage or services.stores.names[0],
-        idempotency_key=key,
-        received_at=clock.now(),
-    )
-    if key is not None:
-        job = submit_once(
-            services.log,
-            fact,
-            key,
-            services.worker,
-            flow_run_id=run_id,
-            before=lambda job_id: refuse_held(services, job_id),
-        )
-    else:
-        job_id = new_job_id() if run_id is None else job_id_for("prefect", run_id)
-        refuse_held(services, job_id)
-        job, _ = services.log.submit(job_id, fact, services.worker, flow_run_id=run_id)
+    (answer,) = submit_all(services, [submission])
+    if isinstance(answer, InputError):
+        raise answer
     failpoints.point("submission.appended")
     # The log has the job, so it will run; should its documents not be written now, the next drain writes them.
     with contextlib.suppress(StorageError, LogError):
-        services.relay.update(job.job_id)
-    return job
+        services.relay.update(answer.job.job_id)
+    return answer.job
+
+
+def _unknown_storage(services: Services, submission: Submission) -> InputError | None:
+    try:
+        if submission.storage:
+            services.stores.expect(submission.storage)
+    except InputError as error:
+        return error
+    return None
+
+
+def _entry(submission: Submission, storage: str, keep_up_to: int, received_at: datetime) -> Entry:
+    fact = Submitted.of(
+        submission.document,
+        keep_up_to=keep_up_to,
+        backend=submission.backend,
+        user=submission.user,
+        project=submission.project,
+        priority=submission.priority,
+        source=submission.source,
+        storage=storage,
+        idempotency_key=submission.key,
+        received_at=received_at,
+        derived_from=submission.derived_from,
+        shots=submission.shots,
+    )
+    of_run = None if submission.run_id is None or submission.key else job_id_for("prefect", submission.run_id)
+    return Entry(fact, submission.job_id or of_run, submission.run_id)
 
 
 def revive(services: Services, job_id: str) -> Job:

@@ -10,12 +10,13 @@ from pathlib import Path
 from models import clock
 from models.facts import Submitted
 from models.settings import Settings
+from models.submissions import Begun
 from storage.documents.locks import JobLocks
 from storage.documents.postgres_locks import PostgresJobLocks
 from storage.log import database
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
-from storage.log.idempotency import submit_once
+from storage.log.submissions import Entry, begin_all
 from tasks.services import Services
 
 Go = Callable[[], object]
@@ -45,7 +46,9 @@ def submit_keys(go: Go, url: str, user: str, number: int) -> list[str]:
     for turn in range(number):
         key, about = f"k{turn}", {"backend": "rydberg", "source": "cli", "received_at": clock.now()}
         fact = Submitted.of(b"{}", keep_up_to=99, user=user, idempotency_key=key, **about)
-        ids.append(submit_once(log, fact, key, "test").job_id)
+        (answer,) = begin_all(log.engine, [Entry(fact)], "test")
+        assert isinstance(answer, Begun)
+        ids.append(answer.job.job_id)
     return ids
 
 

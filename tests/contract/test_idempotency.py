@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from models.errors import IdempotencyConflict
+from models.errors import IdempotencyConflict, InputError
 from models.facts import Submitted
 from models.job import Job
 from models.names import job_id_for, job_id_of_key
 from models.requests import JobRequest
 from models.settings import Settings
+from models.submissions import Submission
 from storage.log.event_log import EventLog
-from storage.log.idempotency import submit_once
+from storage.log.submissions import Entry, begin_all
 from tasks.jobs.submission import submit_document
 from tasks.services import Services
 from tests.contract.children import submit_keys
@@ -34,7 +35,10 @@ def log(tmp_path: Path, databases: Databases) -> EventLog:
 def submitted(log: EventLog, key: str = "k", document: bytes = DOCUMENT, **fields: Any) -> Job:
     """Hand in a job with a key."""
     about = {"backend": "rydberg", "source": "cli", "received_at": START, "idempotency_key": key} | fields
-    return submit_once(log, Submitted.of(document, keep_up_to=99, **about), key, "test")
+    (answer,) = begin_all(log.engine, [Entry(Submitted.of(document, keep_up_to=99, **about))], "test")
+    if isinstance(answer, InputError):
+        raise answer
+    return answer.job
 
 
 def test_one_key_of_each_user_in_each_project_is_one_job(log: EventLog):
@@ -51,7 +55,7 @@ def test_a_user_is_one_however_the_name_is_spelt(tmp_path: Path):
     """Accents that are written apart, as Macs do in names of files, make no other user."""
     services = Services(Settings(home=tmp_path))
     jobs = [
-        submit_document(services, "rydberg", DOCUMENT, user=name, project=name, key="k")
+        submit_document(services, Submission(backend="rydberg", document=DOCUMENT, user=name, project=name, key="k"))
         for name in ("Zoe\u0308", "Zo\u00eb")
     ]
     assert jobs[0].job_id == jobs[1].job_id
@@ -124,17 +128,18 @@ def test_keys_of_the_last_release_find_their_jobs(tmp_path: Path, monkeypatch: p
         assert raw is not None
         assert nobodys.raw is not None
         mine = {"user": "alice", "project": "rabi", "key": "sweep-1"}
-        assert submit_document(services, "singlequdit", raw, **mine) == old
+
+        def submit(backend: str, document: bytes, **said: Any) -> Job:
+            return submit_document(services, Submission(backend=backend, document=document, **said))
+
+        assert submit("singlequdit", raw, **mine) == old
         request = JobRequest(backend="singlequdit", program=raw.decode(), **mine)
-        assert (
-            submit_document(services, "singlequdit", request.job_document(), **mine, source="prefect", run_id="r")
-            == old
-        )
-        assert submit_document(services, "rydberg", nobodys.raw, key="no-user").state == "DONE"
+        assert submit("singlequdit", request.job_document(), **mine, source="prefect", run_id="r") == old
+        assert submit("rydberg", nobodys.raw, key="no-user").state == "DONE"
         with pytest.raises(IdempotencyConflict, match="another document"):
-            submit_document(services, "singlequdit", raw + b" ", **mine)
-        for other in ({"user": "mallory"}, {"project": ""}, {"key": "sweep-2"}):
-            assert submit_document(services, "singlequdit", raw, **(mine | other)).job_id != old.job_id
-        assert submit_document(services, "rydberg", nobodys.raw, key="no-user", user="bob").state == "QUEUED"
+            submit("singlequdit", raw + b" ", **mine)
+        for other in ({"user": "mallory"}, {"project": ""}, {"key": "sweep-2"}, {"source": "api"}):
+            assert submit("singlequdit", raw, **(mine | other)).job_id != old.job_id
+        assert submit("rydberg", nobodys.raw, key="no-user", user="bob").state == "QUEUED"
     finally:
         services.log.engine.dispose()

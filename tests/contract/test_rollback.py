@@ -13,6 +13,7 @@ from models.errors import JobHeld, LogUnavailable, MirrorAhead
 from models.facts import Validated
 from models.job import State
 from models.settings import Settings
+from models.submissions import Submission
 from storage import layout
 from storage.audit.verify import Verifier
 from storage.documents.inbox import Inbox
@@ -226,13 +227,14 @@ def test_verify_names_what_the_mirror_knows_and_the_log_does_not(log_fixture: Lo
 def test_a_held_job_is_neither_cancelled_nor_handed_in_again(tmp_path: Path):
     """What would be appended to it now would be a fork; the caller is told what to do instead."""
     services = Services(Settings(home=tmp_path))
-    job = submit_document(services, "rydberg", DOCUMENT)
-    keyed = submit_document(services, "rydberg", DOCUMENT, key="key")
+    with_key = Submission(backend="rydberg", document=DOCUMENT, key="key")
+    job = submit_document(services, Submission(backend="rydberg", document=DOCUMENT))
+    keyed = submit_document(services, with_key)
     services.holds.put(Held(job.job_id, "", AHEAD), Held(keyed.job_id, "", AHEAD))
     with pytest.raises(JobHeld, match="quledger restore"):
         cancel_job(services, job.job_id, by="u")
     with pytest.raises(JobHeld, match="quledger restore"):
-        submit_document(services, "rydberg", DOCUMENT, key="key")
+        submit_document(services, with_key)
     assert len(services.log.history(job.job_id)) == 1
 
 

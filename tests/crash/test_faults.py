@@ -23,6 +23,7 @@ import pytest
 from models.errors import DocumentTooLarge, StorageUnavailable
 from models.job import State
 from models.settings import Settings
+from models.submissions import Submission
 from storage.providers.protocol import StorageProvider
 from storage.providers.stores import Stores
 from tasks.services import Services, use
@@ -295,7 +296,7 @@ def test_an_attempt_that_meets_a_longer_history_is_given_back(log_fixture: Any):
 
     fill(log_fixture, 1)
     drain()
-    job_id = submit_document(log_fixture, "singlequdit", json.dumps(GOOD).encode()).job_id
+    job_id = submit_document(log_fixture, Submission(backend="singlequdit", document=json.dumps(GOOD).encode())).job_id
     path = f"events/singlequdit/{job_id}.json"
     history = json.loads(log_fixture.storage.inner.get(path))
     history["events"].append(history["events"][0] | {"seq": 1, "hash": "f" * 64})

@@ -21,6 +21,7 @@ import pytest
 from models.errors import LogUnavailable
 from models.job import State
 from models.settings import Settings
+from models.submissions import Submission
 from tasks.services import Services, use
 from tests.installation import Installation, experiment
 from tests.postgres import postgres_server
@@ -156,7 +157,7 @@ def test_a_second_run_of_an_attempt_finds_nothing_to_do(log_fixture: Any):
     from flows.run_job import run_attempt  # noqa: PLC0415 - Prefect takes seconds to import
     from tasks.jobs.submission import submit_document  # noqa: PLC0415 - as above
 
-    job_id = submit_document(log_fixture, "singlequdit", json.dumps(JOB).encode()).job_id
+    job_id = submit_document(log_fixture, Submission(backend="singlequdit", document=json.dumps(JOB).encode())).job_id
     claimed = log_fixture.claims.claim(["singlequdit"])
     assert claimed is not None
     held = log_fixture.claims.begin(job_id, 1)

@@ -15,6 +15,7 @@ from models.facts import (
     Fact,
     Failed,
     HandedOver,
+    Hidden,
     LeaseExpired,
     Refused,
     Replaced,
@@ -69,6 +70,7 @@ EXPIRED = LeaseExpired(worker="w", lease_until=LATER)
 RETRIED = Retried(reason="storm", after_seconds=2, not_before=NOW + timedelta(seconds=2))
 REVIVED = Revived(by="op")
 REPLACED = Replaced.of(b'{"a": 1}')
+HIDDEN = Hidden(by="ann")
 REFUSED = Refused(refused_kind="executed", refused_attempt=1, worker="w", reason="late")
 RUN = (VALIDATED, COMPILED, EXECUTED, UPLOADED)
 DONE = (SUBMITTED, CLAIMED, *RUN, Completed())

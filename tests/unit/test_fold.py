@@ -20,6 +20,7 @@ from tests.unit.histories import (
     FAILED,
     GAVE_UP,
     HANDED_OVER,
+    HIDDEN,
     LATER,
     MINE,
     NOW,
@@ -156,6 +157,8 @@ RELEASED = dict.fromkeys(LEASED)
             {**REVIVAL, "failures": 0, "cancel_requested": False},
         ),
         ((*DONE[:2], Withdrawn()), REVIVED, {"state": "QUEUED"}),
+        (DONE, HIDDEN, {"is_hidden": True}),
+        ((SUBMITTED, CLAIMED, GAVE_UP, HIDDEN), REVIVED, {**REVIVAL, "is_hidden": None}),
         (DONE[:3], REFUSED, {}),
     ],
 )
@@ -182,6 +185,12 @@ def test_every_event_moves_the_job_on():
             assert job is not None
             assert (job.seq, job.last_hash) == (length - 1, last.hash)
             assert (job.submitted_at, job.updated_at) == (NOW, NOW + timedelta(seconds=length - 1))
+
+
+def test_a_job_that_is_hidden_ended_when_it_did():
+    """The wish is an event like others, but no part of the job's run."""
+    ended, hidden = job_after(*DONE), job_after(*DONE, HIDDEN)
+    assert (hidden.seq, hidden.updated_at) == (ended.seq + 1, ended.updated_at)
 
 
 def test_the_last_run_that_wrote_is_the_jobs():

@@ -18,6 +18,7 @@ from tests.unit.histories import (
     FAILED,
     GAVE_UP,
     HANDED_OVER,
+    HIDDEN,
     REFUSED,
     REPLACED,
     RETRIED,
@@ -27,7 +28,18 @@ from tests.unit.histories import (
     job_after,
 )
 
-EVERY_FACT = (SUBMITTED, CLAIMED, HANDED_OVER, *BY_HOLDER, CANCEL_REQUESTED, EXPIRED, REVIVED, REPLACED, REFUSED)
+EVERY_FACT = (
+    SUBMITTED,
+    CLAIMED,
+    HANDED_OVER,
+    *BY_HOLDER,
+    CANCEL_REQUESTED,
+    EXPIRED,
+    REVIVED,
+    REPLACED,
+    HIDDEN,
+    REFUSED,
+)
 HISTORIES: dict[str, tuple[Fact, ...]] = {
     "QUEUED": DONE[:1],
     "CLAIMED": DONE[:2],
@@ -42,6 +54,7 @@ HISTORIES: dict[str, tuple[Fact, ...]] = {
     "CLAIMED for the pool": (SUBMITTED, CLAIMED_FOR_ANOTHER),
     "QUEUED after an attempt": (SUBMITTED, CLAIMED, RETRIED),
     "ERROR of the document": (SUBMITTED, CLAIMED, FAILED),
+    "DONE and hidden": (*DONE, HIDDEN),
 }
 ENDS_OF_AN_ATTEMPT = {"failed", "cancelled", "lease_expired", "retried"}
 MAY_FOLLOW = {
@@ -51,12 +64,13 @@ MAY_FOLLOW = {
     "COMPILED": {"executed", "cancel_requested", "refused"} | ENDS_OF_AN_ATTEMPT,
     "EXECUTED": {"uploaded", "cancel_requested", "refused"} | ENDS_OF_AN_ATTEMPT,
     "UPLOADED": {"completed", "cancel_requested", "refused"} | ENDS_OF_AN_ATTEMPT,
-    "DONE": {"refused"},
-    "ERROR": {"revived", "refused"},
-    "CANCELLED": {"refused"},
+    "DONE": {"hidden", "refused"},
+    "ERROR": {"revived", "hidden", "refused"},
+    "CANCELLED": {"hidden", "refused"},
     "QUEUED after an attempt": {"claimed", "cancel_requested", "cancelled", "revived", "refused"},
-    "ERROR of the document": {"replaced", "refused"},
-    "WITHDRAWN": {"revived", "refused"},
+    "ERROR of the document": {"replaced", "hidden", "refused"},
+    "WITHDRAWN": {"revived", "hidden", "refused"},
+    "DONE and hidden": {"refused"},
     "CLAIMED for the pool": {"handed_over", "validated", "withdrawn", "cancel_requested", "refused"}
     | ENDS_OF_AN_ATTEMPT,
 }
@@ -113,12 +127,12 @@ def test_a_whole_document_takes_the_place_of_a_half_one():
     assert (job.document_bytes, job.document_sha256) == (8, REPLACED.document_sha256)
 
 
-def test_nothing_but_a_refusal_follows_the_end():
+def test_nothing_but_a_refusal_and_the_wish_not_to_see_it_follows_the_end():
     """A job that was answered stays as it is, whoever writes, and whatever attempt is named."""
     for end in (DONE, (SUBMITTED, Cancelled())):
         job = job_after(*end)
         for attempt in (0, 1, 2):
-            assert {fact.kind for fact in EVERY_FACT if why_not(job, fact, attempt) is None} == {"refused"}
+            assert {fact.kind for fact in EVERY_FACT if why_not(job, fact, attempt) is None} == {"hidden", "refused"}
 
 
 def test_an_old_attempt_may_not_write():

@@ -1,5 +1,6 @@
 """What is done to a job that there is, and the stream of its events."""
 
+import functools
 import time
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -7,10 +8,13 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
+from deployments.api.calls import Calls
 from deployments.api.door import AtDoor, Door
 from deployments.api.responses import problems
 from deployments.api.v1.jobs import Answered, JobId
 from deployments.api.views import EventView, JobView
+from models.events import Event
+from models.identity.access import Caller
 from models.job import FINAL, Job
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -85,15 +89,21 @@ async def _events(request: Request, door: Door, job: Job, seen: int) -> AsyncIte
     until = time.monotonic() + MAX_STREAM_SECONDS
     while time.monotonic() < until and not await request.is_disconnected():
         # Asked with the token each time: one that is revoked ends the stream.
-        events, whole = await door.ask(lambda calls, caller: calls.history(caller, job.job_id, after=seen))
+        now, events, whole = await door.ask(functools.partial(_news, job.job_id, seen))
         for event in events:
-            seen = event.seq
-            yield f"id: {event.seq}\nevent: {event.kind}\ndata: {EventView.of(event, whole=whole).model_dump_json()}\n\n"
-        now = await door.ask(lambda calls, caller: calls.job(caller, job.job_id))
-        if now.state in FINAL and now.seq <= seen:
+            seen, data = event.seq, EventView.of(event, whole=whole).model_dump_json()
+            yield f"id: {seen}\nevent: {event.kind}\ndata: {data}\n\n"
+        if now.state in FINAL:
             return
-        if now.seq <= seen and not await door.calls.changes.wait(job.job_id, seen, BEAT_SECONDS):
+        if not await door.calls.changes.wait(job.job_id, max(seen, now.seq), BEAT_SECONDS):
             yield ": still here\n\n"
+
+
+def _news(job_id: str, seen: int, calls: Calls, caller: Caller) -> tuple[Job, list[Event], bool]:
+    # The job first: what comes after it has been read is no news to the wait that follows.
+    job = calls.job(caller, job_id)
+    events, whole = calls.history(caller, job_id, after=seen)
+    return job, events, whole
 
 
 def _shown(job: Job) -> Response:

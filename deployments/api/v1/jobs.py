@@ -138,7 +138,7 @@ _EXAMPLE = {
 }
 _QASM = {
     "backend": "qubits",
-    "program": 'OPENQASM 3;\ninclude "stdgates.inc";\nqubit[2] q;\nbit[2] c;\nh q[0];\ncx q[0], q[1];\nc = measure q;\n',
+    "program": 'OPENQASM 3; include "stdgates.inc"; qubit[2] q; bit[2] c; h q[0]; cx q[0], q[1]; c = measure q;',
     "shots": 1000,
 }
 
@@ -287,19 +287,22 @@ _PARQUET = "application/vnd.apache.parquet"
     | problems(404, 409, 422),
 )
 async def get_result(
-    door: AtDoor, job_id: JobId, format: Literal["json", "csv", "parquet"] = "json", wait: Wait = 0
+    door: AtDoor,
+    job_id: JobId,
+    wanted: Annotated[Literal["json", "csv", "parquet"], Query(alias="format")] = "json",
+    wait: Wait = 0,
 ) -> Response:
     """Return the result of a job that is DONE: the one that was accepted, checked against its hash and signature."""
     if wait:
         job = await door.ask(lambda calls, caller: calls.job(caller, job_id))
         await door.calls.wait_for_end(job, wait)
     document = await door.ask(lambda calls, caller: calls.result(caller, job_id))
-    if format == "json":
+    if wanted == "json":
         return JSONResponse(document)
     from deployments.api.tables import frame_of  # noqa: PLC0415 - pandas takes a second to import
 
     frame = frame_of(document)
-    if format == "csv":
+    if wanted == "csv":
         return Response(frame.to_csv(index=False), media_type="text/csv")
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)

@@ -48,7 +48,8 @@ async def put(request: Request, door: AtDoor) -> Response:
 async def list_payloads(door: AtDoor) -> Response:
     """List what you have stored."""
     found = await door.ask(lambda calls, caller: calls.list_payloads(caller))
-    return JSONResponse([Stored(sha256=each.sha256, bytes=each.bytes, created_at=each.created_at).model_dump(mode="json") for each in found])
+    rows = [Stored(sha256=each.sha256, bytes=each.bytes, created_at=each.created_at) for each in found]
+    return JSONResponse([row.model_dump(mode="json") for row in rows])
 
 
 @router.get(

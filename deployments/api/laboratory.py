@@ -1,0 +1,79 @@
+"""What a caller asks about the laboratory: its backends, whether it works, its numbers."""
+
+import time
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from models.backend import BackendConfig
+from models.errors import LogError, StorageError, UnknownBackend
+from models.identity.access import LABORATORY, Act, Caller, why_not
+from models.identity.errors import NotPermitted
+from models.job import Phase
+from tasks.backends import registry
+from tasks.services import Services
+
+FRESH_SECONDS = 10.0
+"""So old an answer about the laboratory's health may be: it can be asked by anybody, as often as he likes."""
+
+
+class Laboratory:
+    """The calls about the laboratory; they block."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._well = (float("-inf"), False)
+
+    def backends(self) -> list[dict[str, Any]]:
+        """Return each backend that can be used: its name, configuration, and how many jobs wait for it and run."""
+        return [self._backend(name) for name in registry.usable()]
+
+    def backend(self, name: str) -> dict[str, Any]:
+        """Return one backend.
+
+        Raises:
+            UnknownBackend: there is none of this name.
+        """
+        known = registry.usable()
+        if name not in known:
+            raise UnknownBackend(name, known)
+        return self._backend(name)
+
+    def _backend(self, name: str) -> dict[str, Any]:
+        counts = self._services.log.counts().get(name, {})
+        waiting, running = counts.get(Phase.WAITING, 0), counts.get(Phase.RUNNING, 0)
+        config = BackendConfig.model_validate(registry.load(name).config, from_attributes=True)
+        signer = self._services.keys
+        config = config.model_copy(
+            update={"pending_jobs": waiting, "sign": signer.signs(name), "kid": signer.kid(name)}
+        )
+        return {"name": name, "config": config.model_dump(), "waiting": waiting, "running": running}
+
+    def is_well(self) -> bool:
+        """Return whether the log and at least one storage answer; asked at most ten seconds ago."""
+        asked, well = self._well
+        if time.monotonic() - asked > FRESH_SECONDS:
+            try:
+                self._services.log.counts()
+                troubles = self._services.stores.troubles(self._services.stores.names)
+                well = len(troubles) < len(self._services.stores.names)
+            except (LogError, StorageError):
+                well = False
+            self._well = time.monotonic(), well
+        return well
+
+    def metrics(self, caller: Caller) -> str:
+        """Return the numbers for Prometheus, in its text format.
+
+        Raises:
+            NotPermitted: the caller is no operator.
+        """
+        if why := why_not(caller, Act.SEE, LABORATORY):
+            raise NotPermitted(why)
+        registry_ = CollectorRegistry()
+        jobs = Gauge("quledger_jobs", "Jobs that have not ended.", ["backend", "phase"], registry=registry_)
+        for backend, phases in self._services.log.counts().items():
+            for phase, number in phases.items():
+                jobs.labels(backend, phase).set(number)
+        Gauge("quledger_up", "Whether log and storage answer.", registry=registry_).set(self.is_well())
+        return generate_latest(registry_).decode()

@@ -1,0 +1,68 @@
+"""The names of users, projects and devices, and of the control streams that hold the facts about them."""
+
+import re
+from typing import Literal
+
+from models.errors import BadName, echo
+from models.names import check_display_name
+
+StreamKind = Literal["user", "project", "device"]
+"""What a control stream is about; it is the first part of its name, as in `user/alice`."""
+
+MAX_NAME = 100
+
+# ASCII alone: two names that look alike are one name, each has one spelling (NFC), and all of them fit into a URL, a
+# header and a line. The first character is never that of an option or of a hidden file.
+_NAME = re.compile(rf"[A-Za-z0-9_@][A-Za-z0-9_.@\-]{{0,{MAX_NAME - 1}}}")
+
+
+def is_name(text: str) -> bool:
+    """Return whether a user or a project may have this name."""
+    return _NAME.fullmatch(text) is not None
+
+
+def check_name(text: str, what: Literal["user", "project"]) -> str:
+    """Return `text` if a user or a project may have this name.
+
+    Raises:
+        BadName: they may not.
+    """
+    if not is_name(text):
+        raise BadName(
+            f"{echo(text)} cannot be the name of a {what}: write at most {MAX_NAME} letters of A-Z and a-z, digits,"
+            " '_', '.', '@' and '-', of which '.' and '-' do not come first"
+        )
+    return text
+
+
+def user_stream(name: str) -> str:
+    """Return the stream of a user.
+
+    Raises:
+        BadName: no user may have this name.
+    """
+    return f"user/{check_name(name, 'user')}"
+
+
+def project_stream(name: str) -> str:
+    """Return the stream of a project.
+
+    Raises:
+        BadName: no project may have this name.
+    """
+    return f"project/{check_name(name, 'project')}"
+
+
+def device_stream(name: str) -> str:
+    """Return the stream of a device, which has the name of its backend.
+
+    Raises:
+        BadName: no backend may have this name.
+    """
+    return f"device/{check_display_name(name)}"
+
+
+def parts(stream: str) -> tuple[str, str]:
+    """Return what a stream is about, and the name of that."""
+    kind, _, name = stream.partition("/")
+    return kind, name

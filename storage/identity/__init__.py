@@ -1,0 +1,1 @@
+"""Users, projects, devices and tokens in the database of the log: control streams, and their views."""

@@ -1,0 +1,85 @@
+"""The views of control streams: the rows that a fold amounts to, and the change of them from one fold to the next."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Table, and_, delete, insert, update
+
+from models.clock import to_text
+from models.identity.people import Fold, Person, Project, Token
+from models.identity.streams import parts
+from storage.identity.tables import AccountRow, MembershipRow, NameLinkRow, ProjectRow, TokenRow
+
+ACCOUNT: Table = AccountRow.__table__  # type: ignore[attr-defined]
+PROJECT: Table = ProjectRow.__table__  # type: ignore[attr-defined]
+MEMBERSHIP: Table = MembershipRow.__table__  # type: ignore[attr-defined]
+NAME_LINK: Table = NameLinkRow.__table__  # type: ignore[attr-defined]
+TOKEN: Table = TokenRow.__table__  # type: ignore[attr-defined]
+
+VIEWS = (ACCOUNT, PROJECT, MEMBERSHIP, NAME_LINK, TOKEN)
+
+TOLD_BY_NO_EVENT = "last_used_at"
+"""The column of `token` that is kept as it is."""
+
+Row = dict[str, Any]
+Key = tuple[Table, tuple[Any, ...]]
+"""A table, and the primary key of a row in it."""
+
+
+def rows_of(fold: Fold | None) -> dict[Key, Row]:
+    """Return the rows of a fold in all views, without `TOLD_BY_NO_EVENT`; None has none."""
+    if fold is None:
+        return {}
+    rows: list[tuple[Table, Row]] = [(TOKEN, _token(token)) for token in fold.tokens.values()]
+    if isinstance(fold, Person | Project):
+        row = {"name": fold.name, "added_at": to_text(fold.added_at), "limits": fold.limits.model_dump_json()}
+        if isinstance(fold, Person):
+            rows.append((ACCOUNT, row | {"role": fold.role, "is_enabled": fold.is_enabled}))
+            rows += [(NAME_LINK, {"name": name, "user": fold.name}) for name in fold.names]
+        else:
+            rows.append((PROJECT, row))
+            members = fold.members.items()
+            rows += [(MEMBERSHIP, {"project": fold.name, "user": user, "role": role}) for user, role in members]
+    return {key_of(table, row): row for table, row in rows}
+
+
+def key_of(table: Table, row: Row) -> Key:
+    """Return what tells a row from all others."""
+    return table, tuple(row[column.name] for column in table.primary_key.columns)
+
+
+def change(connection: Connection, before: Fold | None, after: Fold) -> None:
+    """Write what differs between the rows of two folds of one stream."""
+    old, new = rows_of(before), rows_of(after)
+    for key in old.keys() - new.keys():
+        connection.execute(delete(key[0]).where(_is(key)))
+    for key, row in new.items():
+        if key not in old:
+            add(connection, key[0], row)
+        elif old[key] != row:
+            connection.execute(update(key[0]).where(_is(key)).values(row))
+
+
+def add(connection: Connection, table: Table, row: Row) -> None:
+    """Insert a row of a view; a token without a last use was not used yet."""
+    unused = {TOLD_BY_NO_EVENT: ""} if table is TOKEN else {}
+    connection.execute(insert(table).values(unused | row))
+
+
+def _is(key: Key) -> Any:
+    table, values = key
+    return and_(*(column == value for column, value in zip(table.primary_key.columns, values, strict=True)))
+
+
+def _token(token: Token) -> Row:
+    kind, name = parts(token.stream)
+    return {
+        "token_id": token.token_id,
+        "sha256": token.sha256,
+        "user": name if kind == "user" else "",
+        "device": name if kind == "device" else "",
+        "scopes": " ".join(token.scopes),
+        "note": token.note,
+        "issued_at": to_text(token.issued_at),
+        "expires_at": to_text(token.expires_at) if token.expires_at else "",
+        "revoked_at": to_text(token.revoked_at) if token.revoked_at else "",
+    }

@@ -1,0 +1,52 @@
+"""Whose a job is where that is proven, lists of his jobs, what they use, and the payloads that he keeps."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+_PROVEN = "owner <> ''"
+_WAITING = "phase = 'waiting' AND owner <> ''"
+_INDEXES = {
+    "ix_job_owner": (["owner", "submitted_at", "job_id"], _PROVEN),
+    "ix_job_user": (["user", "submitted_at", "job_id"], "owner = ''"),
+    "ix_job_project": (["project", "submitted_at", "job_id"], "project <> ''"),
+    "ix_job_ended_otherwise": (["state", "submitted_at", "job_id"], "state IN ('ERROR', 'CANCELLED', 'WITHDRAWN')"),
+    "ix_job_owner_waiting": (["owner"], _WAITING),
+    "ix_job_project_waiting": (["project"], _WAITING),
+    "ix_job_document": (["owner", "document_sha256"], _PROVEN),
+}
+
+
+def words(length: int) -> sa.types.TypeEngine[str]:
+    """Return the type of a short text, in the order of its bytes."""
+    return sa.String(length).with_variant(sa.Text(collation="C"), "postgresql")
+
+
+def upgrade() -> None:
+    """Add columns, indexes and tables; nobody has proven that a job is his so far, and none is hidden."""
+    op.add_column("job", sa.Column("owner", words(200), nullable=False, server_default=""))
+    op.add_column("job", sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.false()))
+    op.add_column("job", sa.Column("document_sha256", words(64), nullable=False, server_default=""))
+    for name, (columns, where) in _INDEXES.items():
+        op.create_index(name, "job", columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+    op.create_table(
+        "usage",
+        sa.Column("who", words(210), primary_key=True),
+        sa.Column("day", words(10), primary_key=True),
+        sa.Column("jobs", sa.BigInteger, nullable=False),
+        sa.Column("shots", sa.BigInteger, nullable=False),
+        sa.Column("microseconds", sa.BigInteger, nullable=False),
+        sa.Column("bytes", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "payload",
+        sa.Column("owner", words(200), primary_key=True),
+        sa.Column("sha256", words(64), primary_key=True),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("created_at", words(40), nullable=False),
+        sa.Column("content", sa.LargeBinary, nullable=False),
+    )
