@@ -104,13 +104,12 @@ function checkForm(form) {
   if (form.elements.program.value) soon();
 }
 
-// What cannot be taken back is asked twice.
-for (const form of document.querySelectorAll("form[data-sure]"))
-  form.addEventListener("submit", (event) => confirm(form.dataset.sure) || event.preventDefault());
+// What cannot be taken back is asked twice, and nothing is sent twice.
 document.addEventListener("submit", (event) => {
-  if (event.defaultPrevented) return;
+  const form = event.target;
+  if (form.dataset.sure && !confirm(form.dataset.sure)) return event.preventDefault();
   // After the form has been read: a button that is off is not sent.
-  setTimeout(() => event.target.querySelectorAll("button").forEach((button) => (button.disabled = true)));
+  setTimeout(() => form.querySelectorAll("button").forEach((button) => (button.disabled = true)));
 });
 addEventListener("pageshow", () => document.querySelectorAll("button:disabled").forEach((each) => (each.disabled = false)));
 
