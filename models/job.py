@@ -179,6 +179,7 @@ class Job(BaseModel):
     faults: tuple[Fault, ...] = ()
     fault_count: int = 0
     cancel_requested: bool = False
+    derived_from: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
     is_hidden: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
 
     @property
@@ -216,6 +217,7 @@ def begin(event: Event) -> Job:
         storage=fact.storage,
         document_sha256=fact.document_sha256,
         document_bytes=fact.document_bytes,
+        derived_from=fact.derived_from,
         received_at=fact.received_at,
         submitted_at=event.recorded_at,
         updated_at=event.recorded_at,

@@ -98,7 +98,7 @@ class Settings(BaseSettings):
 
     api_hosts: list[str] = Field(
         default=[],
-        description="Names under which the API is reached, as JSON: [\"jobs.example.org\"]; by default those of this"
+        description='Names under which the API is reached, as JSON: ["jobs.example.org"]; by default those of this'
         ' machine alone. ["*"] is any.',
     )
     api_behind_proxy: bool = Field(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
@@ -9,15 +10,16 @@ from importlib import metadata
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from tasks.jobs.checking import Checker
 
 from deployments.api import problems
 from deployments.api.bounds import Bounds
-from deployments.api.calls import Calls
+from deployments.api.calls import Calls, Outcome
 from deployments.api.changes import Changes
+from deployments.api.checks import Checks
 from deployments.api.committer import Committer
-from deployments.api.v1 import acts, backends, health, jobs, me, payloads
+from deployments.api.v1 import acts, backends, health, jobs, me, submissions
 from models.errors import QuledgerError
+from models.submissions import Submission
 from storage.identity.directory import Directory
 from tasks.jobs.submission import submit_all
 from tasks.services import Services
@@ -50,10 +52,9 @@ def make_app(services: Services) -> FastAPI:
     app.state.services = services
     for router in (
         jobs.router,
-        jobs.batch_router,
+        submissions.router,
         acts.router,
         backends.router,
-        payloads.router,
         me.router,
         health.router,
     ):
@@ -80,15 +81,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(THREADS, "api") as threads:
         loop.set_default_executor(threads)
-        changes = Changes(services.log.seqs)
+        changes = Changes(lambda job_ids: {job_id: seq for job_id, (_, seq) in services.log.states(job_ids).items()})
         directory = Directory(services.log.engine)
-        committer = Committer(lambda submissions: submit_all(services, submissions))
-        async with Checker(services) as checker:
-            app.state.calls = Calls(services, directory, checker, committer, changes)
+        committer: Committer[Submission, Outcome] = Committer(functools.partial(submit_all, services))
+        async with Checks(services) as checks:
+            app.state.calls = Calls(services, directory, checks, committer, changes)
             looking = asyncio.create_task(changes.run())
             try:
                 yield
             finally:
                 looking.cancel()
                 await committer.close()
-                await asyncio.to_thread(app.state.calls.close)

@@ -8,13 +8,12 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-from models.submissions import Begun, Submission
-from storage.log.job_lists import Page
-from storage.log.payloads import Payloads
-from tasks.jobs.checking import Checker
-
+from deployments.api.account import Account
 from deployments.api.changes import Changes
+from deployments.api.checks import Checks
 from deployments.api.committer import Committer
+from deployments.api.laboratory import Laboratory
+from deployments.api.lists import seen_by
 from deployments.api.requests import JobRequest
 from models.errors import LogError, QuledgerError, ResultMissing, StorageError, UnknownJob
 from models.events import Event
@@ -22,8 +21,11 @@ from models.facts import Hidden
 from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, is_visible, why_not
 from models.identity.errors import NotPermitted, NotSignedIn
 from models.job import FINAL, Job
+from models.names import MAX_NAMED, id_meant, is_job_id
+from models.submissions import Begun, Submission
 from storage.identity.directory import Directory
 from storage.log import job_lists
+from storage.log.job_lists import Page, Query
 from tasks.jobs import submission
 from tasks.jobs.results import result_document
 from tasks.services import Services
@@ -38,14 +40,13 @@ class Calls:
         self,
         services: Services,
         directory: Directory,
-        checker: Checker,
+        checks: Checks,
         committer: Committer[Submission, Outcome],
         changes: Changes,
     ) -> None:
-        self.services, self.directory, self.changes = services, directory, changes
-        self._checker, self._committer = checker, committer
+        self.account, self.laboratory, self.changes = Account(directory), Laboratory(services), changes
+        self._services, self._directory, self._checks, self._committer = services, directory, checks, committer
         self._log = services.log
-        self._payloads = Payloads(services.log.engine)
 
     def caller(self, token: str | None) -> Caller:
         """Return whose token this is.
@@ -56,7 +57,7 @@ class Calls:
         """
         if not token:
             raise NotSignedIn("missing")
-        return self.directory.caller_of(token)
+        return self._directory.caller_of(token)
 
     # Jobs come in
 
@@ -71,7 +72,7 @@ class Calls:
         """
         found = await asyncio.to_thread(lambda: [self._prepared(caller, each) for each in requests])
         good = [each for each in found if isinstance(each, Submission)]
-        checked = await self._checker.check(good)
+        checked = await self._checks.check(good)
         outcomes: list[Outcome] = list(
             await self._committer.put([each for each in checked if isinstance(each, Submission)])
         )
@@ -98,19 +99,16 @@ class Calls:
             self._permit(caller, Act.SUBMIT, Thing.job(caller.user, PROVEN_SOURCE, request.project))
             if request.derived_from:
                 self.job(caller, request.derived_from)
-            document = request.document
-            if request.payload:
-                document = self._payloads.get(caller.user, request.payload)
         except QuledgerError as error:
             return error
         return Submission(
             backend=request.backend,
-            document=document,
+            document=request.document,
             user=caller.user,
             project=request.project,
             priority=request.priority,
             key=request.key,
-            source=PROVEN_SOURCE,
+            source="api",
             job_id=request.job_id,
             derived_from=request.derived_from,
         )
@@ -145,19 +143,22 @@ class Calls:
         self._permit(caller, act, thing)
         return job
 
-    def page(self, caller: Caller, query: job_lists.Query) -> Page:
+    def page(self, caller: Caller, query: Query, *, limit: int = 50, cursor: str = "") -> Page:
         """Return one page of the jobs that the caller may see.
 
         Raises:
-            BadName: the cursor is none of ours.
+            BadCursor: the cursor is none of this list.
         """
-        return job_lists.page(self._log.engine, job_lists.seen_by(caller, query))
+        return job_lists.page(self._log.engine, seen_by(caller, query), limit=limit, cursor=cursor)
+
+    def count(self, caller: Caller, query: Query) -> int:
+        """Return how many jobs the whole list has."""
+        return job_lists.count(self._log.engine, seen_by(caller, query))
 
     def history(self, caller: Caller, job_id: str, *, after: int = -1) -> tuple[list[Event], bool]:
         """Return the events of a job after one of them, and whether the caller may see all that they hold."""
         job = self.job(caller, job_id)
-        events = job_lists.history_after(self._log.engine, job.job_id, after)
-        return events, caller.role == "operator"
+        return self._log.history_after(job.job_id, after), caller.role == "operator"
 
     def document(self, caller: Caller, job_id: str) -> bytes:
         """Return the document of a job, to the letter.
@@ -180,23 +181,31 @@ class Calls:
             ResultMissing: it has none (yet).
             NotAuthentic: what lies there is not what was accepted.
         """
-        return result_document(self.services, self.job(caller, job_id, Act.EXPORT).job_id)
+        return result_document(self._services, self.job(caller, job_id, Act.EXPORT).job_id)
 
     async def wait(self, job: Job, seconds: float) -> bool:
         """Wait until a job has changed; return False where it has not in that time."""
         return job.state not in FINAL and await self.changes.wait(job.job_id, job.seq, seconds)
+
+    async def wait_for_end(self, job: Job, seconds: float) -> None:
+        """Wait until a job has ended, or that time is over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while job.state not in FINAL:
+                    await self.changes.wait(job.job_id, job.seq, seconds)
+                    job = await asyncio.to_thread(self._log.get, job.job_id)
 
     # Something is done with a job
 
     def cancel(self, caller: Caller, job_id: str, reason: str = "") -> Job:
         """Cancel a job; see `tasks.jobs.submission.cancel`."""
         job = self.job(caller, job_id, Act.CANCEL)
-        return submission.cancel(self.services, job.job_id, by=caller.user, reason=reason)
+        return submission.cancel(self._services, job.job_id, by=caller.user, reason=reason)
 
     def retry(self, caller: Caller, job_id: str) -> Job:
         """Let a job wait again; see `tasks.jobs.submission.revive`."""
         job = self.job(caller, job_id, Act.RETRY)
-        return submission.revive(self.services, job.job_id, by=caller.user)
+        return submission.revive(self._services, job.job_id, by=caller.user)
 
     def hide(self, caller: Caller, job_id: str) -> Job:
         """Take a job that has ended out of its owner's lists.
@@ -207,14 +216,18 @@ class Calls:
         job = self.job(caller, job_id, Act.HIDE)
         if job.is_hidden:
             return job
-        job = self._log.append(job, Hidden(by=caller.user), attempt=job.attempt, actor=self.services.worker)
+        job = self._log.append(job, Hidden(by=caller.user), attempt=job.attempt, actor=self._services.worker)
         with contextlib.suppress(StorageError, LogError):
-            self.services.relay.update(job.job_id)
+            self._services.relay.update(job.job_id)
         return job
 
     def _id_of(self, caller: Caller, text: str) -> str:
         """Return the id that is meant among the jobs that the caller may see: others do not make it ambiguous."""
-        return job_lists.id_of(self._log.engine, caller, text)
+        if not is_job_id(text):
+            raise UnknownJob(text)
+        found = job_lists.page(self._log.engine, seen_by(caller, Query(prefix=text)), limit=MAX_NAMED + 1).jobs
+        # One alone that the caller may see and that is not listed any more is found by the whole of its id.
+        return id_meant(text, [job.job_id for job in found]) or text
 
     @staticmethod
     def _permit(caller: Caller, act: Act, thing: Thing) -> None:
@@ -224,3 +237,9 @@ class Calls:
 
 def _thing(job: Job) -> Thing:
     return Thing.job(job.user, job.source, job.project, is_hidden=job.is_hidden, backend=job.backend)
+
+
+def _filled(found: Sequence[Any], answers: Sequence[Any]) -> list[Any]:
+    """Return a list with an answer in place of each submission."""
+    following = iter(answers)
+    return [next(following) if isinstance(each, Submission) else each for each in found]

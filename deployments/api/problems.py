@@ -10,8 +10,6 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
-from storage.log.payloads import PayloadInUse, UnknownPayload
-from storage.log.usage import LimitReached
 
 from models.errors import (
     AppendConflict,
@@ -44,7 +42,6 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (NotPermitted, 403),
     (UnknownJob, 404),
     (UnknownBackend, 404),
-    (UnknownPayload, 404),
     (UnknownProject, 404),
     (UnknownToken, 404),
     (UnknownUser, 404),
@@ -52,13 +49,11 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (NotCancellable, 409),
     (NotRevivable, 409),
     (JobHeld, 409),
-    (PayloadInUse, 409),
     (ResultMissing, 409),
     (DocumentMissing, 409),
     (NotAllowed, 409),
     (StaleAttempt, 409),
     (AppendConflict, 409),
-    (LimitReached, 429),
     (DocumentTooLarge, 413),
     (LogUnavailable, 503),
     (StorageUnavailable, 503),
@@ -157,8 +152,7 @@ def answer_error(error: QuledgerError) -> Response:
     problem = problem_of(error)
     if problem.status >= 500:  # noqa: PLR2004 - HTTP's own
         _LOG.error("request_failed action=answer code=%d: %s", problem.status, error)
-    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, LimitReached) else {}
-    return answer(problem, headers)
+    return answer(problem)
 
 
 async def on_error(_request: Request, error: Exception) -> Response:

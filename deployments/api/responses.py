@@ -8,9 +8,16 @@ EVERYWHERE = (401, 408, 413, 421, 429, 503)
 """Codes that any request may be answered with."""
 
 
-def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """Return the responses of these codes, and of those that any request may get."""
-    return {code: problem(code) for code in sorted({*codes, *EVERYWHERE})}
+Responses = dict[int | str, dict[str, Any]]
+
+
+def problems(*codes: int, also: Responses | None = None) -> Responses:
+    """Return the responses of these codes, and of those that any request may get.
+
+    Args:
+        also: responses that are no problems.
+    """
+    return {code: problem(code) for code in sorted({*codes, *EVERYWHERE})} | (also or {})
 
 
 def problem(code: int) -> dict[str, Any]:

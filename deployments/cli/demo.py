@@ -20,8 +20,8 @@ from deployments.processes.drain import flows_ready, run_drain
 from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
-from tasks.jobs.results import result_document
 from models.submissions import Submission
+from tasks.jobs.results import result_document
 from tasks.jobs.submission import submit_document
 from tasks.services import Services
 

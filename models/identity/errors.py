@@ -8,10 +8,11 @@ from typing import Literal
 
 from models.errors import InputError, echo
 
-BadToken = Literal["unknown", "expired", "revoked", "disabled"]
+BadToken = Literal["missing", "unknown", "expired", "revoked", "disabled"]
 """Why a token lets nobody in."""
 
 _WHY: dict[BadToken, str] = {
+    "missing": "a token is needed: Authorization: Bearer TOKEN",
     "unknown": "this token is not known here",
     "expired": "this token has expired; ask the laboratory for a new one",
     "revoked": "this token was revoked; ask the laboratory for a new one",

@@ -95,6 +95,18 @@ class LogReader:
         with reading(self.engine) as connection:
             return [event_of(row) for row in connection.execute(_GET_EVENTS, {"job_id": job_id})]
 
+    def history_after(self, job_id: str, seq: int) -> list[Event]:
+        """Return the events of the job that came after this one, first to last."""
+        query = _GET_EVENTS.where(_EVENT.c.seq > seq)
+        with reading(self.engine) as connection:
+            return [event_of(row) for row in connection.execute(query, {"job_id": job_id})]
+
+    def states(self, job_ids: Collection[str]) -> dict[str, tuple[State, int]]:
+        """Return the state of each of these jobs that there are, and the number of its last event."""
+        query = select(_JOB.c.job_id, _JOB.c.state, _JOB.c.seq).where(_JOB.c.job_id.in_(list(job_ids)))
+        with reading(self.engine) as connection:
+            return {job_id: (State(state), seq) for job_id, state, seq in connection.execute(query)}
+
     def submission(self, job_id: str) -> Submitted:
         """Return the fact that began the job.
 

@@ -12,7 +12,7 @@ from models import clock
 from models.errors import AppendConflict, LogBroken, UnknownJob
 from models.events import Event, seal
 from models.facts import Fact
-from models.job import Job, apply
+from models.job import Job, Phase, apply
 from models.submissions import owner_of
 from storage.log.tables import EventRow, JobRow, MirrorRow
 
@@ -140,6 +140,7 @@ def job_row(job: Job) -> dict[str, Any]:
         "storage": job.storage,
         "owner": (owner := owner_of(job)),
         "hidden": job.is_hidden,
+        "ended": job.state.value if job.phase is Phase.FINAL else "",
         "document_sha256": job.document_sha256 if owner else "",
     }
 

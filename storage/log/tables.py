@@ -16,10 +16,14 @@ NOBODY_DUE = "~"
 _PAUSED = text("phase = 'waiting' AND not_before <> ''")
 
 PROVEN = text("owner <> ''")
+PROVEN_SEEN = text("owner <> '' AND NOT hidden")
+HIDDEN = text("hidden")
 UNPROVEN = text("owner = ''")
 IN_A_PROJECT = text("project <> ''")
-PROVEN_WAITING = text("phase = 'waiting' AND owner <> ''")
-ENDED_OTHERWISE = text("state IN ('ERROR', 'CANCELLED', 'WITHDRAWN')")
+OPEN = text("phase <> 'final'")
+PROVEN_OPEN = text("phase <> 'final' AND owner <> ''")
+ENDED_OTHERWISE = text("ended NOT IN ('', 'DONE')")
+PROVEN_ENDED = text("ended <> '' AND owner <> ''")
 """Conditions of indexes that hold a part of `job`; a query that is to use one says it in the same words."""
 
 
@@ -60,6 +64,7 @@ class JobRow(SQLModel, table=True):
         not_before: empty where the job may be claimed at once.
         storage: name of the storage that holds its documents; empty for the first one of the settings.
         owner: the user, where he has proven that the job is his; else empty.
+        ended: the final state; empty before. Indexes name it in place of `state`, which changes with every event.
         document_sha256: of the newest document of a job that has an owner; else empty.
     """
 
@@ -81,6 +86,7 @@ class JobRow(SQLModel, table=True):
     storage: str = Field(default="", sa_type=words(100), sa_column_kwargs={"server_default": ""})
     owner: str = Field(default="", sa_type=words(200), sa_column_kwargs={"server_default": ""})
     hidden: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    ended: str = Field(default="", sa_type=words(20), sa_column_kwargs={"server_default": ""})
     document_sha256: str = Field(default="", sa_type=words(64), sa_column_kwargs={"server_default": ""})
 
     __table_args__ = (
@@ -90,14 +96,17 @@ class JobRow(SQLModel, table=True):
         Index("ix_job_running", "phase", "user", postgresql_where=text("phase = 'running'")),
         Index("ix_job_recent", "submitted_at", "job_id"),
         _part("ix_job_paused", "backend", "user", "not_before", where=_PAUSED),
-        # Lists, newest or oldest first; see `storage.log.job_lists`.
-        _part("ix_job_owner", "owner", "submitted_at", "job_id", where=PROVEN),
+        # Lists, newest or oldest first (`storage.log.job_lists`), and what is counted against limits.
+        _part("ix_job_owner", "owner", "submitted_at", "job_id", where=PROVEN_SEEN),
+        _part("ix_job_hidden", "owner", "submitted_at", "job_id", where=HIDDEN),
         _part("ix_job_user", "user", "submitted_at", "job_id", where=UNPROVEN),
         _part("ix_job_project", "project", "submitted_at", "job_id", where=IN_A_PROJECT),
-        _part("ix_job_ended_otherwise", "state", "submitted_at", "job_id", where=ENDED_OTHERWISE),
-        # What is counted against limits, and what keeps a payload.
-        _part("ix_job_owner_waiting", "owner", where=PROVEN_WAITING),
-        _part("ix_job_project_waiting", "project", where=PROVEN_WAITING),
+        _part("ix_job_open", "phase", "submitted_at", "job_id", where=OPEN),
+        _part("ix_job_open_owner", "owner", "phase", "submitted_at", "job_id", where=PROVEN_OPEN),
+        _part("ix_job_open_project", "project", "phase", "submitted_at", "job_id", where=PROVEN_OPEN),
+        _part("ix_job_ended", "ended", "submitted_at", "job_id", where=ENDED_OTHERWISE),
+        _part("ix_job_ended_owner", "owner", "ended", "submitted_at", "job_id", where=PROVEN_ENDED),
+        # What keeps a payload.
         _part("ix_job_document", "owner", "document_sha256", where=PROVEN),
     )
 

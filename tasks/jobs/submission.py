@@ -144,7 +144,7 @@ def _entry(submission: Submission, storage: str, keep_up_to: int, received_at: d
     return Entry(fact, submission.job_id or of_run, submission.run_id)
 
 
-def revive(services: Services, job_id: str) -> Job:
+def revive(services: Services, job_id: str, *, by: str = "") -> Job:
     """Let a job in ERROR wait again, its failed attempts forgiven, or one that pauses after an attempt pause no longer.
 
     A job that ended because its document was half written is run with the whole one, if that has come since.
@@ -161,7 +161,7 @@ def revive(services: Services, job_id: str) -> Job:
     fact: Fact | None = None
     with contextlib.suppress(StorageError):
         fact = mended(services.log, services.stores.of(job.storage), job, services.settings.max_document_bytes)
-    fact = fact or Revived(by=services.worker)
+    fact = fact or Revived(by=by or services.worker)
     try:
         job = services.log.append(job, fact, attempt=job.attempt, actor=services.worker)
     except NotAllowed as error:

@@ -11,7 +11,8 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from deployments.api.calls import Calls
 from deployments.api.door import AtDoor, Door
 from deployments.api.responses import problems
-from deployments.api.v1.jobs import Answered, JobId
+from deployments.api.v1.jobs import JobId
+from deployments.api.v1.submissions import Answered
 from deployments.api.views import EventView, JobView
 from models.events import Event
 from models.identity.access import Caller
@@ -68,8 +69,11 @@ async def hide(door: AtDoor, job_id: JobId) -> Response:
 @router.get(
     "/{job_id}/events",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events."}}
-    | problems(404, 422),
+    responses=problems(
+        404,
+        422,
+        also={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Events."}},
+    ),
 )
 async def stream(
     request: Request,

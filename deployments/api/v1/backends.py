@@ -33,10 +33,10 @@ class BackendView(BaseModel):
 @router.get("", response_model=list[BackendView], responses=problems())
 async def list_backends(door: AtDoor) -> Response:
     """List the backends of this laboratory."""
-    return JSONResponse(await door.ask(lambda calls, _caller: calls.backends()))
+    return JSONResponse(await door.ask(lambda calls, _caller: calls.laboratory.backends()))
 
 
 @router.get("/{name}", response_model=BackendView, responses=problems(404))
 async def get_backend(door: AtDoor, name: Name) -> Response:
     """Return one backend."""
-    return JSONResponse(await door.ask(lambda calls, _caller: calls.backend(name)))
+    return JSONResponse(await door.ask(lambda calls, _caller: calls.laboratory.backend(name)))

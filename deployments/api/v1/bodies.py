@@ -43,8 +43,8 @@ def described(model: type[BaseModel], *examples: dict[str, Any]) -> dict[str, An
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
         msg = f"the key {echo(twice)} stands twice in one object"
         raise ValueError(msg)
     return found

@@ -5,7 +5,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel
 
 from deployments.api.door import AtDoor
-from deployments.api.responses import problem, problems
+from deployments.api.responses import Responses, problem, problems
 
 router = APIRouter(tags=["laboratory"])
 
@@ -20,24 +20,28 @@ class Health(BaseModel):
     ok: bool
 
 
+_ANSWERS: Responses = {503: {"model": Health, "description": "Not ok."}, 421: problem(421), 429: problem(429)}
+
+
 @router.get(
     "/health",
     response_model=Health,
-    responses={503: {"model": Health, "description": "Not ok."}} | {code: problem(code) for code in (421, 429)},
+    responses=_ANSWERS,
 )
 async def health(door: AtDoor) -> Response:
     """Say whether the laboratory works; no token is needed."""
-    ok = await door.run(lambda calls: calls.is_well())
+    ok = await door.run(lambda calls: calls.laboratory.is_well())
     return JSONResponse({"ok": ok}, 200 if ok else 503)
 
 
 @router.get(
     "/metrics",
     response_class=PlainTextResponse,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus' text."}}
-    | problems(403),
+    responses=problems(
+        403, also={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus' text."}}
+    ),
 )
 async def metrics(door: AtDoor) -> Response:
     """Return the laboratory's numbers for Prometheus; for operators."""
-    text = await door.ask(lambda calls, caller: calls.metrics(caller))
+    text = await door.ask(lambda calls, caller: calls.laboratory.metrics(caller))
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")

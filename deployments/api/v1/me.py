@@ -75,14 +75,14 @@ class NewTokenView(TokenView):
 @router.get("/me", response_model=Me, responses=problems())
 async def me(door: AtDoor) -> Response:
     """Return who you are, and how much of each limit is used."""
-    found = await door.ask(lambda calls, caller: calls.me(caller))
+    found = await door.ask(lambda calls, caller: calls.account.me(caller))
     return JSONResponse(found)
 
 
 @router.get("/tokens", response_model=list[TokenView], responses=problems())
 async def list_tokens(door: AtDoor) -> Response:
     """List your tokens, without their texts."""
-    found = await door.ask(lambda calls, caller: calls.tokens(caller))
+    found = await door.ask(lambda calls, caller: calls.account.tokens(caller))
     return JSONResponse(found)
 
 
@@ -99,7 +99,7 @@ async def new_token(request: Request, door: AtDoor) -> Response:
     body = await read_body(request, NewTokenIn)
     days = None if body.days is None else timedelta(days=body.days)
     scopes = None if body.scopes is None else tuple(body.scopes)
-    made = await door.run(lambda calls: calls.new_token(caller, days, scopes, body.note))
+    made = await door.run(lambda calls: calls.account.new_token(caller, days, scopes, body.note))
     return JSONResponse(made, 201)
 
 
@@ -108,5 +108,5 @@ async def revoke_token(
     door: AtDoor, token_id: Annotated[str, Path(max_length=40, description="Its id, from the list.")]
 ) -> Response:
     """Revoke one of your tokens, at once and for ever."""
-    await door.ask(lambda calls, caller: calls.revoke_token(caller, token_id))
+    await door.ask(lambda calls, caller: calls.account.revoke_token(caller, token_id))
     return Response(status_code=204)

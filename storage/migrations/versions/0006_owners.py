@@ -8,15 +8,20 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
+_IN_TIME = ["submitted_at", "job_id"]
 _PROVEN = "owner <> ''"
-_WAITING = "phase = 'waiting' AND owner <> ''"
+_OPEN = "phase <> 'final'"
+_ENDED_OTHERWISE = "ended NOT IN ('', 'DONE')"
 _INDEXES = {
-    "ix_job_owner": (["owner", "submitted_at", "job_id"], _PROVEN),
-    "ix_job_user": (["user", "submitted_at", "job_id"], "owner = ''"),
-    "ix_job_project": (["project", "submitted_at", "job_id"], "project <> ''"),
-    "ix_job_ended_otherwise": (["state", "submitted_at", "job_id"], "state IN ('ERROR', 'CANCELLED', 'WITHDRAWN')"),
-    "ix_job_owner_waiting": (["owner"], _WAITING),
-    "ix_job_project_waiting": (["project"], _WAITING),
+    "ix_job_owner": (["owner", *_IN_TIME], f"{_PROVEN} AND NOT hidden"),
+    "ix_job_hidden": (["owner", *_IN_TIME], "hidden"),
+    "ix_job_user": (["user", *_IN_TIME], "owner = ''"),
+    "ix_job_project": (["project", *_IN_TIME], "project <> ''"),
+    "ix_job_open": (["phase", *_IN_TIME], _OPEN),
+    "ix_job_open_owner": (["owner", "phase", *_IN_TIME], f"{_OPEN} AND {_PROVEN}"),
+    "ix_job_open_project": (["project", "phase", *_IN_TIME], f"{_OPEN} AND {_PROVEN}"),
+    "ix_job_ended": (["ended", *_IN_TIME], _ENDED_OTHERWISE),
+    "ix_job_ended_owner": (["owner", "ended", *_IN_TIME], f"ended <> '' AND {_PROVEN}"),
     "ix_job_document": (["owner", "document_sha256"], _PROVEN),
 }
 
@@ -30,7 +35,9 @@ def upgrade() -> None:
     """Add columns, indexes and tables; nobody has proven that a job is his so far, and none is hidden."""
     op.add_column("job", sa.Column("owner", words(200), nullable=False, server_default=""))
     op.add_column("job", sa.Column("hidden", sa.Boolean, nullable=False, server_default=sa.false()))
+    op.add_column("job", sa.Column("ended", words(20), nullable=False, server_default=""))
     op.add_column("job", sa.Column("document_sha256", words(64), nullable=False, server_default=""))
+    op.execute("UPDATE job SET ended = state WHERE phase = 'final'")
     for name, (columns, where) in _INDEXES.items():
         op.create_index(name, "job", columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
     op.create_table(

@@ -1,0 +1,173 @@
+"""Jobs are handed in, alone or many together."""
+
+from typing import Annotated, Any, Self
+
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from deployments.api.calls import Outcome
+from deployments.api.door import AtDoor
+from deployments.api.problems import Problem, answer_error, problem_of
+from deployments.api.requests import JobRequest, document_of, document_of_program
+from deployments.api.responses import problems
+from deployments.api.v1.bodies import described, read_body
+from models.errors import QuledgerError
+from models.job import State
+
+router = APIRouter(tags=["jobs"])
+
+MAX_BATCH = 1000
+
+
+class JobIn(BaseModel):
+    """A job to be handed in: a document, or a program in OpenQASM, or the hash of a stored payload."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    backend: str = Field(max_length=100, description="Display name of the backend.")
+    document: dict[str, Any] | str | None = Field(
+        default=None, description="The job document, as an object or as JSON text, which is kept to the letter."
+    )
+    program: str | None = Field(default=None, description="An OpenQASM program, for a qubit device.")
+    document_sha256: str | None = Field(
+        default=None, pattern="^[0-9a-f]{64}$", description="Of a payload of yours that is the document."
+    )
+    shots: int | None = Field(default=None, ge=1, description="Of an OpenQASM program; 1000 if left out.")
+    seed: int | None = Field(default=None, ge=0, lt=2**63, description="Of an OpenQASM program.")
+    project: str = Field(default="", max_length=100, description="Its members see the job.")
+    priority: int = Field(default=0, ge=-1_000_000, le=1_000_000, description="Higher goes first among your own jobs.")
+    derived_from: str = Field(default="", max_length=200, description="Id of the job that this one follows from.")
+
+    @model_validator(mode="after")
+    def _one_content(self) -> Self:
+        given = [name for name in ("document", "program", "document_sha256") if getattr(self, name) is not None]
+        if len(given) != 1:
+            msg = f"give one of document, program and document_sha256, not {' and '.join(given) or 'none'}"
+            raise ValueError(msg)
+        if given != ["program"] and not (self.shots is None and self.seed is None):
+            msg = "shots and seed are for an OpenQASM program; a document says its own"
+            raise ValueError(msg)
+        return self
+
+    def request(self, key: str | None) -> JobRequest:
+        """Return the job as it is handed in."""
+        document = b""
+        if self.program is not None:
+            document = document_of_program(self.program, self.shots, self.seed)
+        elif self.document is not None:
+            document = document_of(self.document)
+        return JobRequest(
+            backend=self.backend,
+            document=document,
+            payload=self.document_sha256 or "",
+            project=self.project,
+            priority=self.priority,
+            key=key,
+            derived_from=self.derived_from,
+        )
+
+
+class KeyedJob(JobIn):
+    """A job of a batch; the key does for it what the header `Idempotency-Key` does for one alone."""
+
+    key: str | None = Field(default=None, min_length=1, max_length=200)
+
+
+class Batch(BaseModel):
+    """Jobs that are handed in together."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    jobs: list[KeyedJob] = Field(min_length=1, max_length=MAX_BATCH)
+
+
+class Answered(BaseModel):
+    """What became of a job that was handed in."""
+
+    job_id: str = Field(examples=["0123456789abcdef01234567"])
+    state: State
+
+
+class BatchAnswer(BaseModel):
+    """What became of one job of a batch: its id and state, or the problem."""
+
+    status: int = Field(examples=[201], description="As the job would have been answered alone.")
+    job_id: str | None = None
+    state: State | None = None
+    problem: Problem | None = None
+
+
+class BatchAnswers(BaseModel):
+    """One answer for each job of a batch, in their order."""
+
+    jobs: list[BatchAnswer]
+
+
+_EXAMPLE = {
+    "backend": "singlequdit",
+    "document": {
+        "experiment_0": {
+            "instructions": [["load", [0], [50]], ["rlx", [0], [1.57]], ["measure", [0], []]],
+            "num_wires": 1,
+            "shots": 500,
+        }
+    },
+}
+_QASM = {
+    "backend": "qubits",
+    "program": 'OPENQASM 3; include "stdgates.inc"; qubit[2] q; bit[2] c; h q[0]; cx q[0], q[1]; c = measure q;',
+    "shots": 1000,
+}
+
+
+@router.post(
+    "/jobs",
+    status_code=201,
+    response_model=Answered,
+    responses=problems(
+        403, 404, 409, 422, also={200: {"model": Answered, "description": "The job was handed in before."}}
+    ),
+    openapi_extra=described(JobIn, _EXAMPLE, _QASM),
+)
+async def submit(
+    request: Request,
+    door: AtDoor,
+    idempotency_key: Annotated[
+        str | None, Header(min_length=1, max_length=200, description="The same key is the same job, however often.")
+    ] = None,
+) -> Response:
+    """Hand in a job; all that is wrong with it is said at once, and then nothing is stored."""
+    caller = await door.caller()
+    body = await read_body(request, JobIn)
+    outcome = (await door.calls.submit(caller, [body.request(idempotency_key)]))[0]
+    if isinstance(outcome, QuledgerError):
+        return answer_error(outcome)
+    job = outcome.job
+    return JSONResponse(
+        {"job_id": job.job_id, "state": job.state},
+        201 if outcome.is_new else 200,
+        headers={"Location": f"/v1/jobs/{job.job_id}"},
+    )
+
+
+@router.post(
+    "/jobs:batch",
+    response_model=BatchAnswers,
+    responses=problems(422),
+    openapi_extra=described(Batch, {"jobs": [_EXAMPLE | {"key": "tuesday-1"}, _EXAMPLE | {"key": "tuesday-2"}]}),
+)
+async def submit_batch(request: Request, door: AtDoor) -> Response:
+    """Hand in up to 1,000 jobs: those that are good are stored together, each of the others is answered with why."""
+    caller = await door.caller()
+    body = await read_body(request, Batch)
+    outcomes = await door.calls.submit(caller, [each.request(each.key) for each in body.jobs])
+    return JSONResponse({"jobs": [_answered(each) for each in outcomes]})
+
+
+def _answered(outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, QuledgerError):
+        problem = problem_of(outcome)
+        return {"status": problem.status, "job_id": None, "state": None, "problem": problem.model_dump()}
+    code = 201 if outcome.is_new else 200
+    return {"status": code, "job_id": outcome.job.job_id, "state": outcome.job.state, "problem": None}
