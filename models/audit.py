@@ -38,7 +38,8 @@ class Finding(BaseModel):
     """One difference from what the log says.
 
     Attributes:
-        job_id: the job; for a foreign document the id in its name, empty if there is none.
+        job_id: the job; for a foreign document the id in its name, empty if there is none; of what is no job's, the
+            name of its control stream, such as `user/alice`.
         message: one sentence for the operator.
     """
 

@@ -29,6 +29,7 @@ from storage.documents.locks import JobLocks, Locks
 from storage.documents.marks import Marks
 from storage.documents.postgres_locks import PostgresJobLocks
 from storage.documents.relay import Relay
+from storage.identity.directory import Directory
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
 from storage.log.holds import Holds
@@ -134,6 +135,11 @@ class Services:
     def log(self) -> EventLog:
         """The event log."""
         return EventLog(open_database(self.settings.database_url))
+
+    @cached_property
+    def directory(self) -> Directory:
+        """The users, projects and devices, in the same database."""
+        return Directory(self.log.engine)
 
     @cached_property
     def claims(self) -> Claims:

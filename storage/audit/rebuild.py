@@ -7,7 +7,9 @@ from sqlalchemy import Connection, Engine, insert, text
 from models.audit import check_history
 from models.errors import LogBroken
 from models.job import Job
+from models.words import count_of
 from storage import layout
+from storage.identity.audit import rebuild_views
 from storage.log.database import writing
 from storage.log.histories import histories, tolerate_corruption
 from storage.log.rows import job_row
@@ -27,16 +29,16 @@ _DROP_LEASES = text(
 
 
 def rebuild(engine: Engine) -> dict[str, int]:
-    """Make `job`, `mirror` and `queue` anew from the events, in one transaction.
+    """Make `job`, `mirror`, `queue` and the views of control streams anew from the events, in one transaction.
 
     How far the mirror has come is a fact about the storage, so a cursor that can be true is taken over; any
     other begins at the beginning, and the next relay writes the job's documents again.
 
     Returns:
-        How many jobs and events there are.
+        How many jobs and events of jobs there are, and how many control streams.
 
     Raises:
-        LogBroken: names every job whose chain is broken; nothing was changed.
+        LogBroken: names every job and control stream whose chain is broken; nothing was changed.
     """
     broken: list[str] = []
     batch: list[Job] = []
@@ -54,8 +56,14 @@ def rebuild(engine: Engine) -> dict[str, int]:
             if len(batch) == BATCH:
                 after = _replace(connection, batch, after)
                 batch = []
-        if broken:
-            msg = f"nothing was changed, since {len(broken)} jobs have broken histories: " + "; ".join(broken)
+        streams, broken_streams = rebuild_views(connection)
+        if broken or broken_streams:
+            what = " and ".join(
+                count_of(number, noun)
+                for number, noun in ((len(broken), "job"), (len(broken_streams), "control stream"))
+                if number
+            )
+            msg = f"nothing was changed, since {what} have broken histories: " + "; ".join(broken + broken_streams)
             raise LogBroken(msg)
         after = _replace(connection, batch, after)
         for table in ("job", "mirror"):
@@ -63,7 +71,7 @@ def rebuild(engine: Engine) -> dict[str, int]:
         connection.execute(_DROP_LEASES)
         # Triggers have entered whoever waits; what was there may have said too much.
         connection.execute(text("UPDATE queue SET received_at = '', job_id = '', again_at = ''"))
-    return {"jobs": jobs, "events": events}
+    return {"jobs": jobs, "events": events, "streams": streams}
 
 
 def _replace(connection: Connection, batch: list[Job], after: str) -> str:

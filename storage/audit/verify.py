@@ -27,6 +27,7 @@ from storage.audit.not_yet import SECOND_LOOK
 from storage.audit.signatures import audit_signatures
 from storage.audit.views import Record, record_of, view_faults
 from storage.documents.marks import rolled_back
+from storage.identity.audit import control_faults
 from storage.log.database import reading
 from storage.log.histories import histories, history_of, row_of, tolerate_corruption
 from storage.providers.protocol import StorageProvider
@@ -120,7 +121,7 @@ class Verifier:
         yield from self._look_again()
 
     def all(self) -> Iterator[Finding]:
-        """Yield what differs of any job, and every document that belongs to none."""
+        """Yield what differs of any job and of any control stream, and every document that belongs to none."""
         waiting: list[Job] = []
         with reading(self._engine) as connection, tolerate_corruption(connection):
             for job_id, rows in histories(connection):
@@ -139,6 +140,7 @@ class Verifier:
                     yield Finding(job_id=job_id, what="view", message=f"`{table}` has a row, and there are no events")
             for job_id in connection.scalars(_UNQUEUED):
                 yield Finding(job_id=job_id, what="view", message="`queue` does not know that the job waits")
+        yield from control_faults(self._engine)
         yield from self._lasting(self._ask_prefect(waiting))
         for name in self._stores.names:
             if name not in self.left_out:

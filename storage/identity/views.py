@@ -47,6 +47,15 @@ def key_of(table: Table, row: Row) -> Key:
     return table, tuple(row[column.name] for column in table.primary_key.columns)
 
 
+def stream_of(table: Table, row: Row) -> str:
+    """Return the stream whose events a row repeats."""
+    if table is TOKEN:
+        return f"device/{row['device']}" if row["device"] else f"user/{row['user']}"
+    if table is PROJECT or table is MEMBERSHIP:
+        return f"project/{row['name' if table is PROJECT else 'project']}"
+    return f"user/{row['name' if table is ACCOUNT else 'user']}"
+
+
 def change(connection: Connection, before: Fold | None, after: Fold) -> None:
     """Write what differs between the rows of two folds of one stream."""
     old, new = rows_of(before), rows_of(after)
