@@ -17,6 +17,7 @@ from deployments.api.calls import Calls, Outcome
 from deployments.api.changes import Changes
 from deployments.api.checks import Checks
 from deployments.api.committer import Committer
+from deployments.api.pages.router import add_pages
 from deployments.api.v1 import acts, backends, health, jobs, me, submissions
 from models.errors import QuledgerError
 from models.submissions import Submission
@@ -59,6 +60,7 @@ def make_app(services: Services) -> FastAPI:
         health.router,
     ):
         app.include_router(router, prefix="/v1")
+    add_pages(app, services)
     app.add_exception_handler(QuledgerError, problems.on_error)
     app.add_exception_handler(HTTPException, problems.on_http_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)

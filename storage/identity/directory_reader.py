@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, RowMapping, bindparam, literal, select, union_all, update
+from sqlalchemy import Engine, RowMapping, Select, bindparam, literal, select, union_all, update
 
 from models import clock
 from models.clock import to_text
@@ -23,11 +23,11 @@ from storage.log.database import reading, writing
 USED_AGAIN = timedelta(minutes=1)
 """The use of a token is written no sooner than so long after the last one that was."""
 
-_WHO = (
-    select(TOKEN, ACCOUNT.c.role, ACCOUNT.c.is_enabled)
-    .select_from(TOKEN.outerjoin(ACCOUNT, ACCOUNT.c.name == TOKEN.c.user))
-    .where(TOKEN.c.sha256 == bindparam("sha256"))
+_WHOSE = select(TOKEN, ACCOUNT.c.role, ACCOUNT.c.is_enabled).select_from(
+    TOKEN.outerjoin(ACCOUNT, ACCOUNT.c.name == TOKEN.c.user)
 )
+_BY_TEXT = _WHOSE.where(TOKEN.c.sha256 == bindparam("sha256"))
+_BY_ID = _WHOSE.where(TOKEN.c.token_id == bindparam("token_id"))
 _MORE = union_all(
     select(literal("project").label("what"), MEMBERSHIP.c.project.label("name"), MEMBERSHIP.c.role).where(
         MEMBERSHIP.c.user == bindparam("user")
@@ -66,8 +66,15 @@ class DirectoryReader:
         """
         if not 0 < len(token) <= MOST_SECRET:
             raise NotSignedIn("unknown")
+        return self._caller(_BY_TEXT, {"sha256": token_sha256(token)})
+
+    def caller_with(self, token_id: str) -> Caller:
+        """Return whose token has this id, for somebody who has shown it before; else as `caller_of`."""
+        return self._caller(_BY_ID, {"token_id": token_id})
+
+    def _caller(self, query: Select[Any], values: dict[str, str]) -> Caller:
         with reading(self.engine) as connection:
-            row = connection.execute(_WHO, {"sha256": token_sha256(token)}).mappings().one_or_none()
+            row = connection.execute(query, values).mappings().one_or_none()
             if row is None:
                 raise NotSignedIn("unknown")
             if row["revoked_at"]:

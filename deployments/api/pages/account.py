@@ -9,7 +9,7 @@ from starlette.responses import Response
 from deployments.api.pages.answers import PageRoute, see
 from deployments.api.pages.rendering import render
 from deployments.api.pages.timeline import size_of
-from deployments.api.pages.visits import AtForm, AtPage, Form, Visit
+from deployments.api.pages.visits import AtForm, AtPage, Visit
 from models.errors import InputError
 from models.identity.facts import SCOPES, Scope
 
@@ -78,15 +78,7 @@ def _asked(values: dict[str, Any]) -> tuple[timedelta | None, tuple[Scope, ...]]
     return timedelta(days=int(days)) if days else None, scopes
 
 
-async def _page(
-    request: Request,
-    visit: Visit,
-    *,
-    values: dict[str, Any] | None = None,
-    made: dict[str, Any] | None = None,
-    wrong: str = "",
-    code: int = 200,
-) -> Response:
+async def _page(request: Request, visit: Visit, code: int = 200, **said: Any) -> Response:
     me = await visit.ask(lambda calls, caller: calls.account.me(caller))
     tokens = await visit.ask(lambda calls, caller: calls.account.tokens(caller))
     first = {"note": "", "days": "90", "scopes": [scope for scope in me["scopes"] if scope != "admin"]}
@@ -100,9 +92,7 @@ async def _page(
         tokens=tokens,
         limits=[_limit(each) for each in me["limits"] if each["most"] is not None],
         may_change="admin" in me["scopes"],
-        made=made,
-        values=values or first,
-        wrong=wrong,
+        **{"made": None, "values": first, "wrong": ""} | said,
     )
 
 

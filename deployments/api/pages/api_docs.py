@@ -88,7 +88,11 @@ def groups_of(document: dict[str, Any], base: str) -> list[Group]:
 def _route(document: dict[str, Any], path: str, method: str, operation: dict[str, Any], base: str) -> Route:
     fields = [
         TakenField(
-            each["name"], each["in"], _kind(document, each["schema"]), _text(document, each), each.get("required", False)
+            each["name"],
+            each["in"],
+            _kind(document, each["schema"]),
+            _text(document, each),
+            each.get("required", False),
         )
         for each in operation.get("parameters", [])
     ]

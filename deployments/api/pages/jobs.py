@@ -62,9 +62,7 @@ async def list_jobs(request: Request, visit: AtPage) -> Response:
 
 
 @router.get("/job-states")
-async def states(
-    visit: AtPage, job_ids: Annotated[list[str], Query(alias="id", max_length=MAX_FOLLOWED)]
-) -> Response:
+async def states(visit: AtPage, job_ids: Annotated[list[str], Query(alias="id", max_length=MAX_FOLLOWED)]) -> Response:
     """Return the states of some jobs; those that the visitor may not see are left out."""
 
     def found() -> dict[str, Any]:

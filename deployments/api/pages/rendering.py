@@ -1,4 +1,4 @@
-"""Templates and their filters: every value of a user is escaped, and the pages may load what this server sends alone."""
+"""Templates and their filters. Whatever a user has written is escaped; figures alone come as markup."""
 
 import hashlib
 import json
@@ -82,10 +82,10 @@ def _brief(text: str, most: int) -> str:
 
 
 def _static(name: str) -> str:
-    return f"/ui/static/{name}?v={_VERSIONS[name]}"
+    return f"/ui/static/{name}?v={VERSIONS[name]}"
 
 
-_VERSIONS = {name: hashlib.sha256(content).hexdigest()[:12] for name, content in STATIC.items()}
+VERSIONS = {name: hashlib.sha256(content).hexdigest()[:12] for name, content in STATIC.items()}
 
 
 def _environment(filters: Mapping[str, Any]) -> Environment:

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from deployments.api.pages import account, api_docs, backends, job, jobs, operators, sign_in, submit
 from deployments.api.pages.answers import PageRoute
-from deployments.api.pages.rendering import MEDIA_TYPES, STATIC
+from deployments.api.pages.rendering import MEDIA_TYPES, STATIC, VERSIONS
 from deployments.api.pages.session_files import SessionFiles
 from deployments.api.pages.sessions import Sessions
 from tasks.services import Services
@@ -21,10 +21,10 @@ async def static(name: str, v: str = "") -> Response:
     if name not in STATIC:
         raise HTTPException(404)
     media_type = MEDIA_TYPES[name[name.rindex(".") :]]
-    return Response(STATIC[name], media_type=media_type, headers=_KEPT if v else {})
+    return Response(STATIC[name], media_type=media_type, headers=_KEPT if v == VERSIONS[name] else {})
 
 
-@router.get("/{path:path}")
+@router.api_route("/{path:path}", methods=["GET", "POST"])
 async def nowhere(path: str) -> Response:
     """Say that there is no such page."""
     raise HTTPException(404, path)

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from deployments.api.pages.answers import PageRoute, see
@@ -32,10 +32,10 @@ async def first(_visit: AtPage) -> Response:
 
 
 @router.get("/ui/sign-in")
-async def ask(request: Request, next: str = "", over: str = "") -> Response:
+async def ask(request: Request, go_on: Annotated[str, Query(alias="next")] = "", over: str = "") -> Response:
     """Show the form for signing in."""
     said = "Your session is over. Sign in again." if over else ""
-    return render(request, "sign_in.html", next=local_path(next), wrong="", said=said)
+    return render(request, "sign_in.html", next=local_path(go_on), wrong="", said=said)
 
 
 @router.post("/ui/sign-in")

@@ -25,6 +25,7 @@ FIELDS = {"backend": 100, "project": 100, "program": MAX_PROGRAM, "wires": 20, "
 """The most characters of each field."""
 
 _FIRST = {"program": EXAMPLE, "wires": "1", "shots": "500", "seed": "", "priority": "0", "project": "", "backend": ""}
+_NOTHING: dict[str, Any] = {"faults": [], "more_faults": 0, "good": ""}
 MOST_KEY = 100
 UNPROCESSABLE = 422
 
@@ -63,9 +64,7 @@ async def submit(request: Request, visited: AtForm, only: str = "") -> Response:
     if isinstance(outcome, QuledgerError):
         more = outcome.more if isinstance(outcome, JobRejected) else 0
         faults = _faults(outcome)
-        return await _form(
-            request, visit, filled.values, key, code=UNPROCESSABLE, faults=faults, more_faults=more
-        )
+        return await _form(request, visit, filled.values, key, code=UNPROCESSABLE, faults=faults, more_faults=more)
     return see(f"/ui/jobs/{outcome.job.job_id}")
 
 
@@ -74,7 +73,7 @@ async def check(request: Request, visited: AtForm) -> Response:
     """Say what is wrong with the form as it stands; nothing is stored."""
     visit, form = visited
     filled = await _filled(form)
-    said = {"faults": filled.faults, "more_faults": 0, "good": ""} if filled.faults else await _checked(visit, filled)
+    said = _NOTHING | {"faults": filled.faults} if filled.faults else await _checked(visit, filled)
     return render(request, "check.html", visit, code=UNPROCESSABLE if said["faults"] else 200, **said)
 
 
@@ -82,7 +81,7 @@ async def _form(
     request: Request, visit: Visit, values: dict[str, str], key: str, *, code: int = 200, **said: Any
 ) -> Response:
     names = await visit.ask(lambda calls, _caller: calls.laboratory.names())
-    said = {"faults": [], "more_faults": 0, "good": ""} | said
+    said = _NOTHING | said
     return render(
         request,
         "submit.html",
