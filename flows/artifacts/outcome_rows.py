@@ -16,10 +16,10 @@ class Row(NamedTuple):
     shares: list[float]
 
 
-def rows_of(counters: Sequence[Counter[str]]) -> list[Row]:
-    """Return the rows for the counts of several experiments; there are at most `MAX_OUTCOMES`."""
+def rows_of(counters: Sequence[Counter[str]], most: int = MAX_OUTCOMES) -> list[Row]:
+    """Return the rows for the counts of several experiments; there are at most `most`."""
     total: Counter[str] = sum(counters, Counter())
-    group = _grouping(total)
+    group = _grouping(total, most)
     labels = sorted({group(outcome) for outcome in total}, key=lambda label: (label == OTHERS, in_order(label)))
     shares: dict[str, list[float]] = {label: [0.0] * len(counters) for label in labels}
     for column, counts in enumerate(counters):
@@ -30,21 +30,21 @@ def rows_of(counters: Sequence[Counter[str]]) -> list[Row]:
     return [Row(label, shares[label]) for label in labels]
 
 
-def _grouping(total: Counter[str]) -> Callable[[str], str]:
-    """Return what says to which row an outcome belongs; there are at most `MAX_OUTCOMES` rows."""
-    if len(total) <= MAX_OUTCOMES:
+def _grouping(total: Counter[str], most: int) -> Callable[[str], str]:
+    """Return what says to which row an outcome belongs."""
+    if len(total) <= most:
         return lambda outcome: outcome
     if are_levels(total):
         levels = [int(outcome) for outcome in total]
         first = min(levels)
-        size = -(-(max(levels) - first + 1) // MAX_OUTCOMES)
+        size = -(-(max(levels) - first + 1) // most)
 
         def interval(outcome: str) -> str:
             begin = first + (int(outcome) - first) // size * size
             return f"{begin} to {begin + size - 1}"
 
         return interval
-    kept = {outcome for outcome, _ in total.most_common(MAX_OUTCOMES - 1)}
+    kept = {outcome for outcome, _ in total.most_common(most - 1)}
     return lambda outcome: outcome if outcome in kept else OTHERS
 
 

@@ -17,17 +17,23 @@ MAX_LETTERS = 32
 MORE_LETTERS = 8
 
 
-def picture(name: str, height: float, title: str, description: str, parts: Sequence[str]) -> str:
+NARROW = 440
+"""Width of a figure that is to be read on a telephone without moving it."""
+
+
+def picture(  # noqa: PLR0913 - what stands in every figure
+    name: str, height: float, title: str, description: str, parts: Sequence[str], *, width: int = WIDTH
+) -> str:
     """Return a figure as SVG text.
 
     Args:
         name: part of the ids in it; each figure of a page has another one.
-        height: the width is `WIDTH`.
         title: what a screen reader calls it.
         description: what can be seen in it, in a sentence.
     """
+    kind = "figure" if width == WIDTH else "figure narrow"
     return (
-        f'<svg class="figure" viewBox="0 0 {WIDTH} {_number(height)}" role="img" aria-labelledby="{name}-title'
+        f'<svg class="{kind}" viewBox="0 0 {width} {_number(height)}" role="img" aria-labelledby="{name}-title'
         f' {name}-text"><title id="{name}-title">{escape(title)}</title><desc id="{name}-text">{escape(description)}'
         f"</desc>{''.join(parts)}</svg>"
     )

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from deployments.api.pages.drawing import (
     LETTER,
     MARGIN,
+    NARROW,
     WIDTH,
     label_width,
     line,
@@ -64,7 +65,7 @@ class Shown(NamedTuple):
 
     Attributes:
         figures: of the whole job.
-        single: of its experiments one by one, where there are several.
+        single: of its experiments one by one, where there are several; `of_single` says of how many.
         rows: the numbers, the first `MAX_ROWS` of them.
         more: what is not shown, as sentences.
     """
@@ -74,6 +75,7 @@ class Shown(NamedTuple):
     rows: list[NumberRow]
     more: list[str]
     is_value: bool
+    of_single: str = ""
 
 
 def shown(document: dict[str, Any]) -> Shown:
@@ -88,7 +90,9 @@ def shown(document: dict[str, Any]) -> Shown:
         more.append(f"The table has the first {MAX_ROWS} of {len(rows):,} rows; the downloads have all.")
     is_value = any(isinstance(found, Value) for found in outcomes.values())
     if len(outcomes) > 1:
-        return Shown(_of_several(outcomes), single[:MAX_SINGLE], rows[:MAX_ROWS], more, is_value)
+        all_of = count_of(len(outcomes), "experiment")
+        of_single = f"{f'The first {MAX_SINGLE} of ' if len(outcomes) > MAX_SINGLE else ''}{all_of} one by one"
+        return Shown(_of_several(outcomes), single[:MAX_SINGLE], rows[:MAX_ROWS], more, is_value, of_single)
     return Shown(single, [], rows[:MAX_ROWS], more, is_value)
 
 
@@ -140,7 +144,7 @@ def levels_histogram(identity: str, name: str, found: Counted) -> str:
         x = left + ((mark - first) / size + 0.5) * step
         parts.append(text(x, bottom + 18, f"{mark:.0f}", anchor="middle"))
     parts.append(line(left, bottom, WIDTH - MARGIN, bottom, "axis"))
-    parts.append(text((left + WIDTH - MARGIN) / 2, bottom + 36, "level", anchor="middle", kind="label"))
+    parts.append(text((left + WIDTH - MARGIN) / 2, bottom + 36, "level", anchor="middle", kind="what"))
     strongest = max(bins, key=lambda pair: pair[1])
     description = (
         f"Shots by level from {first} to {last + size - 1} of {count_of(found.shots, 'shot')};"
@@ -168,7 +172,7 @@ def bars(identity: str, name: str, found: Counted) -> str:
     most = max(count for _, count in shown_counts)
     labels = [shorten(printable(outcome)) for outcome, _ in shown_counts]
     left = label_width(labels)
-    room = WIDTH - left - MARGIN - LETTER * (len(f"{most:,} (100.0%)") + 1)
+    room = NARROW - left - MARGIN - LETTER * (len(f"{most:,} (100.0%)") + 1)
     parts = [line(left, MARGIN, left, MARGIN + BAR * len(labels), "axis")]
     for row, (label, (_, count)) in enumerate(zip(labels, shown_counts, strict=True)):
         top = MARGIN + row * BAR
@@ -183,7 +187,7 @@ def bars(identity: str, name: str, found: Counted) -> str:
         f"{count_of(len(found.counts), 'outcome')} of {count_of(found.shots, 'shot')};"
         f" the most frequent is {shorten(printable(strongest[0]))} with {strongest[1] / found.shots:.1%}."
     )
-    return picture(identity, MARGIN * 2 + BAR * len(labels), f"Histogram of {name}", description, parts)
+    return picture(identity, MARGIN * 2 + BAR * len(labels), f"Histogram of {name}", description, parts, width=NARROW)
 
 
 def _rows(outcomes: Outcomes) -> list[NumberRow]:

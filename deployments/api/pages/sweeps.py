@@ -17,12 +17,17 @@ from deployments.api.pages.drawing import (
     text,
     ticks,
 )
-from flows.artifacts.outcome_rows import Row, rows_of
-from flows.artifacts.outcomes import Counted, Mean, Outcomes
+from flows.artifacts.outcome_rows import Row, are_levels, rows_of
+from flows.artifacts.outcomes import MAX_OUTCOMES, Counted, Mean, Outcomes
 from models.errors import printable
 from models.words import count_of
 
-ROW, PLOT, LEGEND = 15, 190, 26
+ROW, MAP, PLOT, LEGEND = 15, 380, 190, 26
+"""Heights: of a row of a heat map at most, of all rows, of the means, of what names the colours."""
+
+MAX_LEVELS = 100
+"""Rows of a heat map whose outcomes are levels; of others there are fewer, each with its name."""
+
 SHADES = 16
 """So many are told apart in a heat map."""
 
@@ -34,20 +39,23 @@ MAX_TICKS = 12
 
 def heat_map(identity: str, outcomes: Outcomes) -> str:
     """Return a heat map, outcomes by experiments; empty where nothing was counted."""
-    rows = rows_of([found.counts if isinstance(found, Counted) else Counter() for found in outcomes.values()])
+    counters = [found.counts if isinstance(found, Counted) else Counter() for found in outcomes.values()]
+    is_of_levels = all(are_levels(counts) for counts in counters)
+    rows = rows_of(counters, MAX_LEVELS if is_of_levels else MAX_OUTCOMES)
     if not rows:
         return ""
+    tall = min(ROW, MAP / len(rows)) if is_of_levels else ROW
     strongest = max(max(row.shares) for row in rows)
     left = label_width([shorten(printable(row.label)) for row in rows])
     step = (WIDTH - MARGIN - left) / len(outcomes)
     top = LEGEND + MARGIN
-    height = ROW * len(rows)
+    height = tall * len(rows)
     parts = [_legend(strongest), rectangle(left, top, WIDTH - MARGIN - left, height, "ground")]
     parts += [
-        text(left - 8, top + place * ROW + 12, shorten(printable(row.label)), anchor="end")
-        for place, row in enumerate(rows)
+        text(left - 8, top + (place + 0.5) * tall + 4, shorten(printable(row.label)), anchor="end")
+        for place, row in _named(rows, tall)
     ]
-    parts += _cells(rows, strongest, (left, top), step)
+    parts += _cells(rows, strongest, (left, top), (step, tall))
     parts.append(rectangle(left, top, WIDTH - MARGIN - left, height, "axis"))
     parts += _experiments(list(outcomes), left, step, top + height)
     most = max(rows, key=lambda row: max(row.shares))
@@ -64,15 +72,23 @@ def shade(share: float, strongest: float) -> int:
     return math.ceil(SHADES * math.sqrt(share / strongest)) if share > 0 else 0
 
 
-def _cells(rows: Sequence[Row], strongest: float, corner: tuple[float, float], step: float) -> list[str]:
+def _named(rows: Sequence[Row], tall: float) -> list[tuple[int, Row]]:
+    """Return the rows that are named, counted from the last one, so many that the names do not overlap."""
+    every = math.ceil((ROW - 1) / tall)
+    every = every if every == 1 else next(step for step in (2, 5, 10, 20, 50) if step >= every)
+    last = len(rows) - 1
+    return [(place, row) for place, row in enumerate(rows) if (last - place) % every == 0]
+
+
+def _cells(rows: Sequence[Row], strongest: float, corner: tuple[float, float], size: tuple[float, float]) -> list[str]:
     """Return one path for each shade: of a long sweep it is a tenth of what single cells would be."""
-    left, top = corner
+    (left, top), (step, tall) = corner, size
     of_shade: dict[int, list[str]] = {}
     for place, row in enumerate(rows):
         for column, share in enumerate(row.shares):
             if number := shade(share, strongest):
-                x, y = left + column * step, top + place * ROW
-                of_shade.setdefault(number, []).append(f"M{x:.1f} {y:.0f}h{step:.2f}v{ROW}h-{step:.2f}z")
+                x, y = left + column * step, top + place * tall
+                of_shade.setdefault(number, []).append(f"M{x:.1f} {y:.2f}h{step:.2f}v{tall:.2f}h-{step:.2f}z")
     return [
         f'<path class="cell" fill-opacity="{number / SHADES:.3g}" d="{"".join(cells)}"/>'
         for number, cells in sorted(of_shade.items())
@@ -158,4 +174,4 @@ def _experiments(names: Sequence[str], left: float, step: float, bottom: float) 
         for place in range(0, len(labels), every)
     ]
     middle = (left + WIDTH - MARGIN) / 2
-    return [*parts, text(middle, bottom + 36, "experiment", anchor="middle", kind="label")]
+    return [*parts, text(middle, bottom + 36, "experiment", anchor="middle", kind="what")]
