@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
 from deployments.api.pages.timeline import size_of, tone
@@ -81,6 +81,15 @@ def _brief(text: str, most: int) -> str:
     return printable(text, most)
 
 
+def _words(text: str) -> Markup:
+    """Return text in which what stands between backticks is code."""
+    parts = (
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
+        for place, part in enumerate(text.split("`"))
+    )
+    return Markup("").join(parts)
+
+
 def _static(name: str) -> str:
     return f"/ui/static/{name}?v={VERSIONS[name]}"
 
@@ -104,5 +113,5 @@ def _environment(filters: Mapping[str, Any]) -> Environment:
 
 
 _ENVIRONMENT = _environment(
-    {"iso": _iso, "utc": _utc, "tone": _tone, "brief": _brief, "size": size_of, "markup": Markup}
+    {"iso": _iso, "utc": _utc, "tone": _tone, "brief": _brief, "words": _words, "size": size_of, "markup": Markup}
 )
