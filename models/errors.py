@@ -1,4 +1,4 @@
-"""Every error Quledger raises on purpose.
+"""Every error Quledger raises on purpose; those about users and tokens stand in `models/identity/errors.py`.
 
     QuledgerError
     ├── InputError            the caller can put it right

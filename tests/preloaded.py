@@ -23,7 +23,7 @@ from tasks.prefect_settings import import_prefect, prepare, server_environment
 from tasks.sandbox.fork_client import ONE_THREAD
 from tasks.sandbox.job_process import PRELOADED
 
-COMMANDS = ("app", "audit", "config", "jobs", "keys", "reconcile", "results", "serving")
+COMMANDS = ("app", "audit", "config", "jobs", "keys", "people", "reconcile", "results", "serving", "tokens")
 STORAGES = ("fsspec_storage", "mongodb.mongo_storage", "s3.s3_storage")
 """Not Dropbox, whose library reads addresses as it is imported."""
 

@@ -116,10 +116,23 @@ def problem_of(error: QuledgerError) -> Problem:
         type=f"urn:quledger:{name}",
         title=TITLES[code],
         status=code,
-        detail=str(error) if code < 500 else _WORDS_OF_OURS.get(code, TITLES[code]),  # noqa: PLR2004 - HTTP's own
+        detail=_detail(error, code),
         faults=faults,
     )
 
+
+def _detail(error: QuledgerError, code: int) -> str:
+    if code >= 500:  # noqa: PLR2004 - HTTP's own
+        return _WORDS_OF_OURS.get(code, TITLES[code])
+    return next((words for kind, words in _OTHER_WORDS.items() if isinstance(error, kind)), str(error))
+
+
+_OTHER_WORDS: dict[type[QuledgerError], str] = {
+    UnknownJob: "there is no such job, or it is not yours to see",
+    UnknownToken: "there is no such token, or it is not yours",
+    UnknownProject: "there is no such project, or you do not belong to it",
+}
+"""Where the command line would name a command."""
 
 _WORDS_OF_OURS = {
     500: "the operator finds the details in the laboratory's log",

@@ -103,6 +103,64 @@ KEY_COMMANDS = {
 }
 """The same of `quledger keys`."""
 
+USER_COMMANDS = {
+    "add": ("people:add_user", "Add a user."),
+    "list": ("people:list_users", "List the users."),
+    "set": (
+        "people:set_user",
+        "Give a user another role, or disable him: no token of his lets anybody in until he is enabled again.",
+    ),
+    "limits": (
+        "people:limit_user",
+        "Set limits of a user, or show them; `none` takes one away, and those that are not named stay.",
+    ),
+    "link": (
+        "people:link",
+        (
+            "Let a user see the jobs that came in under a name without a token, by the inbox, Prefect or the"
+            " command line."
+        ),
+    ),
+    "unlink": ("people:unlink", "Take back what `link` allowed."),
+    "import-qlued": (
+        "import_qlued:import_qlued",
+        "Show which users and tokens a database file of qlued has that are not here; with `--apply`, take them over.",
+    ),
+}
+"""The same of `quledger user`."""
+
+PROJECT_COMMANDS = {
+    "add": ("people:add_project", "Add a project, whose members and viewers see each other's jobs in it."),
+    "list": ("people:list_projects", "List the projects."),
+    "set": ("people:set_project", "Change who belongs to a project."),
+    "limits": (
+        "people:limit_project",
+        "Set limits of all jobs of a project together, or show them; as `quledger user limits`.",
+    ),
+}
+"""The same of `quledger project`."""
+
+TOKEN_COMMANDS = {
+    "new": (
+        "tokens:new",
+        "Make a token and print it, alone on standard output; it is shown this once and kept nowhere.",
+    ),
+    "list": (
+        "tokens:list_tokens",
+        "List tokens by their ids; what is kept of each is a hash, so that none can be shown again.",
+    ),
+    "revoke": ("tokens:revoke", "Revoke a token: it lets nobody in any more, at once and for ever."),
+}
+"""The same of `quledger token`."""
+
+GROUPS = {
+    "keys": ("Make, show, rotate and revoke the keys with which backends sign.", KEY_COMMANDS),
+    "user": ("Add, change and list the users of the API.", USER_COMMANDS),
+    "project": ("Add, change and list projects, whose members see each other's jobs.", PROJECT_COMMANDS),
+    "token": ("Make, list and revoke the tokens with which users and devices sign in.", TOKEN_COMMANDS),
+}
+"""Commands that have commands of their own: the line about each in the help, and these."""
+
 app = App(
     name="quledger",
     help="Quantum jobs that people can trust: each one is a Prefect flow run, and its history is kept for ever.",
@@ -110,13 +168,11 @@ app = App(
     version=lambda: _version(),  # noqa: PLW0108 - looked up when it is asked for
     version_flags=["--version"],
 )
-keys = App(
-    name="keys",
-    help="Make, show, rotate and revoke the keys with which backends sign.",
-    help_flags=FLAGS,
-)
-app.command(keys)
-for group, commands in ((app, COMMANDS), (keys, KEY_COMMANDS)):
+for name, (function, line) in COMMANDS.items():
+    app.command(f"deployments.cli.{function}", name=name, help=line)
+for title, (about, commands) in GROUPS.items():
+    group = App(name=title, help=about, help_flags=FLAGS)
+    app.command(group)
     for name, (function, line) in commands.items():
         group.command(f"deployments.cli.{function}", name=name, help=line)
 

@@ -1,13 +1,11 @@
 """The names of users, projects and devices, and of the control streams that hold the facts about them."""
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from models.errors import BadName, echo
 from models.names import check_display_name
-
-StreamKind = Literal["user", "project", "device"]
-"""What a control stream is about; it is the first part of its name, as in `user/alice`."""
 
 MAX_NAME = 100
 
@@ -62,7 +60,26 @@ def device_stream(name: str) -> str:
     return f"device/{check_display_name(name)}"
 
 
+def check_stream_name(stream: str) -> str:
+    """Return `stream` if it may be the name of a stream.
+
+    Raises:
+        BadName: it may not.
+    """
+    kind, name = parts(stream)
+    if kind not in _STREAM_OF:
+        raise BadName(f"{echo(stream)} is the name of no control stream")
+    return _STREAM_OF[kind](name)
+
+
 def parts(stream: str) -> tuple[str, str]:
     """Return what a stream is about, and the name of that."""
     kind, _, name = stream.partition("/")
     return kind, name
+
+
+_STREAM_OF: Mapping[str, Callable[[str], str]] = {
+    "user": user_stream,
+    "project": project_stream,
+    "device": device_stream,
+}

@@ -58,11 +58,7 @@ def rebuild(engine: Engine) -> dict[str, int]:
                 batch = []
         streams, broken_streams = rebuild_views(connection)
         if broken or broken_streams:
-            what = " and ".join(
-                count_of(number, noun)
-                for number, noun in ((len(broken), "job"), (len(broken_streams), "control stream"))
-                if number
-            )
+            what = f"{count_of(len(broken), 'job')} and {count_of(len(broken_streams), 'control stream')}"
             msg = f"nothing was changed, since {what} have broken histories: " + "; ".join(broken + broken_streams)
             raise LogBroken(msg)
         after = _replace(connection, batch, after)

@@ -30,8 +30,9 @@ from models.identity.facts import (
     TokenRevoked,
     UserAdded,
 )
+from models.identity.limits import NO_LIMITS, Limits
 from models.identity.people import Fold, Person, Project, Token
-from models.identity.streams import parts
+from models.identity.streams import check_stream_name, parts
 from models.identity.tokens import NewToken, new_token
 from storage.identity import streams
 from storage.identity.directory_reader import DirectoryReader
@@ -62,11 +63,13 @@ class Directory(DirectoryReader):
             UserExists, ProjectExists: it is begun already.
             UnknownUser, UnknownProject, UnknownDevice: it was not begun, or a member is no user.
             NotChanged: a fact may not follow; the text says why.
+            BadName: the stream can have no such name.
         """
         return self.change(stream, lambda _fold: facts, actor=actor)
 
     def change(self, stream: str, decide: Decide, *, actor: str) -> Fold:
         """Append what `decide` says, while nobody else appends to any stream; else as `append`."""
+        check_stream_name(stream)
         with writing(self.engine) as connection:
             dialect_of(connection).in_turn(connection, Turn.CONTROL)
             fold = streams.fold_of(connection, stream)
@@ -115,19 +118,24 @@ class Directory(DirectoryReader):
         token = self.token(token_id)
         return self.append(token.stream, TokenRevoked(token_id=token_id), actor=actor).tokens[token_id]
 
-    def set_limits(self, stream: str, changes: Mapping[str, int | None], *, actor: str) -> Fold:
-        """Set those limits of a user or a project that are named, and leave the others.
+    def set_limits(self, stream: str, changes: Mapping[str, int | None], *, actor: str) -> Limits:
+        """Set those limits of a user or a project that are named, and return all of them.
 
         Raises:
             UnknownUser, UnknownProject: there is none.
+            pydantic.ValidationError: a limit has another name, or cannot be.
         """
+        limits = NO_LIMITS
 
         def decide(fold: Fold | None) -> Sequence[ControlFact]:
+            nonlocal limits
             if not isinstance(fold, Person | Project):
                 raise _missing(stream)
-            return (LimitsSet(limits=fold.limits.changed(changes)),)
+            limits = fold.limits.changed(changes)
+            return (LimitsSet(limits=limits),)
 
-        return self.change(stream, decide, actor=actor)
+        self.change(stream, decide, actor=actor)
+        return limits
 
 
 def _check(connection: Connection, stream: str, fold: Fold | None, fact: ControlFact) -> None:

@@ -23,11 +23,11 @@ from storage.log.database import reading, writing
 USED_AGAIN = timedelta(minutes=1)
 """The use of a token is written no sooner than so long after the last one that was."""
 
-_WHOSE = select(TOKEN, ACCOUNT.c.role, ACCOUNT.c.is_enabled).select_from(
+_WHO = select(TOKEN, ACCOUNT.c.role, ACCOUNT.c.is_enabled).select_from(
     TOKEN.outerjoin(ACCOUNT, ACCOUNT.c.name == TOKEN.c.user)
 )
-_BY_TEXT = _WHOSE.where(TOKEN.c.sha256 == bindparam("sha256"))
-_BY_ID = _WHOSE.where(TOKEN.c.token_id == bindparam("token_id"))
+_WHO_SHOWS = _WHO.where(TOKEN.c.sha256 == bindparam("key"))
+_WHO_HAS = _WHO.where(TOKEN.c.token_id == bindparam("key"))
 _MORE = union_all(
     select(literal("project").label("what"), MEMBERSHIP.c.project.label("name"), MEMBERSHIP.c.role).where(
         MEMBERSHIP.c.user == bindparam("user")
@@ -66,15 +66,15 @@ class DirectoryReader:
         """
         if not 0 < len(token) <= MOST_SECRET:
             raise NotSignedIn("unknown")
-        return self._caller(_BY_TEXT, {"sha256": token_sha256(token)})
+        return self._caller(_WHO_SHOWS, token_sha256(token))
 
     def caller_with(self, token_id: str) -> Caller:
-        """Return whose token has this id, for somebody who has shown it before; else as `caller_of`."""
-        return self._caller(_BY_ID, {"token_id": token_id})
+        """Return who has shown the token with this id before, as when a session began; else as `caller_of`."""
+        return self._caller(_WHO_HAS, token_id)
 
-    def _caller(self, query: Select[Any], values: dict[str, str]) -> Caller:
+    def _caller(self, query: Select[Any], key: str) -> Caller:
         with reading(self.engine) as connection:
-            row = connection.execute(query, values).mappings().one_or_none()
+            row = connection.execute(query, {"key": key}).mappings().one_or_none()
             if row is None:
                 raise NotSignedIn("unknown")
             if row["revoked_at"]:
@@ -133,6 +133,12 @@ class DirectoryReader:
         """Return all users, by name."""
         with reading(self.engine) as connection:
             return [fold for fold in streams.folds(connection, "user") if isinstance(fold, Person)]
+
+    def unknown_users(self, names: Collection[str]) -> list[str]:
+        """Return which of these are the names of no users."""
+        with reading(self.engine) as connection:
+            known = set(connection.scalars(select(ACCOUNT.c.name).where(ACCOUNT.c.name.in_(names))))
+        return [name for name in names if name not in known]
 
     def projects(self) -> list[Project]:
         """Return all projects, by name."""

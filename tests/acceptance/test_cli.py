@@ -10,20 +10,23 @@ from pathlib import Path
 import pytest
 
 from deployments.cli.app import COMMANDS as REGISTERED
-from deployments.cli.app import KEY_COMMANDS, app
+from deployments.cli.app import GROUPS, app
 from models.settings import Settings, redact_url
 from tests.installation import Installation
 
 COMMANDS = [name for name in REGISTERED if name not in {"up", "worker"}]
 """Those that print one value for programs."""
 
+GROUPED = [(title, name, *said) for title, (_, commands) in GROUPS.items() for name, said in commands.items()]
+"""The commands of commands: both names, the function, and the line about it."""
+
 EXAMPLE = "examples/rabi_oscillation.json"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, *(f"{title} {name}" for title, name, *_ in GROUPED)])
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]):
     """`--help` of each command says what it does and knows `--json`."""
-    app([command, "--help"], exit_on_error=False, result_action="return_value")
+    app([*command.split(), "--help"], exit_on_error=False, result_action="return_value")
     text = capsys.readouterr().out
     assert "Usage" in text
     assert "--json" in text
@@ -32,10 +35,10 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 def test_help_lists_every_command(lone_installation: Installation):
     """The program's own help names all commands."""
     text = lone_installation.run("--help", cold=True).stdout
-    assert all(command in text for command in COMMANDS)
+    assert all(command in text for command in (*COMMANDS, *GROUPS))
 
 
-@pytest.mark.parametrize(("function", "line"), [*REGISTERED.values(), *KEY_COMMANDS.values()])
+@pytest.mark.parametrize(("function", "line"), [*REGISTERED.values(), *(said for _, _, *said in GROUPED)])
 def test_the_help_says_what_the_function_says(function: str, line: str):
     """The line about a command, which is read without importing it, is the first one of its documentation."""
     said, _, _ = (inspect.getdoc(pkgutil.resolve_name(f"deployments.cli.{function}")) or "").partition("\n\n")

@@ -12,7 +12,7 @@ from deployments.api.problems import Problem, answer_error, problem_of
 from deployments.api.requests import JobRequest, document_of, document_of_program
 from deployments.api.responses import problems
 from deployments.api.v1.bodies import described, read_body
-from models.errors import QuledgerError
+from models.errors import JobRejected, QuledgerError
 from models.job import State
 
 router = APIRouter(tags=["jobs"])
@@ -161,8 +161,15 @@ async def submit_batch(request: Request, door: AtDoor) -> Response:
     """Hand in up to 1,000 jobs: those that are good are stored together, each of the others is answered with why."""
     caller = await door.caller()
     body = await read_body(request, Batch)
-    outcomes = await door.calls.submit(caller, [each.request(each.key) for each in body.jobs])
+    outcomes = await door.calls.submit(caller, [_read(each) for each in body.jobs])
     return JSONResponse({"jobs": [_answered(each) for each in outcomes]})
+
+
+def _read(job: KeyedJob) -> JobRequest | QuledgerError:
+    try:
+        return job.request(job.key)
+    except JobRejected as error:
+        return error
 
 
 def _answered(outcome: Outcome) -> dict[str, Any]:

@@ -1,0 +1,56 @@
+"""Processes append to control streams at once, or are killed in the midst of it: no chain and no view breaks."""
+
+import time
+from collections import Counter
+from pathlib import Path
+
+from models.identity.facts import ProjectAdded, UserAdded
+from models.identity.streams import project_stream, user_stream
+from storage.identity.audit import control_faults
+from storage.identity.directory import Directory
+from tests.contract.databases import Databases
+from tests.contract.directory_racers import add_users, add_users_for_ever, change_one_user
+from tests.processes import SECONDS, process, run_together
+
+RACERS, NUMBER, LEAST = 3, 20, 10
+
+
+def test_one_of_several_adds_a_user(tmp_path: Path, databases: Databases):
+    """The others are told that there is one, and all go on."""
+    url = databases.new(tmp_path)
+    directory = Directory(databases.open(url))
+    directory.append(project_stream("lab"), ProjectAdded(), actor="test")
+    added = run_together(add_users, *((url, NUMBER) for _ in range(RACERS)))
+    assert Counter(turn for each in added for turn in each) == dict.fromkeys(range(NUMBER), 1)
+    assert directory.project("lab").members == {f"u{turn}": "viewer" for turn in range(NUMBER)}
+    assert list(control_faults(directory.engine)) == []
+
+
+def test_all_may_change_one_user(tmp_path: Path, databases: Databases):
+    """Each change waits for the one before; none is lost."""
+    url = databases.new(tmp_path)
+    directory = Directory(databases.open(url))
+    directory.append(user_stream("alice"), UserAdded(), actor="test")
+    ids = run_together(change_one_user, *((url, NUMBER) for _ in range(RACERS)))
+    alice = directory.user("alice")
+    assert set(alice.tokens) == {token_id for each in ids for token_id in each}
+    assert len(alice.tokens) == RACERS * NUMBER
+    assert list(control_faults(directory.engine)) == []
+
+
+def test_a_killed_process_leaves_whole_facts(tmp_path: Path, databases: Databases):
+    """What it was just appending is there with its views, or is not there at all."""
+    url = databases.new(tmp_path)
+    directory = Directory(databases.open(url))
+    child = process(add_users_for_ever, url)
+    child.start()
+    end = time.monotonic() + SECONDS
+    while len(directory.tokens()) < LEAST:
+        assert time.monotonic() < end
+    child.kill()
+    child.join()
+    child.close()
+    assert {len(user.tokens) for user in directory.users()} == {1}
+    assert list(control_faults(directory.engine)) == []
+    directory.append(user_stream("next"), UserAdded(), actor="test")
+    assert directory.user("next").role == "member"
