@@ -23,10 +23,11 @@ from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, is_visible
 from models.identity.errors import NotPermitted, NotSignedIn
 from models.job import FINAL, Job
 from models.names import MAX_NAMED, id_meant, is_job_id
-from models.submissions import Begun, Submission
+from models.submissions import Begun, Submission, fault_of
 from storage.identity.directory import Directory
 from storage.log import job_lists
 from storage.log.job_lists import Page, Query
+from tasks.backends import registry
 from tasks.jobs import submission
 from tasks.jobs.results import result_document
 from tasks.services import Services
@@ -89,7 +90,10 @@ class Calls:
     async def check(self, caller: Caller, request: JobRequest) -> Submission | QuledgerError:
         """Return what would be handed in, or why it would be refused; nothing is stored."""
         found = await asyncio.to_thread(self._prepared, caller, request)
-        return found if isinstance(found, QuledgerError) else (await self._checks.check([found]))[0]
+        if isinstance(found, QuledgerError):
+            return found
+        fault = fault_of(found, registry.usable(), self._services.settings.max_document_bytes)
+        return fault or (await self._checks.check([found]))[0]
 
     async def rerun(self, caller: Caller, job_id: str, key: str | None = None) -> Begun:
         """Hand in the document of a job again, as the caller's own job.

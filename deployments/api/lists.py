@@ -2,9 +2,8 @@
 
 import dataclasses
 
-from storage.log.job_lists import Query
-
 from models.identity.access import Caller
+from storage.log.job_lists import Query
 
 
 def seen_by(caller: Caller, query: Query) -> Query:

@@ -1,7 +1,7 @@
 """One request for a page: whose session it is, and for a form whether a page of ours has sent it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
@@ -89,8 +89,11 @@ async def visit_of(request: Request) -> Visit:
     return Visit(request, session, caller)
 
 
-async def form_of(request: Request) -> Form:
-    """Return the form that a request carries, sent by a page of ours.
+AtPage = Annotated[Visit, Depends(visit_of)]
+
+
+async def form_of(request: Request) -> AsyncIterator[Form]:
+    """Yield the form that a request carries, sent by a page of ours.
 
     Raises:
         ForeignForm: another site has sent it.
@@ -98,24 +101,22 @@ async def form_of(request: Request) -> Form:
     if why := why_foreign(request.headers):
         raise ForeignForm(why)
     most = request.app.state.services.settings.max_document_bytes
-    return Form(await request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=most))
+    async with request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=most) as data:
+        yield Form(data)
 
 
-async def form_visit_of(request: Request) -> tuple[Visit, Form]:
+async def form_visit_of(visit: AtPage, form: Annotated[Form, Depends(form_of)]) -> tuple[Visit, Form]:
     """Return the visit and the form of somebody who has signed in.
 
     Raises:
         NotSignedIn: as `visit_of`.
         ForeignForm: another site, or a page of another session, has sent it.
     """
-    visit = await visit_of(request)
-    form = await form_of(request)
     if not visit.sessions.is_form_token(visit.session, form.text("form_token")):
         raise ForeignForm("it is not of this session")
     return visit, form
 
 
-AtPage = Annotated[Visit, Depends(visit_of)]
 AtForm = Annotated[tuple[Visit, Form], Depends(form_visit_of)]
 
 
