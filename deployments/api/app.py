@@ -22,6 +22,7 @@ from deployments.api.committer import Committer
 from deployments.api.dialects import oqtopus_user, qlued
 from deployments.api.dialects.oqtopus_answers import message_of_problem
 from deployments.api.dialects.qlued_documents import error_document
+from deployments.api.pages.router import add_pages
 from deployments.api.v1 import acts, backends, health, jobs, me, payloads, submissions
 from deployments.api.v1.bodies import add_schemas
 from models.errors import QuledgerError
@@ -75,6 +76,7 @@ def make_app(services: Services) -> FastAPI:
     app.mount("/api", qlued.make_app(app.state))
     app.mount(oqtopus_user.PATH, oqtopus_user.make_app(app.state))
     app.openapi = functools.partial(_describe, app)  # type: ignore[method-assign]
+    add_pages(app, services)
     app.add_exception_handler(QuledgerError, problems.on_error)
     app.add_exception_handler(HTTPException, problems.on_http_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)

@@ -14,6 +14,7 @@ from deployments.api.checks import Checks
 from deployments.api.committer import Committer
 from deployments.api.laboratory import Laboratory
 from deployments.api.lists import seen_by
+from deployments.api.overview import Overview
 from deployments.api.requests import JobRequest
 from deployments.api.stored import StoredPayloads
 from deployments.api.visits import Visits
@@ -24,10 +25,11 @@ from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, is_visible
 from models.identity.errors import NotPermitted, NotSignedIn
 from models.job import FINAL, Job
 from models.names import MAX_NAMED, id_meant, is_job_id
-from models.submissions import Begun, Submission
+from models.submissions import Begun, Submission, fault_of
 from storage.identity.directory import Directory
 from storage.log import job_lists
 from storage.log.job_lists import Page, Query
+from tasks.backends import registry
 from tasks.jobs import submission
 from tasks.jobs.results import result_document
 from tasks.services import Services
@@ -47,6 +49,7 @@ class Calls:
         changes: Changes,
     ) -> None:
         self.account, self.laboratory, self.changes = Account(directory), Laboratory(services), changes
+        self.overview = Overview(services, directory)
         self._services, self._directory, self._checks, self._committer = services, directory, checks, committer
         self._log = services.log
         self.visits = Visits(directory)
@@ -64,6 +67,10 @@ class Calls:
         caller = self._directory.caller_of(token)
         self.visits.note(caller)
         return caller
+
+    def caller_with(self, token_id: str) -> Caller:
+        """Return whose token has this id, for a session that was begun with it; else as `caller`."""
+        return self._directory.caller_with(token_id)
 
     # Jobs come in
 
@@ -93,6 +100,14 @@ class Calls:
         answers = iter(outcomes)
         of_good = iter([next(answers) if isinstance(each, Submission) else each for each in checked])
         return [next(of_good) if isinstance(each, Submission) else each for each in found]
+
+    async def check(self, caller: Caller, request: JobRequest) -> Submission | QuledgerError:
+        """Return what would be handed in, or why it would be refused; nothing is stored."""
+        found = await asyncio.to_thread(self._prepared, caller, request)
+        if isinstance(found, QuledgerError):
+            return found
+        fault = fault_of(found, registry.usable(), self._services.settings.max_document_bytes)
+        return fault or (await self._checks.check([found]))[0]
 
     async def rerun(self, caller: Caller, job_id: str, key: str | None = None) -> Begun:
         """Hand in the document of a job again, as the caller's own job.
@@ -158,6 +173,14 @@ class Calls:
             raise UnknownJob(job_id)
         self._permit(caller, act, thing)
         return job
+
+    def acts(self, caller: Caller, job: Job) -> frozenset[Act]:
+        """Return what the caller may do with a job, whatever state it is in."""
+        return frozenset(act for act in Act if not why_not(caller, act, _thing(job)))
+
+    def may_submit(self, caller: Caller) -> bool:
+        """Return whether the caller may hand in jobs that belong to no project."""
+        return not why_not(caller, Act.SUBMIT, Thing.job(caller.user, PROVEN_SOURCE, ""))
 
     def page(self, caller: Caller, query: Query, *, limit: int = 50, cursor: str = "") -> Page:
         """Return one page of the jobs that the caller may see.
