@@ -176,10 +176,14 @@ def answer_error(error: QuledgerError) -> Response:
     problem = problem_of(error)
     if problem.status >= 500:  # noqa: PLR2004 - HTTP's own
         _LOG.error("request_failed action=answer code=%d: %s", problem.status, error)
-    headers = {}
-    if isinstance(error, LimitReached) and error.free_at is not None:
-        headers["Retry-After"] = str(max(1, math.ceil((error.free_at - clock.now()).total_seconds())))
-    return answer(problem, headers)
+    return answer(problem, headers_of(error))
+
+
+def headers_of(error: QuledgerError) -> dict[str, str]:
+    """Return when it may be tried again, where a limit says so."""
+    if not isinstance(error, LimitReached) or error.free_at is None:
+        return {}
+    return {"Retry-After": str(max(1, math.ceil((error.free_at - clock.now()).total_seconds())))}
 
 
 async def on_error(_request: Request, error: Exception) -> Response:
