@@ -81,6 +81,9 @@ class Bounds:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        # What the server logs of a request, it takes from its own scope; other dialects' tokens stand in queries.
+        own, scope = scope, dict(scope)
+        own["query_string"] = b""
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from deployments.api.dialects.qlued_documents import BAD_CREDENTIALS, UNKNOWN_BACKEND, error_document
 from deployments.api.dialects.qlued_requests import NotJson
-from deployments.api.problems import Problem, answer, invalid, problem_of
+from deployments.api.problems import Problem, answer, headers_of, invalid, problem_of
 from models.errors import QuledgerError, UnknownBackend, UnknownJob, printable
 from models.identity.errors import NotSignedIn
 
@@ -48,7 +48,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
         problem = problem.model_copy(update={"status": NOT_ACCEPTABLE})
     if problem.status >= 500:  # noqa: PLR2004 - HTTP's own
         _LOG.error("request_failed action=answer code=%d: %s", problem.status, error)
-    return _answer(request, problem, known_as)
+    return _answer(request, problem, known_as, headers_of(error))
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

@@ -12,8 +12,8 @@ from models.status import StatusDocument, status_document
 NO_JOB = "None"
 """The job id where there is no job: this text, not null."""
 
-UNNAMED_STORAGE = "quledger"
-"""What the names of backends begin with where the only storage has no name."""
+UNNAMED_STORAGE = "default"
+"""What the names of backends begin with where the only storage has no name; sqooler says the same."""
 
 UNKNOWN_BACKEND = "Unknown back-end!"
 BAD_CREDENTIALS = "Invalid credentials!"

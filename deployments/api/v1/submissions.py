@@ -38,7 +38,7 @@ def _one_of_three(schema: dict[str, Any]) -> None:
 class JobIn(BaseModel):
     """A job to be handed in: a document, or a program in OpenQASM, or the hash of a stored payload."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra=_one_of_three)
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_one_of_three)
 
     backend: str = Field(max_length=100, description="Display name of the backend.")
     document: dict[str, Any] | str | None = Field(
@@ -92,7 +92,7 @@ class KeyedJob(JobIn):
 class Batch(BaseModel):
     """Jobs that are handed in together."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     jobs: list[KeyedJob] = Field(min_length=1, max_length=MAX_BATCH)
 
