@@ -19,7 +19,7 @@ from models.facts import Fact, Submitted, fact_from_json
 from models.job import Job, begin
 from models.names import job_id_for, job_id_of_key, new_job_id
 from models.submissions import Begun, owner_of
-from models.usage import Bounds
+from models.usage import Bounds, counted_for
 from storage import failpoints
 from storage.log import holds, usage
 from storage.log.database import LogDisturbed, writing
@@ -80,6 +80,8 @@ def begin_all(  # noqa: PLR0913 - what a submission is told with
     Raises:
         LogUnavailable: nothing was begun.
     """
+    if not entries:
+        return []
     times = clock.ascending(now)
     drafts = [_Draft(entry, next(times), actor) for entry in entries]
     for turn in range(TRIES):
@@ -103,7 +105,9 @@ def _begin(
     if len(drafts) > 1:
         # They enter the queues of several users, as a claim looks at them.
         dialect_of(connection).in_turn(connection, Turn.CLAIM)
-    allowance = usage.Allowance(connection, limits, drafts[-1].recorded_at)
+    facts = [draft.entry.fact for draft in drafts]
+    whose = {who for fact in facts for who in counted_for(owner_of(fact), fact.project)}
+    allowance = usage.Allowance(connection, limits, drafts[-1].recorded_at, whose)
     known = _Known(connection, refuse_held=refuse_held)
     known.look(job_id for draft in drafts for job_id in draft.first_ids())
     answers: list[Answer] = []
