@@ -14,6 +14,7 @@ from models import clock
 from models.errors import InputError, echo
 from models.usage import Amount, Bounds
 from storage.log.database import reading, writing
+from storage.log.dialects import Turn, dialect_of
 from storage.log.tables import PROVEN, JobRow, PayloadRow
 from storage.log.usage import Allowance
 
@@ -69,6 +70,8 @@ class Payloads:
         now, sha256, whose = clock.now(), hashlib.sha256(content).hexdigest(), f"user/{owner}"
         row = {"owner": owner, "sha256": sha256, "size": len(content), "created_at": clock.to_text(now)}
         with writing(self._engine) as connection:
+            # As those who hand in jobs: they hold what is counted before anything else.
+            dialect_of(connection).in_turn(connection, Turn.CLAIM)
             allowance = Allowance(connection, {whose: limits[whose]} if limits and whose in limits else {}, now)
             if (there := connection.execute(_about(owner, sha256)).one_or_none()) is not None:
                 return _payload(there)

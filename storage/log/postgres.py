@@ -1,8 +1,9 @@
 """The event log on PostgreSQL: one server, writers on any number of machines.
 
 Who writes locks the rows that it decides about (`FOR UPDATE`), always in this order, so that no two wait for
-each other: a turn, then rows of `job` by id, then `event`, `mirror`, `lease`, and `queue`, of which nobody but who has
-the turn holds several: a claim, which has to begin with the queues, waits for none of them longer than a moment.
+each other: a turn, then rows of `job` by id, then `event`, `mirror`, `lease`, `usage`, and `queue`, of which nobody but
+who has the turn holds several. Who has the turn may begin elsewhere: a claim with the queues, of which it waits for
+none longer than a moment; a submission with `usage`, since it waits for no job that there is.
 """
 
 import contextlib
@@ -158,7 +159,7 @@ class Postgres:
     def exclusive(self, connection: Connection) -> None:
         """Lock all tables against writers, in the order in which these lock them."""
         connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-        connection.execute(text("LOCK TABLE job, event, mirror, lease, queue IN EXCLUSIVE MODE"))
+        connection.execute(text("LOCK TABLE job, event, mirror, lease, queue, usage IN EXCLUSIVE MODE"))
 
     @contextlib.contextmanager
     def tolerate_corruption(self, connection: Connection) -> Iterator[None]:

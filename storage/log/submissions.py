@@ -19,7 +19,7 @@ from models.facts import Fact, Submitted, fact_from_json
 from models.job import Job, begin
 from models.names import job_id_for, job_id_of_key, new_job_id
 from models.submissions import Begun, owner_of
-from models.usage import Bounds
+from models.usage import Bounds, counted_for
 from storage import failpoints
 from storage.log import holds, usage
 from storage.log.database import LogDisturbed, writing
@@ -80,6 +80,8 @@ def begin_all(  # noqa: PLR0913 - what a submission is told with
     Raises:
         LogUnavailable: nothing was begun.
     """
+    if not entries:
+        return []
     times = clock.ascending(now)
     drafts = [_Draft(entry, next(times), actor) for entry in entries]
     for turn in range(TRIES):
@@ -100,10 +102,12 @@ def begin_all(  # noqa: PLR0913 - what a submission is told with
 def _begin(
     connection: Connection, drafts: Sequence["_Draft"], limits: Mapping[str, Bounds], *, refuse_held: bool
 ) -> list[Answer]:
-    if len(drafts) > 1:
-        # They enter the queues of several users, as a claim looks at them.
+    facts = [draft.entry.fact for draft in drafts]
+    whose = {who for fact in facts for who in counted_for(owner_of(fact), fact.project)}
+    if len(drafts) > 1 or whose:
+        # They enter the queues of several users, as a claim looks at them; and hold what is counted before their jobs.
         dialect_of(connection).in_turn(connection, Turn.CLAIM)
-    allowance = usage.Allowance(connection, limits, drafts[-1].recorded_at)
+    allowance = usage.Allowance(connection, limits, drafts[-1].recorded_at, whose)
     known = _Known(connection, refuse_held=refuse_held)
     known.look(job_id for draft in drafts for job_id in draft.first_ids())
     answers: list[Answer] = []
@@ -121,8 +125,7 @@ def _begin(
             counted.append((owner_of(fact), fact.project, draft.recorded_at, fact))
             answer = Begun(made[0], is_new=True)
         answers.append(answer)
-    # What is counted before what is queued, and each in the order of its ids, as everybody who holds several of them:
-    # no two wait for each other.
+    # In the order of their keys and ids, as everybody who holds several of them: no two wait for each other.
     usage.add(connection, usage.sum_up(counted))
     add_jobs(connection, sorted(new, key=lambda each: each[0].job_id))
     return answers

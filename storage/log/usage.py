@@ -77,12 +77,16 @@ class Allowance:
 
     Args:
         limits: `user/NAME` or `project/NAME` -> limits; whoever is missing has none.
+        counted: for whom something will be added, in the end, whether he has limits or not.
     """
 
-    def __init__(self, connection: Connection, limits: Mapping[str, Bounds], now: datetime) -> None:
+    def __init__(
+        self, connection: Connection, limits: Mapping[str, Bounds], now: datetime, counted: Iterable[str] = ()
+    ) -> None:
         self._limits, self._now = limits, now
         if limits:
-            add(connection, {(who, ALL_DAYS): Amount() for who in limits})
+            # All at once, in the order in which everybody comes upon them: no two wait for each other.
+            add(connection, {(who, ALL_DAYS): Amount() for who in {*limits, *counted}})
         self._used = {who: _used(connection, who, now) for who in limits}
 
     def take(self, fact: Submitted) -> LimitReached | None:

@@ -93,7 +93,7 @@ def submit_all(
             entries[place] = _entry(submission, storage, settings.max_document_bytes, next(received))
         else:
             answers[place] = fault
-    begun = begin_all(services.log.engine, list(entries.values()), services.worker, limits=limits) if entries else []
+    begun = begin_all(services.log.engine, list(entries.values()), services.worker, limits=limits)
     answers |= dict(zip(entries, begun, strict=True))
     return [answers[place] for place in range(len(submissions))]
 

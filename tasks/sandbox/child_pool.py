@@ -1,7 +1,8 @@
 """The child processes of a sandbox: each forked for a job, and kept for the next one where its backend allows that.
 
 A fork costs 16 ms of CPU, nearly all of it for the pages that the child then touches; a child that is kept has them.
-Kept are children of backends that only interpret data, after a job that was done and left the process small.
+Kept are children of backends that only interpret data, after a job that was done, or a batch of documents that was
+validated (`tasks.sandbox.batches`), and left the process small.
 """
 
 import socket

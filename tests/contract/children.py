@@ -83,7 +83,7 @@ class Most(NamedTuple):
 def submit_up_to_a_limit(go: Go, url: str, size: int, number: int, most: int) -> int:
     """Hand in so many jobs of alice's, so many at once, of which so many may wait; return how many came through."""
     log = EventLog(open_database(url))
-    about = {"backend": "rydberg", "user": "alice", "source": "api", "received_at": clock.now()}
+    about = {"backend": "rydberg", "user": "alice", "project": "qed", "source": "api", "received_at": clock.now()}
     entries = [Entry(Submitted.of(b"{}", keep_up_to=9, **about))] * size
     go()
     answers = [

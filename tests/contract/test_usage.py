@@ -18,11 +18,11 @@ from storage.audit.verify import Verifier
 from storage.log.event_log import EventLog
 from storage.log.payloads import PayloadInUse, Payloads, UnknownPayload
 from storage.log.submissions import Answer, Entry, begin_all
-from storage.log.usage import used
+from storage.log.usage import differences, used
 from tests.contract.children import Most, submit_up_to_a_limit
 from tests.contract.conftest import Houses
 from tests.contract.databases import Databases
-from tests.contract.log_fixture import LogFixture
+from tests.contract.log_fixture import LATER, LogFixture
 from tests.processes import run_together
 
 DAY = datetime(2026, 11, 21, 23, 0, tzinfo=UTC)
@@ -173,11 +173,23 @@ def test_a_limit_is_free_again(house: LogFixture):
 
 
 def test_processes_together_do_not_exceed_a_limit(tmp_path: Path, databases: Databases):
-    """Four hand in jobs one by one and in groups at the same time: as many as may come through, not one more."""
+    """Four hand in jobs one by one and in groups while others run: as many as may come through, and all is counted."""
     url = databases.new(tmp_path)
-    log = EventLog(databases.open(url))
-    said = run_together(submit_up_to_a_limit, *((url, size, 40, 50) for size in (1, 1, 5, 5)))
-    assert sum(said) == 50 == len(log.jobs(limit=1000))
+    house = LogFixture(tmp_path, databases.open(url))
+    running = [answer.job for answer in submit(house.log, *[entry(1, project="qed")] * 20) if isinstance(answer, Begun)]
+    claimed = [house.log.claim_job(job.job_id, "w", LATER) for job in running]
+
+    def run() -> None:
+        for job in claimed:
+            assert job is not None
+            facts = Validated(experiments=1, shots=1), Compiled(program_sha256="p", program_bytes=1, seed=5)
+            house.log.append(job, *facts, house.executed(job), attempt=1, actor="w")
+
+    said = run_together(submit_up_to_a_limit, *((url, size, 40, 50) for size in (1, 1, 5, 5)), meanwhile=run)
+    assert sum(said) == 50
+    assert len(house.log.jobs(limit=1000)) == 70
+    with house.log.engine.connect() as connection:
+        assert differences(connection) == []
 
 
 @pytest.fixture
