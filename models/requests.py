@@ -11,6 +11,9 @@ from models.storable import LINE, TEXT, WHOLE_NUMBER
 
 MAX_WIRES = 1000
 
+MAX_PROGRAM = 2_000_000
+"""Characters of a program, or of a document in its place."""
+
 EXAMPLE = """[
   ["load", [0], [50]],
   ["rlx", [0], [1.57]],
@@ -51,7 +54,7 @@ class JobRequest(BaseModel):
     backend: str = Field(default="singlequdit", description="Which backend runs it.")
     program: str = Field(
         default=EXAMPLE,
-        max_length=2_000_000,
+        max_length=MAX_PROGRAM,
         description=(
             "A list of instructions as JSON, each of them [name, [wires], [parameters]];"
             " or OpenQASM 2 or 3 for a qubit device;"

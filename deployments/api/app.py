@@ -6,24 +6,29 @@ import functools
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from deployments.api import problems
 from deployments.api.bounds import Bounds
 from deployments.api.calls import Calls, Outcome
 from deployments.api.changes import Changes
-from deployments.api.checks import Checks
 from deployments.api.committer import Committer
-from deployments.api.dialects import qlued
+from deployments.api.dialects import oqtopus_user, qlued
+from deployments.api.dialects.oqtopus_answers import message_of_problem
 from deployments.api.dialects.qlued_documents import error_document
+from deployments.api.pages.router import add_pages
 from deployments.api.v1 import acts, backends, health, jobs, me, payloads, submissions
+from deployments.api.v1.bodies import add_schemas
 from models.errors import QuledgerError
 from models.submissions import Submission
 from storage.identity.directory import Directory
 from storage.identity.limits import limits_of
+from tasks.jobs.checking import Checker
 from tasks.jobs.submission import submit_all
 from tasks.services import Services
 
@@ -35,6 +40,11 @@ BATCH_FACTOR = 4
 
 OVERHEAD = 1_000_000
 """What stands around a document in a request, at most."""
+
+DESCRIPTION = """Hand in quantum jobs, follow them, read their results.
+
+All but `/v1/health` needs a token: `Authorization: Bearer TOKEN`. What goes wrong is answered with a problem document
+(RFC 9457) that lists all faults at once. A job that is not yours to see is answered like one that does not exist."""
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -64,6 +74,9 @@ def make_app(services: Services) -> FastAPI:
     ):
         app.include_router(router, prefix="/v1")
     app.mount("/api", qlued.make_app(app.state))
+    app.mount(oqtopus_user.PATH, oqtopus_user.make_app(app.state))
+    app.openapi = functools.partial(_describe, app)  # type: ignore[method-assign]
+    add_pages(app, services)
     app.add_exception_handler(QuledgerError, problems.on_error)
     app.add_exception_handler(HTTPException, problems.on_http_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
@@ -76,7 +89,7 @@ def make_app(services: Services) -> FastAPI:
         a_minute=settings.api_requests_a_minute,
         burst=settings.api_requests_a_minute,
         behind_proxy=settings.api_behind_proxy,
-        shapes={"/api": error_document},
+        shapes={"/api": error_document, oqtopus_user.PATH: message_of_problem},
     )
     return app
 
@@ -85,6 +98,16 @@ def _submit(services: Services, submissions: Sequence[Submission]) -> Sequence[O
     users = {each.user for each in submissions}
     projects = {each.project for each in submissions if each.project}
     return submit_all(services, submissions, limits_of(services.log.engine, users, projects))
+
+
+def _describe(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document."""
+    if app.openapi_schema is None:
+        app.openapi_schema = get_openapi(
+            title=app.title, version=app.version, summary=app.summary, description=DESCRIPTION, routes=app.routes
+        )
+        add_schemas(app.openapi_schema)
+    return app.openapi_schema
 
 
 @contextlib.asynccontextmanager
@@ -96,8 +119,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         changes = Changes(lambda job_ids: {job_id: seq for job_id, (_, seq) in services.log.states(job_ids).items()})
         directory = Directory(services.log.engine)
         committer: Committer[Submission, Outcome] = Committer(functools.partial(_submit, services))
-        async with Checks(services) as checks:
-            app.state.calls = Calls(services, directory, checks, committer, changes)
+        async with Checker(services) as checker:
+            app.state.calls = Calls(services, directory, checker, committer, changes)
             running = [asyncio.create_task(each) for each in (changes.run(), app.state.calls.visits.run())]
             try:
                 yield

@@ -10,10 +10,11 @@ from typing import Any
 
 from deployments.api.account import Account
 from deployments.api.changes import Changes
-from deployments.api.checks import Checks
+from deployments.api.checks import checked
 from deployments.api.committer import Committer
 from deployments.api.laboratory import Laboratory
 from deployments.api.lists import seen_by
+from deployments.api.overview import Overview
 from deployments.api.requests import JobRequest
 from deployments.api.stored import StoredPayloads
 from deployments.api.visits import Visits
@@ -29,6 +30,7 @@ from storage.identity.directory import Directory
 from storage.log import job_lists
 from storage.log.job_lists import Page, Query
 from tasks.jobs import submission
+from tasks.jobs.checking import Checker
 from tasks.jobs.results import result_document
 from tasks.services import Services
 
@@ -42,12 +44,13 @@ class Calls:
         self,
         services: Services,
         directory: Directory,
-        checks: Checks,
+        checker: Checker,
         committer: Committer[Submission, Outcome],
         changes: Changes,
     ) -> None:
         self.account, self.laboratory, self.changes = Account(directory), Laboratory(services), changes
-        self._services, self._directory, self._checks, self._committer = services, directory, checks, committer
+        self.overview = Overview(services, directory)
+        self._services, self._directory, self._checker, self._committer = services, directory, checker, committer
         self._log = services.log
         self.visits = Visits(directory)
         self.payloads = StoredPayloads(services.log.engine)
@@ -64,6 +67,10 @@ class Calls:
         caller = self._directory.caller_of(token)
         self.visits.note(caller)
         return caller
+
+    def caller_with(self, token_id: str) -> Caller:
+        """Return whose token has this id, for a session that was begun with it; else as `caller`."""
+        return self._directory.caller_with(token_id)
 
     # Jobs come in
 
@@ -83,16 +90,17 @@ class Calls:
             for request, each in zip(requests, found, strict=True)
             if isinstance(each, Submission)
         ]
-        checked = [
+        judged = [
             submission if kept and isinstance(verdict, JobRejected) else verdict
-            for submission, kept, verdict in zip(good, keep, await self._checks.check(good), strict=True)
+            for submission, kept, verdict in zip(good, keep, await checked(self._checker, good), strict=True)
         ]
-        outcomes: list[Outcome] = list(
-            await self._committer.put([each for each in checked if isinstance(each, Submission)])
-        )
-        answers = iter(outcomes)
-        of_good = iter([next(answers) if isinstance(each, Submission) else each for each in checked])
-        return [next(of_good) if isinstance(each, Submission) else each for each in found]
+        begun = await self._committer.put([each for each in judged if isinstance(each, Submission)])
+        return _filled(_filled(found, judged), begun)
+
+    async def check(self, caller: Caller, request: JobRequest) -> Submission | QuledgerError:
+        """Return what would be handed in, or why it would be refused; nothing is stored."""
+        found = await asyncio.to_thread(self._prepared, caller, request)
+        return found if isinstance(found, QuledgerError) else (await checked(self._checker, [found]))[0]
 
     async def rerun(self, caller: Caller, job_id: str, key: str | None = None) -> Begun:
         """Hand in the document of a job again, as the caller's own job.
@@ -116,7 +124,7 @@ class Calls:
             document = self.payloads.get(caller, request.payload) if request.payload else request.document
         except QuledgerError as error:
             return error
-        return Submission(
+        prepared = Submission(
             backend=request.backend,
             document=document,
             user=caller.user,
@@ -128,6 +136,7 @@ class Calls:
             job_id=request.job_id,
             derived_from=request.derived_from,
         )
+        return submission.why_refused(self._services, prepared) or prepared
 
     def _again(self, caller: Caller, job_id: str, key: str | None) -> JobRequest:
         job = self.job(caller, job_id, Act.RERUN)
@@ -158,6 +167,14 @@ class Calls:
             raise UnknownJob(job_id)
         self._permit(caller, act, thing)
         return job
+
+    def acts(self, caller: Caller, job: Job) -> frozenset[Act]:
+        """Return what the caller may do with a job, whatever state it is in."""
+        return frozenset(act for act in Act if not why_not(caller, act, _thing(job)))
+
+    def may_submit(self, caller: Caller) -> bool:
+        """Return whether the caller may hand in jobs that belong to no project."""
+        return not why_not(caller, Act.SUBMIT, Thing.job(caller.user, PROVEN_SOURCE, ""))
 
     def page(self, caller: Caller, query: Query, *, limit: int = 50, cursor: str = "") -> Page:
         """Return one page of the jobs that the caller may see.

@@ -33,6 +33,10 @@ class Laboratory:
         self._well = (float("-inf"), False)
         self._served: dict[str, tuple[float, bool]] = {}
 
+    def names(self) -> list[str]:
+        """Return the names of the backends that can be used."""
+        return registry.usable()
+
     def backends(self) -> list[dict[str, Any]]:
         """Return each backend that can be used: its name, configuration, and how many jobs wait for it and run."""
         return [self._backend(name) for name in registry.usable()]

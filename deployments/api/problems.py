@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from models import clock
 from models.errors import (
@@ -191,12 +192,24 @@ async def on_error(_request: Request, error: Exception) -> Response:
     return answer_error(error)
 
 
-async def on_http_error(_request: Request, error: Exception) -> Response:
+async def on_http_error(request: Request, error: Exception) -> Response:
     """Answer what the framework refuses: a path or a method that is none."""
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
     title = TITLES.get(error.status_code, "The request cannot be answered")
     problem = Problem(type="about:blank", title=title, status=error.status_code, detail=printable(str(error.detail)))
-    return answer(problem, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:  # noqa: PLR2004 - HTTP's own
+        headers["Allow"] = ", ".join(_methods(request))
+    return answer(problem, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Return what may be done at this path: each route names its own methods alone."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return sorted(found)
 
 
 async def on_invalid(_request: Request, error: Exception) -> Response:

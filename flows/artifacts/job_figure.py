@@ -2,12 +2,12 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
-from typing import NamedTuple
 
 from flows.artifacts.figures import LETTER, MARGIN, TOP, WIDTH, picture, shorten
-from flows.artifacts.outcomes import MAX_OUTCOMES, Counted, Mean, Outcomes, in_order, numbers
+from flows.artifacts.outcome_rows import Row, rows_of
+from flows.artifacts.outcomes import Counted, Mean, Outcomes
 
 ROW, GAP, PLOT = 14, 34, 150
 """Heights in pixels: of one outcome, between the two parts, of the means."""
@@ -17,19 +17,11 @@ COLOURS = ("#3b82f6", "#f59e0b", "#10b981", "#ef4444", "#8b5cf6", "#06b6d4")
 
 MAX_TICKS = 12
 FAINTEST = 0.04
-OTHERS = "others"
-
-
-class _Row(NamedTuple):
-    """One row of the heat map: one outcome, or several that are counted together."""
-
-    label: str
-    shares: list[float]
 
 
 def job_figure(outcomes: Outcomes) -> str:
     """Return the figure of at least two experiments as SVG text, from left to right in their order."""
-    rows = _rows([found.counts if isinstance(found, Counted) else Counter() for found in outcomes.values()])
+    rows = rows_of([found.counts if isinstance(found, Counted) else Counter() for found in outcomes.values()])
     means = [found.means() if not isinstance(found, Counted) or found.shots else [] for found in outcomes.values()]
     low, high = _range(means)
     ends = [f"{high:.4g}", f"{low:.4g}"]
@@ -52,43 +44,7 @@ def job_figure(outcomes: Outcomes) -> str:
     return picture(f"{len(outcomes)} experiments: {', '.join(what)}", bottom + GAP + MARGIN, parts)
 
 
-def _rows(counters: Sequence[Counter[str]]) -> list[_Row]:
-    total: Counter[str] = sum(counters, Counter())
-    group = _grouping(total)
-    labels = sorted({group(outcome) for outcome in total}, key=lambda label: (label == OTHERS, in_order(label)))
-    shares: dict[str, list[float]] = {label: [0.0] * len(counters) for label in labels}
-    for column, counts in enumerate(counters):
-        for outcome, count in counts.items():
-            shares[group(outcome)][column] += count / counts.total()
-    if _are_levels(total):
-        labels.reverse()  # levels grow upwards, as the mean below does
-    return [_Row(label, shares[label]) for label in labels]
-
-
-def _grouping(total: Counter[str]) -> Callable[[str], str]:
-    """Return what says to which row an outcome belongs; there are at most `MAX_OUTCOMES` rows."""
-    if len(total) <= MAX_OUTCOMES:
-        return lambda outcome: outcome
-    if _are_levels(total):
-        levels = [int(outcome) for outcome in total]
-        first = min(levels)
-        size = -(-(max(levels) - first + 1) // MAX_OUTCOMES)
-
-        def interval(outcome: str) -> str:
-            begin = first + (int(outcome) - first) // size * size
-            return f"{begin} to {begin + size - 1}"
-
-        return interval
-    kept = {outcome for outcome, _ in total.most_common(MAX_OUTCOMES - 1)}
-    return lambda outcome: outcome if outcome in kept else OTHERS
-
-
-def _are_levels(total: Counter[str]) -> bool:
-    """Say whether each outcome is one number, and no bit string."""
-    return all(len(numbers(outcome, is_bits=False)) == 1 and outcome == str(int(outcome)) for outcome in total)
-
-
-def _heat_map(rows: Sequence[_Row], left: int, step: float) -> list[str]:
+def _heat_map(rows: Sequence[Row], left: int, step: float) -> list[str]:
     strongest = max((max(row.shares) for row in rows), default=1)
     parts = []
     for number, row in enumerate(rows):

@@ -46,6 +46,8 @@ def rebuild(engine: Engine) -> dict[str, int]:
     events = jobs = 0
     after = ""
     with writing(engine, exclusive=True) as connection, tolerate_corruption(connection):
+        # Triggers enter whoever waits, and lower what is there: it may say too much.
+        connection.execute(text("DELETE FROM queue"))
         for job_id, rows in histories(connection):
             checked = check_history(job_id, rows)
             if checked.job is None or checked.fault is not None:
@@ -67,8 +69,6 @@ def rebuild(engine: Engine) -> dict[str, int]:
             connection.execute(text(f"DELETE FROM {table} WHERE job_id > :after"), {"after": after})  # noqa: S608 - our own names
         connection.execute(_DROP_LEASES)
         usage.remake(connection)
-        # Triggers have entered whoever waits; what was there may have said too much.
-        connection.execute(text("UPDATE queue SET received_at = '', job_id = '', again_at = ''"))
     return {"jobs": jobs, "events": events, "streams": streams}
 
 

@@ -19,6 +19,7 @@ from models.identity.tokens import MOST_SECRET, is_token_id, token_sha256
 from storage.identity import streams
 from storage.identity.views import ACCOUNT, MEMBERSHIP, NAME_LINK, TOKEN
 from storage.log.database import reading, writing
+from storage.log.dialects import Turn, dialect_of
 
 USED_AGAIN = timedelta(minutes=1)
 """The use of a token is written no sooner than so long after the last one that was."""
@@ -105,6 +106,8 @@ class DirectoryReader:
             values["token_ids"] = sorted(connection.scalars(_NOT_TOUCHED, values))
         if values["token_ids"]:
             with writing(self.engine) as connection:
+                # Two that lock the same rows in another order would wait for each other.
+                dialect_of(connection).in_turn(connection, Turn.CONTROL)
                 connection.execute(_TOUCH, values | {"used_at": to_text(now)})
 
     def user(self, name: str) -> Person:

@@ -138,7 +138,7 @@ class Browser:
     def shows(self, *texts: str, seconds: float = PATIENCE) -> None:
         """Wait until all these texts can be read."""
         for text in texts:
-            self.until(f"document.body.innerText.includes({json.dumps(text)})", seconds)
+            self.until(f"document.body?.innerText.includes({json.dumps(text)})", seconds)
 
     def has(self, selector: str) -> None:
         """Wait until there is such an element."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from deployments.api.door import AtDoor
 from deployments.api.responses import problems
+from models.errors import InputError
 
 router = APIRouter(prefix="/payloads", tags=["payloads"])
 
@@ -39,6 +40,8 @@ class Stored(BaseModel):
 async def put(request: Request, door: AtDoor) -> Response:
     """Store a document under its hash; to store it twice changes nothing."""
     content = await request.body()
+    if not content:
+        raise InputError("the payload is empty")
     digest = hashlib.sha256(content).hexdigest()
     is_new = await door.ask(lambda calls, caller: calls.payloads.put(caller, content))
     return JSONResponse({"sha256": digest, "bytes": len(content)}, 201 if is_new else 200)

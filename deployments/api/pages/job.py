@@ -1,0 +1,105 @@
+"""A job's page, what is done with the job, and what can be downloaded of it."""
+
+import io
+import json
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from starlette.responses import Response
+
+from deployments.api.pages.answers import PageRoute, see
+from deployments.api.pages.job_page import job_page
+from deployments.api.pages.rendering import render
+from deployments.api.pages.visits import AtForm, AtPage
+
+router = APIRouter(prefix="/ui/jobs/{job_id}", route_class=PageRoute, include_in_schema=False)
+
+MAX_WAIT = 25.0
+MOST_KEY = 100
+
+
+@router.get("")
+async def show(request: Request, visit: AtPage, job_id: str) -> Response:
+    """Show a job."""
+    found = await visit.ask(lambda calls, caller: job_page(calls, caller, job_id))
+    return render(request, "job.html", visit, here="jobs", **found)
+
+
+@router.get("/live")
+async def live(request: Request, visit: AtPage, job_id: str, seen: int = -1) -> Response:
+    """Return what changes of a job's page, as soon as something has; nothing where nothing does."""
+    job = await visit.ask(lambda calls, caller: calls.job(caller, job_id))
+    if job.seq == seen and not await visit.calls.wait(job, MAX_WAIT):
+        return Response(status_code=204)
+    found = await visit.ask(lambda calls, caller: job_page(calls, caller, job.job_id))
+    return render(request, "job_live.html", visit, here="jobs", **found)
+
+
+@router.post("/cancel")
+async def cancel(visited: AtForm, job_id: str) -> Response:
+    """Cancel a job."""
+    visit, _ = visited
+    job = await visit.ask(lambda calls, caller: calls.cancel(caller, job_id))
+    return see(f"/ui/jobs/{job.job_id}")
+
+
+@router.post("/retry")
+async def retry(visited: AtForm, job_id: str) -> Response:
+    """Give a job another chance."""
+    visit, _ = visited
+    job = await visit.ask(lambda calls, caller: calls.retry(caller, job_id))
+    return see(f"/ui/jobs/{job.job_id}")
+
+
+@router.post("/rerun")
+async def rerun(visited: AtForm, job_id: str) -> Response:
+    """Hand in the same document again; a form that is sent twice makes one job."""
+    visit, form = visited
+    begun = await visit.calls.rerun(visit.caller, job_id, form.text("key", MOST_KEY) or None)
+    return see(f"/ui/jobs/{begun.job.job_id}")
+
+
+@router.post("/hide")
+async def hide(visited: AtForm, job_id: str) -> Response:
+    """Put a job away."""
+    visit, _ = visited
+    await visit.ask(lambda calls, caller: calls.hide(caller, job_id))
+    return see("/ui/jobs")
+
+
+@router.get("/document.json")
+async def document(visit: AtPage, job_id: str) -> Response:
+    """Return the document as it was handed in."""
+    job = await visit.ask(lambda calls, caller: calls.job(caller, job_id))
+    content = await visit.ask(lambda calls, caller: calls.document(caller, job.job_id))
+    return _download(content, "application/json", f"{job.job_id}-document.json")
+
+
+@router.get("/result.{kind}")
+async def result(visit: AtPage, job_id: str, kind: str) -> Response:
+    """Return the result of a job that is DONE, as JSON, CSV or Parquet."""
+    if kind not in _MEDIA_TYPES:
+        raise HTTPException(404)
+    job = await visit.ask(lambda calls, caller: calls.job(caller, job_id))
+    content = await visit.ask(lambda calls, caller: _written(calls.result(caller, job.job_id), kind))
+    return _download(content, _MEDIA_TYPES[kind], f"{job.job_id}.{kind}")
+
+
+_MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
+
+
+def _written(document: dict[str, Any], kind: str) -> bytes:
+    if kind == "json":
+        return json.dumps(document, ensure_ascii=False).encode("utf-8")
+    from deployments.api.tables import frame_of  # noqa: PLC0415 - pandas takes a second to import
+
+    frame = frame_of(document)
+    if kind == "csv":
+        return frame.to_csv(index=False).encode("utf-8")
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def _download(content: bytes, media_type: str, name: str) -> Response:
+    return Response(content, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})

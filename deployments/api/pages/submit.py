@@ -1,0 +1,167 @@
+"""The form for a job: checked while it is filled in and when it is sent, as the run of the job will check it."""
+
+import asyncio
+import hashlib
+import uuid
+from typing import Any, NamedTuple
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from deployments.api.pages.answers import PageRoute, see
+from deployments.api.pages.job_page import PlacedFault, place_of
+from deployments.api.pages.rendering import render
+from deployments.api.pages.visits import AtForm, AtPage, Form, Visit
+from deployments.api.requests import JobRequest
+from models.errors import JobRejected, QuledgerError, UnknownBackend, printable
+from models.requests import EXAMPLE, MAX_PROGRAM
+from models.requests import JobRequest as FormOfJob
+from models.words import count_of
+
+router = APIRouter(prefix="/ui", route_class=PageRoute, include_in_schema=False)
+
+FIELDS = {"backend": 100, "project": 100, "program": MAX_PROGRAM, "wires": 20, "shots": 20, "seed": 30, "priority": 20}
+"""The most characters of each field."""
+
+_FIRST = {"program": EXAMPLE, "wires": "1", "shots": "500", "seed": "", "priority": "0", "project": "", "backend": ""}
+_NOTHING: dict[str, Any] = {"faults": [], "more_faults": 0, "good": ""}
+MOST_KEY = 100
+UNPROCESSABLE = 422
+
+
+class Filled(NamedTuple):
+    """The form as it was sent.
+
+    Attributes:
+        request: None where it has faults of its own.
+    """
+
+    values: dict[str, str]
+    request: JobRequest | None
+    faults: list[PlacedFault]
+
+
+@router.get("/submit")
+async def show(request: Request, visit: AtPage) -> Response:
+    """Show the form, with an example in it."""
+    values = _FIRST | {"backend": request.query_params.get("backend", "")[:100]}
+    return await _form(request, visit, values, uuid.uuid4().hex)
+
+
+@router.post("/submit")
+async def submit(request: Request, visited: AtForm, only: str = "") -> Response:
+    """Hand in a job; a form that is sent twice makes one."""
+    visit, form = visited
+    filled = await _filled(form)
+    key = form.text("key", MOST_KEY)
+    if filled.request is None:
+        return await _form(request, visit, filled.values, key, code=UNPROCESSABLE, faults=filled.faults)
+    if only:
+        said = await _checked(visit, filled)
+        return await _form(request, visit, filled.values, key, code=UNPROCESSABLE if said["faults"] else 200, **said)
+    (outcome,) = await visit.calls.submit(visit.caller, [filled.request])
+    if isinstance(outcome, QuledgerError):
+        more = outcome.more if isinstance(outcome, JobRejected) else 0
+        faults = _faults(outcome)
+        return await _form(request, visit, filled.values, key, code=UNPROCESSABLE, faults=faults, more_faults=more)
+    return see(f"/ui/jobs/{outcome.job.job_id}")
+
+
+@router.post("/check")
+async def check(request: Request, visited: AtForm) -> Response:
+    """Say what is wrong with the form as it stands; nothing is stored."""
+    visit, form = visited
+    filled = await _filled(form)
+    said = _NOTHING | {"faults": filled.faults} if filled.faults else await _checked(visit, filled)
+    return render(request, "check.html", visit, code=UNPROCESSABLE if said["faults"] else 200, **said)
+
+
+async def _form(
+    request: Request, visit: Visit, values: dict[str, str], key: str, *, code: int = 200, **said: Any
+) -> Response:
+    names = await visit.ask(lambda calls, _caller: calls.laboratory.names())
+    said = _NOTHING | said
+    return render(
+        request,
+        "submit.html",
+        visit,
+        here="submit",
+        code=code,
+        values=values,
+        key=key,
+        backends=names,
+        projects=sorted(name for name, role in visit.caller.projects.items() if role == "member"),
+        wrong={fault.input for fault in said["faults"] if fault.input},
+        **said,
+    )
+
+
+async def _checked(visit: Visit, filled: Filled) -> dict[str, Any]:
+    assert filled.request is not None  # noqa: S101 - asked before
+    found = await visit.calls.check(visit.caller, filled.request)
+    if isinstance(found, QuledgerError):
+        more = found.more if isinstance(found, JobRejected) else 0
+        return {"faults": _faults(found), "more_faults": more, "good": ""}
+    shots = "" if found.shots is None else f", {count_of(found.shots, 'shot')} in all"
+    return {"faults": [], "more_faults": 0, "good": f"{found.backend} takes it{shots}. Nothing is stored yet."}
+
+
+async def _filled(form: Form) -> Filled:
+    """Return what a form says; the faults of all its fields at once."""
+    values = {name: form.text(name, most) for name, most in FIELDS.items()}
+    file = await form.file("file")
+    faults = [
+        PlacedFault("", f"{name} has more than {most} characters", name)
+        for name, most in FIELDS.items()
+        if len(values[name]) > most
+    ]
+    if faults:
+        return Filled(values, None, faults)
+    given: dict[str, Any] = {name: value.strip() for name, value in values.items() if name != "program"}
+    given = {name: value for name, value in given.items() if value or name in {"backend", "project"}}
+    # Beside a file the fields count too, but not the text.
+    given["program"] = values["program"] if not file else "{}"
+    try:
+        read = FormOfJob.model_validate(given)
+        document = await asyncio.to_thread(_document, read, file)
+    except ValidationError as error:
+        return Filled(values, None, _wrong_fields(error))
+    except QuledgerError as error:
+        return Filled(values, None, _faults(error))
+    nonce = form.text("key", MOST_KEY)
+    # Another document from the same form is another job: somebody went back and has changed it.
+    said = "\x00".join([nonce, read.backend, read.project, str(read.priority), hashlib.sha256(document).hexdigest()])
+    request = JobRequest(
+        backend=read.backend,
+        document=document,
+        project=read.project,
+        priority=read.priority,
+        key=f"form-{hashlib.sha256(said.encode('utf-8', 'replace')).hexdigest()[:32]}" if nonce else None,
+    )
+    return Filled(values, request, [])
+
+
+def _document(read: FormOfJob, file: bytes) -> bytes:
+    if not file:
+        return read.job_document()
+    if len(file) > MAX_PROGRAM:
+        return file
+    try:
+        return read.model_copy(update={"program": file.decode("utf-8")}).job_document()
+    except UnicodeDecodeError:
+        return file
+
+
+def _wrong_fields(error: ValidationError) -> list[PlacedFault]:
+    faults = []
+    for each in error.errors(include_url=False):
+        name = str(each["loc"][0]) if each["loc"] else "program"
+        faults.append(PlacedFault(name, printable(each["msg"].removeprefix("Value error, ")), name))
+    return faults
+
+
+def _faults(error: QuledgerError) -> list[PlacedFault]:
+    if isinstance(error, JobRejected):
+        return [PlacedFault(place_of(fault), fault.message, "program") for fault in error.faults]
+    return [PlacedFault("", str(error), "backend" if isinstance(error, UnknownBackend) else "")]
