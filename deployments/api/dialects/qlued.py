@@ -34,6 +34,9 @@ from models.identity.access import Caller
 from models.job import FINAL, Job
 from models.job import State as JobState
 
+PATH = "/api"
+"""Where the application that this one becomes a part of has it."""
+
 FAILED = FINAL - {JobState.DONE}
 
 
@@ -93,12 +96,12 @@ class Version:
     async def backends(self, request: Request) -> Response:
         """List the configurations of all backends, with each storage that jobs can be kept in."""
         found = await asyncio.to_thread(find_all, _laboratory(request))
-        return JSONResponse([config_document(each.config, each.name, address_of(request)) for each in found])
+        return JSONResponse([config_document(each.config, each.name, _base(request)) for each in found])
 
     async def get_config(self, request: Request) -> Response:
         """Return the configuration of a backend."""
         found = await _backend(request)
-        return JSONResponse(config_document(found.config, found.name, address_of(request)))
+        return JSONResponse(config_document(found.config, found.name, _base(request)))
 
     async def get_backend_status(self, request: Request) -> Response:
         """Return whether a backend works, and how many jobs wait for it."""
@@ -150,6 +153,10 @@ class Version:
     def _door(self, request: Request, values: Values) -> Door:
         token = values.get(self._token_field) if self._token_field else bearer(request)
         return Door(request.app.state.calls, token if isinstance(token, str) else None)
+
+
+def _base(request: Request) -> str:
+    return f"{address_of(request).rstrip('/')}{PATH}/"
 
 
 def _laboratory(request: Request) -> Laboratory:
