@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
+from models.job import State
+from storage.log.event_log import EventLog
+from tests import qlued_file
 from tests.installation import Installation, experiment
 from tests.waiting import until
 
@@ -36,6 +39,7 @@ class Laboratory(NamedTuple):
 
     url: str
     token: str
+    log: EventLog
     printed: Callable[[], str]
 
 
@@ -46,12 +50,15 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> It
     installation.environment["QULEDGER_STORAGE"] = json.dumps({"alqor": installation.store.as_uri()})
     installation.run("user", "add", "ann")
     token = installation.run("token", "new", "ann").stdout.strip()
+    qlued_file.make(installation.home.parent / "qlued.sqlite3").close()
+    installation.run("user", "import-qlued", str(installation.home.parent / "qlued.sqlite3"), "--apply")
     processes = [installation.start("serve", "--port", "0"), installation.start("drain")]
     serving, draining = processes
     try:
         told = until(lambda: serving.printed().partition("Quledger answers at ")[2], told=serving.printed)
         until(lambda: installation.exists("backends/configs/rydberg.json"), told=draining.printed)
-        yield Laboratory(told.partition("/ui")[0], token, lambda: "".join(each.printed() for each in processes))
+        url = told.partition("/ui")[0]
+        yield Laboratory(url, token, installation.log, lambda: "".join(each.printed() for each in processes))
     finally:
         for process in processes:
             process.terminate()
@@ -153,6 +160,13 @@ def test_a_notebook_is_told_what_is_wrong(laboratory: Laboratory, version: str):
     result = asker.get("get_job_result", job_id)
     assert result.status_code == 406
     assert result.json() == found | ({"status": "error"} if version in ("", "/v1") else {})
+
+
+def test_a_token_of_qlued_goes_on(laboratory: Laboratory):
+    """Whoever was imported hands in jobs as before, and they are his."""
+    asker = Asker(laboratory._replace(token=qlued_file.BOB), "/v2")
+    job = laboratory.log.get(asker.ended(JOB))
+    assert (job.user, job.source, job.state) == ("bob", "api", State.DONE)
 
 
 def test_a_backend_that_a_drain_looks_after_is_operational(laboratory: Laboratory):

@@ -75,10 +75,10 @@ class Version:
     Args:
         path: that all its paths begin with.
         token_field: that holds the token; empty where it is a bearer token.
-        job_of: returns the document of the job that is handed in.
+        job_of: returns the document of the job that is handed in; it is told the most bytes of one.
     """
 
-    def __init__(self, path: str, token_field: str, job_of: Callable[[Values], bytes] = job_of_text) -> None:
+    def __init__(self, path: str, token_field: str, job_of: Callable[[Values, int], bytes] = job_of_text) -> None:
         self._path, self._token_field, self._job_of = path, token_field, job_of
 
     def routes(self) -> list[Route]:
@@ -111,11 +111,15 @@ class Version:
 
     async def post_job(self, request: Request) -> Response:
         """Take a job."""
-        values = await values_of(request)
+        values: Values = {}
+        if self._token_field:
+            values = await values_of(request)
         door = self._door(request, values)
         caller = await door.caller()
         found = await _backend(request)
-        document = await asyncio.to_thread(self._job_of, values)
+        values = values or await values_of(request)
+        limit = request.app.state.services.settings.max_document_bytes
+        document = await asyncio.to_thread(self._job_of, values, limit)
         wanted = JobRequest(found.config.display_name, document, storage=found.storage, keep_faulty=True)
         outcome = (await door.calls.submit(caller, [wanted]))[0]
         if isinstance(outcome, QuledgerError):
