@@ -180,7 +180,7 @@ def answer_error(error: QuledgerError) -> Response:
 
 
 def headers_of(error: QuledgerError) -> dict[str, str]:
-    """Return when it may be tried again, where a limit says so."""
+    """Return the headers that say more of an error: when what it refuses is free again."""
     if not isinstance(error, LimitReached) or error.free_at is None:
         return {}
     return {"Retry-After": str(max(1, math.ceil((error.free_at - clock.now()).total_seconds())))}
