@@ -106,8 +106,10 @@ class Version:
     async def get_backend_status(self, request: Request) -> Response:
         """Return whether a backend works, and how many jobs wait for it."""
         found = await _backend(request)
-        served = await asyncio.to_thread(_laboratory(request).is_served, found.config.display_name)
-        return JSONResponse(backend_status_document(found.config, found.name, is_served=served))
+        name, laboratory = found.config.display_name, _laboratory(request)
+        served = await asyncio.to_thread(laboratory.is_served, name)
+        waiting = (await asyncio.to_thread(laboratory.backend, name))["waiting"]
+        return JSONResponse(backend_status_document(found.config, found.name, is_served=served, waiting=waiting))
 
     async def post_job(self, request: Request) -> Response:
         """Take a job."""
