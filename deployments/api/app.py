@@ -73,7 +73,7 @@ def make_app(services: Services) -> FastAPI:
         health.router,
     ):
         app.include_router(router, prefix="/v1")
-    app.mount("/api", qlued.make_app(app.state))
+    app.mount(qlued.PATH, qlued.make_app(app.state))
     app.mount(oqtopus_user.PATH, oqtopus_user.make_app(app.state))
     app.openapi = functools.partial(_describe, app)  # type: ignore[method-assign]
     add_pages(app, services)
@@ -89,7 +89,7 @@ def make_app(services: Services) -> FastAPI:
         a_minute=settings.api_requests_a_minute,
         burst=settings.api_requests_a_minute,
         behind_proxy=settings.api_behind_proxy,
-        shapes={"/api": error_document, oqtopus_user.PATH: message_of_problem},
+        shapes={qlued.PATH: error_document, oqtopus_user.PATH: message_of_problem},
     )
     return app
 

@@ -47,10 +47,23 @@ class Laboratory:
         Raises:
             UnknownBackend: there is none of this name.
         """
+        self._expect(name)
+        return self._backend(name)
+
+    def config(self, name: str) -> BackendConfig:
+        """Return what one backend can do, without what changes from day to day; no log and no storage is asked.
+
+        Raises:
+            UnknownBackend: there is none of this name.
+        """
+        self._expect(name)
+        return BackendConfig.model_validate(registry.load(name).config, from_attributes=True)
+
+    @staticmethod
+    def _expect(name: str) -> None:
         known = registry.usable()
         if name not in known:
             raise UnknownBackend(name, known)
-        return self._backend(name)
 
     @property
     def storages(self) -> list[str]:

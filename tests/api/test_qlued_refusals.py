@@ -38,6 +38,7 @@ def test_a_token_is_not_taken_from_elsewhere(door: FrontDoor):
         values = {"job_id": job_id, place: token}
         refused(HTTP.get(f"{url}{path}/singlequdit/get_job_status", params=values), 401)
     refused(HTTP.post(f"{url}/v2/singlequdit/post_job?token={token}", json={"job": TEXT}), 401)
+    refused(HTTP.post(f"{url}/v3/singlequdit/post_job", content="{"), 401)  # before the body is looked at
 
 
 def test_a_token_that_was_good_once_says_so(door: FrontDoor):

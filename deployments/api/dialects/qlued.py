@@ -34,6 +34,9 @@ from models.identity.access import Caller
 from models.job import FINAL, Job
 from models.job import State as JobState
 
+PATH = "/api"
+"""Where the application that this one becomes a part of has it."""
+
 FAILED = FINAL - {JobState.DONE}
 
 
@@ -72,10 +75,10 @@ class Version:
     Args:
         path: that all its paths begin with.
         token_field: that holds the token; empty where it is a bearer token.
-        job_of: returns the document of the job that is handed in.
+        job_of: returns the document of the job that is handed in; it is told the most bytes of one.
     """
 
-    def __init__(self, path: str, token_field: str, job_of: Callable[[Values], bytes] = job_of_text) -> None:
+    def __init__(self, path: str, token_field: str, job_of: Callable[[Values, int], bytes] = job_of_text) -> None:
         self._path, self._token_field, self._job_of = path, token_field, job_of
 
     def routes(self) -> list[Route]:
@@ -93,26 +96,32 @@ class Version:
     async def backends(self, request: Request) -> Response:
         """List the configurations of all backends, with each storage that jobs can be kept in."""
         found = await asyncio.to_thread(find_all, _laboratory(request))
-        return JSONResponse([config_document(each.config, each.name, address_of(request)) for each in found])
+        return JSONResponse([config_document(each.config, each.name, _base(request)) for each in found])
 
     async def get_config(self, request: Request) -> Response:
         """Return the configuration of a backend."""
         found = await _backend(request)
-        return JSONResponse(config_document(found.config, found.name, address_of(request)))
+        return JSONResponse(config_document(found.config, found.name, _base(request)))
 
     async def get_backend_status(self, request: Request) -> Response:
         """Return whether a backend works, and how many jobs wait for it."""
         found = await _backend(request)
-        served = await asyncio.to_thread(_laboratory(request).is_served, found.config.display_name)
-        return JSONResponse(backend_status_document(found.config, found.name, is_served=served))
+        name, laboratory = found.config.display_name, _laboratory(request)
+        served = await asyncio.to_thread(laboratory.is_served, name)
+        waiting = (await asyncio.to_thread(laboratory.backend, name))["waiting"]
+        return JSONResponse(backend_status_document(found.config, found.name, is_served=served, waiting=waiting))
 
     async def post_job(self, request: Request) -> Response:
         """Take a job."""
-        values = await values_of(request)
+        values: Values = {}
+        if self._token_field:
+            values = await values_of(request)
         door = self._door(request, values)
         caller = await door.caller()
         found = await _backend(request)
-        document = await asyncio.to_thread(self._job_of, values)
+        values = values or await values_of(request)
+        limit = request.app.state.services.settings.max_document_bytes
+        document = await asyncio.to_thread(self._job_of, values, limit)
         wanted = JobRequest(found.config.display_name, document, storage=found.storage, keep_faulty=True)
         outcome = (await door.calls.submit(caller, [wanted]))[0]
         if isinstance(outcome, QuledgerError):
@@ -150,6 +159,10 @@ class Version:
     def _door(self, request: Request, values: Values) -> Door:
         token = values.get(self._token_field) if self._token_field else bearer(request)
         return Door(request.app.state.calls, token if isinstance(token, str) else None)
+
+
+def _base(request: Request) -> str:
+    return f"{address_of(request).rstrip('/')}{PATH}/"
 
 
 def _laboratory(request: Request) -> Laboratory:

@@ -26,7 +26,7 @@ class Found(NamedTuple):
 
 def find_all(laboratory: Laboratory) -> list[Found]:
     """Return each backend, with each storage that jobs can be kept in."""
-    configs = [BackendConfig.model_validate(each["config"]) for each in laboratory.backends()]
+    configs = [laboratory.config(name) for name in laboratory.names()]
     return [Found(config, storage, full_name(storage, config)) for storage in laboratory.storages for config in configs]
 
 
@@ -38,7 +38,7 @@ def find(laboratory: Laboratory, name: str) -> Found:
     """
     parts = name.split("_")
     display_name = parts[1] if len(parts) == THREE else name
-    config = BackendConfig.model_validate(laboratory.backend(display_name)["config"])
+    config = laboratory.config(display_name)
     found = [Found(config, storage, full_name(storage, config)) for storage in laboratory.storages]
     for each in found:
         if name in (display_name, each.name):

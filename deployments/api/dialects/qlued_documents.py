@@ -62,13 +62,13 @@ def config_document(config: BackendConfig, name: str, base: str) -> dict[str, An
     }
 
 
-def backend_status_document(config: BackendConfig, name: str, *, is_served: bool) -> dict[str, Any]:
+def backend_status_document(config: BackendConfig, name: str, *, is_served: bool, waiting: int) -> dict[str, Any]:
     """Return where a backend stands: whether somebody runs its jobs, and how many wait."""
     return {
         "backend_name": name,
         "backend_version": config.version,
         "operational": is_served,
-        "pending_jobs": config.pending_jobs or 0,
+        "pending_jobs": waiting,
         "status_msg": "",
     }
 

@@ -35,7 +35,7 @@ async def values_of(request: Request) -> Values:
     """
     if request.method != "POST":
         return request.query_params
-    read = _of_form if request.headers.get("content-type", "").partition(";")[0].strip() == FORM else _of_json
+    read = _of_form if request.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM else _of_json
     return await asyncio.to_thread(read, await request.body())
 
 
@@ -56,8 +56,11 @@ def job_id_of(values: Values) -> str:
     return found
 
 
-def job_of_text(values: Values) -> bytes:
+def job_of_text(values: Values, max_bytes: int) -> bytes:
     """Return the job document that came as text.
+
+    Args:
+        max_bytes: of a document; a larger one is refused wherever it is handed in, and is not read here.
 
     Raises:
         RequestValidationError: there is none.
@@ -68,13 +71,14 @@ def job_of_text(values: Values) -> bytes:
     if not isinstance(text, str):
         raise _wrong(name, "the job is needed, as JSON text")
     try:
-        json.loads(text)
+        if len(text) <= max_bytes:
+            json.loads(text)
         return document_of(text)
     except (ValueError, RecursionError, JobRejected):
         raise NotJson from None
 
 
-def job_of_payload(values: Values) -> bytes:
+def job_of_payload(values: Values, _max_bytes: int) -> bytes:
     """Return the job document that came as an object.
 
     Raises:
@@ -86,7 +90,7 @@ def job_of_payload(values: Values) -> bytes:
         raise _wrong("payload", "the job is needed, as a JSON object")
     try:
         return document_of(payload)
-    except JobRejected:
+    except (RecursionError, JobRejected):
         raise NotJson from None
 
 
