@@ -116,6 +116,7 @@ bench: peer install ## measure the simulators, and the rates of jobs side by sid
 bench-log: install ## measure how the event log scales; BENCH_ARGS is handed on
 	@$(BIN)/python benchmarks/log_scale.py $(BENCH_ARGS)
 	@$(BIN)/python benchmarks/many_users.py
+	@$(BIN)/python benchmarks/submissions.py
 
 .PHONY: bench-storages
 bench-storages: install ## measure every kind of storage: jobs/s, requests and bytes per job, listings; BENCH_ARGS is handed on

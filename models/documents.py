@@ -12,7 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.errors import Fault, JobRejected, echo
 from models.json_text import Repeated, read_json
 
-_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# UTF-32 first: its mark begins as that of UTF-16.
+_MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
 
 WireOrder = Literal["interleaved", "sequential"]
 
@@ -90,8 +96,9 @@ def _twice(key: Repeated) -> Fault:
 
 
 def _parsed(raw: bytes) -> tuple[Any, list[Repeated]]:
-    if raw.startswith(_UTF_16):
-        raise JobRejected(Fault(message="the document is UTF-16 text; save it as UTF-8"))
+    encoding = next((name for mark, name in _MARKS.items() if raw.startswith(mark)), None)
+    if encoding is not None:
+        raise JobRejected(Fault(message=f"the document is {encoding} text; save it as UTF-8"))
     try:
         return read_json(raw.decode("utf-8"))
     except UnicodeDecodeError as error:

@@ -47,7 +47,7 @@ def read_json(text: str) -> tuple[Any, list[Repeated]]:
         is_unique = is_unique and len(found) == len(pairs)
         return found
 
-    text = text.removeprefix("\ufeff")
+    text = text.lstrip("\ufeff")  # several, where files that have one were put together
     value = json.loads(text, object_pairs_hook=joined)
     return value, [] if is_unique else _repeated(text)
 

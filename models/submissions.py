@@ -1,10 +1,9 @@
 """What is said of a job that is handed in, and what may be said."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from models.errors import MAX_ECHO, BadName, Fault, InputError, JobRejected, UnknownBackend, echo, printable
+from models.errors import MAX_ECHO, BadName, Fault, InputError, JobRejected, echo, printable
 from models.facts import Source, Submitted
 from models.job import Job
 from models.names import is_job_id, one_spelling
@@ -61,15 +60,12 @@ def owner_of(job: Job | Submitted) -> str:
     return job.user if job.source == "api" else ""
 
 
-def fault_of(submission: Submission, backends: Collection[str], max_bytes: int) -> InputError | None:
-    """Return why a job cannot be handed in like this; None if it can.
+def fault_of(submission: Submission, max_bytes: int) -> InputError | None:
+    """Return why a job cannot be handed in like this, to whatever backend and storage; None if it can.
 
     Args:
-        backends: the names that there are.
         max_bytes: of a document.
     """
-    if submission.backend not in backends:
-        return UnknownBackend(submission.backend, list(backends))
     if wrong := _wrong_words(submission):
         return BadName("; ".join(wrong))
     size = len(submission.document)

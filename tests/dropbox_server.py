@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.dropbox_files import FILES, Refused, Store, content_hash, union
+from tests.waiting import until
 
 KEY, SECRET, REFRESH = "labappkey", "s3cret-of-the-app", "r3fresh-of-the-lab"
 
@@ -283,14 +284,16 @@ class Service:
         """Start it on the files that are there."""
         program = [sys.executable, "-m", "tests.dropbox_server", str(self._folder), str(self.port)]
         self._process = subprocess.Popen(program, cwd=ROOT)
-        end = time.monotonic() + START_SECONDS
-        while True:
+
+        def answers() -> bool:
+            assert self._process is not None
+            assert self._process.poll() is None, "the server did not start"
             with contextlib.suppress(OSError):
                 self.control()
-                return
-            assert self._process.poll() is None, "the server did not start"
-            assert time.monotonic() < end, "the server does not answer"
-            time.sleep(0.05)
+                return True
+            return False
+
+        until(answers, START_SECONDS)
 
     def kill(self) -> None:
         """End it at once, whatever it is doing."""

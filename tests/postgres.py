@@ -22,20 +22,31 @@ from tests.waiting import until
 USER, PASSWORD = "quledger", "s3cret"
 NOBODY = "nobody"
 START_SECONDS = 60
+ANEW = b"""
+DROP SCHEMA public CASCADE;
+CREATE SCHEMA public;
+ALTER SCHEMA public OWNER TO pg_database_owner;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+"""
+"""Makes of a database what a new one is."""
 
 
 class Server:
     """A running server, and databases on it."""
 
-    def __init__(self, port: int, begin: Callable[[], "subprocess.Popen[bytes]"]) -> None:
+    def __init__(self, port: int, programs: Path, begin: Callable[[], "subprocess.Popen[bytes]"]) -> None:
         self.port = port
+        self._programs = programs
         self._begin = begin
         self.process = begin()
+        self._made = 0
+        self._idle: list[str] = []
 
     def prepare(self) -> None:
-        """Wait until it lets somebody in, and make the database that others are copies of."""
-        self._made = 0
-        open_database(self.create("quledger_empty")).dispose()
+        """Make the database that others are copies of: that is quicker than the migrations."""
+        self.migrated = self.create("quledger_empty")
+        open_database(self.migrated).dispose()
+        self.empty = self.dump(self.migrated)
 
     def answers(self) -> bool:
         """Wait until it lets somebody in."""
@@ -74,10 +85,35 @@ class Server:
         self.sql(f"CREATE DATABASE {name} {options}")
         return self.url(name)
 
-    def fresh(self) -> str:
-        """Make a database with an empty log, as a copy: that is quicker than the migrations."""
-        self._made += 1
-        return self.create(f"log{self._made}", "TEMPLATE quledger_empty STRATEGY file_copy")
+    def dump(self, url: str) -> bytes:
+        """Return the statements that make what a database holds."""
+        command = [self._programs / "pg_dump", "--inserts", "--restrict-key=none", "--dbname", url]
+        statements = subprocess.run(command, capture_output=True, check=True).stdout
+        for word in (b"\\restrict none\n", b"\\unrestrict none\n"):  # for psql
+            statements = statements.replace(word, b"")
+        return statements
+
+    def fresh(self, dumped: bytes | None = None) -> str:
+        """Return the URL of a database that holds what was dumped, or else an empty log.
+
+        It is one that was given back, where there is one: to fill it takes a fifth of the time that a new one does.
+        """
+        if not self._idle:
+            self._made += 1
+            self._idle.append(self.create(f"log{self._made}"))
+        url = self._idle.pop()
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(ANEW + (dumped or self.empty))
+        return url
+
+    def give_back(self, url: str) -> None:
+        """Take back a database that was fresh, whoever uses it."""
+        name = make_url(url).database
+        self.sql(
+            f"ALTER DATABASE {name} RESET ALL",
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",
+        )
+        self._idle.append(url)
 
     def drop(self, url: str) -> None:
         """Remove a database, whoever uses it."""
@@ -136,7 +172,7 @@ def _running(programs: Path, folder: Path, as_whom: dict[str, object]) -> Iterat
                 start, env=environment, cwd=folder, stdout=output, stderr=output, **as_whom
             )
 
-    server = Server(port, begin)
+    server = Server(port, programs, begin)
     try:
         if not server.answers():
             pytest.skip(f"PostgreSQL does not start here: {said.read_text(errors='replace')[-300:]}")

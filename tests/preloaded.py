@@ -6,6 +6,7 @@ imports them.
 """
 
 import contextlib
+import copy
 import gc
 import importlib
 import importlib.abc
@@ -18,7 +19,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pydantic import BaseModel
+
 from models.settings import Settings
+from tasks.backends import registry
 from tasks.prefect_settings import import_prefect, prepare, server_environment
 from tasks.sandbox.fork_client import ONE_THREAD
 from tasks.sandbox.job_process import PRELOADED
@@ -40,6 +44,7 @@ EARLY = (
     *(f"tasks.backends.coldatoms.{name}" for name in COLD_ATOMS),
     "tasks.backends.qubits.backend",
     *(f"tasks.jobs.{name}" for name in ("leases", "submission")),
+    *("anyio._backends._asyncio", "rich.status"),  # what others import when they are first used
 )
 WITH_PREFECT = (
     "deployments.deploy",
@@ -52,6 +57,7 @@ WITH_PREFECT = (
     "prefect.cli.deploy",
     "prefect.cli.work_pool",
     "prefect.server.api.server",
+    "prefect.utilities.visualization",
     "tasks.prefect_block",
 )
 
@@ -78,8 +84,14 @@ def _settings_of_nobody() -> Iterator[None]:
 class Again(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Imports for the second time what is imported already; to be used in a process that was forked."""
 
-    def __init__(self, with_prefect: set[str]) -> None:
+    def __init__(self, with_prefect: set[str], logging: dict[str, Any]) -> None:
+        """Keep it.
+
+        Args:
+            logging: how Prefect logs with the settings of nobody; no program that is forked has others.
+        """
         self._modules = {name: sys.modules[name] for name in with_prefect}
+        self._logging = logging
         self._context = sys.modules["prefect.context"]
 
     def begin(self) -> None:
@@ -112,10 +124,21 @@ class Again(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         again, self._modules = self._modules, {}
         sys.modules.update(again)
         logging: Any = importlib.import_module("prefect.logging.configuration")
+        read, default = logging.load_logging_config, logging.DEFAULT_LOGGING_SETTINGS_PATH
+        logging.load_logging_config = lambda path: copy.deepcopy(self._logging) if path == default else read(path)
         logging.setup_logging()
 
     def _kept(self, name: str) -> ModuleType:
         return self._context if name == "prefect.context" else self._modules[name]
+
+
+def _complete_models() -> None:
+    """Build the models that would build themselves when they are first used."""
+    models = BaseModel.__subclasses__()
+    for model in models:
+        models += model.__subclasses__()
+        if not model.__pydantic_complete__:
+            model.model_rebuild(raise_errors=False)
 
 
 def _import_all() -> Again:
@@ -130,7 +153,10 @@ def _import_all() -> Again:
         with_prefect = {name for name in set(sys.modules) - before if name.startswith(ours)}
         configuration: Any = sys.modules["prefect.logging.configuration"]
         configuration.PROCESS_LOGGING_CONFIG.clear()
-    return Again(with_prefect)
+        logging = configuration.load_logging_config(configuration.DEFAULT_LOGGING_SETTINGS_PATH)
+        _complete_models()
+        registry.names()
+    return Again(with_prefect, logging)
 
 
 AGAIN = _import_all()

@@ -1,6 +1,7 @@
 """An S3 server of the tests' own (SeaweedFS), on loopback only, in a folder that goes with it."""
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from unittest import mock
 
 import httpx
 import pytest
@@ -144,9 +146,42 @@ def seaweedfs() -> Iterator[Weed]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class _Shared:
+    """The server of all that ask for one at the same time."""
+
+    open: contextlib.ExitStack
+    weed: Weed
+    users = 0
+
+
+@contextlib.contextmanager
+def shared_weed() -> Iterator[Weed]:
+    """Run a server that others use too, while the block runs; skips the test where there is none to start."""
+    if not _Shared.users:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_read_once())
+            _Shared.weed = stack.enter_context(seaweedfs())
+            _Shared.open = stack.pop_all()
+    _Shared.users += 1
+    try:
+        yield _Shared.weed
+    finally:
+        _Shared.users -= 1
+        if not _Shared.users:
+            _Shared.open.close()
+
+
+def _read_once() -> contextlib.AbstractContextManager[object]:
+    """Let all clients share what botocore knows of AWS: it reads megabytes of JSON for each."""
+    from botocore.loaders import JSONFileLoader  # noqa: PLC0415 - imported where S3 is tested
+
+    read = functools.cache(JSONFileLoader().load_file)
+    return mock.patch.object(JSONFileLoader, "load_file", lambda _, path: read(path))
+
+
 @contextlib.contextmanager
 def _s3() -> Iterator[Places]:
-    with seaweedfs() as weed:
+    with shared_weed() as weed:
         yield lambda _folder: weed.place()
 
 

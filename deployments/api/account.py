@@ -8,16 +8,20 @@ from models.clock import to_text
 from models.identity.access import Act, Caller, Thing, is_visible, why_not
 from models.identity.errors import NotPermitted, UnknownToken
 from models.identity.facts import Scope
+from models.identity.limits import Limits
 from models.identity.people import Token
 from models.identity.streams import parts, user_stream
+from models.usage import Used
 from storage.identity.directory import Directory
+from storage.identity.limits import limits_of
+from storage.log import usage
 
 
 class Account:
     """The calls about the caller himself; they block."""
 
     def __init__(self, directory: Directory) -> None:
-        self._directory = directory
+        self._directory, self._engine = directory, directory.engine
 
     def me(self, caller: Caller) -> dict[str, Any]:
         """Return who the caller is."""
@@ -28,8 +32,16 @@ class Account:
             "projects": dict(caller.projects),
             "names": sorted(caller.names),
             "token_id": caller.token_id,
-            "limits": [],
+            "limits": self._limits(caller),
         }
+
+    def _limits(self, caller: Caller) -> list[dict[str, Any]]:
+        """Return each limit of the caller and of his projects, with what is used of it."""
+        limits, now = limits_of(self._engine, [caller.user], caller.projects), clock.now()
+        rows = _rows("you", limits.get(f"user/{caller.user}"), usage.used(self._engine, caller.user, "", now)[0])
+        for name in sorted(caller.projects):
+            rows += _rows(name, limits.get(f"project/{name}"), usage.used(self._engine, "", name, now)[1])
+        return rows
 
     def tokens(self, caller: Caller) -> list[dict[str, Any]]:
         """Return the caller's tokens."""
@@ -72,6 +84,19 @@ class Account:
             raise UnknownToken(token_id)
         _permit(caller, Act.ADMINISTER, thing)
         self._directory.revoke(token_id, actor=caller.user)
+
+
+def _rows(whose: str, limits: Limits | None, used: Used) -> list[dict[str, Any]]:
+    amounts = {
+        "jobs_queued": used.jobs_queued,
+        "shots_a_day": used.shots_today,
+        "seconds_a_day": used.seconds_today,
+        "bytes": used.bytes,
+    }
+    return [
+        {"of": whose, "name": name, "most": limits and getattr(limits, name), "used": amount}
+        for name, amount in amounts.items()
+    ]
 
 
 def _shown(token: Token) -> dict[str, Any]:

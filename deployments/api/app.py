@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from deployments.api import problems
@@ -17,11 +19,15 @@ from deployments.api.calls import Calls, Outcome
 from deployments.api.changes import Changes
 from deployments.api.checks import Checks
 from deployments.api.committer import Committer
+from deployments.api.dialects import qlued
+from deployments.api.dialects.qlued_documents import error_document
 from deployments.api.pages.router import add_pages
-from deployments.api.v1 import acts, backends, health, jobs, me, submissions
+from deployments.api.v1 import acts, backends, health, jobs, me, payloads, submissions
+from deployments.api.v1.bodies import add_schemas
 from models.errors import QuledgerError
 from models.submissions import Submission
 from storage.identity.directory import Directory
+from storage.identity.limits import limits_of
 from tasks.jobs.submission import submit_all
 from tasks.services import Services
 
@@ -33,6 +39,11 @@ BATCH_FACTOR = 4
 
 OVERHEAD = 1_000_000
 """What stands around a document in a request, at most."""
+
+DESCRIPTION = """Hand in quantum jobs, follow them, read their results.
+
+All but `/v1/health` needs a token: `Authorization: Bearer TOKEN`. What goes wrong is answered with a problem document
+(RFC 9457) that lists all faults at once. A job that is not yours to see is answered like one that does not exist."""
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -56,11 +67,14 @@ def make_app(services: Services) -> FastAPI:
         submissions.router,
         acts.router,
         backends.router,
+        payloads.router,
         me.router,
         health.router,
     ):
         app.include_router(router, prefix="/v1")
     add_pages(app, services)
+    app.openapi = functools.partial(_describe, app)  # type: ignore[method-assign]
+    app.mount("/api", qlued.make_app(app.state))
     app.add_exception_handler(QuledgerError, problems.on_error)
     app.add_exception_handler(HTTPException, problems.on_http_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
@@ -73,8 +87,25 @@ def make_app(services: Services) -> FastAPI:
         a_minute=settings.api_requests_a_minute,
         burst=settings.api_requests_a_minute,
         behind_proxy=settings.api_behind_proxy,
+        shapes={"/api": error_document},
     )
     return app
+
+
+def _submit(services: Services, submissions: Sequence[Submission]) -> Sequence[Outcome]:
+    users = {each.user for each in submissions}
+    projects = {each.project for each in submissions if each.project}
+    return submit_all(services, submissions, limits_of(services.log.engine, users, projects))
+
+
+def _describe(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document."""
+    if app.openapi_schema is None:
+        app.openapi_schema = get_openapi(
+            title=app.title, version=app.version, summary=app.summary, description=DESCRIPTION, routes=app.routes
+        )
+        add_schemas(app.openapi_schema)
+    return app.openapi_schema
 
 
 @contextlib.asynccontextmanager
@@ -85,12 +116,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         loop.set_default_executor(threads)
         changes = Changes(lambda job_ids: {job_id: seq for job_id, (_, seq) in services.log.states(job_ids).items()})
         directory = Directory(services.log.engine)
-        committer: Committer[Submission, Outcome] = Committer(functools.partial(submit_all, services))
+        committer: Committer[Submission, Outcome] = Committer(functools.partial(_submit, services))
         async with Checks(services) as checks:
             app.state.calls = Calls(services, directory, checks, committer, changes)
-            looking = asyncio.create_task(changes.run())
+            running = [asyncio.create_task(each) for each in (changes.run(), app.state.calls.visits.run())]
             try:
                 yield
             finally:
-                looking.cancel()
+                for task in running:
+                    task.cancel()
                 await committer.close()

@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
+from types import MappingProxyType
 from typing import Any
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.api.problems import Problem, answer
+from deployments.api.problems import Problem, Shape, answer
 
 READ_SECONDS = 30.0
 """So long the body of a request may take to come."""
@@ -52,6 +54,7 @@ class Bounds:
         burst: requests that one address may send at once before it is held to its rate.
         a_minute: requests of one address in a minute.
         behind_proxy: take the caller's address from the last entry of X-Forwarded-For.
+        shapes: how a dialect says a problem, by the first part of its paths.
     """
 
     def __init__(  # noqa: PLR0913 - one argument a bound
@@ -64,10 +67,12 @@ class Bounds:
         burst: int,
         behind_proxy: bool = False,
         read_seconds: float = READ_SECONDS,
+        shapes: Mapping[str, Shape] = MappingProxyType({}),
     ) -> None:
         self._app, self._hosts, self._max_bytes = app, hosts, max_bytes
         self._rates = Rates(a_minute, burst)
         self._behind_proxy, self._read_seconds = behind_proxy, read_seconds
+        self._shapes = shapes
         self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,6 +81,9 @@ class Bounds:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        # What the server logs of a request, it takes from its own scope; other dialects' tokens stand in queries.
+        own, scope = scope, dict(scope)
+        own["query_string"] = b""
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -84,17 +92,21 @@ class Bounds:
 
         refused = self._refusal(scope, headers)
         if refused is not None:
-            await answer(refused, {"Connection": "close"})(scope, receive, send_guarded)
+            await self._answer(scope, refused)(scope, receive, send_guarded)
             return
         body = bytearray()
         try:
             refused = await self._fill(body, receive, headers, self._max_bytes(scope["path"]))
             if refused is not None:
-                await answer(refused, {"Connection": "close"})(scope, receive, send_guarded)
+                await self._answer(scope, refused)(scope, receive, send_guarded)
                 return
             await self._app(scope, _replay(bytes(body), receive), send_guarded)
         finally:
             self._held -= len(body)
+
+    def _answer(self, scope: Scope, refused: Problem) -> Response:
+        first = scope["path"].lstrip("/").partition("/")[0]
+        return answer(refused, {"Connection": "close"}, self._shapes.get(f"/{first}"))
 
     async def _fill(self, body: bytearray, receive: Receive, headers: dict[bytes, bytes], most: int) -> Problem | None:
         """Read a body to its end; return why it is refused, None where it is not."""

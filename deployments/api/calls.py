@@ -16,7 +16,9 @@ from deployments.api.laboratory import Laboratory
 from deployments.api.lists import seen_by
 from deployments.api.overview import Overview
 from deployments.api.requests import JobRequest
-from models.errors import LogError, QuledgerError, ResultMissing, StorageError, UnknownJob
+from deployments.api.stored import StoredPayloads
+from deployments.api.visits import Visits
+from models.errors import JobRejected, LogError, QuledgerError, ResultMissing, StorageError, UnknownJob
 from models.events import Event
 from models.facts import Hidden
 from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, is_visible, why_not
@@ -50,6 +52,8 @@ class Calls:
         self.overview = Overview(services, directory)
         self._services, self._directory, self._checks, self._committer = services, directory, checks, committer
         self._log = services.log
+        self.visits = Visits(directory)
+        self.payloads = StoredPayloads(services.log.engine)
 
     def caller(self, token: str | None) -> Caller:
         """Return whose token this is.
@@ -60,7 +64,9 @@ class Calls:
         """
         if not token:
             raise NotSignedIn("missing")
-        return self._directory.caller_of(token)
+        caller = self._directory.caller_of(token)
+        self.visits.note(caller)
+        return caller
 
     def caller_with(self, token_id: str) -> Caller:
         """Return whose token has this id, for a session that was begun with it; else as `caller`."""
@@ -79,7 +85,15 @@ class Calls:
         """
         found = await asyncio.to_thread(lambda: [self._prepared(caller, each) for each in requests])
         good = [each for each in found if isinstance(each, Submission)]
-        checked = await self._checks.check(good)
+        keep = [
+            isinstance(request, JobRequest) and request.keep_faulty
+            for request, each in zip(requests, found, strict=True)
+            if isinstance(each, Submission)
+        ]
+        checked = [
+            submission if kept and isinstance(verdict, JobRejected) else verdict
+            for submission, kept, verdict in zip(good, keep, await self._checks.check(good), strict=True)
+        ]
         outcomes: list[Outcome] = list(
             await self._committer.put([each for each in checked if isinstance(each, Submission)])
         )
@@ -114,15 +128,17 @@ class Calls:
             self._permit(caller, Act.SUBMIT, Thing.job(caller.user, PROVEN_SOURCE, request.project))
             if request.derived_from:
                 self.job(caller, request.derived_from)
+            document = self.payloads.get(caller, request.payload) if request.payload else request.document
         except QuledgerError as error:
             return error
         return Submission(
             backend=request.backend,
-            document=request.document,
+            document=document,
             user=caller.user,
             project=request.project,
             priority=request.priority,
             key=request.key,
+            storage=request.storage,
             source="api",
             job_id=request.job_id,
             derived_from=request.derived_from,

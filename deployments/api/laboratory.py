@@ -1,20 +1,28 @@
 """What a caller asks about the laboratory: its backends, whether it works, its numbers."""
 
+import json
 import time
+from datetime import datetime, timedelta
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from models import clock
 from models.backend import BackendConfig
 from models.errors import LogError, StorageError, UnknownBackend
 from models.identity.access import LABORATORY, Act, Caller, why_not
 from models.identity.errors import NotPermitted
 from models.job import Phase
+from models.signing import unwrapped
+from storage import layout
 from tasks.backends import registry
 from tasks.services import Services
 
 FRESH_SECONDS = 10.0
 """So old an answer about the laboratory's health may be: it can be asked by anybody, as often as he likes."""
+
+LATEST_CHECK = timedelta(minutes=5)
+"""So long after the last look at its queue a backend counts as served; front ends of the storage say the same."""
 
 
 class Laboratory:
@@ -23,6 +31,7 @@ class Laboratory:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._well = (float("-inf"), False)
+        self._served: dict[str, tuple[float, bool]] = {}
 
     def names(self) -> list[str]:
         """Return the names of the backends that can be used."""
@@ -42,6 +51,27 @@ class Laboratory:
         if name not in known:
             raise UnknownBackend(name, known)
         return self._backend(name)
+
+    @property
+    def storages(self) -> list[str]:
+        """The names of the storages, the one for jobs that name none first; a single one may have the empty name."""
+        return list(self._services.stores.names)
+
+    def is_served(self, name: str) -> bool:
+        """Return whether somebody looks after the queue of a backend, as he has published it for all front ends."""
+        asked, served = self._served.get(name, (float("-inf"), False))
+        if time.monotonic() - asked > FRESH_SECONDS:
+            served = self._was_looked_at(name)
+            self._served[name] = time.monotonic(), served
+        return served
+
+    def _was_looked_at(self, name: str) -> bool:
+        try:
+            published = unwrapped(json.loads(self._services.stores.of("").get(layout.config(name))))
+            checked = datetime.fromisoformat(published["last_queue_check"])
+            return abs(clock.now() - checked) <= LATEST_CHECK
+        except (StorageError, ValueError, TypeError, KeyError, RecursionError):
+            return False
 
     def _backend(self, name: str) -> dict[str, Any]:
         counts = self._services.log.counts().get(name, {})

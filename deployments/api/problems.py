@@ -1,7 +1,8 @@
 """What goes wrong, as a problem document (RFC 9457): no traceback, no path, all faults at once."""
 
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import Request
@@ -10,7 +11,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
+from models import clock
 from models.errors import (
     AppendConflict,
     DocumentMissing,
@@ -32,6 +35,8 @@ from models.errors import (
     printable,
 )
 from models.identity.errors import NotPermitted, NotSignedIn, UnknownProject, UnknownToken, UnknownUser
+from models.usage import LimitReached
+from storage.log.payloads import PayloadInUse, UnknownPayload
 
 _LOG = logging.getLogger("quledger.api")
 
@@ -42,6 +47,7 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (NotPermitted, 403),
     (UnknownJob, 404),
     (UnknownBackend, 404),
+    (UnknownPayload, 404),
     (UnknownProject, 404),
     (UnknownToken, 404),
     (UnknownUser, 404),
@@ -49,11 +55,13 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (NotCancellable, 409),
     (NotRevivable, 409),
     (JobHeld, 409),
+    (PayloadInUse, 409),
     (ResultMissing, 409),
     (DocumentMissing, 409),
     (NotAllowed, 409),
     (StaleAttempt, 409),
     (AppendConflict, 409),
+    (LimitReached, 429),
     (DocumentTooLarge, 413),
     (LogUnavailable, 503),
     (StorageUnavailable, 503),
@@ -147,11 +155,14 @@ def _place(fault: Any) -> str:
     return ".".join([*where, *([fault.field] if fault.field else [])])
 
 
-def answer(problem: Problem, headers: dict[str, str] | None = None) -> Response:
-    """Return the response that carries a problem."""
-    return JSONResponse(
-        problem.model_dump(), problem.status, headers=_headers(problem.status) | (headers or {}), media_type=MEDIA_TYPE
-    )
+Shape = Callable[[Problem], dict[str, Any]]
+"""Says a problem in the words of a dialect."""
+
+
+def answer(problem: Problem, headers: dict[str, str] | None = None, shape: Shape | None = None) -> Response:
+    """Return the response that carries a problem, as a problem document or in the shape of a dialect."""
+    body, kind = (problem.model_dump(), MEDIA_TYPE) if shape is None else (shape(problem), "application/json")
+    return JSONResponse(body, problem.status, headers=_headers(problem.status) | (headers or {}), media_type=kind)
 
 
 def _headers(code: int) -> dict[str, str]:
@@ -165,7 +176,14 @@ def answer_error(error: QuledgerError) -> Response:
     problem = problem_of(error)
     if problem.status >= 500:  # noqa: PLR2004 - HTTP's own
         _LOG.error("request_failed action=answer code=%d: %s", problem.status, error)
-    return answer(problem)
+    return answer(problem, headers_of(error))
+
+
+def headers_of(error: QuledgerError) -> dict[str, str]:
+    """Return the headers that say more of an error: when what it refuses is free again."""
+    if not isinstance(error, LimitReached) or error.free_at is None:
+        return {}
+    return {"Retry-After": str(max(1, math.ceil((error.free_at - clock.now()).total_seconds())))}
 
 
 async def on_error(_request: Request, error: Exception) -> Response:
@@ -174,12 +192,24 @@ async def on_error(_request: Request, error: Exception) -> Response:
     return answer_error(error)
 
 
-async def on_http_error(_request: Request, error: Exception) -> Response:
+async def on_http_error(request: Request, error: Exception) -> Response:
     """Answer what the framework refuses: a path or a method that is none."""
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
     title = TITLES.get(error.status_code, "The request cannot be answered")
     problem = Problem(type="about:blank", title=title, status=error.status_code, detail=printable(str(error.detail)))
-    return answer(problem, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:  # noqa: PLR2004 - HTTP's own
+        headers["Allow"] = ", ".join(_methods(request))
+    return answer(problem, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Return what may be done at this path: each route names its own methods alone."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return sorted(found)
 
 
 async def on_invalid(_request: Request, error: Exception) -> Response:

@@ -19,6 +19,8 @@ class JobRequest:
         payload: SHA-256 of a stored payload that is the document; empty where the document is here.
         key: idempotency key.
         job_id: given to the caller before; None for a new one.
+        storage: name of the one that holds its documents; empty for the first one.
+        keep_faulty: hand it in although its document has faults: it ends in ERROR, and its status says all of them.
     """
 
     backend: str
@@ -29,6 +31,8 @@ class JobRequest:
     key: str | None = None
     job_id: str | None = None
     derived_from: str = ""
+    storage: str = ""
+    keep_faulty: bool = False
 
 
 def document_of(value: Any) -> bytes:

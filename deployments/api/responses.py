@@ -4,7 +4,7 @@ from typing import Any
 
 from deployments.api.problems import MEDIA_TYPE, TITLES, Problem
 
-EVERYWHERE = (401, 408, 413, 421, 429, 503)
+EVERYWHERE = (401, 408, 413, 421, 422, 429, 503)
 """Codes that any request may be answered with."""
 
 

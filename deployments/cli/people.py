@@ -7,6 +7,7 @@ from deployments.cli import render
 from deployments.cli.operator import NOT_CHANGED, LimitOptions, actor, each_of, limit_changes, limits_text
 from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Cell, Column, ColumnKind, show_table
+from models import clock
 from models.clock import to_text
 from models.errors import BadName, echo
 from models.identity.errors import UnknownUser
@@ -24,12 +25,9 @@ from models.identity.facts import (
     UserRoleSet,
 )
 from models.identity.people import Fold, Person, Project
-from models.identity.streams import project_stream, user_stream
-from models.names import one_spelling
+from models.identity.streams import check_linked_name, project_stream, user_stream
 from models.words import count_of
 from tasks.services import current
-
-MAX_LINKED = 200
 
 
 def add_user(name: str, *, role: Role = "member", as_json: Json = False) -> int:
@@ -60,7 +58,7 @@ def list_users(*, as_json: Json = False) -> int:
             user.name,
             user.role,
             Cell("enabled", "green") if user.is_enabled else Cell("disabled", "yellow"),
-            str(len(user.tokens)),
+            str(_good_tokens(user)),
             ", ".join(user.names) or Cell("-", "dim"),
             limits_text(user.limits),
         )
@@ -102,9 +100,7 @@ def link(name: str, user: str, *, as_json: Json = False) -> int:
         name: As those jobs have it. Anybody can have written it: what stands there is your word that it is this user.
         user: Who may see them.
     """
-    name = one_spelling(name)
-    if len(name) > MAX_LINKED:
-        raise BadName(f"the name has more than {MAX_LINKED} characters")
+    name = check_linked_name(name)
     person = current().directory.append(user_stream(user), NameLinked(name=name), actor=actor())
     return _print(person, f"the user {user} sees the jobs of {echo(name)}", as_json=as_json)
 
@@ -116,7 +112,7 @@ def unlink(name: str, user: str, *, as_json: Json = False) -> int:
         name: As the jobs have it.
         user: Who may see them no longer.
     """
-    name = one_spelling(name)
+    name = check_linked_name(name)
     person = current().directory.append(user_stream(user), NameUnlinked(name=name), actor=actor())
     return _print(person, f"the user {user} does not see the jobs of {echo(name)} any more", as_json=as_json)
 
@@ -235,10 +231,15 @@ def _a(role: str) -> str:
     return f"an {role}" if role == "operator" else f"a {role}"
 
 
+def _good_tokens(person: Person) -> int:
+    now = clock.now()
+    return sum(token.state(now) == "good" for token in person.tokens.values())
+
+
 def _value(fold: Fold) -> dict[str, Any]:
-    """Return a user or a project as JSON; of tokens their number, since `quledger token list` has them."""
+    """Return a user or a project as JSON; of good tokens their number, since `quledger token list` has them."""
     value = fold.model_dump(mode="json", exclude={"issued", "seq", "last_hash", "added_at"})
-    tokens = {"tokens": len(fold.tokens)} if isinstance(fold, Person) else {}
+    tokens = {"tokens": _good_tokens(fold)} if isinstance(fold, Person) else {}
     return value | {"added_at": to_text(fold.added_at)} | tokens
 
 

@@ -72,11 +72,12 @@ class Thing:
     """What is asked about.
 
     Attributes:
+        kind: what it is; an account is what operators say of a user, the laboratory what belongs to nobody.
         user: whose it is; empty for a project and for the laboratory.
         is_proven: whether a token has said whose it is.
         project: what a job belongs to, or the project itself.
         is_hidden: whether the owner of a job has put it away.
-        backend: that runs the job.
+        backend: that runs the job; only a job has one.
         scopes: of a token that is to be issued.
     """
 
@@ -124,14 +125,14 @@ def is_visible(caller: Caller, thing: Thing) -> bool:
     The scopes of his token do not matter here: what it lacks is said to him.
     """
     if caller.device:
-        return thing.kind == "job" and thing.backend == caller.device
+        return thing.backend == caller.device
     if caller.role == "operator":
         return True
-    if thing.is_hidden or thing.kind == "laboratory":
+    if thing.is_hidden:
         return False
     if not thing.is_proven:
         return thing.user in caller.names
-    return thing.user == caller.user or thing.project in caller.projects
+    return thing.user == caller.user != "" or thing.project in caller.projects
 
 
 def why_not(caller: Caller, act: Act, thing: Thing) -> str:  # noqa: PLR0911 - one line for each rule

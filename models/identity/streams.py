@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+from models.characters import spelt_out
 from models.errors import BadName, echo
-from models.names import check_display_name
+from models.names import check_display_name, one_spelling
 
-MAX_NAME = 100
+MAX_NAME, MAX_LINKED = 100, 200
 
 # ASCII alone: two names that look alike are one name, each has one spelling (NFC), and all of them fit into a URL, a
 # header and a line. The first character is never that of an option or of a hidden file.
@@ -31,6 +32,17 @@ def check_name(text: str, what: Literal["user", "project"]) -> str:
             " '_', '.', '@' and '-', of which '.' and '-' do not come first"
         )
     return text
+
+
+def check_linked_name(text: str) -> str:
+    """Return, in its one spelling, a name that jobs without a token can have.
+
+    Raises:
+        BadName: it is empty, too long, or holds what cannot be seen, which no terminal and no database takes.
+    """
+    if not 0 < len(text) <= MAX_LINKED or spelt_out(text) != text:
+        raise BadName(f"{echo(text)} cannot be linked: write 1 to {MAX_LINKED} characters that can be seen")
+    return one_spelling(text)
 
 
 def user_stream(name: str) -> str:

@@ -5,12 +5,15 @@ hash alone.
 """
 
 import hashlib
+import re
 import secrets
 from typing import NamedTuple
 
 PREFIX = "qlg"
 ID_BYTES, SECRET_BYTES = 6, 24
 """48 random bits tell tokens apart, 192 cannot be guessed."""
+
+_TOKEN_ID = re.compile(rf"[0-9a-f]{{{2 * ID_BYTES}}}")
 
 LEAST_SECRET = 16
 """Characters below which a token of somebody else's making counts as guessable."""
@@ -43,6 +46,11 @@ def new_token() -> NewToken:
 def new_token_id() -> str:
     """Return a new id of a token: 12 hexadecimal digits."""
     return secrets.token_hex(ID_BYTES)
+
+
+def is_token_id(text: str) -> bool:
+    """Return whether a token may have this id."""
+    return _TOKEN_ID.fullmatch(text) is not None
 
 
 def token_sha256(text: str) -> str:

@@ -10,6 +10,7 @@ from models.job import Job
 from models.words import count_of
 from storage import layout
 from storage.identity.audit import rebuild_views
+from storage.log import usage
 from storage.log.database import writing
 from storage.log.histories import histories, tolerate_corruption
 from storage.log.rows import job_row
@@ -29,7 +30,7 @@ _DROP_LEASES = text(
 
 
 def rebuild(engine: Engine) -> dict[str, int]:
-    """Make `job`, `mirror`, `queue` and the views of control streams anew from the events, in one transaction.
+    """Make `job`, `mirror`, `queue`, `usage` and the views of control streams anew from the events, in one transaction.
 
     How far the mirror has come is a fact about the storage, so a cursor that can be true is taken over; any
     other begins at the beginning, and the next relay writes the job's documents again.
@@ -45,6 +46,8 @@ def rebuild(engine: Engine) -> dict[str, int]:
     events = jobs = 0
     after = ""
     with writing(engine, exclusive=True) as connection, tolerate_corruption(connection):
+        # Triggers enter whoever waits, and lower what is there: it may say too much.
+        connection.execute(text("DELETE FROM queue"))
         for job_id, rows in histories(connection):
             checked = check_history(job_id, rows)
             if checked.job is None or checked.fault is not None:
@@ -65,8 +68,7 @@ def rebuild(engine: Engine) -> dict[str, int]:
         for table in ("job", "mirror"):
             connection.execute(text(f"DELETE FROM {table} WHERE job_id > :after"), {"after": after})  # noqa: S608 - our own names
         connection.execute(_DROP_LEASES)
-        # Triggers have entered whoever waits; what was there may have said too much.
-        connection.execute(text("UPDATE queue SET received_at = '', job_id = '', again_at = ''"))
+        usage.remake(connection)
     return {"jobs": jobs, "events": events, "streams": streams}
 
 

@@ -22,6 +22,7 @@ from models.names import is_display_name, is_job_id
 from storage import layout
 from storage.documents.job_documents import history_rows
 from storage.documents.marks import mark_in, mark_of, take_over
+from storage.log import usage
 from storage.log.database import writing
 from storage.log.holds import Held, put, release
 from storage.log.rows import event_row, job_row
@@ -121,6 +122,8 @@ def restore(  # noqa: PLR0913 - what may be said of it, and what may be wrong wi
             raise MirrorBroken(", ".join(storage.url for storage in storages), ["events/: there are no histories"])
         if not (empty or ours or shared) and jobs:
             raise LogNotEmpty
+        if jobs:
+            usage.remake(connection)
     if forks is not None:
         forks += found
     if left_out is not None:

@@ -28,6 +28,7 @@ from storage.audit.signatures import audit_signatures
 from storage.audit.views import Record, record_of, view_faults
 from storage.documents.marks import rolled_back
 from storage.identity.audit import control_faults
+from storage.log import usage
 from storage.log.database import reading
 from storage.log.histories import histories, history_of, row_of, tolerate_corruption
 from storage.providers.protocol import StorageProvider
@@ -140,6 +141,8 @@ class Verifier:
                     yield Finding(job_id=job_id, what="view", message=f"`{table}` has a row, and there are no events")
             for job_id in connection.scalars(_UNQUEUED):
                 yield Finding(job_id=job_id, what="view", message="`queue` does not know that the job waits")
+            for message in usage.differences(connection):
+                yield Finding(job_id="", what="view", message=message)
         yield from control_faults(self._engine)
         yield from self._lasting(self._ask_prefect(waiting))
         for name in self._stores.names:

@@ -32,7 +32,7 @@ from models.identity.facts import (
 )
 from models.identity.limits import NO_LIMITS, Limits
 from models.identity.people import Fold, Person, Project, Token
-from models.identity.streams import check_stream_name, parts
+from models.identity.streams import check_stream_name, is_name, parts
 from models.identity.tokens import NewToken, new_token
 from storage.identity import streams
 from storage.identity.directory_reader import DirectoryReader
@@ -148,7 +148,7 @@ def _check(connection: Connection, stream: str, fold: Fold | None, fact: Control
             raise ProjectExists(name)
         case UserAdded() | ProjectAdded() | DeviceAdded():
             return
-        case MemberSet(user=user) if connection.scalar(_IS_USER, {"name": user}) is None:
+        case MemberSet(user=user) if not is_name(user) or connection.scalar(_IS_USER, {"name": user}) is None:
             raise UnknownUser(user)
         case NameLinked(name=linked):
             owner = connection.scalar(_LINKED_TO, {"name": linked})

@@ -14,11 +14,12 @@ from models.clock import to_text
 from models.identity.access import Caller
 from models.identity.errors import NotSignedIn, UnknownProject, UnknownToken, UnknownUser
 from models.identity.people import Person, Project, Token
-from models.identity.streams import device_stream, project_stream, user_stream
-from models.identity.tokens import MOST_SECRET, token_sha256
+from models.identity.streams import device_stream, is_name, project_stream, user_stream
+from models.identity.tokens import MOST_SECRET, is_token_id, token_sha256
 from storage.identity import streams
 from storage.identity.views import ACCOUNT, MEMBERSHIP, NAME_LINK, TOKEN
 from storage.log.database import reading, writing
+from storage.log.dialects import Turn, dialect_of
 
 USED_AGAIN = timedelta(minutes=1)
 """The use of a token is written no sooner than so long after the last one that was."""
@@ -70,6 +71,8 @@ class DirectoryReader:
 
     def caller_with(self, token_id: str) -> Caller:
         """Return who has shown the token with this id before, as when a session began; else as `caller_of`."""
+        if not is_token_id(token_id):
+            raise NotSignedIn("unknown")
         return self._caller(_WHO_HAS, token_id)
 
     def _caller(self, query: Select[Any], key: str) -> Caller:
@@ -103,6 +106,8 @@ class DirectoryReader:
             values["token_ids"] = sorted(connection.scalars(_NOT_TOUCHED, values))
         if values["token_ids"]:
             with writing(self.engine) as connection:
+                # Two that lock the same rows in another order would wait for each other.
+                dialect_of(connection).in_turn(connection, Turn.CONTROL)
                 connection.execute(_TOUCH, values | {"used_at": to_text(now)})
 
     def user(self, name: str) -> Person:
@@ -136,8 +141,9 @@ class DirectoryReader:
 
     def unknown_users(self, names: Collection[str]) -> list[str]:
         """Return which of these are the names of no users."""
+        possible = [name for name in names if is_name(name)]
         with reading(self.engine) as connection:
-            known = set(connection.scalars(select(ACCOUNT.c.name).where(ACCOUNT.c.name.in_(names))))
+            known = set(connection.scalars(select(ACCOUNT.c.name).where(ACCOUNT.c.name.in_(possible))))
         return [name for name in names if name not in known]
 
     def projects(self) -> list[Project]:
@@ -146,11 +152,17 @@ class DirectoryReader:
             return [fold for fold in streams.folds(connection, "project") if isinstance(fold, Project)]
 
     def tokens(self, *, user: str = "", device: str = "") -> list[ListedToken]:
-        """Return the tokens of a user, of a device, or all of them, in the order in which they were issued."""
+        """Return the tokens of a user, of a device, or all of them, in the order in which they were issued.
+
+        Raises:
+            BadName: nobody can have this name.
+        """
         query = select(TOKEN).order_by(TOKEN.c.issued_at, TOKEN.c.token_id)
         if user:
+            user_stream(user)
             query = query.where(TOKEN.c.user == user)
         if device:
+            device_stream(device)
             query = query.where(TOKEN.c.device == device)
         with reading(self.engine) as connection:
             return [_listed(row) for row in connection.execute(query).mappings()]
@@ -161,8 +173,10 @@ class DirectoryReader:
         Raises:
             UnknownToken: there is none.
         """
-        with reading(self.engine) as connection:
-            row = connection.execute(select(TOKEN).where(TOKEN.c.token_id == token_id)).mappings().one_or_none()
+        row = None
+        if is_token_id(token_id):
+            with reading(self.engine) as connection:
+                row = connection.execute(select(TOKEN).where(TOKEN.c.token_id == token_id)).mappings().one_or_none()
         if row is None:
             raise UnknownToken(token_id)
         return _listed(row).token

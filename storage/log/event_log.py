@@ -104,13 +104,16 @@ class EventLog(LogReader):
             # A glance without the write lock: an idle drain must not hold up those who write.
             if not queue.may_have_next(connection, backends, asked, storages):
                 return None
-        with writing(self.engine) as connection:
-            # One claim after another: who is next depends on what everybody else runs.
-            dialect_of(connection).in_turn(connection, Turn.CLAIM)
-            job = queue.next_job(connection, queue.with_capacity(connection, backends, most), asked, storages)
-            if job is None:
-                return None
-            return self._claim(connection, job, worker, asked, lease_until, token, handed_on=handed_on)
+        settled = False
+        while not settled:
+            with writing(self.engine) as connection:
+                # One claim after another: who is next depends on what everybody else runs.
+                dialect_of(connection).in_turn(connection, Turn.CLAIM)
+                free = queue.with_capacity(connection, backends, most)
+                job, settled = queue.next_job(connection, free, asked, storages)
+                if job is not None:
+                    return self._claim(connection, job, worker, asked, lease_until, token, handed_on=handed_on)
+        return None
 
     def claim_job(
         self,

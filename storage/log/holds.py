@@ -1,12 +1,14 @@
 """The jobs that are held: claimed by nobody, relayed by nobody, until a restore or a new comparison releases them."""
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, bindparam, delete, func, select, text
 
 from models import clock
 from storage.log.database import reading, writing
+from storage.log.dialects import Turn, dialect_of
 from storage.log.tables import HeldRow
 
 _HELD: Any = HeldRow.__table__  # type: ignore[attr-defined]
@@ -39,13 +41,13 @@ class Holds:
     def put(self, *held: Held) -> None:
         """Hold jobs; why one is held already is said anew."""
         if held:
-            with writing(self._engine) as connection:
+            with _in_turn(self._engine) as connection:
                 put(connection, held)
 
     def release(self, *job_ids: str) -> None:
         """Let jobs go."""
         if job_ids:
-            with writing(self._engine) as connection:
+            with _in_turn(self._engine) as connection:
                 release(connection, job_ids)
 
     def why(self, job_id: str) -> str:
@@ -80,6 +82,14 @@ def reasons(connection: Connection, job_ids: Sequence[str]) -> dict[str, str]:
     """Return why those of the jobs are held that are, within a transaction."""
     parts = (job_ids[start : start + BATCH] for start in range(0, len(job_ids), BATCH))
     return {job_id: why for part in parts for job_id, why in connection.execute(_REASONS, {"job_ids": part})}
+
+
+@contextlib.contextmanager
+def _in_turn(engine: Engine) -> Iterator[Connection]:
+    """Begin a transaction that writes while nobody claims: a release enters jobs into the queues of several users."""
+    with writing(engine) as connection:
+        dialect_of(connection).in_turn(connection, Turn.CLAIM)
+        yield connection
 
 
 def put(connection: Connection, held: Iterable[Held]) -> None:

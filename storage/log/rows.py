@@ -11,9 +11,10 @@ from sqlalchemy.exc import IntegrityError
 from models import clock
 from models.errors import AppendConflict, LogBroken, UnknownJob
 from models.events import Event, seal
-from models.facts import Fact
+from models.facts import Executed, Fact
 from models.job import Job, Phase, apply
 from models.submissions import owner_of
+from storage.log import usage
 from storage.log.tables import EventRow, JobRow, MirrorRow
 
 _EVENT: Any = EventRow.__table__  # type: ignore[attr-defined]
@@ -113,6 +114,8 @@ def write_event(  # noqa: PLR0913 - an event has that many fields
         raise AppendConflict(msg) from None
     if changed.rowcount != 1:
         raise AppendConflict(msg)
+    if isinstance(fact, Executed):
+        usage.add(connection, usage.sum_up([(owner_of(after), after.project, recorded_at, fact)]))
     return after
 
 

@@ -6,7 +6,7 @@ ids of their jobs themselves: where one of theirs has an id that a key leads to,
 What is written is made before the transaction begins: nobody waits for the log while it is.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -15,12 +15,13 @@ from sqlalchemy import Connection, Engine, select
 from models import clock
 from models.errors import AppendConflict, IdempotencyConflict, InputError, JobHeld, LogBroken
 from models.events import GENESIS, Event, seal
-from models.facts import Submitted, fact_from_json
+from models.facts import Fact, Submitted, fact_from_json
 from models.job import Job, begin
 from models.names import job_id_for, job_id_of_key, new_job_id
 from models.submissions import Begun, owner_of
+from models.usage import Bounds
 from storage import failpoints
-from storage.log import holds
+from storage.log import holds, usage
 from storage.log.database import LogDisturbed, writing
 from storage.log.dialects import Turn, dialect_of
 from storage.log.rows import add_jobs
@@ -31,6 +32,8 @@ _JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
 _BEGUN = select(_JOB.c.job_id, _JOB.c.fold, _EVENT.c.data).join(
     _EVENT, (_EVENT.c.job_id == _JOB.c.job_id) & (_EVENT.c.seq == 0)
 )
+
+NO_LIMITS: Mapping[str, Bounds] = {}
 
 MAX_TAKEN = 100
 """So many jobs of others may bear the ids to which one key leads."""
@@ -55,22 +58,24 @@ Answer = Begun | InputError
 """What became of an entry: its job, or why there is none."""
 
 
-def begin_all(
+def begin_all(  # noqa: PLR0913 - what a submission is told with
     engine: Engine,
     entries: Sequence[Entry],
     actor: str,
     now: Callable[[], datetime] = clock.now,
     *,
+    limits: Mapping[str, Bounds] = NO_LIMITS,
     refuse_held: bool = True,
 ) -> list[Answer]:
     """Begin jobs, each once: one that has begun with the same document before is the answer as it stands.
 
     Args:
+        limits: `user/NAME` or `project/NAME` -> what their jobs may use together.
         refuse_held: nothing is begun of which the mirror knows more than the log.
 
     Returns:
         An answer for each entry: `IdempotencyConflict` where its key or id is another document's, `JobHeld` where
-        the mirror knows its job and the log does not.
+        the mirror knows its job and the log does not, `LimitReached` where it would exceed a limit.
 
     Raises:
         LogUnavailable: nothing was begun.
@@ -80,7 +85,7 @@ def begin_all(
     for turn in range(TRIES):
         try:
             with writing(engine) as connection:
-                answers = _begin(connection, drafts, refuse_held=refuse_held)
+                answers = _begin(connection, drafts, limits, refuse_held=refuse_held)
                 failpoints.point("submission.written")
             failpoints.point("submission.committed")
         except (AppendConflict, LogDisturbed):
@@ -92,22 +97,33 @@ def begin_all(
     raise AssertionError  # the last turn returns or raises
 
 
-def _begin(connection: Connection, drafts: Sequence["_Draft"], *, refuse_held: bool) -> list[Answer]:
+def _begin(
+    connection: Connection, drafts: Sequence["_Draft"], limits: Mapping[str, Bounds], *, refuse_held: bool
+) -> list[Answer]:
     if len(drafts) > 1:
         # They enter the queues of several users, as a claim looks at them.
         dialect_of(connection).in_turn(connection, Turn.CLAIM)
+    allowance = usage.Allowance(connection, limits, drafts[-1].recorded_at)
     known = _Known(connection, refuse_held=refuse_held)
     known.look(job_id for draft in drafts for job_id in draft.first_ids())
     answers: list[Answer] = []
     new: list[tuple[Job, Event]] = []
+    counted: list[tuple[str, str, datetime, Fact]] = []
     for draft in drafts:
         answer = known.answer(draft)
         if isinstance(answer, str):
+            fact = draft.entry.fact
+            if (refusal := allowance.take(fact)) is not None:
+                answers.append(refusal)
+                continue
             new.append(made := draft.made(answer))
-            known.add(made[0], draft.entry.fact)
+            known.add(made[0], fact)
+            counted.append((owner_of(fact), fact.project, draft.recorded_at, fact))
             answer = Begun(made[0], is_new=True)
         answers.append(answer)
-    # In the order of their ids, as everybody who holds several jobs: no two wait for each other.
+    # What is counted before what is queued, and each in the order of its ids, as everybody who holds several of them:
+    # no two wait for each other.
+    usage.add(connection, usage.sum_up(counted))
     add_jobs(connection, sorted(new, key=lambda each: each[0].job_id))
     return answers
 
@@ -116,7 +132,7 @@ class _Draft:
     """A job as it begins if nobody has the id to which its key leads first."""
 
     def __init__(self, entry: Entry, recorded_at: datetime, actor: str) -> None:
-        self.entry, self._recorded_at, self._actor = entry, recorded_at, actor
+        self.entry, self.recorded_at, self._actor = entry, recorded_at, actor
         self.is_of_key = entry.job_id is None and entry.fact.idempotency_key is not None
         self.is_of_new_id = entry.job_id is None and not self.is_of_key
         self._first = next(self.ids()) if self.is_of_key else entry.job_id or new_job_id()
@@ -155,7 +171,7 @@ class _Draft:
             job_id=job_id,
             seq=0,
             attempt=0,
-            recorded_at=self._recorded_at,
+            recorded_at=self.recorded_at,
             actor=self._actor,
             flow_run_id=self.entry.flow_run_id,
             prev_hash=GENESIS,

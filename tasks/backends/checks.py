@@ -1,9 +1,9 @@
 """The backends for those who only validate: nothing is loaded beforehand, and nothing that only running takes."""
 
 from tasks.backends import registry
-from tasks.backends.registry import access, load, ours
+from tasks.backends.registry import access, lasting, load, ours
 
-__all__ = ["access", "load", "needs", "ours"]
+__all__ = ["access", "lasting", "load", "needs", "ours"]
 
 _TO_RUN = ("tasks.backends.qubits.execution", "tasks.backends.qubits.preload")
 

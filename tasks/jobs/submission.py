@@ -5,7 +5,7 @@ The log is enough for it.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from models import clock
@@ -23,15 +23,17 @@ from models.errors import (
     SandboxError,
     StaleAttempt,
     StorageError,
+    UnknownBackend,
     printable,
 )
-from models.facts import Cancelled, CancelRequested, Fact, Revived, Submitted
+from models.facts import Cancelled, CancelRequested, Fact, Hidden, Revived, Submitted
 from models.job import Job, Phase, State
 from models.names import job_id_for
 from models.submissions import Begun, Submission, fault_of
+from models.usage import Bounds
 from storage import failpoints
 from storage.documents.mended import mended
-from storage.log.submissions import Entry, begin_all
+from storage.log.submissions import NO_LIMITS, Entry, begin_all
 from tasks.backends import registry
 from tasks.jobs.leases import expire_leases
 from tasks.services import Services
@@ -63,30 +65,35 @@ async def _validate(services: Services, backend: str, document: bytes) -> None:
         await process.call("validate")
 
 
-def submit_all(services: Services, submissions: Sequence[Submission]) -> list[Begun | InputError]:
+def submit_all(
+    services: Services, submissions: Sequence[Submission], limits: Mapping[str, Bounds] = NO_LIMITS
+) -> list[Begun | InputError]:
     """Append jobs to the log in one transaction, each as if it were alone; their documents are written by a drain.
+
+    Args:
+        limits: `user/NAME` or `project/NAME` -> what their jobs may use together.
 
     Returns:
         One answer for each, in their order: its job, or why there is none. `UnknownBackend`, `BadName`, `BadSetting`:
         it cannot be handed in like this. `JobRejected`: the document is larger than the limit. `IdempotencyConflict`:
         its key or id is another document's. `JobHeld`: the mirror knows the job, and the log does not.
+        `LimitReached`: it would exceed a limit.
 
     Raises:
         LogUnavailable: nothing was submitted.
     """
     settings = services.settings
-    known = registry.names()
     received = clock.ascending()
     answers: dict[int, Begun | InputError] = {}
     entries: dict[int, Entry] = {}
     for place, submission in enumerate(submissions):
-        fault = fault_of(submission, known, settings.max_document_bytes) or _unknown_storage(services, submission)
+        fault = _fault_of(services, submission)
         if fault is None:
             storage = submission.storage or services.stores.names[0]
             entries[place] = _entry(submission, storage, settings.max_document_bytes, next(received))
         else:
             answers[place] = fault
-    begun = begin_all(services.log.engine, list(entries.values()), services.worker) if entries else []
+    begun = begin_all(services.log.engine, list(entries.values()), services.worker, limits=limits) if entries else []
     answers |= dict(zip(entries, begun, strict=True))
     return [answers[place] for place in range(len(submissions))]
 
@@ -101,9 +108,7 @@ def submit_document(services: Services, submission: Submission, check: Callable[
         InputError: it cannot be handed in; see `submit_all`.
         LogUnavailable: nothing was submitted.
     """
-    limit = services.settings.max_document_bytes
-    fault = fault_of(submission, registry.names(), limit) or _unknown_storage(services, submission)
-    if fault is not None:
+    if (fault := _fault_of(services, submission)) is not None:
         raise fault
     check()
     (answer,) = submit_all(services, [submission])
@@ -116,7 +121,11 @@ def submit_document(services: Services, submission: Submission, check: Callable[
     return answer.job
 
 
-def _unknown_storage(services: Services, submission: Submission) -> InputError | None:
+def _fault_of(services: Services, submission: Submission) -> InputError | None:
+    if not registry.knows(submission.backend):
+        return UnknownBackend(submission.backend, registry.names())
+    if (fault := fault_of(submission, services.settings.max_document_bytes)) is not None:
+        return fault
     try:
         if submission.storage:
             services.stores.expect(submission.storage)
@@ -201,6 +210,34 @@ def cancel(services: Services, job_id: str, *, by: str, reason: str = "") -> Job
         with contextlib.suppress(StorageError, LogError):
             services.relay.update(job_id)
         return job
+
+
+class NotEnded(InputError):
+    """The job has not ended, so that its owner goes on seeing it."""
+
+    def __init__(self, job_id: str, state: str) -> None:
+        super().__init__(f"job {job_id} cannot be hidden: it is {state}; cancel it, or wait for its end")
+
+
+def hide(services: Services, job_id: str, *, by: str) -> Job:
+    """Leave a job that has ended out of what its owner sees, once; log and storage keep all of it.
+
+    Args:
+        by: who wants it.
+
+    Raises:
+        UnknownJob: there is no such job.
+        NotEnded: it may still change.
+        JobHeld: the mirror knows more of it than the log.
+    """
+    refuse_held(services, job_id)
+    while not (job := services.log.get(job_id)).is_hidden:
+        with contextlib.suppress(AppendConflict):
+            try:
+                services.log.append(job, Hidden(by=printable(by)), attempt=job.attempt, actor=services.worker)
+            except NotAllowed:
+                raise NotEnded(job_id, job.state) from None
+    return job
 
 
 def _without_silent_worker(services: Services, job: Job) -> Job:

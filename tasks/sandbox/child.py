@@ -24,7 +24,7 @@ from models.backend import JSON, Backend, BackendConfig
 from models.documents import ResultDocument, parse_document, parse_job
 from models.errors import JobRejected
 from models.results import expected_of, fault_of, fault_of_document
-from tasks.sandbox.protocol import MAX_HEADER, TOO_LARGE, Answer, pack, pack_error, receive
+from tasks.sandbox.protocol import MAX_HEADER, MAX_TOLD, TOLD_ALONE, TOO_LARGE, Answer, pack, pack_error, receive
 from tasks.sandbox.rlimits import MEGABYTE, Meter
 
 PROGRESS_SECONDS = 0.5
@@ -164,6 +164,38 @@ class Steps:
         return self._program[1]
 
 
+class Batch:
+    """The validation of several documents, one after the other; each answer is sent as soon as it is there.
+
+    Args:
+        job: with `documents`, how many bytes each of them has.
+        body: all of them.
+        send: sends one answer.
+    """
+
+    def __init__(
+        self, loaded: Loaded, job: dict[str, Any], body: bytes, meter: Meter, send: Callable[[bytes], None]
+    ) -> None:
+        self._loaded, self._job, self._body, self._meter, self._send = loaded, job, body, meter, send
+
+    def run(self, _step: str, _seed: int | None) -> Answer:
+        """Answer that all of them are done."""
+        start, used = 0, self._meter.cpu_seconds
+        for size in self._job["documents"]:
+            document = self._body[start : start + size]
+            start += size
+            self._meter.begin(self._job)  # each has all that a job may use
+            steps = Steps(self._loaded, "", document, self._meter, lambda _: None)
+            try:
+                answer, _ = steps.run("validate", None)
+                head = pack(answer)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
+                head = pack_error(error)
+            self._send(head if len(head) <= MAX_TOLD else pack(TOLD_ALONE))
+            used += self._meter.cpu_seconds
+        return {"cpu_seconds": round(used, 6), "is_small": self._meter.is_small}, b""
+
+
 class Check:
     """The check of a result in a process in which no code of the backend that made it has ever run.
 
@@ -220,10 +252,7 @@ def serve(
         meter = Meter(loaded_bytes)
         job: dict[str, Any] = {}
         document = b""
-        steps: Steps | Check | None = None
-
-        def tell(progress: dict[str, int]) -> None:
-            channel.sendall(pack({"progress": progress}))
+        steps: Steps | Check | Batch | None = None
 
         while True:
             request, body = receive(channel)
@@ -231,11 +260,7 @@ def serve(
                 job, document, steps = request["job"], body, None
                 meter.begin(job)
             try:
-                if steps is None and "experiments" in job:
-                    steps = Check(job, document, meter)
-                elif steps is None:
-                    loaded = load(job["resolver"], job["backend"])
-                    steps = Steps(loaded, job["job_id"], document, meter, tell, is_ours=job["is_ours"])
+                steps = steps or _answering(job, document, meter, channel)
                 header, body = steps.run(request["step"], request["seed"])
                 head = pack(header, len(body))
             except BaseException as error:  # noqa: BLE001 - even SystemExit is an answer: the parent decides what ends
@@ -250,6 +275,20 @@ def serve(
         status = 0
     finally:
         os._exit(status)
+
+
+def _answering(job: dict[str, Any], document: bytes, meter: Meter, channel: socket.socket) -> "Steps | Check | Batch":
+    """Return what answers the requests of a job."""
+    if "experiments" in job:
+        return Check(job, document, meter)
+    loaded = load(job["resolver"], job["backend"])
+    if "documents" in job:
+        return Batch(loaded, job, document, meter, channel.sendall)
+
+    def tell(progress: dict[str, int]) -> None:
+        channel.sendall(pack({"progress": progress}))
+
+    return Steps(loaded, job["job_id"], document, meter, tell, is_ours=job["is_ours"])
 
 
 def use_own_files(channel_fd: int) -> socket.socket:

@@ -97,7 +97,7 @@ class JobProcess:
             raise ChildDied("the job's process has ended")
         self._may_stay = False
         try:
-            self._child = child = self._child or await self._found()
+            self._child = child = self._child or await self._sandbox.child(self._job, self._limits, self._kind)
             started = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout(self._wall_left):
@@ -151,14 +151,6 @@ class JobProcess:
             await child.killed()
         finally:
             child.channel.close()
-
-    async def _found(self) -> Child:
-        child = self._sandbox.kept.take(self._kind) if self._kind is not None else None
-        # A child for many jobs, with the limits of each, is one that starts no processes.
-        watched = self._limits if self._job["jobs"] == 1 else None
-        child = child or await self._sandbox.fork_servers.fork(self._job["backend"], watched)
-        child.jobs += 1
-        return child
 
     async def _exchange(self, channel: socket.socket, step: Step, seed: int | None) -> tuple[dict[str, Any], bytes]:
         loop = asyncio.get_running_loop()
@@ -228,8 +220,17 @@ class Sandbox:
     ) -> AsyncIterator[JobProcess]:
         """Yield the process of one job; when the block is left, by whatever way, the process is gone, or idle."""
         limits = limits or Limits()
+        job, kind = self.told(backend, job_id, limits)
+        process = JobProcess(self, job, document, limits, kind)
+        try:
+            yield process
+        finally:
+            await process.close()
+
+    def told(self, backend: str, job_id: str, limits: Limits) -> tuple[dict[str, Any], PoolKey | None]:
+        """Return what a child is told of a job, and which kept children fit it; None if none does."""
         kind = None
-        if self.fork_servers.ask("lasting", backend, default=False):
+        if self.lasts(backend):
             kind = PoolKey(self.fork_servers.kind(backend), limits.cpu_seconds, limits.memory_mb)
         job = {
             "backend": backend,
@@ -241,11 +242,23 @@ class Sandbox:
             "is_ours": bool(self.fork_servers.ask("ours", backend, default=False)),
             "jobs": 1 if kind is None else MAX_JOBS,
         }
-        process = JobProcess(self, job, document, limits, kind)
-        try:
-            yield process
-        finally:
-            await process.close()
+        return job, kind
+
+    def lasts(self, backend: str) -> bool:
+        """Say whether a child may serve several jobs of this backend."""
+        return bool(self.fork_servers.ask("lasting", backend, default=False))
+
+    async def child(self, job: dict[str, Any], limits: Limits, kind: PoolKey | None) -> Child:
+        """Return a child for a job, one that was kept if there is one.
+
+        Raises:
+            SandboxError: the sandbox has been closed, or the system has no room for a process.
+        """
+        child = self.kept.take(kind) if kind is not None else None
+        # A child for many jobs, with the limits of each, is one that starts no processes.
+        child = child or await self.fork_servers.fork(job["backend"], limits if job["jobs"] == 1 else None)
+        child.jobs += 1
+        return child
 
     async def check(self, result: bytes, document: bytes, experiments: int, limits: Limits) -> None:
         """Check a result in a process that the backend which made it has never been in.
@@ -305,10 +318,11 @@ class SharedSandbox:
         self._sandbox: Sandbox | None = None
         self._borrowers = 0
 
-    def for_checks(self) -> Sandbox:
-        """Return one apart that only validates: its fork server imports less, and is soon there."""
+    def for_checks(self, *, many: bool = False) -> Sandbox:
+        """Return one apart that only validates; where it is not for many, its fork server is soon there."""
         hide_memory()
-        return Sandbox(resolver="tasks.backends.checks:load", preload=(), hidden=self._hidden)
+        preload = PRELOADED if many else ()
+        return Sandbox(resolver="tasks.backends.checks:load", preload=preload, hidden=self._hidden)
 
     @contextlib.asynccontextmanager
     async def borrowed(self) -> AsyncIterator[Sandbox]:

@@ -60,8 +60,9 @@ def without(places: Iterable[str], hidden: Iterable[str]) -> tuple[str, ...]:
     secrets = {os.path.realpath(path) for path in hidden}
     found = {path for place in map(os.path.realpath, places) for path in _without(place, secrets)}
     outermost: list[str] = []
-    for path in sorted(path for path in found if os.path.exists(path)):
-        if not any(_is_in(path, other) for other in outermost):
+    # With a slash at their ends, what lies in a folder comes right after it.
+    for path in sorted((path for path in found if os.path.exists(path)), key=lambda path: f"{path.rstrip('/')}/"):
+        if not (outermost and _is_in(path, outermost[-1])):
             outermost.append(path)
     return tuple(outermost)
 

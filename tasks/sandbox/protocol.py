@@ -1,7 +1,8 @@
 """The messages between a sandbox and the child of a job, and what either side makes of them.
 
 A message is 12 bytes (length of the header, length of the body), a JSON header and a body of raw bytes. The first
-request of a job carries the job itself in its header and the job document in its body.
+request of a job carries the job itself in its header and the job document in its body. A batch is a job with several
+documents, each of which is answered by a message of its own before the batch is.
 
 What a child sends is untrusted: it is bounded, and of the expected shape or of none. Whatever is wrong with it is the
 fault of the backend, whose process it is.
@@ -55,6 +56,10 @@ _Word = Annotated[str, StringConstraints(max_length=MAX_ECHO, pattern=r"^[ -~]*$
 Answer = tuple[dict[str, Any], bytes]
 """The header and the body of a message."""
 
+MAX_TOLD = 64_000
+"""The most bytes of an answer in a batch; a document with more faults is asked for alone."""
+
+TOLD_ALONE = {"error": "alone"}
 OUT_OF_MEMORY = {"error": "memory"}
 TOO_LARGE = {"error": "answer"}
 
@@ -117,6 +122,11 @@ class _Executed(_Answer):
     backend_config_sha256: _Sha256
 
 
+class _Batch(_Answer):
+    cpu_seconds: _Seconds
+    is_small: bool
+
+
 class _Checked(_Answer):
     fault: str | None
     cpu_seconds: _Seconds
@@ -128,6 +138,7 @@ _SHAPES: dict[str, type[_Answer]] = {
     "compile": _Compiled,
     "execute": _Executed,
     "check": _Checked,
+    "batch": _Batch,
 }
 
 

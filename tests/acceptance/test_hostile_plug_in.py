@@ -12,7 +12,7 @@ from tests.installation import ROOT, Installation, experiment
 from tests.unit.sandbox_jobs import only_linux
 
 PACKAGE = """
-import json, os, socket, time, urllib.request
+import json, os, signal, socket, time, urllib.request
 from tasks.sandbox.protocol import pack
 
 def result(name, shots, **more):
@@ -79,7 +79,7 @@ def daemon():
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            time.sleep(600)
+            signal.pause()
         os._exit(0)
     return [result("experiment_0", 10)]
 

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.control_room import ControlRoom
 from tests.installation import ROOT, experiment
+from tests.waiting import until
 
 JOB = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []])}
 
@@ -62,10 +62,14 @@ def test_a_heavy_backend_is_handed_on(room: ControlRoom):
         room.installation.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
     drain = room.installation.start("drain", "--until-empty", **settings)
     most = 0
-    while drain.poll() is None:
+
+    def has_ended() -> bool:
+        nonlocal most
         counts = room.installation.log.counts() if (room.installation.home / "quledger.db").exists() else {}
         most = max(most, counts.get("singlequdit", {}).get("running", 0))
-        time.sleep(0.1)
+        return drain.poll() is not None
+
+    until(has_ended, 600, pause=0.1, max_pause=0.1)
     assert drain.communicate()[0]
     states = room.installation.states()
     assert [states[job_id] for job_id in ids] == ["DONE", "DONE"]

@@ -36,10 +36,9 @@ def test_a_storage_that_is_stopped_and_killed_loses_nothing(tmp_path: Path, pref
         try:
             until(lambda: 1 <= list(installation.states().values()).count("DONE") < len(ids))
             weed.stop()
-            time.sleep(3)
-            weed.kill()
-            time.sleep(3)
-            weed.start()
+            for then in (weed.kill, weed.start):
+                time.sleep(3)  # so long it is silent, and so long it is gone
+                then()
             output, _ = drain.communicate(timeout=240)
         finally:
             drain.kill()

@@ -33,6 +33,7 @@ class FrontDoor:
 
     Attributes:
         url: without a slash at its end.
+        app: the application that is served.
     """
 
     def __init__(self, folder: Path, **settings: Any) -> None:
@@ -42,7 +43,8 @@ class FrontDoor:
         self._tokens: dict[str, str] = {}
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
-        config = uvicorn.Config(make_app(self.services), log_config=None, access_log=False, lifespan="on")
+        self.app = make_app(self.services)
+        config = uvicorn.Config(self.app, log_config=None, access_log=False, lifespan="on")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listening]})
 

@@ -6,17 +6,20 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from models import clock
 from models.facts import Submitted
 from models.settings import Settings
-from models.submissions import Begun
+from models.submissions import Begun, Submission
+from storage import failpoints
 from storage.documents.locks import JobLocks
 from storage.documents.postgres_locks import PostgresJobLocks
 from storage.log import database
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
 from storage.log.submissions import Entry, begin_all
+from tasks.jobs.submission import submit_all
 from tasks.services import Services
 
 Go = Callable[[], object]
@@ -50,6 +53,51 @@ def submit_keys(go: Go, url: str, user: str, number: int) -> list[str]:
         assert isinstance(answer, Begun)
         ids.append(answer.job.job_id)
     return ids
+
+
+def submit_group(go: Go, folder: str, url: str, keys: list[str], size: int) -> list[tuple[str, str]]:
+    """Hand in a job of alice's for each key, so many at once; return the keys and the ids of their jobs."""
+    services = Services(Settings(home=Path(folder) / "home", database=url))
+    services.open()
+    go()
+    ids = []
+    for start in range(0, len(keys), size):
+        part = keys[start : start + size]
+        about = {"backend": "rydberg", "document": b'{"nth": 0}', "user": "alice"}
+        answers = submit_all(services, [Submission(**about, source="api", key=key) for key in part])
+        ids += [
+            (key, answer.job.job_id) for key, answer in zip(part, answers, strict=True) if isinstance(answer, Begun)
+        ]
+    return ids
+
+
+class Most(NamedTuple):
+    """Limits."""
+
+    jobs_queued: int | None = None
+    shots_a_day: int | None = None
+    seconds_a_day: int | None = None
+    bytes: int | None = None
+
+
+def submit_up_to_a_limit(go: Go, url: str, size: int, number: int, most: int) -> int:
+    """Hand in so many jobs of alice's, so many at once, of which so many may wait; return how many came through."""
+    log = EventLog(open_database(url))
+    about = {"backend": "rydberg", "user": "alice", "source": "api", "received_at": clock.now()}
+    entries = [Entry(Submitted.of(b"{}", keep_up_to=9, **about))] * size
+    go()
+    answers = [
+        answer
+        for _ in range(0, number, size)
+        for answer in begin_all(log.engine, entries, "test", limits={"user/alice": Most(jobs_queued=most)})
+    ]
+    return sum(isinstance(answer, Begun) for answer in answers)
+
+
+def submit_group_and_die(point: str, folder: str, url: str, keys: list[str]) -> None:
+    """Hand in one group, and be killed at a point of it."""
+    failpoints._name, failpoints._how = point, "kill"
+    submit_group(lambda: None, folder, url, keys, len(keys))
 
 
 def relay_alone(go: Go, home: str, store: str, url: str) -> None:

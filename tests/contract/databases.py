@@ -14,16 +14,29 @@ class Databases:
 
     Attributes:
         kind: the name of the dialect, as in a URL.
+        saved: returns what the database of a URL holds, which nobody may have open.
     """
 
-    def __init__(self, kind: str, fresh: Callable[[Path], str]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        empty: bytes,
+        filled: Callable[[Path, bytes], str],
+        saved: Callable[[str], bytes],
+        give_back: Callable[[str], None] = lambda _url: None,
+    ) -> None:
         self.kind = kind
-        self._fresh = fresh
+        self.saved = saved
+        self._empty = empty
+        self._filled = filled
+        self._give_back = give_back
+        self._made: list[str] = []
         self._engines: list[Engine] = []
 
-    def new(self, folder: Path) -> str:
-        """Return the URL of a database of its own, whose log is empty."""
-        return self._fresh(folder)
+    def new(self, folder: Path, saved: bytes | None = None) -> str:
+        """Return the URL of a database of its own, which holds what was saved, or else an empty log."""
+        self._made.append(self._filled(folder, saved or self._empty))
+        return self._made[-1]
 
     def open(self, url: str) -> Engine:
         """Open a database until the end of the test."""
@@ -32,9 +45,11 @@ class Databases:
         return engine
 
     def close(self) -> None:
-        """Close every connection."""
-        for engine in self._engines:
-            engine.dispose()
+        """Close every connection, and be done with these databases."""
+        while self._engines:
+            self._engines.pop().dispose()
+        while self._made:
+            self._give_back(self._made.pop())
 
 
 def on(kind: str) -> pytest.MarkDecorator:

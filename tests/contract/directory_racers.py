@@ -1,7 +1,9 @@
 """What processes do that share a directory with the test that started them."""
 
+from datetime import timedelta
 from itertools import count
 
+from models import clock
 from models.identity.errors import UserExists
 from models.identity.facts import MemberSet, TokenIssued, UserAdded, UserRoleSet
 from models.identity.streams import project_stream, user_stream
@@ -37,6 +39,17 @@ def change_one_user(go: Go, url: str, number: int) -> list[str]:
         for role in ("viewer", "operator"):
             directory.append(user_stream("alice"), UserRoleSet(role=role), actor="racer")
     return ids
+
+
+def use_tokens(go: Go, url: str, token_ids: list[str], number: int) -> int:
+    """Say so many times that all of these tokens were used, each time minutes later; return how many are revoked."""
+    later = count()
+    directory = Directory(open_database(url), lambda: clock.now() + timedelta(minutes=2 * next(later)))
+    go()
+    for turn in range(number):
+        directory.touch(token_ids if turn % 2 else token_ids[::-1])
+        directory.revoke(token_ids[turn], actor="racer")
+    return sum(listed.token.revoked_at is not None for listed in directory.tokens())
 
 
 def add_users_for_ever(url: str) -> None:

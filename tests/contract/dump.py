@@ -16,7 +16,7 @@ def dump(engine: Engine, *, cursors: bool = True) -> Iterator[bytes]:
         cursors: with the cursors of the mirror. They say how far a storage has come; a log that was just
             restored has none of its own until the first relay.
     """
-    tables = {"event": "job_id, seq", "job": "job_id"} | ({"mirror": "job_id"} if cursors else {})
+    tables = {"event": "job_id, seq", "job": "job_id", "usage": "who, day"} | ({"mirror": "job_id"} if cursors else {})
     with reading(engine) as connection, tolerate_corruption(connection):
         for table, order in tables.items():
             query = text(f"SELECT * FROM {table} ORDER BY {order}")

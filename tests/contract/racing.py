@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier as Line
 from typing import Any
 
@@ -70,23 +71,28 @@ def by_processes(url: str, work: Work, racers: int = 2, rounds: int = ROUNDS) ->
     return _winners(run_together(_race_there, *((url, work, racer, rounds, line) for racer in range(racers))))
 
 
-def kill_a_mover(url: str, number: int, after: Callable[[], bool]) -> None:
-    """Move so many queued documents in another process, and kill it as soon as `after` says so."""
-    child = process(_move_all, url, number)
+def kill_a_mover(url: str, number: int, passages: int) -> None:
+    """Move queued documents, up to so many, in another process, and kill it as soon as it has moved `passages`."""
+    ours, theirs = CONTEXT.Pipe(duplex=False)
+    child = process(_move_all, theirs, url, number)
     child.start()
+    theirs.close()
     try:
-        while child.is_alive() and not after():
-            pass
+        for _ in range(passages):
+            assert ours.poll(SECONDS)
+            ours.recv()
     finally:
         child.kill()
         child.join()
         child.close()
+        ours.close()
 
 
-def _move_all(url: str, number: int) -> None:
+def _move_all(done: Connection, url: str, number: int) -> None:
     storage = open_storage(url)
     for turn in range(number):
         move_together(storage, 0, turn)
+        done.send(turn)
 
 
 def _race_there(  # noqa: PLR0913 - what a racer has to know

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from models.identity.facts import ProjectAdded, UserAdded
 from models.identity.streams import project_stream, user_stream
+from storage.audit.rebuild import rebuild
 from storage.identity.audit import control_faults
 from storage.identity.directory import Directory
 from tests.contract.databases import Databases
-from tests.contract.directory_racers import add_users, add_users_for_ever, change_one_user
+from tests.contract.directory_racers import add_users, add_users_for_ever, change_one_user, use_tokens
 from tests.processes import SECONDS, process, run_together
 
 RACERS, NUMBER, LEAST = 3, 20, 10
@@ -35,6 +36,20 @@ def test_all_may_change_one_user(tmp_path: Path, databases: Databases):
     alice = directory.user("alice")
     assert set(alice.tokens) == {token_id for each in ids for token_id in each}
     assert len(alice.tokens) == RACERS * NUMBER
+    assert list(control_faults(directory.engine)) == []
+
+
+def test_all_may_use_and_revoke_the_same_tokens(tmp_path: Path, databases: Databases):
+    """Nobody waits for somebody who waits for him, nor for a rebuild."""
+    url = databases.new(tmp_path)
+    directory = Directory(databases.open(url))
+    directory.append(user_stream("alice"), UserAdded(), actor="test")
+    ids = [directory.issue(user_stream("alice"), actor="test").token_id for _ in range(NUMBER)]
+    revoked = run_together(
+        use_tokens, *((url, ids, NUMBER) for _ in range(RACERS)), meanwhile=lambda: rebuild(directory.engine)
+    )
+    assert revoked == [NUMBER] * RACERS
+    assert all(listed.last_used_at for listed in directory.tokens())
     assert list(control_faults(directory.engine)) == []
 
 

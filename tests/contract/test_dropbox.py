@@ -146,9 +146,13 @@ def test_a_document_in_parts_survives_lost_answers(service: Service, storage: Dr
             storage.create(QUEUED, content)
 
 
-def test_a_document_of_any_size_is_written_and_read(service: Service, storage: DropboxStorage):
+def test_a_document_of_any_size_is_written_and_read(
+    service: Service, storage: DropboxStorage, monkeypatch: pytest.MonkeyPatch
+):
     """A result that is too large for one upload goes in parts."""
-    content = b"0 1 0 1 " * (9 * 2**20)
+    monkeypatch.setattr(dropbox_storage, "MAX_AT_ONCE", 4 * 2**20)
+    monkeypatch.setattr(dropbox_storage, "PART", 2 * 2**20)
+    content = b"0 1 0 1 " * (9 * 2**16)
     storage.put(RUNNING, content)
     assert storage.get(RUNNING) == content
     assert service.control()["files/upload_session/finish"] == 1

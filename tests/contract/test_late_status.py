@@ -9,6 +9,7 @@ from models.facts import Failed
 from storage.documents.relay import Relay
 from storage.providers.protocol import StorageProvider
 from tests.contract.log_fixture import LogFixture
+from tests.waiting import until
 
 STATUS = "status/rydberg/j.json"
 FIRST = b'{"job_id": "j", "status": "INITIALIZING"}'
@@ -68,8 +69,7 @@ def test_another_process_brings_it_up_later(ended: LogFixture):
     """The job is behind until then, as after a crash."""
     ended.relay.update("j")
     other = Relay(ended.log, ended.cursor, ended.stores, first_status_seconds=WAIT)
-    time.sleep(WAIT)
-    assert other.update_all() == (1, 0)
+    until(lambda: other.update_all() == (1, 0))
     assert word(ended.storage)
 
 

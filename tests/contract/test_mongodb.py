@@ -52,7 +52,7 @@ STRANGE = {
     "no JSON": b"half {",
     "no UTF-8": b'{"a": "\xff\xfe"}',
     "17 MB": json.dumps({"a": "x" * 17_000_000}).encode(),
-    "9 MB of JSON, 20 MB of BSON": json.dumps({"a": ["x"] * 1_800_000}).encode(),
+    "6 MB of JSON, 17 MB of BSON": json.dumps({"a": ["x"] * 1_250_000}).encode(),
 }
 
 

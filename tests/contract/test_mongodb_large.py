@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from models import clock
 from models.errors import DocumentExists
 from storage import layout
-from storage.providers.mongodb import documents, large
+from storage.providers.mongodb import documents, large, values
 from storage.providers.mongodb.mongo_storage import MongoStorage
 from storage.providers.registry import open_storage
 from tests.contract.storages import Servers, kind_named
@@ -40,9 +40,16 @@ def look(storage: MongoStorage) -> Iterator[Any]:
         yield lambda name: client[f"{prefix}{name}"]
 
 
-def large_result() -> bytes:
-    """Return a result document of 1.8 million shots."""
-    outcomes = [{"header": {"name": "experiment_0"}, "data": {"memory": ["0 1 0 1 0"] * 1_800_000}}]
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sixteenth of the sizes will do: what happens to the parts is not a matter of their bytes."""
+    for module, size in ((values, "MAX_BYTES"), (documents, "INLINE"), (large, "PART_BYTES")):
+        monkeypatch.setattr(module, size, getattr(module, size) // 16)
+
+
+def large_result(shots: int = 120_000) -> bytes:
+    """Return a result document of so many shots; 1.8 million are too many for MongoDB itself."""
+    outcomes = [{"header": {"name": "experiment_0"}, "data": {"memory": ["0 1 0 1 0"] * shots}}]
     return json.dumps({"display_name": "rydberg", "job_id": ID, "status": "DONE", "results": outcomes}).encode()
 
 
@@ -55,7 +62,7 @@ def parts_of(look: Any) -> int:
 
 def test_a_result_too_large_for_one_document_is_kept_in_parts(storage: MongoStorage, look: Any):
     """It is read back byte by byte; in its place front ends find who it is of, and where all of it lies."""
-    content = large_result()
+    content = large_result(1_800_000)
     storage.put(RESULT, content)
     assert storage.get(RESULT) == content
     found = look("results")["rydberg"].find_one({"_id": ObjectId(ID)})
@@ -66,6 +73,7 @@ def test_a_result_too_large_for_one_document_is_kept_in_parts(storage: MongoStor
     assert (entry.name, entry.size) == (f"{ID}.json", len(content))
 
 
+@pytest.mark.usefixtures("small_parts")
 def test_parts_go_with_their_document(storage: MongoStorage, look: Any):
     """Parts of a document that was replaced or deleted are removed, and a refused one leaves none behind."""
     content = large_result()
@@ -83,6 +91,7 @@ def test_parts_go_with_their_document(storage: MongoStorage, look: Any):
     assert list(look("quledger")["begun"].find()) == []
 
 
+@pytest.mark.usefixtures("small_parts")
 @pytest.mark.parametrize("killed_at", ["parts", "head"])
 def test_parts_that_a_killed_writer_left_are_removed_later(
     storage: MongoStorage, look: Any, monkeypatch: pytest.MonkeyPatch, killed_at: str
@@ -113,14 +122,15 @@ def test_parts_that_a_killed_writer_left_are_removed_later(
         assert storage.get(path) == content
 
 
+@pytest.mark.usefixtures("small_parts")
 def test_readers_never_see_half_of_a_large_document(storage: MongoStorage):
     """While a document in parts is rewritten again and again, each read gives one whole version."""
-    versions = [json.dumps({"a": letter * 17_000_000}).encode() for letter in "ab"]
+    versions = [json.dumps({"a": letter * 1_200_000}).encode() for letter in "ab"]
     storage.put(RESULT, versions[0])
     done = threading.Event()
 
     def write() -> None:
-        for turn in range(8):
+        for turn in range(12):
             storage.put(RESULT, versions[turn % 2])
         done.set()
 
@@ -131,6 +141,7 @@ def test_readers_never_see_half_of_a_large_document(storage: MongoStorage):
     writer.join()
 
 
+@pytest.mark.usefixtures("small_parts")
 def test_nobody_reads_the_parts_of_others(storage: MongoStorage, look: Any):
     """A front end's document that looks like ours is what it is: no bytes are taken for it from elsewhere."""
     storage.put(RESULT, large_result())

@@ -138,6 +138,43 @@ def test_a_wrong_call_says_what_is_wrong_and_changes_nothing(program: Program, a
     assert program.json("project", "list") == program.json("token", "list") == []
 
 
+STRANGE = ("\udcff", "\x1b[2J", "\u202e", "x" * 100_000, "a/b", "%s", "'; DROP TABLE account")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("user", "add", "?"),
+        ("user", "set", "?", "--disable"),
+        ("user", "link", "pc", "?"),
+        ("user", "limits", "?"),
+        ("project", "add", "?"),
+        ("project", "add", "lab", "--members", "?"),
+        ("token", "new", "?"),
+        ("token", "new", "--device", "?"),
+        ("token", "list", "?"),
+        ("token", "list", "--device", "?"),
+        ("token", "revoke", "?"),
+        ("user", "import-qlued", "?"),
+    ],
+)
+def test_no_argument_is_too_strange(program: Program, arguments: tuple[str, ...]):
+    """It is named in one line that any terminal shows."""
+    for strange in STRANGE:
+        refusal = program.refused(*(strange if each == "?" else each for each in arguments))
+        assert refusal.rstrip("\n").isprintable()
+        assert len(refusal) < 600
+
+
+def test_a_name_that_cannot_be_seen_is_not_linked(program: Program):
+    """What cannot be seen is refused; any other name may be linked, in its one spelling."""
+    for strange in ("\udcff", "\x1b[2J", "\u202e", "x" * 201, "a\n"):
+        assert "cannot be linked" in program.refused("user", "link", strange, "bob")
+        assert "cannot be linked" in program.refused("user", "unlink", strange, "bob")
+    program.said("user", "link", "Jo\u0308rg O'Neil; \u0645\u06cc\u200c\u062e 中", "bob")
+    assert program.json("user", "list")[1]["names"] == ["J\u00f6rg O'Neil; \u0645\u06cc\u200c\u062e 中"]
+
+
 def test_verify_and_rebuild(program: Program):
     """A role that somebody has written into the database is named, with code 3; a rebuild puts it right."""
     assert program("verify", "--no-prefect") == (0, "0 jobs verified: no differences\n", "")

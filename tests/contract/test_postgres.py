@@ -151,10 +151,10 @@ def test_a_full_disk_is_named():
     )
 
 
-def test_the_migration_and_the_models_agree(postgres: Server, engine: Engine):
+def test_the_migration_and_the_models_agree(postgres: Server):
     """The tables of the migration are those of the models, with text in the order of its bytes."""
     url = postgres.create("declared")
-    declared = create_engine(url)
+    engine, declared = create_engine(postgres.migrated), create_engine(url)
     query = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
     columns = (
         "SELECT table_name, column_name, data_type, collation_name, is_nullable FROM information_schema.columns"
@@ -174,6 +174,7 @@ def test_the_migration_and_the_models_agree(postgres: Server, engine: Engine):
                 row.column_name: row.collation_name for row in one.execute(text(columns)) if row.data_type == "text"
             }
     finally:
+        engine.dispose()
         declared.dispose()
         postgres.drop(url)
     assert {name for name, collation in collations.items() if collation != "C"} == {"data", "fold"}

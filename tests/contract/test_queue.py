@@ -1,7 +1,9 @@
 """Whose turn it is, and what a claim costs."""
 
+import threading
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event, text
@@ -11,7 +13,8 @@ from models.retry import given_back
 from storage.audit.rebuild import rebuild
 from storage.audit.verify import Verifier
 from storage.log import queue
-from storage.log.database import reading
+from storage.log.database import reading, writing
+from storage.log.dialects import Turn, dialect_of
 from storage.log.event_log import EventLog
 from storage.log.holds import Held, Holds
 from tests.contract.conftest import Houses
@@ -84,6 +87,84 @@ def test_a_claim_asks_no_more_where_more_users_wait(log: EventLog):
         submit(log, f"many{number:03}", user=f"u{number}", received_at=START + timedelta(seconds=30 + number))
     assert claims(10) <= alone + 10
     assert [job.job_id for job in log.jobs(state="CLAIMED", user="u9")] == ["many009"]
+
+
+def test_a_claim_asks_no_more_after_a_rebuild_or_a_release(log: EventLog):
+    """However many users wait, and were held: each has the place in line that he had."""
+    for number in range(50):
+        submit(log, f"j{number:02}", user=f"u{number}", received_at=START + timedelta(seconds=number))
+    asked: list[str] = []
+    event.listen(log.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    claim(log)
+    alone = len(asked)
+    for number, change in enumerate((lambda: rebuild(log.engine), lambda: hold_and_release(log))):
+        change()
+        asked.clear()
+        assert claim(log).job_id == f"j{number + 1:02}"
+        assert len(asked) <= alone + 10
+
+
+def hold_and_release(log: EventLog) -> None:
+    """Hold every job, let somebody look, and let all go."""
+    ids = [job.job_id for job in log.jobs(state="QUEUED")]
+    Holds(log.engine).put(*(Held(job_id, "", "why") for job_id in ids))
+    assert log.claim(["rydberg"], "w", LATER) is None
+    Holds(log.engine).release(*ids)
+
+
+def test_a_user_who_has_nothing_left_but_what_runs_calls_nobody(log: EventLog):
+    """While a long job runs, whoever is idle does not take the write lock at each look."""
+    submit(log, "a")
+    claim(log)
+    assert log.claim(["rydberg"], "w", LATER) is None
+    with reading(log.engine) as connection:
+        assert not queue.may_have_next(connection, ["rydberg"], LATER, None)
+    submit(log, "b")
+    assert claim(log).job_id == "b"
+
+
+def test_where_many_rows_say_too_little_others_write_meanwhile(log: EventLog, monkeypatch: pytest.MonkeyPatch):
+    """A claim raises some of them in a transaction, and the rest in others; it finds whose turn it is all the same."""
+    monkeypatch.setattr(queue, "MOST_RAISED", 5)
+    for number in range(20):
+        submit(log, f"j{number:02}", user=f"u{number}", received_at=START + timedelta(seconds=number))
+    Holds(log.engine).put(*(Held(f"j{number:02}", "", "why") for number in range(18)))
+    raised: list[int] = [0]
+
+    def note(*args: Any) -> None:
+        raised[-1] += args[2].startswith("UPDATE queue")
+
+    event.listen(log.engine, "before_cursor_execute", note)
+    event.listen(log.engine, "commit", lambda _: raised.append(0))
+    assert claim(log).job_id == "j18"
+    assert sum(raised) == 18
+    assert max(raised) <= 5
+
+
+@on("postgresql")
+def test_a_release_and_a_claim_take_turns(log: EventLog, databases: Databases):
+    """Both lock the queues of several users: neither waits for the other in their midst."""
+    submit(log, "a")
+    holds = Holds(log.engine)
+    holds.put(Held("a", "", "why"))
+    release = threading.Thread(target=holds.release, args=("a",))
+    with writing(databases.open(log.engine.url.render_as_string(hide_password=False))) as connection:
+        dialect_of(connection).in_turn(connection, Turn.CLAIM)
+        release.start()
+        release.join(0.3)
+        assert release.is_alive()
+    release.join()
+    assert claim(log).job_id == "a"
+
+
+def test_priority_orders_the_jobs_of_one_user_in_all_storages(log: EventLog):
+    """Wherever a job came from; his turn is when that of the first one is, whoever else is served before."""
+    for number, (user, priority, storage) in enumerate(
+        [("ann", 0, ""), ("ann", 0, "lab"), ("bob", 0, ""), ("ann", 5, "lab"), ("cat", 0, "lab")]
+    ):
+        at = START + timedelta(seconds=number)
+        submit(log, f"{user}{number}", user=user, priority=priority, storage=storage, received_at=at)
+    assert [claim(log).job_id for _ in range(5)] == ["bob2", "ann3", "cat4", "ann0", "ann1"]
 
 
 def test_priority_orders_the_jobs_of_one_user_alone(log: EventLog):

@@ -84,13 +84,13 @@ def at_once(*works: Callable[[], object]) -> None:
 
 
 def test_four_processes_share_a_queue_in_turn(url: str, databases: Databases):
-    """Each of 200 jobs is claimed once, and after every single claim all users have had their share."""
+    """Each of 100 jobs is claimed once, and after every single claim all users have had their share."""
     log = EventLog(databases.open(url))
-    for number in range(200):
-        submit(log, f"j{number:03}", user=f"u{number // 50}")
+    for number in range(100):
+        submit(log, f"j{number:03}", user=f"u{number // 25}")
     claimed = run_together(claim_all, *((url, f"w{number}") for number in range(4)))
-    assert Counter(job_id for ids in claimed for job_id in ids) == Counter(f"j{number:03}" for number in range(200))
-    claims = sorted((log.history(f"j{number:03}")[1].recorded_at, number // 50) for number in range(200))
+    assert Counter(job_id for ids in claimed for job_id in ids) == Counter(f"j{number:03}" for number in range(100))
+    claims = sorted((log.history(f"j{number:03}")[1].recorded_at, number // 25) for number in range(100))
     share: Counter[int] = Counter()
     for _, user in claims:
         share[user] += 1

@@ -7,8 +7,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.facts import LeaseExpired, Retried, Revived, Validated
-from models.job import Job
+from models.facts import Hidden, LeaseExpired, Retried, Revived, Validated
+from models.job import Job, Phase
 from storage.audit.rebuild import rebuild
 from storage.audit.restore import restore
 from storage.audit.verify import Verifier
@@ -18,7 +18,7 @@ from tests.contract.databases import Databases
 from tests.contract.log_fixture import DOCUMENT, LATER, LOST, START, LogFixture, dumped
 
 STEPS = st.lists(
-    st.sampled_from(["submit", "claim", "validate", "fail", "lose", "revive", "finish", "relay"]), max_size=25
+    st.sampled_from(["submit", "claim", "validate", "fail", "lose", "revive", "finish", "hide", "relay"]), max_size=25
 )
 
 
@@ -40,11 +40,14 @@ class Walk:
             job_id = f"j{len(jobs)}"
             if by_front_end := len(jobs) % 2 == 1:
                 self.log_fixture.queue(f"{job_id}.json", DOCUMENT)
-            self.log_fixture.submit(job_id, source="inbox" if by_front_end else "cli")
+            self.log_fixture.submit(job_id, source="inbox" if by_front_end else ("cli", "api")[len(jobs) // 2 % 2])
         elif name == "claim":
             self.log_fixture.log.claim(["rydberg"], "w", LATER)
         elif name == "relay":
             self.log_fixture.relay.update_all()
+        elif name == "hide":
+            if ended := next((job for job in jobs if job.phase is Phase.FINAL and not job.is_hidden), None):
+                self.log_fixture.log.append(ended, Hidden(by="u"), attempt=ended.attempt, actor="w")
         elif job := next((job for job in jobs if job.state == {"revive": "ERROR"}.get(name, "CLAIMED")), None):
             self._change(name, job)
 
@@ -88,5 +91,4 @@ def test_any_history_comes_back(databases: Databases, steps: list[str]):
         Relay(other.log, other.cursor, Stores.single(log_fixture.storage)).update_all()
         assert dumped(other) == dumped(log_fixture)
         assert list(Verifier(other.log.engine, Stores.single(log_fixture.storage)).all()) == []
-        for each in (log_fixture, other):
-            each.log.engine.dispose()
+        databases.close()

@@ -16,17 +16,18 @@ from storage.providers.registry import open_storage, probe
 from storage.providers.s3.s3_storage import S3Storage
 from storage.providers.stores import Stores
 from tests.contract.log_fixture import LogFixture
-from tests.contract.storages import surrounded
-from tests.seaweedfs import BUCKET, KEY, READER, READER_SECRET, SECRET, Weed, seaweedfs
+from tests.contract.storages import Servers, kind_named, surrounded
+from tests.seaweedfs import BUCKET, KEY, READER, READER_SECRET, SECRET, Weed, shared_weed
 
 HERE, THERE = "jobs/queued/rydberg/a.json", "staged/a.document.json"
 CANARY = "canary-s3cret"
 
 
 @pytest.fixture(scope="module")
-def weed() -> Iterator[Weed]:
-    """A server for the tests of this file."""
-    with seaweedfs() as server:
+def weed(storage_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weed]:
+    """The server that all tests over S3 share."""
+    storage_servers.place(kind_named("s3"), tmp_path_factory.mktemp("unused"))
+    with shared_weed() as server:
         yield server
 
 

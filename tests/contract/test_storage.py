@@ -61,8 +61,8 @@ def test_any_bytes_are_read_as_they_were_written(store: Store):
 
 
 def test_a_large_document_is_read_as_it_was_written(store: Store):
-    """A result of 20 MB is written and read whole."""
-    content = json.dumps({"memory": ["0 1 0 1 0"] * 1_500_000}).encode()
+    """A result of 5 MB is written and read whole."""
+    content = json.dumps({"memory": ["0 1 0 1 0"] * 400_000}).encode()
     store.storage.put(HERE, content)
     assert store.same(HERE, content)
 
@@ -136,12 +136,14 @@ def test_entries_name_size_and_time(storage: StorageProvider):
     )
 
 
-def test_a_long_listing_is_complete(storage: StorageProvider):
+def test_a_long_listing_is_complete(store: Store, monkeypatch: pytest.MonkeyPatch):
     """A queue of more documents than a server lists at once is listed whole, each document once."""
+    monkeypatch.setattr("storage.providers.s3.s3_storage.PAGE", 100)
+    documents = 1005 if store.kind.name == "fsspec" else 205  # there nobody says how many there are in a page
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda number: storage.put(f"{FOLDER}/{number:024x}.json", b"{}"), range(1005)))
-    listed = [entry.name for entry in storage.entries(FOLDER)]
-    assert sorted(listed) == [f"{number:024x}.json" for number in range(1005)]
+        list(threads.map(lambda number: store.storage.put(f"{FOLDER}/{number:024x}.json", b"{}"), range(documents)))
+    listed = [entry.name for entry in store.storage.entries(FOLDER)]
+    assert sorted(listed) == [f"{number:024x}.json" for number in range(documents)]
 
 
 def test_what_was_just_written_is_listed(storage: StorageProvider):

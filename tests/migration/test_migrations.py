@@ -43,7 +43,7 @@ def test_migrations_and_models_agree(tmp_path: Path):
 
 def test_migrations_and_models_agree_on_postgresql(postgres: Server):
     """There Alembic compares everything."""
-    url = postgres.fresh()
+    url = postgres.create("migrated")
     engine = open_database(url)
     with engine.connect() as connection:
         check(connection)

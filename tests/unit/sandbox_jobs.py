@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from tasks.sandbox.fork_client import ForkServerClient
 from tasks.sandbox.fork_servers import ServerKind
 from tasks.sandbox.job_process import Sandbox
 from tasks.sandbox.rlimits import Limits
+from tests.waiting import until
 
 RESOLVER = "tests.unit.sandbox_fakes:load"
 DOCUMENT = b'{"experiment_0": {"shots": 3}, "experiment_1": {"shots": 4, "seed": 11}}'
@@ -84,10 +84,7 @@ def is_running(pid: int) -> bool:
 
 def wait_until_gone(*pids: int) -> None:
     """Wait until the processes have ended."""
-    until = time.monotonic() + 5
-    while left := [pid for pid in pids if is_running(pid)]:
-        assert time.monotonic() < until, f"still there: {left}"
-        time.sleep(0.005)
+    until(lambda: not any(map(is_running, pids)), 5, pause=0.005, max_pause=0.005)
 
 
 def children_of(pid: int) -> list[str]:

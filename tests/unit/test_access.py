@@ -13,9 +13,10 @@ CALLERS = {
     "mate": Caller("bob", "member", ALL, {"lab": "member"}),
     "watcher": Caller("carol", "member", ALL, {"lab": "viewer"}),
     "stranger": Caller("dave", "member", ALL, {"other": "member"}),
-    "linked": Caller("erin", "member", ALL, names=frozenset({"alice-pc"})),
+    "linked": Caller("erin", "member", ALL, names=frozenset({"alice-pc", "erin"})),
     "looker": Caller("frank", "viewer", ALL, {"lab": "member"}),
     "operator": Caller("olga", "operator", ALL),
+    "nobody": Caller("", "member", ALL),
     "engine": Caller("", device="rydberg"),
     "other engine": Caller("", device="fermions"),
 }
@@ -68,6 +69,10 @@ THINGS = {
     ),
     "a job under a linked name": (
         Thing.job("alice-pc", "inbox", "lab"),
+        rights(LINKED, OPERATOR, OPERATOR, OPERATOR, NOBODY),
+    ),
+    "a job under a linked name that is the user's own": (
+        Thing.job("erin", "inbox", ""),
         rights(LINKED, OPERATOR, OPERATOR, OPERATOR, NOBODY),
     ),
     "a job in the owner's name that no token has proven": (

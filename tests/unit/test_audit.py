@@ -110,6 +110,9 @@ CANCELLED_JOB, WITHDRAWN_JOB = ended(SUBMITTED, Cancelled()), ended(*DONE[:2], W
     [
         (DONE_JOB, "last", "COMPLETED", None),
         (DONE_JOB, "last", "FAILED", "the job is DONE, and Prefect says that its last run last is FAILED"),
+        (DONE_JOB, "last", "CANCELLED", "the job is DONE, and Prefect says that its last run last is CANCELLED"),
+        (DONE_JOB, "last", "CRASHED", "the job is DONE, and Prefect says that its last run last is CRASHED"),
+        (DONE_JOB, "last", "RUNNING", "the job is DONE, and Prefect says that run last is RUNNING"),
         (DONE_JOB, "earlier", "FAILED", None),
         (DONE_JOB, "earlier", "RUNNING", "the job is DONE, and Prefect says that run earlier is RUNNING"),
         (DONE_JOB, "last", "SCHEDULED", "the job is DONE, and Prefect says that run last is SCHEDULED"),
@@ -119,6 +122,7 @@ CANCELLED_JOB, WITHDRAWN_JOB = ended(SUBMITTED, Cancelled()), ended(*DONE[:2], W
         (ERROR_JOB, "last", "FAILED", None),
         (ERROR_JOB, "last", "CRASHED", None),
         (ERROR_JOB, "last", "COMPLETED", "the job is ERROR, and Prefect says that its last run last is COMPLETED"),
+        (ERROR_JOB, "last", "PENDING", "the job is ERROR, and Prefect says that run last is PENDING"),
         (ERROR_JOB, "earlier", "COMPLETED", None),
         (CANCELLED_JOB, "last", "CANCELLED", None),
         (
@@ -131,6 +135,8 @@ CANCELLED_JOB, WITHDRAWN_JOB = ended(SUBMITTED, Cancelled()), ended(*DONE[:2], W
         (WITHDRAWN_JOB, "last", "CANCELLED", None),
         (WITHDRAWN_JOB, "last", "RUNNING", "the job is WITHDRAWN, and Prefect says that run last is RUNNING"),
         (job_after(*DONE[:2]), "last", "COMPLETED", None),
+        (ended(*DONE[:2]), "last", "RUNNING", None),
+        (ended(*DONE[:2]), "last", "CRASHED", None),
         (job_after(*DONE[:2], RETRIED), "last", "RUNNING", None),
     ],
 )

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from tasks.backends.registry import BUILT_IN, lasting
 from tasks.sandbox import child_pool
 from tasks.sandbox.job_process import Sandbox
 from tasks.sandbox.rlimits import Limits
-from tests.unit.sandbox_jobs import DOCUMENT, RESOLVER, WIDE, server_of, wait_until_gone
+from tests.unit.sandbox_jobs import DOCUMENT, WIDE, Runs, Test, server_of, wait_until_gone, with_own_sandbox
 
 pytestmark = pytest.mark.slow
 
@@ -28,14 +27,19 @@ def all_but_some_last(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.unit.sandbox_fakes.lasting", lambda name: name != "fresh", raising=False)
 
 
-def run(test: Callable[[Sandbox], Awaitable[None]]) -> None:
-    """Run a test on a sandbox of its own."""
+@pytest.fixture
+def run(with_sandbox: Runs) -> Runs:
+    """Run a test on the sandbox of this file, in which no process waits yet."""
 
-    async def whole() -> None:
-        async with Sandbox(resolver=RESOLVER, preload=()) as sandbox:
+    def on_none(test: Test) -> None:
+        async def whole(sandbox: Sandbox) -> None:
+            sandbox.kept.close()
+            sandbox.kept = child_pool.ChildPool()
             await test(sandbox)
 
-    asyncio.run(whole())
+        with_sandbox(whole)
+
+    return on_none
 
 
 async def executed(sandbox: Sandbox, backend: str = "good", limits: Limits = WIDE) -> tuple[int, dict[str, Any]]:
@@ -52,7 +56,7 @@ def test_ours_last_and_those_that_read_programs_do_not() -> None:
     assert not lasting("somebody_elses")
 
 
-def test_a_child_that_is_done_gets_the_next_job() -> None:
+def test_a_child_that_is_done_gets_the_next_job(run: Runs) -> None:
     """Jobs one after the other share a process, of whatever backend they are; jobs at once do not."""
 
     async def test(sandbox: Sandbox) -> None:
@@ -66,7 +70,7 @@ def test_a_child_that_is_done_gets_the_next_job() -> None:
     run(test)
 
 
-def test_a_job_has_its_own_name_document_and_use() -> None:
+def test_a_job_has_its_own_name_document_and_use(run: Runs) -> None:
     """A second job in a process answers for itself: its id, its experiments, its CPU time."""
 
     async def test(sandbox: Sandbox) -> None:
@@ -80,7 +84,7 @@ def test_a_job_has_its_own_name_document_and_use() -> None:
     run(test)
 
 
-def test_a_job_without_a_document_does_not_get_that_of_another() -> None:
+def test_a_job_without_a_document_does_not_get_that_of_another(run: Runs) -> None:
     """An empty document is empty, whatever the process has read before."""
 
     async def test(sandbox: Sandbox) -> None:
@@ -93,7 +97,7 @@ def test_a_job_without_a_document_does_not_get_that_of_another() -> None:
 
 
 @pytest.mark.parametrize("spoiling", ["validate-reject", "execute-break_down", "execute-kill_itself", "execute-sleep"])
-def test_a_child_whose_job_was_not_done_is_not_kept(spoiling: str) -> None:
+def test_a_child_whose_job_was_not_done_is_not_kept(run: Runs, spoiling: str) -> None:
     """A job that was rejected, failed, died or was stopped takes its process with it."""
 
     async def test(sandbox: Sandbox) -> None:
@@ -109,7 +113,7 @@ def test_a_child_whose_job_was_not_done_is_not_kept(spoiling: str) -> None:
     run(test)
 
 
-def test_a_child_that_has_only_begun_a_job_is_not_kept() -> None:
+def test_a_child_that_has_only_begun_a_job_is_not_kept(run: Runs) -> None:
     """A job that ends before its execution, as a cancelled one does, takes its process with it."""
 
     async def test(sandbox: Sandbox) -> None:
@@ -121,7 +125,7 @@ def test_a_child_that_has_only_begun_a_job_is_not_kept() -> None:
 
 
 @only_linux
-def test_a_child_that_has_grown_is_not_kept() -> None:
+def test_a_child_that_has_grown_is_not_kept(run: Runs) -> None:
     """Each job has the memory that it may use: what an earlier one took is not missing."""
 
     async def test(sandbox: Sandbox) -> None:
@@ -131,7 +135,7 @@ def test_a_child_that_has_grown_is_not_kept() -> None:
     run(test)
 
 
-def test_limits_are_those_of_each_job() -> None:
+def test_limits_are_those_of_each_job(run: Runs) -> None:
     """CPU time is counted anew for each job; one that uses too much is stopped in a kept process as in a new one."""
     tight = WIDE.model_copy(update={"cpu_seconds": 1})
 
@@ -140,7 +144,7 @@ def test_limits_are_those_of_each_job() -> None:
         for _ in range(2):
             pid, answer = await executed(sandbox, "execute-burn", tight)
             assert pid == first[0]
-            assert 0.6 < answer["cpu_seconds"] < 1
+            assert 0.5 < answer["cpu_seconds"] < 1
         with pytest.raises(LimitExceeded, match="CPU"):
             await executed(sandbox, "execute-loop", tight)
         assert (await executed(sandbox, limits=tight))[0] != first[0]
@@ -148,7 +152,7 @@ def test_limits_are_those_of_each_job() -> None:
     run(test)
 
 
-def test_what_earlier_jobs_used_is_not_held_against_a_job() -> None:
+def test_what_earlier_jobs_used_is_not_held_against_a_job(run: Runs) -> None:
     """A process that is killed in its third job was not over the limit because of the first two."""
     tight = WIDE.model_copy(update={"cpu_seconds": 1})
 
@@ -163,7 +167,7 @@ def test_what_earlier_jobs_used_is_not_held_against_a_job() -> None:
     run(test)
 
 
-def test_other_limits_need_another_child() -> None:
+def test_other_limits_need_another_child(run: Runs) -> None:
     """Limits that were lowered cannot be raised, so a process is kept for jobs of the same ones."""
 
     async def test(sandbox: Sandbox) -> None:
@@ -187,10 +191,10 @@ def test_a_kept_child_that_dies_costs_no_job() -> None:
         wait_until_gone(other)
         assert (await executed(sandbox))[0] not in {pid, other}
 
-    run(test)
+    with_own_sandbox(test)
 
 
-def test_a_child_does_not_last_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_does_not_last_for_ever(run: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     """After so many jobs a process ends, whatever it did."""
     monkeypatch.setattr(child_pool, "MAX_JOBS", 3)
 
@@ -214,5 +218,5 @@ def test_kept_children_end_with_the_sandbox() -> None:
             with pytest.raises(ChildDied):
                 await job.call("validate")
 
-    run(test)
+    with_own_sandbox(test)
     wait_until_gone(*pids)

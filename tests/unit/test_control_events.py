@@ -155,6 +155,16 @@ def test_every_changed_field_is_found(field: str):
     assert "event 1" in fault
 
 
+def test_an_event_that_was_put_in_is_found():
+    """One whose own hash is right does not fit into a chain or a stream that it was not written for."""
+    stored = rows(chain("user/alice", UserAdded(), UserDisabled()))
+    other = {"stream": "user/alice", "seq": 1, "recorded_at": NOW, "actor": "op"}
+    put_in = seal(UserEnabled(), **other, prev_hash="ff" * 32)
+    fault = check_stream("user/alice", [stored[0], *rows([put_in])]).fault
+    assert fault == "event 1 does not carry the hash of the one before it"
+    assert check_stream("user/bob", stored).fault == "event 0 belongs to 'user/alice'"
+
+
 def test_a_missing_event_is_found():
     """A gap is named; that the end is missing no chain can say."""
     stored = rows(chain("user/alice", UserAdded(), UserDisabled(), UserEnabled()))

@@ -42,7 +42,10 @@ def test_a_job_document_says_everything_once():
 
 
 def test_a_byte_order_mark_is_no_part_of_a_document():
-    """That of UTF-8 is taken off; a text in UTF-16 is called by its name."""
-    assert parse_job(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
-    with pytest.raises(JobRejected, match="UTF-16"):
-        parse_job('\ufeff{"a": 1}'.encode("utf-16-le"))
+    """That of UTF-8 is taken off, however often it stands there; a text in UTF-16 or UTF-32 is called by its name."""
+    for marks in (1, 2):
+        assert parse_job(b"\xef\xbb\xbf" * marks + b'{"a": 1}') == {"a": 1}
+    for name in ("UTF-16", "UTF-32"):
+        for end in ("le", "be"):
+            with pytest.raises(JobRejected, match=name):
+                parse_job('\ufeff{"a": 1}'.encode(f"{name}-{end}"))

@@ -23,6 +23,17 @@ def test_what_lies_in_another_place_is_said_once(tree: Path):
     assert found == (f"{tree}/lib",)
 
 
+def test_a_place_between_a_folder_and_what_lies_in_it_is_one_of_its_own(tmp_path: Path):
+    """By its letters `lab-2` stands between `lab` and `lab/src`."""
+    for folder in ("lab/src", "lab-2"):
+        (tmp_path / folder).mkdir(parents=True)
+    assert set(without([f"{tmp_path}/{name}" for name in ("lab/src", "lab-2", "lab")], ())) == {
+        f"{tmp_path}/lab",
+        f"{tmp_path}/lab-2",
+    }
+    assert without(["/", str(tmp_path)], ()) == ("/",)
+
+
 def test_a_home_in_a_place_of_imports_is_left_out(tree: Path):
     """All that lies beside it may be read, at any depth."""
     found = without([f"{tree}/lab"], [f"{tree}/lab/home"])

@@ -74,6 +74,11 @@ class Ground:
         return await self.scheduler.run(until_empty=False, time_budget=None)
 
 
+async def for_ever() -> None:
+    """Be a job that does not end."""
+    await asyncio.Event().wait()
+
+
 def test_a_drain_that_is_to_stop_lets_its_jobs_end_and_rests_meanwhile(monkeypatch: pytest.MonkeyPatch):
     """It does not ask over and over what to do, though somebody has called it: the loop is the jobs'."""
 
@@ -96,7 +101,7 @@ def test_a_job_that_does_not_end_is_stopped_when_the_grace_is_over(monkeypatch: 
 
     async def run() -> None:
         ground = Ground(monkeypatch)
-        task = ground.begin(asyncio.sleep(600))
+        task = ground.begin(for_ever())
         ground.services.stopping.set()
         await ground.run()
         assert task.cancelled()
@@ -110,7 +115,7 @@ def test_a_drain_that_the_next_one_follows_leaves_its_jobs(monkeypatch: pytest.M
 
     async def run() -> None:
         ground = Ground(monkeypatch)
-        task = ground.begin(asyncio.sleep(600))
+        task = ground.begin(for_ever())
         drain = asyncio.create_task(ground.run())
         await asyncio.sleep(0)
         ground.handover.wanted.set()

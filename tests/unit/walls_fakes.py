@@ -208,8 +208,8 @@ class Actions:
             if os.fork() == 0:
                 held = bytearray(given["megabytes"] * 1_000_000)
                 held[::4096] = b"x" * len(held[::4096])
-                time.sleep(60)
-        time.sleep(60)
+                signal.pause()
+        signal.pause()
 
     @staticmethod
     def bomb(_given: dict[str, Any]) -> None:

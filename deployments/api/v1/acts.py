@@ -41,7 +41,14 @@ async def retry(door: AtDoor, job_id: JobId) -> Response:
     return _shown(await door.ask(lambda calls, caller: calls.retry(caller, job_id)))
 
 
-@router.post("/{job_id}/rerun", status_code=201, response_model=Answered, responses=problems(403, 404, 409, 422))
+@router.post(
+    "/{job_id}/rerun",
+    status_code=201,
+    response_model=Answered,
+    responses=problems(
+        403, 404, 409, 422, also={200: {"model": Answered, "description": "It was run again with this key before."}}
+    ),
+)
 async def rerun(
     door: AtDoor,
     job_id: JobId,

@@ -1,17 +1,17 @@
 """Jobs are listed, and followed to their results."""
 
 import io
-from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from deployments.api.calls import Calls
 from deployments.api.door import AtDoor
 from deployments.api.responses import problems
 from deployments.api.views import EventView, JobView
+from models.clock import UtcDatetime
 from models.identity.access import Caller
 from models.job import FINAL, State
 from storage.log import job_lists
@@ -40,6 +40,17 @@ class JobList(BaseModel):
     total: int | None = None
 
 
+def _in_words(value: object) -> object:
+    """Refuse a number: nobody knows of what unit it would be."""
+    if isinstance(value, str) and "T" not in value.upper():
+        msg = "a time is written as 2026-01-31T12:00:00Z"
+        raise ValueError(msg)
+    return value
+
+
+Moment = Annotated[UtcDatetime, BeforeValidator(_in_words)]
+
+
 class Filters(BaseModel):
     """What a list of jobs is narrowed to."""
 
@@ -49,8 +60,8 @@ class Filters(BaseModel):
     state: list[State] = Field(default=[], description="One or several.")
     user: str = Field(default="", max_length=200, description="For operators.")
     project: str = Field(default="", max_length=100)
-    since: datetime | None = Field(default=None, description="Handed in then or later.")
-    until: datetime | None = Field(default=None, description="Handed in before then.")
+    since: Moment | None = Field(default=None, description="Handed in then or later; a time with its zone.")
+    until: Moment | None = Field(default=None, description="Handed in before then; a time with its zone.")
     q: str = Field(default="", max_length=200, description="The beginning of the id.")
     sort: Literal["newest", "oldest"] = "newest"
     cursor: str = Field(default="", max_length=400, description="From `next` of the page before.")

@@ -47,7 +47,7 @@ class Me(BaseModel):
 class NewTokenIn(BaseModel):
     """A token to be made."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     days: int | None = Field(default=90, ge=1, le=36500, description="Until it expires; null for never.")
     scopes: list[Scope] | None = Field(default=None, min_length=1, description="Those of your own token if left out.")

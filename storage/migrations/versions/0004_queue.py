@@ -8,19 +8,19 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-_ENTER = (
-    'INSERT INTO queue (backend, storage, "user", received_at, job_id, again_at)'
-    " VALUES (NEW.backend, NEW.storage, NEW.\"user\", NEW.received_at, NEW.job_id, '')"
+_INTO = 'INSERT INTO queue (backend, storage, "user", received_at, job_id, again_at)'
+_LOWER = (
     ' ON CONFLICT (backend, storage, "user") DO UPDATE SET received_at = excluded.received_at, job_id = excluded.job_id'
     " WHERE (excluded.received_at, excluded.job_id) < (queue.received_at, queue.job_id)"
 )
+_ENTER = f"{_INTO} VALUES (NEW.backend, NEW.storage, NEW.\"user\", NEW.received_at, NEW.job_id, '') {_LOWER}"
 _ORDER = ("phase", "not_before", "priority", "received_at", "backend", "storage", '"user"')
 """Whoever writes to a waiting job without changing these holds up no claim: he locks no row of `queue`."""
 
 _OLD, _NEW = (", ".join(f"{row}.{name}" for name in _ORDER) for row in ("OLD", "NEW"))
-_LOOK_AGAIN = (
-    "UPDATE queue SET received_at = '', job_id = '' WHERE (backend, storage, \"user\") IN"
-    ' (SELECT job.backend, job.storage, job."user" FROM job WHERE job.job_id = OLD.job_id)'
+_ENTER_RELEASED = (
+    f"{_INTO} SELECT backend, storage, \"user\", received_at, job_id, '' FROM job"  # noqa: S608 - our own names
+    f" WHERE job_id = OLD.job_id AND phase = 'waiting' {_LOWER}"
 )
 _SQLITE = [
     f"CREATE TRIGGER queue_enter AFTER INSERT ON job WHEN NEW.phase = 'waiting' BEGIN {_ENTER}; END",
@@ -28,7 +28,7 @@ _SQLITE = [
         f"CREATE TRIGGER queue_enter_again AFTER UPDATE ON job WHEN NEW.phase = 'waiting' AND ({_OLD}) IS NOT ({_NEW})"
         f" BEGIN {_ENTER}; END"
     ),
-    f"CREATE TRIGGER queue_released AFTER DELETE ON held BEGIN {_LOOK_AGAIN}; END",
+    f"CREATE TRIGGER queue_released AFTER DELETE ON held BEGIN {_ENTER_RELEASED}; END",
 ]
 _POSTGRES = [
     f"CREATE FUNCTION queue_enter() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {_ENTER}; RETURN NULL; END $$",
@@ -40,7 +40,10 @@ _POSTGRES = [
         "CREATE TRIGGER queue_enter_again AFTER UPDATE ON job FOR EACH ROW"
         f" WHEN (NEW.phase = 'waiting' AND ({_OLD}) IS DISTINCT FROM ({_NEW})) EXECUTE FUNCTION queue_enter()"
     ),
-    f"CREATE FUNCTION queue_released() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {_LOOK_AGAIN}; RETURN NULL; END $$",
+    (
+        "CREATE FUNCTION queue_released() RETURNS trigger LANGUAGE plpgsql"
+        f" AS $$ BEGIN {_ENTER_RELEASED}; RETURN NULL; END $$"
+    ),
     "CREATE TRIGGER queue_released AFTER DELETE ON held FOR EACH ROW EXECUTE FUNCTION queue_released()",
 ]
 
@@ -70,7 +73,7 @@ def upgrade() -> None:
     )
     op.execute(
         'INSERT INTO queue (backend, storage, "user", received_at, job_id, again_at)'
-        " SELECT backend, storage, \"user\", '', '', '' FROM job WHERE phase = 'waiting' GROUP BY 1, 2, 3"
+        " SELECT backend, storage, \"user\", min(received_at), '', '' FROM job WHERE phase = 'waiting' GROUP BY 1, 2, 3"
     )
     for statement in _POSTGRES if op.get_bind().dialect.name == "postgresql" else _SQLITE:
         op.execute(statement)

@@ -1,0 +1,108 @@
+"""What clients of qlued send: fields in a query, a form or a JSON object, and a job as text in one of them."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from fastapi.exceptions import RequestValidationError
+from starlette.requests import Request
+
+from deployments.api.dialects.qlued_documents import BAD_JSON
+from deployments.api.requests import document_of
+from deployments.api.v1.bodies import json_value
+from models.errors import InputError, JobRejected
+
+FORM = "application/x-www-form-urlencoded"
+MAX_FIELDS = 20
+
+Values = Mapping[str, Any]
+
+
+class NotJson(InputError):
+    """The text of a job is not JSON."""
+
+    def __init__(self) -> None:
+        super().__init__(BAD_JSON)
+
+
+async def values_of(request: Request) -> Values:
+    """Return the fields of a request, whatever they stand in.
+
+    Raises:
+        RequestValidationError: its body is none of what a client sends.
+    """
+    if request.method != "POST":
+        return request.query_params
+    read = _of_form if request.headers.get("content-type", "").partition(";")[0].strip() == FORM else _of_json
+    return await asyncio.to_thread(read, await request.body())
+
+
+def job_id_of(values: Values) -> str:
+    """Return the id that is asked for, as it was sent.
+
+    Raises:
+        RequestValidationError: there is none.
+    """
+    found = values.get("job_id")
+    if found is None and "json" in values:
+        try:
+            found = json.loads(values["json"])["job_id"]
+        except (ValueError, RecursionError, TypeError, KeyError, IndexError):
+            raise _wrong("json", 'it has to be {"job_id": "..."}') from None
+    if not isinstance(found, str) or not found:
+        raise _wrong("job_id", "the id of a job is needed")
+    return found
+
+
+def job_of_text(values: Values) -> bytes:
+    """Return the job document that came as text.
+
+    Raises:
+        RequestValidationError: there is none.
+        NotJson: it is not JSON.
+    """
+    name = "job" if "job" in values or "json" not in values else "json"
+    text = values.get(name)
+    if not isinstance(text, str):
+        raise _wrong(name, "the job is needed, as JSON text")
+    try:
+        json.loads(text)
+        return document_of(text)
+    except (ValueError, RecursionError, JobRejected):
+        raise NotJson from None
+
+
+def job_of_payload(values: Values) -> bytes:
+    """Return the job document that came as an object.
+
+    Raises:
+        RequestValidationError: there is none.
+        NotJson: it holds what no document can.
+    """
+    payload = values.get("payload")
+    if not isinstance(payload, dict):
+        raise _wrong("payload", "the job is needed, as a JSON object")
+    try:
+        return document_of(payload)
+    except JobRejected:
+        raise NotJson from None
+
+
+def _of_form(raw: bytes) -> Values:
+    try:
+        return dict(parse_qsl(raw.decode("ascii"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"))
+    except ValueError:
+        raise _wrong("body", f"it is no form of at most {MAX_FIELDS} fields in UTF-8") from None
+
+
+def _of_json(raw: bytes) -> Values:
+    found = json_value(raw)
+    if not isinstance(found, dict):
+        raise _wrong("body", "a JSON object is needed")
+    return found
+
+
+def _wrong(field: str, message: str) -> RequestValidationError:
+    return RequestValidationError([{"loc": (field,), "msg": message, "type": "value_error"}])

@@ -1,0 +1,76 @@
+"""Who comes, and how often: the rate of each user is held, and the last use of each token is remembered."""
+
+import asyncio
+import contextlib
+import math
+import threading
+import time
+from datetime import timedelta
+
+from deployments.api.bounds import Rates
+from models import clock
+from models.errors import LogError
+from models.identity.access import Caller
+from models.usage import LimitReached
+from storage.identity.directory import Directory
+from storage.identity.limits import limits_of
+
+FRESH_SECONDS = 10.0
+"""So long a limit of requests that was read is held to before it is read again."""
+
+WRITE_SECONDS = 20.0
+"""So often the tokens that were used are written down."""
+
+BURST = 10
+"""So many requests may come at once, however few are allowed in a minute."""
+
+
+class Visits:
+    """The callers of one process; safe to use from several threads."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._changing = threading.Lock()
+        self._used: set[str] = set()
+        self._limits: dict[str, tuple[float, int | None]] = {}
+        self._rates: dict[tuple[str, int], Rates] = {}
+
+    def note(self, caller: Caller) -> None:
+        """Note that somebody has come.
+
+        Raises:
+            LimitReached: he comes too often.
+        """
+        most = self._most(caller.user) if caller.user else None
+        with self._changing:
+            self._used.add(caller.token_id)
+            if most is None:
+                return
+            rates = self._rates.setdefault((caller.user, most), Rates(most, min(most, BURST)))
+            if most and rates.take(caller.user):
+                return
+            wait = rates.wait(caller.user) if most else 60.0
+        free_at = clock.now() + timedelta(seconds=math.ceil(wait))
+        raise LimitReached(f"user/{caller.user}", "requests_a_minute", "requests a minute", most, most, free_at)
+
+    def _most(self, user: str) -> int | None:
+        asked, most = self._limits.get(user, (float("-inf"), None))
+        if time.monotonic() - asked > FRESH_SECONDS:
+            limits = limits_of(self._directory.engine, [user]).get(f"user/{user}")
+            most = None if limits is None else limits.requests_a_minute
+            self._limits[user] = time.monotonic(), most
+        return most
+
+    async def run(self) -> None:
+        """Write down now and then which tokens were used, until it is cancelled."""
+        while True:
+            await asyncio.sleep(WRITE_SECONDS)
+            with contextlib.suppress(LogError):  # it stays unknown; nobody has to wait for that
+                await asyncio.to_thread(self.write)
+
+    def write(self) -> None:
+        """Write down which tokens were used since the last time."""
+        with self._changing:
+            used, self._used = self._used, set()
+        if used:
+            self._directory.touch(used)
