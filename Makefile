@@ -18,6 +18,10 @@ BENCH_ARGS ?=
 # come in the order of their names, long ones (acceptance) first, and not those with the most tests (unit).
 PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder
 
+# Clients of other front ends, each a folder in tests/clients; those that are installed in seconds are in every test run.
+QUICK_CLIENTS := oqtopus
+CLIENTS := $(QUICK_CLIENTS) quri
+
 # Sets $$python to the first Python that will do, or stops with a sentence that says what is missing.
 FIND_PYTHON = python=; for candidate in python3.11 python3 python; do \
 	  if "$$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
@@ -75,7 +79,7 @@ check: install ## run the linters, and the unit and contract tests that start no
 	exit $$failed
 
 .PHONY: test
-test: peer lint ## run the linters and all tests (what CI runs); PYTEST_ARGS is handed to pytest
+test: peer $(QUICK_CLIENTS:%=.venv-%/.installed) lint ## run the linters and all tests (what CI runs); PYTEST_ARGS is handed to pytest
 	@echo "Running the tests ..."
 	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
@@ -135,14 +139,26 @@ peer: .venv-peer/.installed ## set up .venv-peer with the published SDK that one
 	@.venv-peer/bin/python $(PIP_QUIETLY) --no-compile --require-hashes --requirement tests/peer/requirements.lock
 	@touch $@
 
+.PHONY: clients
+clients: install $(CLIENTS:%=.venv-%/.installed) ## try published clients of other front ends, each in an environment of its own
+	@$(BIN)/python -m pytest tests/clients $(PYTEST_ARGS)
+
+.venv-%/.installed: tests/clients/%/requirements.lock
+	@$(FIND_PYTHON); echo "Making .venv-$* with $$("$$python" --version) ..."; "$$python" -m venv --clear .venv-$*
+	@echo "Installing the packages of $< into .venv-$* ..."
+	@.venv-$*/bin/python $(PIP_QUIETLY) --no-compile --require-hashes --requirement $<
+	@touch $@
+
 .PHONY: lock
-lock: install ## renew both lock files: the newest versions that pyproject.toml allows
+lock: install ## renew all lock files: the newest versions that pyproject.toml allows
 	@echo "Resolving requirements.lock ..."
 	@$(LOCK) --all-extras --output-file requirements.lock pyproject.toml
 	@echo "Resolving tests/peer/requirements.lock ..."
 	@$(LOCK) --output-file tests/peer/requirements.lock tests/peer/requirements.in
+	@for client in $(CLIENTS); do echo "Resolving tests/clients/$$client/requirements.lock ..."; \
+	  $(LOCK) --output-file tests/clients/$$client/requirements.lock tests/clients/$$client/requirements.in || exit 1; done
 
 .PHONY: clean
 clean: ## remove what the other targets made
-	rm -rf .venv .venv-peer .cache .hypothesis dist mutants
+	rm -rf .venv .venv-* .cache .hypothesis dist mutants
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

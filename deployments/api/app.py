@@ -19,7 +19,8 @@ from deployments.api.calls import Calls, Outcome
 from deployments.api.changes import Changes
 from deployments.api.checks import Checks
 from deployments.api.committer import Committer
-from deployments.api.dialects import qlued
+from deployments.api.dialects import oqtopus_user, qlued
+from deployments.api.dialects.oqtopus_answers import message_of_problem
 from deployments.api.dialects.qlued_documents import error_document
 from deployments.api.pages.router import add_pages
 from deployments.api.v1 import acts, backends, health, jobs, me, payloads, submissions
@@ -72,9 +73,10 @@ def make_app(services: Services) -> FastAPI:
         health.router,
     ):
         app.include_router(router, prefix="/v1")
-    add_pages(app, services)
-    app.openapi = functools.partial(_describe, app)  # type: ignore[method-assign]
     app.mount("/api", qlued.make_app(app.state))
+    app.mount(oqtopus_user.PATH, oqtopus_user.make_app(app.state))
+    app.openapi = functools.partial(_describe, app)  # type: ignore[method-assign]
+    add_pages(app, services)
     app.add_exception_handler(QuledgerError, problems.on_error)
     app.add_exception_handler(HTTPException, problems.on_http_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
@@ -87,7 +89,7 @@ def make_app(services: Services) -> FastAPI:
         a_minute=settings.api_requests_a_minute,
         burst=settings.api_requests_a_minute,
         behind_proxy=settings.api_behind_proxy,
-        shapes={"/api": error_document},
+        shapes={"/api": error_document, oqtopus_user.PATH: message_of_problem},
     )
     return app
 

@@ -18,7 +18,7 @@ from deployments.api.overview import Overview
 from deployments.api.requests import JobRequest
 from deployments.api.stored import StoredPayloads
 from deployments.api.visits import Visits
-from models.errors import JobRejected, LogError, QuledgerError, ResultMissing, StorageError, UnknownJob
+from models.errors import JobRejected, LogError, QuledgerError, ResultMissing, StorageError, UnknownBackend, UnknownJob
 from models.events import Event
 from models.facts import Hidden
 from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, is_visible, why_not
@@ -70,7 +70,9 @@ class Calls:
 
     def caller_with(self, token_id: str) -> Caller:
         """Return whose token has this id, for a session that was begun with it; else as `caller`."""
-        return self._directory.caller_with(token_id)
+        caller = self._directory.caller_with(token_id)
+        self.visits.note(caller)
+        return caller
 
     # Jobs come in
 
@@ -106,7 +108,9 @@ class Calls:
         found = await asyncio.to_thread(self._prepared, caller, request)
         if isinstance(found, QuledgerError):
             return found
-        fault = fault_of(found, registry.usable(), self._services.settings.max_document_bytes)
+        if found.backend not in (usable := registry.usable()):
+            return UnknownBackend(found.backend, usable)
+        fault = fault_of(found, self._services.settings.max_document_bytes)
         return fault or (await self._checks.check([found]))[0]
 
     async def rerun(self, caller: Caller, job_id: str, key: str | None = None) -> Begun:

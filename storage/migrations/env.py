@@ -14,9 +14,11 @@ from models.settings import Settings
 from storage.identity import tables as identity_tables
 from storage.log import tables
 from storage.log.database import open_database
+from storage.uploads import tables as upload_tables
 
 # Importing them registers the tables.
-assert tables.EventRow.metadata is identity_tables.ControlEventRow.metadata is SQLModel.metadata  # noqa: S101
+for registered in (tables.EventRow, identity_tables.ControlEventRow, upload_tables.RegistrationRow):
+    assert registered.metadata is SQLModel.metadata  # noqa: S101
 
 _UNSEEN = {
     index.name

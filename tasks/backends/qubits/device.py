@@ -103,7 +103,7 @@ def noise_model(device: Device) -> "NoiseModel":
     from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error  # noqa: PLC0415 (takes seconds)
 
     model = NoiseModel(basis_gates=list(device.basis_gates))
-    for gate, qubits, error in _errors_by_place(device):
+    for gate, qubits, error in errors_by_place(device):
         places = [qubits] if len(qubits) == 1 else [qubits, qubits[::-1]]
         channel = depolarizing_error(depolarizing_parameter(error, len(qubits)), len(qubits))
         for place in places:
@@ -115,8 +115,8 @@ def noise_model(device: Device) -> "NoiseModel":
     return model
 
 
-def _errors_by_place(device: Device) -> list[tuple[str, tuple[int, ...], float]]:
-    """Return (gate, qubits, error) for each place that has one, entries for all places written out."""
+def errors_by_place(device: Device) -> list[tuple[str, tuple[int, ...], float]]:
+    """Return (gate, qubits, average infidelity) for each place that has one, entries for all places written out."""
     found: dict[tuple[str, tuple[int, ...]], float] = {}
     for item in sorted(device.gate_errors, key=lambda item: item.qubits is not None):  # one's own comes last
         if item.qubits is not None:

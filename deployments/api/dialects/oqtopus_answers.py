@@ -1,0 +1,83 @@
+"""OQTOPUS: what goes wrong is `{"message": …}`."""
+
+import logging
+
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from deployments.api.dialects.oqtopus_uploads import BadSignature
+from deployments.api.problems import Problem, code_of, invalid, problem_of
+from models.errors import InputError, QuledgerError, printable
+from models.identity.errors import NotSignedIn
+from storage.uploads.registrations import TooManyRegistered, UploadedBefore
+
+_LOG = logging.getLogger("quledger.api")
+
+RETRY_SECONDS = 5
+
+_CODES: dict[type[QuledgerError], int] = {BadSignature: 403, UploadedBefore: 409, TooManyRegistered: 429}
+_BAD_REQUEST = {409: 400, 422: 400}
+"""A client of OQTOPUS knows one code for whatever it can put right."""
+
+
+class BadRequest(InputError):
+    """What is asked cannot be done; the text says why."""
+
+
+class GoneBefore(InputError):
+    """An input comes for a job that waits for none."""
+
+    def __init__(self) -> None:
+        super().__init__("this job was submitted before, or is not waiting for its input any more")
+
+
+_CODES[GoneBefore] = 409
+
+
+def answer_in_messages(app: FastAPI) -> None:
+    """Let every error of an application be answered with a message."""
+    app.add_exception_handler(QuledgerError, _on_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(Exception, _on_unforeseen)
+
+
+def message_of_problem(problem: Problem) -> dict[str, str]:
+    """Say what a request is refused with before it comes here."""
+    return {"message": problem.detail}
+
+
+def message(text: str, code: int = 200) -> Response:
+    """Return an answer that holds a sentence and nothing else."""
+    return JSONResponse(
+        {"message": text}, code, headers={"Retry-After": str(RETRY_SECONDS)} if code in (429, 503) else None
+    )
+
+
+async def _on_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, QuledgerError)  # noqa: S101 - it is registered for these alone
+    code = _CODES.get(type(error)) or _BAD_REQUEST.get(code_of(error), code_of(error))
+    if code >= 500:  # noqa: PLR2004 - HTTP's own
+        _LOG.error("request_failed action=answer code=%d: %s", code, error)
+    if isinstance(error, NotSignedIn) and error.reason == "missing":
+        return message("a token is needed: q-api-token: TOKEN", code)
+    # Whoever asks here has no command line of ours, which some texts name at their end.
+    return message(problem_of(error).detail.partition("; `quledger")[0], code)
+
+
+async def _on_http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - as above
+    return message(printable(str(error.detail)), error.status_code)
+
+
+async def _on_invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
+    return message(invalid(jsonable_encoder(error.errors(), exclude={"ctx", "input", "url"})).detail, 400)
+
+
+async def _on_unforeseen(_request: Request, error: Exception) -> Response:
+    _LOG.error("request_failed action=answer code=500: %s", type(error).__name__, exc_info=error)
+    return message("this failed, and should not have; the operator finds the details in the laboratory's log", 500)

@@ -1,0 +1,91 @@
+"""OQTOPUS: the files of a job, brought and fetched without a token: whoever comes shows a signature of this server."""
+
+import asyncio
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from deployments.api.dialects.oqtopus_answers import GoneBefore
+from deployments.api.dialects.oqtopus_documents import Sent, check_input
+from deployments.api.dialects.oqtopus_results import result_of, transpile_result_of
+from deployments.api.dialects.oqtopus_uploads import Signer, check_form, read_form, unzipped, zipped
+from deployments.api.registered import Registered
+from models.errors import UnknownJob
+from tasks.jobs.results import result_document
+from tasks.services import Services
+
+router = APIRouter()
+
+
+class Files:
+    """The files of one laboratory; what is here blocks."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self.registered = Registered(services)
+        self.signer = Signer(self.registered.secret)
+
+    def take(self, content_type: str, body: bytes) -> None:
+        """Keep the zip file in a form as the input of a job.
+
+        Raises:
+            InputError: it is not taken; the text says why.
+        """
+        fields, content = read_form(content_type, body)
+        job_id = check_form(self.signer, fields)
+        unpacked = unzipped(content, self._services.settings.max_document_bytes)
+        check_input(unpacked)
+        try:
+            self.registered.fill(job_id, unpacked)
+        except UnknownJob:
+            raise GoneBefore from None
+
+    def zip_of(self, job_id: str, item: str) -> bytes:
+        """Return a file of a job as a zip file.
+
+        Raises:
+            UnknownJob: there is no such job (any more).
+            ResultMissing: it has no result.
+        """
+        log = self._services.log
+        if log.get(job_id).is_hidden:
+            raise UnknownJob(job_id)
+        found: Any
+        if item == "input":
+            found = Sent.of(log.document(job_id)).input
+        else:
+            document = result_document(self._services, job_id)
+            found = result_of(document) if item == "result" else transpile_result_of(document)
+        return zipped(f"{item}.json", json.dumps(found, separators=(",", ":")).encode("ascii"))
+
+    def address(self, base: str, job_id: str, item: str) -> str:
+        """Return where a file of a job can be fetched for ten minutes."""
+        expires, signature = self.signer.signed("GET", job_id, item)
+        return f"{base}files/{job_id}/{item}.zip?expires={expires}&signature={signature}"
+
+
+@router.post("/files")
+async def upload(request: Request) -> Response:
+    """Take the input of a registered job."""
+    files = await files_of(request)
+    await asyncio.to_thread(files.take, request.headers.get("content-type", ""), await request.body())
+    return Response(status_code=204)
+
+
+@router.get("/files/{job_id}/{item}.zip")
+async def download(request: Request, job_id: str, item: str, expires: str = "", signature: str = "") -> Response:
+    """Return a file of a job."""
+    files = await files_of(request)
+    files.signer.check("GET", job_id, item, expires, signature)
+    content = await asyncio.to_thread(files.zip_of, job_id, item)
+    return Response(content, media_type="application/zip")
+
+
+async def files_of(request: Request) -> Files:
+    """Return the files; the log is asked for their secret when they are first needed."""
+    state = request.app.state
+    if not hasattr(state, "oqtopus_files"):
+        state.oqtopus_files = await asyncio.to_thread(Files, state.services)
+    files: Files = state.oqtopus_files
+    return files

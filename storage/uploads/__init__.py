@@ -1,0 +1,1 @@
+"""Jobs that have an id and no submission yet, with the input that was uploaded for them."""
