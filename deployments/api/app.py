@@ -17,7 +17,6 @@ from deployments.api import problems
 from deployments.api.bounds import Bounds
 from deployments.api.calls import Calls, Outcome
 from deployments.api.changes import Changes
-from deployments.api.checks import Checks
 from deployments.api.committer import Committer
 from deployments.api.dialects import oqtopus_user, qlued
 from deployments.api.dialects.oqtopus_answers import message_of_problem
@@ -29,6 +28,7 @@ from models.errors import QuledgerError
 from models.submissions import Submission
 from storage.identity.directory import Directory
 from storage.identity.limits import limits_of
+from tasks.jobs.checking import Checker
 from tasks.jobs.submission import submit_all
 from tasks.services import Services
 
@@ -119,8 +119,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         changes = Changes(lambda job_ids: {job_id: seq for job_id, (_, seq) in services.log.states(job_ids).items()})
         directory = Directory(services.log.engine)
         committer: Committer[Submission, Outcome] = Committer(functools.partial(_submit, services))
-        async with Checks(services) as checks:
-            app.state.calls = Calls(services, directory, checks, committer, changes)
+        async with Checker(services) as checker:
+            app.state.calls = Calls(services, directory, checker, committer, changes)
             running = [asyncio.create_task(each) for each in (changes.run(), app.state.calls.visits.run())]
             try:
                 yield

@@ -10,7 +10,7 @@ from typing import Any
 
 from deployments.api.account import Account
 from deployments.api.changes import Changes
-from deployments.api.checks import Checks
+from deployments.api.checks import checked
 from deployments.api.committer import Committer
 from deployments.api.laboratory import Laboratory
 from deployments.api.lists import seen_by
@@ -31,6 +31,7 @@ from storage.log import job_lists
 from storage.log.job_lists import Page, Query
 from tasks.backends import registry
 from tasks.jobs import submission
+from tasks.jobs.checking import Checker
 from tasks.jobs.results import result_document
 from tasks.services import Services
 
@@ -44,13 +45,13 @@ class Calls:
         self,
         services: Services,
         directory: Directory,
-        checks: Checks,
+        checker: Checker,
         committer: Committer[Submission, Outcome],
         changes: Changes,
     ) -> None:
         self.account, self.laboratory, self.changes = Account(directory), Laboratory(services), changes
         self.overview = Overview(services, directory)
-        self._services, self._directory, self._checks, self._committer = services, directory, checks, committer
+        self._services, self._directory, self._checker, self._committer = services, directory, checker, committer
         self._log = services.log
         self.visits = Visits(directory)
         self.payloads = StoredPayloads(services.log.engine)
@@ -92,16 +93,12 @@ class Calls:
             for request, each in zip(requests, found, strict=True)
             if isinstance(each, Submission)
         ]
-        checked = [
+        judged = [
             submission if kept and isinstance(verdict, JobRejected) else verdict
-            for submission, kept, verdict in zip(good, keep, await self._checks.check(good), strict=True)
+            for submission, kept, verdict in zip(good, keep, await checked(self._checker, good), strict=True)
         ]
-        outcomes: list[Outcome] = list(
-            await self._committer.put([each for each in checked if isinstance(each, Submission)])
-        )
-        answers = iter(outcomes)
-        of_good = iter([next(answers) if isinstance(each, Submission) else each for each in checked])
-        return [next(of_good) if isinstance(each, Submission) else each for each in found]
+        begun = await self._committer.put([each for each in judged if isinstance(each, Submission)])
+        return _filled(_filled(found, judged), begun)
 
     async def check(self, caller: Caller, request: JobRequest) -> Submission | QuledgerError:
         """Return what would be handed in, or why it would be refused; nothing is stored."""
@@ -111,7 +108,7 @@ class Calls:
         if found.backend not in (usable := registry.usable()):
             return UnknownBackend(found.backend, usable)
         fault = fault_of(found, self._services.settings.max_document_bytes)
-        return fault or (await self._checks.check([found]))[0]
+        return fault or (await checked(self._checker, [found]))[0]
 
     async def rerun(self, caller: Caller, job_id: str, key: str | None = None) -> Begun:
         """Hand in the document of a job again, as the caller's own job.
@@ -135,7 +132,7 @@ class Calls:
             document = self.payloads.get(caller, request.payload) if request.payload else request.document
         except QuledgerError as error:
             return error
-        return Submission(
+        prepared = Submission(
             backend=request.backend,
             document=document,
             user=caller.user,
@@ -147,6 +144,7 @@ class Calls:
             job_id=request.job_id,
             derived_from=request.derived_from,
         )
+        return submission.why_refused(self._services, prepared) or prepared
 
     def _again(self, caller: Caller, job_id: str, key: str | None) -> JobRequest:
         job = self.job(caller, job_id, Act.RERUN)

@@ -87,7 +87,7 @@ def submit_all(
     answers: dict[int, Begun | InputError] = {}
     entries: dict[int, Entry] = {}
     for place, submission in enumerate(submissions):
-        fault = _fault_of(services, submission)
+        fault = why_refused(services, submission)
         if fault is None:
             storage = submission.storage or services.stores.names[0]
             entries[place] = _entry(submission, storage, settings.max_document_bytes, next(received))
@@ -108,7 +108,7 @@ def submit_document(services: Services, submission: Submission, check: Callable[
         InputError: it cannot be handed in; see `submit_all`.
         LogUnavailable: nothing was submitted.
     """
-    if (fault := _fault_of(services, submission)) is not None:
+    if (fault := why_refused(services, submission)) is not None:
         raise fault
     check()
     (answer,) = submit_all(services, [submission])
@@ -121,7 +121,8 @@ def submit_document(services: Services, submission: Submission, check: Callable[
     return answer.job
 
 
-def _fault_of(services: Services, submission: Submission) -> InputError | None:
+def why_refused(services: Services, submission: Submission) -> InputError | None:
+    """Return why a job cannot be handed in like this; None where it can."""
     if not registry.knows(submission.backend):
         return UnknownBackend(submission.backend, registry.names())
     if (fault := fault_of(submission, services.settings.max_document_bytes)) is not None:

@@ -103,8 +103,10 @@ async def _checked(visit: Visit, filled: Filled) -> dict[str, Any]:
     if isinstance(found, QuledgerError):
         more = found.more if isinstance(found, JobRejected) else 0
         return {"faults": _faults(found), "more_faults": more, "good": ""}
-    shots = "" if found.shots is None else f", {count_of(found.shots, 'shot')} in all"
-    return {"faults": [], "more_faults": 0, "good": f"{found.backend} takes it{shots}. Nothing is stored yet."}
+    if found.shots is None:
+        return _NOTHING | {"good": "It cannot be checked here now; its run will. Nothing is stored yet."}
+    good = f"{found.backend} takes it, {count_of(found.shots, 'shot')} in all. Nothing is stored yet."
+    return _NOTHING | {"good": good}
 
 
 async def _filled(form: Form) -> Filled:
