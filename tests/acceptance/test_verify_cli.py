@@ -79,7 +79,7 @@ def test_rebuild_brings_a_broken_view_right(lone_installation: Installation):
         raw.execute("UPDATE job SET user = 'eve'")
     raw.close()
     assert f"{job} view: `job` differs from the events in user" in installation.run("verify", check=False).stdout
-    assert installation.json("rebuild") == {"jobs": 1, "events": 1}
+    assert installation.json("rebuild") == {"jobs": 1, "events": 1, "streams": 0}
     installation.run("verify")
     with sqlite3.connect(installation.home / "quledger.db") as raw:
         raw.execute("DROP TRIGGER event_no_update")
