@@ -148,6 +148,10 @@ def test_limits_are_shown_with_what_is_used_of_them(door: FrontDoor) -> None:
     assert re.search(r"Jobs that wait (0\.25 )?1 4", said)
     assert re.search(r"Shots a day (0\.01 )?10 1,000", said)
     assert "Seconds a day" not in said
+    door.directory.set_limits("user/lim", {"jobs_queued": 1}, actor="test")
+    refused = lim.post("/ui/submit", **GOOD)
+    assert refused.status_code == 429
+    assert "jobs" in words(checked(refused)).partition("Check")[2]
     lim.close()
     door.add_user("often")
     door.directory.set_limits("user/often", {"requests_a_minute": 3}, actor="test")

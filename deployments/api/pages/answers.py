@@ -77,6 +77,14 @@ async def error_page(request: Request, problem: Problem) -> Response:
     return render(request, "message.html", visit, code=problem.status, heading=problem.title, text=text)
 
 
+def problem_said(error: QuledgerError) -> Problem:
+    """Return an error as it may be said; that of one which is the laboratory's goes to its log alone."""
+    problem = problem_of(error)
+    if problem.status >= 500:  # noqa: PLR2004 - HTTP's own
+        _LOG.error("request_failed action=answer code=%d: %s", problem.status, error)
+    return problem
+
+
 def _problem(error: Exception) -> Problem:
     match error:
         case ForeignForm():
@@ -85,7 +93,7 @@ def _problem(error: Exception) -> Problem:
         case UnknownJob():
             return Problem(type="", title=TITLES[404], status=404, detail="there is no such job, or it is not yours")
         case QuledgerError():
-            return problem_of(error)
+            return problem_said(error)
         case RequestValidationError():
             return invalid(error.errors())
         case HTTPException():
