@@ -302,13 +302,8 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
                 "not_before": None,
             }
         case HandedOver():
-            changes |= {
-                "worker": fact.worker,
-                "lease_until": fact.lease_until,
-                "lease_seconds": fact.lease_seconds,
-                "holder": fact.holder,
-                "handed_on": False,
-            }
+            changes |= {name: getattr(fact, name) for name in ("worker", "lease_until", "lease_seconds", "holder")}
+            changes["handed_on"] = False
         case LeaseExpired():
             changes["holder"] = None if job.holder is None else NOBODY
         case Executed():

@@ -45,6 +45,7 @@ class Registered:
         Raises:
             UnknownJob: it is no registration (any more).
             UploadedBefore: it has another input.
+            TooManyRegistered: its user keeps too much here already.
         """
         if self._is_job(job_id):
             raise UnknownJob(job_id)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, update
 
 from models import clock
 from models.clock import to_text
@@ -28,11 +28,19 @@ _FOUND = select(_TABLE).where(_OF_JOB)
 _USED = select(func.count(), func.coalesce(func.sum(_TABLE.c.size), 0)).where(_TABLE.c.user == bindparam("who"))
 _FILL = update(_TABLE).where(_OF_JOB, _TABLE.c.content.is_(None))
 _REMOVE = delete(_TABLE).where(_OF_JOB)
-_REMOVE_OLD = delete(_TABLE).where(_TABLE.c.registered_at <= bindparam("before"))
+# Two servers that do this at once do not wait for each other: what one has locked is left to it.
+_OLD = select(_TABLE.c.job_id).where(_TABLE.c.registered_at <= bindparam("before")).with_for_update(skip_locked=True)
+_REMOVE_OLD = delete(_TABLE).where(_TABLE.c.job_id.in_(_OLD))
 
 
 class TooManyRegistered(InputError):
     """A user has too many jobs, or too much of their inputs, that were never submitted."""
+
+    def __init__(self, count: int, used: int) -> None:
+        super().__init__(
+            f"{count} jobs were registered and not submitted, with {used / 1e6:.1f} MB of inputs;"
+            f" submit them, or wait until they are a day old"
+        )
 
 
 class UploadedBefore(InputError):
@@ -68,12 +76,9 @@ class Registrations:
         row = {"job_id": job_id, "user": user, "registered_at": to_text(now), "size": 0}
         with writing(self.engine) as connection:
             connection.execute(_REMOVE_OLD, {"before": to_text(now - KEPT)})
-            count, used = connection.execute(_USED, {"who": user}).one()
-            if count >= MAX_OPEN or int(used) > MAX_BYTES:
-                raise TooManyRegistered(
-                    f"{count} jobs were registered and not submitted, with {int(used) / 1e6:.1f} MB of inputs;"
-                    f" submit them, or wait until they are a day old"
-                )
+            count, used = _used(connection, user)
+            if count >= MAX_OPEN:
+                raise TooManyRegistered(count, used)
             connection.execute(insert(_TABLE), row)
         return job_id
 
@@ -97,9 +102,13 @@ class Registrations:
         Raises:
             UnknownJob: it was not registered, or is no registration any more.
             UploadedBefore: it has another input.
+            TooManyRegistered: its user keeps too much here already.
         """
-        self.get(job_id)
+        found = self.get(job_id)
         with writing(self.engine) as connection:
+            count, used = _used(connection, found.user)
+            if found.content is None and used + len(content) > MAX_BYTES:
+                raise TooManyRegistered(count, used)
             values = {"content": content, "size": len(content)}
             if connection.execute(_FILL.values(**values), {"id": job_id}).rowcount:
                 return
@@ -110,3 +119,9 @@ class Registrations:
         """Forget a registration: it became a job."""
         with writing(self.engine) as connection:
             connection.execute(_REMOVE, {"id": job_id})
+
+
+def _used(connection: Connection, user: str) -> tuple[int, int]:
+    """Return how many registrations a user has, and how many bytes their inputs."""
+    count, used = connection.execute(_USED, {"who": user}).one()
+    return count, int(used)

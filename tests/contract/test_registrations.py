@@ -85,10 +85,14 @@ def test_a_user_has_so_many_at_once(databases: Databases, tmp_path: Path, monkey
     second = found.register("ann")
 
     monkeypatch.setattr(registrations, "MAX_OPEN", 100)
-    monkeypatch.setattr(registrations, "MAX_BYTES", 10)
-    found.fill(second, b"0" * 11)
-    with pytest.raises(TooManyRegistered):
-        found.register("ann")
+    monkeypatch.setattr(registrations, "MAX_BYTES", 1_000_000)
+    found.fill(second, b"0" * 800_000)
+    found.fill(second, b"0" * 800_000)
+    third = found.register("ann")
+    with pytest.raises(TooManyRegistered, match=r"3 jobs .* with 0\.8 MB"):
+        found.fill(third, b"0" * 200_001)
+    assert found.get(third).content is None
+    found.fill(third, b"0" * 200_000)
 
 
 def test_the_servers_of_one_log_share_a_secret(databases: Databases, tmp_path: Path):

@@ -5,22 +5,16 @@ import logging
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from deployments.api.dialects.oqtopus_uploads import BadSignature
-from deployments.api.problems import Problem, code_of, invalid, problem_of
+from deployments.api.problems import Problem, answer, code_of, headers_of, invalid, problem_of
 from models.errors import InputError, QuledgerError, printable
 from models.identity.errors import NotSignedIn
 from storage.uploads.registrations import TooManyRegistered, UploadedBefore
 
 _LOG = logging.getLogger("quledger.api")
-
-RETRY_SECONDS = 5
-
-_CODES: dict[type[QuledgerError], int] = {BadSignature: 403, UploadedBefore: 409, TooManyRegistered: 429}
-_BAD_REQUEST = {409: 400, 422: 400}
-"""A client of OQTOPUS knows one code for whatever it can put right."""
 
 
 class BadRequest(InputError):
@@ -34,7 +28,14 @@ class GoneBefore(InputError):
         super().__init__("this job was submitted before, or is not waiting for its input any more")
 
 
-_CODES[GoneBefore] = 409
+_CODES: dict[type[QuledgerError], int] = {
+    BadSignature: 403,
+    GoneBefore: 409,
+    TooManyRegistered: 429,
+    UploadedBefore: 409,
+}
+_BAD_REQUEST = {409: 400, 422: 400}
+"""A client of OQTOPUS knows one code for whatever it can put right."""
 
 
 def answer_in_messages(app: FastAPI) -> None:
@@ -50,11 +51,10 @@ def message_of_problem(problem: Problem) -> dict[str, str]:
     return {"message": problem.detail}
 
 
-def message(text: str, code: int = 200) -> Response:
+def message(text: str, code: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Return an answer that holds a sentence and nothing else."""
-    return JSONResponse(
-        {"message": text}, code, headers={"Retry-After": str(RETRY_SECONDS)} if code in (429, 503) else None
-    )
+    problem = Problem(type="about:blank", title="", status=code, detail=text)
+    return answer(problem, headers, message_of_problem)
 
 
 async def _on_error(_request: Request, error: Exception) -> Response:
@@ -62,10 +62,11 @@ async def _on_error(_request: Request, error: Exception) -> Response:
     code = _CODES.get(type(error)) or _BAD_REQUEST.get(code_of(error), code_of(error))
     if code >= 500:  # noqa: PLR2004 - HTTP's own
         _LOG.error("request_failed action=answer code=%d: %s", code, error)
-    if isinstance(error, NotSignedIn) and error.reason == "missing":
-        return message("a token is needed: q-api-token: TOKEN", code)
     # Whoever asks here has no command line of ours, which some texts name at their end.
-    return message(problem_of(error).detail.partition("; `quledger")[0], code)
+    text = problem_of(error).detail.partition("; `quledger")[0]
+    if isinstance(error, NotSignedIn) and error.reason == "missing":
+        text = "a token is needed: q-api-token: TOKEN"
+    return message(text, code, headers_of(error))
 
 
 async def _on_http_error(_request: Request, error: Exception) -> Response:
