@@ -18,17 +18,18 @@ from deployments.api.overview import Overview
 from deployments.api.requests import JobRequest
 from deployments.api.stored import StoredPayloads
 from deployments.api.visits import Visits
-from models.errors import JobRejected, LogError, QuledgerError, ResultMissing, StorageError, UnknownJob
+from models.errors import JobRejected, LogError, QuledgerError, ResultMissing, StorageError, UnknownBackend, UnknownJob
 from models.events import Event
 from models.facts import Hidden
 from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, is_visible, why_not
 from models.identity.errors import NotPermitted, NotSignedIn
 from models.job import FINAL, Job
 from models.names import MAX_NAMED, id_meant, is_job_id
-from models.submissions import Begun, Submission
+from models.submissions import Begun, Submission, fault_of
 from storage.identity.directory import Directory
 from storage.log import job_lists
 from storage.log.job_lists import Page, Query
+from tasks.backends import registry
 from tasks.jobs import submission
 from tasks.jobs.checking import Checker
 from tasks.jobs.results import result_document
@@ -70,7 +71,9 @@ class Calls:
 
     def caller_with(self, token_id: str) -> Caller:
         """Return whose token has this id, for a session that was begun with it; else as `caller`."""
-        return self._directory.caller_with(token_id)
+        caller = self._directory.caller_with(token_id)
+        self.visits.note(caller)
+        return caller
 
     # Jobs come in
 
@@ -100,7 +103,12 @@ class Calls:
     async def check(self, caller: Caller, request: JobRequest) -> Submission | QuledgerError:
         """Return what would be handed in, or why it would be refused; nothing is stored."""
         found = await asyncio.to_thread(self._prepared, caller, request)
-        return found if isinstance(found, QuledgerError) else (await checked(self._checker, [found]))[0]
+        if isinstance(found, QuledgerError):
+            return found
+        if found.backend not in (usable := registry.usable()):
+            return UnknownBackend(found.backend, usable)
+        fault = fault_of(found, self._services.settings.max_document_bytes)
+        return fault or (await checked(self._checker, [found]))[0]
 
     async def rerun(self, caller: Caller, job_id: str, key: str | None = None) -> Begun:
         """Hand in the document of a job again, as the caller's own job.

@@ -138,6 +138,32 @@ def test_a_token_that_cannot_be_made_is_told_all_that_is_wrong(alice: Visitor) -
         assert text in said
 
 
+def test_limits_are_shown_with_what_is_used_of_them(door: FrontDoor) -> None:
+    """Before they break; and whoever comes too often is told when he may come again."""
+    door.add_user("lim")
+    door.directory.set_limits("user/lim", {"jobs_queued": 4, "shots_a_day": 1000}, actor="test")
+    lim = Visitor(door, "lim")
+    assert lim.post("/ui/submit", **GOOD).status_code == 303
+    said = words(lim.get("/ui/account"))
+    assert re.search(r"Jobs that wait (0\.25 )?1 4", said)
+    assert re.search(r"Shots a day (0\.01 )?10 1,000", said)
+    assert "Seconds a day" not in said
+    door.directory.set_limits("user/lim", {"jobs_queued": 1}, actor="test")
+    refused = lim.post("/ui/submit", **GOOD)
+    assert refused.status_code == 429
+    assert "jobs" in words(checked(refused)).partition("Check")[2]
+    lim.close()
+    door.add_user("often")
+    door.directory.set_limits("user/often", {"requests_a_minute": 3}, actor="test")
+    often = Visitor(door)
+    often.sign_in(door.token("often"))
+    answers = [often.client.get("/ui/backends") for _ in range(4)]
+    assert answers[-1].status_code == 429
+    assert int(answers[-1].headers["retry-after"]) > 0
+    assert "requests a minute" in words(checked(answers[-1]))
+    often.close()
+
+
 def test_a_token_of_somebody_else_is_not_there(door: FrontDoor, alice: Visitor) -> None:
     """Its id reveals nothing."""
     foreign = alice.post(f"/ui/account/tokens/{door.token('bob').split('_')[1]}/revoke")

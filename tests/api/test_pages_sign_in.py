@@ -151,6 +151,18 @@ def test_a_torn_form_is_refused(alice: Visitor, body: bytes) -> None:
     checked(answer)
 
 
+def test_a_form_of_a_million_fields_is_refused(alice: Visitor) -> None:
+    """Before there is an object for each of them; in whatever way they come."""
+    part = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n'
+    for body, kind in (
+        (b"a&" * 1_000_000, "application/x-www-form-urlencoded"),
+        (part * 100_000 + b"--x--\r\n", "multipart/form-data; boundary=x"),
+    ):
+        answer = alice.client.post("/ui/submit", content=body, headers={"Content-Type": kind})
+        assert answer.status_code in {400, 403}
+        assert "fields" in words(checked(answer))
+
+
 def test_behind_a_proxy_that_speaks_tls_the_cookie_is_secure(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Only what the proxy itself has added is believed."""
     with front_door(tmp_path_factory.mktemp("proxied"), api_behind_proxy=True) as door:

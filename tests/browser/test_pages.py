@@ -56,9 +56,10 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> It
     installation.run("user", "add", "olga", "--role", "operator")
     programs = [installation.start("serve", "--port", "0"), installation.start("drain")]
     try:
-        printed = until(lambda: "/ui (pages)" in programs[0].printed() and programs[0].printed(), 120)
-        assert isinstance(printed, str)
-        yield Laboratory(installation, printed.partition("answers at ")[2].partition("/ui")[0])
+        served = programs[0]
+        until(lambda: "/ui (pages)" in served.printed() or served.poll() is not None, 120, told=served.printed)
+        assert served.poll() is None, served.printed()
+        yield Laboratory(installation, served.printed().partition("answers at ")[2].partition("/ui")[0])
     finally:
         for program in programs:
             program.send_signal(signal.SIGTERM)

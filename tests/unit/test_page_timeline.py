@@ -45,6 +45,12 @@ def test_every_kind_has_a_title_and_needs_no_data():
     assert timeline([]) == []
 
 
+def test_a_later_attempt_says_which():
+    """The first needs no number."""
+    again = view(4, "claimed", 9).model_copy(update={"attempt": 2})
+    assert [each.text for each in timeline([view(1, "claimed", 0), again])] == ["", "attempt 2"]
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0, "0 ms"), (0.0123, "12 ms"), (1.5, "1.50 s"), (59.94, "59.9 s"), (60, "1 min 0 s"), (90000, "1 d 1 h")],

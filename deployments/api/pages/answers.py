@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from deployments.api.pages.rendering import HEADERS, render
 from deployments.api.pages.visits import COOKIE, PATH, ForeignForm, visit_of
-from deployments.api.problems import TITLES, Problem, invalid, problem_of
+from deployments.api.problems import TITLES, Problem, headers_of, invalid, problem_of
 from models.errors import QuledgerError, UnknownJob, printable
 from models.identity.errors import NotSignedIn
 
@@ -35,7 +35,9 @@ class PageRoute(APIRoute):
             except NotSignedIn as error:
                 return to_sign_in(request, error)
             except (QuledgerError, RequestValidationError, HTTPException) as error:
-                return await error_page(request, _problem(error))
+                answer = await error_page(request, _problem(error))
+                answer.headers.update(headers_of(error) if isinstance(error, QuledgerError) else {})
+                return answer
             except Exception as error:  # noqa: BLE001 - no word of it is shown: it may hold a secret
                 _LOG.error("request_failed action=answer code=500: %s", type(error).__name__, exc_info=error)
                 return await error_page(request, Problem(type="", title=TITLES[500], status=500, detail=_UNFORESEEN))
@@ -75,6 +77,14 @@ async def error_page(request: Request, problem: Problem) -> Response:
     return render(request, "message.html", visit, code=problem.status, heading=problem.title, text=text)
 
 
+def problem_said(error: QuledgerError) -> Problem:
+    """Return an error as it may be said; that of one which is the laboratory's goes to its log alone."""
+    problem = problem_of(error)
+    if problem.status >= 500:  # noqa: PLR2004 - HTTP's own
+        _LOG.error("request_failed action=answer code=%d: %s", problem.status, error)
+    return problem
+
+
 def _problem(error: Exception) -> Problem:
     match error:
         case ForeignForm():
@@ -83,7 +93,7 @@ def _problem(error: Exception) -> Problem:
         case UnknownJob():
             return Problem(type="", title=TITLES[404], status=404, detail="there is no such job, or it is not yours")
         case QuledgerError():
-            return problem_of(error)
+            return problem_said(error)
         case RequestValidationError():
             return invalid(error.errors())
         case HTTPException():

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from deployments.api.pages.answers import PageRoute, see
+from deployments.api.pages.answers import PageRoute, problem_said, see
 from deployments.api.pages.job_page import PlacedFault, place_of
 from deployments.api.pages.rendering import render
 from deployments.api.pages.visits import AtForm, AtPage, Form, Visit
+from deployments.api.problems import headers_of, problem_of
 from deployments.api.requests import JobRequest
 from models.errors import JobRejected, QuledgerError, UnknownBackend, printable
 from models.requests import EXAMPLE, MAX_PROGRAM
@@ -27,7 +28,7 @@ FIELDS = {"backend": 100, "project": 100, "program": MAX_PROGRAM, "wires": 20, "
 _FIRST = {"program": EXAMPLE, "wires": "1", "shots": "500", "seed": "", "priority": "0", "project": "", "backend": ""}
 _NOTHING: dict[str, Any] = {"faults": [], "more_faults": 0, "good": ""}
 MOST_KEY = 100
-UNPROCESSABLE = 422
+UNPROCESSABLE, TOO_MANY = 422, 429
 
 
 class Filled(NamedTuple):
@@ -62,9 +63,11 @@ async def submit(request: Request, visited: AtForm, only: str = "") -> Response:
         return await _form(request, visit, filled.values, key, code=UNPROCESSABLE if said["faults"] else 200, **said)
     (outcome,) = await visit.calls.submit(visit.caller, [filled.request])
     if isinstance(outcome, QuledgerError):
-        more = outcome.more if isinstance(outcome, JobRejected) else 0
-        faults = _faults(outcome)
-        return await _form(request, visit, filled.values, key, code=UNPROCESSABLE, faults=faults, more_faults=more)
+        code = problem_of(outcome).status
+        code = UNPROCESSABLE if code < TOO_MANY else code
+        answer = await _form(request, visit, filled.values, key, code=code, **_refused(outcome))
+        answer.headers.update(headers_of(outcome))
+        return answer
     return see(f"/ui/jobs/{outcome.job.job_id}")
 
 
@@ -101,10 +104,11 @@ async def _checked(visit: Visit, filled: Filled) -> dict[str, Any]:
     assert filled.request is not None  # noqa: S101 - asked before
     found = await visit.calls.check(visit.caller, filled.request)
     if isinstance(found, QuledgerError):
-        more = found.more if isinstance(found, JobRejected) else 0
-        return {"faults": _faults(found), "more_faults": more, "good": ""}
-    shots = "" if found.shots is None else f", {count_of(found.shots, 'shot')} in all"
-    return {"faults": [], "more_faults": 0, "good": f"{found.backend} takes it{shots}. Nothing is stored yet."}
+        return _NOTHING | _refused(found)
+    if found.shots is None:
+        return _NOTHING | {"good": "It cannot be checked here now; its run will. Nothing is stored yet."}
+    good = f"{found.backend} takes it, {count_of(found.shots, 'shot')} in all. Nothing is stored yet."
+    return _NOTHING | {"good": good}
 
 
 async def _filled(form: Form) -> Filled:
@@ -161,7 +165,11 @@ def _wrong_fields(error: ValidationError) -> list[PlacedFault]:
     return faults
 
 
+def _refused(error: QuledgerError) -> dict[str, Any]:
+    return {"faults": _faults(error), "more_faults": error.more if isinstance(error, JobRejected) else 0}
+
+
 def _faults(error: QuledgerError) -> list[PlacedFault]:
     if isinstance(error, JobRejected):
         return [PlacedFault(place_of(fault), fault.message, "program") for fault in error.faults]
-    return [PlacedFault("", str(error), "backend" if isinstance(error, UnknownBackend) else "")]
+    return [PlacedFault("", problem_said(error).detail, "backend" if isinstance(error, UnknownBackend) else "")]

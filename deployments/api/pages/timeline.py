@@ -66,7 +66,7 @@ def timeline(events: list[EventView]) -> list[Entry]:
             seq=event.seq,
             kind=event.kind,
             title=_TITLES.get(event.kind, event.kind.replace("_", " ")),
-            text=_text(event.kind, event.data),
+            text=_text(event.kind, event.data) or _attempt(event),
             at=event.recorded_at,
             since=duration((event.recorded_at - earlier).total_seconds()) if event.seq else "",
             attempt=event.attempt,
@@ -99,6 +99,10 @@ def _text(kind: str, data: dict[str, Any]) -> str:  # noqa: PLR0911 - one line f
             return f"after {duration(seconds)}"
         case _:
             return ""
+
+
+def _attempt(event: EventView) -> str:
+    return f"attempt {event.attempt}" if event.kind == "claimed" and event.attempt > 1 else ""
 
 
 def duration(seconds: float) -> str:

@@ -100,6 +100,9 @@ async def form_of(request: Request) -> AsyncIterator[Form]:
     """
     if why := why_foreign(request.headers):
         raise ForeignForm(why)
+    is_multipart = request.headers.get("content-type", "").startswith("multipart/")
+    if not is_multipart and (await request.body()).count(b"&") >= MAX_FIELDS:  # this the parser does not count itself
+        raise ForeignForm(f"it has more than {MAX_FIELDS} fields")
     most = request.app.state.services.settings.max_document_bytes
     async with request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=most) as data:
         yield Form(data)

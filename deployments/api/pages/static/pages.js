@@ -33,9 +33,9 @@ async function followJob(live) {
         if (inside) document.getElementById(inside)?.focus();
         live.dataset.seen = part.dataset.seen;
         if (said) said.textContent = part.dataset.says;
-      } else if (answer.status !== 204) {
+      } else {
         if ([401, 403, 404].includes(answer.status)) return location.reload();
-        await pause(5);
+        await pause(answer.status === 204 ? 0.5 : 5);
       }
     } catch {
       await pause(5);
