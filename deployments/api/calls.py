@@ -18,9 +18,8 @@ from deployments.api.overview import Overview
 from deployments.api.requests import JobRequest
 from deployments.api.stored import StoredPayloads
 from deployments.api.visits import Visits
-from models.errors import JobRejected, LogError, QuledgerError, ResultMissing, StorageError, UnknownBackend, UnknownJob
+from models.errors import JobRejected, QuledgerError, ResultMissing, UnknownBackend, UnknownJob
 from models.events import Event
-from models.facts import Hidden
 from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, is_visible, why_not
 from models.identity.errors import NotPermitted, NotSignedIn
 from models.job import FINAL, Job
@@ -252,15 +251,10 @@ class Calls:
         """Take a job that has ended out of its owner's lists.
 
         Raises:
-            NotAllowed: it has not ended.
+            NotEnded: it has not ended.
         """
         job = self.job(caller, job_id, Act.HIDE)
-        if job.is_hidden:
-            return job
-        job = self._log.append(job, Hidden(by=caller.user), attempt=job.attempt, actor=self._services.worker)
-        with contextlib.suppress(StorageError, LogError):
-            self._services.relay.update(job.job_id)
-        return job
+        return submission.hide(self._services, job.job_id, by=caller.user)
 
     def _id_of(self, caller: Caller, text: str) -> str:
         """Return the id that is meant among the jobs that the caller may see: others do not make it ambiguous."""

@@ -37,6 +37,7 @@ from models.errors import (
 from models.identity.errors import NotPermitted, NotSignedIn, UnknownProject, UnknownToken, UnknownUser
 from models.usage import LimitReached
 from storage.log.payloads import PayloadInUse, UnknownPayload
+from tasks.jobs.submission import NotEnded
 
 _LOG = logging.getLogger("quledger.api")
 
@@ -53,6 +54,7 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (UnknownUser, 404),
     (IdempotencyConflict, 409),
     (NotCancellable, 409),
+    (NotEnded, 409),
     (NotRevivable, 409),
     (JobHeld, 409),
     (PayloadInUse, 409),

@@ -1,6 +1,6 @@
 """The program `quledger`: its commands, each imported when it is called, and its exit codes.
 
-Each command prints for people, or with `--json` (all but `up` and `worker`) one JSON value for programs.
+Each command prints for people, or with `--json` (all but `serve`, `up` and `worker`) one JSON value for programs.
 `docs/adding-gates-and-commands.md` says what a new command needs.
 
 Exit codes: 0 it worked; 1 it did not work this time (storage, database, Prefect, result not there yet);

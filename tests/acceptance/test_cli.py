@@ -14,7 +14,7 @@ from deployments.cli.app import GROUPS, app
 from models.settings import Settings, redact_url
 from tests.installation import Installation
 
-COMMANDS = [name for name in REGISTERED if name not in {"up", "worker"}]
+COMMANDS = [name for name in REGISTERED if name not in {"serve", "up", "worker"}]
 """Those that print one value for programs."""
 
 GROUPED = [(title, name, *said) for title, (_, commands) in GROUPS.items() for name, said in commands.items()]
