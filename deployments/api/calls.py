@@ -18,17 +18,16 @@ from deployments.api.overview import Overview
 from deployments.api.requests import JobRequest
 from deployments.api.stored import StoredPayloads
 from deployments.api.visits import Visits
-from models.errors import JobRejected, QuledgerError, ResultMissing, UnknownBackend, UnknownJob
+from models.errors import JobRejected, QuledgerError, ResultMissing, UnknownJob
 from models.events import Event
 from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, is_visible, why_not
 from models.identity.errors import NotPermitted, NotSignedIn
 from models.job import FINAL, Job
 from models.names import MAX_NAMED, id_meant, is_job_id
-from models.submissions import Begun, Submission, fault_of
+from models.submissions import Begun, Submission
 from storage.identity.directory import Directory
 from storage.log import job_lists
 from storage.log.job_lists import Page, Query
-from tasks.backends import registry
 from tasks.jobs import submission
 from tasks.jobs.checking import Checker
 from tasks.jobs.results import result_document
@@ -102,12 +101,7 @@ class Calls:
     async def check(self, caller: Caller, request: JobRequest) -> Submission | QuledgerError:
         """Return what would be handed in, or why it would be refused; nothing is stored."""
         found = await asyncio.to_thread(self._prepared, caller, request)
-        if isinstance(found, QuledgerError):
-            return found
-        if found.backend not in (usable := registry.usable()):
-            return UnknownBackend(found.backend, usable)
-        fault = fault_of(found, self._services.settings.max_document_bytes)
-        return fault or (await checked(self._checker, [found]))[0]
+        return found if isinstance(found, QuledgerError) else (await checked(self._checker, [found]))[0]
 
     async def rerun(self, caller: Caller, job_id: str, key: str | None = None) -> Begun:
         """Hand in the document of a job again, as the caller's own job.
@@ -189,10 +183,12 @@ class Calls:
         Raises:
             BadCursor: the cursor is none of this list.
         """
+        self._permit(caller, Act.SEE, _own(caller))
         return job_lists.page(self._log.engine, seen_by(caller, query), limit=limit, cursor=cursor)
 
     def count(self, caller: Caller, query: Query) -> int:
         """Return how many jobs the whole list has."""
+        self._permit(caller, Act.SEE, _own(caller))
         return job_lists.count(self._log.engine, seen_by(caller, query))
 
     def history(self, caller: Caller, job_id: str, *, after: int = -1) -> tuple[list[Event], bool]:
@@ -268,6 +264,10 @@ class Calls:
     def _permit(caller: Caller, act: Act, thing: Thing) -> None:
         if why := why_not(caller, act, thing):
             raise NotPermitted(why)
+
+
+def _own(caller: Caller) -> Thing:
+    return Thing.job(caller.user, PROVEN_SOURCE, "")
 
 
 def _thing(job: Job) -> Thing:

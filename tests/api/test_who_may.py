@@ -189,6 +189,20 @@ def test_tokens_are_ones_own(matrix: FrontDoor) -> None:
     assert matrix.ask(None, "GET", "/v1/jobs", headers=reader).status_code == 401
 
 
+def test_a_token_is_good_for_its_scopes_alone(matrix: FrontDoor) -> None:
+    """One that may hand in jobs reads none, in lists neither; one of a device does nothing here."""
+    job_id = made(matrix, "alice's")
+    scoped = matrix.ask("alice", "POST", "/v1/tokens", json={"scopes": ["submit"]}).json()["token"]
+    device = matrix.directory.issue("device/qubits", actor="test").text
+    for token in (scoped, device):
+        headers = {"Authorization": f"Bearer {token}"}
+        paths = ("/v1/jobs", "/v1/jobs?total=true", f"/v1/jobs/{job_id}/result", "/v1/payloads", "/v1/tokens")
+        assert [matrix.ask(None, "GET", path, headers=headers).status_code for path in paths] in (
+            [403] * 5,
+            [403, 403, 404, 403, 403],
+        )
+
+
 @pytest.mark.parametrize("user", USERS)
 def test_the_numbers_of_the_laboratory_are_for_operators(matrix: FrontDoor, user: str) -> None:
     """Its health is for everybody, in one word."""
