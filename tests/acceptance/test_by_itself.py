@@ -81,6 +81,12 @@ def test_the_nightly_verify_runs_by_its_schedule(room: ControlRoom):
     schedule(room, "verify", 24 * 3600)
 
 
+def test_a_drain_shows_that_it_is_alive(room: ControlRoom):
+    """A run that goes on for long sends its heartbeats."""
+    beats = {"filter": {"event": {"name": ["prefect.flow-run.heartbeat"]}}}
+    room.wait(lambda: room.ask("POST", "/events/filter", json=beats).json()["total"], WAIT_SECONDS)
+
+
 def test_one_drain_follows_the_other_without_a_gap(room: ControlRoom):
     """With an hour of a quarter of a minute, jobs dropped all along are done, and one that runs over its end goes on.
 
@@ -149,12 +155,6 @@ def test_of_missed_runs_only_the_last_one_runs(room: ControlRoom):
     assert len(missed) > 2
     newest = max(run["expected_start_time"] for run in missed)
     assert [run for run in room.runs("reconcile") if run["expected_start_time"] > newest]
-
-
-def test_a_drain_shows_that_it_is_alive(room: ControlRoom):
-    """A run that goes on for long sends its heartbeats."""
-    beats = {"filter": {"event": {"name": ["prefect.flow-run.heartbeat"]}}}
-    room.wait(lambda: room.ask("POST", "/events/filter", json=beats).json()["total"], WAIT_SECONDS)
 
 
 @pytest.mark.parametrize(("which", "number"), [(WORKER, 3001), (SERVER, 3002)])
