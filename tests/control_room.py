@@ -156,9 +156,9 @@ class ControlRoom:
 
 
 @contextlib.contextmanager
-def control_room(folder: Path, **settings: str) -> Iterator[ControlRoom]:
+def control_room(folder: Path, *, door: bool = False, **settings: str) -> Iterator[ControlRoom]:
     """Give a running control room; it is ended with the block, however that is left."""
-    room = ControlRoom(folder, **settings)
+    room = ControlRoom(folder, door=door, **settings)
     try:
         room.start()
         yield room

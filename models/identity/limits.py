@@ -13,8 +13,8 @@ class Limits(BaseModel):
 
     Attributes:
         jobs_queued: jobs that wait at one time.
-        shots_a_day: shots of the jobs that were handed in within 24 hours.
-        seconds_a_day: seconds that jobs ran within 24 hours.
+        shots_a_day: shots of the jobs that were handed in on one day, in UTC.
+        seconds_a_day: seconds that jobs ran on one day, in UTC.
         bytes: of all documents and payloads that are kept.
         requests_a_minute: to the API.
     """

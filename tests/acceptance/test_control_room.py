@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
@@ -21,8 +24,28 @@ GOOD = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["m
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]:
     """A control room for all tests of this module."""
-    with control_room(tmp_path_factory.mktemp("room")) as room:
+    with control_room(tmp_path_factory.mktemp("room"), door=True) as room:
         yield room
+
+
+def test_the_front_door_stands_beside_prefect(room: ControlRoom):
+    """A job that is posted with a token runs like any other; the API is started again when it dies."""
+    found = re.search(r"Pages and API: +(http://127\.0\.0\.1:\d+)/ui", room.output.read_text())
+    assert found
+    room.installation.run("user", "add", "alice")
+    token = room.installation.run("token", "new", "alice").stdout.strip()
+    with httpx.Client(base_url=found[1], headers={"Authorization": f"Bearer {token}"}, timeout=120) as client:
+        posted = client.post("/v1/jobs", json={"backend": "singlequdit", "document": GOOD})
+        assert posted.status_code == 201
+        job_id = posted.json()["job_id"]
+        result = client.get(f"/v1/jobs/{job_id}/result?wait=60")
+        assert (result.status_code, result.json()["job_id"]) == (200, job_id)
+        (api,) = [pid for pid in room.processes() if "embedded_api" in Path(f"/proc/{pid}/cmdline").read_text()]
+    os.kill(api, signal.SIGKILL)
+    room.wait(lambda: api not in room.processes())
+    # Its port is never closed: whoever comes meanwhile is answered as soon as it is back.
+    answer = httpx.get(f"{found[1]}/v1/jobs/{job_id}", headers={"Authorization": f"Bearer {token}"}, timeout=120)
+    assert answer.json()["state"] == "DONE"
 
 
 def test_a_launched_job_is_one_run_with_everything_to_see(room: ControlRoom):
