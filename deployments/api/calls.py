@@ -18,7 +18,7 @@ from deployments.api.overview import Overview
 from deployments.api.requests import JobRequest
 from deployments.api.stored import StoredPayloads
 from deployments.api.visits import Visits
-from models.errors import JobRejected, QuledgerError, ResultMissing, UnknownJob
+from models.errors import IdempotencyConflict, JobRejected, QuledgerError, ResultMissing, UnknownJob
 from models.events import Event
 from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, is_visible, why_not
 from models.identity.errors import NotPermitted, NotSignedIn
@@ -96,7 +96,7 @@ class Calls:
             for submission, kept, verdict in zip(good, keep, await checked(self._checker, good), strict=True)
         ]
         begun = await self._committer.put([each for each in judged if isinstance(each, Submission)])
-        return _filled(_filled(found, judged), begun)
+        return _filled(_filled(found, judged), [_unless_hidden(each) for each in begun])
 
     async def check(self, caller: Caller, request: JobRequest) -> Submission | QuledgerError:
         """Return what would be handed in, or why it would be refused; nothing is stored."""
@@ -272,6 +272,13 @@ def _own(caller: Caller) -> Thing:
 
 def _thing(job: Job) -> Thing:
     return Thing.job(job.user, job.source, job.project, is_hidden=job.is_hidden, backend=job.backend)
+
+
+def _unless_hidden(outcome: Outcome) -> Outcome:
+    """Return what is answered: a key of a job that its owner has put away is no way back to it."""
+    if isinstance(outcome, Begun) and outcome.job.is_hidden:
+        return IdempotencyConflict("the key belongs to a job that you have deleted; use another key")
+    return outcome
 
 
 def _filled(found: Sequence[Any], answers: Sequence[Any]) -> list[Any]:

@@ -150,6 +150,19 @@ def test_a_job_that_waits_is_cancelled_and_then_hidden(door: FrontDoor) -> None:
     assert kinds == ["submitted", "cancel_requested", "cancelled", "hidden"]
 
 
+def test_the_key_of_a_deleted_job_is_used_up(door: FrontDoor) -> None:
+    """It leads to no job that its owner would not find then."""
+
+    def post() -> Any:
+        body = {"backend": "singlequdit", "document": SPIN}
+        return door.ask("alice", "POST", "/v1/jobs", json=body, headers={"Idempotency-Key": "deleted"})
+
+    job_id = post().json()["job_id"]
+    door.ask("alice", "POST", f"/v1/jobs/{job_id}/cancel")
+    assert door.ask("alice", "DELETE", f"/v1/jobs/{job_id}").status_code == 204
+    assert "you have deleted" in problem(post(), 409)["detail"]
+
+
 def test_a_job_run_again_is_a_new_one_that_names_the_old(door: FrontDoor) -> None:
     """It has the same document."""
     job_id = door.submit("alice")
