@@ -30,7 +30,11 @@ def _aware(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         msg = "a time needs its zone"
         raise ValueError(msg)
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        msg = "in UTC it is of no year from 1 to 9999"
+        raise ValueError(msg) from None
 
 
 UtcDatetime = Annotated[datetime, AfterValidator(_aware), PlainSerializer(to_text, when_used="json")]

@@ -63,6 +63,7 @@ def make_app(services: Services) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.services = services
+    app.state.large_bodies = asyncio.Semaphore()
     for router in (
         jobs.router,
         submissions.router,

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,14 @@ READ_SECONDS = 30.0
 
 MAX_HELD = 256_000_000
 """Bytes of bodies that are held at once, whoever sent them."""
+
+MAX_HELD_OF_ONE = 170_000_000
+"""Those of one address, so that it cannot keep all others out."""
+
+WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE"})
+"""What needs none: a request that waits for a change would hold it as long."""
+
+MAX_NEEDLESS = 64_000
 
 MAX_ADDRESSES = 10_000
 """So many callers are kept apart; whoever was quiet for longest is forgotten first."""
@@ -73,7 +81,7 @@ class Bounds:
         self._rates = Rates(a_minute, burst)
         self._behind_proxy, self._read_seconds = behind_proxy, read_seconds
         self._shapes = shapes
-        self._held = 0
+        self._held: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -94,21 +102,28 @@ class Bounds:
         if refused is not None:
             await self._answer(scope, refused)(scope, receive, send_guarded)
             return
-        body = bytearray()
+        body, address = bytearray(), self._address(scope, headers)
+        most = self._max_bytes(scope["path"])
+        if scope["method"] in WITHOUT_BODY:
+            most = min(most, MAX_NEEDLESS)
         try:
-            refused = await self._fill(body, receive, headers, self._max_bytes(scope["path"]))
+            refused = await self._fill(body, receive, headers, most, address)
             if refused is not None:
                 await self._answer(scope, refused)(scope, receive, send_guarded)
                 return
             await self._app(scope, _replay(bytes(body), receive), send_guarded)
         finally:
-            self._held -= len(body)
+            self._held[address] -= len(body)
+            if not self._held[address]:
+                del self._held[address]
 
     def _answer(self, scope: Scope, refused: Problem) -> Response:
         first = scope["path"].lstrip("/").partition("/")[0]
         return answer(refused, {"Connection": "close"}, self._shapes.get(f"/{first}"))
 
-    async def _fill(self, body: bytearray, receive: Receive, headers: dict[bytes, bytes], most: int) -> Problem | None:
+    async def _fill(
+        self, body: bytearray, receive: Receive, headers: dict[bytes, bytes], most: int, address: str
+    ) -> Problem | None:
         """Read a body to its end; return why it is refused, None where it is not."""
         if _length(headers) > most:
             return _too_large(most)
@@ -119,10 +134,10 @@ class Bounds:
                     part = message.get("body", b"")
                     if len(body) + len(part) > most:
                         return _too_large(most)
-                    if self._held + len(part) > MAX_HELD:
+                    if part and not self._may_hold(len(part), address):
                         return _PROBLEMS["busy"]
                     body += part
-                    self._held += len(part)
+                    self._held[address] += len(part)
                     if message["type"] != "http.request" or not message.get("more_body", False):
                         return None
         except TimeoutError:
@@ -132,6 +147,9 @@ class Bounds:
                 status=408,
                 detail=f"its body has to be here within {self._read_seconds:g} s",
             )
+
+    def _may_hold(self, more: int, address: str) -> bool:
+        return self._held[address] + more <= MAX_HELD_OF_ONE and self._held.total() + more <= MAX_HELD
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> Problem | None:
         host = headers.get(b"host", b"").decode("latin-1").lower()

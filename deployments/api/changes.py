@@ -7,9 +7,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 LOOK_SECONDS = 0.2
 
-MAX_WAITING = 5_000
-"""So many may wait at once."""
-
 Seqs = Callable[[Collection[str]], Mapping[str, int]]
 
 
@@ -24,11 +21,6 @@ class Changes:
         self._seqs, self._look_seconds = seqs, look_seconds
         self._waiting: defaultdict[str, set[_Waiter]] = defaultdict(set)
         self._wanted = asyncio.Event()
-
-    @property
-    def is_full(self) -> bool:
-        """Whether no more may wait."""
-        return sum(map(len, self._waiting.values())) >= MAX_WAITING
 
     async def wait(self, job_id: str, seq: int, seconds: float) -> bool:
         """Wait until the job has an event after `seq`; return False where the time is over before."""

@@ -61,11 +61,13 @@ def serve_on(services: Services, listening: socket.socket, say: Callable[[str], 
     import uvicorn  # noqa: PLC0415
 
     from deployments.api.app import make_app  # noqa: PLC0415
+    from deployments.processes.connections import Connection  # noqa: PLC0415
 
     with listening:
         host, port = listening.getsockname()[:2]
         config = uvicorn.Config(
             make_app(services),
+            http=Connection,
             log_config=None,
             log_level="warning",
             access_log=False,  # query strings of other front ends' clients hold tokens

@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 
 from deployments.api.app import make_app
+from deployments.processes.connections import Connection
 from models.identity.facts import MemberSet, NameLinked, ProjectAdded, ProjectRole, Role, UserAdded
 from models.identity.streams import project_stream, user_stream
 from models.settings import Settings
@@ -44,7 +45,9 @@ class FrontDoor:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
         self.app = make_app(self.services)
-        config = uvicorn.Config(self.app, log_config=None, access_log=False, lifespan="on", proxy_headers=False)
+        config = uvicorn.Config(
+            self.app, http=Connection, log_config=None, access_log=False, lifespan="on", proxy_headers=False
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listening]})
 

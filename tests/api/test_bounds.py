@@ -24,7 +24,9 @@ def bounded(**changes: Any) -> Bounds:
     return Bounds(echo, **settings)
 
 
-def asked(app: Bounds, parts: Iterable[bytes] = (b"",), **headers: str) -> tuple[int, dict[bytes, bytes], bytes]:
+def asked(
+    app: Bounds, parts: Iterable[bytes] = (b"",), method: str = "POST", **headers: str
+) -> tuple[int, dict[bytes, bytes], bytes]:
     """Return code, headers and body of what one request is answered with."""
     found: list[Any] = []
     waiting = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
@@ -39,7 +41,7 @@ def asked(app: Bounds, parts: Iterable[bytes] = (b"",), **headers: str) -> tuple
         found.append(message)
 
     named = [(name.encode(), value.encode()) for name, value in ({"host": "127.0.0.1:8000"} | headers).items()]
-    scope = {"type": "http", "method": "POST", "path": "/v1/jobs", "headers": named, "client": ("127.0.0.1", 5)}
+    scope = {"type": "http", "method": method, "path": "/v1/jobs", "headers": named, "client": ("127.0.0.1", 5)}
     asyncio.run(app(scope, receive, send))
     return found[0]["status"], dict(found[0]["headers"]), b"".join(each.get("body", b"") for each in found[1:])
 
@@ -73,29 +75,45 @@ def test_a_body_that_does_not_come_to_its_end_is_given_up() -> None:
     async def send(message: Any) -> None:
         found.append(message)
 
-    scope = {"type": "http", "path": "/", "headers": [(b"host", b"127.0.0.1")], "client": ("127.0.0.1", 5)}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/",
+        "headers": [(b"host", b"127.0.0.1")],
+        "client": ("127.0.0.1", 5),
+    }
     asyncio.run(app(scope, never, send))
     assert found[0]["status"] == 408
 
 
-def test_bodies_that_are_held_at_once_are_bounded_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many large requests together are as bad as one that is too large."""
-    monkeypatch.setattr("deployments.api.bounds.MAX_HELD", 15)
-    app = bounded()
+@pytest.mark.parametrize(("bound", "other", "code"), [("MAX_HELD", 503, 503), ("MAX_HELD_OF_ONE", 200, 503)])
+def test_bodies_that_are_held_at_once_are_bounded_and_given_back(
+    monkeypatch: pytest.MonkeyPatch, bound: str, other: int, code: int
+) -> None:
+    """Many large requests together are as bad as one that is too large; one address alone cannot have all the room."""
+    monkeypatch.setattr(f"deployments.api.bounds.{bound}", 15)
     inside: list[int] = []
 
-    async def ask_inside(scope: Any, receive: Any, send: Any) -> None:
+    async def ask_inside(_scope: Any, receive: Any, send: Any) -> None:
         # While one request of eight bytes is under way, another one of eight is too much.
         await receive()
-        inside.append((await asyncio.to_thread(asked, again, [b"12345678"]))[0])
+        for address in ("10.0.0.2", "10.0.0.1") if not inside else ():
+            inside.append(0)
+            answer = await asyncio.to_thread(asked, outer, [b"12345678"], **{"x-forwarded-for": address})
+            inside[-1] = answer[0]
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    outer = Bounds(ask_inside, hosts=LOCAL, max_bytes=lambda _path: 10, a_minute=60, burst=3)
-    again = outer
-    assert asked(outer, [b"12345678"])[0] == 200
-    assert inside == [503]
-    assert asked(app, [b"12345678"])[0] == 200
+    outer = Bounds(ask_inside, hosts=LOCAL, max_bytes=lambda _path: 10, a_minute=60, burst=3, behind_proxy=True)
+    assert asked(outer, [b"12345678"], **{"x-forwarded-for": "10.0.0.1"})[0] == 200
+    assert inside == [other, code]
+    assert asked(outer, [b"12345678"], **{"x-forwarded-for": "10.0.0.1"})[0] == 200
+
+
+def test_what_needs_no_body_brings_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that waits would hold it for minutes."""
+    monkeypatch.setattr("deployments.api.bounds.MAX_NEEDLESS", 5)
+    assert [asked(bounded(), [b"123456"], method=method)[0] for method in ("GET", "DELETE", "POST")] == [413, 413, 200]
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "", "127.0.0.1.evil.example"])

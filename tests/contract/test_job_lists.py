@@ -1,6 +1,7 @@
 """Lists of jobs: whose, which, in what order, page by page, and without ever reading the whole table."""
 
 import base64
+import dataclasses
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -206,6 +207,7 @@ def test_a_cursor_that_was_not_given_is_refused(log: EventLog):
         *(forged(), forged(moment, job_id), forged(moment, "../x", name), forged(moment, 7, name)),
         *(forged("yesterday", job_id, name), forged(None, job_id, name), forged("2026-11-21", job_id, name)),
         *(forged({"a": moment}, job_id, name), forged(moment, job_id, "other")),
+        forged("0001-01-01T00:00:00+23:00", job_id, name),
     ]
     for wrong in lists:
         with pytest.raises(BadCursor, match="begin without one"):
@@ -257,3 +259,10 @@ def test_no_usual_list_reads_or_sorts_the_table(log: EventLog, query: Query):
     for line in plans:
         assert "TEMP B-TREE" not in line, plans
         assert "SCAN job" not in line or line == "SCAN job USING INDEX ix_job_recent", plans
+
+
+@pytest.mark.parametrize("query", [Query(backend="\0"), Query(user="a\0"), Query(project="\0"), Query(prefix="a\0")])
+def test_no_job_has_a_zero_in_a_name(log: EventLog, query: Query) -> None:
+    """That is an empty list, and not a database that cannot be used."""
+    everything = dataclasses.replace(query, everything=True)
+    assert (page(log.engine, everything).jobs, count(log.engine, everything)) == ([], 0)

@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
+from deployments.api.v1.bodies import Body
 from models.errors import Fault, InputError, JobRejected, echo
 
 JOB_TYPES = ("sampling", "estimation", "multi_manual")
@@ -20,10 +21,8 @@ class BadInput(InputError):
     """What was uploaded is no input of a job."""
 
 
-class SubmitBody(BaseModel):
+class SubmitBody(Body):
     """How an uploaded input is to be run."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     device_id: str = Field(max_length=100)
     job_type: str

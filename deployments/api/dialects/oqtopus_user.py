@@ -66,7 +66,7 @@ async def register(request: Request, door: AtDoor, files: AllFiles) -> Response:
     """Give out the id of a job to come, and what its input is to be uploaded with."""
     caller = await door.caller()
     job_id = await asyncio.to_thread(files.registered.register, caller)
-    presigned = {"url": f"{address_of(request)}files", "fields": form(files.signer, job_id)}
+    presigned = {"url": f"{_base(request)}files", "fields": form(files.signer, job_id)}
     return JSONResponse({"job_id": job_id, "presigned_url": presigned})
 
 
@@ -74,7 +74,7 @@ async def register(request: Request, door: AtDoor, files: AllFiles) -> Response:
 async def submit(request: Request, door: AtDoor, files: AllFiles, job_id: JobId) -> Response:
     """Hand in a job whose input was uploaded; one whose programs have faults fails, and says all of them."""
     caller = await door.caller()
-    body = await read_body(request, SubmitBody)
+    body = await read_body(request, SubmitBody, lambda body: body)
 
     def prepared(calls: Calls) -> JobRequest:
         registration = _job_or_registration(calls, files, caller, job_id)
@@ -124,7 +124,7 @@ async def get_job(request: Request, door: AtDoor, files: AllFiles, job_id: JobId
             return {"job_id": job_id, "status": "registered"}
         times = times_of(job, calls.history(caller, job_id, after=0)[0])
         items = ["input", *(["result", "transpile_result"] if job.state is JobState.DONE else [])]
-        info = {item: files.address(address_of(request), job_id, item) for item in items}
+        info = {item: files.address(_base(request), job_id, item) for item in items}
         if (why := message_of(job)) is not None:
             info["message"] = why
         return job_view(job, sent_of(calls, caller, job), times) | {"job_info": info}
@@ -217,3 +217,8 @@ def _submitted(calls: Calls, files: Files, caller: Caller, job_id: str) -> Job:
     if isinstance(found, Registration):
         raise BadRequest(f"job {job_id} was not submitted yet")
     return found
+
+
+def _base(request: Request) -> str:
+    """Return the address under which the caller reaches this application, with a slash at its end."""
+    return f"{address_of(request).rstrip('/')}{PATH}/"

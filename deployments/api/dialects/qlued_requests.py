@@ -1,6 +1,5 @@
 """What clients of qlued send: fields in a query, a form or a JSON object, and a job as text in one of them."""
 
-import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +10,7 @@ from starlette.requests import Request
 
 from deployments.api.dialects.qlued_documents import BAD_JSON
 from deployments.api.requests import document_of
-from deployments.api.v1.bodies import json_value
+from deployments.api.v1.bodies import json_value, read_one
 from models.errors import InputError, JobRejected
 
 FORM = "application/x-www-form-urlencoded"
@@ -36,7 +35,7 @@ async def values_of(request: Request) -> Values:
     if request.method != "POST":
         return request.query_params
     read = _of_form if request.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM else _of_json
-    return await asyncio.to_thread(read, await request.body())
+    return await read_one(request, read)
 
 
 def job_id_of(values: Values) -> str:

@@ -14,6 +14,7 @@ from deployments.api.responses import problems
 from deployments.api.v1.jobs import JobId
 from deployments.api.v1.submissions import Answered
 from deployments.api.views import EventView, JobView
+from models.errors import QuledgerError
 from models.events import Event
 from models.identity.access import Caller
 from models.job import FINAL, Job
@@ -99,8 +100,11 @@ async def stream(
 async def _events(request: Request, door: Door, job: Job, seen: int) -> AsyncIterator[str]:
     until = time.monotonic() + MAX_STREAM_SECONDS
     while time.monotonic() < until and not await request.is_disconnected():
-        # Asked with the token each time: one that is revoked ends the stream.
-        now, events, whole = await door.ask(functools.partial(_news, job.job_id, seen))
+        try:
+            # Asked with the token each time: one that is revoked ends the stream.
+            now, events, whole = await door.ask(functools.partial(_news, job.job_id, seen))
+        except QuledgerError:
+            return  # whoever comes again is told why
         for event in events:
             seen, data = event.seq, EventView.of(event, whole=whole).model_dump_json()
             yield f"id: {seen}\nevent: {event.kind}\ndata: {data}\n\n"

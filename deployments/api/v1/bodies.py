@@ -1,28 +1,79 @@
 """JSON bodies: bounded, each key once, and described in the OpenAPI document."""
 
+import asyncio
+import gc
 import json
-from typing import Any, TypeVar
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 
+from deployments.api.problems import MAX_INVALID
 from models.errors import echo
 
-Model = TypeVar("Model", bound=BaseModel)
+LARGE_BYTES = 100_000
+"""A larger body is read in a thread, one at a time: as objects it takes many times as much memory."""
 
 
-async def read_body(request: Request, model: type[Model]) -> Model:
-    """Return the body of a request.
+class Body(BaseModel):
+    """What the body of a request holds: its fields and no others."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _few_keys(cls, value: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        if isinstance(value, dict) and len(value) > len(cls.model_fields) + MAX_INVALID:
+            msg = f"it has {len(value)} keys, and its fields are {', '.join(cls.model_fields)}"
+            raise ValueError(msg)
+        return read(value)
+
+
+Model = TypeVar("Model", bound=Body)
+Answer = TypeVar("Answer")
+
+
+async def read_body(request: Request, model: type[Model], make: Callable[[Model], Answer]) -> Answer:
+    """Return what is made of the body of a request.
+
+    Args:
+        make: of a large body it is called in a thread.
 
     Raises:
-        RequestValidationError: names every field that is wrong.
+        RequestValidationError: names the fields that are wrong.
     """
-    value = json_value(await request.body())
+
+    def read(raw: bytes) -> Answer:
+        try:
+            body = model.model_validate(json_value(raw))
+        except ValidationError as error:
+            wrong = error.errors(include_url=False, include_input=False, include_context=False)
+            raise RequestValidationError(wrong[:MAX_INVALID]) from None
+        return make(body)
+
+    return await read_one(request, read)
+
+
+async def read_one(request: Request, read: Callable[[bytes], Answer]) -> Answer:
+    """Return what is read of the body of a request; a large one does not keep others waiting."""
+    raw = await request.body()
+    if len(raw) <= LARGE_BYTES:
+        return read(raw)
+    one_at_a_time: asyncio.Semaphore = request.app.state.large_bodies
+    async with one_at_a_time:
+        return await asyncio.to_thread(_without_collector, read, raw)
+
+
+def _without_collector(read: Callable[[bytes], Answer], raw: bytes) -> Answer:
+    """Read while nobody looks for garbage: among millions of new objects that takes most of the time for nothing."""
+    gc.disable()
     try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        raise RequestValidationError(error.errors(include_url=False)) from None
+        return read(raw)
+    finally:
+        gc.enable()
 
 
 def json_value(raw: bytes) -> Any:
@@ -63,8 +114,7 @@ def add_schemas(document: dict[str, Any]) -> None:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         msg = f"the key {echo(twice)} stands twice in one object"
         raise ValueError(msg)
     return found

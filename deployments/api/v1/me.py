@@ -5,11 +5,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from deployments.api.door import AtDoor
 from deployments.api.responses import problems
-from deployments.api.v1.bodies import described, read_body
+from deployments.api.v1.bodies import Body, described, read_body
 from models.identity.facts import ProjectRole, Role, Scope
 from models.identity.people import TokenState
 
@@ -44,10 +44,8 @@ class Me(BaseModel):
     limits: list[LimitView]
 
 
-class NewTokenIn(BaseModel):
+class NewTokenIn(Body):
     """A token to be made."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     days: int | None = Field(default=90, ge=1, le=36500, description="Until it expires; null for never.")
     scopes: list[Scope] | None = Field(default=None, min_length=1, description="Those of your own token if left out.")
@@ -96,7 +94,7 @@ async def list_tokens(door: AtDoor) -> Response:
 async def new_token(request: Request, door: AtDoor) -> Response:
     """Make a token; this answer alone holds its text."""
     caller = await door.caller()
-    body = await read_body(request, NewTokenIn)
+    body = await read_body(request, NewTokenIn, lambda body: body)
     days = None if body.days is None else timedelta(days=body.days)
     scopes = None if body.scopes is None else tuple(body.scopes)
     made = await door.run(lambda calls: calls.account.new_token(caller, days, scopes, body.note))

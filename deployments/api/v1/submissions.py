@@ -4,14 +4,14 @@ from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from deployments.api.calls import Outcome
 from deployments.api.door import AtDoor
 from deployments.api.problems import Problem, answer_error, problem_of
 from deployments.api.requests import JobRequest, document_of, document_of_program
 from deployments.api.responses import problems
-from deployments.api.v1.bodies import described, read_body
+from deployments.api.v1.bodies import Body, described, read_body
 from models.errors import JobRejected, QuledgerError
 from models.job import State
 
@@ -23,10 +23,8 @@ MAX_BATCH = 1000
 CONTENTS = ("document", "program", "document_sha256")
 
 
-class JobIn(BaseModel):
+class JobIn(Body):
     """A job to be handed in: a document, or a program in OpenQASM, or the hash of a stored payload."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     backend: str = Field(max_length=100, description="Display name of the backend.")
     document: dict[str, Any] | str | None = Field(
@@ -77,10 +75,8 @@ class KeyedJob(JobIn):
     key: str | None = Field(default=None, min_length=1, max_length=200)
 
 
-class Batch(BaseModel):
+class Batch(Body):
     """Jobs that are handed in together."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     jobs: list[KeyedJob] = Field(min_length=1, max_length=MAX_BATCH)
 
@@ -142,8 +138,8 @@ async def submit(
 ) -> Response:
     """Hand in a job; all that is wrong with it is said at once, and then nothing is stored."""
     caller = await door.caller()
-    body = await read_body(request, JobIn)
-    outcome = (await door.calls.submit(caller, [body.request(idempotency_key)]))[0]
+    wanted = await read_body(request, JobIn, lambda body: body.request(idempotency_key))
+    outcome = (await door.calls.submit(caller, [wanted]))[0]
     if isinstance(outcome, QuledgerError):
         return answer_error(outcome)
     job = outcome.job
@@ -163,8 +159,8 @@ async def submit(
 async def submit_batch(request: Request, door: AtDoor) -> Response:
     """Hand in up to 1,000 jobs: those that are good are stored together, each of the others is answered with why."""
     caller = await door.caller()
-    body = await read_body(request, Batch)
-    outcomes = await door.calls.submit(caller, [_read(each) for each in body.jobs])
+    wanted = await read_body(request, Batch, lambda body: [_read(each) for each in body.jobs])
+    outcomes = await door.calls.submit(caller, wanted)
     return JSONResponse({"jobs": [_answered(each) for each in outcomes]})
 
 
