@@ -50,8 +50,8 @@ def bearer(request: Request) -> str | None:
     return token.strip() if kind.lower() == "bearer" and token else None
 
 
-def door_of(request: Request) -> Door:
-    """Return the door for one request with a bearer token."""
+async def door_of(request: Request) -> Door:
+    """Return the door for one request with a bearer token; it does not block, and as a coroutine it needs no thread."""
     return Door(request.app.state.calls, bearer(request))
 
 
