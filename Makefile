@@ -149,6 +149,10 @@ peer: .venv-peer/.installed ## set up .venv-peer with the published SDK that one
 	@.venv-peer/bin/python $(PIP_QUIETLY) --no-compile --require-hashes --requirement tests/peer/requirements.lock
 	@touch $@
 
+.PHONY: fuzz
+fuzz: install ## try for ten minutes what the OpenAPI document promises, at random and in sequences
+	@QULEDGER_TEST_FUZZ=600 $(BIN)/python -m pytest tests/api/test_schema.py $(PYTEST_ARGS)
+
 .PHONY: clients
 clients: install $(CLIENTS:%=.venv-%/.installed) ## try published clients of other front ends, each in an environment of its own
 	@$(BIN)/python -m pytest tests/clients $(PYTEST_ARGS)

@@ -1,6 +1,7 @@
 """`quledger up` in a folder of its own, and what people do with it over HTTP."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -17,6 +18,8 @@ from tests.installation import PROGRAM, ROOT, Installation, experiment
 from tests.waiting import until
 
 READY_SECONDS = 500
+
+GOOD = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []])}
 
 # About twenty seconds of one core.
 LONG = {
@@ -111,6 +114,12 @@ class ControlRoom:
         assert answer.status_code in (200, 201), answer.text
         created: dict[str, Any] = answer.json()
         return created
+
+    def drop(self, number: int, document: dict[str, Any] = GOOD, *, backend: str = "singlequdit") -> str:
+        """Put a job into its queue folder, as a front end does; return its id."""
+        job_id = f"{number:024x}"
+        self.installation.queue(backend, f"{job_id}.json", json.dumps(document).encode())
+        return job_id
 
     def run(self, run_id: str) -> dict[str, Any]:
         """Return a flow run as it stands."""

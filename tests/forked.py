@@ -23,7 +23,10 @@ from tests.processes_in_waiting import COMMANDS, FORK_SERVER, SERVER, WORKER
 
 ROOT = Path(__file__).parents[1]
 
-READ_LATE = {"PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"}
+READ_LATE = {
+    *("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"),
+    *("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS"),
+}
 """What Prefect reads when it needs it; of all else it reads a part as it is imported."""
 
 

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 FORK_SERVER = "tasks.sandbox.fork_server"
@@ -24,6 +25,7 @@ COMMANDS = "deployments.processes.prefect_commands"
 
 MESSAGE_BYTES = 100_000
 MAX_FILES = 8
+MAX_NAME = 15
 BEYOND_ALL = 500
 """A number of no file that a process of ours is given."""
 
@@ -73,6 +75,11 @@ class Popen(subprocess.Popen[Any]):
         self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
 
 
+def name_of(module: str) -> str:
+    """Return the name that the process of a module bears in the system's list, where it was forked."""
+    return module.rpartition(".")[2][:MAX_NAME]
+
+
 def _wait_and_become(module: str, channel: socket.socket) -> NoReturn:
     message, files, _, _ = socket.recv_fds(channel, MESSAGE_BYTES, MAX_FILES)
     if not message:
@@ -85,6 +92,7 @@ def _wait_and_become(module: str, channel: socket.socket) -> NoReturn:
     os.environ.clear()
     os.environ.update(how["environment"])
     sys.argv = [module, *how["arguments"]]
+    Path("/proc/self/comm").write_text(name_of(module))  # its command line stays that of the tests' fork server
     if module != FORK_SERVER:
         from tests.preloaded import AGAIN  # noqa: PLC0415 - this module is imported where nothing is preloaded, too
 

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from deployments.api.calls import Calls
 from models.identity.access import Caller
@@ -51,8 +52,19 @@ def bearer(request: Request) -> str | None:
 
 
 async def door_of(request: Request) -> Door:
-    """Return the door for one request with a bearer token; it does not block, and as a coroutine it needs no thread."""
+    """Return the door for one request; its caller need not be asked for. As a coroutine it needs no thread."""
     return Door(request.app.state.calls, bearer(request))
 
 
-AtDoor = Annotated[Door, Depends(door_of)]
+_SCHEME = HTTPBearer(auto_error=False, description="A token, from `quledger token new` or the page of your account.")
+
+
+async def door_with_token(
+    request: Request, _described: Annotated[HTTPAuthorizationCredentials | None, Security(_SCHEME)]
+) -> Door:
+    """Return the same for a route that needs a token, which the OpenAPI document then says."""
+    return await door_of(request)
+
+
+AtDoor = Annotated[Door, Depends(door_with_token)]
+AnyDoor = Annotated[Door, Depends(door_of)]

@@ -1,11 +1,15 @@
 """The front door as a process: uvicorn around the application, on loopback unless told otherwise."""
 
 import contextlib
+import functools
+import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import FrameType
 
 from deployments.processes.logs import record
+from deployments.processes.stop_signals import stop_signals
 from models.errors import BadSetting
 from models.settings import Settings
 from storage.identity.directory import Directory
@@ -77,6 +81,18 @@ def serve_on(services: Services, listening: socket.socket, say: Callable[[str], 
         if not Directory(services.log.engine).users():
             say("Nobody can sign in yet: quledger user add NAME --role operator, then quledger token new NAME")
         server = uvicorn.Server(config)
-        with contextlib.suppress(KeyboardInterrupt):
-            server.run(sockets=[listening])
-        say("stopped")
+        server.capture_signals = functools.partial(_ended_by_signals, server.handle_exit)  # type: ignore[method-assign]
+        server.run(sockets=[listening])
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            say("stopped")
+
+
+@contextlib.contextmanager
+def _ended_by_signals(end: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """End at the signals that end our other processes; uvicorn itself would raise them once more when it has ended."""
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, *stop_signals())}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

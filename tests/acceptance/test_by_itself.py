@@ -1,10 +1,7 @@
-"""What runs by itself under `quledger up` is watched running, at short intervals: schedules, drains, the vacuum."""
+"""What runs by itself under `quledger up` is watched running, at short intervals: schedules, drains, new starts."""
 
-import contextlib
-import json
 import os
 import signal
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,21 +11,21 @@ from typing import Any
 import pytest
 
 from tests.control_room import LONG, ControlRoom, control_room
-from tests.installation import experiment
+from tests.processes_in_waiting import SERVER, WORKER, name_of
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
-GOOD = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []])}
 OFTEN = {
-    "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "5",
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "3",
     # The long job ends also on a machine that has much else to do.
     "QULEDGER_WALL_SECONDS": "600",
     "QULEDGER_CPU_SECONDS": "300",
 }
 WAIT_SECONDS = 300
+SHORT_HOUR = 15
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +39,11 @@ def schedule(room: ControlRoom, name: str, every: float, **parameters: Any) -> N
     """Let a deployment run so often, as an operator does in the UI."""
     found = room.ask("GET", f"/deployments/name/{name}/{name}").raise_for_status().json()
     here = f"/deployments/{found['id']}"
-    if parameters:
-        room.ask("PATCH", here, json={"parameters": found["parameters"] | parameters}).raise_for_status()
     for each in found["schedules"]:
         body = {"schedule": {"interval": every}, "active": True}
         room.ask("PATCH", f"{here}/schedules/{each['id']}", json=body).raise_for_status()
+    # Last: Prefect's scheduler looks within seconds at a deployment that was changed, and else once a minute.
+    room.ask("PATCH", here, json={"parameters": found["parameters"] | parameters}).raise_for_status()
 
 
 def fired(room: ControlRoom, name: str, *states: str) -> set[str]:
@@ -54,20 +51,66 @@ def fired(room: ControlRoom, name: str, *states: str) -> set[str]:
     return {run["id"] for run in room.runs(name, *states) if run["auto_scheduled"]}
 
 
-def drop(room: ControlRoom, number: int, document: dict[str, Any] = GOOD, backend: str = "singlequdit") -> str:
-    """Put a job into its queue folder, as a front end does; return its id."""
-    job_id = f"{number:024x}"
-    room.installation.queue(backend, f"{job_id}.json", json.dumps(document).encode())
-    return job_id
-
-
 def seconds_to_done(room: ControlRoom, job_id: str, dropped: datetime) -> float:
     """Return how long after that moment a job was done."""
     return float((room.installation.log.get(job_id).updated_at - dropped).total_seconds())
 
 
+def process(room: ControlRoom, module: str) -> int:
+    """Return the process that runs a module of ours."""
+    for pid in room.processes():
+        place = Path(f"/proc/{pid}")
+        started = module.encode() in (place / "cmdline").read_bytes().split(b"\0")
+        if started or (place / "comm").read_text().strip() == name_of(module):
+            return pid
+    raise AssertionError(module)
+
+
+def test_the_work_pool_shows_that_it_is_served(room: ControlRoom):
+    """When `up` says its last line, pool, queue and each deployment are ready, and stay so: no dot is red."""
+    assert room.ask("GET", "/work_pools/quledger").json()["status"] == "READY"
+    for path in ("/work_pools/quledger/queues/filter", "/deployments/filter"):
+        room.wait(lambda path=path: {each["status"] for each in room.ask("POST", path, json={}).json()} == {"READY"})
+        assert all(each["last_polled"] for each in room.ask("POST", path, json={}).json())
+
+
+def test_the_nightly_verify_runs_by_its_schedule(room: ControlRoom):
+    """With a night of a few seconds, it compares and finds nothing."""
+    schedule(room, "verify", 5)
+    room.wait(lambda: fired(room, "verify", "COMPLETED"), WAIT_SECONDS)
+    schedule(room, "verify", 24 * 3600)
+
+
+def test_a_drain_shows_that_it_is_alive(room: ControlRoom):
+    """A run that goes on for long sends its heartbeats."""
+    beats = {"filter": {"event": {"name": ["prefect.flow-run.heartbeat"]}}}
+    room.wait(lambda: room.ask("POST", "/events/filter", json=beats).json()["total"], WAIT_SECONDS)
+
+
+def test_one_drain_follows_the_other_without_a_gap(room: ControlRoom):
+    """With an hour of a quarter of a minute, jobs dropped all along are done, and one that runs over its end goes on.
+
+    No job waits until the drain after next, which is what a gap looked like. How long they take is recorded elsewhere.
+    """
+    schedule(room, "drain-queue", SHORT_HOUR, time_budget=SHORT_HOUR - 3)
+    long = room.drop(1000, LONG, backend="multiqudit")
+    dropped: dict[str, datetime] = {}
+
+    def drains_have_followed() -> bool:
+        if len(fired(room, "drain-queue", "COMPLETED")) < 3:
+            dropped[room.drop(1001 + len(dropped))] = datetime.now(UTC)
+            return False
+        return True
+
+    until(drains_have_followed, WAIT_SECONDS, pause=2, max_pause=2)
+    room.wait(lambda: {room.installation.states().get(job) for job in (*dropped, long)} == {"DONE"}, WAIT_SECONDS)
+    assert {room.installation.log.get(job).attempt for job in (*dropped, long)} == {1}
+    assert max(seconds_to_done(room, job, at) for job, at in dropped.items()) < 2 * SHORT_HOUR
+    assert room.installation.findings() == []
+
+
 def test_reconcile_runs_by_its_schedule(room: ControlRoom):
-    """With the schedule of prefect.yaml as it is, two runs that it made complete."""
+    """With the schedule of prefect.yaml as it is, two runs that it made complete, a minute apart."""
     room.wait(lambda: len(fired(room, "reconcile", "COMPLETED")) >= 2, WAIT_SECONDS)
 
 
@@ -80,87 +123,26 @@ def test_housekeeping_begins_at_once(room: ControlRoom):
     assert [first, second] == [registered, registered + timedelta(minutes=1)]
 
 
-def test_the_nightly_verify_runs_by_its_schedule(room: ControlRoom):
-    """With a night of a few seconds, it compares and finds nothing."""
-    schedule(room, "verify", 15)
-    room.wait(lambda: fired(room, "verify", "COMPLETED"), WAIT_SECONDS)
-    schedule(room, "verify", 24 * 3600)
-
-
-def test_the_work_pool_shows_that_it_is_served(room: ControlRoom):
-    """When `up` says its last line, pool, queue and each deployment are ready, and stay so: no dot is red."""
-    assert room.ask("GET", "/work_pools/quledger").json()["status"] == "READY"
-    for path in ("/work_pools/quledger/queues/filter", "/deployments/filter"):
-        room.wait(lambda path=path: {each["status"] for each in room.ask("POST", path, json={}).json()} == {"READY"})
-        assert all(each["last_polled"] for each in room.ask("POST", path, json={}).json())
-
-
-def test_a_drain_shows_that_it_is_alive(room: ControlRoom):
-    """A run that goes on for long sends its heartbeats."""
-    beats = {"filter": {"event": {"name": ["prefect.flow-run.heartbeat"]}}}
-    room.wait(lambda: room.ask("POST", "/events/filter", json=beats).json()["total"], WAIT_SECONDS)
-
-
-def test_old_runs_are_deleted(room: ControlRoom):
-    """Prefect's vacuum deletes a run that ended more than 30 days ago, and the log keeps its job."""
-    run = room.ended(room.launch({})["id"])
-    # All that Prefect still has to write about the run comes first: it cannot write about one that is gone.
-    steps = {"flow_runs": {"id": {"any_": [run["id"]]}}, "task_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
-    room.wait(lambda: len(room.ask("POST", "/task_runs/filter", json=steps).json()) == 4)
-    old = (datetime.now(UTC) - timedelta(days=31)).strftime("%Y-%m-%d %H:%M:%S.%f")
-    with contextlib.closing(sqlite3.connect(room.installation.home / "prefect" / "prefect.db", timeout=60)) as database:
-        changed = database.execute("UPDATE flow_run SET end_time = ? WHERE id = ?", (old, run["id"]))
-        assert changed.rowcount == 1
-        database.commit()
-    room.wait(lambda: room.ask("GET", f"/flow_runs/{run['id']}").status_code == 404, WAIT_SECONDS)
-    assert room.installation.states()[run["name"]] == "DONE"
-
-
-def test_one_drain_follows_the_other_without_a_gap(room: ControlRoom):
-    """With an hour of half a minute, jobs dropped all along are done, and one that runs over its end goes on.
-
-    No job waits until the drain after next, which is what a gap looked like. How long they take is recorded elsewhere.
-    """
-    schedule(room, "drain-queue", 30, time_budget=27)
-    long = drop(room, 1000, LONG, "multiqudit")
-    dropped: dict[str, datetime] = {}
-
-    def drains_have_followed() -> bool:
-        if len(fired(room, "drain-queue", "COMPLETED")) < 3:
-            dropped[drop(room, 1001 + len(dropped))] = datetime.now(UTC)
-            return False
-        return True
-
-    until(drains_have_followed, WAIT_SECONDS, pause=2, max_pause=2)
-    room.wait(lambda: {room.installation.states().get(job) for job in (*dropped, long)} == {"DONE"}, WAIT_SECONDS)
-    assert {room.installation.log.get(job).attempt for job in (*dropped, long)} == {1}
-    assert max(seconds_to_done(room, job, at) for job, at in dropped.items()) < 60
-    assert room.installation.findings() == []
-
-
-def test_a_drain_that_failed_is_followed_by_another(room: ControlRoom):
-    """With the next drain an hour away, one that ends too early is begun again; nobody waits for the clock."""
-    schedule(room, "drain-queue", 3600, time_budget=3597)
-    serving = {run["id"] for run in room.runs("drain-queue", "RUNNING")}
-    deployment = room.ask("GET", "/deployments/name/drain-queue/drain-queue").json()["id"]
-    # By hand, and for a moment only: what is scheduled before it ends when this one is due.
-    assert serving
-    room.ask("POST", f"/deployments/{deployment}/create_flow_run", json={"parameters": {"time_budget": 1}})
-    job = drop(room, 2000)
-    room.wait(lambda: room.installation.states().get(job) == "DONE", WAIT_SECONDS)
-
-
 def test_none_of_this_is_an_error(room: ControlRoom):
     """All that went well above is no error in a log, and `verify` has nothing to say."""
     assert "there were errors" not in room.output.read_text()
     assert "errors" not in room.installation.run("verify").stderr
 
 
+def test_a_drain_that_failed_is_followed_by_another(room: ControlRoom):
+    """With the next drain an hour away, one that ends too early is begun again; nobody waits for the clock."""
+    schedule(room, "drain-queue", 5, backends=["nope"])
+    room.wait(lambda: fired(room, "drain-queue", "FAILED"), WAIT_SECONDS)
+    schedule(room, "drain-queue", 3600, backends=None, time_budget=3597)
+    job = room.drop(2000)
+    room.wait(lambda: room.installation.states().get(job) == "DONE", WAIT_SECONDS)
+
+
 def test_of_missed_runs_only_the_last_one_runs(room: ControlRoom):
     """A worker that comes back late does not do again and again what is to be done now; what it left out is said."""
-    schedule(room, "reconcile", 3)
+    schedule(room, "reconcile", 2)
     before = fired(room, "reconcile", "CANCELLED")
-    worker = process(room, "deployments.processes.embedded_worker")
+    worker = process(room, WORKER)
     os.kill(worker, signal.SIGSTOP)
     try:
         room.wait(lambda: len(room.runs("reconcile", "Late")) > 3, WAIT_SECONDS)
@@ -175,46 +157,16 @@ def test_of_missed_runs_only_the_last_one_runs(room: ControlRoom):
     assert [run for run in room.runs("reconcile") if run["expected_start_time"] > newest]
 
 
-@pytest.mark.parametrize(
-    ("which", "number"),
-    [("deployments.processes.embedded_worker", 3001), ("deployments.processes.embedded_server", 3002)],
-)
+@pytest.mark.parametrize(("which", "number"), [(WORKER, 3001), (SERVER, 3002)])
 def test_what_is_killed_is_started_again_and_said(room: ControlRoom, which: str, number: int):
     """Worker or server dies by `kill -9`: jobs are served again, no place is lost, and the operator is told."""
     os.kill(process(room, which), signal.SIGKILL)
-    job = drop(room, number)
+    job = room.drop(number)
     room.wait(lambda: room.installation.states().get(job) == "DONE", WAIT_SECONDS)
     room.wait(lambda: f"{which.rpartition('_')[2]}.log" in room.output.read_text(), WAIT_SECONDS)
     room.wait(lambda: room.runs("drain-queue", "RUNNING"), WAIT_SECONDS)
     said = room.installation.run("verify")
     assert "ended with code -9" in said.stderr
-
-
-def test_a_worker_that_stands_still_is_ended_and_started_again(tmp_path: Path):
-    """Whatever holds its event loop: the job that it had is run again, and the operator reads what it was doing."""
-    still = {"QULEDGER_STANDSTILL_SECONDS": "5", "QULEDGER_LEASE_SECONDS": "10", "QULEDGER_CRASH": "run.begun:hold:2"}
-    with control_room(tmp_path, **still) as room:
-        first = drop(room, 1)
-        room.wait(lambda: room.installation.states().get(first) == "DONE", WAIT_SECONDS)
-        second = drop(room, 2)  # the worker that begins it holds on; for its successor it is the first one
-        room.wait(lambda: room.installation.states().get(second) == "DONE", WAIT_SECONDS)
-        assert [room.installation.log.get(job).attempt for job in (first, second)] == [1, 2]
-        report = (room.installation.home / "standstill.log").read_text()
-        assert report.count("stood still for 5 s") == 1
-        assert "failpoints.py" in report
-        room.wait(lambda: "worker.log" in room.output.read_text(), WAIT_SECONDS)
-        assert (
-            "the worker ended with code -9; it is started again" in (room.installation.home / "worker.log").read_text()
-        )
-        room.wait(lambda: room.installation.findings() == [], WAIT_SECONDS)
-
-
-def process(room: ControlRoom, module: str) -> int:
-    """Return the process that runs a module of ours."""
-    for pid in room.processes():
-        if module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
-            return pid
-    raise AssertionError(module)
 
 
 @pytest.mark.skipif(not ALL, reason="five minutes: part of `make crash`")
@@ -225,7 +177,7 @@ def test_an_hour_of_a_minute_is_not_noticed(tmp_path: Path, record_property: Cal
         dropped: dict[str, datetime] = {}
         pause = threading.Event()
         for number in range(30):
-            dropped[drop(room, number + 1)] = datetime.now(UTC)
+            dropped[room.drop(number + 1)] = datetime.now(UTC)
             pause.wait(10)
         room.wait(lambda: set(room.installation.states().values()) == {"DONE"}, 120)
         took = sorted(seconds_to_done(room, job, at) for job, at in dropped.items())

@@ -23,22 +23,10 @@ MAX_BATCH = 1000
 CONTENTS = ("document", "program", "document_sha256")
 
 
-def _one_of_three(schema: dict[str, Any]) -> None:
-    """Say in the schema what `JobIn` asks for: one content, and shots and seed with a program alone."""
-    for name in (*CONTENTS, "shots", "seed"):
-        field = schema["properties"][name]
-        kinds = [kind for kind in field.pop("anyOf") if kind.get("type") != "null"]
-        schema["properties"][name] = field | (kinds[0] if len(kinds) == 1 else {"anyOf": kinds})
-        field.pop("default", None)
-        schema["properties"][name].pop("default", None)
-    schema["oneOf"] = [{"required": [name]} for name in CONTENTS]
-    schema["dependentRequired"] = {"shots": ["program"], "seed": ["program"]}
-
-
 class JobIn(BaseModel):
     """A job to be handed in: a document, or a program in OpenQASM, or the hash of a stored payload."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_one_of_three)
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     backend: str = Field(max_length=100, description="Display name of the backend.")
     document: dict[str, Any] | str | None = Field(
