@@ -1,5 +1,6 @@
 """The servers that are measured: `quledger serve` with a home of its own, a minimal Django app; what they are sent."""
 
+import atexit
 import json
 import os
 import random
@@ -147,6 +148,7 @@ class Ours(Server):
         program = Program(
             [sys.executable, "-m", "deployments.cli.app", "serve", "--port", "0"], environment, folder / "serve.log"
         )
+        atexit.register(program.end)  # whatever fails from here on
         said = program.process.stdout.readline()
         super().__init__(program, urlsplit(said.split()[3]).port or 0, token)
 
@@ -208,6 +210,7 @@ class Django(Server):
         command = [str(PEER), "-m", "gunicorn", *options, "--log-level=info", "qlued_django:application"]
         log = folder / "django.log"
         program = Program(command, environment, log)
+        atexit.register(program.end)  # whatever fails from here on
         wait(lambda: "Listening at" in log.read_text(), "the Django app did not start")
         url = log.read_text().partition("Listening at: ")[2].split()[0]
         super().__init__(program, urlsplit(url).port or 0, token)
