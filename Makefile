@@ -130,6 +130,16 @@ bench-storages: install ## measure every kind of storage: jobs/s, requests and b
 bench-qubits: install ## measure the qubits: mitigation, shots beside plain Aer, reach, what the sandbox costs
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/qubits.py
 
+.PHONY: bench-api
+bench-api: .cache/bench-peer/.installed install ## measure the HTTP API beside a minimal Django app; BENCH_ARGS is handed on (7 min)
+	@$(BIN)/python benchmarks/api.py $(BENCH_ARGS)
+
+.cache/bench-peer/.installed: benchmarks/peer/requirements.lock
+	@$(FIND_PYTHON); echo "Making .cache/bench-peer with $$("$$python" --version) ..."; "$$python" -m venv --clear .cache/bench-peer
+	@echo "Installing the packages of $< ..."
+	@.cache/bench-peer/bin/python $(PIP_QUIETLY) --no-compile --require-hashes --requirement $<
+	@touch $@
+
 .PHONY: peer
 peer: .venv-peer/.installed ## set up .venv-peer with the published SDK that one acceptance test talks to
 
@@ -159,6 +169,8 @@ lock: install ## renew all lock files: the newest versions that pyproject.toml a
 	@$(LOCK) --all-extras --output-file requirements.lock pyproject.toml
 	@echo "Resolving tests/peer/requirements.lock ..."
 	@$(LOCK) --output-file tests/peer/requirements.lock tests/peer/requirements.in
+	@echo "Resolving benchmarks/peer/requirements.lock ..."
+	@$(LOCK) --output-file benchmarks/peer/requirements.lock benchmarks/peer/requirements.in
 	@for client in $(CLIENTS); do echo "Resolving tests/clients/$$client/requirements.lock ..."; \
 	  $(LOCK) --output-file tests/clients/$$client/requirements.lock tests/clients/$$client/requirements.in || exit 1; done
 

@@ -162,10 +162,10 @@ class Calls:
             UnknownJob: there is none, or the caller may not know of it.
             NotPermitted: the caller may see it, and not do this.
         """
-        job = self._log.get(self._id_of(caller, job_id))
-        thing = _thing(job)
-        if not is_visible(caller, thing):
+        job = self._of_id(caller, job_id) or self._of_id(caller, self._id_of(caller, job_id))
+        if job is None:
             raise UnknownJob(job_id)
+        thing = _thing(job)
         self._permit(caller, act, thing)
         return job
 
@@ -252,13 +252,25 @@ class Calls:
         job = self.job(caller, job_id, Act.HIDE)
         return submission.hide(self._services, job.job_id, by=caller.user)
 
+    def _of_id(self, caller: Caller, job_id: str) -> Job | None:
+        """Return the job of this id, whole; None where the caller may not know of it."""
+        if not is_job_id(job_id):
+            return None
+        with contextlib.suppress(UnknownJob):
+            job = self._log.get(job_id)
+            if is_visible(caller, _thing(job)):
+                return job
+        return None
+
     def _id_of(self, caller: Caller, text: str) -> str:
-        """Return the id that is meant among the jobs that the caller may see: others do not make it ambiguous."""
+        """Return the id that begins so among the jobs that the caller may see; empty where none does, or it is no id.
+
+        Others do not make it ambiguous.
+        """
         if not is_job_id(text):
-            raise UnknownJob(text)
+            return ""
         found = job_lists.page(self._log.engine, seen_by(caller, Query(prefix=text)), limit=MAX_NAMED + 1).jobs
-        # One alone that the caller may see and that is not listed any more is found by the whole of its id.
-        return id_meant(text, [job.job_id for job in found]) or text
+        return id_meant(text, [job.job_id for job in found]) or ""
 
     @staticmethod
     def _permit(caller: Caller, act: Act, thing: Thing) -> None:

@@ -51,19 +51,19 @@ def bearer(request: Request) -> str | None:
     return token.strip() if kind.lower() == "bearer" and token else None
 
 
-def door_of(request: Request) -> Door:
-    """Return the door for one request; its caller need not be asked for."""
+async def door_of(request: Request) -> Door:
+    """Return the door for one request; its caller need not be asked for. As a coroutine it needs no thread."""
     return Door(request.app.state.calls, bearer(request))
 
 
 _SCHEME = HTTPBearer(auto_error=False, description="A token, from `quledger token new` or the page of your account.")
 
 
-def door_with_token(
+async def door_with_token(
     request: Request, _described: Annotated[HTTPAuthorizationCredentials | None, Security(_SCHEME)]
 ) -> Door:
     """Return the same for a route that needs a token, which the OpenAPI document then says."""
-    return door_of(request)
+    return await door_of(request)
 
 
 AtDoor = Annotated[Door, Depends(door_with_token)]

@@ -1,5 +1,6 @@
 """What a caller asks about the laboratory: its backends, whether it works, its numbers."""
 
+import functools
 import json
 import time
 from datetime import datetime, timedelta
@@ -56,8 +57,9 @@ class Laboratory:
         Raises:
             UnknownBackend: there is none of this name.
         """
-        self._expect(name)
-        return BackendConfig.model_validate(registry.load(name).config, from_attributes=True)
+        if not registry.ours(name):  # of others it is looked up what is installed
+            self._expect(name)
+        return _config_of(name)
 
     @staticmethod
     def _expect(name: str) -> None:
@@ -89,7 +91,7 @@ class Laboratory:
     def _backend(self, name: str) -> dict[str, Any]:
         counts = self._services.log.counts().get(name, {})
         waiting, running = counts.get(Phase.WAITING, 0), counts.get(Phase.RUNNING, 0)
-        config = BackendConfig.model_validate(registry.load(name).config, from_attributes=True)
+        config = _config_of(name)
         signer = self._services.keys
         config = config.model_copy(
             update={"pending_jobs": waiting, "sign": signer.signs(name), "kid": signer.kid(name)}
@@ -124,3 +126,9 @@ class Laboratory:
                 jobs.labels(backend, phase).set(number)
         Gauge("quledger_up", "Whether log and storage answer.", registry=registry_).set(self.is_well())
         return generate_latest(registry_).decode()
+
+
+@functools.lru_cache(maxsize=64)
+def _config_of(name: str) -> BackendConfig:
+    """Return what a backend publishes; each is loaded once in a process too."""
+    return BackendConfig.model_validate(registry.load(name).config, from_attributes=True)

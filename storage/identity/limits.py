@@ -18,7 +18,10 @@ def limits_of(engine: Engine, users: Collection[str], projects: Collection[str] 
     with reading(engine) as connection:
         for kind, table, names in (("user", ACCOUNT, sorted(users)), ("project", PROJECT, sorted(projects))):
             for start in range(0, len(names), BATCH):
-                query = select(table.c.name, table.c.limits).where(table.c.name.in_(names[start : start + BATCH]))
+                part = names[start : start + BATCH]
+                # One alone is usual, and a statement with a list is compiled anew each time.
+                of_part = table.c.name == part[0] if len(part) == 1 else table.c.name.in_(part)
+                query = select(table.c.name, table.c.limits).where(of_part)
                 for name, text in connection.execute(query):
                     if (limits := Limits.model_validate_json(text)) != NO_LIMITS:
                         found[f"{kind}/{name}"] = limits

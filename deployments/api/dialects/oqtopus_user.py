@@ -53,7 +53,7 @@ def make_app(state: State) -> FastAPI:
     return app
 
 
-def _door_of(request: Request) -> Door:
+async def _door_of(request: Request) -> Door:
     return Door(request.app.state.calls, request.headers.get("q-api-token"))
 
 

@@ -15,7 +15,6 @@ from models.clock import UtcDatetime
 from models.identity.access import Caller
 from models.job import FINAL, State
 from storage.log import job_lists
-from storage.log.job_lists import Page
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -83,18 +82,12 @@ async def list_jobs(door: AtDoor, filters: Annotated[Filters, Query()]) -> Respo
         newest_first=filters.sort == "newest",
     )
 
-    def listed(calls: Calls, caller: Caller) -> tuple[Page, int | None]:
+    def listed(calls: Calls, caller: Caller) -> str:
         page = calls.page(caller, query, limit=filters.limit, cursor=filters.cursor)
-        return page, calls.count(caller, query) if filters.total else None
+        total = calls.count(caller, query) if filters.total else None
+        return JobList(jobs=list(map(JobView.of, page.jobs)), next=page.next_cursor, total=total).model_dump_json()
 
-    page, total = await door.ask(listed)
-    return JSONResponse(
-        {
-            "jobs": [JobView.of(job).model_dump(mode="json") for job in page.jobs],
-            "next": page.next_cursor,
-            "total": total,
-        }
-    )
+    return Response(await door.ask(listed), media_type="application/json")
 
 
 @router.get(
