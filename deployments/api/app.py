@@ -26,7 +26,6 @@ from deployments.api.v1 import acts, backends, health, jobs, me, payloads, submi
 from deployments.api.v1.bodies import add_schemas
 from models.errors import QuledgerError
 from models.submissions import Submission
-from storage.identity.directory import Directory
 from storage.identity.limits import limits_of
 from tasks.jobs.checking import Checker
 from tasks.jobs.submission import submit_all
@@ -118,10 +117,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     with ThreadPoolExecutor(THREADS, "api") as threads:
         loop.set_default_executor(threads)
         changes = Changes(lambda job_ids: {job_id: seq for job_id, (_, seq) in services.log.states(job_ids).items()})
-        directory = Directory(services.log.engine)
         committer: Committer[Submission, Outcome] = Committer(functools.partial(_submit, services))
         async with Checker(services) as checker:
-            app.state.calls = Calls(services, directory, checker, committer, changes)
+            app.state.calls = Calls(services, services.directory, checker, committer, changes)
             running = [asyncio.create_task(each) for each in (changes.run(), app.state.calls.visits.run())]
             try:
                 yield

@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
+
+_LOG = logging.getLogger("quledger.api")
 
 LOOK_SECONDS = 0.2
 
@@ -37,7 +40,8 @@ class Changes:
             watched = list(self._waiting)
             try:
                 seqs = await asyncio.to_thread(self._seqs, watched)
-            except Exception:  # noqa: BLE001 - whoever waits asks the log himself in the end, and is told
+            except Exception as error:  # noqa: BLE001 - whoever waits asks the log himself in the end, and is told
+                _LOG.warning("changes_unseen action=look_again: %s", type(error).__name__)
                 seqs = {}
             for job_id, seq in seqs.items():
                 for waiter in self._waiting.get(job_id, ()):

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import logging
 import time
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +19,8 @@ from models.signing import unwrapped
 from storage import layout
 from tasks.backends import registry
 from tasks.services import Services
+
+_LOG = logging.getLogger("quledger.api")
 
 FRESH_SECONDS = 10.0
 """So old an answer about the laboratory's health may be: it can be asked by anybody, as often as he likes."""
@@ -106,7 +109,8 @@ class Laboratory:
                 self._services.log.counts()
                 troubles = self._services.stores.troubles(self._services.stores.names)
                 well = len(troubles) < len(self._services.stores.names)
-            except (LogError, StorageError):
+            except (LogError, StorageError) as error:
+                _LOG.warning("laboratory_unwell action=answer_so: %s", error)
                 well = False
             self._well = time.monotonic(), well
         return well

@@ -1,7 +1,7 @@
 """Who comes, and how often: the rate of each user is held, and the last use of each token is remembered."""
 
 import asyncio
-import contextlib
+import logging
 import math
 import threading
 import time
@@ -14,6 +14,8 @@ from models.identity.access import Caller
 from models.usage import LimitReached
 from storage.identity.directory import Directory
 from storage.identity.limits import limits_of
+
+_LOG = logging.getLogger("quledger.api")
 
 FRESH_SECONDS = 10.0
 """So long a limit of requests that was read is held to before it is read again."""
@@ -65,8 +67,10 @@ class Visits:
         """Write down now and then which tokens were used, until it is cancelled."""
         while True:
             await asyncio.sleep(WRITE_SECONDS)
-            with contextlib.suppress(LogError):  # it stays unknown; nobody has to wait for that
+            try:
                 await asyncio.to_thread(self.write)
+            except LogError as error:  # nobody has to wait for that
+                _LOG.warning("token_uses_lost action=go_on: %s", error)
 
     def write(self) -> None:
         """Write down which tokens were used since the last time."""

@@ -12,7 +12,6 @@ from deployments.processes.logs import record
 from deployments.processes.stop_signals import stop_signals
 from models.errors import BadSetting
 from models.settings import Settings
-from storage.identity.directory import Directory
 from tasks.sandbox.walls import hide_memory
 from tasks.services import Services
 
@@ -80,7 +79,7 @@ def serve_on(services: Services, listening: socket.socket, say: Callable[[str], 
         record(sys.stderr)
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         say(f"Quledger answers at {url}/ui (pages), {url}/v1 (API), {url}/v1/docs (how to use it)")
-        if not Directory(services.log.engine).users():
+        if not services.directory.users():
             say("Nobody can sign in yet: quledger user add NAME --role operator, then quledger token new NAME")
         server = uvicorn.Server(config)
         server.capture_signals = functools.partial(_ended_by_signals, server.handle_exit)  # type: ignore[method-assign]

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 
 from deployments.api.calls import Calls
 from deployments.api.door import AtDoor, Door
 from deployments.api.responses import problems
 from deployments.api.v1.jobs import JobId
-from deployments.api.v1.submissions import Answered
+from deployments.api.v1.submissions import Answered, Key, answer_begun
 from deployments.api.views import EventView, JobView
 from models.errors import QuledgerError
 from models.events import Event
@@ -53,18 +53,10 @@ async def retry(door: AtDoor, job_id: JobId) -> Response:
 async def rerun(
     door: AtDoor,
     job_id: JobId,
-    idempotency_key: Annotated[
-        str | None, Header(min_length=1, max_length=200, description="The same key is the same job, however often.")
-    ] = None,
+    idempotency_key: Key = None,
 ) -> Response:
     """Hand in the same document again, as a new job that is derived from this one."""
-    outcome = await door.calls.rerun(await door.caller(), job_id, idempotency_key)
-    job = outcome.job
-    return JSONResponse(
-        {"job_id": job.job_id, "state": job.state},
-        201 if outcome.is_new else 200,
-        headers={"Location": f"/v1/jobs/{job.job_id}"},
-    )
+    return answer_begun(await door.calls.rerun(await door.caller(), job_id, idempotency_key))
 
 
 @router.delete("/{job_id}", status_code=204, responses=problems(403, 404, 409, 422))

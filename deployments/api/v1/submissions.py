@@ -14,6 +14,7 @@ from deployments.api.responses import problems
 from deployments.api.v1.bodies import Body, described, read_body
 from models.errors import JobRejected, QuledgerError
 from models.job import State
+from models.submissions import Begun
 
 router = APIRouter(tags=["jobs"])
 
@@ -103,6 +104,18 @@ class BatchAnswers(BaseModel):
     jobs: list[BatchAnswer]
 
 
+Key = Annotated[
+    str | None, Header(min_length=1, max_length=200, description="The same key is the same job, however often.")
+]
+
+
+def answer_begun(begun: Begun) -> Response:
+    """Answer with the job: 201 where this request began it, 200 where it was there."""
+    job = begun.job
+    content = {"job_id": job.job_id, "state": job.state}
+    return JSONResponse(content, 201 if begun.is_new else 200, headers={"Location": f"/v1/jobs/{job.job_id}"})
+
+
 _EXAMPLE = {
     "backend": "singlequdit",
     "document": {
@@ -132,9 +145,7 @@ _QASM = {
 async def submit(
     request: Request,
     door: AtDoor,
-    idempotency_key: Annotated[
-        str | None, Header(min_length=1, max_length=200, description="The same key is the same job, however often.")
-    ] = None,
+    idempotency_key: Key = None,
 ) -> Response:
     """Hand in a job; all that is wrong with it is said at once, and then nothing is stored."""
     caller = await door.caller()
@@ -142,12 +153,7 @@ async def submit(
     outcome = (await door.calls.submit(caller, [wanted]))[0]
     if isinstance(outcome, QuledgerError):
         return answer_error(outcome)
-    job = outcome.job
-    return JSONResponse(
-        {"job_id": job.job_id, "state": job.state},
-        201 if outcome.is_new else 200,
-        headers={"Location": f"/v1/jobs/{job.job_id}"},
-    )
+    return answer_begun(outcome)
 
 
 @router.post(
