@@ -64,6 +64,15 @@ class Laboratory:
             self._expect(name)
         return _config_of(name)
 
+    def document_schema(self, name: str) -> dict[str, Any]:
+        """Return the JSON Schema of the documents that one backend takes.
+
+        Raises:
+            UnknownBackend: there is none of this name.
+        """
+        self._expect(name)
+        return registry.document_schema(name)
+
     @staticmethod
     def _expect(name: str) -> None:
         known = registry.usable()
