@@ -1,10 +1,9 @@
 """What a caller asks about the laboratory: its backends, whether it works, its numbers."""
 
 import functools
-import json
 import logging
 import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
@@ -15,9 +14,8 @@ from models.errors import LogError, StorageError, UnknownBackend
 from models.identity.access import LABORATORY, Act, Caller, why_not
 from models.identity.errors import NotPermitted
 from models.job import Phase
-from models.signing import unwrapped
-from storage import layout
 from tasks.backends import registry
+from tasks.mirroring import last_look
 from tasks.services import Services
 
 _LOG = logging.getLogger("quledger.api")
@@ -93,12 +91,8 @@ class Laboratory:
         return served
 
     def _was_looked_at(self, name: str) -> bool:
-        try:
-            published = unwrapped(json.loads(self._services.stores.of("").get(layout.config(name))))
-            checked = datetime.fromisoformat(published["last_queue_check"])
-            return abs(clock.now() - checked) <= LATEST_CHECK
-        except (StorageError, ValueError, TypeError, KeyError, RecursionError):
-            return False
+        checked = last_look(self._services, name)
+        return checked is not None and abs(clock.now() - checked) <= LATEST_CHECK
 
     def _backend(self, name: str) -> dict[str, Any]:
         counts = self._services.log.counts().get(name, {})

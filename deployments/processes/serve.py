@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from deployments.processes.logs import record
+from deployments.processes.mirroring import mirrored
 from deployments.processes.stop_signals import stop_signals
 from models.errors import BadSetting
 from models.settings import Settings
@@ -83,7 +84,8 @@ def serve_on(services: Services, listening: socket.socket, say: Callable[[str], 
             say("Nobody can sign in yet: quledger user add NAME --role operator, then quledger token new NAME")
         server = uvicorn.Server(config)
         server.capture_signals = functools.partial(_ended_by_signals, server.handle_exit)  # type: ignore[method-assign]
-        server.run(sockets=[listening])
+        with mirrored(services):
+            server.run(sockets=[listening])
         with contextlib.suppress(OSError):  # the terminal may be gone
             say("stopped")
 
