@@ -80,7 +80,6 @@ def make_app(services: Services) -> FastAPI:
     app.add_exception_handler(QuledgerError, problems.on_error)
     app.add_exception_handler(HTTPException, problems.on_http_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
-    app.add_exception_handler(Exception, problems.on_unforeseen)
     largest = settings.max_document_bytes * 2 + OVERHEAD  # a text within JSON is longer
     app.add_middleware(
         Bounds,

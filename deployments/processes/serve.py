@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 import signal
 import socket
 import sys
@@ -51,7 +52,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        msg = f"{host}:{port} cannot be listened on ({error.strerror}); name another port with --port"
+        # Its own words name the address once more.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        msg = f"{host}:{port} cannot be listened on ({why}); name another port with --port"
         raise BadSetting(msg) from None
 
 
