@@ -17,6 +17,7 @@ from models.identity.errors import NotPermitted
 from models.job import Phase
 from models.signing import unwrapped
 from storage import layout
+from storage.identity.devices import Standing, standing
 from tasks.backends import registry
 from tasks.services import Services
 
@@ -83,7 +84,15 @@ class Laboratory:
             self._served[name] = time.monotonic(), served
         return served
 
+    def standing(self, name: str) -> Standing:
+        """Return what the engine of a device outside has said of it."""
+        return standing(self._services.log.engine, name)
+
     def _was_looked_at(self, name: str) -> bool:
+        if registry.served_outside(name):
+            said = self.standing(name)
+            heard_of = said.seen_at is not None and abs(clock.now() - said.seen_at) <= LATEST_CHECK
+            return heard_of and said.status != "unavailable"
         try:
             published = unwrapped(json.loads(self._services.stores.of("").get(layout.config(name))))
             checked = datetime.fromisoformat(published["last_queue_check"])
@@ -99,6 +108,9 @@ class Laboratory:
         config = config.model_copy(
             update={"pending_jobs": waiting, "sign": signer.signs(name), "kid": signer.kid(name)}
         )
+        if registry.served_outside(name):
+            status = "available" if self.is_served(name) else "unavailable"
+            config = config.model_copy(update={"status_msg": status})
         return {"name": name, "config": config.model_dump(), "waiting": waiting, "running": running}
 
     def is_well(self) -> bool:
