@@ -12,6 +12,7 @@ from models.backend import BackendConfig
 from models.errors import KeyUnusable, StorageError, StorageInactive
 from models.job import Phase
 from storage import layout
+from storage.identity.devices import standing
 from storage.signatures.signing import sign
 from tasks.backends import registry
 from tasks.services import Services, current
@@ -20,7 +21,9 @@ _LOG = logging.getLogger("quledger.publish")
 
 
 def publish(services: Services, names: Sequence[str]) -> None:
-    """Write the configuration of each backend, with the current time as `last_queue_check` (UTC, whole seconds).
+    """Write the configuration of each backend, with the time of the last look at its queue (UTC, whole seconds).
+
+    A drain looks now; the engine of a device outside looked when it was last heard of.
 
     Raises:
         StorageError: none of the storages could be written.
@@ -30,7 +33,10 @@ def publish(services: Services, names: Sequence[str]) -> None:
     checked = clock.now().replace(microsecond=0).isoformat()
     configs = [
         registry.load(name).config.model_copy(
-            update={"last_queue_check": checked, "pending_jobs": counts.get(name, {}).get(Phase.WAITING, 0)}
+            update={
+                "last_queue_check": _engine_seen(services, name) if registry.served_outside(name) else checked,
+                "pending_jobs": counts.get(name, {}).get(Phase.WAITING, 0),
+            }
         )
         for name in names
     ]
@@ -51,6 +57,12 @@ def publish(services: Services, names: Sequence[str]) -> None:
         _LOG.warning("publish_failed action=try_again: %s", each)
     if unusable is not None:
         raise unusable
+
+
+def _engine_seen(services: Services, name: str) -> str | None:
+    """Return when the engine of a device outside last looked at its queue; None where it never did."""
+    seen = standing(services.log.engine, name).seen_at
+    return None if seen is None else seen.replace(microsecond=0).isoformat()
 
 
 def _publish_to(services: Services, store: str, configs: Sequence[BackendConfig]) -> None:

@@ -14,6 +14,7 @@ from models.errors import LogError, StorageError, UnknownBackend
 from models.identity.access import LABORATORY, Act, Caller, why_not
 from models.identity.errors import NotPermitted
 from models.job import Phase
+from storage.identity.devices import Standing, standing
 from tasks.backends import registry
 from tasks.mirroring import last_look
 from tasks.services import Services
@@ -90,7 +91,15 @@ class Laboratory:
             self._served[name] = time.monotonic(), served
         return served
 
+    def standing(self, name: str) -> Standing:
+        """Return what the engine of a device outside has said of it."""
+        return standing(self._services.log.engine, name)
+
     def _was_looked_at(self, name: str) -> bool:
+        if registry.served_outside(name):
+            said = self.standing(name)
+            heard_of = said.seen_at is not None and abs(clock.now() - said.seen_at) <= LATEST_CHECK
+            return heard_of and said.status != "unavailable"
         checked = last_look(self._services, name)
         return checked is not None and abs(clock.now() - checked) <= LATEST_CHECK
 
@@ -102,6 +111,9 @@ class Laboratory:
         config = config.model_copy(
             update={"pending_jobs": waiting, "sign": signer.signs(name), "kid": signer.kid(name)}
         )
+        if registry.served_outside(name):
+            status = "available" if self.is_served(name) else "unavailable"
+            config = config.model_copy(update={"status_msg": status})
         return {"name": name, "config": config.model_dump(), "waiting": waiting, "running": running}
 
     def is_well(self) -> bool:

@@ -69,6 +69,11 @@ def lasting(name: str) -> bool:
     return name in BUILT_IN
 
 
+def served_outside(name: str) -> bool:
+    """Say whether an engine outside runs the jobs of this backend, so that no drain does."""
+    return name not in BUILT_IN and published.is_outside(name)
+
+
 def ours(name: str) -> bool:
     """Say whether the code of this backend is of this package."""
     return name in BUILT_IN or published.has(name)
