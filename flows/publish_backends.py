@@ -12,6 +12,7 @@ from models.backend import BackendConfig
 from models.errors import KeyUnusable, StorageError, StorageInactive
 from models.job import Phase
 from storage import layout
+from storage.log.pauses import pauses
 from storage.signatures.signing import sign
 from tasks.backends import registry
 from tasks.services import Services, current
@@ -22,15 +23,22 @@ _LOG = logging.getLogger("quledger.publish")
 def publish(services: Services, names: Sequence[str]) -> None:
     """Write the configuration of each backend, with the current time as `last_queue_check` (UTC, whole seconds).
 
+    Of a backend that is paused it is when the pause began, and `status_msg` says why.
+
     Raises:
         StorageError: none of the storages could be written.
         KeyUnusable: a backend signs and cannot; its configuration is left to grow old, all others are published.
     """
-    counts = services.log.counts()
-    checked = clock.now().replace(microsecond=0).isoformat()
+    counts, paused = services.log.counts(), pauses(services.log.engine)
+    now = clock.now()
     configs = [
         registry.load(name).config.model_copy(
-            update={"last_queue_check": checked, "pending_jobs": counts.get(name, {}).get(Phase.WAITING, 0)}
+            update={
+                # Front ends take one whose queue was looked at long ago for not operational.
+                "last_queue_check": (paused[name].since if name in paused else now).replace(microsecond=0).isoformat(),
+                "pending_jobs": counts.get(name, {}).get(Phase.WAITING, 0),
+                "status_msg": str(paused[name]) if name in paused else None,
+            }
         )
         for name in names
     ]

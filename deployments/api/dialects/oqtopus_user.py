@@ -187,7 +187,7 @@ async def get_device(door: AtDoor, device_id: Annotated[str, Path(max_length=100
 
 def _device(calls: Calls, name: str) -> dict[str, Any]:
     laboratory = calls.laboratory
-    return device_view(name, laboratory.backend(name)["waiting"], is_served=laboratory.is_served(name))
+    return device_view(name, laboratory.backend(name)["waiting"], is_served=laboratory.why_not_served(name) is None)
 
 
 def _job(calls: Calls, caller: Caller, job_id: str) -> Job:
