@@ -111,6 +111,7 @@ async def compilation(attempt: Attempt) -> str:
 @step("execution", when=State.COMPILED)
 async def execution(attempt: Attempt) -> str:
     """Run the program and stage the result, so that no later attempt has to run it again."""
+    await asyncio.to_thread(attempt.check_pause)
     async with show_progress(lambda: attempt.process.progress):
         answer = await attempt.process.call("execute")
     result: bytes = answer["document"]

@@ -14,7 +14,11 @@ from models.errors import LogError, StorageError, UnknownBackend
 from models.identity.access import LABORATORY, Act, Caller, why_not
 from models.identity.errors import NotPermitted
 from models.job import Phase
+from models.moments import moment_of
+from models.pauses import Pause
 from storage.identity.devices import Standing, standing
+from storage.identity.pauses import pause, resume
+from storage.log.pauses import pauses
 from tasks.backends import registry
 from tasks.mirroring import last_look
 from tasks.services import Services
@@ -43,6 +47,39 @@ class Laboratory:
     def backends(self) -> list[dict[str, Any]]:
         """Return each backend that can be used: its name, configuration, and how many jobs wait for it and run."""
         return [self._backend(name) for name in registry.usable()]
+
+    def pauses(self) -> dict[str, Pause]:
+        """Return the pauses of backends that are not over; for everybody, but for who wanted them."""
+        return pauses(self._services.log.engine)
+
+    def pause(self, caller: Caller, name: str, *, drain_down: bool, reason: str, until: str) -> dict[str, Any]:
+        """Pause a backend, or say anew how it is paused; return it.
+
+        Args:
+            until: a time with its zone, or a span such as `2h`; empty if somebody has to resume.
+
+        Raises:
+            NotPermitted: the caller is no operator.
+            UnknownBackend: there is none of this name.
+            BadName: `until` is no time.
+            NotChanged: the pause would be over already.
+        """
+        self._expect_pausable(caller, name)
+        moment = moment_of(until, "until", clock.now()) if until else None
+        directory = self._services.directory
+        pause(directory, name, drain_down=drain_down, reason=reason, until=moment, actor=f"api:{caller.user}")
+        return self._backend(name)
+
+    def resume(self, caller: Caller, name: str) -> dict[str, Any]:
+        """Serve a backend again, whether or not it was paused; return it. Else as `pause`."""
+        self._expect_pausable(caller, name)
+        resume(self._services.directory, name, actor=f"api:{caller.user}")
+        return self._backend(name)
+
+    def _expect_pausable(self, caller: Caller, name: str) -> None:
+        if why := why_not(caller, Act.PAUSE, LABORATORY):
+            raise NotPermitted(why)
+        self._expect(name)
 
     def backend(self, name: str) -> dict[str, Any]:
         """Return one backend.
@@ -95,6 +132,11 @@ class Laboratory:
         """Return what the engine of a device outside has said of it."""
         return standing(self._services.log.engine, name)
 
+    def why_not_served(self, name: str) -> str | None:
+        """Return why a backend is not operational, in words that may be empty; None where it is."""
+        pause = self.pauses().get(name)
+        return str(pause) if pause else None if self.is_served(name) else ""
+
     def _was_looked_at(self, name: str) -> bool:
         if registry.served_outside(name):
             said = self.standing(name)
@@ -114,7 +156,9 @@ class Laboratory:
         if registry.served_outside(name):
             status = "available" if self.is_served(name) else "unavailable"
             config = config.model_copy(update={"status_msg": status})
-        return {"name": name, "config": config.model_dump(), "waiting": waiting, "running": running}
+        found = self.pauses().get(name)
+        pause = found.model_dump(mode="json", exclude={"backend", "by"}) | {"text": str(found)} if found else None
+        return {"name": name, "config": config.model_dump(), "waiting": waiting, "running": running, "pause": pause}
 
     def is_well(self) -> bool:
         """Return whether the log and at least one storage answer; asked at most ten seconds ago."""

@@ -35,6 +35,11 @@ COMMANDS = {
     ),
     "list": ("jobs:list_jobs", "List jobs, newest first."),
     "backends": ("jobs:backends", "List the backends of this installation and how many jobs wait for each."),
+    "pause": (
+        "pauses:pause",
+        "Pause a backend: nothing of it begins any more, and jobs are still taken.",
+    ),
+    "resume": ("pauses:resume", "Serve a backend again that is paused; one that is not stays as it is."),
     "drain": (
         "serving:drain",
         "Serve the queues: take jobs from the storage and run each as a Prefect flow run.",

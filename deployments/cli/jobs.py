@@ -10,11 +10,12 @@ from deployments.cli import render
 from deployments.cli.output import Json, print_output
 from models.cancelling import why_cancelled
 from models.errors import BadName, InputError, UnreadableFile, echo
-from models.job import State
+from models.job import Phase, State
 from models.job_language.openqasm_opening import is_openqasm
 from models.names import one_spelling
 from models.requests import qasm_document
 from models.submissions import Submission
+from storage.log.pauses import pauses
 from tasks.backends import registry
 from tasks.jobs import submission
 from tasks.services import current
@@ -69,6 +70,8 @@ def submit(  # noqa: PLR0913 - one parameter an option
         backend=backend, document=document, user=user, project=project, priority=priority, key=key, storage=storage
     )
     job = submission.submit_document(services, handed_in, checked)
+    if pause := pauses(services.log.engine).get(backend):
+        print(f"quledger: the job waits, {pause}", file=sys.stderr)
     print_output({"job_id": job.job_id, "state": job.state}, lambda: print(job.job_id), as_json=as_json)
     return 0
 
@@ -108,6 +111,7 @@ def status(job_id: str, *, as_json: Json = False) -> int:
     more = {
         "cancelled": why_cancelled(log.history(job_id)) if job.cancel_requested else "",
         "held": current().holds.why(job_id),
+        "paused": str(pauses(log.engine).get(job.backend, "")) if job.phase is Phase.WAITING else "",
     }
     more = {name: text for name, text in more.items() if text}
     print_output(render.status_value(job) | more, lambda: render.status(job, more), as_json=as_json)
@@ -173,7 +177,7 @@ def list_jobs(*, backend: str = "", user: str = "", state: str = "", limit: int 
 
 def backends(*, as_json: Json = False) -> int:
     """List the backends of this installation and how many jobs wait for each."""
-    counts, signer = current().log.counts(), current().keys
+    counts, signer, paused = current().log.counts(), current().keys, pauses(current().log.engine)
     rows = [
         registry.load(name).config.model_dump()
         | {
@@ -181,8 +185,10 @@ def backends(*, as_json: Json = False) -> int:
             "running_jobs": counts.get(name, {}).get("running", 0),
             "sign": signer.signs(name),
             "kid": signer.kid(name),
+            "pause": paused[name].model_dump(mode="json", exclude={"backend"}) if name in paused else None,
         }
         for name in registry.usable()
     ]
-    print_output(rows, lambda: render.backends(rows), as_json=as_json)
+    said = [str(pause) for name, pause in sorted(paused.items())]
+    print_output(rows, lambda: render.backends(rows, said), as_json=as_json)
     return 0

@@ -24,6 +24,7 @@ OPEN = text("phase <> 'final'")
 PROVEN_OPEN = text("phase <> 'final' AND owner <> ''")
 ENDED_OTHERWISE = text("ended NOT IN ('', 'DONE')")
 PROVEN_ENDED = text("ended <> '' AND owner <> ''")
+ENDS_A_RUN = text("kind IN ('completed', 'failed')")
 """Conditions of indexes that hold a part of `job`; a query that is to use one says it in the same words."""
 
 
@@ -54,6 +55,9 @@ class EventRow(_EventColumns, table=True):
     job_id: str = Field(primary_key=True, sa_type=words(200))
     seq: int = Field(primary_key=True)
     hash: str = Field(sa_type=words(64))
+
+    # How long jobs took of late.
+    __table_args__ = (_part("ix_event_ended", "recorded_at", "job_id", where=ENDS_A_RUN),)
 
 
 class JobRow(SQLModel, table=True):
@@ -187,6 +191,29 @@ class HeldRow(SQLModel, table=True):
 
 NOT_HELD = text("NOT EXISTS (SELECT 1 FROM held WHERE held.job_id = job.job_id)")
 """Condition on a row of `job`: nothing is done with a job that is held."""
+
+
+class PauseRow(SQLModel, table=True):
+    """A view of the control streams of backends: `models.pauses.Pause`, also one that is over by itself.
+
+    Attributes:
+        until: empty where somebody has to resume.
+    """
+
+    __tablename__ = "pause"
+
+    backend: str = Field(primary_key=True, sa_type=words(100))
+    drain_down: bool
+    reason: str = Field(sa_type=words(200))
+    until: str = Field(sa_type=words(40))
+    since: str = Field(sa_type=words(40))
+    by: str = Field(sa_type=words(200))
+
+
+NOT_PAUSED = text(
+    "NOT EXISTS (SELECT 1 FROM pause WHERE pause.backend = queue.backend AND (until = '' OR until > :now))"
+)
+"""Condition on a row of `queue`: something of its backend may begin."""
 
 
 class UsageRow(SQLModel, table=True):
