@@ -2,16 +2,16 @@
 
 import functools
 import json
-import logging
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
-
+from deployments.api import metrics
+from deployments.api.checkups import FRESH_SECONDS, Checkups
 from models import clock
 from models.backend import BackendConfig
-from models.errors import LogError, StorageError, UnknownBackend
+from models.errors import StorageError, UnknownBackend
+from models.health import QUEUE_CHECK
 from models.identity.access import LABORATORY, Act, Caller, why_not
 from models.identity.errors import NotPermitted
 from models.job import Phase
@@ -20,21 +20,13 @@ from storage import layout
 from tasks.backends import registry
 from tasks.services import Services
 
-_LOG = logging.getLogger("quledger.api")
-
-FRESH_SECONDS = 10.0
-"""So old an answer about the laboratory's health may be: it can be asked by anybody, as often as he likes."""
-
-LATEST_CHECK = timedelta(minutes=5)
-"""So long after the last look at its queue a backend counts as served; front ends of the storage say the same."""
-
 
 class Laboratory:
     """The calls about the laboratory; they block."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._well = (float("-inf"), False)
+        self.checkups = Checkups(services)
         self._served: dict[str, tuple[float, bool]] = {}
 
     def names(self) -> list[str]:
@@ -87,7 +79,7 @@ class Laboratory:
         try:
             published = unwrapped(json.loads(self._services.stores.of("").get(layout.config(name))))
             checked = datetime.fromisoformat(published["last_queue_check"])
-            return abs(clock.now() - checked) <= LATEST_CHECK
+            return abs(clock.now() - checked) <= QUEUE_CHECK
         except (StorageError, ValueError, TypeError, KeyError, RecursionError):
             return False
 
@@ -101,20 +93,6 @@ class Laboratory:
         )
         return {"name": name, "config": config.model_dump(), "waiting": waiting, "running": running}
 
-    def is_well(self) -> bool:
-        """Return whether the log and at least one storage answer; asked at most ten seconds ago."""
-        asked, well = self._well
-        if time.monotonic() - asked > FRESH_SECONDS:
-            try:
-                self._services.log.counts()
-                troubles = self._services.stores.troubles(self._services.stores.names)
-                well = len(troubles) < len(self._services.stores.names)
-            except (LogError, StorageError) as error:
-                _LOG.warning("laboratory_unwell action=answer_so: %s", error)
-                well = False
-            self._well = time.monotonic(), well
-        return well
-
     def metrics(self, caller: Caller) -> str:
         """Return the numbers for Prometheus, in its text format.
 
@@ -123,13 +101,7 @@ class Laboratory:
         """
         if why := why_not(caller, Act.SEE, LABORATORY):
             raise NotPermitted(why)
-        registry_ = CollectorRegistry()
-        jobs = Gauge("quledger_jobs", "Jobs that have not ended.", ["backend", "phase"], registry=registry_)
-        for backend, phases in self._services.log.counts().items():
-            for phase, number in phases.items():
-                jobs.labels(backend, phase).set(number)
-        Gauge("quledger_up", "Whether log and storage answer.", registry=registry_).set(self.is_well())
-        return generate_latest(registry_).decode()
+        return metrics.text_of(self._services, self.checkups.latest())
 
 
 @functools.lru_cache(maxsize=64)
