@@ -48,7 +48,7 @@ class Calls:
         changes: Changes,
     ) -> None:
         self.account, self.laboratory, self.changes = Account(directory), Laboratory(services), changes
-        self.overview = Overview(services, directory)
+        self.overview = Overview(services, directory, self.laboratory.checkups)
         self._services, self._directory, self._checker, self._committer = services, directory, checker, committer
         self._log = services.log
         self.visits = Visits(directory)

@@ -1,16 +1,15 @@
 """What a caller asks about the laboratory: its backends, whether it works, its numbers."""
 
 import functools
-import logging
 import time
-from datetime import timedelta
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
-
+from deployments.api import metrics
+from deployments.api.checkups import FRESH_SECONDS, Checkups
 from models import clock
 from models.backend import BackendConfig
-from models.errors import LogError, StorageError, UnknownBackend
+from models.errors import UnknownBackend
+from models.health import QUEUE_CHECK
 from models.identity.access import LABORATORY, Act, Caller, why_not
 from models.identity.errors import NotPermitted
 from models.job import Phase
@@ -23,21 +22,13 @@ from tasks.backends import registry
 from tasks.mirroring import last_look
 from tasks.services import Services
 
-_LOG = logging.getLogger("quledger.api")
-
-FRESH_SECONDS = 10.0
-"""So old an answer about the laboratory's health may be: it can be asked by anybody, as often as he likes."""
-
-LATEST_CHECK = timedelta(minutes=5)
-"""So long after the last look at its queue a backend counts as served; front ends of the storage say the same."""
-
 
 class Laboratory:
     """The calls about the laboratory; they block."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._well = (float("-inf"), False)
+        self.checkups = Checkups(services)
         self._served: dict[str, tuple[float, bool]] = {}
 
     def names(self) -> list[str]:
@@ -140,10 +131,10 @@ class Laboratory:
     def _was_looked_at(self, name: str) -> bool:
         if registry.served_outside(name):
             said = self.standing(name)
-            heard_of = said.seen_at is not None and abs(clock.now() - said.seen_at) <= LATEST_CHECK
+            heard_of = said.seen_at is not None and abs(clock.now() - said.seen_at) <= QUEUE_CHECK
             return heard_of and said.status != "unavailable"
         checked = last_look(self._services, name)
-        return checked is not None and abs(clock.now() - checked) <= LATEST_CHECK
+        return checked is not None and abs(clock.now() - checked) <= QUEUE_CHECK
 
     def _backend(self, name: str) -> dict[str, Any]:
         counts = self._services.log.counts().get(name, {})
@@ -160,20 +151,6 @@ class Laboratory:
         pause = found.model_dump(mode="json", exclude={"backend", "by"}) | {"text": str(found)} if found else None
         return {"name": name, "config": config.model_dump(), "waiting": waiting, "running": running, "pause": pause}
 
-    def is_well(self) -> bool:
-        """Return whether the log and at least one storage answer; asked at most ten seconds ago."""
-        asked, well = self._well
-        if time.monotonic() - asked > FRESH_SECONDS:
-            try:
-                self._services.log.counts()
-                troubles = self._services.stores.troubles(self._services.stores.names)
-                well = len(troubles) < len(self._services.stores.names)
-            except (LogError, StorageError) as error:
-                _LOG.warning("laboratory_unwell action=answer_so: %s", error)
-                well = False
-            self._well = time.monotonic(), well
-        return well
-
     def metrics(self, caller: Caller) -> str:
         """Return the numbers for Prometheus, in its text format.
 
@@ -182,13 +159,7 @@ class Laboratory:
         """
         if why := why_not(caller, Act.SEE, LABORATORY):
             raise NotPermitted(why)
-        registry_ = CollectorRegistry()
-        jobs = Gauge("quledger_jobs", "Jobs that have not ended.", ["backend", "phase"], registry=registry_)
-        for backend, phases in self._services.log.counts().items():
-            for phase, number in phases.items():
-                jobs.labels(backend, phase).set(number)
-        Gauge("quledger_up", "Whether log and storage answer.", registry=registry_).set(self.is_well())
-        return generate_latest(registry_).decode()
+        return metrics.text_of(self._services, self.checkups.latest())
 
 
 @functools.lru_cache(maxsize=64)

@@ -16,9 +16,10 @@ from importlib import metadata
 from cyclopts import App, CycloptsError
 
 from deployments.cli import terminal
-from deployments.processes.logs import CLI, write_crash
+from deployments.processes.logs import write_crash
 from models.errors import BadName, InputError, NotAuthentic, QuledgerError, printable
 from models.settings import Settings
+from tasks.log_files import CLI
 from tasks.prefect_settings import forget_empty_variables
 
 FLAGS = ["--help", "-h"]
@@ -60,6 +61,10 @@ COMMANDS = {
     "verify": (
         "audit:verify",
         "Compare the log with itself, its views, the storage and Prefect; end with code 3 if anything differs.",
+    ),
+    "health": (
+        "health:health",
+        "Ask all parts of the laboratory how they are, and say what is down; end with code 1 if something is.",
     ),
     "prune": (
         "audit:prune",
