@@ -20,6 +20,8 @@ PROVEN_SEEN = text("owner <> '' AND NOT hidden")
 HIDDEN = text("hidden")
 UNPROVEN = text("owner = ''")
 IN_A_PROJECT = text("project <> ''")
+IN_A_GROUP = text("group_name <> ''")
+LABELLED = text("labels <> ''")
 OPEN = text("phase <> 'final'")
 PROVEN_OPEN = text("phase <> 'final' AND owner <> ''")
 ENDED_OTHERWISE = text("ended NOT IN ('', 'DONE')")
@@ -70,6 +72,8 @@ class JobRow(SQLModel, table=True):
         owner: the user, where he has proven that the job is his; else empty.
         ended: the final state; empty before. Indexes name it in place of `state`, which changes with every event.
         document_sha256: of the newest document of a job that has an owner; else empty.
+        labels: as `storage.log.labels.written`; empty without any.
+        group_name: of the group that it belongs to; empty for none.
     """
 
     __tablename__ = "job"
@@ -92,6 +96,8 @@ class JobRow(SQLModel, table=True):
     hidden: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     ended: str = Field(default="", sa_type=words(20), sa_column_kwargs={"server_default": ""})
     document_sha256: str = Field(default="", sa_type=words(64), sa_column_kwargs={"server_default": ""})
+    labels: str = Field(default="", sa_type=words(2100), sa_column_kwargs={"server_default": ""})
+    group_name: str = Field(default="", sa_type=words(100), sa_column_kwargs={"server_default": ""})
 
     __table_args__ = (
         # The head of each user's queue, in the order of service.
@@ -105,6 +111,8 @@ class JobRow(SQLModel, table=True):
         _part("ix_job_hidden", "owner", "submitted_at", "job_id", where=HIDDEN),
         _part("ix_job_user", "user", "submitted_at", "job_id", where=UNPROVEN),
         _part("ix_job_project", "project", "submitted_at", "job_id", where=IN_A_PROJECT),
+        _part("ix_job_group", "group_name", "submitted_at", "job_id", where=IN_A_GROUP),
+        _part("ix_job_labelled", "submitted_at", "job_id", "labels", where=LABELLED),
         _part("ix_job_open", "phase", "submitted_at", "job_id", where=OPEN),
         _part("ix_job_open_owner", "owner", "phase", "submitted_at", "job_id", where=PROVEN_OPEN),
         _part("ix_job_open_project", "project", "phase", "submitted_at", "job_id", where=PROVEN_OPEN),
