@@ -9,7 +9,7 @@ from prefect import flow
 
 from models import clock
 from models.backend import BackendConfig
-from models.errors import KeyUnusable, StorageError, StorageInactive
+from models.errors import BadSetting, KeyUnusable, StorageError, StorageInactive
 from models.job import Phase
 from storage import layout
 from storage.signatures.signing import sign
@@ -34,6 +34,7 @@ def publish(services: Services, names: Sequence[str]) -> None:
         )
         for name in names
     ]
+    _record(services, names)
     failed: list[StorageError] = []
     unusable: KeyUnusable | None = None
     for store in services.stores.names:
@@ -51,6 +52,17 @@ def publish(services: Services, names: Sequence[str]) -> None:
         _LOG.warning("publish_failed action=try_again: %s", each)
     if unusable is not None:
         raise unusable
+
+
+def _record(services: Services, names: Sequence[str]) -> None:
+    """Write into the log what each backend is now, where that has changed."""
+    for name in names:
+        try:
+            version = registry.version(name)
+        except BadSetting as error:
+            _LOG.warning("calibration_unusable action=publish_without: %s", error)
+        else:
+            services.calibrations.publish(name, version)
 
 
 def _publish_to(services: Services, store: str, configs: Sequence[BackendConfig]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from models.calibrations import CalibrationRecorded, CalibrationWithdrawn
 from models.clock import UtcDatetime
 from models.identity.limits import Limits
 
@@ -146,7 +147,9 @@ ControlFact = Annotated[
     | LimitsSet
     | DeviceAdded
     | TokenIssued
-    | TokenRevoked,
+    | TokenRevoked
+    | CalibrationRecorded
+    | CalibrationWithdrawn,
     Field(discriminator="kind"),
 ]
 _FACT: TypeAdapter[ControlFact] = TypeAdapter(ControlFact)

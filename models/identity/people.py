@@ -1,10 +1,11 @@
-"""What the events of a control stream add up to: a user, a project or a device, each with the end of its chain."""
+"""What the events of a control stream add up to: a user, a project, a device or a backend, each with its end."""
 
 from datetime import datetime
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from models.calibrations import NO_CALIBRATIONS, CalibrationRecorded, CalibrationWithdrawn, Ledger
 from models.errors import echo
 from models.events import GENESIS
 from models.identity.control_events import ControlEvent
@@ -176,7 +177,26 @@ class Device(_Holder):
     """A backend that an engine outside serves."""
 
 
-Fold = Person | Project | Device
+class BackendRecord(_Fold):
+    """What is recorded of a backend.
+
+    Attributes:
+        ledger: its configurations and calibrations.
+    """
+
+    ledger: Ledger = NO_CALIBRATIONS
+
+    def _changes(self, fact: ControlFact, event: ControlEvent) -> dict[str, object]:
+        match fact:
+            case CalibrationRecorded():
+                return {"ledger": self.ledger.after_record(fact, event.recorded_at)}
+            case CalibrationWithdrawn():
+                return {"ledger": self.ledger.after_withdrawal(fact, event.recorded_at, event.actor)}
+            case _:
+                return super()._changes(fact, event)
+
+
+Fold = Person | Project | Device | BackendRecord
 
 
 def changes_anything(before: Fold | None, after: Fold) -> bool:
@@ -205,6 +225,8 @@ def apply(fold: Fold | None, event: ControlEvent) -> Fold:
             return Project(**ends)
         case "device", DeviceAdded():
             return Device(**ends)
+        case "backend", CalibrationRecorded() | CalibrationWithdrawn():
+            return BackendRecord(**ends).after(event)
     msg = f"{event.kind} may not begin {event.stream}"
     raise ValueError(msg)
 

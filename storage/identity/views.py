@@ -5,8 +5,9 @@ from typing import Any
 from sqlalchemy import Connection, Table, and_, delete, insert, update
 
 from models.clock import to_text
-from models.identity.people import Fold, Person, Project, Token
+from models.identity.people import BackendRecord, Fold, Person, Project, Token
 from models.identity.streams import parts
+from storage.identity.calibration_rows import CALIBRATION, PERIOD, calibration_rows
 from storage.identity.tables import AccountRow, MembershipRow, NameLinkRow, ProjectRow, TokenRow
 
 ACCOUNT: Table = AccountRow.__table__  # type: ignore[attr-defined]
@@ -15,7 +16,7 @@ MEMBERSHIP: Table = MembershipRow.__table__  # type: ignore[attr-defined]
 NAME_LINK: Table = NameLinkRow.__table__  # type: ignore[attr-defined]
 TOKEN: Table = TokenRow.__table__  # type: ignore[attr-defined]
 
-VIEWS = (ACCOUNT, PROJECT, MEMBERSHIP, NAME_LINK, TOKEN)
+VIEWS = (ACCOUNT, PROJECT, MEMBERSHIP, NAME_LINK, TOKEN, CALIBRATION, PERIOD)
 
 TOLD_BY_NO_EVENT = "last_used_at"
 """The column of `token` that is kept as it is."""
@@ -30,6 +31,8 @@ def rows_of(fold: Fold | None) -> dict[Key, Row]:
     if fold is None:
         return {}
     rows: list[tuple[Table, Row]] = [(TOKEN, _token(token)) for token in fold.tokens.values()]
+    if isinstance(fold, BackendRecord):
+        rows += calibration_rows(fold.name, fold.ledger)
     if isinstance(fold, Person | Project):
         row = {"name": fold.name, "added_at": to_text(fold.added_at), "limits": fold.limits.model_dump_json()}
         if isinstance(fold, Person):
@@ -49,6 +52,8 @@ def key_of(table: Table, row: Row) -> Key:
 
 def stream_of(table: Table, row: Row) -> str:
     """Return the stream whose events a row repeats."""
+    if table in (CALIBRATION, PERIOD):
+        return f"backend/{row['backend']}"
     if table is TOKEN:
         return f"device/{row['device']}" if row["device"] else f"user/{row['user']}"
     if table is PROJECT or table is MEMBERSHIP:

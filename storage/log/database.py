@@ -12,7 +12,7 @@ from models.errors import BadSetting, LogUnavailable
 from models.settings import redact_url
 from storage.log.dialects import Dialect, Turn, dialect_named, dialect_of
 
-HEAD = "0007"
+HEAD = "0010"
 """The newest migration; a database of another version is migrated or refused."""
 
 BUSY_SECONDS = 60

@@ -32,6 +32,7 @@ from models.job import FINAL, RUNNING, Job, Phase, State
 from models.names import is_job_id
 from storage.log.database import reading
 from storage.log.tables import (
+    CALIBRATED,
     ENDED_OTHERWISE,
     HIDDEN,
     IN_A_PROJECT,
@@ -73,6 +74,7 @@ class Query:
         since: submitted then (UTC) or later.
         until: submitted before then (UTC).
         prefix: of the id.
+        calibrations: hashes of which their results stand on one; none for all jobs.
     """
 
     everything: bool = False
@@ -86,6 +88,7 @@ class Query:
     since: datetime | None = None
     until: datetime | None = None
     prefix: str = ""
+    calibrations: tuple[str, ...] = ()
     with_hidden: bool = False
     newest_first: bool = True
 
@@ -187,7 +190,9 @@ def _whose(query: Query, *, apart: bool) -> Iterator[tuple[list[Condition], bool
     owners, names = [query.owner] if query.owner else [], query.names
     if query.everything:
         owners, names = ([query.user], (query.user,)) if query.user else ([], ())
-        if not query.user:
+        if not query.user and query.calibrations and not query.project:
+            yield from (([CALIBRATED, _JOB.c.calibration == each], False) for each in query.calibrations)
+        elif not query.user:
             yield [IN_A_PROJECT, _JOB.c.project == query.project] if query.project else [], False
     for owner in owners:
         yield [PROVEN, _JOB.c.owner == owner], True
@@ -216,6 +221,8 @@ def _rest(query: Query, behind: Key | None) -> Iterator[Condition]:
     for column, value in ((_JOB.c.backend, query.backend), (_JOB.c.user, query.user), (_JOB.c.project, query.project)):
         if value:
             yield column == value
+    if query.calibrations:
+        yield from (CALIBRATED, _JOB.c.calibration.in_(query.calibrations))
     if query.since is not None and (query.newest_first or behind is None):
         yield _JOB.c.submitted_at >= clock.to_text(query.since)
     if query.until is not None and (not query.newest_first or behind is None):

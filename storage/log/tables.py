@@ -24,6 +24,7 @@ OPEN = text("phase <> 'final'")
 PROVEN_OPEN = text("phase <> 'final' AND owner <> ''")
 ENDED_OTHERWISE = text("ended NOT IN ('', 'DONE')")
 PROVEN_ENDED = text("ended <> '' AND owner <> ''")
+CALIBRATED = text("calibration <> ''")
 """Conditions of indexes that hold a part of `job`; a query that is to use one says it in the same words."""
 
 
@@ -66,6 +67,7 @@ class JobRow(SQLModel, table=True):
         owner: the user, where he has proven that the job is his; else empty.
         ended: the final state; empty before. Indexes name it in place of `state`, which changes with every event.
         document_sha256: of the newest document of a job that has an owner; else empty.
+        calibration: hash of what its result stands on; empty before it has run.
     """
 
     __tablename__ = "job"
@@ -88,6 +90,7 @@ class JobRow(SQLModel, table=True):
     hidden: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     ended: str = Field(default="", sa_type=words(20), sa_column_kwargs={"server_default": ""})
     document_sha256: str = Field(default="", sa_type=words(64), sa_column_kwargs={"server_default": ""})
+    calibration: str = Field(default="", sa_type=words(64), sa_column_kwargs={"server_default": ""})
 
     __table_args__ = (
         # The head of each user's queue, in the order of service.
@@ -106,6 +109,7 @@ class JobRow(SQLModel, table=True):
         _part("ix_job_open_project", "project", "phase", "submitted_at", "job_id", where=PROVEN_OPEN),
         _part("ix_job_ended", "ended", "submitted_at", "job_id", where=ENDED_OTHERWISE),
         _part("ix_job_ended_owner", "owner", "ended", "submitted_at", "job_id", where=PROVEN_ENDED),
+        _part("ix_job_calibration", "calibration", "submitted_at", "job_id", where=CALIBRATED),
         # What keeps a payload.
         _part("ix_job_document", "owner", "document_sha256", where=PROVEN),
     )

@@ -18,7 +18,8 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from models.backend import Access, Backend, BackendConfig
+from models.backend import JSON, Access, Backend, BackendConfig
+from models.calibrations import Version, version_of
 from models.errors import BadSetting, UnknownBackend
 from tasks.backends.qubits import published
 
@@ -93,6 +94,21 @@ def _warn_undeclared(name: str) -> None:
         "may read and use all that this process may",
         name,
     )
+
+
+def version(name: str) -> Version:
+    """Return the configuration and calibration of this backend as they are now.
+
+    Raises:
+        UnknownBackend: there is none.
+        BadSetting: it does not fit, or what it says of its calibration is no JSON.
+    """
+    backend = load(name)
+    config = BackendConfig.model_validate(backend.config, from_attributes=True)
+    try:
+        return version_of(config, getattr(backend, "calibration", None))
+    except Exception as error:  # whatever a foreign module does
+        raise BadSetting(f"the calibration of {name} cannot be used: {type(error).__name__}") from error
 
 
 @lru_cache(maxsize=64)
@@ -195,5 +211,10 @@ class _PlugIn:
     """A backend from outside with its configuration and what it declares checked once."""
 
     def __init__(self, inner: Backend, config: BackendConfig, access: Access | None) -> None:
-        self.config, self.access = config, access
+        self.config, self.access, self._inner = config, access, inner
         self.validate, self.compile, self.execute = inner.validate, inner.compile, inner.execute
+
+    @property
+    def calibration(self) -> JSON:
+        """What was measured of it by now; None where it does not say."""
+        return getattr(self._inner, "calibration", None)

@@ -50,6 +50,12 @@ class Qubits:
         """The configuration as published."""
         return self._config
 
+    @property
+    def calibration(self) -> JSON:
+        """The errors that it simulates; None without any."""
+        said = {"device_id", "readout", "gate_errors"}
+        return self.device.model_dump(mode="json", include=said) if self.noisy else None
+
     def validate(self, document: JSON) -> "tuple[Checked, ...]":
         """Return the experiments of a job document with their programs as circuits.
 
