@@ -9,18 +9,22 @@ from prefect import flow
 
 from models import clock
 from models.backend import BackendConfig
-from models.errors import BadSetting, KeyUnusable, StorageError, StorageInactive
+from models.errors import KeyUnusable, StorageError, StorageInactive
 from models.job import Phase
 from storage import layout
+from storage.identity.devices import standing
 from storage.signatures.signing import sign
 from tasks.backends import registry
+from tasks.calibrating import record
 from tasks.services import Services, current
 
 _LOG = logging.getLogger("quledger.publish")
 
 
 def publish(services: Services, names: Sequence[str]) -> None:
-    """Write the configuration of each backend, with the current time as `last_queue_check` (UTC, whole seconds).
+    """Write the configuration of each backend, with the time of the last look at its queue (UTC, whole seconds).
+
+    A drain looks now; the engine of a device outside looked when it was last heard of.
 
     Raises:
         StorageError: none of the storages could be written.
@@ -30,11 +34,14 @@ def publish(services: Services, names: Sequence[str]) -> None:
     checked = clock.now().replace(microsecond=0).isoformat()
     configs = [
         registry.load(name).config.model_copy(
-            update={"last_queue_check": checked, "pending_jobs": counts.get(name, {}).get(Phase.WAITING, 0)}
+            update={
+                "last_queue_check": _engine_seen(services, name) if registry.served_outside(name) else checked,
+                "pending_jobs": counts.get(name, {}).get(Phase.WAITING, 0),
+            }
         )
         for name in names
     ]
-    _record(services, names)
+    record(services, names)
     failed: list[StorageError] = []
     unusable: KeyUnusable | None = None
     for store in services.stores.names:
@@ -54,15 +61,10 @@ def publish(services: Services, names: Sequence[str]) -> None:
         raise unusable
 
 
-def _record(services: Services, names: Sequence[str]) -> None:
-    """Write into the log what each backend is now, where that has changed."""
-    for name in names:
-        try:
-            version = registry.version(name)
-        except BadSetting as error:
-            _LOG.warning("calibration_unusable action=publish_without: %s", error)
-        else:
-            services.calibrations.publish(name, version)
+def _engine_seen(services: Services, name: str) -> str | None:
+    """Return when the engine of a device outside last looked at its queue; None where it never did."""
+    seen = standing(services.log.engine, name).seen_at
+    return None if seen is None else seen.replace(microsecond=0).isoformat()
 
 
 def _publish_to(services: Services, store: str, configs: Sequence[BackendConfig]) -> None:

@@ -123,7 +123,8 @@ async def run_job(job: JobForm) -> PrefectState:
             if now.state in FINAL:
                 return end_state(now)
             # Somebody else may have it, or it has to wait: for its next attempt, or for a backend that is busy.
-            claimed = await asyncio.to_thread(services.claims.claim_job, now.job_id)
+            if not registry.served_outside(now.backend):
+                claimed = await asyncio.to_thread(services.claims.claim_job, now.job_id)
         if claimed is None:
             await asyncio.sleep(FOLLOW_SECONDS)
             continue

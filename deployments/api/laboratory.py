@@ -1,10 +1,9 @@
 """What a caller asks about the laboratory: its backends, whether it works, its numbers."""
 
 import functools
-import json
 import logging
 import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
@@ -15,9 +14,9 @@ from models.errors import LogError, StorageError, UnknownBackend
 from models.identity.access import LABORATORY, Act, Caller, why_not
 from models.identity.errors import NotPermitted
 from models.job import Phase
-from models.signing import unwrapped
-from storage import layout
+from storage.identity.devices import Standing, standing
 from tasks.backends import registry
+from tasks.mirroring import last_look
 from tasks.services import Services
 
 _LOG = logging.getLogger("quledger.api")
@@ -64,6 +63,15 @@ class Laboratory:
             self._expect(name)
         return _config_of(name)
 
+    def document_schema(self, name: str) -> dict[str, Any]:
+        """Return the JSON Schema of the documents that one backend takes.
+
+        Raises:
+            UnknownBackend: there is none of this name.
+        """
+        self._expect(name)
+        return registry.document_schema(name)
+
     @staticmethod
     def _expect(name: str) -> None:
         known = registry.usable()
@@ -83,13 +91,17 @@ class Laboratory:
             self._served[name] = time.monotonic(), served
         return served
 
+    def standing(self, name: str) -> Standing:
+        """Return what the engine of a device outside has said of it."""
+        return standing(self._services.log.engine, name)
+
     def _was_looked_at(self, name: str) -> bool:
-        try:
-            published = unwrapped(json.loads(self._services.stores.of("").get(layout.config(name))))
-            checked = datetime.fromisoformat(published["last_queue_check"])
-            return abs(clock.now() - checked) <= LATEST_CHECK
-        except (StorageError, ValueError, TypeError, KeyError, RecursionError):
-            return False
+        if registry.served_outside(name):
+            said = self.standing(name)
+            heard_of = said.seen_at is not None and abs(clock.now() - said.seen_at) <= LATEST_CHECK
+            return heard_of and said.status != "unavailable"
+        checked = last_look(self._services, name)
+        return checked is not None and abs(clock.now() - checked) <= LATEST_CHECK
 
     def _backend(self, name: str) -> dict[str, Any]:
         counts = self._services.log.counts().get(name, {})
@@ -99,6 +111,9 @@ class Laboratory:
         config = config.model_copy(
             update={"pending_jobs": waiting, "sign": signer.signs(name), "kid": signer.kid(name)}
         )
+        if registry.served_outside(name):
+            status = "available" if self.is_served(name) else "unavailable"
+            config = config.model_copy(update={"status_msg": status})
         return {"name": name, "config": config.model_dump(), "waiting": waiting, "running": running}
 
     def is_well(self) -> bool:

@@ -18,6 +18,7 @@ from models.errors import LogError
 from models.job import FINAL, Job
 from models.policy import Do, DrainState, Rest, claim_pause, next_action, poll_pause
 from storage import failpoints
+from tasks.backends import registry
 from tasks.jobs.claims import Claim
 from tasks.jobs.submission import cancel
 from tasks.services import Services
@@ -42,8 +43,9 @@ class Scheduler:
         self._services, self._client = services, client
         self._poller, self._submissions = poller, submissions
         elsewhere = services.settings.dispatch
-        self._handed_on = [name for name in poller.backends if elsewhere.get(name) == "deployment"]
-        self._run_here = [name for name in poller.backends if name not in self._handed_on]
+        self._served = [name for name in poller.backends if not registry.served_outside(name)]
+        self._handed_on = [name for name in self._served if elsewhere.get(name) == "deployment"]
+        self._run_here = [name for name in self._served if name not in self._handed_on]
         self._concurrency = concurrency
         self._handover = Handover.current()
         self._running: set[asyncio.Task[None]] = set() if self._handover is None else self._handover.jobs
@@ -232,7 +234,7 @@ class Scheduler:
             counts = await asyncio.to_thread(self._services.log.counts, storages=self._poller.awaited())
         except LogError:
             return False
-        return not any(counts.get(name) for name in self._poller.backends)
+        return not any(counts.get(name) for name in self._served)
 
     async def _rest(self, until: float) -> None:
         """Wait until then, or until a job ends, one was launched, or the next drain is here."""

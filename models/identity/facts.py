@@ -27,6 +27,13 @@ Origin = Literal["", "qlued"]
 """Where users and tokens come from; empty for ours."""
 
 
+DeviceStatus = Literal["available", "unavailable"]
+"""Of a device, as its engine says."""
+
+MAX_DEVICE_INFO = 1_000_000
+"""Characters of a calibration."""
+
+
 class _Fact(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -108,6 +115,21 @@ class DeviceAdded(_Fact):
     kind: Literal["device_added"] = "device_added"
 
 
+class DeviceReported(_Fact):
+    """The engine of a device says how it stands; what it does not say stays as it was, and is left out of the JSON.
+
+    Attributes:
+        device_info: its calibration, as JSON text.
+        calibrated_at: when that was measured.
+    """
+
+    kind: Literal["device_reported"] = "device_reported"
+    status: Annotated[DeviceStatus | None, Field(exclude_if=lambda value: value is None)] = None
+    n_qubits: Annotated[int | None, Field(ge=1, le=1_000_000, exclude_if=lambda value: value is None)] = None
+    device_info: Annotated[str | None, Field(max_length=MAX_DEVICE_INFO, exclude_if=lambda value: value is None)] = None
+    calibrated_at: Annotated[UtcDatetime | None, Field(exclude_if=lambda value: value is None)] = None
+
+
 class TokenIssued(_Fact):
     """The user or device has one more token.
 
@@ -146,6 +168,7 @@ ControlFact = Annotated[
     | MemberRemoved
     | LimitsSet
     | DeviceAdded
+    | DeviceReported
     | TokenIssued
     | TokenRevoked
     | CalibrationRecorded

@@ -12,6 +12,8 @@ from models.identity.control_events import ControlEvent
 from models.identity.facts import (
     ControlFact,
     DeviceAdded,
+    DeviceReported,
+    DeviceStatus,
     LimitsSet,
     MemberRemoved,
     MemberSet,
@@ -174,7 +176,23 @@ class Project(_Fold):
 
 
 class Device(_Holder):
-    """A backend that an engine outside serves."""
+    """A backend that an engine outside serves.
+
+    Attributes:
+        status: as the engine said last; empty where it never did, as are the others.
+        device_info: its calibration, as JSON text.
+    """
+
+    status: DeviceStatus | Literal[""] = ""
+    n_qubits: int | None = None
+    device_info: str = ""
+    calibrated_at: datetime | None = None
+
+    def _changes(self, fact: ControlFact, event: ControlEvent) -> dict[str, object]:
+        if isinstance(fact, DeviceReported):
+            said = fact.model_dump(include={"status", "n_qubits", "device_info"}, exclude_none=True)
+            return said | ({} if fact.calibrated_at is None else {"calibrated_at": fact.calibrated_at})
+        return super()._changes(fact, event)
 
 
 class BackendRecord(_Fold):
