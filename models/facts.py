@@ -147,6 +147,7 @@ class Executed(_Fact):
         seconds: wall time of the execution in the child process.
         cpu_seconds: CPU time of the same.
         versions: of Python and the libraries that computed it.
+        calibration_sha256: of configuration and calibration together (`models/calibrations.py`).
         staged: path of the staged result below the storage's root.
     """
 
@@ -160,6 +161,12 @@ class Executed(_Fact):
     result_sha256: str
     result_bytes: int
     staged: str
+    calibration_sha256: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
+
+    @property
+    def stands_on(self) -> str:
+        """The hash of what the result stands on; of an old one that of the configuration alone."""
+        return self.calibration_sha256 or self.backend_config_sha256
 
 
 class Uploaded(_Fact):
