@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     )
     publish_seconds: Seconds = Field(default=30.0, description="How often the published configurations are renewed.")
     lease_seconds: Seconds = Field(default=60.0, description="How long a silent worker keeps its job.")
+    engine_lease_seconds: Seconds = Field(
+        default=600.0, description="How long a silent engine of a device outside keeps a job."
+    )
     standstill_seconds: Seconds = Field(
         default=10.0,
         description="How long the event loop of a drain or a worker may stand still before its process is ended.",

@@ -18,9 +18,10 @@ from deployments.api.bounds import Bounds
 from deployments.api.calls import Calls, Outcome
 from deployments.api.changes import Changes
 from deployments.api.committer import Committer
-from deployments.api.dialects import oqtopus_user, qlued
+from deployments.api.dialects import oqtopus_provider, oqtopus_user, qlued
 from deployments.api.dialects.oqtopus_answers import message_of_problem
 from deployments.api.dialects.qlued_documents import error_document
+from deployments.api.leases import watch_leases
 from deployments.api.pages.router import add_pages
 from deployments.api.v1 import acts, backends, health, jobs, me, payloads, submissions
 from deployments.api.v1.bodies import add_schemas
@@ -74,13 +75,13 @@ def make_app(services: Services) -> FastAPI:
     ):
         app.include_router(router, prefix="/v1")
     app.mount(qlued.PATH, qlued.make_app(app.state))
+    app.mount(oqtopus_provider.PATH, oqtopus_provider.make_app(app.state))
     app.mount(oqtopus_user.PATH, oqtopus_user.make_app(app.state))
     app.openapi = functools.partial(_describe, app)  # type: ignore[method-assign]
     add_pages(app, services)
     app.add_exception_handler(QuledgerError, problems.on_error)
     app.add_exception_handler(HTTPException, problems.on_http_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
-    app.add_exception_handler(Exception, problems.on_unforeseen)
     largest = settings.max_document_bytes * 2 + OVERHEAD  # a text within JSON is longer
     app.add_middleware(
         Bounds,
@@ -120,7 +121,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         committer: Committer[Submission, Outcome] = Committer(functools.partial(_submit, services))
         async with Checker(services) as checker:
             app.state.calls = Calls(services, services.directory, checker, committer, changes)
-            running = [asyncio.create_task(each) for each in (changes.run(), app.state.calls.visits.run())]
+            coroutines = (changes.run(), app.state.calls.visits.run(), watch_leases(services))
+            running = [asyncio.create_task(each) for each in coroutines]
             try:
                 yield
             finally:

@@ -29,7 +29,7 @@ from storage.identity.directory import Directory
 from storage.log import job_lists
 from storage.log.job_lists import Page, Query
 from tasks.jobs import submission
-from tasks.jobs.checking import Checker
+from tasks.jobs.checking import Checker, Verdict
 from tasks.jobs.results import result_document
 from tasks.services import Services
 
@@ -102,6 +102,10 @@ class Calls:
         """Return what would be handed in, or why it would be refused; nothing is stored."""
         found = await asyncio.to_thread(self._prepared, caller, request)
         return found if isinstance(found, QuledgerError) else (await checked(self._checker, [found]))[0]
+
+    async def verdict(self, backend: str, document: bytes) -> Verdict:
+        """Return what becomes of a check of a document that is in the log already."""
+        return await self._checker.check(backend, document)
 
     async def rerun(self, caller: Caller, job_id: str, key: str | None = None) -> Begun:
         """Hand in the document of a job again, as the caller's own job.

@@ -230,11 +230,8 @@ def invalid(errors: Sequence[Any]) -> Problem:
     return Problem(type="urn:quledger:invalid-request", title=TITLES[422], status=422, detail=detail, faults=faults)
 
 
+UNFORESEEN = Problem(type="about:blank", title=TITLES[500], status=500, detail=_WORDS_OF_OURS[500])
+"""What nobody has foreseen is answered without a word of it: it may hold a secret."""
+
 MAX_INVALID = 50
 """So many faults of a request are spelled out."""
-
-
-async def on_unforeseen(_request: Request, error: Exception) -> Response:
-    """Answer what nobody has foreseen, without a word of it: it may hold a secret."""
-    _LOG.error("request_failed action=answer code=500: %s", type(error).__name__, exc_info=error)
-    return answer(Problem(type="about:blank", title=TITLES[500], status=500, detail=_WORDS_OF_OURS[500]))

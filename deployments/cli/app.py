@@ -25,7 +25,18 @@ from tasks.prefect_settings import forget_empty_variables
 FLAGS = ["--help", "-h"]
 
 COMMANDS = {
-    "submit": ("jobs:submit", "Hand in a job and print its id."),
+    "submit": ("submitting:submit", "Hand in a job and print its id; or a sweep, a job for each row of a table."),
+    "check": (
+        "checking:check",
+        "Check job documents as `submit` does, and store nothing.",
+    ),
+    "wait": ("following:wait", "Wait until jobs have ended; end with code 1 if one of them did not end in DONE."),
+    "watch": ("following:watch", "Show jobs as they change: those that are named, or all there are. Ctrl-C ends it."),
+    "label": ("labelling:label", "Set labels of a job, and take others away."),
+    "group": (
+        "grouping:group",
+        "Show a group of jobs: its states, its results, a figure; without a name list all groups.",
+    ),
     "status": ("jobs:status", "Show where a job stands."),
     "result": ("results:result", "Show the result of a job: a histogram for each experiment."),
     "history": ("jobs:history", "Show every event of a job."),
@@ -36,6 +47,11 @@ COMMANDS = {
     ),
     "list": ("jobs:list_jobs", "List jobs, newest first."),
     "backends": ("jobs:backends", "List the backends of this installation and how many jobs wait for each."),
+    "pause": (
+        "pauses:pause",
+        "Pause a backend: nothing of it begins any more, and jobs are still taken.",
+    ),
+    "resume": ("pauses:resume", "Serve a backend again that is paused; one that is not stays as it is."),
     "drain": (
         "serving:drain",
         "Serve the queues: take jobs from the storage and run each as a Prefect flow run.",

@@ -58,6 +58,18 @@ class MembershipRow(SQLModel, table=True):
     __table_args__ = (Index("ix_membership_user", "user"),)
 
 
+class DeviceRow(SQLModel, table=True):
+    """A device that an engine outside serves, as the engine says it stands; what it has not said is empty or NULL."""
+
+    __tablename__ = "device"
+
+    name: str = Field(primary_key=True, sa_type=words(100))
+    status: str = Field(sa_type=words(20))
+    n_qubits: int | None = Field(default=None)
+    device_info: str = Field(sa_type=Text)
+    calibrated_at: str = Field(sa_type=words(40))
+
+
 class NameLinkRow(SQLModel, table=True):
     """That jobs which came in under a name without a token are a user's to see."""
 

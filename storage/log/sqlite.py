@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -114,6 +115,14 @@ class Sqlite:
         return _ADVICE.get(str(error), str(error))
 
 
+def is_open_to_others(path: Path) -> bool:
+    """Return whether users of this machine beside the owner and his group may read the file."""
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH and path.parent.stat().st_mode & stat.S_IXOTH)
+    except OSError:
+        return False
+
+
 class _File:
     """Keeps connections to the file that lies there now.
 
@@ -126,9 +135,16 @@ class _File:
         self._was_opened = False
 
     def expect(self, *_driver: object) -> None:
-        """Make no new file where there was one: somebody is about to put another one there."""
+        """Make no new file where there was one: somebody is about to put another one there.
+
+        A first one is for its owner alone, as are the files that SQLite puts beside it: it will hold secrets.
+        """
         if self._was_opened:
             self._now()
+            return
+        # One that is there is not opened: to close it again would take back SQLite's locks on it.
+        with contextlib.suppress(OSError):  # whoever cannot make it is told so by SQLite
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
     def opened(self, _connection: object, record: Any) -> None:
         """Remember which file a connection is to."""

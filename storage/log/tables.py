@@ -20,10 +20,13 @@ PROVEN_SEEN = text("owner <> '' AND NOT hidden")
 HIDDEN = text("hidden")
 UNPROVEN = text("owner = ''")
 IN_A_PROJECT = text("project <> ''")
+IN_A_GROUP = text("group_name <> ''")
+LABELLED = text("labels <> ''")
 OPEN = text("phase <> 'final'")
 PROVEN_OPEN = text("phase <> 'final' AND owner <> ''")
 ENDED_OTHERWISE = text("ended NOT IN ('', 'DONE')")
 PROVEN_ENDED = text("ended <> '' AND owner <> ''")
+ENDS_A_RUN = text("kind IN ('completed', 'failed')")
 """Conditions of indexes that hold a part of `job`; a query that is to use one says it in the same words."""
 
 
@@ -55,6 +58,9 @@ class EventRow(_EventColumns, table=True):
     seq: int = Field(primary_key=True)
     hash: str = Field(sa_type=words(64))
 
+    # How long jobs took of late.
+    __table_args__ = (_part("ix_event_ended", "recorded_at", "job_id", where=ENDS_A_RUN),)
+
 
 class JobRow(SQLModel, table=True):
     """A view: the fold of a job's events, written in the same transaction as the append.
@@ -66,6 +72,8 @@ class JobRow(SQLModel, table=True):
         owner: the user, where he has proven that the job is his; else empty.
         ended: the final state; empty before. Indexes name it in place of `state`, which changes with every event.
         document_sha256: of the newest document of a job that has an owner; else empty.
+        labels: as `storage.log.labels.written`; empty without any.
+        group_name: of the group that it belongs to; empty for none.
     """
 
     __tablename__ = "job"
@@ -88,6 +96,8 @@ class JobRow(SQLModel, table=True):
     hidden: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     ended: str = Field(default="", sa_type=words(20), sa_column_kwargs={"server_default": ""})
     document_sha256: str = Field(default="", sa_type=words(64), sa_column_kwargs={"server_default": ""})
+    labels: str = Field(default="", sa_type=words(2100), sa_column_kwargs={"server_default": ""})
+    group_name: str = Field(default="", sa_type=words(100), sa_column_kwargs={"server_default": ""})
 
     __table_args__ = (
         # The head of each user's queue, in the order of service.
@@ -101,6 +111,8 @@ class JobRow(SQLModel, table=True):
         _part("ix_job_hidden", "owner", "submitted_at", "job_id", where=HIDDEN),
         _part("ix_job_user", "user", "submitted_at", "job_id", where=UNPROVEN),
         _part("ix_job_project", "project", "submitted_at", "job_id", where=IN_A_PROJECT),
+        _part("ix_job_group", "group_name", "submitted_at", "job_id", where=IN_A_GROUP),
+        _part("ix_job_labelled", "submitted_at", "job_id", "labels", where=LABELLED),
         _part("ix_job_open", "phase", "submitted_at", "job_id", where=OPEN),
         _part("ix_job_open_owner", "owner", "phase", "submitted_at", "job_id", where=PROVEN_OPEN),
         _part("ix_job_open_project", "project", "phase", "submitted_at", "job_id", where=PROVEN_OPEN),
@@ -187,6 +199,29 @@ class HeldRow(SQLModel, table=True):
 
 NOT_HELD = text("NOT EXISTS (SELECT 1 FROM held WHERE held.job_id = job.job_id)")
 """Condition on a row of `job`: nothing is done with a job that is held."""
+
+
+class PauseRow(SQLModel, table=True):
+    """A view of the control streams of backends: `models.pauses.Pause`, also one that is over by itself.
+
+    Attributes:
+        until: empty where somebody has to resume.
+    """
+
+    __tablename__ = "pause"
+
+    backend: str = Field(primary_key=True, sa_type=words(100))
+    drain_down: bool
+    reason: str = Field(sa_type=words(200))
+    until: str = Field(sa_type=words(40))
+    since: str = Field(sa_type=words(40))
+    by: str = Field(sa_type=words(200))
+
+
+NOT_PAUSED = text(
+    "NOT EXISTS (SELECT 1 FROM pause WHERE pause.backend = queue.backend AND (until = '' OR until > :now))"
+)
+"""Condition on a row of `queue`: something of its backend may begin."""
 
 
 class UsageRow(SQLModel, table=True):
