@@ -47,7 +47,6 @@ COMMANDS = {
         "Cancel a job: at once where it waits; where it runs, its worker stops it within seconds.",
     ),
     "list": ("jobs:list_jobs", "List jobs, newest first."),
-    "backends": ("jobs:backends", "List the backends of this installation and how many jobs wait for each."),
     "pause": (
         "pauses:pause",
         "Pause a backend: nothing of it begins any more, and jobs are still taken.",
