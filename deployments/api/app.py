@@ -22,7 +22,7 @@ from deployments.api.dialects import oqtopus_user, qlued
 from deployments.api.dialects.oqtopus_answers import message_of_problem
 from deployments.api.dialects.qlued_documents import error_document
 from deployments.api.pages.router import add_pages
-from deployments.api.v1 import acts, backends, health, jobs, me, payloads, submissions
+from deployments.api.v1 import acts, backends, groups, health, jobs, me, payloads, submissions
 from deployments.api.v1.bodies import add_schemas
 from models.errors import QuledgerError
 from models.submissions import Submission
@@ -67,6 +67,7 @@ def make_app(services: Services) -> FastAPI:
         jobs.router,
         submissions.router,
         acts.router,
+        groups.router,
         backends.router,
         payloads.router,
         me.router,

@@ -26,6 +26,7 @@ class Act(StrEnum):
     RETRY = "retry"
     RERUN = "rerun"
     HIDE = "hide"
+    LABEL = "label"
     ADMINISTER = "administer"
     SERVE = "serve"
 
@@ -38,6 +39,7 @@ NEEDS: Mapping[Act, Scope] = {
     Act.RETRY: "submit",
     Act.RERUN: "submit",
     Act.HIDE: "submit",
+    Act.LABEL: "submit",
     Act.ADMINISTER: "admin",
 }
 """The scope that a user's token needs. `SERVE` has none: it is for the tokens of devices."""

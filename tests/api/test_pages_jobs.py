@@ -1,19 +1,17 @@
 """The pages of jobs: who sees them, what they show, and that nothing that a user has written does anything there."""
 
-import hashlib
-import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from models.errors import Fault
-from models.facts import Compiled, Completed, Executed, Fact, Failed, Uploaded, Validated
+from models.facts import Fact, Failed, Validated
 from models.job import Job
-from storage import layout
+from tests import finished
 from tests.api.conftest import SPIN, FrontDoor
 from tests.api.visitor import HOSTILE, Visitor, words
+from tests.finished import experiment
 
 
 @pytest.fixture(scope="module")
@@ -27,36 +25,12 @@ def visitors(door: FrontDoor) -> Iterator[dict[str, Visitor]]:
 
 def run(door: FrontDoor, job_id: str, *facts: Fact) -> Job:
     """Let a worker claim a job, and do this with it."""
-    log = door.services.log
-    job = log.claim_job(job_id, "worker-7", datetime.now(UTC) + timedelta(hours=1))
-    assert job is not None
-    return log.append(job, *facts, attempt=job.attempt, actor="worker-7")
+    return finished.run(door.services, job_id, *facts)
 
 
 def finish(door: FrontDoor, job_id: str, *experiments: dict[str, Any]) -> None:
     """Give a job a result."""
-    document = {"job_id": job_id, "display_name": "singlequdit", "backend_version": "1", "results": experiments}
-    content = json.dumps(document).encode()
-    digest, path = hashlib.sha256(content).hexdigest(), layout.result("singlequdit", job_id)
-    door.services.stores.of("").put(path, content)
-    executed = Executed(
-        seconds=0.5,
-        cpu_seconds=0.5,
-        seed=7,
-        versions={"python": "3.11"},
-        backend_config_sha256="c",
-        result_sha256=digest,
-        result_bytes=len(content),
-        staged="staged/x.json",
-    )
-    uploaded = Uploaded(path=path, bytes=len(content), sha256=digest)
-    facts = (Validated(experiments=1, shots=4), Compiled(program_sha256="p" * 64, program_bytes=3, seed=7))
-    run(door, job_id, *facts, executed, uploaded, Completed())
-
-
-def experiment(name: str, *memory: str) -> dict[str, Any]:
-    """Return the result of one experiment."""
-    return {"header": {"name": name}, "shots": len(memory), "success": True, "data": {"memory": list(memory)}}
+    finished.finish(door.services, job_id, *experiments)
 
 
 def test_a_job_that_has_run_shows_its_figure_and_what_happened(door: FrontDoor, visitors: dict[str, Visitor]) -> None:
