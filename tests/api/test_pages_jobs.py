@@ -33,6 +33,20 @@ def finish(door: FrontDoor, job_id: str, *experiments: dict[str, Any]) -> None:
     finished.finish(door.services, job_id, *experiments)
 
 
+def test_labels_and_groups_are_shown_and_found(door: FrontDoor, visitors: dict[str, Visitor]) -> None:
+    """On the page of the job, in what happened, and as filters of the list."""
+    job_id = door.submit("alice", labels={"sample": "A&7"}, group="rabi-1")
+    door.ask("alice", "PATCH", f"/v1/jobs/{job_id}/labels", json={"labels": {"good": "yes", "sample": None}})
+    page = visitors["alice"].get(f"/ui/jobs/{job_id}")
+    assert 'href="/ui/jobs?label=good%3Dyes">good=yes</a>' in page
+    assert 'href="/ui/jobs?group=rabi-1">rabi-1</a>' in page
+    assert "good=yes, no sample, by alice" in words(page)
+    for found in ("label=good%3Dyes", "group=rabi-1", "label=good%3Dyes&group=rabi-1"):
+        assert job_id[:12] in visitors["alice"].get(f"/ui/jobs?{found}")
+    assert job_id[:12] not in visitors["alice"].get("/ui/jobs?label=good%3Dno")
+    assert "NAME=VALUE" in visitors["alice"].get("/ui/jobs?label=good", code=422)
+
+
 def test_a_job_that_has_run_shows_its_figure_and_what_happened(door: FrontDoor, visitors: dict[str, Visitor]) -> None:
     """The histogram, its numbers as a table, each event, and the document; not who ran it where."""
     job_id = door.submit("alice")
