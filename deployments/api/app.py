@@ -23,7 +23,7 @@ from deployments.api.dialects.oqtopus_answers import message_of_problem
 from deployments.api.dialects.qlued_documents import error_document
 from deployments.api.leases import watch_leases
 from deployments.api.pages.router import add_pages
-from deployments.api.v1 import acts, backends, calibrations, health, jobs, me, payloads, submissions
+from deployments.api.v1 import acts, backends, calibrations, groups, health, jobs, me, payloads, submissions
 from deployments.api.v1.bodies import add_schemas
 from models.errors import QuledgerError
 from models.submissions import Submission
@@ -68,6 +68,7 @@ def make_app(services: Services) -> FastAPI:
         jobs.router,
         submissions.router,
         acts.router,
+        groups.router,
         backends.router,
         calibrations.router,
         payloads.router,
