@@ -24,6 +24,7 @@ from deployments.api.dialects.qlued_documents import error_document
 from deployments.api.pages.router import add_pages
 from deployments.api.v1 import acts, backends, health, jobs, me, payloads, submissions
 from deployments.api.v1.bodies import add_schemas
+from deployments.api.waits import Waits
 from models.errors import QuledgerError
 from models.submissions import Submission
 from storage.identity.limits import limits_of
@@ -118,8 +119,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         changes = Changes(lambda job_ids: {job_id: seq for job_id, (_, seq) in services.log.states(job_ids).items()})
         committer: Committer[Submission, Outcome] = Committer(functools.partial(_submit, services))
         async with Checker(services) as checker:
-            app.state.calls = Calls(services, services.directory, checker, committer, changes)
-            running = [asyncio.create_task(each) for each in (changes.run(), app.state.calls.visits.run())]
+            waits = Waits(changes, services.directory.good_tokens, services.settings.api_waits_a_user)
+            calls = app.state.calls = Calls(services, services.directory, checker, committer, waits)
+            running = [asyncio.create_task(each) for each in (changes.run(), waits.run(), calls.visits.run())]
             try:
                 yield
             finally:
