@@ -18,11 +18,12 @@ from deployments.api.bounds import Bounds
 from deployments.api.calls import Calls, Outcome
 from deployments.api.changes import Changes
 from deployments.api.committer import Committer
-from deployments.api.dialects import oqtopus_user, qlued
+from deployments.api.dialects import oqtopus_provider, oqtopus_user, qlued
 from deployments.api.dialects.oqtopus_answers import message_of_problem
 from deployments.api.dialects.qlued_documents import error_document
+from deployments.api.leases import watch_leases
 from deployments.api.pages.router import add_pages
-from deployments.api.v1 import acts, backends, health, jobs, me, payloads, submissions
+from deployments.api.v1 import acts, backends, calibrations, health, jobs, me, payloads, submissions
 from deployments.api.v1.bodies import add_schemas
 from deployments.api.waits import Waits
 from models.errors import QuledgerError
@@ -77,12 +78,14 @@ def make_app(services: Services, *, is_warmed: bool = False) -> FastAPI:
         submissions.router,
         acts.router,
         backends.router,
+        calibrations.router,
         payloads.router,
         me.router,
         health.router,
     ):
         app.include_router(router, prefix="/v1")
     app.mount(qlued.PATH, qlued.make_app(app.state))
+    app.mount(oqtopus_provider.PATH, oqtopus_provider.make_app(app.state))
     app.mount(oqtopus_user.PATH, oqtopus_user.make_app(app.state))
     app.openapi = functools.partial(_describe, app)  # type: ignore[method-assign]
     add_pages(app, services)
@@ -129,9 +132,10 @@ async def _lifespan(app: FastAPI, *, is_warmed: bool) -> AsyncIterator[None]:
         async with Checker(services) as checker:
             waits = Waits(changes, services.directory.good_tokens, services.settings.api_waits_a_user)
             calls = app.state.calls = Calls(services, services.directory, checker, committer, waits)
-            running = [asyncio.create_task(each) for each in (changes.run(), waits.run(), calls.visits.run())]
+            coroutines = [changes.run(), waits.run(), calls.visits.run(), watch_leases(services)]
             if is_warmed:
-                running.append(asyncio.create_task(_warm(checker)))
+                coroutines.append(_warm(checker))
+            running = [asyncio.create_task(each) for each in coroutines]
             try:
                 yield
             finally:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deployments.api.account import Account
+from deployments.api.calibrations import CalibrationCalls
 from deployments.api.checks import checked
 from deployments.api.committer import Committer
 from deployments.api.laboratory import Laboratory
@@ -29,7 +30,7 @@ from storage.identity.directory import Directory
 from storage.log import job_lists
 from storage.log.job_lists import Page, Query
 from tasks.jobs import submission
-from tasks.jobs.checking import Checker
+from tasks.jobs.checking import Checker, Verdict
 from tasks.jobs.results import result_document
 from tasks.services import Services
 
@@ -48,7 +49,8 @@ class Calls:
         waits: Waits,
     ) -> None:
         self.account, self.laboratory, self.waits = Account(directory), Laboratory(services), waits
-        self.overview = Overview(services, directory)
+        self.overview = Overview(services, directory, self.laboratory.checkups)
+        self.calibrations = CalibrationCalls(services)
         self._services, self._directory, self._checker, self._committer = services, directory, checker, committer
         self._log = services.log
         self.visits = Visits(directory)
@@ -110,6 +112,10 @@ class Calls:
         """Return what would be handed in, or why it would be refused; nothing is stored."""
         found = await asyncio.to_thread(self._prepared, caller, request)
         return found if isinstance(found, QuledgerError) else (await checked(self._checker, [found]))[0]
+
+    async def verdict(self, backend: str, document: bytes) -> Verdict:
+        """Return what becomes of a check of a document that is in the log already."""
+        return await self._checker.check(backend, document)
 
     async def rerun(self, caller: Caller, job_id: str, key: str | None = None) -> Begun:
         """Hand in the document of a job again, as the caller's own job.

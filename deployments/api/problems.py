@@ -15,6 +15,7 @@ from starlette.routing import Match
 
 from deployments.api.waits import TooManyWaits
 from models import clock
+from models.calibrations import UnknownCalibration
 from models.errors import (
     AppendConflict,
     DocumentMissing,
@@ -49,6 +50,7 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (NotPermitted, 403),
     (UnknownJob, 404),
     (UnknownBackend, 404),
+    (UnknownCalibration, 404),
     (UnknownPayload, 404),
     (UnknownProject, 404),
     (UnknownToken, 404),
