@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
+from deployments.api.waits import TooManyWaits
 from models import clock
 from models.calibrations import UnknownCalibration
 from models.errors import (
@@ -68,6 +69,7 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (StaleAttempt, 409),
     (AppendConflict, 409),
     (LimitReached, 429),
+    (TooManyWaits, 429),
     (DocumentTooLarge, 413),
     (LogUnavailable, 503),
     (StorageUnavailable, 503),
