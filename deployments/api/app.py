@@ -23,7 +23,7 @@ from deployments.api.dialects.oqtopus_answers import message_of_problem
 from deployments.api.dialects.qlued_documents import error_document
 from deployments.api.leases import watch_leases
 from deployments.api.pages.router import add_pages
-from deployments.api.v1 import acts, backends, health, jobs, me, payloads, submissions
+from deployments.api.v1 import acts, backends, calibrations, health, jobs, me, payloads, submissions
 from deployments.api.v1.bodies import add_schemas
 from models.errors import QuledgerError
 from models.submissions import Submission
@@ -69,6 +69,7 @@ def make_app(services: Services) -> FastAPI:
         submissions.router,
         acts.router,
         backends.router,
+        calibrations.router,
         payloads.router,
         me.router,
         health.router,
@@ -82,7 +83,6 @@ def make_app(services: Services) -> FastAPI:
     app.add_exception_handler(QuledgerError, problems.on_error)
     app.add_exception_handler(HTTPException, problems.on_http_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
-    app.add_exception_handler(Exception, problems.on_unforeseen)
     largest = settings.max_document_bytes * 2 + OVERHEAD  # a text within JSON is longer
     app.add_middleware(
         Bounds,

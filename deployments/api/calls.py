@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deployments.api.account import Account
+from deployments.api.calibrations import CalibrationCalls
 from deployments.api.changes import Changes
 from deployments.api.checks import checked
 from deployments.api.committer import Committer
@@ -48,7 +49,8 @@ class Calls:
         changes: Changes,
     ) -> None:
         self.account, self.laboratory, self.changes = Account(directory), Laboratory(services), changes
-        self.overview = Overview(services, directory)
+        self.overview = Overview(services, directory, self.laboratory.checkups)
+        self.calibrations = CalibrationCalls(services)
         self._services, self._directory, self._checker, self._committer = services, directory, checker, committer
         self._log = services.log
         self.visits = Visits(directory)

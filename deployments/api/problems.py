@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
 from models import clock
+from models.calibrations import UnknownCalibration
 from models.errors import (
     AppendConflict,
     DocumentMissing,
@@ -48,6 +49,7 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (NotPermitted, 403),
     (UnknownJob, 404),
     (UnknownBackend, 404),
+    (UnknownCalibration, 404),
     (UnknownPayload, 404),
     (UnknownProject, 404),
     (UnknownToken, 404),
@@ -230,11 +232,8 @@ def invalid(errors: Sequence[Any]) -> Problem:
     return Problem(type="urn:quledger:invalid-request", title=TITLES[422], status=422, detail=detail, faults=faults)
 
 
+UNFORESEEN = Problem(type="about:blank", title=TITLES[500], status=500, detail=_WORDS_OF_OURS[500])
+"""What nobody has foreseen is answered without a word of it: it may hold a secret."""
+
 MAX_INVALID = 50
 """So many faults of a request are spelled out."""
-
-
-async def on_unforeseen(_request: Request, error: Exception) -> Response:
-    """Answer what nobody has foreseen, without a word of it: it may hold a secret."""
-    _LOG.error("request_failed action=answer code=500: %s", type(error).__name__, exc_info=error)
-    return answer(Problem(type="about:blank", title=TITLES[500], status=500, detail=_WORDS_OF_OURS[500]))

@@ -24,7 +24,8 @@ from models.errors import (
 )
 from models.events import Event
 from models.facts import Fact, Stage, Withdrawn
-from models.job import Job, Phase
+from models.job import FINAL, Job, Phase
+from models.pauses import Paused
 from models.policy import (
     INTERRUPTED,
     UNFINISHED,
@@ -36,6 +37,7 @@ from models.policy import (
     waiting_for_room_since,
 )
 from storage import failpoints
+from storage.log.pauses import pauses
 from storage.providers.protocol import StorageProvider
 from tasks.jobs.claims import Claim
 from tasks.sandbox.job_process import JobProcess
@@ -242,6 +244,16 @@ class Attempt(Hold):
         """Return the attempt of the flow run that is under way here."""
         return _current.get()
 
+    def check_pause(self) -> None:
+        """Make sure that the backend may begin with the program.
+
+        Raises:
+            Paused: it may not.
+        """
+        pause = pauses(self.services.log.engine).get(self.job.backend)
+        if pause is not None and not pause.drain_down:
+            raise Paused(pause)
+
     def is_cancelled(self) -> bool:
         """Say whether somebody wants the job cancelled; its process is being stopped."""
         return self._is_cancelled
@@ -292,6 +304,8 @@ async def hold(services: Services, claim: Claim, flow_run_id: str | None) -> Asy
             _current.reset(token)
             # Shielded: a cancelled run must still say so in the log.
             await asyncio.shield(attempt.leave(interrupted=interrupted))
+            if attempt.job.state in FINAL:
+                claim.ended.set()
 
 
 async def _keep_lease(attempt: Attempt, run: asyncio.Task[object]) -> None:

@@ -56,7 +56,7 @@ async def rerun(
     idempotency_key: Key = None,
 ) -> Response:
     """Hand in the same document again, as a new job that is derived from this one."""
-    return answer_begun(await door.calls.rerun(await door.caller(), job_id, idempotency_key))
+    return await answer_begun(door, await door.calls.rerun(await door.caller(), job_id, idempotency_key))
 
 
 @router.delete("/{job_id}", status_code=204, responses=problems(403, 404, 409, 422))
