@@ -18,6 +18,7 @@ from storage.identity.devices import standing
 from storage.log.pauses import pauses
 from storage.signatures.signing import sign
 from tasks.backends import registry
+from tasks.calibrating import record
 from tasks.services import Services, current
 
 _LOG = logging.getLogger("quledger.publish")
@@ -45,6 +46,7 @@ def publish(services: Services, names: Sequence[str]) -> None:
         )
         for name in names
     ]
+    record(services, names)
     failed: list[StorageError] = []
     unusable: KeyUnusable | None = None
     for store in services.stores.names:

@@ -30,6 +30,7 @@ from storage.documents.locks import JobLocks, Locks
 from storage.documents.marks import Marks
 from storage.documents.postgres_locks import PostgresJobLocks
 from storage.documents.relay import Relay
+from storage.identity.calibrations import Calibrations
 from storage.identity.directory import Directory
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
@@ -143,6 +144,11 @@ class Services:
     def directory(self) -> Directory:
         """The users, projects and devices, in the same database."""
         return Directory(self.log.engine)
+
+    @cached_property
+    def calibrations(self) -> Calibrations:
+        """The configurations and calibrations of backends, as they were from time to time."""
+        return Calibrations(self.directory, self.worker)
 
     @cached_property
     def claims(self) -> Claims:

@@ -6,6 +6,7 @@ a user's bad job is ever logged.
 """
 
 import asyncio
+import contextlib
 import functools
 import hashlib
 import secrets
@@ -19,7 +20,8 @@ from prefect.states import Cancelled as CancelledState
 from prefect.states import Completed as CompletedState
 from prefect.states import Failed as FailedState
 
-from models.errors import Fault, JobRejected, QuledgerError, StaleAttempt
+from models.calibrations import Version, sha256_of
+from models.errors import Fault, JobRejected, QuledgerError, SandboxError, StaleAttempt
 from models.facts import Cancelled, Compiled, Executed, Stage, Validated
 from models.job import Phase, State
 from models.words import count_of
@@ -132,7 +134,9 @@ async def execution(attempt: Attempt) -> str:
         result_sha256=sha256,
         result_bytes=len(result),
         staged=staged,
+        calibration_sha256=answer["calibration_sha256"],
     )
+    await _keep_calibration(attempt, answer["calibration_sha256"])
     try:
         await attempt.record(executed)
     except StaleAttempt:
@@ -141,6 +145,18 @@ async def execution(attempt: Attempt) -> str:
         raise
     failpoints.point("execution.appended")
     return f"executed in {answer['seconds']:.3f} s, result {sha256[:12]}"
+
+
+async def _keep_calibration(attempt: Attempt, sha256: str) -> None:
+    """See to it that the ledger has what the result stands on; the job is done without it too."""
+    backend, ledger = attempt.job.backend, attempt.services.calibrations
+    if ledger.knows(backend, sha256):
+        return
+    with contextlib.suppress(SandboxError):
+        told = await attempt.process.call("describe")
+        version = Version(sha256, told["config_sha256"], told["text"].decode("utf-8", "replace"))
+        if sha256_of(version.text) == sha256:
+            await asyncio.to_thread(ledger.ensure, backend, version)
 
 
 @task(name="upload", cache_policy=NO_CACHE, persist_result=False)

@@ -25,7 +25,10 @@ def status(job_id: str, *, as_json: Json = False) -> int:
     log = current().log
     job_id = log.id_of(job_id)
     job = log.get(job_id)
+    sha256 = job.executed.stands_on if job.executed else ""
+    gone = current().calibrations.withdrawn([sha256]).get(sha256) if sha256 else None
     more = {
+        "withdrawn": f"the calibration that it stands on: {gone.reason}" if gone else "",
         "cancelled": why_cancelled(log.history(job_id)) if job.cancel_requested else "",
         "held": current().holds.why(job_id),
         "paused": str(pauses(log.engine).get(job.backend, "")) if job.phase is Phase.WAITING else "",

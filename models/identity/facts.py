@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from models.calibrations import CalibrationRecorded, CalibrationWithdrawn
 from models.clock import UtcDatetime
 from models.identity.limits import Limits
 from models.pauses import MAX_REASON
@@ -191,7 +192,9 @@ ControlFact = Annotated[
     | TokenIssued
     | TokenRevoked
     | BackendPaused
-    | BackendResumed,
+    | BackendResumed
+    | CalibrationRecorded
+    | CalibrationWithdrawn,
     Field(discriminator="kind"),
 ]
 _FACT: TypeAdapter[ControlFact] = TypeAdapter(ControlFact)

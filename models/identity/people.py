@@ -1,10 +1,11 @@
-"""What the events of a control stream add up to: a user, project, device or backend, with the end of its chain."""
+"""What the events of a control stream add up to: a user, a project, a device or a backend, each with its end."""
 
 from datetime import datetime
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from models.calibrations import NO_CALIBRATIONS, CalibrationRecorded, CalibrationWithdrawn, Ledger
 from models.errors import echo
 from models.events import GENESIS
 from models.identity.control_events import ControlEvent
@@ -198,13 +199,15 @@ class Device(_Holder):
 
 
 class BackendRecord(_Fold):
-    """What operators have said of a backend.
+    """What is recorded of a backend.
 
     Attributes:
-        pause: as it was said; None where there is none. It may be over by now.
+        pause: as operators said it; None where there is none. It may be over by now.
+        ledger: its configurations and calibrations.
     """
 
     pause: Pause | None = None
+    ledger: Ledger = NO_CALIBRATIONS
 
     def _changes(self, fact: ControlFact, event: ControlEvent) -> dict[str, object]:
         match fact:
@@ -215,6 +218,10 @@ class BackendRecord(_Fold):
                 return {"pause": Pause(backend=self.name, since=event.recorded_at, by=event.actor, **said)}
             case BackendResumed():
                 return {"pause": None}
+            case CalibrationRecorded():
+                return {"ledger": self.ledger.after_record(fact, event.recorded_at)}
+            case CalibrationWithdrawn():
+                return {"ledger": self.ledger.after_withdrawal(fact, event.recorded_at, event.actor)}
             case _:
                 return super()._changes(fact, event)
 
@@ -248,7 +255,7 @@ def apply(fold: Fold | None, event: ControlEvent) -> Fold:
             return Project(**ends)
         case "device", DeviceAdded():
             return Device(**ends)
-        case "backend", BackendPaused():
+        case "backend", BackendPaused() | CalibrationRecorded() | CalibrationWithdrawn():
             return BackendRecord(**ends).after(event)
     msg = f"{event.kind} may not begin {event.stream}"
     raise ValueError(msg)

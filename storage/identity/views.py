@@ -8,6 +8,7 @@ from models.clock import to_text
 from models.identity.people import BackendRecord, Device, Fold, Person, Project, Token
 from models.identity.streams import BACKEND, parts
 from models.pauses import Pause
+from storage.identity.calibration_rows import CALIBRATION, PERIOD, calibration_rows
 from storage.identity.tables import AccountRow, DeviceRow, MembershipRow, NameLinkRow, ProjectRow, TokenRow
 from storage.log.tables import PauseRow
 
@@ -20,7 +21,7 @@ TOKEN: Table = TokenRow.__table__  # type: ignore[attr-defined]
 
 PAUSE: Table = PauseRow.__table__  # type: ignore[attr-defined]
 
-VIEWS = (ACCOUNT, PROJECT, MEMBERSHIP, NAME_LINK, TOKEN, DEVICE, PAUSE)
+VIEWS = (ACCOUNT, PROJECT, MEMBERSHIP, NAME_LINK, TOKEN, DEVICE, PAUSE, CALIBRATION, PERIOD)
 
 TOLD_BY_NO_EVENT = "last_used_at"
 """The column of `token` that is kept as it is."""
@@ -37,7 +38,8 @@ def rows_of(fold: Fold | None) -> dict[Key, Row]:
     rows: list[tuple[Table, Row]] = [(TOKEN, _token(token)) for token in fold.tokens.values()]
     if isinstance(fold, BackendRecord):
         rows += [(PAUSE, _pause(fold.pause))] if fold.pause else []
-    elif isinstance(fold, Person | Project):
+        rows += calibration_rows(fold.name, fold.ledger)
+    if isinstance(fold, Person | Project):
         row = {"name": fold.name, "added_at": to_text(fold.added_at), "limits": fold.limits.model_dump_json()}
         if isinstance(fold, Person):
             rows.append((ACCOUNT, row | {"role": fold.role, "is_enabled": fold.is_enabled}))
@@ -58,7 +60,7 @@ def key_of(table: Table, row: Row) -> Key:
 
 def stream_of(table: Table, row: Row) -> str:
     """Return the stream whose events a row repeats."""
-    if table is PAUSE:
+    if table in (PAUSE, CALIBRATION, PERIOD):
         return f"{BACKEND}/{row['backend']}"
     if table is TOKEN:
         return f"device/{row['device']}" if row["device"] else f"user/{row['user']}"

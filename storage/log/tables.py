@@ -27,6 +27,7 @@ PROVEN_OPEN = text("phase <> 'final' AND owner <> ''")
 ENDED_OTHERWISE = text("ended NOT IN ('', 'DONE')")
 PROVEN_ENDED = text("ended <> '' AND owner <> ''")
 ENDS_A_RUN = text("kind IN ('completed', 'failed')")
+CALIBRATED = text("calibration <> ''")
 """Conditions of indexes that hold a part of `job`; a query that is to use one says it in the same words."""
 
 
@@ -74,6 +75,7 @@ class JobRow(SQLModel, table=True):
         document_sha256: of the newest document of a job that has an owner; else empty.
         labels: as `storage.log.labels.written`; empty without any.
         group_name: of the group that it belongs to; empty for none.
+        calibration: hash of what its result stands on; empty before it has run.
     """
 
     __tablename__ = "job"
@@ -98,6 +100,7 @@ class JobRow(SQLModel, table=True):
     document_sha256: str = Field(default="", sa_type=words(64), sa_column_kwargs={"server_default": ""})
     labels: str = Field(default="", sa_type=words(2100), sa_column_kwargs={"server_default": ""})
     group_name: str = Field(default="", sa_type=words(100), sa_column_kwargs={"server_default": ""})
+    calibration: str = Field(default="", sa_type=words(64), sa_column_kwargs={"server_default": ""})
 
     __table_args__ = (
         # The head of each user's queue, in the order of service.
@@ -118,6 +121,7 @@ class JobRow(SQLModel, table=True):
         _part("ix_job_open_project", "project", "phase", "submitted_at", "job_id", where=PROVEN_OPEN),
         _part("ix_job_ended", "ended", "submitted_at", "job_id", where=ENDED_OTHERWISE),
         _part("ix_job_ended_owner", "owner", "ended", "submitted_at", "job_id", where=PROVEN_ENDED),
+        _part("ix_job_calibration", "calibration", "submitted_at", "job_id", where=CALIBRATED),
         # What keeps a payload.
         _part("ix_job_document", "owner", "document_sha256", where=PROVEN),
     )

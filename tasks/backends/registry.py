@@ -20,7 +20,8 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from models.backend import Access, Backend, BackendConfig
+from models.backend import JSON, Access, Backend, BackendConfig
+from models.calibrations import Version, version_of
 from models.errors import BadSetting, UnknownBackend
 from models.job_language.document_schema import schema_of_any
 from tasks.backends.qubits import published
@@ -101,6 +102,21 @@ def _warn_undeclared(name: str) -> None:
         "may read and use all that this process may",
         name,
     )
+
+
+def version(name: str) -> Version:
+    """Return the configuration and calibration of this backend as they are now.
+
+    Raises:
+        UnknownBackend: there is none.
+        BadSetting: it does not fit, or what it says of its calibration is no JSON.
+    """
+    backend = load(name)
+    config = BackendConfig.model_validate(backend.config, from_attributes=True)
+    try:
+        return version_of(config, getattr(backend, "calibration", None))
+    except Exception as error:  # whatever a foreign module does
+        raise BadSetting(f"the calibration of {name} cannot be used: {type(error).__name__}") from error
 
 
 def document_schema(name: str) -> dict[str, Any]:
@@ -226,6 +242,11 @@ class _PlugIn:
     def __init__(
         self, inner: Backend, config: BackendConfig, access: Access | None, schema: dict[str, Any] | None
     ) -> None:
-        self.config, self.access = config, access
+        self.config, self.access, self._inner = config, access, inner
         self.validate, self.compile, self.execute = inner.validate, inner.compile, inner.execute
         self.document_schema = schema
+
+    @property
+    def calibration(self) -> JSON:
+        """What was measured of it by now; None where it does not say."""
+        return getattr(self._inner, "calibration", None)

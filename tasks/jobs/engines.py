@@ -16,6 +16,7 @@ from models.facts import Cancelled, CancelRequested, Compiled, Executed, Validat
 from models.job import Job, Phase, State
 from storage import failpoints, layout
 from storage.uploads.secrets import shared_secret
+from tasks.calibrating import stood_on
 from tasks.jobs.attempt import Hold
 from tasks.jobs.checking import Checked
 from tasks.jobs.claims import Claim
@@ -123,6 +124,7 @@ async def finish(held: Hold, ran: Ran) -> None:
         staged = layout.staged(held.job.job_id, held.number, held.holder)
         await asyncio.to_thread(held.storage.put, staged, ran.result)
         failpoints.point("execution.staged")
+        sha256 = await asyncio.to_thread(stood_on, held.services, held.job.backend)
         await held.record(
             Executed(
                 seconds=ran.seconds,
@@ -133,6 +135,7 @@ async def finish(held: Hold, ran: Ran) -> None:
                 result_sha256=hashlib.sha256(ran.result).hexdigest(),
                 result_bytes=len(ran.result),
                 staged=staged,
+                calibration_sha256=sha256,
             )
         )
         failpoints.point("execution.appended")

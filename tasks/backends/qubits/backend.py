@@ -52,6 +52,12 @@ class Qubits:
         return self._config
 
     @property
+    def calibration(self) -> JSON:
+        """The errors that it simulates; None without any."""
+        said = {"device_id", "readout", "gate_errors"}
+        return self.device.model_dump(mode="json", include=said) if self.noisy else None
+
+    @property
     def document_schema(self) -> dict[str, Any]:
         """What it takes, as JSON Schema."""
         return qubit_schema(self.name, num_qubits=self.device.n_qubits, max_shots=self.device.max_shots)
