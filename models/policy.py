@@ -24,6 +24,7 @@ from models.errors import (
 from models.events import Event
 from models.facts import Fact, Failed, Retried, Stage
 from models.job import Job
+from models.pauses import Paused
 from models.retry import RetryPolicy, after_attempt, doubled, failure, given_back, unless_cancelled
 
 
@@ -92,6 +93,8 @@ def outcome_of(error: Exception, stage: Stage) -> Outcome:  # noqa: C901, PLR091
             message = f"the storage takes no document of {error.size / 1e6:.1f} MB; nothing of this size can be stored"
             logged = f"storage_refused_size action=fail stage={stage}: {said}"
             return _fails(message, stage, "infrastructure", logged)
+        case Paused():
+            return Outcome(said, stage, Then.RELEASE)
         case StagedResultLost():
             return Outcome(said, stage, Then.RUN_AGAIN)
         case SandboxError():
@@ -222,6 +225,18 @@ def poll_pause(took: float, *, found: bool, is_down: bool, least: float) -> floa
         least: of the settings.
     """
     return max(least, min(took * (1 if found else POLL_PAUSE), DOWN_PAUSE if is_down else MAX_PAUSE))
+
+
+def room(concurrency: int, *, running: int, at_work: int) -> int:
+    """Return how many more jobs a drain begins; less than 0 where the last drain had more.
+
+    Args:
+        concurrency: so many are at work at once.
+        running: those at work and those that have ended: Prefect is still being told so of them, which takes as long as
+            the job did. Half as many more may be, so that a slow Prefect is not flooded.
+        at_work: those that have not ended.
+    """
+    return min(concurrency - at_work, concurrency + (concurrency + 1) // 2 - running)
 
 
 GRACE_SECONDS = 5.0

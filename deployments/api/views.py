@@ -30,7 +30,16 @@ _SHOWN: dict[str, frozenset[str]] = {
     "validated": frozenset({"experiments", "shots", "cost"}),
     "compiled": frozenset({"program_sha256", "program_bytes", "seed"}),
     "executed": frozenset(
-        {"seconds", "cpu_seconds", "seed", "versions", "backend_config_sha256", "result_sha256", "result_bytes"}
+        {
+            "seconds",
+            "cpu_seconds",
+            "seed",
+            "versions",
+            "backend_config_sha256",
+            "calibration_sha256",
+            "result_sha256",
+            "result_bytes",
+        }
     ),
     "uploaded": frozenset({"bytes", "sha256", "kid"}),
     "failed": frozenset({"stage", "blame", "faults", "fault_count"}),

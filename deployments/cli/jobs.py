@@ -4,9 +4,10 @@ from deployments.cli import render
 from deployments.cli.output import Json, Labels, print_output
 from models.cancelling import why_cancelled
 from models.errors import BadName, echo
-from models.job import State
+from models.job import Phase, State
 from models.labels import labels_said
 from models.names import one_spelling
+from storage.log.pauses import pauses
 from tasks.backends import registry
 from tasks.jobs import submission
 from tasks.services import current
@@ -24,9 +25,13 @@ def status(job_id: str, *, as_json: Json = False) -> int:
     log = current().log
     job_id = log.id_of(job_id)
     job = log.get(job_id)
+    sha256 = job.executed.stands_on if job.executed else ""
+    gone = current().calibrations.withdrawn([sha256]).get(sha256) if sha256 else None
     more = {
+        "withdrawn": f"the calibration that it stands on: {gone.reason}" if gone else "",
         "cancelled": why_cancelled(log.history(job_id)) if job.cancel_requested else "",
         "held": current().holds.why(job_id),
+        "paused": str(pauses(log.engine).get(job.backend, "")) if job.phase is Phase.WAITING else "",
     }
     more = {name: text for name, text in more.items() if text}
     print_output(render.status_value(job) | more, lambda: render.status(job, more), as_json=as_json)
@@ -108,7 +113,7 @@ def list_jobs(  # noqa: PLR0913 - one parameter an option
 
 def backends(*, as_json: Json = False) -> int:
     """List the backends of this installation and how many jobs wait for each."""
-    counts, signer = current().log.counts(), current().keys
+    counts, signer, paused = current().log.counts(), current().keys, pauses(current().log.engine)
     rows = [
         registry.load(name).config.model_dump()
         | {
@@ -116,8 +121,10 @@ def backends(*, as_json: Json = False) -> int:
             "running_jobs": counts.get(name, {}).get("running", 0),
             "sign": signer.signs(name),
             "kid": signer.kid(name),
+            "pause": paused[name].model_dump(mode="json", exclude={"backend"}) if name in paused else None,
         }
         for name in registry.usable()
     ]
-    print_output(rows, lambda: render.backends(rows), as_json=as_json)
+    said = [str(pause) for name, pause in sorted(paused.items())]
+    print_output(rows, lambda: render.backends(rows, said), as_json=as_json)
     return 0

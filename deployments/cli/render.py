@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -120,9 +120,11 @@ BACKENDS = (
 )
 
 
-def backends(rows: list[dict[str, Any]]) -> None:
-    """Print the backends."""
+def backends(rows: list[dict[str, Any]], paused: Sequence[str] = ()) -> None:
+    """Print the backends, and a sentence about each that is paused."""
     show_table(console, BACKENDS, [_backend(row) for row in rows])
+    for line in paused:
+        print_line(line, "yellow")
 
 
 def _backend(row: dict[str, Any]) -> Row:

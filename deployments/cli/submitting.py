@@ -14,6 +14,7 @@ from deployments.cli.sweeping import NO_SWEEP, SweepOptions, submit_sweep
 from models.errors import BadName
 from models.labels import labels_said
 from models.submissions import Submission
+from storage.log.pauses import pauses
 from tasks.jobs import submission
 from tasks.services import current
 
@@ -91,6 +92,8 @@ def submit(  # noqa: PLR0913 - one parameter an option
             print(f"quledger: the document is handed in without a check: {why_not}", file=sys.stderr)
 
     job = submission.submit_document(services, dataclasses.replace(handed_in, document=document), checked)
+    if pause := pauses(services.log.engine).get(backend):
+        print(f"quledger: the job waits, {pause}", file=sys.stderr)
     if wait:
         return show_end(services, job, timeout, as_json=as_json)
     print_output({"job_id": job.job_id, "state": job.state}, lambda: print(job.job_id), as_json=as_json)

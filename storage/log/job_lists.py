@@ -35,6 +35,7 @@ from models.names import is_job_id
 from storage.log.database import reading
 from storage.log.labels import has_label
 from storage.log.tables import (
+    CALIBRATED,
     ENDED_OTHERWISE,
     HIDDEN,
     IN_A_GROUP,
@@ -79,6 +80,7 @@ class Query:
         prefix: of the id.
         group: name of the group that they belong to.
         labels: each of which they have, as (name, value).
+        calibrations: hashes of which their results stand on one; none for all jobs.
     """
 
     everything: bool = False
@@ -94,6 +96,7 @@ class Query:
     prefix: str = ""
     group: str = ""
     labels: tuple[tuple[str, str], ...] = ()
+    calibrations: tuple[str, ...] = ()
     with_hidden: bool = False
     newest_first: bool = True
 
@@ -232,7 +235,9 @@ def _whose(query: Query, *, apart: bool) -> Iterator[tuple[list[Condition], bool
     owners, names = [query.owner] if query.owner else [], query.names
     if query.everything:
         owners, names = ([query.user], (query.user,)) if query.user else ([], ())
-        if not query.user:
+        if not query.user and query.calibrations and not query.project:
+            yield from (([CALIBRATED, _JOB.c.calibration == each], False) for each in query.calibrations)
+        elif not query.user:
             yield [IN_A_PROJECT, _JOB.c.project == query.project] if query.project else [], False
     for owner in owners:
         yield [PROVEN, _JOB.c.owner == owner], True
@@ -264,6 +269,8 @@ def _rest(query: Query, behind: Key | None) -> Iterator[Condition]:
     if query.group:
         yield from (IN_A_GROUP, _JOB.c.group_name == query.group)
     yield from (has_label(*label) for label in query.labels)
+    if query.calibrations:
+        yield from (CALIBRATED, _JOB.c.calibration.in_(query.calibrations))
     if query.since is not None and (query.newest_first or behind is None):
         yield _JOB.c.submitted_at >= clock.to_text(query.since)
     if query.until is not None and (not query.newest_first or behind is None):

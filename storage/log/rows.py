@@ -147,6 +147,7 @@ def job_row(job: Job) -> dict[str, Any]:
         "document_sha256": job.document_sha256 if owner else "",
         "labels": labels.written(job.labels),
         "group_name": job.group,
+        "calibration": job.executed.stands_on if job.executed else "",
     }
 
 

@@ -1,5 +1,6 @@
 """What is done to a job that there is, and the stream of its events."""
 
+import contextlib
 import functools
 import time
 from collections.abc import AsyncIterator
@@ -60,7 +61,7 @@ async def rerun(
     idempotency_key: Key = None,
 ) -> Response:
     """Hand in the same document again, as a new job that is derived from this one."""
-    return answer_begun(await door.calls.rerun(await door.caller(), job_id, idempotency_key))
+    return await answer_begun(door, await door.calls.rerun(await door.caller(), job_id, idempotency_key))
 
 
 class LabelsIn(Body):
@@ -112,26 +113,25 @@ async def stream(
     ] = None,
 ) -> Response:
     """Follow a job: its events as they are appended (server-sent events), until it has ended."""
-    job = await door.ask(lambda calls, caller: calls.job(caller, job_id))
+    job, caller = await door.ask(lambda calls, caller: (calls.job(caller, job_id), caller))
+    door.calls.waits.expect_room(caller)
     seen = -1 if last_event_id is None else int(last_event_id)
-    return StreamingResponse(_events(request, door, job, seen), media_type="text/event-stream")
+    return StreamingResponse(_events(request, door, caller, job, seen), media_type="text/event-stream")
 
 
-async def _events(request: Request, door: Door, job: Job, seen: int) -> AsyncIterator[str]:
+async def _events(request: Request, door: Door, caller: Caller, job: Job, seen: int) -> AsyncIterator[str]:
     until = time.monotonic() + MAX_STREAM_SECONDS
-    while time.monotonic() < until and not await request.is_disconnected():
-        try:
-            # Asked with the token each time: one that is revoked ends the stream.
-            now, events, whole = await door.ask(functools.partial(_news, job.job_id, seen))
-        except QuledgerError:
-            return  # whoever comes again is told why
-        for event in events:
-            seen, data = event.seq, EventView.of(event, whole=whole).model_dump_json()
-            yield f"id: {seen}\nevent: {event.kind}\ndata: {data}\n\n"
-        if now.state in FINAL:
-            return
-        if not await door.calls.changes.wait(job.job_id, max(seen, now.seq), BEAT_SECONDS):
-            yield ": still here\n\n"
+    # Whoever comes again is told why it ended: the token, the job, or too many streams.
+    with contextlib.suppress(QuledgerError), door.calls.waits.held(caller):
+        while time.monotonic() < until and not await request.is_disconnected():
+            now, events, whole = await door.ask_again(caller, functools.partial(_news, job.job_id, seen))
+            for event in events:
+                seen, data = event.seq, EventView.of(event, whole=whole).model_dump_json()
+                yield f"id: {seen}\nevent: {event.kind}\ndata: {data}\n\n"
+            if now.state in FINAL:
+                return
+            if not await door.calls.waits.change(caller, now, BEAT_SECONDS):
+                yield ": still here\n\n"
 
 
 def _news(job_id: str, seen: int, calls: Calls, caller: Caller) -> tuple[Job, list[Event], bool]:

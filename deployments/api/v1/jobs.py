@@ -109,10 +109,11 @@ async def get_job(
     if_none_match: Annotated[str | None, Header(description="The ETag that you have.", max_length=200)] = None,
 ) -> Response:
     """Return where a job stands; with `wait` as soon as that changes."""
-    job = await door.ask(lambda calls, caller: calls.job(caller, job_id))
+    job, caller = await door.ask(lambda calls, caller: (calls.job(caller, job_id), caller))
     seen = _version(if_none_match)
-    if wait and job.state not in FINAL and seen in (None, job.seq) and await door.calls.wait(job, wait):
-        job = await door.ask(lambda calls, caller: calls.job(caller, job.job_id))
+    if wait and job.state not in FINAL and seen in (None, job.seq):
+        await door.calls.wait(caller, job, wait)
+        job = await door.ask_again(caller, lambda calls, caller: calls.job(caller, job.job_id))
     tag = {"ETag": f'"{job.seq}"'}
     if seen == job.seq:
         return Response(status_code=304, headers=tag)
@@ -168,10 +169,12 @@ async def get_result(
     wait: Wait = 0,
 ) -> Response:
     """Return the result of a job that is DONE: the one that was accepted, checked against its hash and signature."""
-    if wait:
-        job = await door.ask(lambda calls, caller: calls.job(caller, job_id))
-        await door.calls.wait_for_end(job, wait)
-    document = await door.ask(lambda calls, caller: calls.result(caller, job_id))
+    if not wait:
+        document = await door.ask(lambda calls, caller: calls.result(caller, job_id))
+    else:
+        job, caller = await door.ask(lambda calls, caller: (calls.job(caller, job_id), caller))
+        await door.calls.wait_for_end(caller, job, wait)
+        document = await door.ask_again(caller, lambda calls, caller: calls.result(caller, job.job_id))
     if wanted == "json":
         return JSONResponse(document)
     from deployments.api.tables import frame_of  # noqa: PLC0415 - pandas takes a second to import
