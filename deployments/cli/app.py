@@ -36,7 +36,7 @@ COMMANDS = {
     "label": ("labelling:label", "Set labels of a job, and take others away."),
     "group": (
         "grouping:group",
-        "Show a group of jobs: its states, its results, a figure; without a name list all groups.",
+        "Show a group of jobs: its states, results, a figure; without a name list the groups.",
     ),
     "status": ("jobs:status", "Show where a job stands."),
     "result": ("results:result", "Show the result of a job: a histogram for each experiment."),
