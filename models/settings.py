@@ -97,6 +97,12 @@ class Settings(BaseSettings):
     cpu_seconds: Seconds = Field(default=40.0, description="CPU time of one job in its child process.")
     wall_seconds: Seconds = Field(default=50.0, description="Wall time of one job in its child process.")
     memory_mb: int = Field(default=2048, ge=64, le=1_000_000_000, description="Memory of one job in its child process.")
+    free_mb: int = Field(
+        default=500,
+        ge=0,
+        le=1_000_000_000,
+        description="What has to be free on the disks, or `quledger health` is bad.",
+    )
     result_mb: int = Field(default=512, ge=1, le=1_000_000, description="Largest result document.")
 
     api_hosts: list[str] = Field(

@@ -99,7 +99,8 @@ SEED_BITS = 53
 @step("compilation", when=State.VALIDATED)
 async def compilation(attempt: Attempt) -> str:
     """Settle what will run, the seed of every unseeded choice included."""
-    seed = secrets.randbits(SEED_BITS)
+    recorded = attempt.job.seed
+    seed = secrets.randbits(SEED_BITS) if recorded is None else recorded
     answer = await attempt.process.call("compile", seed=seed)
     attempt.seed = seed
     await attempt.record(
@@ -113,6 +114,7 @@ async def compilation(attempt: Attempt) -> str:
 @step("execution", when=State.COMPILED)
 async def execution(attempt: Attempt) -> str:
     """Run the program and stage the result, so that no later attempt has to run it again."""
+    await asyncio.to_thread(attempt.check_pause)
     async with show_progress(lambda: attempt.process.progress):
         answer = await attempt.process.call("execute")
     result: bytes = answer["document"]

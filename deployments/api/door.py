@@ -23,6 +23,11 @@ class Door:
     def __init__(self, calls: Calls, token: str | None) -> None:
         self.calls, self._token = calls, token
 
+    @property
+    def has_token(self) -> bool:
+        """Whether a token was shown, good or not."""
+        return bool(self._token)
+
     async def caller(self) -> Caller:
         """Return who asks.
 

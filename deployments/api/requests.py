@@ -20,6 +20,7 @@ class JobRequest:
         key: idempotency key.
         job_id: given to the caller before; None for a new one.
         storage: name of the one that holds its documents; empty for the first one.
+        seed: for the compilation, of the job that it repeats.
         keep_faulty: hand it in although its document has faults: it ends in ERROR, and its status says all of them.
     """
 
@@ -33,6 +34,7 @@ class JobRequest:
     derived_from: str = ""
     storage: str = ""
     keep_faulty: bool = False
+    seed: int | None = None
 
 
 def document_of(value: Any) -> bytes:

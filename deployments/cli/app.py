@@ -17,19 +17,35 @@ from cyclopts import App, CycloptsError
 
 from deployments.cli import terminal
 from deployments.cli.output import Json
-from deployments.processes.logs import CLI, write_crash
+from deployments.processes.logs import write_crash
 from models.errors import BadName, InputError, NotAuthentic, QuledgerError, printable
 from models.settings import Settings
+from tasks.log_files import CLI
 from tasks.prefect_settings import forget_empty_variables
 
 FLAGS = ["--help", "-h"]
 
 COMMANDS = {
-    "submit": ("jobs:submit", "Hand in a job and print its id."),
+    "submit": ("submitting:submit", "Hand in a job and print its id; or a sweep, a job for each row of a table."),
+    "check": (
+        "checking:check",
+        "Check job documents as `submit` does, and store nothing.",
+    ),
+    "wait": ("following:wait", "Wait until jobs have ended; end with code 1 if one of them did not end in DONE."),
+    "watch": ("following:watch", "Show jobs as they change: those that are named, or all there are. Ctrl-C ends it."),
+    "label": ("labelling:label", "Set labels of a job, and take others away."),
+    "group": (
+        "grouping:group",
+        "Show a group of jobs: its states, its results, a figure; without a name list all groups.",
+    ),
     "status": ("jobs:status", "Show where a job stands."),
     "result": ("results:result", "Show the result of a job: a histogram for each experiment."),
     "history": ("jobs:history", "Show every event of a job."),
     "retry": ("jobs:retry", "Give a job that ended in ERROR through no fault of its own another chance."),
+    "rerun": (
+        "rerunning:rerun",
+        "Hand in the document of a job again, as a new job that is derived from it, and print its id.",
+    ),
     "cancel": (
         "jobs:cancel",
         "Cancel a job: at once where it waits; where it runs, its worker stops it within seconds.",
@@ -39,6 +55,11 @@ COMMANDS = {
         "calibrations:results",
         "List the jobs whose results stand on a calibration, or on one that was withdrawn, newest first.",
     ),
+    "pause": (
+        "pauses:pause",
+        "Pause a backend: nothing of it begins any more, and jobs are still taken.",
+    ),
+    "resume": ("pauses:resume", "Serve a backend again that is paused; one that is not stays as it is."),
     "drain": (
         "serving:drain",
         "Serve the queues: take jobs from the storage and run each as a Prefect flow run.",
@@ -59,6 +80,10 @@ COMMANDS = {
     "verify": (
         "audit:verify",
         "Compare the log with itself, its views, the storage and Prefect; end with code 3 if anything differs.",
+    ),
+    "health": (
+        "health:health",
+        "Ask all parts of the laboratory how they are, and say what is down; end with code 1 if something is.",
     ),
     "prune": (
         "audit:prune",

@@ -1,4 +1,4 @@
-"""The facts about users, projects and devices, one frozen class each; `control_events.py` gives them their place.
+"""The facts about users, projects, devices and backends, one frozen class each; `control_events.py` places them.
 
 None of them names whom it is about: that is the stream that it stands in.
 """
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from models.calibrations import CalibrationRecorded, CalibrationWithdrawn
 from models.clock import UtcDatetime
 from models.identity.limits import Limits
+from models.pauses import MAX_REASON
 
 Role = Literal["member", "operator", "viewer"]
 """Of a user, everywhere: a member hands in jobs, a viewer only looks, an operator may do everything."""
@@ -156,6 +157,25 @@ class TokenRevoked(_Fact):
     token_id: str
 
 
+class BackendPaused(_Fact):
+    """Nothing of the backend begins from now on; see `models/pauses.py`.
+
+    Attributes:
+        until: it is over then by itself; None if somebody has to resume.
+    """
+
+    kind: Literal["backend_paused"] = "backend_paused"
+    drain_down: bool = False
+    reason: str = Field(default="", max_length=MAX_REASON)
+    until: UtcDatetime | None = None
+
+
+class BackendResumed(_Fact):
+    """The backend is served again."""
+
+    kind: Literal["backend_resumed"] = "backend_resumed"
+
+
 ControlFact = Annotated[
     UserAdded
     | UserRoleSet
@@ -171,6 +191,8 @@ ControlFact = Annotated[
     | DeviceReported
     | TokenIssued
     | TokenRevoked
+    | BackendPaused
+    | BackendResumed
     | CalibrationRecorded
     | CalibrationWithdrawn,
     Field(discriminator="kind"),

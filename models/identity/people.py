@@ -1,4 +1,4 @@
-"""What the events of a control stream add up to: a user, a project, a device or a backend, each with its end."""
+"""What the events of a control stream add up to: a user, project, device or backend, with the end of its chain."""
 
 from datetime import datetime
 from typing import Any, Literal, Self
@@ -10,6 +10,8 @@ from models.errors import echo
 from models.events import GENESIS
 from models.identity.control_events import ControlEvent
 from models.identity.facts import (
+    BackendPaused,
+    BackendResumed,
     ControlFact,
     DeviceAdded,
     DeviceReported,
@@ -33,6 +35,7 @@ from models.identity.facts import (
 )
 from models.identity.limits import NO_LIMITS, Limits
 from models.identity.streams import parts
+from models.pauses import Pause
 
 TokenState = Literal["good", "expired", "revoked"]
 
@@ -196,16 +199,25 @@ class Device(_Holder):
 
 
 class BackendRecord(_Fold):
-    """What is recorded of a backend.
+    """What operators have said of a backend, and what it was from time to time.
 
     Attributes:
+        pause: as it was said; None where there is none. It may be over by now.
         ledger: its configurations and calibrations.
     """
 
+    pause: Pause | None = None
     ledger: Ledger = NO_CALIBRATIONS
 
     def _changes(self, fact: ControlFact, event: ControlEvent) -> dict[str, object]:
         match fact:
+            case BackendPaused():
+                said = fact.model_dump(exclude={"kind", "version"})
+                if self.pause is not None and self.pause.model_dump(include=set(said)) == said:
+                    return {}  # the same again is no other pause
+                return {"pause": Pause(backend=self.name, since=event.recorded_at, by=event.actor, **said)}
+            case BackendResumed():
+                return {"pause": None}
             case CalibrationRecorded():
                 return {"ledger": self.ledger.after_record(fact, event.recorded_at)}
             case CalibrationWithdrawn():
@@ -243,7 +255,7 @@ def apply(fold: Fold | None, event: ControlEvent) -> Fold:
             return Project(**ends)
         case "device", DeviceAdded():
             return Device(**ends)
-        case "backend", CalibrationRecorded() | CalibrationWithdrawn():
+        case "backend", BackendPaused() | CalibrationRecorded() | CalibrationWithdrawn():
             return BackendRecord(**ends).after(event)
     msg = f"{event.kind} may not begin {event.stream}"
     raise ValueError(msg)

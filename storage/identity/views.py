@@ -6,9 +6,11 @@ from sqlalchemy import Connection, Table, and_, delete, insert, update
 
 from models.clock import to_text
 from models.identity.people import BackendRecord, Device, Fold, Person, Project, Token
-from models.identity.streams import parts
+from models.identity.streams import BACKEND, parts
+from models.pauses import Pause
 from storage.identity.calibration_rows import CALIBRATION, PERIOD, calibration_rows
 from storage.identity.tables import AccountRow, DeviceRow, MembershipRow, NameLinkRow, ProjectRow, TokenRow
+from storage.log.tables import PauseRow
 
 ACCOUNT: Table = AccountRow.__table__  # type: ignore[attr-defined]
 DEVICE: Table = DeviceRow.__table__  # type: ignore[attr-defined]
@@ -17,7 +19,9 @@ MEMBERSHIP: Table = MembershipRow.__table__  # type: ignore[attr-defined]
 NAME_LINK: Table = NameLinkRow.__table__  # type: ignore[attr-defined]
 TOKEN: Table = TokenRow.__table__  # type: ignore[attr-defined]
 
-VIEWS = (ACCOUNT, PROJECT, MEMBERSHIP, NAME_LINK, TOKEN, DEVICE, CALIBRATION, PERIOD)
+PAUSE: Table = PauseRow.__table__  # type: ignore[attr-defined]
+
+VIEWS = (ACCOUNT, PROJECT, MEMBERSHIP, NAME_LINK, TOKEN, DEVICE, PAUSE, CALIBRATION, PERIOD)
 
 TOLD_BY_NO_EVENT = "last_used_at"
 """The column of `token` that is kept as it is."""
@@ -33,8 +37,9 @@ def rows_of(fold: Fold | None) -> dict[Key, Row]:
         return {}
     rows: list[tuple[Table, Row]] = [(TOKEN, _token(token)) for token in fold.tokens.values()]
     if isinstance(fold, BackendRecord):
+        rows += [(PAUSE, _pause(fold.pause))] if fold.pause else []
         rows += calibration_rows(fold.name, fold.ledger)
-    if isinstance(fold, Person | Project):
+    elif isinstance(fold, Person | Project):
         row = {"name": fold.name, "added_at": to_text(fold.added_at), "limits": fold.limits.model_dump_json()}
         if isinstance(fold, Person):
             rows.append((ACCOUNT, row | {"role": fold.role, "is_enabled": fold.is_enabled}))
@@ -55,8 +60,8 @@ def key_of(table: Table, row: Row) -> Key:
 
 def stream_of(table: Table, row: Row) -> str:
     """Return the stream whose events a row repeats."""
-    if table in (CALIBRATION, PERIOD):
-        return f"backend/{row['backend']}"
+    if table in (PAUSE, CALIBRATION, PERIOD):
+        return f"{BACKEND}/{row['backend']}"
     if table is TOKEN:
         return f"device/{row['device']}" if row["device"] else f"user/{row['user']}"
     if table is DEVICE:
@@ -97,6 +102,11 @@ def _device(device: Device) -> Row:
         "device_info": device.device_info,
         "calibrated_at": to_text(device.calibrated_at) if device.calibrated_at else "",
     }
+
+
+def _pause(pause: Pause) -> Row:
+    times = {"since": to_text(pause.since), "until": to_text(pause.until) if pause.until else ""}
+    return pause.model_dump() | times
 
 
 def _token(token: Token) -> Row:

@@ -26,11 +26,12 @@ class LogDisturbed(LogUnavailable):
     """Another writer was in the way of a transaction: nothing of it was done, and it may be tried again at once."""
 
 
-def open_database(url: str, *, existing: bool = False) -> Engine:
+def open_database(url: str, *, existing: bool = False, patience: float = BUSY_SECONDS) -> Engine:
     """Return the engine of a database that has today's tables, made or migrated as needed.
 
     Args:
         existing: make and migrate nothing; a database that is missing, empty or old is refused.
+        patience: seconds that a writer waits for the database before it says that it is locked.
 
     Raises:
         BadSetting: the URL is of no database that is supported.
@@ -48,7 +49,7 @@ def open_database(url: str, *, existing: bool = False) -> Engine:
     if parsed.drivername.startswith("sqlite") and "?" in url:
         msg = "the database goes on after its path; write %3F where ? belongs to a name, and no options"
         raise BadSetting(msg)
-    engine = dialect.engine(parsed, BUSY_SECONDS, existing=existing)
+    engine = dialect.engine(parsed, patience, existing=existing)
     try:
         with unavailable(dialect):
             if existing:

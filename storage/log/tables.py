@@ -20,11 +20,14 @@ PROVEN_SEEN = text("owner <> '' AND NOT hidden")
 HIDDEN = text("hidden")
 UNPROVEN = text("owner = ''")
 IN_A_PROJECT = text("project <> ''")
+IN_A_GROUP = text("group_name <> ''")
+LABELLED = text("labels <> ''")
 OPEN = text("phase <> 'final'")
 PROVEN_OPEN = text("phase <> 'final' AND owner <> ''")
 ENDED_OTHERWISE = text("ended NOT IN ('', 'DONE')")
 PROVEN_ENDED = text("ended <> '' AND owner <> ''")
 CALIBRATED = text("calibration <> ''")
+ENDS_A_RUN = text("kind IN ('completed', 'failed')")
 """Conditions of indexes that hold a part of `job`; a query that is to use one says it in the same words."""
 
 
@@ -56,6 +59,9 @@ class EventRow(_EventColumns, table=True):
     seq: int = Field(primary_key=True)
     hash: str = Field(sa_type=words(64))
 
+    # How long jobs took of late.
+    __table_args__ = (_part("ix_event_ended", "recorded_at", "job_id", where=ENDS_A_RUN),)
+
 
 class JobRow(SQLModel, table=True):
     """A view: the fold of a job's events, written in the same transaction as the append.
@@ -68,6 +74,8 @@ class JobRow(SQLModel, table=True):
         ended: the final state; empty before. Indexes name it in place of `state`, which changes with every event.
         document_sha256: of the newest document of a job that has an owner; else empty.
         calibration: hash of what its result stands on; empty before it has run.
+        labels: as `storage.log.labels.written`; empty without any.
+        group_name: of the group that it belongs to; empty for none.
     """
 
     __tablename__ = "job"
@@ -91,6 +99,8 @@ class JobRow(SQLModel, table=True):
     ended: str = Field(default="", sa_type=words(20), sa_column_kwargs={"server_default": ""})
     document_sha256: str = Field(default="", sa_type=words(64), sa_column_kwargs={"server_default": ""})
     calibration: str = Field(default="", sa_type=words(64), sa_column_kwargs={"server_default": ""})
+    labels: str = Field(default="", sa_type=words(2100), sa_column_kwargs={"server_default": ""})
+    group_name: str = Field(default="", sa_type=words(100), sa_column_kwargs={"server_default": ""})
 
     __table_args__ = (
         # The head of each user's queue, in the order of service.
@@ -104,6 +114,8 @@ class JobRow(SQLModel, table=True):
         _part("ix_job_hidden", "owner", "submitted_at", "job_id", where=HIDDEN),
         _part("ix_job_user", "user", "submitted_at", "job_id", where=UNPROVEN),
         _part("ix_job_project", "project", "submitted_at", "job_id", where=IN_A_PROJECT),
+        _part("ix_job_group", "group_name", "submitted_at", "job_id", where=IN_A_GROUP),
+        _part("ix_job_labelled", "submitted_at", "job_id", "labels", where=LABELLED),
         _part("ix_job_open", "phase", "submitted_at", "job_id", where=OPEN),
         _part("ix_job_open_owner", "owner", "phase", "submitted_at", "job_id", where=PROVEN_OPEN),
         _part("ix_job_open_project", "project", "phase", "submitted_at", "job_id", where=PROVEN_OPEN),
@@ -193,6 +205,29 @@ NOT_HELD = text("NOT EXISTS (SELECT 1 FROM held WHERE held.job_id = job.job_id)"
 """Condition on a row of `job`: nothing is done with a job that is held."""
 
 
+class PauseRow(SQLModel, table=True):
+    """A view of the control streams of backends: `models.pauses.Pause`, also one that is over by itself.
+
+    Attributes:
+        until: empty where somebody has to resume.
+    """
+
+    __tablename__ = "pause"
+
+    backend: str = Field(primary_key=True, sa_type=words(100))
+    drain_down: bool
+    reason: str = Field(sa_type=words(200))
+    until: str = Field(sa_type=words(40))
+    since: str = Field(sa_type=words(40))
+    by: str = Field(sa_type=words(200))
+
+
+NOT_PAUSED = text(
+    "NOT EXISTS (SELECT 1 FROM pause WHERE pause.backend = queue.backend AND (until = '' OR until > :now))"
+)
+"""Condition on a row of `queue`: something of its backend may begin."""
+
+
 class UsageRow(SQLModel, table=True):
     """A view: what the jobs of one user or project have used on one day, of jobs that have an owner alone.
 
@@ -222,6 +257,64 @@ class PayloadRow(SQLModel, table=True):
     size: int = Field(sa_type=BigInteger)
     created_at: str = Field(sa_type=words(40))
     content: bytes = Field(sa_type=LargeBinary)
+
+
+class DrainRow(SQLModel, table=True):
+    """The last sign of life of a drain; one that ends in good order takes it away. Not history.
+
+    Attributes:
+        every: seconds between two signs.
+        backends: whose queues it serves, as JSON.
+        prefect: address of the Prefect API that it uses, without secrets.
+    """
+
+    __tablename__ = "drain"
+
+    worker: str = Field(primary_key=True, sa_type=words(200))
+    began_at: str = Field(sa_type=words(40))
+    seen_at: str = Field(sa_type=words(40))
+    every: float
+    backends: str = Field(sa_type=Text)
+    prefect: str = Field(default="", sa_type=words(500))
+
+
+class ProbeRow(SQLModel, table=True):
+    """What whoever asks whether the database takes a row has written last; of no other use."""
+
+    __tablename__ = "probe"
+
+    name: str = Field(primary_key=True, sa_type=words(40))
+    written_at: str = Field(sa_type=words(40))
+
+
+class SubscriberRow(SQLModel, table=True):
+    """A way on which somebody is told what happens, as long as the settings name it."""
+
+    __tablename__ = "subscriber"
+
+    name: str = Field(primary_key=True, sa_type=words(40))
+    kinds: str = Field(sa_type=Text)
+
+
+class NoticeRow(SQLModel, table=True):
+    """What one subscriber is still to be told; written in the transaction of what it is about, gone when it was told.
+
+    Attributes:
+        notice_id: the same for whoever hears of the same thing, however often.
+        content: as JSON.
+        not_before: when it may be tried again; empty before the first time.
+    """
+
+    __tablename__ = "notice"
+
+    notice_id: str = Field(primary_key=True, sa_type=words(40))
+    subscriber: str = Field(primary_key=True, sa_type=words(40))
+    content: str = Field(sa_type=Text)
+    noticed_at: str = Field(sa_type=words(40))
+    not_before: str = Field(default="", sa_type=words(40))
+    attempts: int = 0
+
+    __table_args__ = (Index("ix_notice_due", "subscriber", "not_before", "noticed_at"),)
 
 
 class LogMarkRow(SQLModel, table=True):

@@ -25,6 +25,7 @@ from models.errors import (
 from models.events import Event
 from models.facts import Fact, Stage, Withdrawn
 from models.job import Job, Phase
+from models.pauses import Paused
 from models.policy import (
     INTERRUPTED,
     UNFINISHED,
@@ -36,6 +37,7 @@ from models.policy import (
     waiting_for_room_since,
 )
 from storage import failpoints
+from storage.log.pauses import pauses
 from storage.providers.protocol import StorageProvider
 from tasks.jobs.claims import Claim
 from tasks.sandbox.job_process import JobProcess
@@ -241,6 +243,16 @@ class Attempt(Hold):
     def current() -> "Attempt":
         """Return the attempt of the flow run that is under way here."""
         return _current.get()
+
+    def check_pause(self) -> None:
+        """Make sure that the backend may begin with the program.
+
+        Raises:
+            Paused: it may not.
+        """
+        pause = pauses(self.services.log.engine).get(self.job.backend)
+        if pause is not None and not pause.drain_down:
+            raise Paused(pause)
 
     def is_cancelled(self) -> bool:
         """Say whether somebody wants the job cancelled; its process is being stopped."""

@@ -39,6 +39,7 @@ def rights(
         **dict.fromkeys(HANDLE, handle),
         "administer": administer,
         "serve": serve,
+        "pause": OPERATOR,
     }
 
 
@@ -146,6 +147,7 @@ def test_a_token_is_good_for_its_scopes_alone(act: Act, scope: str):
         "rerun": "submit",
         "hide": "submit",
         "administer": "admin",
+        "pause": "admin",
     }[act.value]
     assert why == ("" if needs == scope else f"the token lacks the scope {needs}")
 

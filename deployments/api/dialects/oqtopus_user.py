@@ -189,7 +189,8 @@ async def get_device(door: AtDoor, device_id: Annotated[str, Path(max_length=100
 def _device(calls: Calls, name: str) -> dict[str, Any]:
     laboratory = calls.laboratory
     said = laboratory.standing(name) if registry.served_outside(name) else None
-    return device_view(name, laboratory.backend(name)["waiting"], is_served=laboratory.is_served(name), said=said)
+    is_served = laboratory.why_not_served(name) is None
+    return device_view(name, laboratory.backend(name)["waiting"], is_served=is_served, said=said)
 
 
 def _job(calls: Calls, caller: Caller, job_id: str) -> Job:

@@ -6,14 +6,15 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, model_validator
 
-from deployments.api.calls import Outcome
-from deployments.api.door import AtDoor
+from deployments.api.calls import Calls, Outcome
+from deployments.api.door import AtDoor, Door
 from deployments.api.problems import Problem, answer_error, problem_of
 from deployments.api.requests import JobRequest, document_of, document_of_program
 from deployments.api.responses import problems
 from deployments.api.v1.bodies import Body, described, read_body
 from models.errors import JobRejected, QuledgerError
-from models.job import State
+from models.job import Job, Phase, State
+from models.pauses import Pause
 from models.submissions import Begun
 
 router = APIRouter(tags=["jobs"])
@@ -83,10 +84,15 @@ class Batch(Body):
 
 
 class Answered(BaseModel):
-    """What became of a job that was handed in."""
+    """What became of a job that was handed in.
+
+    Attributes:
+        paused: why its backend begins nothing now, in one line; it is left out where that is not so.
+    """
 
     job_id: str = Field(examples=["0123456789abcdef01234567"])
     state: State
+    paused: str | None = None
 
 
 class BatchAnswer(BaseModel):
@@ -95,6 +101,7 @@ class BatchAnswer(BaseModel):
     status: int = Field(examples=[201], description="As the job would have been answered alone.")
     job_id: str | None = None
     state: State | None = None
+    paused: str | None = None
     problem: Problem | None = None
 
 
@@ -109,10 +116,10 @@ Key = Annotated[
 ]
 
 
-def answer_begun(begun: Begun) -> Response:
+async def answer_begun(door: Door, begun: Begun) -> Response:
     """Answer with the job: 201 where this request began it, 200 where it was there."""
     job = begun.job
-    content = {"job_id": job.job_id, "state": job.state}
+    content = {"job_id": job.job_id, "state": job.state, **_paused(job, await door.run(_pauses))}
     return JSONResponse(content, 201 if begun.is_new else 200, headers={"Location": f"/v1/jobs/{job.job_id}"})
 
 
@@ -153,7 +160,7 @@ async def submit(
     outcome = (await door.calls.submit(caller, [wanted]))[0]
     if isinstance(outcome, QuledgerError):
         return answer_error(outcome)
-    return answer_begun(outcome)
+    return await answer_begun(door, outcome)
 
 
 @router.post(
@@ -167,7 +174,8 @@ async def submit_batch(request: Request, door: AtDoor) -> Response:
     caller = await door.caller()
     wanted = await read_body(request, Batch, lambda body: [_read(each) for each in body.jobs])
     outcomes = await door.calls.submit(caller, wanted)
-    return JSONResponse({"jobs": [_answered(each) for each in outcomes]})
+    paused = await door.run(_pauses)
+    return JSONResponse({"jobs": [_answered(each, paused) for each in outcomes]})
 
 
 def _read(job: KeyedJob) -> JobRequest | QuledgerError:
@@ -177,9 +185,19 @@ def _read(job: KeyedJob) -> JobRequest | QuledgerError:
         return error
 
 
-def _answered(outcome: Outcome) -> dict[str, Any]:
+def _pauses(calls: Calls) -> dict[str, Pause]:
+    return calls.laboratory.pauses()
+
+
+def _paused(job: Job, pauses: dict[str, Pause]) -> dict[str, str]:
+    """Return what an answer says of the pause that a job meets; nothing where there is none."""
+    waits = job.phase is Phase.WAITING and job.backend in pauses
+    return {"paused": str(pauses[job.backend])} if waits else {}
+
+
+def _answered(outcome: Outcome, pauses: dict[str, Pause]) -> dict[str, Any]:
     if isinstance(outcome, QuledgerError):
         problem = problem_of(outcome)
         return {"status": problem.status, "job_id": None, "state": None, "problem": problem.model_dump()}
-    code = 201 if outcome.is_new else 200
-    return {"status": code, "job_id": outcome.job.job_id, "state": outcome.job.state, "problem": None}
+    code, job = 201 if outcome.is_new else 200, outcome.job
+    return {"status": code, "job_id": job.job_id, "state": job.state, "problem": None, **_paused(job, pauses)}
