@@ -248,7 +248,7 @@ Fact = Annotated[
 _FACT: TypeAdapter[Fact] = TypeAdapter(Fact)
 
 UPCASTS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
-    ("claimed", 1): lambda data: data | {"version": 2},
+    ("claimed", 1): lambda data: data | {"version": 2}
 }
 """(kind, old version) -> function from the stored data to the data of the next version."""
 

@@ -51,15 +51,15 @@ COMMANDS = {
         "Cancel a job: at once where it waits; where it runs, its worker stops it within seconds.",
     ),
     "list": ("jobs:list_jobs", "List jobs, newest first."),
-    "results": (
-        "calibrations:results",
-        "List the jobs whose results stand on a calibration, or on one that was withdrawn, newest first.",
-    ),
     "pause": (
         "pauses:pause",
         "Pause a backend: nothing of it begins any more, and jobs are still taken.",
     ),
     "resume": ("pauses:resume", "Serve a backend again that is paused; one that is not stays as it is."),
+    "results": (
+        "calibrations:results",
+        "List the jobs whose results stand on a calibration, or on one that was withdrawn, newest first.",
+    ),
     "drain": (
         "serving:drain",
         "Serve the queues: take jobs from the storage and run each as a Prefect flow run.",
@@ -195,11 +195,24 @@ BACKEND_COMMANDS = {
 }
 """The same of `quledger backends`, which lists them where none follows."""
 
+DB_COMMANDS = {
+    "upgrade": ("db:upgrade", "Make the database, or bring its tables to the version of this program."),
+    "current": ("db:current", "Show at which version the database stands, and which one this program needs."),
+    "check": (
+        "db:check",
+        "Look whether the database is whole: file, version, tables, triggers; end with code 3 if something differs.",
+    ),
+    "backup": ("db:backup", "Copy the database while it is used, and read the copy back."),
+    "shell": ("db:shell", "Ask the database in SQL; it changes nothing unless told so."),
+}
+"""The same of `quledger db`."""
+
 GROUPS = {
     "backends": ("List the backends of this installation and how many jobs wait for each.", BACKEND_COMMANDS),
     "keys": ("Make, show, rotate and revoke the keys with which backends sign.", KEY_COMMANDS),
     "user": ("Add, change and list the users of the API.", USER_COMMANDS),
     "project": ("Add, change and list projects, whose members see each other's jobs.", PROJECT_COMMANDS),
+    "db": ("Look after the database of the log: upgrade, check, back up, ask.", DB_COMMANDS),
     "token": ("Make, list and revoke the tokens with which users and devices sign in.", TOKEN_COMMANDS),
 }
 """Commands that have commands of their own: the line about each in the help, and these."""

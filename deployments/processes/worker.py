@@ -180,7 +180,7 @@ class Worker:
     def _has_room(self) -> bool:
         """Return whether one more job may run in this process: what others hand on shares its places with the drain."""
         handed_on = [task for task, name in self._tasks.items() if name == CLAIMED_JOBS]
-        return len(handed_on) + len(self._handover.jobs) < self._services.settings.concurrency
+        return len(handed_on) + len(self._handover.jobs.awaited()) < self._services.settings.concurrency
 
     def _done(self, task: asyncio.Task[None]) -> None:
         if self._tasks.pop(task) == DRAIN:

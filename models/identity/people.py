@@ -1,4 +1,4 @@
-"""What the events of a control stream add up to: a user, project, device or backend, with the end of its chain."""
+"""What the events of a control stream add up to: a user, a project, a device or a backend, each with its end."""
 
 from datetime import datetime
 from typing import Any, Literal, Self
@@ -199,10 +199,10 @@ class Device(_Holder):
 
 
 class BackendRecord(_Fold):
-    """What operators have said of a backend, and what it was from time to time.
+    """What is recorded of a backend.
 
     Attributes:
-        pause: as it was said; None where there is none. It may be over by now.
+        pause: as operators said it; None where there is none. It may be over by now.
         ledger: its configurations and calibrations.
     """
 

@@ -39,7 +39,7 @@ def rows_of(fold: Fold | None) -> dict[Key, Row]:
     if isinstance(fold, BackendRecord):
         rows += [(PAUSE, _pause(fold.pause))] if fold.pause else []
         rows += calibration_rows(fold.name, fold.ledger)
-    elif isinstance(fold, Person | Project):
+    if isinstance(fold, Person | Project):
         row = {"name": fold.name, "added_at": to_text(fold.added_at), "limits": fold.limits.model_dump_json()}
         if isinstance(fold, Person):
             rows.append((ACCOUNT, row | {"role": fold.role, "is_enabled": fold.is_enabled}))

@@ -78,9 +78,9 @@ class Query:
         since: submitted then (UTC) or later.
         until: submitted before then (UTC).
         prefix: of the id.
-        calibrations: hashes of which their results stand on one; none for all jobs.
         group: name of the group that they belong to.
         labels: each of which they have, as (name, value).
+        calibrations: hashes of which their results stand on one; none for all jobs.
     """
 
     everything: bool = False
@@ -94,9 +94,9 @@ class Query:
     since: datetime | None = None
     until: datetime | None = None
     prefix: str = ""
-    calibrations: tuple[str, ...] = ()
     group: str = ""
     labels: tuple[tuple[str, str], ...] = ()
+    calibrations: tuple[str, ...] = ()
     with_hidden: bool = False
     newest_first: bool = True
 
@@ -266,11 +266,11 @@ def _rest(query: Query, behind: Key | None) -> Iterator[Condition]:
     for column, value in ((_JOB.c.backend, query.backend), (_JOB.c.user, query.user), (_JOB.c.project, query.project)):
         if value:
             yield column == value
-    if query.calibrations:
-        yield from (CALIBRATED, _JOB.c.calibration.in_(query.calibrations))
     if query.group:
         yield from (IN_A_GROUP, _JOB.c.group_name == query.group)
     yield from (has_label(*label) for label in query.labels)
+    if query.calibrations:
+        yield from (CALIBRATED, _JOB.c.calibration.in_(query.calibrations))
     if query.since is not None and (query.newest_first or behind is None):
         yield _JOB.c.submitted_at >= clock.to_text(query.since)
     if query.until is not None and (not query.newest_first or behind is None):

@@ -145,9 +145,9 @@ def job_row(job: Job) -> dict[str, Any]:
         "hidden": job.is_hidden,
         "ended": job.state.value if job.phase is Phase.FINAL else "",
         "document_sha256": job.document_sha256 if owner else "",
-        "calibration": job.executed.stands_on if job.executed else "",
         "labels": labels.written(job.labels),
         "group_name": job.group,
+        "calibration": job.executed.stands_on if job.executed else "",
     }
 
 

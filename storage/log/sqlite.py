@@ -92,6 +92,20 @@ class Sqlite:
         finally:
             raw.text_factory = str
 
+    @contextlib.contextmanager
+    def read_only(self, connection: Connection) -> Iterator[None]:
+        """Have SQLite refuse what writes, attaches another file or would switch that off."""
+        raw: Any = connection.connection.dbapi_connection
+        raw.set_authorizer(_only_reads)
+        try:
+            yield
+        finally:
+            raw.set_authorizer(None)
+
+    def run_alone(self, connection: Connection, statement: str) -> Any:
+        """Run it; SQLite takes one statement at a time."""
+        return connection.connection.cursor().execute(statement)
+
     def was_disturbed(self, error: BaseException) -> bool:  # noqa: ARG002 - whoever writes, writes alone
         """Say no: whoever writes, writes alone."""
         return False
@@ -163,6 +177,17 @@ def _patiently(connection: Any, statement: str, seconds: float) -> None:
             time.sleep(0.02)
         else:
             return
+
+
+_READS = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
+_TOLD = frozenset({"table_info", "table_list", "index_list", "index_info", "integrity_check", "quick_check"})
+"""Pragmas that only tell."""
+
+
+def _only_reads(action: int, what: str | None, *_about: str | None) -> int:
+    if action in _READS and what != "load_extension":
+        return sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_OK if action == sqlite3.SQLITE_PRAGMA and what in _TOLD else sqlite3.SQLITE_DENY
 
 
 def _begin(connection: Connection) -> None:

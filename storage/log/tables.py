@@ -26,8 +26,8 @@ OPEN = text("phase <> 'final'")
 PROVEN_OPEN = text("phase <> 'final' AND owner <> ''")
 ENDED_OTHERWISE = text("ended NOT IN ('', 'DONE')")
 PROVEN_ENDED = text("ended <> '' AND owner <> ''")
-CALIBRATED = text("calibration <> ''")
 ENDS_A_RUN = text("kind IN ('completed', 'failed')")
+CALIBRATED = text("calibration <> ''")
 """Conditions of indexes that hold a part of `job`; a query that is to use one says it in the same words."""
 
 
@@ -73,9 +73,9 @@ class JobRow(SQLModel, table=True):
         owner: the user, where he has proven that the job is his; else empty.
         ended: the final state; empty before. Indexes name it in place of `state`, which changes with every event.
         document_sha256: of the newest document of a job that has an owner; else empty.
-        calibration: hash of what its result stands on; empty before it has run.
         labels: as `storage.log.labels.written`; empty without any.
         group_name: of the group that it belongs to; empty for none.
+        calibration: hash of what its result stands on; empty before it has run.
     """
 
     __tablename__ = "job"
@@ -98,9 +98,9 @@ class JobRow(SQLModel, table=True):
     hidden: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     ended: str = Field(default="", sa_type=words(20), sa_column_kwargs={"server_default": ""})
     document_sha256: str = Field(default="", sa_type=words(64), sa_column_kwargs={"server_default": ""})
-    calibration: str = Field(default="", sa_type=words(64), sa_column_kwargs={"server_default": ""})
     labels: str = Field(default="", sa_type=words(2100), sa_column_kwargs={"server_default": ""})
     group_name: str = Field(default="", sa_type=words(100), sa_column_kwargs={"server_default": ""})
+    calibration: str = Field(default="", sa_type=words(64), sa_column_kwargs={"server_default": ""})
 
     __table_args__ = (
         # The head of each user's queue, in the order of service.

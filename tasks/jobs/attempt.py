@@ -24,7 +24,7 @@ from models.errors import (
 )
 from models.events import Event
 from models.facts import Fact, Stage, Withdrawn
-from models.job import Job, Phase
+from models.job import FINAL, Job, Phase
 from models.pauses import Paused
 from models.policy import (
     INTERRUPTED,
@@ -304,6 +304,8 @@ async def hold(services: Services, claim: Claim, flow_run_id: str | None) -> Asy
             _current.reset(token)
             # Shielded: a cancelled run must still say so in the log.
             await asyncio.shield(attempt.leave(interrupted=interrupted))
+            if attempt.job.state in FINAL:
+                claim.ended.set()
 
 
 async def _keep_lease(attempt: Attempt, run: asyncio.Task[object]) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import httpx
 
 from models.identity.streams import device_stream
+from models.submissions import Submission
+from tasks.jobs.submission import submit_document
 from tests.api.conftest import FrontDoor
-from tests.api.oqtopus_laboratory import Oqtopus, fetched
+from tests.api.oqtopus_laboratory import PROGRAM
 
 DEVICE = {
     "device_id": "K-7",
@@ -19,6 +21,9 @@ DEVICE = {
     "basis_gates": ["cx", "rz", "sx", "x"],
     "simulator": "none",
 }
+CLIENT = httpx.Client(timeout=60)
+"""Made once: one for each request would cost more than the request."""
+
 SAMPLED = {"sampling": {"counts": {"0": 60, "1": 40}, "divided_counts": None}, "estimation": None}
 
 
@@ -38,7 +43,7 @@ class EngineCalls:
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         """Ask with the key."""
         headers = {"x-api-key": self.key}
-        return httpx.request(method, f"{self._url}{path}", headers=headers, timeout=60, **more)
+        return CLIENT.request(method, f"{self._url}{path}", headers=headers, **more)
 
     def jobs(self, status: str = "submitted", **more: Any) -> list[dict[str, Any]]:
         """Return the jobs of the device of one status."""
@@ -96,12 +101,21 @@ def packed(item: str, value: Any) -> bytes:
 def brought(form: dict[str, Any], content: bytes) -> httpx.Response:
     """Bring a file without a key."""
     files = {"file": ("result.zip", content, "application/zip")}
-    return httpx.post(form["url"], data=form["fields"], files=files, timeout=60)
+    return CLIENT.post(form["url"], data=form["fields"], files=files)
 
 
-def submitted(user: Oqtopus, **changes: Any) -> str:
-    """Return the id of a job that a user has submitted for the device."""
-    return user.submitted(device_id="kawasaki", **changes)
+def submitted(door: FrontDoor, **changes: Any) -> str:
+    """Return the id of a job of alice's that waits for the device kawasaki; nobody has checked it."""
+    given = {"program": [PROGRAM], "job_type": "sampling", "shots": 100, "memory": False}
+    document = json.dumps(given | changes).encode()
+    submission = Submission(backend="kawasaki", document=document, user="alice", source="api")
+    return submit_document(door.services, submission).job_id
 
 
-__all__ = ["EngineCalls", "brought", "describe", "fetched", "packed", "submitted"]
+def refused(answer: httpx.Response, code: int) -> str:
+    """Return what an answer that is an error says: a message and nothing else."""
+    assert answer.status_code == code, answer.text
+    assert list(answer.json()) == ["message"]
+    said = str(answer.json()["message"])
+    assert "Traceback" not in said
+    return said
