@@ -27,12 +27,14 @@ from models.identity.errors import NotPermitted, NotSignedIn
 from models.job import FINAL, Job
 from models.labels import LabelChanges
 from models.names import MAX_NAMED, id_meant, is_job_id
+from models.reruns import Change
 from models.submissions import Begun, Submission
 from storage.identity.directory import Directory
 from storage.log import job_lists
 from storage.log.job_lists import Page, Query
 from tasks.jobs import labelling, submission
 from tasks.jobs.checking import Checker, Verdict
+from tasks.jobs.reruns import changes_since, executed_of
 from tasks.jobs.results import result_document
 from tasks.services import Services
 
@@ -120,13 +122,16 @@ class Calls:
         """Return what becomes of a check of a document that is in the log already."""
         return await self._checker.check(backend, document)
 
-    async def rerun(self, caller: Caller, job_id: str, key: str | None = None) -> Begun:
+    async def rerun(self, caller: Caller, job_id: str, key: str | None = None, *, exact: bool = False) -> Begun:
         """Hand in the document of a job again, as the caller's own job.
+
+        Args:
+            exact: with the seed that is on record.
 
         Raises:
             QuledgerError: it was refused.
         """
-        request = await asyncio.to_thread(self._again, caller, job_id, key)
+        request = await asyncio.to_thread(self._again, caller, job_id, key, exact=exact)
         outcome = (await self.submit(caller, [request]))[0]
         if isinstance(outcome, QuledgerError):
             raise outcome
@@ -156,10 +161,11 @@ class Calls:
             labels=request.labels,
             group=request.group,
             parameters=request.parameters,
+            seed=request.seed,
         )
         return submission.why_refused(self._services, prepared) or prepared
 
-    def _again(self, caller: Caller, job_id: str, key: str | None) -> JobRequest:
+    def _again(self, caller: Caller, job_id: str, key: str | None, *, exact: bool) -> JobRequest:
         job = self.job(caller, job_id, Act.RERUN)
         return JobRequest(
             backend=job.backend,
@@ -168,6 +174,7 @@ class Calls:
             priority=job.priority,
             key=key,
             derived_from=job.job_id,
+            seed=executed_of(job).seed if exact else None,
         )
 
     # Jobs are looked at
@@ -215,6 +222,14 @@ class Calls:
         """Return the events of a job after one of them, and whether the caller may see all that they hold."""
         job = self.job(caller, job_id)
         return self._log.history_after(job.job_id, after), caller.role == "operator"
+
+    def otherwise(self, caller: Caller, job_id: str) -> list[Change]:
+        """Return what is otherwise now than when a job was run.
+
+        Raises:
+            NotRepeatable: it was never executed, or somebody else has drawn its seeds.
+        """
+        return changes_since(self._services, self.job(caller, job_id))
 
     def document(self, caller: Caller, job_id: str) -> bytes:
         """Return the document of a job, to the letter.

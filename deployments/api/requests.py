@@ -25,6 +25,7 @@ class JobRequest:
         labels: name -> value.
         group: name of the group that it belongs to; empty for none.
         parameters: what was swept: one row for the whole job, or one for each experiment.
+        seed: for the compilation, of the job that it repeats.
         keep_faulty: hand it in although its document has faults: it ends in ERROR, and its status says all of them.
     """
 
@@ -41,6 +42,7 @@ class JobRequest:
     group: str = ""
     parameters: Sequence[Mapping[str, Cell]] = ()
     keep_faulty: bool = False
+    seed: int | None = None
 
 
 def document_of(value: Any) -> bytes:
