@@ -25,10 +25,12 @@ from models.identity.errors import NotPermitted, NotSignedIn
 from models.job import FINAL, Job
 from models.names import MAX_NAMED, id_meant, is_job_id
 from models.submissions import Begun, Submission
+from models.why import Why
 from storage.identity.directory import Directory
 from storage.log import job_lists
 from storage.log.job_lists import Page, Query
 from tasks.jobs import submission
+from tasks.jobs import why as reasons
 from tasks.jobs.checking import Checker
 from tasks.jobs.results import result_document
 from tasks.services import Services
@@ -168,6 +170,11 @@ class Calls:
         thing = _thing(job)
         self._permit(caller, act, thing)
         return job
+
+    def why(self, caller: Caller, job_id: str) -> Why:
+        """Return why a job stands where it does; users are told counts, operators names."""
+        said = reasons.why(self._services, self.job(caller, job_id))
+        return said if caller.role == "operator" else said.for_users()
 
     def acts(self, caller: Caller, job: Job) -> frozenset[Act]:
         """Return what the caller may do with a job, whatever state it is in."""

@@ -22,6 +22,7 @@ from storage import layout
 from storage.identity.pauses import pause, resume
 from storage.log.pauses import pauses
 from tasks.backends import registry
+from tasks.jobs.why import drained_at
 from tasks.services import Services
 
 _LOG = logging.getLogger("quledger.api")
@@ -40,6 +41,7 @@ class Laboratory:
         self._services = services
         self._well = (float("-inf"), False)
         self._served: dict[str, tuple[float, bool]] = {}
+        self._drained: tuple[float, dict[str, datetime]] = (float("-inf"), {})
 
     def names(self) -> list[str]:
         """Return the names of the backends that can be used."""
@@ -143,7 +145,15 @@ class Laboratory:
         )
         found = self.pauses().get(name)
         pause = found.model_dump(mode="json", exclude={"backend", "by"}) | {"text": str(found)} if found else None
-        return {"name": name, "config": config.model_dump(), "waiting": waiting, "running": running, "pause": pause}
+        view = {"name": name, "config": config.model_dump(), "waiting": waiting, "running": running, "pause": pause}
+        return view | {"eta": eta.isoformat() if (eta := self._eta(name)) else None}
+
+    def _eta(self, name: str) -> datetime | None:
+        """Return when a backend is expected to have done all that waits for it; asked at most ten seconds ago."""
+        asked, at = self._drained
+        if time.monotonic() - asked > FRESH_SECONDS:
+            self._drained = time.monotonic(), (at := drained_at(self._services))
+        return at.get(name)
 
     def is_well(self) -> bool:
         """Return whether the log and at least one storage answer; asked at most ten seconds ago."""
