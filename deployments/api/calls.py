@@ -29,10 +29,12 @@ from models.labels import LabelChanges
 from models.names import MAX_NAMED, id_meant, is_job_id
 from models.reruns import Change
 from models.submissions import Begun, Submission
+from models.why import Why
 from storage.identity.directory import Directory
 from storage.log import job_lists
 from storage.log.job_lists import Page, Query
 from tasks.jobs import labelling, submission
+from tasks.jobs import why as reasons
 from tasks.jobs.checking import Checker, Verdict
 from tasks.jobs.reruns import changes_since, executed_of
 from tasks.jobs.results import result_document
@@ -196,6 +198,11 @@ class Calls:
         self._permit(caller, act, thing)
         return job
 
+    def why(self, caller: Caller, job_id: str) -> Why:
+        """Return why a job stands where it does; users are told counts, operators names."""
+        said = reasons.why(self._services, self.job(caller, job_id))
+        return said if caller.role == "operator" else said.for_users()
+
     def acts(self, caller: Caller, job: Job) -> frozenset[Act]:
         """Return what the caller may do with a job, whatever state it is in."""
         return frozenset(act for act in Act if not why_not(caller, act, _thing(job)))
@@ -253,17 +260,6 @@ class Calls:
             NotAuthentic: what lies there is not what was accepted.
         """
         return result_document(self._services, self.job(caller, job_id, Act.EXPORT).job_id)
-
-    async def wait(self, caller: Caller, job: Job, seconds: float) -> bool:
-        """Wait until a job has changed; return False where it has not in that time.
-
-        Raises:
-            TooManyWaits: the caller waits for too much already.
-        """
-        if job.state in FINAL:
-            return False
-        with self.waits.held(caller):
-            return await self.waits.change(caller, job, seconds)
 
     async def wait_for_end(self, caller: Caller, job: Job, seconds: float) -> None:
         """Wait until a job has ended, that time is over, or the caller's token has ended.
