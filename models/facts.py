@@ -19,13 +19,14 @@ from models.errors import Blame, Fault
 Source = Literal["inbox", "cli", "prefect", "api"]
 Stage = Literal["submission", "validation", "compilation", "execution", "upload", "lease"]
 Parameters = dict[str, bool | int | float | str]
+_Data = dict[str, Any]
 
 
 class _Fact(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def _about(document: bytes) -> dict[str, Any]:
+def _about(document: bytes) -> _Data:
     return {"document_sha256": hashlib.sha256(document).hexdigest(), "document_bytes": len(document)}
 
 
@@ -254,11 +255,7 @@ class Revived(_Fact):
 
 
 class Replaced(_Fact):
-    """A whole document came under the id of a job that ended because its own was half written; the job waits again.
-
-    Attributes:
-        document: as in `Submitted`.
-    """
+    """A whole document came under the id of a job that ended because its own was half written; it waits again."""
 
     kind: Literal["replaced"] = "replaced"
     version: Literal[1] = 1
@@ -337,9 +334,7 @@ Fact = Annotated[
 ]
 _FACT: TypeAdapter[Fact] = TypeAdapter(Fact)
 
-UPCASTS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
-    ("claimed", 1): lambda data: data | {"version": 2},
-}
+UPCASTS: dict[tuple[str, int], Callable[[_Data], _Data]] = {("claimed", 1): lambda data: data | {"version": 2}}
 """(kind, old version) -> function from the stored data to the data of the next version."""
 
 

@@ -12,6 +12,7 @@ from deployments.api.account import Account
 from deployments.api.calibrations import CalibrationCalls
 from deployments.api.checks import checked
 from deployments.api.committer import Committer
+from deployments.api.groups import Groups
 from deployments.api.laboratory import Laboratory
 from deployments.api.lists import seen_by
 from deployments.api.overview import Overview
@@ -24,12 +25,13 @@ from models.events import Event
 from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, is_visible, why_not
 from models.identity.errors import NotPermitted, NotSignedIn
 from models.job import FINAL, Job
+from models.labels import LabelChanges
 from models.names import MAX_NAMED, id_meant, is_job_id
 from models.submissions import Begun, Submission
 from storage.identity.directory import Directory
 from storage.log import job_lists
 from storage.log.job_lists import Page, Query
-from tasks.jobs import submission
+from tasks.jobs import labelling, submission
 from tasks.jobs.checking import Checker, Verdict
 from tasks.jobs.results import result_document
 from tasks.services import Services
@@ -49,6 +51,7 @@ class Calls:
         waits: Waits,
     ) -> None:
         self.account, self.laboratory, self.waits = Account(directory), Laboratory(services), waits
+        self.groups = Groups(services)
         self.overview = Overview(services, directory, self.laboratory.checkups)
         self.calibrations = CalibrationCalls(services)
         self._services, self._directory, self._checker, self._committer = services, directory, checker, committer
@@ -156,6 +159,9 @@ class Calls:
             source="api",
             job_id=request.job_id,
             derived_from=request.derived_from,
+            labels=request.labels,
+            group=request.group,
+            parameters=request.parameters,
         )
         return submission.why_refused(self._services, prepared) or prepared
 
@@ -283,6 +289,11 @@ class Calls:
         """
         job = self.job(caller, job_id, Act.HIDE)
         return submission.hide(self._services, job.job_id, by=caller.user)
+
+    def label(self, caller: Caller, job_id: str, changes: LabelChanges) -> Job:
+        """Change the labels of a job; see `tasks.jobs.labelling.label`."""
+        job = self.job(caller, job_id, Act.LABEL)
+        return labelling.label(self._services, job.job_id, changes, by=caller.user)
 
     def _of_id(self, caller: Caller, job_id: str) -> Job | None:
         """Return the job of this id, whole; None where the caller may not know of it."""

@@ -36,6 +36,7 @@ from models.errors import (
     UnknownJob,
     printable,
 )
+from models.groups import UnknownGroup
 from models.identity.errors import NotPermitted, NotSignedIn, UnknownProject, UnknownToken, UnknownUser
 from models.usage import LimitReached
 from storage.log.payloads import PayloadInUse, UnknownPayload
@@ -51,6 +52,7 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (UnknownJob, 404),
     (UnknownBackend, 404),
     (UnknownCalibration, 404),
+    (UnknownGroup, 404),
     (UnknownPayload, 404),
     (UnknownProject, 404),
     (UnknownToken, 404),

@@ -36,7 +36,7 @@ COMMANDS = {
     "label": ("labelling:label", "Set labels of a job, and take others away."),
     "group": (
         "grouping:group",
-        "Show a group of jobs: its states, its results, a figure; without a name list all groups.",
+        "Show a group of jobs: its states, results, a figure; without a name list the groups.",
     ),
     "status": ("jobs:status", "Show where a job stands."),
     "result": ("results:result", "Show the result of a job: a histogram for each experiment."),
@@ -47,7 +47,6 @@ COMMANDS = {
         "Cancel a job: at once where it waits; where it runs, its worker stops it within seconds.",
     ),
     "list": ("jobs:list_jobs", "List jobs, newest first."),
-    "backends": ("jobs:backends", "List the backends of this installation and how many jobs wait for each."),
     "pause": (
         "pauses:pause",
         "Pause a backend: nothing of it begins any more, and jobs are still taken.",

@@ -288,12 +288,27 @@ class ProbeRow(SQLModel, table=True):
 
 
 class SubscriberRow(SQLModel, table=True):
-    """A way on which somebody is told what happens, as long as the settings name it."""
+    """A way on which somebody is told what happens, as long as the settings of a process name it.
+
+    Attributes:
+        kinds: what he is told, as ` job.ended health.bad `.
+        named_at: when a process last said that its settings name it.
+    """
 
     __tablename__ = "subscriber"
 
     name: str = Field(primary_key=True, sa_type=words(40))
     kinds: str = Field(sa_type=Text)
+    named_at: str = Field(sa_type=words(40))
+
+
+class ToldHealthRow(SQLModel, table=True):
+    """The one row with the parts that were down when that was last told, as JSON; not history."""
+
+    __tablename__ = "told_health"
+
+    name: str = Field(primary_key=True, sa_type=words(40))
+    down: str = Field(sa_type=Text)
 
 
 class NoticeRow(SQLModel, table=True):
@@ -301,8 +316,8 @@ class NoticeRow(SQLModel, table=True):
 
     Attributes:
         notice_id: the same for whoever hears of the same thing, however often.
-        content: as JSON.
-        not_before: when it may be tried again; empty before the first time.
+        content: as JSON, to the letter as it is told.
+        not_before: when it may be tried (again).
     """
 
     __tablename__ = "notice"
@@ -311,8 +326,8 @@ class NoticeRow(SQLModel, table=True):
     subscriber: str = Field(primary_key=True, sa_type=words(40))
     content: str = Field(sa_type=Text)
     noticed_at: str = Field(sa_type=words(40))
-    not_before: str = Field(default="", sa_type=words(40))
-    attempts: int = 0
+    not_before: str = Field(sa_type=words(40))
+    attempts: int
 
     __table_args__ = (Index("ix_notice_due", "subscriber", "not_before", "noticed_at"),)
 

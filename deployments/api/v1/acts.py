@@ -8,10 +8,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic import Field
 
 from deployments.api.calls import Calls
 from deployments.api.door import AtDoor, Door
 from deployments.api.responses import problems
+from deployments.api.v1.bodies import Body, described, read_body
 from deployments.api.v1.jobs import JobId
 from deployments.api.v1.submissions import Answered, Key, answer_begun
 from deployments.api.views import EventView, JobView
@@ -19,6 +21,8 @@ from models.errors import QuledgerError
 from models.events import Event
 from models.identity.access import Caller
 from models.job import FINAL, Job
+from models.labels import MAX_LABELS, LabelChanges, one_spelling_of
+from models.names import one_spelling
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -58,6 +62,30 @@ async def rerun(
 ) -> Response:
     """Hand in the same document again, as a new job that is derived from this one."""
     return await answer_begun(door, await door.calls.rerun(await door.caller(), job_id, idempotency_key))
+
+
+class LabelsIn(Body):
+    """Labels to be set, and with null those that are to go."""
+
+    labels: dict[str, str | None] = Field(min_length=1, max_length=2 * MAX_LABELS)
+
+    def changes(self) -> LabelChanges:
+        """Return what is to be changed."""
+        given = one_spelling_of({name: value or "" for name, value in self.labels.items()})
+        gone = {one_spelling(name) for name, value in self.labels.items() if value is None}
+        return LabelChanges({name: value for name, value in given.items() if name not in gone}, tuple(gone))
+
+
+@router.patch(
+    "/{job_id}/labels",
+    response_model=JobView,
+    responses=problems(403, 404, 409, 422),
+    openapi_extra=described(LabelsIn, {"labels": {"sample": "A7", "draft": None}}),
+)
+async def label(request: Request, door: AtDoor, job_id: JobId) -> Response:
+    """Set labels of a job, and take away those whose value is null; it is an event of the job."""
+    changes = await read_body(request, LabelsIn, LabelsIn.changes)
+    return _shown(await door.ask(lambda calls, caller: calls.label(caller, job_id, changes)))
 
 
 @router.delete("/{job_id}", status_code=204, responses=problems(403, 404, 409, 422))

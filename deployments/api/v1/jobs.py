@@ -14,6 +14,7 @@ from deployments.api.views import EventView, JobView
 from models.clock import UtcDatetime
 from models.identity.access import Caller
 from models.job import FINAL, State
+from models.labels import MAX_LABELS, labels_said
 from storage.log import job_lists
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -59,6 +60,10 @@ class Filters(BaseModel):
     state: list[State] = Field(default=[], description="One or several.")
     user: str = Field(default="", max_length=200, description="For operators.")
     project: str = Field(default="", max_length=100)
+    group: str = Field(default="", max_length=100)
+    label: list[Annotated[str, Field(max_length=300)]] = Field(
+        default=[], max_length=MAX_LABELS, description="NAME=VALUE; of several a job has them all."
+    )
     since: Moment | None = Field(default=None, description="Handed in then or later; a time with its zone.")
     until: Moment | None = Field(default=None, description="Handed in before then; a time with its zone.")
     q: str = Field(default="", max_length=200, description="The beginning of the id.")
@@ -79,6 +84,8 @@ async def list_jobs(door: AtDoor, filters: Annotated[Filters, Query()]) -> Respo
         since=filters.since,
         until=filters.until,
         prefix=filters.q,
+        group=filters.group,
+        labels=tuple(labels_said(filters.label).items()),
         newest_first=filters.sort == "newest",
     )
 
@@ -137,7 +144,8 @@ async def get_document(door: AtDoor, job_id: JobId) -> Response:
     return Response(content, media_type="application/json")
 
 
-_PARQUET = "application/vnd.apache.parquet"
+Format = Literal["json", "csv", "parquet"]
+PARQUET = "application/vnd.apache.parquet"
 
 
 @router.get(
@@ -148,7 +156,7 @@ _PARQUET = "application/vnd.apache.parquet"
         422,
         also={
             200: {
-                "content": {"application/json": {}, "text/csv": {}, _PARQUET: {}},
+                "content": {"application/json": {}, "text/csv": {}, PARQUET: {}},
                 "description": "The result; as CSV and Parquet the counts, or the expectation values.",
             }
         },
@@ -157,7 +165,7 @@ _PARQUET = "application/vnd.apache.parquet"
 async def get_result(
     door: AtDoor,
     job_id: JobId,
-    wanted: Annotated[Literal["json", "csv", "parquet"], Query(alias="format")] = "json",
+    wanted: Annotated[Format, Query(alias="format")] = "json",
     wait: Wait = 0,
 ) -> Response:
     """Return the result of a job that is DONE: the one that was accepted, checked against its hash and signature."""
@@ -176,4 +184,4 @@ async def get_result(
         return Response(frame.to_csv(index=False), media_type="text/csv")
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
-    return Response(buffer.getvalue(), media_type=_PARQUET)
+    return Response(buffer.getvalue(), media_type=PARQUET)
