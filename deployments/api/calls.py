@@ -76,6 +76,12 @@ class Calls:
         self.visits.note(caller)
         return caller
 
+    def is_known(self, token: str) -> bool:
+        """Return whether a token is good; to ask is no request of its user's."""
+        with contextlib.suppress(NotSignedIn):
+            return bool(self._directory.caller_of(token).token_id)
+        return False
+
     def caller_with(self, token_id: str) -> Caller:
         """Return whose token has this id, for a session that was begun with it; else as `caller`."""
         caller = self._directory.caller_with(token_id)
