@@ -14,7 +14,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.objects import State as PrefectState
 from prefect.context import FlowRunContext
-from prefect.states import Completed, Failed
+from prefect.states import Completed, Failed, Running
 from pydantic import Field
 
 from flows.artifacts.job_report import report
@@ -26,6 +26,7 @@ from models.requests import JobRequest
 from models.storable import LINE, WHOLE_NUMBER
 from models.submissions import Submission
 from storage import failpoints
+from storage.log.pauses import pauses
 from tasks.backends import registry
 from tasks.jobs.attempt import hold
 from tasks.jobs.submission import submit_document
@@ -114,6 +115,7 @@ async def run_job(job: JobForm) -> PrefectState:
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said in one line
         return Failed(message=untaken(error))
     await name_run(client, run, submitted)
+    said = ""
     while True:
         claimed = None
         # A log that does not answer now has the job all the same.
@@ -123,13 +125,25 @@ async def run_job(job: JobForm) -> PrefectState:
             if now.state in FINAL:
                 return end_state(now)
             # Somebody else may have it, or it has to wait: for its next attempt, or for a backend that is busy.
-            claimed = await asyncio.to_thread(services.claims.claim_job, now.job_id)
+            if not registry.served_outside(now.backend):
+                claimed = await asyncio.to_thread(services.claims.claim_job, now.job_id)
+            if claimed is None:
+                pause = (await asyncio.to_thread(pauses, services.log.engine)).get(now.backend)
+                said = await _say_waiting(client, run, str(pause or ""), said)
         if claimed is None:
             await asyncio.sleep(FOLLOW_SECONDS)
             continue
         with contextlib.suppress(LogError):
             attempt = run_attempt.fn(claimed.job.job_id, claimed.job.attempt)
             await services.claims.run_to_end(claimed, attempt)
+
+
+async def _say_waiting(client: PrefectClient, run: FlowRun, why: str, said: str) -> str:
+    """Show in Prefect why a run waits, where that is not said yet; return what is said then."""
+    if why != said:
+        # Not forced: a run that somebody is just cancelling goes on being cancelled.
+        await client.set_flow_run_state(run.id, Running(message=f"waits: {why}" if why else "waits for its turn"))
+    return why
 
 
 def untaken(error: Exception) -> str:

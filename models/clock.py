@@ -26,7 +26,12 @@ def to_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def _aware(moment: datetime) -> datetime:
+def in_utc(moment: datetime) -> datetime:
+    """Return an aware time in UTC.
+
+    Raises:
+        ValueError: it has no zone, or is of no year that there is.
+    """
     if moment.tzinfo is None:
         msg = "a time needs its zone"
         raise ValueError(msg)
@@ -37,5 +42,5 @@ def _aware(moment: datetime) -> datetime:
         raise ValueError(msg) from None
 
 
-UtcDatetime = Annotated[datetime, AfterValidator(_aware), PlainSerializer(to_text, when_used="json")]
+UtcDatetime = Annotated[datetime, AfterValidator(in_utc), PlainSerializer(to_text, when_used="json")]
 """An aware datetime, always in UTC, written by `to_text`."""

@@ -24,6 +24,7 @@ from models.errors import (
 from models.events import Event
 from models.facts import Fact, Failed, Retried, Stage
 from models.job import Job
+from models.pauses import Paused
 from models.retry import RetryPolicy, after_attempt, doubled, failure, given_back, unless_cancelled
 
 
@@ -92,6 +93,8 @@ def outcome_of(error: Exception, stage: Stage) -> Outcome:  # noqa: C901, PLR091
             message = f"the storage takes no document of {error.size / 1e6:.1f} MB; nothing of this size can be stored"
             logged = f"storage_refused_size action=fail stage={stage}: {said}"
             return _fails(message, stage, "infrastructure", logged)
+        case Paused():
+            return Outcome(said, stage, Then.RELEASE)
         case StagedResultLost():
             return Outcome(said, stage, Then.RUN_AGAIN)
         case SandboxError():

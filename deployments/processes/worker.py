@@ -35,6 +35,7 @@ from deployments.processes.stop_signals import stop_signals
 from flows.drain_queue import drain_queue
 from flows.draining.handover import Handover
 from flows.draining.periodic import run_periodically
+from flows.health import health
 from flows.prefect_api.engine import flush_prefect, leave_sigterm_alone, run_as
 from flows.prefect_api.names import CLAIMED_JOBS, JOBS
 from flows.prefect_api.run_lists import due
@@ -53,7 +54,7 @@ _LOG = logging.getLogger("quledger.worker")
 DRAIN = f"{drain_queue.name}/{drain_queue.name}"
 FLOWS: dict[str, Flow[Any, Any]] = {
     JOBS: run_job,
-    **{f"{flow.name}/{flow.name}": flow for flow in (drain_queue, reconcile, verify, publish_backends)},
+    **{f"{flow.name}/{flow.name}": flow for flow in (drain_queue, reconcile, verify, publish_backends, health)},
 }
 """Deployment -> the flow that it runs."""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import stamina
 
 from flows.draining.inbox_poller import InboxPoller
-from flows.draining.unserved import unserved
+from flows.draining.unserved import left_paused, unserved
 from flows.publish_backends import publish
 from models.errors import QuledgerError, StorageError
 from tasks.jobs.leases import expire_leases
@@ -86,6 +86,8 @@ class Maintenance:
     async def end(self, poller: InboxPoller) -> None:
         """Say what is left behind, and leave the rest in order."""
         reasons = await asyncio.to_thread(unserved, self._services, poller)
+        for line in await asyncio.to_thread(left_paused, self._services, poller.backends):
+            self._services.on_progress(line)
         await asyncio.to_thread(self._services.relay.update_late, wait=True)
         if reasons:
             self._services.on_unserved(reasons)

@@ -23,6 +23,7 @@ from models.errors import AppendConflict, InputError, LogUnavailable, NotRevivab
 from models.job import FINAL, Job, State
 from models.names import check_job_id
 from models.requests import JobRequest
+from storage.log.pauses import pauses
 from tasks.jobs.submission import revive
 from tasks.services import Services
 
@@ -137,7 +138,7 @@ class PrefectSubmissions:
         elif job.state is State.QUEUED:
             self._fresh.pop(str(run.id), None)
             # Whoever else looks for scheduled runs leaves this one alone from here on.
-            await self._client.set_flow_run_state(run.id, Pending(message=f"job {job.job_id} waits for its turn"))
+            await self._client.set_flow_run_state(run.id, Pending(message=await self._why_waiting(job)))
             job = await asyncio.to_thread(self._services.log.get, job.job_id)
             if job.state in FINAL:
                 # Another drain was so quick that the run had ended, and we have just undone that.
@@ -146,6 +147,10 @@ class PrefectSubmissions:
             await name_run(self._client, run, job)
             await self._client.set_flow_run_state(run.id, end_state(job), force=True)
         # Otherwise another drain is about to begin it.
+
+    async def _why_waiting(self, job: Job) -> str:
+        pause = (await asyncio.to_thread(pauses, self._services.log.engine)).get(job.backend)
+        return f"job {job.job_id} waits: {pause}" if pause else f"job {job.job_id} waits for its turn"
 
     def _submitted(self, run: FlowRun) -> Job:
         """Return the job of a run, which is in the log from now on.

@@ -15,9 +15,11 @@ from flows.prefect_api.engine import new_run, run_as
 from flows.prefect_api.names import tags_of
 from flows.run_job import run_attempt
 from models.errors import LogError
-from models.job import FINAL, Job
+from models.job import FINAL, Job, Phase
 from models.policy import Do, DrainState, Rest, claim_pause, next_action, poll_pause, room
 from storage import failpoints
+from storage.log.pauses import pauses
+from tasks.backends import registry
 from tasks.jobs.claims import Claim
 from tasks.jobs.submission import cancel
 from tasks.services import Services
@@ -42,8 +44,9 @@ class Scheduler:
         self._services, self._client = services, client
         self._poller, self._submissions = poller, submissions
         elsewhere = services.settings.dispatch
-        self._handed_on = [name for name in poller.backends if elsewhere.get(name) == "deployment"]
-        self._run_here = [name for name in poller.backends if name not in self._handed_on]
+        self._served = [name for name in poller.backends if not registry.served_outside(name)]
+        self._handed_on = [name for name in self._served if elsewhere.get(name) == "deployment"]
+        self._run_here = [name for name in self._served if name not in self._handed_on]
         self._concurrency = concurrency
         self._handover = Handover.current()
         self._jobs = JobsUnderWay() if self._handover is None else self._handover.jobs
@@ -201,12 +204,14 @@ class Scheduler:
             self._back_off(came_through=True)
             self._counts[job.state.value] += 1
             self._services.on_final(job)
-        elif not await self._is_held(job) and not await self._poller.check_storage(job.storage):
+        elif not await self._waits_for_operator(job) and not await self._poller.check_storage(job.storage):
             self._back_off(came_through=False)
 
-    async def _is_held(self, job: Job) -> bool:
-        """Say whether nothing is wrong with the storage, but the log knows less of the job than its mirror."""
+    async def _waits_for_operator(self, job: Job) -> bool:
+        """Say whether no storage is to blame: the backend is paused, or the log knows less than the mirror."""
         try:
+            if job.backend in await asyncio.to_thread(pauses, self._services.log.engine):
+                return True
             return bool(await asyncio.to_thread(self._services.holds.why, job.job_id))
         except LogError:
             return True  # it is the log that does not answer
@@ -229,12 +234,17 @@ class Scheduler:
             _LOG.warning("run_broke action=retry job_id=%s: %s", job.job_id, type(error).__name__)
 
     async def _is_empty(self) -> bool:
-        """Say whether no job waits or runs, in whoever's hands: a dead worker's job comes back when its lease ends."""
+        """Say whether no job waits or runs, in whoever's hands: a dead worker's job comes back when its lease ends.
+
+        What waits for a backend that is paused is not waited for.
+        """
         try:
+            paused = await asyncio.to_thread(pauses, self._services.log.engine)
             counts = await asyncio.to_thread(self._services.log.counts, storages=self._poller.awaited())
         except LogError:
             return False
-        return not any(counts.get(name) for name in self._poller.backends)
+        phases = [counts.get(name, {}).keys() - ({Phase.WAITING} if name in paused else set()) for name in self._served]
+        return not any(phases)
 
     async def _rest(self, until: float) -> None:
         """Wait until then, or until a job ends, one was launched, or the next drain is here."""

@@ -1,6 +1,11 @@
 """What a drain leaves behind when it ends, and why: a sentence for each reason."""
 
+from collections.abc import Sequence
+
 from flows.draining.inbox_poller import InboxPoller
+from models.job import Phase
+from models.words import count_of
+from storage.log.pauses import pauses
 from tasks.services import Services
 
 MAX_NAMED = 10
@@ -34,3 +39,10 @@ def unserved(services: Services, poller: InboxPoller) -> list[str]:
             " run `quledger restore`, which takes over what the mirror knows"
         )
     return said
+
+
+def left_paused(services: Services, backends: Sequence[str]) -> list[str]:
+    """Return what waits for backends that are paused, a sentence each; that was meant."""
+    counts, paused = services.log.counts(), pauses(services.log.engine)
+    waiting = {name: counts.get(name, {}).get(Phase.WAITING, 0) for name in backends if name in paused}
+    return [f"{count_of(number, 'job')} left waiting, {paused[name]}" for name, number in waiting.items() if number]

@@ -26,8 +26,10 @@ class Act(StrEnum):
     RETRY = "retry"
     RERUN = "rerun"
     HIDE = "hide"
+    LABEL = "label"
     ADMINISTER = "administer"
     SERVE = "serve"
+    PAUSE = "pause"
 
 
 NEEDS: Mapping[Act, Scope] = {
@@ -38,7 +40,9 @@ NEEDS: Mapping[Act, Scope] = {
     Act.RETRY: "submit",
     Act.RERUN: "submit",
     Act.HIDE: "submit",
+    Act.LABEL: "submit",
     Act.ADMINISTER: "admin",
+    Act.PAUSE: "admin",
 }
 """The scope that a user's token needs. `SERVE` has none: it is for the tokens of devices."""
 
@@ -135,13 +139,15 @@ def is_visible(caller: Caller, thing: Thing) -> bool:
     return thing.user == caller.user != "" or thing.project in caller.projects
 
 
-def why_not(caller: Caller, act: Act, thing: Thing) -> str:  # noqa: PLR0911 - one line for each rule
+def why_not(caller: Caller, act: Act, thing: Thing) -> str:  # noqa: C901, PLR0911 - one line for each rule
     """Return why the caller may not do this with the thing, in a clause; empty where he may."""
     if caller.device or act is Act.SERVE:
         serves = act is Act.SERVE and caller.device != "" and is_visible(caller, thing)
         return "" if serves else "the token of a device is for serving its own jobs, and no other one is"
     if NEEDS[act] not in caller.scopes:
         return f"the token lacks the scope {NEEDS[act]}"
+    if act is Act.PAUSE and caller.role != "operator":
+        return "only operators may"
     if not is_visible(caller, thing):
         return "it is not the caller's"
     if not thing.scopes <= caller.scopes:

@@ -1,16 +1,21 @@
-"""What the events of a control stream add up to: a user, a project or a device, each with the end of its chain."""
+"""What the events of a control stream add up to: a user, a project, a device or a backend, each with its end."""
 
 from datetime import datetime
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from models.calibrations import NO_CALIBRATIONS, CalibrationRecorded, CalibrationWithdrawn, Ledger
 from models.errors import echo
 from models.events import GENESIS
 from models.identity.control_events import ControlEvent
 from models.identity.facts import (
+    BackendPaused,
+    BackendResumed,
     ControlFact,
     DeviceAdded,
+    DeviceReported,
+    DeviceStatus,
     LimitsSet,
     MemberRemoved,
     MemberSet,
@@ -30,6 +35,7 @@ from models.identity.facts import (
 )
 from models.identity.limits import NO_LIMITS, Limits
 from models.identity.streams import parts
+from models.pauses import Pause
 
 TokenState = Literal["good", "expired", "revoked"]
 
@@ -173,10 +179,54 @@ class Project(_Fold):
 
 
 class Device(_Holder):
-    """A backend that an engine outside serves."""
+    """A backend that an engine outside serves.
+
+    Attributes:
+        status: as the engine said last; empty where it never did, as are the others.
+        device_info: its calibration, as JSON text.
+    """
+
+    status: DeviceStatus | Literal[""] = ""
+    n_qubits: int | None = None
+    device_info: str = ""
+    calibrated_at: datetime | None = None
+
+    def _changes(self, fact: ControlFact, event: ControlEvent) -> dict[str, object]:
+        if isinstance(fact, DeviceReported):
+            said = fact.model_dump(include={"status", "n_qubits", "device_info"}, exclude_none=True)
+            return said | ({} if fact.calibrated_at is None else {"calibrated_at": fact.calibrated_at})
+        return super()._changes(fact, event)
 
 
-Fold = Person | Project | Device
+class BackendRecord(_Fold):
+    """What is recorded of a backend.
+
+    Attributes:
+        pause: as operators said it; None where there is none. It may be over by now.
+        ledger: its configurations and calibrations.
+    """
+
+    pause: Pause | None = None
+    ledger: Ledger = NO_CALIBRATIONS
+
+    def _changes(self, fact: ControlFact, event: ControlEvent) -> dict[str, object]:
+        match fact:
+            case BackendPaused():
+                said = fact.model_dump(exclude={"kind", "version"})
+                if self.pause is not None and self.pause.model_dump(include=set(said)) == said:
+                    return {}  # the same again is no other pause
+                return {"pause": Pause(backend=self.name, since=event.recorded_at, by=event.actor, **said)}
+            case BackendResumed():
+                return {"pause": None}
+            case CalibrationRecorded():
+                return {"ledger": self.ledger.after_record(fact, event.recorded_at)}
+            case CalibrationWithdrawn():
+                return {"ledger": self.ledger.after_withdrawal(fact, event.recorded_at, event.actor)}
+            case _:
+                return super()._changes(fact, event)
+
+
+Fold = Person | Project | Device | BackendRecord
 
 
 def changes_anything(before: Fold | None, after: Fold) -> bool:
@@ -205,6 +255,8 @@ def apply(fold: Fold | None, event: ControlEvent) -> Fold:
             return Project(**ends)
         case "device", DeviceAdded():
             return Device(**ends)
+        case "backend", BackendPaused() | CalibrationRecorded() | CalibrationWithdrawn():
+            return BackendRecord(**ends).after(event)
     msg = f"{event.kind} may not begin {event.stream}"
     raise ValueError(msg)
 

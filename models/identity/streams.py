@@ -1,4 +1,4 @@
-"""The names of users, projects and devices, and of the control streams that hold the facts about them."""
+"""The names of users, projects, devices and backends, and of the control streams that hold the facts about them."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -9,6 +9,9 @@ from models.errors import BadName, echo
 from models.names import check_display_name, one_spelling
 
 MAX_NAME, MAX_LINKED = 100, 200
+
+BACKEND = "backend"
+"""The kind of the streams about backends."""
 
 # ASCII alone: two names that look alike are one name, each has one spelling (NFC), and all of them fit into a URL, a
 # header and a line. The first character is never that of an option or of a hidden file.
@@ -72,6 +75,15 @@ def device_stream(name: str) -> str:
     return f"device/{check_display_name(name)}"
 
 
+def backend_stream(name: str) -> str:
+    """Return the stream of a backend.
+
+    Raises:
+        BadName: no backend may have this name.
+    """
+    return f"{BACKEND}/{check_display_name(name)}"
+
+
 def check_stream_name(stream: str) -> str:
     """Return `stream` if it may be the name of a stream.
 
@@ -94,4 +106,5 @@ _STREAM_OF: Mapping[str, Callable[[str], str]] = {
     "user": user_stream,
     "project": project_stream,
     "device": device_stream,
+    BACKEND: backend_stream,
 }

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select
 
+from models.calibrations import CalibrationRecorded, CalibrationWithdrawn
 from models.errors import echo, printable
 from models.identity.errors import (
     NotChanged,
@@ -19,6 +20,7 @@ from models.identity.errors import (
     UserExists,
 )
 from models.identity.facts import (
+    BackendPaused,
     ControlFact,
     DeviceAdded,
     LimitsSet,
@@ -32,7 +34,7 @@ from models.identity.facts import (
 )
 from models.identity.limits import NO_LIMITS, Limits
 from models.identity.people import Fold, Person, Project, Token
-from models.identity.streams import check_stream_name, is_name, parts
+from models.identity.streams import BACKEND, check_stream_name, is_name, parts
 from models.identity.tokens import NewToken, new_token
 from storage.identity import streams
 from storage.identity.directory_reader import DirectoryReader
@@ -71,6 +73,9 @@ class Directory(DirectoryReader):
         """Append what `decide` says, while nobody else appends to any stream; else as `append`."""
         check_stream_name(stream)
         with writing(self.engine) as connection:
+            if parts(stream)[0] == BACKEND:
+                # After the last claim that does not know of it, before the first that does.
+                dialect_of(connection).in_turn(connection, Turn.CLAIM)
             dialect_of(connection).in_turn(connection, Turn.CONTROL)
             fold = streams.fold_of(connection, stream)
             for fact in decide(fold):
@@ -147,6 +152,8 @@ def _check(connection: Connection, stream: str, fold: Fold | None, fact: Control
         case ProjectAdded() if fold is not None:
             raise ProjectExists(name)
         case UserAdded() | ProjectAdded() | DeviceAdded():
+            return
+        case BackendPaused() | CalibrationRecorded() | CalibrationWithdrawn():
             return
         case MemberSet(user=user) if not is_name(user) or connection.scalar(_IS_USER, {"name": user}) is None:
             raise UnknownUser(user)

@@ -19,7 +19,7 @@ from models.facts import Claimed, Fact, HandedOver, Refused, Submitted
 from models.job import TRANSITIONS, Job, Phase, not_the_holder, why_not
 from models.retry import is_due
 from models.submissions import Begun
-from storage.log import leases, queue
+from storage.log import leases, pauses, queue
 from storage.log.database import reading, writing
 from storage.log.dialects import Turn, dialect_of
 from storage.log.log_reader import LogReader
@@ -109,7 +109,8 @@ class EventLog(LogReader):
             with writing(self.engine) as connection:
                 # One claim after another: who is next depends on what everybody else runs.
                 dialect_of(connection).in_turn(connection, Turn.CLAIM)
-                free = queue.with_capacity(connection, backends, most)
+                served = pauses.not_paused(connection, backends, asked)
+                free = queue.with_capacity(connection, served, most)
                 job, settled = queue.next_job(connection, free, asked, storages)
                 if job is not None:
                     return self._claim(connection, job, worker, asked, lease_until, token, handed_on=handed_on)
@@ -131,7 +132,8 @@ class EventLog(LogReader):
             job = find_job(connection, job_id, queue.LOCK_WAITING)
             if job is None or not is_due(job.not_before, asked):
                 return None
-            if not queue.with_capacity(connection, [job.backend], most):
+            served = pauses.not_paused(connection, [job.backend], asked)
+            if not queue.with_capacity(connection, served, most):
                 return None
             return self._claim(connection, job, worker, asked, lease_until, token)
 

@@ -18,7 +18,7 @@ from models.job import Job, Phase
 from models.retry import LONGEST
 from storage.log.dialects import dialect_of
 from storage.log.rows import GET_JOB, find_job
-from storage.log.tables import NOBODY_DUE, NOT_HELD, JobRow, QueueRow
+from storage.log.tables import NOBODY_DUE, NOT_HELD, NOT_PAUSED, JobRow, QueueRow
 
 _JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
 _QUEUE: Any = QueueRow.__table__  # type: ignore[attr-defined]
@@ -28,7 +28,7 @@ LOCK_WAITING = GET_JOB.where(_JOB.c.phase == Phase.WAITING.value, NOT_HELD).with
 
 _IS_DUE_AGAIN = text("again_at <> '' AND (again_at <= :now OR again_at > :beyond)")
 _ANYBODY = select(_QUEUE.c.user).where(
-    _QUEUE.c.backend.in_(bindparam("backends", expanding=True)), _QUEUE.c.received_at < NOBODY_DUE
+    _QUEUE.c.backend.in_(bindparam("backends", expanding=True)), _QUEUE.c.received_at < NOBODY_DUE, NOT_PAUSED
 )
 # Rows that somebody else holds are left to the next claim, here and below.
 _ASLEEP = (
@@ -131,7 +131,7 @@ def may_have_next(
 ) -> bool:
     """Say whether a look at the queues may be worth while; nothing is written for it."""
     anybody = _ANYBODY if storages is None else _ANYBODY.where(_QUEUE.c.storage.in_(storages))
-    if connection.execute(anybody.limit(1), {"backends": list(backends)}).first() is not None:
+    if connection.execute(anybody.limit(1), {"backends": list(backends), **_times(now)}).first() is not None:
         return True
     return connection.execute(select(_QUEUE.c.user).where(_IS_DUE_AGAIN).limit(1), _times(now)).first() is not None
 

@@ -39,7 +39,7 @@ def test_a_job_costs_so_many_statements(tmp_path: Path, log_fixtures: Houses):
     assert len(statements) == begin + 4, statements
     with counted(log.engine) as statements:
         job = log_fixture.claim()
-    assert len(statements) == (begin + 1) + (begin + turn + 6 + 3), statements
+    assert len(statements) == (begin + 1) + (begin + turn + 7 + 3), statements
     with counted(log.engine) as statements:
         job = log.append(job, Validated(experiments=1, shots=1), attempt=1, actor="w")
     assert len(statements) == begin + 1 + 3, statements

@@ -25,7 +25,7 @@ OPERATOR = {"operator"}
 OWNER = {"owner", "operator"}
 PROJECT = {"owner", "mate", "watcher", "looker", "operator"}
 LINKED = {"linked", "operator"}
-HANDLE = ("cancel", "retry", "rerun", "hide")
+HANDLE = ("cancel", "retry", "rerun", "hide", "label")
 
 
 def rights(
@@ -39,6 +39,7 @@ def rights(
         **dict.fromkeys(HANDLE, handle),
         "administer": administer,
         "serve": serve,
+        "pause": OPERATOR,
     }
 
 
@@ -145,7 +146,9 @@ def test_a_token_is_good_for_its_scopes_alone(act: Act, scope: str):
         "retry": "submit",
         "rerun": "submit",
         "hide": "submit",
+        "label": "submit",
         "administer": "admin",
+        "pause": "admin",
     }[act.value]
     assert why == ("" if needs == scope else f"the token lacks the scope {needs}")
 

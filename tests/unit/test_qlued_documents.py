@@ -116,7 +116,7 @@ def test_a_backends_name_has_three_parts():
 
 def test_the_status_of_a_backend_counts_its_queue():
     """And says whether somebody looks after it."""
-    assert backend_status_document(CONFIG, "lab_traps_hardware", is_served=True, waiting=4) == {
+    assert backend_status_document(CONFIG, "lab_traps_hardware", why_not_served=None, waiting=4) == {
         "backend_name": "lab_traps_hardware",
         "backend_version": "0.3",
         "operational": True,

@@ -107,9 +107,9 @@ class Version:
         """Return whether a backend works, and how many jobs wait for it."""
         found = await _backend(request)
         name, laboratory = found.config.display_name, _laboratory(request)
-        served = await asyncio.to_thread(laboratory.is_served, name)
+        why_not = await asyncio.to_thread(laboratory.why_not_served, name)
         waiting = (await asyncio.to_thread(laboratory.backend, name))["waiting"]
-        return JSONResponse(backend_status_document(found.config, found.name, is_served=served, waiting=waiting))
+        return JSONResponse(backend_status_document(found.config, found.name, why_not_served=why_not, waiting=waiting))
 
     async def post_job(self, request: Request) -> Response:
         """Take a job."""

@@ -62,14 +62,20 @@ def config_document(config: BackendConfig, name: str, base: str) -> dict[str, An
     }
 
 
-def backend_status_document(config: BackendConfig, name: str, *, is_served: bool, waiting: int) -> dict[str, Any]:
-    """Return where a backend stands: whether somebody runs its jobs, and how many wait."""
+def backend_status_document(
+    config: BackendConfig, name: str, *, why_not_served: str | None, waiting: int
+) -> dict[str, Any]:
+    """Return where a backend stands: whether somebody runs its jobs, and how many wait.
+
+    Args:
+        why_not_served: why nobody does, which may be empty; None where somebody does.
+    """
     return {
         "backend_name": name,
         "backend_version": config.version,
-        "operational": is_served,
+        "operational": why_not_served is None,
         "pending_jobs": waiting,
-        "status_msg": "",
+        "status_msg": why_not_served or "",
     }
 
 

@@ -5,11 +5,14 @@ import json
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from deployments.api.pages.answers import PageRoute
+from deployments.api.pages.answers import PageRoute, see
 from deployments.api.pages.rendering import render
-from deployments.api.pages.visits import AtPage
+from deployments.api.pages.visits import AtForm, AtPage
+from models.pauses import MAX_REASON
 
 router = APIRouter(prefix="/ui/backends", route_class=PageRoute, include_in_schema=False)
+
+MAX_UNTIL = 40
 
 
 @router.get("")
@@ -34,4 +37,23 @@ async def show_backend(request: Request, visit: AtPage, name: str) -> Response:
         plain=[each for each in config["supported_instructions"] if each not in described],
         as_json=json.dumps(config, indent=2, ensure_ascii=False),
         may_submit=visit.may_submit,
+        may_pause=visit.caller.role == "operator",
     )
+
+
+@router.post("/{name}/pause")
+async def pause(visited: AtForm, name: str) -> Response:
+    """Pause a backend."""
+    visit, form = visited
+    asked = {"reason": form.text("reason", MAX_REASON), "until": form.text("until", MAX_UNTIL)}
+    drain_down = bool(form.text("drain_down", MAX_UNTIL))
+    await visit.ask(lambda calls, caller: calls.laboratory.pause(caller, name, drain_down=drain_down, **asked))
+    return see(f"/ui/backends/{name}")
+
+
+@router.post("/{name}/resume")
+async def resume(visited: AtForm, name: str) -> Response:
+    """Serve a backend again."""
+    visit, _ = visited
+    await visit.ask(lambda calls, caller: calls.laboratory.resume(caller, name))
+    return see(f"/ui/backends/{name}")

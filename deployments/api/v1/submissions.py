@@ -6,14 +6,17 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, model_validator
 
-from deployments.api.calls import Outcome
-from deployments.api.door import AtDoor
+from deployments.api.calls import Calls, Outcome
+from deployments.api.door import AtDoor, Door
 from deployments.api.problems import Problem, answer_error, problem_of
 from deployments.api.requests import JobRequest, document_of, document_of_program
 from deployments.api.responses import problems
 from deployments.api.v1.bodies import Body, described, read_body
 from models.errors import JobRejected, QuledgerError
-from models.job import State
+from models.groups import MAX_ROWS
+from models.job import Job, Phase, State
+from models.labels import MAX_LABELS
+from models.pauses import Pause
 from models.submissions import Begun
 
 router = APIRouter(tags=["jobs"])
@@ -40,6 +43,15 @@ class JobIn(Body):
     project: str = Field(default="", max_length=100, description="Its members see the job.")
     priority: int = Field(default=0, ge=-1_000_000, le=1_000_000, description="Higher goes first among your own jobs.")
     derived_from: str = Field(default="", max_length=200, description="Id of the job that this one follows from.")
+    labels: dict[str, str] = Field(
+        default={}, max_length=MAX_LABELS, description="Words to find it by.", examples=[{"sample": "A7"}]
+    )
+    group: str = Field(default="", max_length=100, description="Name of the group that it belongs to.")
+    parameters: list[dict[str, bool | int | float | str]] = Field(
+        default=[],
+        max_length=MAX_ROWS,
+        description="What was swept: one row for the whole job of a group, or one for each experiment.",
+    )
 
     @model_validator(mode="after")
     def _one_content(self) -> Self:
@@ -67,6 +79,9 @@ class JobIn(Body):
             priority=self.priority,
             key=key,
             derived_from=self.derived_from,
+            labels=self.labels,
+            group=self.group,
+            parameters=self.parameters,
         )
 
 
@@ -83,10 +98,27 @@ class Batch(Body):
 
 
 class Answered(BaseModel):
-    """What became of a job that was handed in."""
+    """What became of a job that was handed in.
+
+    Attributes:
+        paused: why its backend begins nothing now, in one line; it is left out where that is not so.
+    """
 
     job_id: str = Field(examples=["0123456789abcdef01234567"])
     state: State
+    paused: str | None = None
+
+
+class CheckAnswer(BaseModel):
+    """A job that would be taken; `is_checked` is false where its document could not be checked here, as its run will.
+
+    Attributes:
+        shots: of all of its experiments.
+    """
+
+    backend: str
+    is_checked: bool
+    shots: int | None
 
 
 class BatchAnswer(BaseModel):
@@ -95,6 +127,7 @@ class BatchAnswer(BaseModel):
     status: int = Field(examples=[201], description="As the job would have been answered alone.")
     job_id: str | None = None
     state: State | None = None
+    paused: str | None = None
     problem: Problem | None = None
 
 
@@ -109,10 +142,10 @@ Key = Annotated[
 ]
 
 
-def answer_begun(begun: Begun) -> Response:
+async def answer_begun(door: Door, begun: Begun) -> Response:
     """Answer with the job: 201 where this request began it, 200 where it was there."""
     job = begun.job
-    content = {"job_id": job.job_id, "state": job.state}
+    content = {"job_id": job.job_id, "state": job.state, **_paused(job, await door.run(_pauses))}
     return JSONResponse(content, 201 if begun.is_new else 200, headers={"Location": f"/v1/jobs/{job.job_id}"})
 
 
@@ -153,7 +186,23 @@ async def submit(
     outcome = (await door.calls.submit(caller, [wanted]))[0]
     if isinstance(outcome, QuledgerError):
         return answer_error(outcome)
-    return answer_begun(outcome)
+    return await answer_begun(door, outcome)
+
+
+@router.post(
+    "/check",
+    response_model=CheckAnswer,
+    responses=problems(403, 404, 422),
+    openapi_extra=described(JobIn, _EXAMPLE, _QASM),
+)
+async def check(request: Request, door: AtDoor) -> Response:
+    """Say what is wrong with a job as handing it in would; nothing is stored."""
+    caller = await door.caller()
+    wanted = await read_body(request, JobIn, lambda body: body.request(None))
+    found = await door.calls.check(caller, wanted)
+    if isinstance(found, QuledgerError):
+        return answer_error(found)
+    return JSONResponse({"backend": found.backend, "is_checked": found.shots is not None, "shots": found.shots})
 
 
 @router.post(
@@ -167,7 +216,8 @@ async def submit_batch(request: Request, door: AtDoor) -> Response:
     caller = await door.caller()
     wanted = await read_body(request, Batch, lambda body: [_read(each) for each in body.jobs])
     outcomes = await door.calls.submit(caller, wanted)
-    return JSONResponse({"jobs": [_answered(each) for each in outcomes]})
+    paused = await door.run(_pauses)
+    return JSONResponse({"jobs": [_answered(each, paused) for each in outcomes]})
 
 
 def _read(job: KeyedJob) -> JobRequest | QuledgerError:
@@ -177,9 +227,19 @@ def _read(job: KeyedJob) -> JobRequest | QuledgerError:
         return error
 
 
-def _answered(outcome: Outcome) -> dict[str, Any]:
+def _pauses(calls: Calls) -> dict[str, Pause]:
+    return calls.laboratory.pauses()
+
+
+def _paused(job: Job, pauses: dict[str, Pause]) -> dict[str, str]:
+    """Return what an answer says of the pause that a job meets; nothing where there is none."""
+    waits = job.phase is Phase.WAITING and job.backend in pauses
+    return {"paused": str(pauses[job.backend])} if waits else {}
+
+
+def _answered(outcome: Outcome, pauses: dict[str, Pause]) -> dict[str, Any]:
     if isinstance(outcome, QuledgerError):
         problem = problem_of(outcome)
         return {"status": problem.status, "job_id": None, "state": None, "problem": problem.model_dump()}
-    code = 201 if outcome.is_new else 200
-    return {"status": code, "job_id": outcome.job.job_id, "state": outcome.job.state, "problem": None}
+    code, job = 201 if outcome.is_new else 200, outcome.job
+    return {"status": code, "job_id": job.job_id, "state": job.state, "problem": None, **_paused(job, pauses)}
