@@ -17,6 +17,8 @@ from flows.draining.maintenance import Maintenance
 from flows.draining.periodic import run_periodically
 from flows.draining.prefect_submissions import PrefectSubmissions
 from flows.draining.scheduler import Scheduler
+from flows.draining.signs import SECONDS as SIGN_SECONDS
+from flows.draining.signs import Signs
 from flows.prefect_api.liveness import present
 from flows.prefect_api.run_sync import cancel_as_in_prefect, crash_dead_runs
 from models.errors import LogError
@@ -78,7 +80,7 @@ async def drain_queue(
         pages = BackendPages(services, client, names, run_id)
         submissions = PrefectSubmissions(services, client)
         poller = InboxPoller(services, names)
-        maintenance = Maintenance(services, names)
+        maintenance, signs = Maintenance(services, names), Signs(services, names, str(client.api_url))
         scheduler = Scheduler(services, client, poller, submissions, concurrency or services.settings.concurrency)
 
         async def take_submissions() -> None:
@@ -105,6 +107,7 @@ async def drain_queue(
                 run_periodically("looking_over", submissions.check_prefect, CHECK_SECONDS),
                 run_periodically("dead runs", partial(crash_dead_runs, services), DEAD_SECONDS),
                 run_periodically("debts", give_back_owed, OWED_SECONDS),
+                run_periodically("signs_of_life", signs.give, SIGN_SECONDS, at_once=True),
             ):
                 # One that goes on for long is ready for its first job before that comes.
                 warming = [] if until_empty else [asyncio.create_task(sandbox.fork_servers.get())]
@@ -114,6 +117,7 @@ async def drain_queue(
                     await asyncio.gather(*warming, return_exceptions=True)
             if not scheduler.leaves_jobs():  # otherwise the next drain begins with what is left to do
                 await maintenance.end(poller)
+                await signs.end()
         if not scheduler.leaves_jobs():
             await pages.write()
         return counts

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Sequence
+from datetime import datetime
 
 from prefect import flow
 
@@ -11,19 +12,23 @@ from models import clock
 from models.backend import BackendConfig
 from models.errors import KeyUnusable, StorageError, StorageInactive
 from models.job import Phase
+from models.pauses import Pause
 from storage import layout
+from storage.identity.devices import standing
 from storage.log.pauses import pauses
 from storage.signatures.signing import sign
 from tasks.backends import registry
+from tasks.calibrating import record
 from tasks.services import Services, current
 
 _LOG = logging.getLogger("quledger.publish")
 
 
 def publish(services: Services, names: Sequence[str]) -> None:
-    """Write the configuration of each backend, with the current time as `last_queue_check` (UTC, whole seconds).
+    """Write the configuration of each backend, with the time of the last look at its queue (UTC, whole seconds).
 
-    Of a backend that is paused it is when the pause began, and `status_msg` says why.
+    A drain looks now; the engine of a device outside looked when it was last heard of. Of a backend that is paused it
+    is when the pause began, and `status_msg` says why.
 
     Raises:
         StorageError: none of the storages could be written.
@@ -34,14 +39,14 @@ def publish(services: Services, names: Sequence[str]) -> None:
     configs = [
         registry.load(name).config.model_copy(
             update={
-                # Front ends take one whose queue was looked at long ago for not operational.
-                "last_queue_check": (paused[name].since if name in paused else now).replace(microsecond=0).isoformat(),
+                "last_queue_check": _last_look(services, name, paused.get(name), now),
                 "pending_jobs": counts.get(name, {}).get(Phase.WAITING, 0),
                 "status_msg": str(paused[name]) if name in paused else None,
             }
         )
         for name in names
     ]
+    record(services, names)
     failed: list[StorageError] = []
     unusable: KeyUnusable | None = None
     for store in services.stores.names:
@@ -59,6 +64,18 @@ def publish(services: Services, names: Sequence[str]) -> None:
         _LOG.warning("publish_failed action=try_again: %s", each)
     if unusable is not None:
         raise unusable
+
+
+def _last_look(services: Services, name: str, pause: Pause | None, now: datetime) -> str | None:
+    """Return when a queue was last looked at; None where the engine of a device outside never did."""
+    if pause is not None:
+        # Front ends take a backend whose queue was looked at long ago for not operational.
+        seen: datetime | None = pause.since
+    elif registry.served_outside(name):
+        seen = standing(services.log.engine, name).seen_at
+    else:
+        seen = now
+    return None if seen is None else seen.replace(microsecond=0).isoformat()
 
 
 def _publish_to(services: Services, store: str, configs: Sequence[BackendConfig]) -> None:

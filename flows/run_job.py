@@ -125,7 +125,8 @@ async def run_job(job: JobForm) -> PrefectState:
             if now.state in FINAL:
                 return end_state(now)
             # Somebody else may have it, or it has to wait: for its next attempt, or for a backend that is busy.
-            claimed = await asyncio.to_thread(services.claims.claim_job, now.job_id)
+            if not registry.served_outside(now.backend):
+                claimed = await asyncio.to_thread(services.claims.claim_job, now.job_id)
             if claimed is None:
                 pause = (await asyncio.to_thread(pauses, services.log.engine)).get(now.backend)
                 said = await _say_waiting(client, run, str(pause or ""), said)

@@ -7,6 +7,7 @@ and lets nobody pretend to. A lease is judged by stored times, which a clock tha
 
 import hashlib
 import secrets
+from collections import Counter, deque
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import NamedTuple
@@ -46,6 +47,24 @@ def fairest(heads: list[Waiting], running: dict[str, int]) -> Waiting | None:
         key=lambda head: (running.get(head.user, 0), head.received_at, head.job_id),
         default=None,
     )
+
+
+def in_fair_order(waiting: list[Waiting], running: dict[str, int]) -> list[Waiting]:
+    """Return waiting jobs in the order in which they would be claimed if none of them ended meanwhile.
+
+    Args:
+        waiting: each user's in the order of his queue.
+        running: as for `fairest`.
+    """
+    queues: dict[str, deque[Waiting]] = {}
+    for each in waiting:
+        queues.setdefault(each.user, deque()).append(each)
+    counts = Counter(running)
+    found = []
+    while (head := fairest([queue[0] for queue in queues.values() if queue], counts)) is not None:
+        found.append(queues[head.user].popleft())
+        counts[head.user] += 1
+    return found
 
 
 def new_token() -> str:

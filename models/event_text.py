@@ -1,7 +1,8 @@
 """What an event of a job says to people, in one line."""
 
 from models.events import Event
-from models.facts import Compiled, Executed, Failed, Retried, Submitted, Uploaded, Validated
+from models.facts import Compiled, Executed, Failed, Labelled, Retried, Submitted, Uploaded, Validated
+from models.labels import change_in_a_line, in_a_line
 from models.words import count_of
 
 _OMITTED = {"kind", "version", "holder"}
@@ -12,7 +13,12 @@ def what_happened(event: Event) -> str:  # noqa: PLR0911 - one line for each kin
     """Return the fields of an event that people look for."""
     match event.fact:
         case Submitted() as fact:
-            return f"{fact.backend}, {fact.document_bytes} bytes, sha256 {fact.document_sha256[:12]}, by {fact.source}"
+            more = f", group {fact.group}" if fact.group else ""
+            more += f", labels {in_a_line(fact.labels)}" if fact.labels else ""
+            what = f"{fact.backend}, {fact.document_bytes} bytes, sha256 {fact.document_sha256[:12]}"
+            return f"{what}, by {fact.source}{more}"
+        case Labelled() as fact:
+            return f"{change_in_a_line(fact.labels, fact.removed)}, by {fact.by}"
         case Validated() as fact:
             return f"{count_of(fact.experiments, 'experiment')}, {count_of(fact.shots, 'shot')}"
         case Compiled() as fact:

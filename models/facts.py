@@ -18,10 +18,16 @@ from models.errors import Blame, Fault
 
 Source = Literal["inbox", "cli", "prefect", "api"]
 Stage = Literal["submission", "validation", "compilation", "execution", "upload", "lease"]
+Parameters = dict[str, bool | int | float | str]
+_Data = dict[str, Any]
 
 
 class _Fact(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _about(document: bytes) -> _Data:
+    return {"document_sha256": hashlib.sha256(document).hexdigest(), "document_bytes": len(document)}
 
 
 class Submitted(_Fact):
@@ -36,6 +42,9 @@ class Submitted(_Fact):
         storage: name of the storage that holds its documents; empty for the first one of the settings.
         derived_from: id of the job that this one was made from.
         shots: of all experiments, where somebody had counted them by then.
+        labels: name -> value, as `models/labels.py` allows.
+        group: name of the group that it belongs to; empty for none.
+        parameters: what was swept, by the columns of the sweep: one row for the whole job, or one for each experiment.
     """
 
     kind: Literal["submitted"] = "submitted"
@@ -55,14 +64,14 @@ class Submitted(_Fact):
     # Not dumped at their defaults: who says nothing of them writes what was always written.
     derived_from: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
     shots: Annotated[int | None, Field(exclude_if=lambda value: value is None)] = None
+    labels: Annotated[dict[str, str], Field(exclude_if=lambda value: not value)] = {}
+    group: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
+    parameters: Annotated[tuple[Parameters, ...], Field(exclude_if=lambda value: not value)] = ()
 
     @classmethod
     def of(cls, document: bytes, *, keep_up_to: int, **fields: Any) -> Self:
         """Make the fact from the document's bytes; a document of more than `keep_up_to` bytes is not kept."""
-        about: dict[str, Any] = {
-            "document_sha256": hashlib.sha256(document).hexdigest(),
-            "document_bytes": len(document),
-        }
+        about = _about(document)
         if len(document) > keep_up_to:
             return cls(document=None, **about, **fields)
         try:
@@ -139,6 +148,7 @@ class Executed(_Fact):
         seconds: wall time of the execution in the child process.
         cpu_seconds: CPU time of the same.
         versions: of Python and the libraries that computed it.
+        calibration_sha256: of configuration and calibration together (`models/calibrations.py`).
         staged: path of the staged result below the storage's root.
     """
 
@@ -152,6 +162,12 @@ class Executed(_Fact):
     result_sha256: str
     result_bytes: int
     staged: str
+    calibration_sha256: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
+
+    @property
+    def stands_on(self) -> str:
+        """The hash of what the result stands on; of an old one that of the configuration alone."""
+        return self.calibration_sha256 or self.backend_config_sha256
 
 
 class Uploaded(_Fact):
@@ -239,11 +255,7 @@ class Revived(_Fact):
 
 
 class Replaced(_Fact):
-    """A whole document came under the id of a job that ended because its own was half written; the job waits again.
-
-    Attributes:
-        document: as in `Submitted`.
-    """
+    """A whole document came under the id of a job that ended because its own was half written; it waits again."""
 
     kind: Literal["replaced"] = "replaced"
     version: Literal[1] = 1
@@ -254,11 +266,7 @@ class Replaced(_Fact):
     @classmethod
     def of(cls, document: bytes) -> Self:
         """Make the fact from the bytes of a JSON document."""
-        about: dict[str, Any] = {
-            "document_sha256": hashlib.sha256(document).hexdigest(),
-            "document_bytes": len(document),
-        }
-        return cls(document=document.decode("utf-8"), **about)
+        return cls(document=document.decode("utf-8"), **_about(document))
 
     @property
     def raw(self) -> bytes:
@@ -279,6 +287,16 @@ class Hidden(_Fact):
     kind: Literal["hidden"] = "hidden"
     version: Literal[1] = 1
     by: str
+
+
+class Labelled(_Fact):
+    """Somebody has set labels of the job, or taken some away; nothing else changed."""
+
+    kind: Literal["labelled"] = "labelled"
+    version: Literal[1] = 1
+    by: str
+    labels: dict[str, str]
+    removed: tuple[str, ...] = ()
 
 
 class Refused(_Fact):
@@ -310,14 +328,13 @@ Fact = Annotated[
     | Replaced
     | Withdrawn
     | Hidden
+    | Labelled
     | Refused,
     Field(discriminator="kind"),
 ]
 _FACT: TypeAdapter[Fact] = TypeAdapter(Fact)
 
-UPCASTS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
-    ("claimed", 1): lambda data: data | {"version": 2},
-}
+UPCASTS: dict[tuple[str, int], Callable[[_Data], _Data]] = {("claimed", 1): lambda data: data | {"version": 2}}
 """(kind, old version) -> function from the stored data to the data of the next version."""
 
 

@@ -20,6 +20,7 @@ from models.facts import (
     Failed,
     HandedOver,
     Hidden,
+    Labelled,
     LeaseExpired,
     Replaced,
     Retried,
@@ -114,6 +115,7 @@ TRANSITIONS = {
         Transition("replaced", frozenset({State.ERROR}), State.QUEUED, _ANYBODY),
         Transition("withdrawn", frozenset({State.CLAIMED}), State.WITHDRAWN, _HOLDER),
         Transition("hidden", FINAL, None, _ANYBODY),
+        Transition("labelled", frozenset(State), None, _ANYBODY),
         Transition("refused", frozenset(State), None, _ANYBODY),
     )
 }
@@ -142,6 +144,7 @@ class Job(BaseModel):
         holder: SHA-256 of the token that a writer has to show; None if nobody has the job, or for a claim of version 1.
         handed_on: it was claimed for another process, which has not begun it yet.
         executed: the staged result; kept over a retry, so that a later attempt need not run again.
+        labels: name -> value, as they are by now.
         is_hidden: its owner does not want to see it any more, until it waits again.
     """
 
@@ -181,6 +184,8 @@ class Job(BaseModel):
     cancel_requested: bool = False
     derived_from: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
     is_hidden: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    labels: Annotated[dict[str, str], Field(exclude_if=lambda value: not value)] = {}
+    group: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
 
     @property
     def phase(self) -> Phase:
@@ -197,6 +202,12 @@ class Job(BaseModel):
         return f"{text}; and {hidden} more" if hidden > 0 else text
 
 
+_AS_SUBMITTED = (
+    *("backend", "user", "project", "priority", "source", "storage", "document_sha256", "document_bytes"),
+    *("received_at", "derived_from", "labels", "group"),
+)
+
+
 def begin(event: Event) -> Job:
     """Return the job that a `submitted` event begins.
 
@@ -208,17 +219,8 @@ def begin(event: Event) -> Job:
         msg = f"a history begins with submitted at 0, not with {event.kind} at {event.seq}"
         raise ValueError(msg)
     return Job(
+        **{name: getattr(fact, name) for name in _AS_SUBMITTED},
         job_id=event.job_id,
-        backend=fact.backend,
-        user=fact.user,
-        project=fact.project,
-        priority=fact.priority,
-        source=fact.source,
-        storage=fact.storage,
-        document_sha256=fact.document_sha256,
-        document_bytes=fact.document_bytes,
-        derived_from=fact.derived_from,
-        received_at=fact.received_at,
         submitted_at=event.recorded_at,
         updated_at=event.recorded_at,
         last_hash=event.hash,
@@ -311,16 +313,14 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
         case Uploaded():
             changes["uploaded"] = fact
         case Failed():
-            changes |= {
-                "stage": fact.stage,
-                "blame": fact.blame,
-                "faults": fact.faults,
-                "fault_count": fact.fault_count,
-            }
+            changes |= {name: getattr(fact, name) for name in ("stage", "blame", "faults", "fault_count")}
         case CancelRequested():
             changes["cancel_requested"] = True
         case Hidden():
             changes |= {"is_hidden": True, "updated_at": job.updated_at}
+        case Labelled():
+            kept = {name: value for name, value in job.labels.items() if name not in fact.removed}
+            changes |= {"labels": kept | fact.labels, "updated_at": job.updated_at}
         case Retried():
             changes |= {"not_before": fact.not_before, "failures": job.failures + int(fact.counted)}
             if fact.run_again:

@@ -227,6 +227,18 @@ def poll_pause(took: float, *, found: bool, is_down: bool, least: float) -> floa
     return max(least, min(took * (1 if found else POLL_PAUSE), DOWN_PAUSE if is_down else MAX_PAUSE))
 
 
+def room(concurrency: int, *, running: int, at_work: int) -> int:
+    """Return how many more jobs a drain begins; less than 0 where the last drain had more.
+
+    Args:
+        concurrency: so many are at work at once.
+        running: those at work and those that have ended: Prefect is still being told so of them, which takes as long as
+            the job did. Half as many more may be, so that a slow Prefect is not flooded.
+        at_work: those that have not ended.
+    """
+    return min(concurrency - at_work, concurrency + (concurrency + 1) // 2 - running)
+
+
 GRACE_SECONDS = 5.0
 """How long a drain that is told to stop lets its jobs run on."""
 

@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     )
     publish_seconds: Seconds = Field(default=30.0, description="How often the published configurations are renewed.")
     lease_seconds: Seconds = Field(default=60.0, description="How long a silent worker keeps its job.")
+    engine_lease_seconds: Seconds = Field(
+        default=600.0, description="How long a silent engine of a device outside keeps a job."
+    )
     standstill_seconds: Seconds = Field(
         default=10.0,
         description="How long the event loop of a drain or a worker may stand still before its process is ended.",
@@ -94,6 +97,12 @@ class Settings(BaseSettings):
     cpu_seconds: Seconds = Field(default=40.0, description="CPU time of one job in its child process.")
     wall_seconds: Seconds = Field(default=50.0, description="Wall time of one job in its child process.")
     memory_mb: int = Field(default=2048, ge=64, le=1_000_000_000, description="Memory of one job in its child process.")
+    free_mb: int = Field(
+        default=500,
+        ge=0,
+        le=1_000_000_000,
+        description="What has to be free on the disks, or `quledger health` is bad.",
+    )
     result_mb: int = Field(default=512, ge=1, le=1_000_000, description="Largest result document.")
 
     api_hosts: list[str] = Field(
@@ -106,6 +115,9 @@ class Settings(BaseSettings):
     )
     api_requests_a_minute: int = Field(
         default=6000, ge=1, le=10_000_000, description="Requests to the API from one address in a minute."
+    )
+    api_waits_a_user: int = Field(
+        default=200, ge=1, le=1_000_000, description="Streams and long polls of the API that one user holds at once."
     )
 
     @classmethod

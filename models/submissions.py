@@ -1,11 +1,14 @@
 """What is said of a job that is handed in, and what may be said."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from models.errors import MAX_ECHO, BadName, Fault, InputError, JobRejected, echo, printable
 from models.facts import Source, Submitted
+from models.groups import Cell, group_faults
 from models.job import Job
+from models.labels import BadLabels, label_faults, one_spelling_of
 from models.names import is_job_id, one_spelling
 
 MAX_PRIORITY = 1_000_000
@@ -24,6 +27,9 @@ class Submission:
         run_id: the flow run that hands it in; without a key, one flow run is one job.
         derived_from: id of the job that this one was made from; empty if from none.
         shots: of all of its experiments, where somebody has counted them.
+        labels: name -> value, as `models/labels.py` allows.
+        group: name of the group that it belongs to; empty for none.
+        parameters: what was swept: one row for the whole job, or one for each experiment.
     """
 
     backend: str
@@ -38,10 +44,16 @@ class Submission:
     run_id: str | None = None
     derived_from: str = ""
     shots: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    group: str = ""
+    parameters: Sequence[Mapping[str, Cell]] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "user", one_spelling(self.user))
         object.__setattr__(self, "project", one_spelling(self.project))
+        # Names that are one are left as two: a fault says so.
+        if len(labels := one_spelling_of(self.labels)) == len(self.labels):
+            object.__setattr__(self, "labels", labels)
 
 
 class Begun(NamedTuple):
@@ -66,7 +78,13 @@ def fault_of(submission: Submission, max_bytes: int) -> InputError | None:
     Args:
         max_bytes: of a document.
     """
-    if wrong := _wrong_words(submission):
+    wrong = _wrong_words(submission)
+    faults = label_faults(submission.labels)
+    more = group_faults(submission.group, submission.parameters)
+    if faults or more:
+        kind = JobRejected if more or wrong else BadLabels
+        return kind(*(Fault(message=text) for text in wrong), *faults, *more)
+    if wrong:
         return BadName("; ".join(wrong))
     size = len(submission.document)
     if size > max_bytes:

@@ -1,5 +1,9 @@
 """Numbers in sentences."""
 
+from datetime import timedelta
+
+_UNITS = (("day", 86400), ("hour", 3600), ("minute", 60))
+
 
 def count_of(number: int, what: str) -> str:
     """Return a number of things in words: 1 shot, 2 shots."""
@@ -9,3 +13,12 @@ def count_of(number: int, what: str) -> str:
 def no_or_count_of(number: int, what: str) -> str:
     """Return the same, but for nothing: no shots."""
     return count_of(number, what) if number else f"no {what}s"
+
+
+def span_of(span: timedelta) -> str:
+    """Return a length of time in its largest unit, cut off: 3 minutes; nothing is 0 seconds."""
+    seconds = max(0, int(span.total_seconds()))
+    for unit, length in _UNITS:
+        if seconds >= length:
+            return count_of(seconds // length, unit)
+    return count_of(seconds, "second")

@@ -13,10 +13,11 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from sqlalchemy import make_url
+from sqlalchemy import Engine, make_url
 
 from models.errors import BadSetting, StorageError, StorageRefused, echo
 from models.job import Job
@@ -29,10 +30,12 @@ from storage.documents.locks import JobLocks, Locks
 from storage.documents.marks import Marks
 from storage.documents.postgres_locks import PostgresJobLocks
 from storage.documents.relay import Relay
+from storage.identity.calibrations import Calibrations
 from storage.identity.directory import Directory
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
 from storage.log.holds import Holds
+from storage.log.sqlite import is_open_to_others
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import keep_logins_out_of_logs, open_storage
 from storage.providers.stores import Opener, Stores, once
@@ -97,6 +100,7 @@ class Services:
             KeyUnusable: a backend signs and has no key that can be used.
         """
         _ = self.claims  # and with them the log; made once, before there are threads that might make them twice
+        _warn_of_readers(self.log.engine)
         known = registry.names()
         _check_names(self.settings, known)
         self.keys.check(known)
@@ -140,6 +144,11 @@ class Services:
     def directory(self) -> Directory:
         """The users, projects and devices, in the same database."""
         return Directory(self.log.engine)
+
+    @cached_property
+    def calibrations(self) -> Calibrations:
+        """The configurations and calibrations of backends, as they were from time to time."""
+        return Calibrations(self.directory, self.worker)
 
     @cached_property
     def claims(self) -> Claims:
@@ -293,6 +302,14 @@ def _check_names(settings: Settings, known: list[str]) -> None:
 
 def _is_block(url: str) -> bool:
     return url.startswith(BLOCK)
+
+
+def _warn_of_readers(engine: Engine) -> None:
+    """Warn of a file that an older release has made for everybody to read: it holds hashes of tokens, and secrets."""
+    if engine.dialect.name == "sqlite" and is_open_to_others(path := Path(str(engine.url.database))):
+        _LOG.warning(
+            "database_open_to_others action=go_on: everybody here may read %s; say chmod o-rwx %s*", path, path
+        )
 
 
 def _warn_of(troubles: dict[str, StorageError]) -> None:

@@ -20,22 +20,14 @@ from prefect.states import Cancelled as CancelledState
 from prefect.states import Completed as CompletedState
 from prefect.states import Failed as FailedState
 
-from models.errors import (
-    DocumentExists,
-    DocumentMissing,
-    Fault,
-    JobRejected,
-    QuledgerError,
-    StagedResultLost,
-    StaleAttempt,
-    StorageUnavailable,
-)
-from models.facts import Cancelled, Compiled, Completed, Executed, Stage, Uploaded, Validated
+from models.calibrations import Version, sha256_of
+from models.errors import Fault, JobRejected, QuledgerError, SandboxError, StaleAttempt
+from models.facts import Cancelled, Compiled, Executed, Stage, Validated
 from models.job import Phase, State
 from models.words import count_of
 from storage import failpoints, layout
-from storage.providers.protocol import StorageProvider
 from tasks.jobs.attempt import Attempt
+from tasks.jobs.delivery import deliver, staged_result
 from tasks.jobs.progress import show_progress
 
 Step = Callable[[Attempt], Awaitable[str]]
@@ -142,7 +134,9 @@ async def execution(attempt: Attempt) -> str:
         result_sha256=sha256,
         result_bytes=len(result),
         staged=staged,
+        calibration_sha256=answer["calibration_sha256"],
     )
+    await _keep_calibration(attempt, answer["calibration_sha256"])
     try:
         await attempt.record(executed)
     except StaleAttempt:
@@ -153,64 +147,30 @@ async def execution(attempt: Attempt) -> str:
     return f"executed in {answer['seconds']:.3f} s, result {sha256[:12]}"
 
 
+async def _keep_calibration(attempt: Attempt, sha256: str) -> None:
+    """See to it that the ledger has what the result stands on; the job is done without it too."""
+    backend, ledger = attempt.job.backend, attempt.services.calibrations
+    if ledger.knows(backend, sha256):
+        return
+    with contextlib.suppress(SandboxError):
+        told = await attempt.process.call("describe")
+        version = Version(sha256, told["config_sha256"], told["text"].decode("utf-8", "replace"))
+        if sha256_of(version.text) == sha256:
+            await asyncio.to_thread(ledger.ensure, backend, version)
+
+
 @task(name="upload", cache_policy=NO_CACHE, persist_result=False)
 @step("upload", when=State.EXECUTED)
 async def upload(attempt: Attempt) -> str:
     """Write the result, read it back, compare, and complete the job."""
     executed = attempt.job.executed
     assert executed is not None  # noqa: S101 - the state machine reaches EXECUTED by no other way
-    result = attempt.result or await _staged(attempt, executed)
-    content, kid = await asyncio.to_thread(_sealed, attempt, result)
-    await asyncio.to_thread(_deliver, attempt, content, kid)
+    result = attempt.result
+    if result is None:
+        result = await asyncio.to_thread(staged_result, attempt, executed)
+    uploaded = await asyncio.to_thread(deliver, attempt, result)
     failpoints.point("upload.appended")
-    return f"uploaded: {len(content)} bytes" + (f", signed with the key {kid}" if kid else "")
-
-
-def _sealed(attempt: Attempt, result: bytes) -> tuple[bytes, str | None]:
-    return attempt.services.signers.of(attempt.job.storage).sealed_text(attempt.job.backend, result)
-
-
-def _deliver(attempt: Attempt, content: bytes, kid: str | None) -> None:
-    """Write, read back and record, while nobody else may touch the documents of the job."""
-    storage = attempt.storage
-    sha256 = _sha256(content)
-    path = layout.result(attempt.job.backend, attempt.job.job_id)
-    with attempt.services.relay.exclusive(attempt.job.job_id):
-        # A worker that is frozen anywhere in here, past its lease and the lock, must not write over what is accepted
-        # meanwhile. `executed` has said what result that will be, and whoever goes on with the job writes the same
-        # bytes: so the first one to write creates, and whoever comes later finds what it wanted to write.
-        attempt.check_now()
-        with contextlib.suppress(DocumentExists):
-            storage.create(path, content)
-        read_back = _hash_of(storage, path)
-        if read_back != sha256:
-            # Left by an attempt whose key was replaced since, or whose result was lost and computed again.
-            attempt.check_now()
-            storage.put(path, content)
-            read_back = _hash_of(storage, path)
-        if read_back != sha256:
-            msg = "the result could not be read back as it was written"
-            raise StorageUnavailable(msg)
-        failpoints.point("upload.written")
-        attempt.record_now(Uploaded(path=path, bytes=len(content), sha256=read_back, kid=kid), Completed())
-
-
-def _hash_of(storage: StorageProvider, path: str) -> str:
-    try:
-        return _sha256(storage.get(path))
-    except DocumentMissing:
-        return ""  # taken away in this moment
-
-
-async def _staged(attempt: Attempt, executed: Executed) -> bytes:
-    """Return the result that an earlier attempt staged."""
-    try:
-        result = await asyncio.to_thread(attempt.storage.get, executed.staged)
-    except DocumentMissing:
-        result = b""
-    if await asyncio.to_thread(_sha256, result) != executed.result_sha256:
-        raise StagedResultLost
-    return result
+    return f"uploaded: {uploaded.bytes} bytes" + (f", signed with the key {uploaded.kid}" if uploaded.kid else "")
 
 
 def _sha256(content: bytes) -> str:

@@ -1,6 +1,7 @@
 """What a request is held to before anything of it is parsed: host, size, time, rate; and the headers of each answer."""
 
 import asyncio
+import logging
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, MutableMapping
@@ -10,7 +11,10 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.api.problems import Problem, Shape, answer
+from deployments.api.problems import UNFORESEEN, Problem, Shape, answer
+from models.errors import printable
+
+_LOG = logging.getLogger("quledger.api")
 
 READ_SECONDS = 30.0
 """So long the body of a request may take to come."""
@@ -111,11 +115,35 @@ class Bounds:
             if refused is not None:
                 await self._answer(scope, refused)(scope, receive, send_guarded)
                 return
-            await self._app(scope, _replay(bytes(body), receive), send_guarded)
+            await self._run(scope, _replay(bytes(body), receive), send_guarded)
         finally:
             self._held[address] -= len(body)
             if not self._held[address]:
                 del self._held[address]
+
+    async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have a request answered; what nobody has foreseen is logged here and nowhere else."""
+        is_begun = is_whole = False
+
+        async def watched(message: Message) -> None:
+            nonlocal is_begun, is_whole
+            is_begun = True
+            is_whole = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            if is_begun and not is_whole:
+                raise  # the server logs it and ends the connection: nothing else says that the rest is missing
+            _LOG.error(
+                "request_failed action=answer code=500 method=%s path=%s: %s",
+                *(printable(scope["method"]), printable(scope["path"])),
+                type(error).__name__,
+                exc_info=error,
+            )
+            if not is_begun:
+                await self._answer(scope, UNFORESEEN)(scope, receive, send)
 
     def _answer(self, scope: Scope, refused: Problem) -> Response:
         first = scope["path"].lstrip("/").partition("/")[0]

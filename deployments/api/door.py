@@ -23,6 +23,11 @@ class Door:
     def __init__(self, calls: Calls, token: str | None) -> None:
         self.calls, self._token = calls, token
 
+    @property
+    def has_token(self) -> bool:
+        """Whether a token was shown, good or not."""
+        return bool(self._token)
+
     async def caller(self) -> Caller:
         """Return who asks.
 
@@ -39,6 +44,14 @@ class Door:
             return function(self.calls, self.calls.caller(self._token))
 
         return await asyncio.to_thread(answer)
+
+    async def ask_again(self, caller: Caller, function: Callable[[Calls, Caller], Answer]) -> Answer:
+        """Answer in a thread, for a caller who has waited; it is no request more.
+
+        Raises:
+            NotSignedIn: his token has ended meanwhile.
+        """
+        return await asyncio.to_thread(lambda: function(self.calls, self.calls.again(caller)))
 
     async def run(self, function: Callable[[Calls], Answer]) -> Answer:
         """Answer in a thread, for a caller who is known already."""

@@ -1,37 +1,28 @@
 """What a caller asks about the laboratory: its backends, whether it works, its numbers."""
 
 import functools
-import json
-import logging
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
-
+from deployments.api import metrics
+from deployments.api.checkups import FRESH_SECONDS, Checkups
 from models import clock
 from models.backend import BackendConfig
-from models.errors import LogError, StorageError, UnknownBackend
+from models.errors import UnknownBackend
+from models.health import QUEUE_CHECK
 from models.identity.access import LABORATORY, Act, Caller, why_not
 from models.identity.errors import NotPermitted
 from models.job import Phase
 from models.moments import moment_of
 from models.pauses import Pause
-from models.signing import unwrapped
-from storage import layout
+from storage.identity.devices import Standing, standing
 from storage.identity.pauses import pause, resume
 from storage.log.pauses import pauses
 from tasks.backends import registry
 from tasks.jobs.why import drained_at
+from tasks.mirroring import last_look
 from tasks.services import Services
-
-_LOG = logging.getLogger("quledger.api")
-
-FRESH_SECONDS = 10.0
-"""So old an answer about the laboratory's health may be: it can be asked by anybody, as often as he likes."""
-
-LATEST_CHECK = timedelta(minutes=5)
-"""So long after the last look at its queue a backend counts as served; front ends of the storage say the same."""
 
 
 class Laboratory:
@@ -39,7 +30,7 @@ class Laboratory:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._well = (float("-inf"), False)
+        self.checkups = Checkups(services)
         self._served: dict[str, tuple[float, bool]] = {}
         self._drained: tuple[float, dict[str, datetime]] = (float("-inf"), {})
 
@@ -103,6 +94,15 @@ class Laboratory:
             self._expect(name)
         return _config_of(name)
 
+    def document_schema(self, name: str) -> dict[str, Any]:
+        """Return the JSON Schema of the documents that one backend takes.
+
+        Raises:
+            UnknownBackend: there is none of this name.
+        """
+        self._expect(name)
+        return registry.document_schema(name)
+
     @staticmethod
     def _expect(name: str) -> None:
         known = registry.usable()
@@ -122,18 +122,22 @@ class Laboratory:
             self._served[name] = time.monotonic(), served
         return served
 
+    def standing(self, name: str) -> Standing:
+        """Return what the engine of a device outside has said of it."""
+        return standing(self._services.log.engine, name)
+
     def why_not_served(self, name: str) -> str | None:
         """Return why a backend is not operational, in words that may be empty; None where it is."""
         pause = self.pauses().get(name)
         return str(pause) if pause else None if self.is_served(name) else ""
 
     def _was_looked_at(self, name: str) -> bool:
-        try:
-            published = unwrapped(json.loads(self._services.stores.of("").get(layout.config(name))))
-            checked = datetime.fromisoformat(published["last_queue_check"])
-            return abs(clock.now() - checked) <= LATEST_CHECK
-        except (StorageError, ValueError, TypeError, KeyError, RecursionError):
-            return False
+        if registry.served_outside(name):
+            said = self.standing(name)
+            heard_of = said.seen_at is not None and abs(clock.now() - said.seen_at) <= QUEUE_CHECK
+            return heard_of and said.status != "unavailable"
+        checked = last_look(self._services, name)
+        return checked is not None and abs(clock.now() - checked) <= QUEUE_CHECK
 
     def _backend(self, name: str) -> dict[str, Any]:
         counts = self._services.log.counts().get(name, {})
@@ -143,6 +147,9 @@ class Laboratory:
         config = config.model_copy(
             update={"pending_jobs": waiting, "sign": signer.signs(name), "kid": signer.kid(name)}
         )
+        if registry.served_outside(name):
+            status = "available" if self.is_served(name) else "unavailable"
+            config = config.model_copy(update={"status_msg": status})
         found = self.pauses().get(name)
         pause = found.model_dump(mode="json", exclude={"backend", "by"}) | {"text": str(found)} if found else None
         view = {"name": name, "config": config.model_dump(), "waiting": waiting, "running": running, "pause": pause}
@@ -155,20 +162,6 @@ class Laboratory:
             self._drained = time.monotonic(), (at := drained_at(self._services))
         return at.get(name)
 
-    def is_well(self) -> bool:
-        """Return whether the log and at least one storage answer; asked at most ten seconds ago."""
-        asked, well = self._well
-        if time.monotonic() - asked > FRESH_SECONDS:
-            try:
-                self._services.log.counts()
-                troubles = self._services.stores.troubles(self._services.stores.names)
-                well = len(troubles) < len(self._services.stores.names)
-            except (LogError, StorageError) as error:
-                _LOG.warning("laboratory_unwell action=answer_so: %s", error)
-                well = False
-            self._well = time.monotonic(), well
-        return well
-
     def metrics(self, caller: Caller) -> str:
         """Return the numbers for Prometheus, in its text format.
 
@@ -177,13 +170,7 @@ class Laboratory:
         """
         if why := why_not(caller, Act.SEE, LABORATORY):
             raise NotPermitted(why)
-        registry_ = CollectorRegistry()
-        jobs = Gauge("quledger_jobs", "Jobs that have not ended.", ["backend", "phase"], registry=registry_)
-        for backend, phases in self._services.log.counts().items():
-            for phase, number in phases.items():
-                jobs.labels(backend, phase).set(number)
-        Gauge("quledger_up", "Whether log and storage answer.", registry=registry_).set(self.is_well())
-        return generate_latest(registry_).decode()
+        return metrics.text_of(self._services, self.checkups.latest())
 
 
 @functools.lru_cache(maxsize=64)

@@ -4,8 +4,10 @@ from collections import Counter
 from datetime import timedelta
 from typing import NamedTuple
 
+from deployments.api.checkups import Checkups
 from models import clock
 from models.errors import LogError
+from models.health import Health
 from models.identity.access import LABORATORY, Act, Caller, why_not
 from models.identity.errors import NotPermitted
 from models.identity.people import Person, Project
@@ -26,14 +28,6 @@ class People(NamedTuple):
     good_tokens: dict[str, int]
 
 
-class Check(NamedTuple):
-    """Whether a part of the laboratory answers; `text` says what is wrong."""
-
-    name: str
-    ok: bool
-    text: str = ""
-
-
 class Queue(NamedTuple):
     """The jobs of a backend: now, and those that were handed in within the last hour."""
 
@@ -47,8 +41,8 @@ class Queue(NamedTuple):
 class Overview:
     """The calls of operators; they block."""
 
-    def __init__(self, services: Services, directory: Directory) -> None:
-        self._services, self._directory = services, directory
+    def __init__(self, services: Services, directory: Directory, checkups: Checkups) -> None:
+        self._services, self._directory, self._checkups = services, directory, checkups
 
     def people(self, caller: Caller) -> People:
         """Return all users and projects.
@@ -64,25 +58,18 @@ class Overview:
                 good[name] += 1
         return People(self._directory.users(), self._directory.projects(), dict(good))
 
-    def health(self, caller: Caller) -> tuple[list[Check], list[Queue]]:
-        """Return what answers, the log first, and the queues.
+    def health(self, caller: Caller) -> tuple[Health, list[Queue]]:
+        """Return how all parts are, and the queues; without the log there are none.
 
         Raises:
             NotPermitted: the caller is no operator.
         """
         _permit(caller)
-        checks, queues = [], []
         try:
             queues = self._queues()
-            checks.append(Check("event log", ok=True))
         except LogError:
-            checks.append(Check("event log", ok=False, text="it does not answer; the log of the server says why"))
-        stores = self._services.stores
-        troubles = stores.troubles(stores.names)
-        for name in stores.names:
-            said, is_well = f"storage {name}" if name else "storage", name not in troubles
-            checks.append(Check(said, ok=is_well, text="" if is_well else "`quledger storages` says what is wrong"))
-        return checks, queues
+            queues = []
+        return self._checkups.latest(), queues
 
     def _queues(self) -> list[Queue]:
         counts, recent = self._services.log.counts(), self._services.log.recent(clock.now() - HOUR)

@@ -13,7 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
+from deployments.api.waits import TooManyWaits
 from models import clock
+from models.calibrations import UnknownCalibration
 from models.errors import (
     AppendConflict,
     DocumentMissing,
@@ -34,6 +36,7 @@ from models.errors import (
     UnknownJob,
     printable,
 )
+from models.groups import UnknownGroup
 from models.identity.errors import NotPermitted, NotSignedIn, UnknownProject, UnknownToken, UnknownUser
 from models.usage import LimitReached
 from storage.log.payloads import PayloadInUse, UnknownPayload
@@ -48,6 +51,8 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (NotPermitted, 403),
     (UnknownJob, 404),
     (UnknownBackend, 404),
+    (UnknownCalibration, 404),
+    (UnknownGroup, 404),
     (UnknownPayload, 404),
     (UnknownProject, 404),
     (UnknownToken, 404),
@@ -64,6 +69,7 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (StaleAttempt, 409),
     (AppendConflict, 409),
     (LimitReached, 429),
+    (TooManyWaits, 429),
     (DocumentTooLarge, 413),
     (LogUnavailable, 503),
     (StorageUnavailable, 503),
@@ -230,11 +236,8 @@ def invalid(errors: Sequence[Any]) -> Problem:
     return Problem(type="urn:quledger:invalid-request", title=TITLES[422], status=422, detail=detail, faults=faults)
 
 
+UNFORESEEN = Problem(type="about:blank", title=TITLES[500], status=500, detail=_WORDS_OF_OURS[500])
+"""What nobody has foreseen is answered without a word of it: it may hold a secret."""
+
 MAX_INVALID = 50
 """So many faults of a request are spelled out."""
-
-
-async def on_unforeseen(_request: Request, error: Exception) -> Response:
-    """Answer what nobody has foreseen, without a word of it: it may hold a secret."""
-    _LOG.error("request_failed action=answer code=500: %s", type(error).__name__, exc_info=error)
-    return answer(Problem(type="about:blank", title=TITLES[500], status=500, detail=_WORDS_OF_OURS[500]))

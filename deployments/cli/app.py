@@ -16,15 +16,28 @@ from importlib import metadata
 from cyclopts import App, CycloptsError
 
 from deployments.cli import terminal
-from deployments.processes.logs import CLI, write_crash
+from deployments.cli.output import Json
+from deployments.processes.logs import write_crash
 from models.errors import BadName, InputError, NotAuthentic, QuledgerError, printable
 from models.settings import Settings
+from tasks.log_files import CLI
 from tasks.prefect_settings import forget_empty_variables
 
 FLAGS = ["--help", "-h"]
 
 COMMANDS = {
-    "submit": ("jobs:submit", "Hand in a job and print its id."),
+    "submit": ("submitting:submit", "Hand in a job and print its id; or a sweep, a job for each row of a table."),
+    "check": (
+        "checking:check",
+        "Check job documents as `submit` does, and store nothing.",
+    ),
+    "wait": ("following:wait", "Wait until jobs have ended; end with code 1 if one of them did not end in DONE."),
+    "watch": ("following:watch", "Show jobs as they change: those that are named, or all there are. Ctrl-C ends it."),
+    "label": ("labelling:label", "Set labels of a job, and take others away."),
+    "group": (
+        "grouping:group",
+        "Show a group of jobs: its states, its results, a figure; without a name list all groups.",
+    ),
     "status": ("jobs:status", "Show where a job stands."),
     "why": (
         "why:why",
@@ -38,12 +51,15 @@ COMMANDS = {
         "Cancel a job: at once where it waits; where it runs, its worker stops it within seconds.",
     ),
     "list": ("jobs:list_jobs", "List jobs, newest first."),
-    "backends": ("jobs:backends", "List the backends of this installation and how many jobs wait for each."),
     "pause": (
         "pauses:pause",
         "Pause a backend: nothing of it begins any more, and jobs are still taken.",
     ),
     "resume": ("pauses:resume", "Serve a backend again that is paused; one that is not stays as it is."),
+    "results": (
+        "calibrations:results",
+        "List the jobs whose results stand on a calibration, or on one that was withdrawn, newest first.",
+    ),
     "drain": (
         "serving:drain",
         "Serve the queues: take jobs from the storage and run each as a Prefect flow run.",
@@ -64,6 +80,10 @@ COMMANDS = {
     "verify": (
         "audit:verify",
         "Compare the log with itself, its views, the storage and Prefect; end with code 3 if anything differs.",
+    ),
+    "health": (
+        "health:health",
+        "Ask all parts of the laboratory how they are, and say what is down; end with code 1 if something is.",
     ),
     "prune": (
         "audit:prune",
@@ -162,10 +182,37 @@ TOKEN_COMMANDS = {
 }
 """The same of `quledger token`."""
 
+BACKEND_COMMANDS = {
+    "history": (
+        "calibrations:history",
+        "List which configurations and calibrations of a backend held when, and which of them were withdrawn.",
+    ),
+    "show": ("calibrations:show", "Print a configuration and calibration as it was kept."),
+    "withdraw": (
+        "calibrations:withdraw",
+        "Withdraw a configuration and calibration: results that stand on it are not to be relied on.",
+    ),
+}
+"""The same of `quledger backends`, which lists them where none follows."""
+
+DB_COMMANDS = {
+    "upgrade": ("db:upgrade", "Make the database, or bring its tables to the version of this program."),
+    "current": ("db:current", "Show at which version the database stands, and which one this program needs."),
+    "check": (
+        "db:check",
+        "Look whether the database is whole: file, version, tables, triggers; end with code 3 if something differs.",
+    ),
+    "backup": ("db:backup", "Copy the database while it is used, and read the copy back."),
+    "shell": ("db:shell", "Ask the database in SQL; it changes nothing unless told so."),
+}
+"""The same of `quledger db`."""
+
 GROUPS = {
+    "backends": ("List the backends of this installation and how many jobs wait for each.", BACKEND_COMMANDS),
     "keys": ("Make, show, rotate and revoke the keys with which backends sign.", KEY_COMMANDS),
     "user": ("Add, change and list the users of the API.", USER_COMMANDS),
     "project": ("Add, change and list projects, whose members see each other's jobs.", PROJECT_COMMANDS),
+    "db": ("Look after the database of the log: upgrade, check, back up, ask.", DB_COMMANDS),
     "token": ("Make, list and revoke the tokens with which users and devices sign in.", TOKEN_COMMANDS),
 }
 """Commands that have commands of their own: the line about each in the help, and these."""
@@ -179,11 +226,22 @@ app = App(
 )
 for name, (function, line) in COMMANDS.items():
     app.command(f"deployments.cli.{function}", name=name, help=line)
+
+
+def list_backends(*, as_json: Json = False) -> int:
+    """List the backends of this installation and how many jobs wait for each."""
+    from deployments.cli.jobs import backends  # noqa: PLC0415 - when it is called, as all commands
+
+    return backends(as_json=as_json)
+
+
 for title, (about, commands) in GROUPS.items():
     group = App(name=title, help=about, help_flags=FLAGS)
     app.command(group)
     for name, (function, line) in commands.items():
         group.command(f"deployments.cli.{function}", name=name, help=line)
+    if title == "backends":
+        group.default(list_backends)
 
 
 def main() -> None:

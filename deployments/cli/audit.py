@@ -9,7 +9,6 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from deployments.cli.output import Json, print_output
-from deployments.processes.logs import DRAIN, SERVER, WORKER, LogErrors
 from flows.prefect_api import retention
 from flows.prefect_api.client import PrefectSilent, prefect_runs
 from models import clock
@@ -26,6 +25,7 @@ from storage.log.event_log import EventLog
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import open_storage
 from storage.providers.stores import Stores
+from tasks.log_files import DRAIN, SERVER, WORKER, LogErrors
 from tasks.services import Services
 
 MAX_DAYS = 36500

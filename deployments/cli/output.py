@@ -1,4 +1,4 @@
-"""What the commands share: the option `--json`, and output for people or for programs."""
+"""What the commands share: options, and output for people or for programs."""
 
 import json
 from collections.abc import Callable
@@ -7,6 +7,9 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON value.")]
+
+Labels = Annotated[list[str] | None, Parameter(negative="")]
+"""An option that may be given several times, each as NAME=VALUE."""
 
 
 def print_output(value: Any, print_text: Callable[[], None], *, as_json: bool) -> None:

@@ -2,18 +2,20 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
-from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
+from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table, table_lines
 from models.backend import BackendConfig
 from models.clock import to_text
 from models.event_text import what_happened
 from models.events import Event
 from models.job import FINAL, Job, State
+from models.labels import in_a_line
 from models.status import status_document
 
 # Into a file or a pipe nothing is cut.
@@ -43,6 +45,8 @@ def status(job: Job, more: Mapping[str, str] = MappingProxyType({})) -> None:
         "reason": job.reason or "-",
         "flow run": job.flow_run_id or "-",
     }
+    made_of = {"labels": in_a_line(job.labels), "group": job.group, "derived from": job.derived_from}
+    rows |= {name: text for name, text in made_of.items() if text}
     rows |= more
     columns = (Column("name"), Column("value", ColumnKind.TEXT))
     # An id may be longer than a line, and is not cut all the same.
@@ -70,6 +74,11 @@ def jobs(found: list[Job]) -> None:
         print_line("There are no such jobs. Submit one: quledger submit BACKEND FILE")
         return
     show_table(console, JOBS, [_job(job) for job in found], wrap=False)
+
+
+def job_lines(found: list[Job]) -> Iterator[Text]:
+    """Yield the lines of a table of jobs that is shown anew again and again."""
+    return table_lines(JOBS, [_job(job) for job in found], console.width, wrap=False)
 
 
 def _job(job: Job) -> Row:

@@ -1,14 +1,18 @@
 """`quledger result`: reads the result of a job and prints it; the log and the storage are enough."""
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from deployments.cli import render
+from deployments.cli.figures import write_figure
 from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
 from deployments.frames import counts_frame, values_frame
+from deployments.sweep_figures import MAX_EXPERIMENTS, job_svg, sparklines
+from flows.artifacts.outcomes import outcomes_of
 from models.errors import printable
 from tasks.jobs.results import result_document
 from tasks.services import current
@@ -23,22 +27,35 @@ MAX_OUTCOMES = 32
 """The most bars of one histogram; the rarest outcomes are summed up."""
 
 
-def result(job_id: str, *, csv: Annotated[bool, Parameter(negative="")] = False, as_json: Json = False) -> int:
+def result(
+    job_id: str,
+    *,
+    csv: Annotated[bool, Parameter(negative="")] = False,
+    plot: Annotated[bool | Path, Parameter(negative="")] = False,
+    as_json: Json = False,
+) -> int:
     """Show the result of a job: a histogram for each experiment.
 
     Args:
         job_id: The job's id, or as much of its beginning as tells it from others.
         csv: Print the counts as CSV instead.
+        plot: Draw it instead: a histogram, or heat map and curve of several experiments, into an SVG file if one is
+            named; else the means of the experiments as a line here.
     """
     document = result_document(current(), current().log.id_of(job_id))
-    if csv:
+    if isinstance(plot, Path):
+        write_figure(plot, job_svg(document))
+    elif plot:
+        for line in sparklines([found.means() for found in outcomes_of(document, MAX_EXPERIMENTS).values()]):
+            render.print_line(f"mean of {line}", style="")
+    elif csv:
         _print_csv(document)
     else:
-        print_output(document, lambda: _print_text(document), as_json=as_json)
+        print_output(document, lambda: print_text(document), as_json=as_json)
     return 0
 
 
-def _print_text(document: dict[str, Any]) -> None:
+def print_text(document: dict[str, Any]) -> None:
     """Print a histogram of each experiment, and the expectation values."""
     made_by = printable(f"{document['display_name']} {document['backend_version']}")
     render.print_line(f"{made_by}, job {document['job_id']}", style="")

@@ -8,7 +8,17 @@ import select
 import sys
 from typing import Any, TextIO
 
-PLAIN = {"█": "#", "…": "~", "±": "+/-", "─": "-", "━": "-", "╸": "-", "╺": "-", "│": "|", "❱": ">"}
+PLAIN = dict(zip("▁▂▃▄▅▆▇", "_.,-=+*", strict=True)) | {
+    "█": "#",
+    "…": "~",
+    "±": "+/-",
+    "─": "-",
+    "━": "-",
+    "╸": "-",
+    "╺": "-",
+    "│": "|",
+    "❱": ">",
+}
 """What stands for our own characters where the terminal or file has no code for them."""
 
 _HANDLER = "quledger.spelt_out"

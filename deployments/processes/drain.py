@@ -11,13 +11,14 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from deployments.processes.logs import DRAIN, SERVER, open_log, record, report_errors, warn_on_terminal
+from deployments.processes.logs import open_log, record, report_errors, warn_on_terminal
 from deployments.processes.prefect_server import PrefectUnavailable, prefect_server
 from deployments.processes.stop_signals import stop_signals
 from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
 from tasks.backends import registry
+from tasks.log_files import DRAIN, SERVER
 from tasks.prefect_settings import import_prefect
 from tasks.services import Services, use
 from tasks.watchdog import watched

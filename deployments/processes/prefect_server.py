@@ -16,13 +16,14 @@ from pathlib import Path
 import httpx
 from filelock import FileLock, Timeout
 
-from deployments.processes.logs import SERVER, open_log
+from deployments.processes.logs import open_log
 from deployments.processes.prefect_secrets import keep_secret, warn_of_open_logins
 from flows.prefect_api.client import REFUSED, authentication, refusal
 from models import clock
 from models.errors import BadSetting, QuledgerError
 from models.settings import Settings, redact_url
 from tasks import python
+from tasks.log_files import SERVER
 from tasks.prefect_settings import database, home, prepare, server_environment, server_settings
 
 __all__ = ["PrefectUnavailable", "prefect_server", "server_settings", "write_error"]

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 import signal
 import socket
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from deployments.processes.logs import record
+from deployments.processes.mirroring import mirrored
 from deployments.processes.stop_signals import stop_signals
 from models.errors import BadSetting
 from models.settings import Settings
@@ -50,7 +52,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        msg = f"{host}:{port} cannot be listened on ({error.strerror}); name another port with --port"
+        # Its own words name the address once more.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        msg = f"{host}:{port} cannot be listened on ({why}); name another port with --port"
         raise BadSetting(msg) from None
 
 
@@ -65,7 +69,7 @@ def serve_on(services: Services, listening: socket.socket, say: Callable[[str], 
     with listening:
         host, port = listening.getsockname()[:2]
         config = uvicorn.Config(
-            make_app(services),
+            make_app(services, is_warmed=True),
             http=Connection,
             log_config=None,
             log_level="warning",
@@ -83,7 +87,8 @@ def serve_on(services: Services, listening: socket.socket, say: Callable[[str], 
             say("Nobody can sign in yet: quledger user add NAME --role operator, then quledger token new NAME")
         server = uvicorn.Server(config)
         server.capture_signals = functools.partial(_ended_by_signals, server.handle_exit)  # type: ignore[method-assign]
-        server.run(sockets=[listening])
+        with mirrored(services):
+            server.run(sockets=[listening])
         with contextlib.suppress(OSError):  # the terminal may be gone
             say("stopped")
 

@@ -11,13 +11,14 @@ import httpx
 from deployments.deploy import POOL, deploy
 from deployments.processes.blocks import Blocks
 from deployments.processes.kept import kept
-from deployments.processes.logs import API, SERVER, WORKER, report_errors, warn_on_terminal
+from deployments.processes.logs import report_errors, warn_on_terminal
 from deployments.processes.prefect_server import prefect_server
 from deployments.processes.serve import LOOPBACK, listen
 from deployments.processes.stop_signals import stop_signals
 from flows.prefect_api.client import ask, authentication
 from models import clock
 from models.settings import Settings
+from tasks.log_files import API, SERVER, WORKER
 from tasks.sandbox.walls import hide_memory
 from tasks.services import Services
 

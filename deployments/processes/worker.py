@@ -34,6 +34,7 @@ from deployments.processes.stop_signals import stop_signals
 from flows.drain_queue import drain_queue
 from flows.draining.handover import Handover
 from flows.draining.periodic import run_periodically
+from flows.health import health
 from flows.prefect_api.engine import flush_prefect, leave_sigterm_alone, run_as
 from flows.prefect_api.names import CLAIMED_JOBS, JOBS
 from flows.prefect_api.run_lists import due
@@ -52,7 +53,7 @@ _LOG = logging.getLogger("quledger.worker")
 DRAIN = f"{drain_queue.name}/{drain_queue.name}"
 FLOWS: dict[str, Flow[Any, Any]] = {
     JOBS: run_job,
-    **{f"{flow.name}/{flow.name}": flow for flow in (drain_queue, reconcile, verify, publish_backends)},
+    **{f"{flow.name}/{flow.name}": flow for flow in (drain_queue, reconcile, verify, publish_backends, health)},
 }
 """Deployment -> the flow that it runs."""
 
@@ -179,7 +180,7 @@ class Worker:
     def _has_room(self) -> bool:
         """Return whether one more job may run in this process: what others hand on shares its places with the drain."""
         handed_on = [task for task, name in self._tasks.items() if name == CLAIMED_JOBS]
-        return len(handed_on) + len(self._handover.jobs) < self._services.settings.concurrency
+        return len(handed_on) + len(self._handover.jobs.awaited()) < self._services.settings.concurrency
 
     def _done(self, task: asyncio.Task[None]) -> None:
         if self._tasks.pop(task) == DRAIN:

@@ -5,6 +5,38 @@ import contextvars
 from collections.abc import Coroutine
 from typing import Any
 
+
+class JobsUnderWay:
+    """The jobs that a process runs. One that has ended holds no place any more, only its task until Prefect knows."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[asyncio.Task[None], asyncio.Event] = {}
+
+    def __len__(self) -> int:
+        """Return how many have a task."""
+        return len(self._under_way)
+
+    def add(self, task: asyncio.Task[None], ended: asyncio.Event) -> None:
+        """Add a job until its task is done; `ended` is set before that, when the log knows how the job has ended."""
+        self._under_way[task] = ended
+        task.add_done_callback(self._under_way.pop)
+
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """Return the tasks of all."""
+        return list(self._under_way)
+
+    async def stop(self) -> None:
+        """Cancel all, which gives back the jobs that have not ended."""
+        tasks = self.tasks()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def awaited(self) -> list[asyncio.Event]:
+        """Return what will say so when one of those ends that have not."""
+        return [ended for ended in self._under_way.values() if not ended.is_set()]
+
+
 _current: contextvars.ContextVar["Handover"] = contextvars.ContextVar("handover")
 
 
@@ -18,7 +50,7 @@ class Handover:
     """
 
     def __init__(self) -> None:
-        self.jobs: set[asyncio.Task[None]] = set()
+        self.jobs = JobsUnderWay()
         self.wanted = asyncio.Event()
         # Jobs are no part of the run that began them: neither its client nor its context may end under them.
         self._context = contextvars.copy_context()
@@ -38,8 +70,6 @@ class Handover:
 
     async def close(self, seconds: float) -> None:
         """Wait so long for what still runs; then it is cancelled, which gives its jobs back."""
-        if self.jobs:
-            await asyncio.wait(self.jobs, timeout=seconds)
-        for task in self.jobs:
-            task.cancel()
-        await asyncio.gather(*self.jobs, return_exceptions=True)
+        if tasks := self.jobs.tasks():
+            await asyncio.wait(tasks, timeout=seconds)
+        await self.jobs.stop()

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from prefect.client.orchestration import PrefectClient
 
-from flows.draining.handover import Handover
+from flows.draining.handover import Handover, JobsUnderWay
 from flows.draining.inbox_poller import InboxPoller
 from flows.draining.prefect_submissions import CANCELS, TO_BEGIN, PrefectSubmissions, dispatch
 from flows.prefect_api.engine import new_run, run_as
@@ -16,9 +16,10 @@ from flows.prefect_api.names import tags_of
 from flows.run_job import run_attempt
 from models.errors import LogError
 from models.job import FINAL, Job, Phase
-from models.policy import Do, DrainState, Rest, claim_pause, next_action, poll_pause
+from models.policy import Do, DrainState, Rest, claim_pause, next_action, poll_pause, room
 from storage import failpoints
 from storage.log.pauses import pauses
+from tasks.backends import registry
 from tasks.jobs.claims import Claim
 from tasks.jobs.submission import cancel
 from tasks.services import Services
@@ -43,11 +44,12 @@ class Scheduler:
         self._services, self._client = services, client
         self._poller, self._submissions = poller, submissions
         elsewhere = services.settings.dispatch
-        self._handed_on = [name for name in poller.backends if elsewhere.get(name) == "deployment"]
-        self._run_here = [name for name in poller.backends if name not in self._handed_on]
+        self._served = [name for name in poller.backends if not registry.served_outside(name)]
+        self._handed_on = [name for name in self._served if elsewhere.get(name) == "deployment"]
+        self._run_here = [name for name in self._served if name not in self._handed_on]
         self._concurrency = concurrency
         self._handover = Handover.current()
-        self._running: set[asyncio.Task[None]] = set() if self._handover is None else self._handover.jobs
+        self._jobs = JobsUnderWay() if self._handover is None else self._handover.jobs
         self._counts: Counter[str] = Counter()
         self._failures_in_a_row = 0
         self._woken = asyncio.Event()
@@ -94,12 +96,15 @@ class Scheduler:
             self._state = replace(self._state, stopping_since=now)
         state = replace(
             self._state,
-            running=len(self._running),
-            room=self._concurrency - len(self._running),
+            running=len(self._jobs),
+            room=self._room(),
             is_over=stopping or (self._handover is not None and self._handover.wanted.is_set()),
             leaves_jobs=self.leaves_jobs(),
         )
         return next_action(state, now)
+
+    def _room(self) -> int:
+        return room(self._concurrency, running=len(self._jobs), at_work=len(self._jobs.awaited()))
 
     async def _do(self, action: Do | Rest) -> None:
         match action:
@@ -148,14 +153,13 @@ class Scheduler:
         failpoints.point("claim.appended")
         run, name = self._run(claimed), claimed.job.job_id
         task = asyncio.create_task(run, name=name) if self._handover is None else self._handover.begin(run, name)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._jobs.add(task, claimed.ended)
 
     async def _claim_known(self) -> None:
         """Claim what is in the log already, which need not wait for the first look at the inboxes."""
         for _ in range(self._concurrency):
             action = self._next_action()
-            if action is Do.POLL and self._state.may_claim and len(self._running) < self._concurrency:
+            if action is Do.POLL and self._state.may_claim and self._room() > 0:
                 await self._claim()
 
     async def _hand_on(self) -> None:
@@ -239,21 +243,18 @@ class Scheduler:
             counts = await asyncio.to_thread(self._services.log.counts, storages=self._poller.awaited())
         except LogError:
             return False
-        phases = [
-            counts.get(name, {}).keys() - ({Phase.WAITING} if name in paused else set())
-            for name in self._poller.backends
-        ]
+        phases = [counts.get(name, {}).keys() - ({Phase.WAITING} if name in paused else set()) for name in self._served]
         return not any(phases)
 
     async def _rest(self, until: float) -> None:
         """Wait until then, or until a job ends, one was launched, or the next drain is here."""
-        calls = [self._woken]
+        calls = [self._woken, *self._jobs.awaited()]
         if self._handover is not None and not self._handover.wanted.is_set():
             calls.append(self._handover.wanted)
         waiting = [asyncio.create_task(call.wait()) for call in calls]
         try:
             seconds = max(until - time.monotonic(), 0.0)
-            await asyncio.wait([*self._running, *waiting], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*self._jobs.tasks(), *waiting], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for each in waiting:
                 each.cancel()
@@ -261,7 +262,5 @@ class Scheduler:
 
     async def _stop_jobs(self) -> None:
         """Cancel what is under way, which gives its jobs back, and what was claimed and not begun."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._jobs.stop()
         await asyncio.to_thread(self._services.claims.give_back_all, begun=False)

@@ -20,7 +20,7 @@ JOBS = f"{JOB}/{JOB}"
 CLAIMED_JOBS = f"{JOB}/run-claimed-job"
 """The deployment that runs a job which a drain has claimed."""
 
-FLOWS = (JOB, "drain-queue", "reconcile", "verify", "publish-backends")
+FLOWS = (JOB, "drain-queue", "reconcile", "verify", "publish-backends", "health")
 
 
 def tags_of(job: Job) -> list[str]:

@@ -12,7 +12,7 @@ from models.clock import to_text
 from models.settings import redact_url
 
 JOBS = "run-job"
-OTHERS = ("drain-queue", "reconcile", "verify", "publish-backends")
+OTHERS = ("drain-queue", "reconcile", "verify", "publish-backends", "health")
 OVER = ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]
 
 BATCH = 50

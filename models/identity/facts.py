@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from models.calibrations import CalibrationRecorded, CalibrationWithdrawn
 from models.clock import UtcDatetime
 from models.identity.limits import Limits
 from models.pauses import MAX_REASON
@@ -25,6 +26,13 @@ SCOPES: tuple[Scope, ...] = ("read", "submit", "admin")
 
 Origin = Literal["", "qlued"]
 """Where users and tokens come from; empty for ours."""
+
+
+DeviceStatus = Literal["available", "unavailable"]
+"""Of a device, as its engine says."""
+
+MAX_DEVICE_INFO = 1_000_000
+"""Characters of a calibration."""
 
 
 class _Fact(BaseModel):
@@ -108,6 +116,21 @@ class DeviceAdded(_Fact):
     kind: Literal["device_added"] = "device_added"
 
 
+class DeviceReported(_Fact):
+    """The engine of a device says how it stands; what it does not say stays as it was, and is left out of the JSON.
+
+    Attributes:
+        device_info: its calibration, as JSON text.
+        calibrated_at: when that was measured.
+    """
+
+    kind: Literal["device_reported"] = "device_reported"
+    status: Annotated[DeviceStatus | None, Field(exclude_if=lambda value: value is None)] = None
+    n_qubits: Annotated[int | None, Field(ge=1, le=1_000_000, exclude_if=lambda value: value is None)] = None
+    device_info: Annotated[str | None, Field(max_length=MAX_DEVICE_INFO, exclude_if=lambda value: value is None)] = None
+    calibrated_at: Annotated[UtcDatetime | None, Field(exclude_if=lambda value: value is None)] = None
+
+
 class TokenIssued(_Fact):
     """The user or device has one more token.
 
@@ -165,10 +188,13 @@ ControlFact = Annotated[
     | MemberRemoved
     | LimitsSet
     | DeviceAdded
+    | DeviceReported
     | TokenIssued
     | TokenRevoked
     | BackendPaused
-    | BackendResumed,
+    | BackendResumed
+    | CalibrationRecorded
+    | CalibrationWithdrawn,
     Field(discriminator="kind"),
 ]
 _FACT: TypeAdapter[ControlFact] = TypeAdapter(ControlFact)

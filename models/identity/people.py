@@ -1,10 +1,11 @@
-"""What the events of a control stream add up to: a user, project, device or backend, with the end of its chain."""
+"""What the events of a control stream add up to: a user, a project, a device or a backend, each with its end."""
 
 from datetime import datetime
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from models.calibrations import NO_CALIBRATIONS, CalibrationRecorded, CalibrationWithdrawn, Ledger
 from models.errors import echo
 from models.events import GENESIS
 from models.identity.control_events import ControlEvent
@@ -13,6 +14,8 @@ from models.identity.facts import (
     BackendResumed,
     ControlFact,
     DeviceAdded,
+    DeviceReported,
+    DeviceStatus,
     LimitsSet,
     MemberRemoved,
     MemberSet,
@@ -176,17 +179,35 @@ class Project(_Fold):
 
 
 class Device(_Holder):
-    """A backend that an engine outside serves."""
+    """A backend that an engine outside serves.
+
+    Attributes:
+        status: as the engine said last; empty where it never did, as are the others.
+        device_info: its calibration, as JSON text.
+    """
+
+    status: DeviceStatus | Literal[""] = ""
+    n_qubits: int | None = None
+    device_info: str = ""
+    calibrated_at: datetime | None = None
+
+    def _changes(self, fact: ControlFact, event: ControlEvent) -> dict[str, object]:
+        if isinstance(fact, DeviceReported):
+            said = fact.model_dump(include={"status", "n_qubits", "device_info"}, exclude_none=True)
+            return said | ({} if fact.calibrated_at is None else {"calibrated_at": fact.calibrated_at})
+        return super()._changes(fact, event)
 
 
 class BackendRecord(_Fold):
-    """What operators have said of a backend.
+    """What is recorded of a backend.
 
     Attributes:
-        pause: as it was said; None where there is none. It may be over by now.
+        pause: as operators said it; None where there is none. It may be over by now.
+        ledger: its configurations and calibrations.
     """
 
     pause: Pause | None = None
+    ledger: Ledger = NO_CALIBRATIONS
 
     def _changes(self, fact: ControlFact, event: ControlEvent) -> dict[str, object]:
         match fact:
@@ -197,6 +218,10 @@ class BackendRecord(_Fold):
                 return {"pause": Pause(backend=self.name, since=event.recorded_at, by=event.actor, **said)}
             case BackendResumed():
                 return {"pause": None}
+            case CalibrationRecorded():
+                return {"ledger": self.ledger.after_record(fact, event.recorded_at)}
+            case CalibrationWithdrawn():
+                return {"ledger": self.ledger.after_withdrawal(fact, event.recorded_at, event.actor)}
             case _:
                 return super()._changes(fact, event)
 
@@ -230,7 +255,7 @@ def apply(fold: Fold | None, event: ControlEvent) -> Fold:
             return Project(**ends)
         case "device", DeviceAdded():
             return Device(**ends)
-        case "backend", BackendPaused():
+        case "backend", BackendPaused() | CalibrationRecorded() | CalibrationWithdrawn():
             return BackendRecord(**ends).after(event)
     msg = f"{event.kind} may not begin {event.stream}"
     raise ValueError(msg)

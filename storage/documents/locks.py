@@ -32,6 +32,13 @@ class Locks(Protocol):
             LogUnavailable: whoever keeps the locks cannot be reached.
         """
 
+    def alone(self, what: str) -> contextlib.AbstractContextManager[bool]:
+        """Hold the right to do something that no two should do at once; yield False where somebody else has it.
+
+        Raises:
+            LogUnavailable: whoever keeps the locks cannot be reached.
+        """
+
 
 class JobLocks:
     """Locks of one machine: between the threads of this process and, by files in a folder, between processes.
@@ -60,17 +67,32 @@ class JobLocks:
         finally:
             self._threads[shard].release()
 
+    @contextlib.contextmanager
+    def alone(self, what: str) -> Iterator[bool]:
+        """Hold the right to do something that no two should do at once; yield False where somebody else has it."""
+        with contextlib.ExitStack() as held:
+            try:
+                if self._folder:
+                    held.enter_context(_lock(self._folder / what, 0))
+            except Timeout:
+                yield False
+                return
+            yield True
+
     def _file_lock(self, path: Path, job_id: str) -> contextlib.AbstractContextManager[object]:
         """Take the lock of a file, for whoever enters and leaves what is returned."""
-        # A new one each time: one that was made before a fork is of no use in the child. The kernel keeps the lock (the
-        # file stays), so processes of other releases are excluded too.
-        lock = FileLock(
-            path, self._busy_seconds, mode=0o600, poll_interval=LOOK_SECONDS, fallback_to_soft=False, thread_local=False
-        )
         try:
-            return lock.acquire()
+            return _lock(path, self._busy_seconds)
         except Timeout:
             raise _busy(job_id) from None
+
+
+def _lock(path: Path, seconds: float) -> contextlib.AbstractContextManager[object]:
+    # A new one each time: one that was made before a fork is of no use in the child. The kernel keeps the lock (the
+    # file stays), so processes of other releases are excluded too.
+    return FileLock(
+        path, seconds, mode=0o600, poll_interval=LOOK_SECONDS, fallback_to_soft=False, thread_local=False
+    ).acquire()
 
 
 def _busy(job_id: str) -> StorageUnavailable:

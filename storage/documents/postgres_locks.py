@@ -12,6 +12,7 @@ from storage.log.database import BUSY_SECONDS, unavailable
 from storage.log.postgres import Postgres
 
 _TAKE = text("SELECT pg_advisory_lock(:key)")
+_TRY = text("SELECT pg_try_advisory_lock(:key)")
 _GIVE = text("SELECT pg_advisory_unlock(:key)")
 _TIMED_OUT = "55P03"
 
@@ -44,6 +45,22 @@ class PostgresJobLocks:
             yield
         finally:
             _give(connection, key)
+
+    @contextlib.contextmanager
+    def alone(self, what: str) -> Iterator[bool]:
+        """Hold the right to do something that no two should do at once; yield False where somebody else has it."""
+        key, is_alone = lock_key(f"alone: {what}"), False
+        with unavailable(self._dialect):
+            connection = self._engine.connect()
+        try:
+            with unavailable(self._dialect):
+                is_alone = bool(connection.execute(_TRY, {"key": key}).scalar())
+            yield is_alone
+        finally:
+            if is_alone:
+                _give(connection, key)
+            else:
+                connection.close()
 
     def close(self) -> None:
         """Close the connections that wait for another use."""

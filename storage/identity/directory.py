@@ -9,6 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select
 
+from models.calibrations import CalibrationRecorded, CalibrationWithdrawn
 from models.errors import echo, printable
 from models.identity.errors import (
     NotChanged,
@@ -150,7 +151,9 @@ def _check(connection: Connection, stream: str, fold: Fold | None, fact: Control
             raise UserExists(name)
         case ProjectAdded() if fold is not None:
             raise ProjectExists(name)
-        case UserAdded() | ProjectAdded() | DeviceAdded() | BackendPaused():
+        case UserAdded() | ProjectAdded() | DeviceAdded():
+            return
+        case BackendPaused() | CalibrationRecorded() | CalibrationWithdrawn():
             return
         case MemberSet(user=user) if not is_name(user) or connection.scalar(_IS_USER, {"name": user}) is None:
             raise UnknownUser(user)

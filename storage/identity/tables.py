@@ -3,7 +3,7 @@
 Nothing of them is ever mirrored into a storage.
 """
 
-from sqlalchemy import Index, Text
+from sqlalchemy import Index, Text, text
 from sqlmodel import Field, SQLModel
 
 from storage.log.tables import words
@@ -58,6 +58,18 @@ class MembershipRow(SQLModel, table=True):
     __table_args__ = (Index("ix_membership_user", "user"),)
 
 
+class DeviceRow(SQLModel, table=True):
+    """A device that an engine outside serves, as the engine says it stands; what it has not said is empty or NULL."""
+
+    __tablename__ = "device"
+
+    name: str = Field(primary_key=True, sa_type=words(100))
+    status: str = Field(sa_type=words(20))
+    n_qubits: int | None = Field(default=None)
+    device_info: str = Field(sa_type=Text)
+    calibrated_at: str = Field(sa_type=words(40))
+
+
 class NameLinkRow(SQLModel, table=True):
     """That jobs which came in under a name without a token are a user's to see."""
 
@@ -91,3 +103,45 @@ class TokenRow(SQLModel, table=True):
     last_used_at: str = Field(sa_type=words(40))
 
     __table_args__ = (Index("ix_token_sha256", "sha256", unique=True), Index("ix_token_user", "user"))
+
+
+class CalibrationRow(SQLModel, table=True):
+    """A version of a backend, as `models.calibrations.Calibration`; what there is not is empty.
+
+    Attributes:
+        content: its text.
+    """
+
+    __tablename__ = "calibration"
+
+    backend: str = Field(primary_key=True, sa_type=words(100))
+    sha256: str = Field(primary_key=True, sa_type=words(64))
+    config_sha256: str = Field(sa_type=words(64))
+    content: str = Field(sa_type=Text)
+    recorded_at: str = Field(sa_type=words(40))
+    withdrawn_at: str = Field(sa_type=words(40))
+    withdrawn_by: str = Field(sa_type=words(200))
+    reason: str = Field(sa_type=words(500))
+
+    __table_args__ = (
+        Index("ix_calibration_sha256", "sha256"),
+        Index(
+            "ix_calibration_withdrawn",
+            "withdrawn_at",
+            "sha256",
+            sqlite_where=text("withdrawn_at <> ''"),
+            postgresql_where=text("withdrawn_at <> ''"),
+        ),
+    )
+
+
+class CalibrationPeriodRow(SQLModel, table=True):
+    """A time for which a version held, by its place among those of the backend; `until` is empty while it does."""
+
+    __tablename__ = "calibration_period"
+
+    backend: str = Field(primary_key=True, sa_type=words(100))
+    number: int = Field(primary_key=True)
+    sha256: str = Field(sa_type=words(64))
+    since: str = Field(sa_type=words(40))
+    until: str = Field(sa_type=words(40))

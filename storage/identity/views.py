@@ -5,13 +5,15 @@ from typing import Any
 from sqlalchemy import Connection, Table, and_, delete, insert, update
 
 from models.clock import to_text
-from models.identity.people import BackendRecord, Fold, Person, Project, Token
+from models.identity.people import BackendRecord, Device, Fold, Person, Project, Token
 from models.identity.streams import BACKEND, parts
 from models.pauses import Pause
-from storage.identity.tables import AccountRow, MembershipRow, NameLinkRow, ProjectRow, TokenRow
+from storage.identity.calibration_rows import CALIBRATION, PERIOD, calibration_rows
+from storage.identity.tables import AccountRow, DeviceRow, MembershipRow, NameLinkRow, ProjectRow, TokenRow
 from storage.log.tables import PauseRow
 
 ACCOUNT: Table = AccountRow.__table__  # type: ignore[attr-defined]
+DEVICE: Table = DeviceRow.__table__  # type: ignore[attr-defined]
 PROJECT: Table = ProjectRow.__table__  # type: ignore[attr-defined]
 MEMBERSHIP: Table = MembershipRow.__table__  # type: ignore[attr-defined]
 NAME_LINK: Table = NameLinkRow.__table__  # type: ignore[attr-defined]
@@ -19,7 +21,7 @@ TOKEN: Table = TokenRow.__table__  # type: ignore[attr-defined]
 
 PAUSE: Table = PauseRow.__table__  # type: ignore[attr-defined]
 
-VIEWS = (ACCOUNT, PROJECT, MEMBERSHIP, NAME_LINK, TOKEN, PAUSE)
+VIEWS = (ACCOUNT, PROJECT, MEMBERSHIP, NAME_LINK, TOKEN, DEVICE, PAUSE, CALIBRATION, PERIOD)
 
 TOLD_BY_NO_EVENT = "last_used_at"
 """The column of `token` that is kept as it is."""
@@ -36,7 +38,8 @@ def rows_of(fold: Fold | None) -> dict[Key, Row]:
     rows: list[tuple[Table, Row]] = [(TOKEN, _token(token)) for token in fold.tokens.values()]
     if isinstance(fold, BackendRecord):
         rows += [(PAUSE, _pause(fold.pause))] if fold.pause else []
-    elif isinstance(fold, Person | Project):
+        rows += calibration_rows(fold.name, fold.ledger)
+    if isinstance(fold, Person | Project):
         row = {"name": fold.name, "added_at": to_text(fold.added_at), "limits": fold.limits.model_dump_json()}
         if isinstance(fold, Person):
             rows.append((ACCOUNT, row | {"role": fold.role, "is_enabled": fold.is_enabled}))
@@ -45,6 +48,8 @@ def rows_of(fold: Fold | None) -> dict[Key, Row]:
             rows.append((PROJECT, row))
             members = fold.members.items()
             rows += [(MEMBERSHIP, {"project": fold.name, "user": user, "role": role}) for user, role in members]
+    if isinstance(fold, Device):
+        rows.append((DEVICE, _device(fold)))
     return {key_of(table, row): row for table, row in rows}
 
 
@@ -55,10 +60,12 @@ def key_of(table: Table, row: Row) -> Key:
 
 def stream_of(table: Table, row: Row) -> str:
     """Return the stream whose events a row repeats."""
-    if table is PAUSE:
+    if table in (PAUSE, CALIBRATION, PERIOD):
         return f"{BACKEND}/{row['backend']}"
     if table is TOKEN:
         return f"device/{row['device']}" if row["device"] else f"user/{row['user']}"
+    if table is DEVICE:
+        return f"device/{row['name']}"
     if table is PROJECT or table is MEMBERSHIP:
         return f"project/{row['name' if table is PROJECT else 'project']}"
     return f"user/{row['name' if table is ACCOUNT else 'user']}"
@@ -85,6 +92,16 @@ def add(connection: Connection, table: Table, row: Row) -> None:
 def _is(key: Key) -> Any:
     table, values = key
     return and_(*(column == value for column, value in zip(table.primary_key.columns, values, strict=True)))
+
+
+def _device(device: Device) -> Row:
+    return {
+        "name": device.name,
+        "status": device.status,
+        "n_qubits": device.n_qubits,
+        "device_info": device.device_info,
+        "calibrated_at": to_text(device.calibrated_at) if device.calibrated_at else "",
+    }
 
 
 def _pause(pause: Pause) -> Row:

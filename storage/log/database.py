@@ -12,7 +12,7 @@ from models.errors import BadSetting, LogUnavailable
 from models.settings import redact_url
 from storage.log.dialects import Dialect, Turn, dialect_named, dialect_of
 
-HEAD = "0008"
+HEAD = "0012"
 """The newest migration; a database of another version is migrated or refused."""
 
 BUSY_SECONDS = 60
@@ -26,16 +26,51 @@ class LogDisturbed(LogUnavailable):
     """Another writer was in the way of a transaction: nothing of it was done, and it may be tried again at once."""
 
 
-def open_database(url: str, *, existing: bool = False) -> Engine:
+def open_database(url: str, *, existing: bool = False, patience: float = BUSY_SECONDS) -> Engine:
     """Return the engine of a database that has today's tables, made or migrated as needed.
 
     Args:
         existing: make and migrate nothing; a database that is missing, empty or old is refused.
+        patience: seconds that a writer waits for the database before it says that it is locked.
 
     Raises:
         BadSetting: the URL is of no database that is supported.
         LogUnavailable: the database cannot be reached, is no database, or belongs to a newer Quledger.
     """
+    engine, dialect = _engine(url, existing=existing, patience=patience)
+    try:
+        with unavailable(dialect):
+            if existing:
+                _expect_today(engine)
+            else:
+                _migrate(engine, dialect)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def engine_of(url: str) -> Engine:
+    """Return the engine of a database that is there, of whatever version; nothing is made or migrated.
+
+    Raises:
+        BadSetting: the URL is of no database that is supported.
+        LogUnavailable: there is none, as is plain already.
+    """
+    return _engine(url, existing=True, patience=BUSY_SECONDS)[0]
+
+
+def version_of(engine: Engine) -> str | None:
+    """Return the migration at which a database stands; None if it holds no log.
+
+    Raises:
+        LogUnavailable: it does not answer.
+    """
+    with unavailable(dialect_of(engine)), engine.connect() as connection:
+        return _version(connection)
+
+
+def _engine(url: str, *, existing: bool, patience: float) -> tuple[Engine, Dialect]:
     try:
         parsed = make_url(url)
     except (SQLAlchemyError, ValueError):  # the latter for a port that is no number
@@ -48,17 +83,7 @@ def open_database(url: str, *, existing: bool = False) -> Engine:
     if parsed.drivername.startswith("sqlite") and "?" in url:
         msg = "the database goes on after its path; write %3F where ? belongs to a name, and no options"
         raise BadSetting(msg)
-    engine = dialect.engine(parsed, BUSY_SECONDS, existing=existing)
-    try:
-        with unavailable(dialect):
-            if existing:
-                _expect_today(engine)
-            else:
-                _migrate(engine, dialect)
-    except BaseException:
-        engine.dispose()
-        raise
-    return engine
+    return dialect.engine(parsed, patience, existing=existing), dialect
 
 
 @contextlib.contextmanager

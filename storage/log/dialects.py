@@ -57,6 +57,12 @@ class Dialect(Protocol):
     def tolerate_corruption(self, connection: Connection) -> contextlib.AbstractContextManager[None]:
         """Let an audit read what is broken, and take its time."""
 
+    def read_only(self, connection: Connection) -> contextlib.AbstractContextManager[None]:
+        """Refuse whatever would change something, and whatever would switch that off."""
+
+    def run_alone(self, connection: Connection, statement: str) -> Any:
+        """Return the driver's cursor for one statement to the letter; several at once are refused by its own error."""
+
     def was_disturbed(self, error: BaseException) -> bool:
         """Say whether a transaction failed only because of another one that ran at the same time."""
 

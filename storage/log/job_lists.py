@@ -6,7 +6,9 @@ owner. Of each lane no more is read than the page can show. A cursor says behind
 
 import base64
 import hashlib
+import itertools
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
@@ -31,9 +33,12 @@ from models.errors import InputError
 from models.job import FINAL, RUNNING, Job, Phase, State
 from models.names import is_job_id
 from storage.log.database import reading
+from storage.log.labels import has_label
 from storage.log.tables import (
+    CALIBRATED,
     ENDED_OTHERWISE,
     HIDDEN,
+    IN_A_GROUP,
     IN_A_PROJECT,
     OPEN,
     PROVEN,
@@ -73,6 +78,9 @@ class Query:
         since: submitted then (UTC) or later.
         until: submitted before then (UTC).
         prefix: of the id.
+        group: name of the group that they belong to.
+        labels: each of which they have, as (name, value).
+        calibrations: hashes of which their results stand on one; none for all jobs.
     """
 
     everything: bool = False
@@ -86,6 +94,9 @@ class Query:
     since: datetime | None = None
     until: datetime | None = None
     prefix: str = ""
+    group: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+    calibrations: tuple[str, ...] = ()
     with_hidden: bool = False
     newest_first: bool = True
 
@@ -95,6 +106,14 @@ class Page(NamedTuple):
 
     jobs: list[Job]
     next_cursor: str | None
+
+
+class GroupRow(NamedTuple):
+    """A group of jobs: how many of a list belong to it, and when the last of them was submitted (UTC)."""
+
+    name: str
+    jobs: int
+    last: datetime
 
 
 class BadCursor(InputError):
@@ -142,9 +161,38 @@ def count(engine: Engine, query: Query) -> int:
         return sum(_count(connection, [*where, *rest]) for where in _lanes(query, apart=True))
 
 
+def count_by_state(engine: Engine, query: Query) -> dict[State, int]:
+    """Return how many jobs of the whole list are in each state that occurs."""
+    if _is_of_no_job(query):
+        return {}
+    counts: Counter[State] = Counter()
+    with reading(engine) as connection:
+        rest = [*_only_few(connection, query), *_rest(query, None)]
+        for where in _lanes(query, apart=True):
+            states = select(_JOB.c.state, func.count()).where(*where, *rest).group_by(_JOB.c.state)
+            counts.update({State(state): number for state, number in connection.execute(states)})
+    return {state: counts[state] for state in State if counts[state]}
+
+
+def groups(engine: Engine, query: Query, most: int) -> list[GroupRow]:
+    """Return the groups to which jobs of a list belong, the one that was last used first, at most `most`."""
+    columns = select(_JOB.c.group_name, func.count(), func.max(_JOB.c.submitted_at))
+    jobs: Counter[str] = Counter()
+    last: dict[str, str] = {}
+    with reading(engine) as connection:
+        for where in _lanes(query, apart=True):
+            found = columns.where(IN_A_GROUP, *where, *_rest(query, None)).group_by(_JOB.c.group_name)
+            for name, number, when in connection.execute(found):
+                jobs[name] += number
+                last[name] = max(when, last.get(name, ""))
+    names = sorted(last, key=lambda name: (last[name], name), reverse=True)[:most]
+    return [GroupRow(name, jobs[name], datetime.fromisoformat(last[name])) for name in names]
+
+
 def _is_of_no_job(query: Query) -> bool:
     """Return whether a text is asked for that no job has: PostgreSQL is not even asked for one with a zero in it."""
-    return any("\0" in text for text in (query.backend, query.user, query.project, query.prefix))
+    words = (query.backend, query.user, query.project, query.prefix, query.group, *itertools.chain(*query.labels))
+    return any("\0" in text for text in words)
 
 
 def _count(connection: Connection, where: Sequence[Condition]) -> int:
@@ -187,7 +235,9 @@ def _whose(query: Query, *, apart: bool) -> Iterator[tuple[list[Condition], bool
     owners, names = [query.owner] if query.owner else [], query.names
     if query.everything:
         owners, names = ([query.user], (query.user,)) if query.user else ([], ())
-        if not query.user:
+        if not query.user and query.calibrations and not query.project:
+            yield from (([CALIBRATED, _JOB.c.calibration == each], False) for each in query.calibrations)
+        elif not query.user:
             yield [IN_A_PROJECT, _JOB.c.project == query.project] if query.project else [], False
     for owner in owners:
         yield [PROVEN, _JOB.c.owner == owner], True
@@ -216,6 +266,11 @@ def _rest(query: Query, behind: Key | None) -> Iterator[Condition]:
     for column, value in ((_JOB.c.backend, query.backend), (_JOB.c.user, query.user), (_JOB.c.project, query.project)):
         if value:
             yield column == value
+    if query.group:
+        yield from (IN_A_GROUP, _JOB.c.group_name == query.group)
+    yield from (has_label(*label) for label in query.labels)
+    if query.calibrations:
+        yield from (CALIBRATED, _JOB.c.calibration.in_(query.calibrations))
     if query.since is not None and (query.newest_first or behind is None):
         yield _JOB.c.submitted_at >= clock.to_text(query.since)
     if query.until is not None and (not query.newest_first or behind is None):
@@ -225,15 +280,17 @@ def _rest(query: Query, behind: Key | None) -> Iterator[Condition]:
 
 
 def _only_few(connection: Connection, query: Query) -> list[Condition]:
-    """Return what narrows a list to ids that begin so."""
-    if not query.prefix:
-        return []
-    # In the order of their bytes, and "~" comes after all that an id may hold.
-    begins = (_JOB.c.job_id >= query.prefix, _JOB.c.job_id < f"{query.prefix}~")
-    if not is_job_id(query.prefix):
+    """Return what narrows a list to ids that begin so, or to the jobs of a group, where there are few."""
+    if query.prefix and not is_job_id(query.prefix):
         return [literal(value=False)]
+    # In the order of their bytes, and "~" comes after all that an id may hold.
+    begins: list[Condition] = [_JOB.c.job_id >= query.prefix, _JOB.c.job_id < f"{query.prefix}~"]
+    if not query.prefix:
+        begins = [IN_A_GROUP, _JOB.c.group_name == query.group] if query.group else []
+    if not begins:
+        return []
     found = connection.scalars(select(_JOB.c.job_id).where(*begins).order_by(_JOB.c.job_id).limit(FEW + 1)).all()
-    return list(begins) if len(found) > FEW else [_JOB.c.job_id.in_(found)]
+    return begins if len(found) > FEW else [_JOB.c.job_id.in_(found)]
 
 
 def _cursor(query: Query, key: Key) -> str:

@@ -1,6 +1,6 @@
 """Reads the event log: single jobs and their histories, lists and counts."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -13,8 +13,9 @@ from models.facts import Submitted
 from models.job import Job, Phase, State
 from models.names import MAX_NAMED, id_meant, is_job_id
 from storage.log.database import reading
+from storage.log.labels import has_label
 from storage.log.rows import event_of, get_job
-from storage.log.tables import NOT_HELD, EventRow, JobRow
+from storage.log.tables import IN_A_GROUP, NOT_HELD, OPEN, EventRow, JobRow
 
 _EVENT: Any = EventRow.__table__  # type: ignore[attr-defined]
 _JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
@@ -23,8 +24,10 @@ _GET_EVENTS = select(_EVENT).where(_EVENT.c.job_id == bindparam("job_id")).order
 _RUNNING_JOBS = select(_JOB.c.fold).where(_JOB.c.phase == Phase.RUNNING.value)
 _OPEN = _JOB.c.phase.in_([Phase.WAITING.value, Phase.RUNNING.value])
 
-BATCH = 500
-"""Ids that one statement names."""
+NO_LABELS: Mapping[str, str] = {}
+
+BATCH, FEW = 500, 50
+"""Ids that one statement names; fewer where it reads documents."""
 
 
 class Known(NamedTuple):
@@ -107,6 +110,39 @@ class LogReader:
         with reading(self.engine) as connection:
             return {job_id: (State(state), seq) for job_id, state, seq in connection.execute(query)}
 
+    def last_events(self, job_ids: Collection[str]) -> dict[str, int]:
+        """Return the number of the last event of each of these jobs that there are."""
+        wanted = list(job_ids)
+        found: dict[str, int] = {}
+        for start in range(0, len(wanted), BATCH):
+            found |= {job_id: seq for job_id, (_, seq) in self.states(wanted[start : start + BATCH]).items()}
+        return found
+
+    def in_sight(self, most: int) -> dict[str, int]:
+        """Return the numbers of the last events of the newest jobs, and of the oldest that have not ended.
+
+        Args:
+            most: so many of the newest, of those that run, and of those that wait.
+        """
+        newest = (_JOB.c.submitted_at.desc(), _JOB.c.job_id.desc())
+        parts = [select(_JOB.c.job_id, _JOB.c.seq).order_by(*newest).limit(most)]
+        for phase in (Phase.RUNNING, Phase.WAITING):
+            oldest = select(_JOB.c.job_id, _JOB.c.seq).where(OPEN, _JOB.c.phase == phase.value)
+            parts.append(oldest.order_by(_JOB.c.submitted_at, _JOB.c.job_id).limit(most))
+        with reading(self.engine) as connection:
+            return {job_id: seq for part in parts for job_id, seq in connection.execute(part)}
+
+    def submissions(self, job_ids: Collection[str]) -> Iterator[tuple[str, Submitted]]:
+        """Yield the facts that began these jobs, each with the job's id, in no order."""
+        wanted = list(job_ids)
+        for start in range(0, len(wanted), FEW):
+            query = select(_EVENT).where(_EVENT.c.job_id.in_(wanted[start : start + FEW]), _EVENT.c.seq == 0)
+            with reading(self.engine) as connection:
+                events = [event_of(row) for row in connection.execute(query)]
+            for event in events:
+                if isinstance(fact := event.fact, Submitted):
+                    yield event.job_id, fact
+
     def submission(self, job_id: str) -> Submitted:
         """Return the fact that began the job.
 
@@ -138,12 +174,24 @@ class LogReader:
             raise UnknownJob(job_id)
         return document_of([event_of(row)])
 
-    def jobs(self, *, backend: str = "", user: str = "", state: str = "", limit: int = 50) -> list[Job]:
-        """Return the newest jobs first, of one backend, user or state where that is asked."""
+    def jobs(  # noqa: PLR0913 - what a list may be narrowed to
+        self,
+        *,
+        backend: str = "",
+        user: str = "",
+        state: str = "",
+        group: str = "",
+        labels: Mapping[str, str] = NO_LABELS,
+        limit: int = 50,
+    ) -> list[Job]:
+        """Return the newest jobs first, of one backend, user, state or group, or with labels, where that is asked."""
         query = select(_JOB.c.fold).order_by(_JOB.c.submitted_at.desc(), _JOB.c.job_id.desc()).limit(limit)
         for column, value in ((_JOB.c.backend, backend), (_JOB.c.user, user), (_JOB.c.state, state)):
             if value:
                 query = query.where(column == value)
+        if group:
+            query = query.where(IN_A_GROUP, _JOB.c.group_name == group)
+        query = query.where(*(has_label(name, value) for name, value in labels.items()))
         with reading(self.engine) as connection:
             return [Job.model_validate_json(fold) for fold in connection.scalars(query)]
 

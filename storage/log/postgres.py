@@ -167,6 +167,17 @@ class Postgres:
         connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         yield
 
+    @contextlib.contextmanager
+    def read_only(self, connection: Connection) -> Iterator[None]:
+        """Rely on the transaction, which was begun as one that only reads, and cannot become another after a query."""
+        connection.execute(text("SELECT 1"))
+        yield
+
+    def run_alone(self, connection: Connection, statement: str) -> Any:
+        """Run it as a prepared one, of which the server takes no two in one text: the second might begin anew."""
+        cursor: Any = connection.connection.cursor()
+        return cursor.execute(statement, prepare=True)
+
     def was_disturbed(self, error: BaseException) -> bool:
         """Say whether the server ended the transaction in favour of another one."""
         return _BY_STATE.get(getattr(error, "sqlstate", None) or "") == _DISTURBED

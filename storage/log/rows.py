@@ -14,7 +14,7 @@ from models.events import Event, seal
 from models.facts import Executed, Fact
 from models.job import Job, Phase, apply
 from models.submissions import owner_of
-from storage.log import usage
+from storage.log import labels, usage
 from storage.log.tables import EventRow, JobRow, MirrorRow
 
 _EVENT: Any = EventRow.__table__  # type: ignore[attr-defined]
@@ -145,6 +145,9 @@ def job_row(job: Job) -> dict[str, Any]:
         "hidden": job.is_hidden,
         "ended": job.state.value if job.phase is Phase.FINAL else "",
         "document_sha256": job.document_sha256 if owner else "",
+        "labels": labels.written(job.labels),
+        "group_name": job.group,
+        "calibration": job.executed.stands_on if job.executed else "",
     }
 
 

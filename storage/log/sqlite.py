@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -91,6 +92,20 @@ class Sqlite:
         finally:
             raw.text_factory = str
 
+    @contextlib.contextmanager
+    def read_only(self, connection: Connection) -> Iterator[None]:
+        """Have SQLite refuse what writes, attaches another file or would switch that off."""
+        raw: Any = connection.connection.dbapi_connection
+        raw.set_authorizer(_only_reads)
+        try:
+            yield
+        finally:
+            raw.set_authorizer(None)
+
+    def run_alone(self, connection: Connection, statement: str) -> Any:
+        """Run it; SQLite takes one statement at a time."""
+        return connection.connection.cursor().execute(statement)
+
     def was_disturbed(self, error: BaseException) -> bool:  # noqa: ARG002 - whoever writes, writes alone
         """Say no: whoever writes, writes alone."""
         return False
@@ -98,6 +113,14 @@ class Sqlite:
     def words(self, error: BaseException) -> str:
         """Return what SQLite's error means."""
         return _ADVICE.get(str(error), str(error))
+
+
+def is_open_to_others(path: Path) -> bool:
+    """Return whether users of this machine beside the owner and his group may read the file."""
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH and path.parent.stat().st_mode & stat.S_IXOTH)
+    except OSError:
+        return False
 
 
 class _File:
@@ -112,9 +135,16 @@ class _File:
         self._was_opened = False
 
     def expect(self, *_driver: object) -> None:
-        """Make no new file where there was one: somebody is about to put another one there."""
+        """Make no new file where there was one: somebody is about to put another one there.
+
+        A first one is for its owner alone, as are the files that SQLite puts beside it: it will hold secrets.
+        """
         if self._was_opened:
             self._now()
+            return
+        # One that is there is not opened: to close it again would take back SQLite's locks on it.
+        with contextlib.suppress(OSError):  # whoever cannot make it is told so by SQLite
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
     def opened(self, _connection: object, record: Any) -> None:
         """Remember which file a connection is to."""
@@ -147,6 +177,17 @@ def _patiently(connection: Any, statement: str, seconds: float) -> None:
             time.sleep(0.02)
         else:
             return
+
+
+_READS = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
+_TOLD = frozenset({"table_info", "table_list", "index_list", "index_info", "integrity_check", "quick_check"})
+"""Pragmas that only tell."""
+
+
+def _only_reads(action: int, what: str | None, *_about: str | None) -> int:
+    if action in _READS and what != "load_extension":
+        return sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_OK if action == sqlite3.SQLITE_PRAGMA and what in _TOLD else sqlite3.SQLITE_DENY
 
 
 def _begin(connection: Connection) -> None:

@@ -20,11 +20,14 @@ PROVEN_SEEN = text("owner <> '' AND NOT hidden")
 HIDDEN = text("hidden")
 UNPROVEN = text("owner = ''")
 IN_A_PROJECT = text("project <> ''")
+IN_A_GROUP = text("group_name <> ''")
+LABELLED = text("labels <> ''")
 OPEN = text("phase <> 'final'")
 PROVEN_OPEN = text("phase <> 'final' AND owner <> ''")
 ENDED_OTHERWISE = text("ended NOT IN ('', 'DONE')")
 PROVEN_ENDED = text("ended <> '' AND owner <> ''")
 ENDS_A_RUN = text("kind IN ('completed', 'failed')")
+CALIBRATED = text("calibration <> ''")
 """Conditions of indexes that hold a part of `job`; a query that is to use one says it in the same words."""
 
 
@@ -70,6 +73,9 @@ class JobRow(SQLModel, table=True):
         owner: the user, where he has proven that the job is his; else empty.
         ended: the final state; empty before. Indexes name it in place of `state`, which changes with every event.
         document_sha256: of the newest document of a job that has an owner; else empty.
+        labels: as `storage.log.labels.written`; empty without any.
+        group_name: of the group that it belongs to; empty for none.
+        calibration: hash of what its result stands on; empty before it has run.
     """
 
     __tablename__ = "job"
@@ -92,6 +98,9 @@ class JobRow(SQLModel, table=True):
     hidden: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     ended: str = Field(default="", sa_type=words(20), sa_column_kwargs={"server_default": ""})
     document_sha256: str = Field(default="", sa_type=words(64), sa_column_kwargs={"server_default": ""})
+    labels: str = Field(default="", sa_type=words(2100), sa_column_kwargs={"server_default": ""})
+    group_name: str = Field(default="", sa_type=words(100), sa_column_kwargs={"server_default": ""})
+    calibration: str = Field(default="", sa_type=words(64), sa_column_kwargs={"server_default": ""})
 
     __table_args__ = (
         # The head of each user's queue, in the order of service.
@@ -105,11 +114,14 @@ class JobRow(SQLModel, table=True):
         _part("ix_job_hidden", "owner", "submitted_at", "job_id", where=HIDDEN),
         _part("ix_job_user", "user", "submitted_at", "job_id", where=UNPROVEN),
         _part("ix_job_project", "project", "submitted_at", "job_id", where=IN_A_PROJECT),
+        _part("ix_job_group", "group_name", "submitted_at", "job_id", where=IN_A_GROUP),
+        _part("ix_job_labelled", "submitted_at", "job_id", "labels", where=LABELLED),
         _part("ix_job_open", "phase", "submitted_at", "job_id", where=OPEN),
         _part("ix_job_open_owner", "owner", "phase", "submitted_at", "job_id", where=PROVEN_OPEN),
         _part("ix_job_open_project", "project", "phase", "submitted_at", "job_id", where=PROVEN_OPEN),
         _part("ix_job_ended", "ended", "submitted_at", "job_id", where=ENDED_OTHERWISE),
         _part("ix_job_ended_owner", "owner", "ended", "submitted_at", "job_id", where=PROVEN_ENDED),
+        _part("ix_job_calibration", "calibration", "submitted_at", "job_id", where=CALIBRATED),
         # What keeps a payload.
         _part("ix_job_document", "owner", "document_sha256", where=PROVEN),
     )
@@ -245,6 +257,64 @@ class PayloadRow(SQLModel, table=True):
     size: int = Field(sa_type=BigInteger)
     created_at: str = Field(sa_type=words(40))
     content: bytes = Field(sa_type=LargeBinary)
+
+
+class DrainRow(SQLModel, table=True):
+    """The last sign of life of a drain; one that ends in good order takes it away. Not history.
+
+    Attributes:
+        every: seconds between two signs.
+        backends: whose queues it serves, as JSON.
+        prefect: address of the Prefect API that it uses, without secrets.
+    """
+
+    __tablename__ = "drain"
+
+    worker: str = Field(primary_key=True, sa_type=words(200))
+    began_at: str = Field(sa_type=words(40))
+    seen_at: str = Field(sa_type=words(40))
+    every: float
+    backends: str = Field(sa_type=Text)
+    prefect: str = Field(default="", sa_type=words(500))
+
+
+class ProbeRow(SQLModel, table=True):
+    """What whoever asks whether the database takes a row has written last; of no other use."""
+
+    __tablename__ = "probe"
+
+    name: str = Field(primary_key=True, sa_type=words(40))
+    written_at: str = Field(sa_type=words(40))
+
+
+class SubscriberRow(SQLModel, table=True):
+    """A way on which somebody is told what happens, as long as the settings name it."""
+
+    __tablename__ = "subscriber"
+
+    name: str = Field(primary_key=True, sa_type=words(40))
+    kinds: str = Field(sa_type=Text)
+
+
+class NoticeRow(SQLModel, table=True):
+    """What one subscriber is still to be told; written in the transaction of what it is about, gone when it was told.
+
+    Attributes:
+        notice_id: the same for whoever hears of the same thing, however often.
+        content: as JSON.
+        not_before: when it may be tried again; empty before the first time.
+    """
+
+    __tablename__ = "notice"
+
+    notice_id: str = Field(primary_key=True, sa_type=words(40))
+    subscriber: str = Field(primary_key=True, sa_type=words(40))
+    content: str = Field(sa_type=Text)
+    noticed_at: str = Field(sa_type=words(40))
+    not_before: str = Field(default="", sa_type=words(40))
+    attempts: int = 0
+
+    __table_args__ = (Index("ix_notice_due", "subscriber", "not_before", "noticed_at"),)
 
 
 class LogMarkRow(SQLModel, table=True):

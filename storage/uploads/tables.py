@@ -1,4 +1,4 @@
-"""The tables of what is not yet a job. Nothing here is a fact: it is gone after a day, and never mirrored."""
+"""The tables of what is uploaded before it is a fact: it is gone after a day, and never mirrored."""
 
 from sqlalchemy import BigInteger, LargeBinary
 from sqlmodel import Field, SQLModel
@@ -21,6 +21,18 @@ class RegistrationRow(SQLModel, table=True):
     registered_at: str = Field(index=True, sa_type=words(40))
     size: int = Field(sa_type=BigInteger)
     content: bytes | None = Field(default=None, sa_type=LargeBinary)
+
+
+class EngineFileRow(SQLModel, table=True):
+    """A file that the engine of a device has brought in an attempt, before it says what became of the job."""
+
+    __tablename__ = "engine_file"
+
+    job_id: str = Field(primary_key=True, sa_type=words(200))
+    attempt: int = Field(primary_key=True)
+    item: str = Field(primary_key=True, sa_type=words(40))
+    uploaded_at: str = Field(index=True, sa_type=words(40))
+    content: bytes = Field(sa_type=LargeBinary)
 
 
 class SecretRow(SQLModel, table=True):

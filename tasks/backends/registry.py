@@ -5,6 +5,8 @@ display name, its value a class or function without arguments, or a finished obj
 Nothing is imported before it is asked for.
 """
 
+import contextlib
+import json
 import logging
 import os
 import re
@@ -18,8 +20,10 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from models.backend import Access, Backend, BackendConfig
+from models.backend import JSON, Access, Backend, BackendConfig
+from models.calibrations import Version, version_of
 from models.errors import BadSetting, UnknownBackend
+from models.job_language.document_schema import schema_of_any
 from tasks.backends.qubits import published
 
 _LOG = logging.getLogger("quledger.backends")
@@ -66,6 +70,11 @@ def lasting(name: str) -> bool:
     return name in BUILT_IN
 
 
+def served_outside(name: str) -> bool:
+    """Say whether an engine outside runs the jobs of this backend, so that no drain does."""
+    return name not in BUILT_IN and published.is_outside(name)
+
+
 def ours(name: str) -> bool:
     """Say whether the code of this backend is of this package."""
     return name in BUILT_IN or published.has(name)
@@ -93,6 +102,32 @@ def _warn_undeclared(name: str) -> None:
         "may read and use all that this process may",
         name,
     )
+
+
+def version(name: str) -> Version:
+    """Return the configuration and calibration of this backend as they are now.
+
+    Raises:
+        UnknownBackend: there is none.
+        BadSetting: it does not fit, or what it says of its calibration is no JSON.
+    """
+    backend = load(name)
+    config = BackendConfig.model_validate(backend.config, from_attributes=True)
+    try:
+        return version_of(config, getattr(backend, "calibration", None))
+    except Exception as error:  # whatever a foreign module does
+        raise BadSetting(f"the calibration of {name} cannot be used: {type(error).__name__}") from error
+
+
+def document_schema(name: str) -> dict[str, Any]:
+    """Return what this backend takes, as JSON Schema; any value where a plug-in does not say.
+
+    Raises:
+        UnknownBackend: there is none.
+        BadSetting: it does not fit.
+    """
+    schema: dict[str, Any] | None = getattr(load(name), "document_schema", None)
+    return schema_of_any(name) if schema is None else schema
 
 
 @lru_cache(maxsize=64)
@@ -179,7 +214,7 @@ def _checked(point: EntryPoint) -> Backend:
         raise BadSetting(f"{what} does not fit: its config is wrong in {fields}") from None
     if published.display_name != point.name:
         raise BadSetting(f"{what} does not fit: its display name is {published.display_name!r}")
-    return _PlugIn(made, published, _declared(made, what))
+    return _PlugIn(made, published, _declared(made, what), _schema(made, what))
 
 
 def _declared(made: object, what: str) -> Access | None:
@@ -191,9 +226,27 @@ def _declared(made: object, what: str) -> Access | None:
         raise BadSetting(f"{what} does not fit: its access is wrong in {fields}") from None
 
 
+def _schema(made: object, what: str) -> dict[str, Any] | None:
+    schema: object = getattr(made, "document_schema", None)
+    if schema is None:
+        return None
+    with contextlib.suppress(TypeError, ValueError, RecursionError):
+        if isinstance(schema, dict) and json.dumps(schema, allow_nan=False):
+            return schema
+    raise BadSetting(f"{what} does not fit: its document_schema is no JSON object")
+
+
 class _PlugIn:
     """A backend from outside with its configuration and what it declares checked once."""
 
-    def __init__(self, inner: Backend, config: BackendConfig, access: Access | None) -> None:
-        self.config, self.access = config, access
+    def __init__(
+        self, inner: Backend, config: BackendConfig, access: Access | None, schema: dict[str, Any] | None
+    ) -> None:
+        self.config, self.access, self._inner = config, access, inner
         self.validate, self.compile, self.execute = inner.validate, inner.compile, inner.execute
+        self.document_schema = schema
+
+    @property
+    def calibration(self) -> JSON:
+        """What was measured of it by now; None where it does not say."""
+        return getattr(self._inner, "calibration", None)

@@ -1,4 +1,4 @@
-"""One worker's hold on a job: the only way in which tasks write to the log."""
+"""One worker's hold on a job: the only way in which an attempt writes to the log."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ from models.errors import (
 )
 from models.events import Event
 from models.facts import Fact, Stage, Withdrawn
-from models.job import Job, Phase
+from models.job import FINAL, Job, Phase
 from models.pauses import Paused
 from models.policy import (
     INTERRUPTED,
@@ -54,37 +54,31 @@ FIRST_PAUSE, MAX_PAUSE = 0.2, 2.0
 _current: ContextVar["Attempt"] = ContextVar("attempt")
 
 
-class Attempt:
-    """A claimed job in the hands of this process, until it is final, given back or lost.
+class Hold:
+    """The hold on a claimed job: all that is appended in its attempt goes through here, whoever does the work.
 
     Attributes:
-        job: as of the last event that this worker knows.
-        document: the job document; None where it was too large to be kept.
+        job: as of the last event that is known here.
+        token: shown with every append.
+        worker: under whose name it is appended.
         number: of the attempt; with the token the fence of every append.
-        holder: by what name the log knows this worker.
+        holder: by what name the log knows the token.
         flow_run_id: of the flow run that works on it.
-        seed: entropy of every choice that the user did not seed, once the compilation has drawn it.
-        result: the result document, while the attempt that computed it is still under way.
-        good_until: until when the lease lasts by the steady clock; so long a log that does not answer is asked again.
+        good_until: by the steady clock; so long a log that does not answer is asked again.
     """
 
     def __init__(
-        self, services: Services, claim: Claim, document: bytes | None, process: JobProcess, flow_run_id: str | None
+        self, services: Services, claim: Claim, worker: str, *, patience: float, flow_run_id: str | None = None
     ) -> None:
-        self.services = services
-        job = self.job = claim.job
+        self.services, self.worker = services, worker
+        self.job = claim.job
         self.token = claim.token
         self.holder = holder_of(claim.token)
-        self.document = document
-        self.number = job.attempt
-        self.good_until = time.monotonic() + services.settings.lease_seconds
-        self.process = process
-        self.seed = 0
-        self.result: bytes | None = None
-        self._is_cancelled = job.cancel_requested
+        self.number = claim.job.attempt
+        self.good_until = time.monotonic() + patience
+        self.flow_run_id = flow_run_id
         # Kinds of what was appended without an answer, and behind which event: others may read the job anew meanwhile.
         self._doubtful: tuple[int, list[str]] | None = None
-        self.flow_run_id = flow_run_id
 
     @property
     def storage(self) -> StorageProvider:
@@ -94,11 +88,6 @@ class Attempt:
             StorageUnavailable: it cannot be used now.
         """
         return self.services.stores.of(self.job.storage)
-
-    @staticmethod
-    def current() -> "Attempt":
-        """Return the attempt of the flow run that is under way here."""
-        return _current.get()
 
     async def record(self, *facts: Fact) -> Job:
         """Append facts of this attempt; what others appended meanwhile is no obstacle unless it forbids them.
@@ -162,7 +151,7 @@ class Attempt:
                     self.job,
                     *wanted,
                     attempt=self.number,
-                    actor=self.services.worker,
+                    actor=self.worker,
                     flow_run_id=self.flow_run_id,
                     token=self.token,
                 )
@@ -191,7 +180,7 @@ class Attempt:
         return [event.kind for event in later if self._is_ours(event)] == kinds
 
     def _is_ours(self, event: Event) -> bool:
-        return (event.attempt, event.actor) == (self.number, self.services.worker) and event.kind != "refused"
+        return (event.attempt, event.actor) == (self.number, self.worker) and event.kind != "refused"
 
     def check_now(self) -> None:
         """Make sure that the attempt is not over, and in our hands.
@@ -206,6 +195,54 @@ class Attempt:
         if now.holder != self.holder:
             msg = f"attempt {self.number} is in the hands of another worker"
             raise StaleAttempt(msg)
+
+    async def take(self) -> bool:
+        """Take the job document out of its queue; False ends the job here, for then somebody else has it.
+
+        Raises:
+            StorageError: it is not known who has it; the job has to wait.
+        """
+        if await asyncio.to_thread(self.services.relay.take, self.job):
+            await self.mirror()
+            return True
+        await self.record(Withdrawn())
+        return False
+
+    async def mirror(self) -> None:
+        """Bring the documents in the storage up to the log; if that fails now, `reconcile` does it later."""
+        try:
+            await asyncio.to_thread(self.services.relay.update, self.job.job_id)
+        except MirrorAhead as error:
+            _LOG.warning("mirror_ahead action=hold %s", error)
+        except Exception as error:  # noqa: BLE001 - the job has ended, whatever becomes of its documents now
+            _LOG.warning("mirror_behind action=reconcile_later job_id=%s: %s", self.job.job_id, type(error).__name__)
+
+
+class Attempt(Hold):
+    """A claimed job in the hands of this process, until it is final, given back or lost.
+
+    Attributes:
+        document: the job document; None where it was too large to be kept.
+        seed: entropy of every choice that the user did not seed, once the compilation has drawn it.
+        result: the result document, while the attempt that computed it is still under way.
+    """
+
+    def __init__(
+        self, services: Services, claim: Claim, document: bytes | None, process: JobProcess, flow_run_id: str | None
+    ) -> None:
+        super().__init__(
+            services, claim, services.worker, patience=services.settings.lease_seconds, flow_run_id=flow_run_id
+        )
+        self.document = document
+        self.process = process
+        self.seed = 0
+        self.result: bytes | None = None
+        self._is_cancelled = claim.job.cancel_requested
+
+    @staticmethod
+    def current() -> "Attempt":
+        """Return the attempt of the flow run that is under way here."""
+        return _current.get()
 
     def check_pause(self) -> None:
         """Make sure that the backend may begin with the program.
@@ -241,27 +278,6 @@ class Attempt:
             self.services.claims.forget(self.token)
         await self.mirror()
 
-    async def take(self) -> bool:
-        """Take the job document out of its queue; False ends the job here, for then somebody else has it.
-
-        Raises:
-            StorageError: it is not known who has it; the job has to wait.
-        """
-        if await asyncio.to_thread(self.services.relay.take, self.job):
-            await self.mirror()
-            return True
-        await self.record(Withdrawn())
-        return False
-
-    async def mirror(self) -> None:
-        """Bring the documents in the storage up to the log; if that fails now, `reconcile` does it later."""
-        try:
-            await asyncio.to_thread(self.services.relay.update, self.job.job_id)
-        except MirrorAhead as error:
-            _LOG.warning("mirror_ahead action=hold %s", error)
-        except Exception as error:  # noqa: BLE001 - the job has ended, whatever becomes of its documents now
-            _LOG.warning("mirror_behind action=reconcile_later job_id=%s: %s", self.job.job_id, type(error).__name__)
-
 
 @contextlib.asynccontextmanager
 async def hold(services: Services, claim: Claim, flow_run_id: str | None) -> AsyncIterator[Attempt]:
@@ -288,6 +304,8 @@ async def hold(services: Services, claim: Claim, flow_run_id: str | None) -> Asy
             _current.reset(token)
             # Shielded: a cancelled run must still say so in the log.
             await asyncio.shield(attempt.leave(interrupted=interrupted))
+            if attempt.job.state in FINAL:
+                claim.ended.set()
 
 
 async def _keep_lease(attempt: Attempt, run: asyncio.Task[object]) -> None:

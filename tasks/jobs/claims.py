@@ -11,9 +11,8 @@ import random
 import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import NamedTuple
 
 from models import clock
 from models.claims import holder_of, new_token
@@ -30,17 +29,24 @@ KEPT_SECONDS = 60.0
 """How long a token is kept at least whose claim was not answered: the server may still be about to commit it."""
 
 
-class Claim(NamedTuple):
-    """A job as it was claimed, and the token that lets its holder write."""
+@dataclass(frozen=True)
+class Claim:
+    """A job as it was claimed.
+
+    Attributes:
+        token: lets its holder write.
+        ended: set when the job has come to its end in the hands of this process.
+    """
 
     job: Job
     token: str
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True)
 class _Held:
     token: str
-    job: Job | None = None
+    claim: Claim | None = None
     begun: bool = False
     owed_since: float | None = None
 
@@ -90,11 +96,11 @@ class Claims:
         """
         with self._lock:
             for held in self._held.values():
-                if held.job is not None and (held.job.job_id, held.job.attempt) == (job_id, attempt):
+                if held.claim is not None and (held.claim.job.job_id, held.claim.job.attempt) == (job_id, attempt):
                     if held.begun or held.owed_since is not None:
                         break
                     self._held[held.token] = replace(held, begun=True)
-                    return Claim(held.job, held.token)
+                    return held.claim
         return self._claimed(
             lambda until, token: self._log.take_over(job_id, attempt, self._worker, until, token), begun=True
         )
@@ -117,9 +123,10 @@ class Claims:
         if job is None:
             self.forget(token)
             return None
+        claim = Claim(job, token)
         with self._lock:
-            self._held[token] = _Held(token, job, begun=begun)
-        return Claim(job, token)
+            self._held[token] = _Held(token, claim, begun=begun)
+        return claim
 
     def owe(self, token: str) -> None:
         """Say that nobody works on it any more, and that the log is still to hear of it."""
@@ -214,7 +221,9 @@ class Claims:
             begun: also what is being worked on, because the process ends.
         """
         with self._lock:
-            tokens = [held.token for held in self._held.values() if held.job is not None and (begun or not held.begun)]
+            tokens = [
+                held.token for held in self._held.values() if held.claim is not None and (begun or not held.begun)
+            ]
         for token in tokens:
             self.owe(token)
         with contextlib.suppress(LogError):
@@ -229,7 +238,7 @@ class Claims:
         """Say whether the log's word that it knows no such holder can be taken: no claim may still be on its way."""
         with self._lock:
             held = self._held.get(token)
-            if held is None or held.owed_since is None or held.job is not None:
+            if held is None or held.owed_since is None or held.claim is not None:
                 return True
             return time.monotonic() > held.owed_since + KEPT_SECONDS
 

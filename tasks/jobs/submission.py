@@ -149,6 +149,9 @@ def _entry(submission: Submission, storage: str, keep_up_to: int, received_at: d
         received_at=received_at,
         derived_from=submission.derived_from,
         shots=submission.shots,
+        labels=submission.labels,
+        group=submission.group,
+        parameters=submission.parameters,
     )
     of_run = None if submission.run_id is None or submission.key else job_id_for("prefect", submission.run_id)
     return Entry(fact, submission.job_id or of_run, submission.run_id)

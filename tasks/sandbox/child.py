@@ -21,6 +21,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from models.backend import JSON, Backend, BackendConfig
+from models.calibrations import Version, version_of
 from models.documents import ResultDocument, parse_document, parse_job
 from models.errors import JobRejected
 from models.results import expected_of, fault_of, fault_of_document
@@ -38,7 +39,7 @@ class Loaded(NamedTuple):
 
     backend: Backend
     config: BackendConfig
-    config_sha256: str
+    version: Version
     versions: dict[str, str]
 
 
@@ -52,8 +53,11 @@ def load(resolver: str, name: str) -> Loaded:
     module, _, function = resolver.partition(":")
     backend: Backend = getattr(importlib.import_module(module), function)(name)
     config = BackendConfig.model_validate(backend.config, from_attributes=True)
-    digest = hashlib.sha256(config.model_dump_json().encode()).hexdigest()
-    return Loaded(backend, config, digest, versions(backend))
+    return Loaded(backend, config, _version(backend, config), versions(backend))
+
+
+def _version(backend: Backend, config: BackendConfig) -> Version:
+    return version_of(config, getattr(backend, "calibration", None))
 
 
 def versions(backend: object) -> dict[str, str]:
@@ -98,14 +102,17 @@ class Steps:
         self._meter, self._is_ours = meter, is_ours
         self._experiments: Collection[Any] | None = None
         self._program: tuple[int, JSON] | None = None
+        self._version = loaded.version
 
     def run(self, step: str, seed: int | None) -> Answer:
-        """Run one step: `validate`, `compile` or `execute`."""
+        """Run one step: `validate`, `compile` or `execute`; or say what the execution stood on."""
         match step:
             case "validate":
                 return self._validate()
             case "compile":
                 return self._compile(seed)
+            case "describe":
+                return self._hashes(), self._version.text.encode("ascii")
         return self._execute(seed)
 
     def _validate(self) -> Answer:
@@ -122,6 +129,8 @@ class Steps:
 
     def _execute(self, seed: int | None) -> Answer:
         program, config = self._compiled(seed), self._loaded.config
+        if not self._is_ours:  # a machine may have been measured anew
+            self._version = _version(self._loaded.backend, config)
         started = time.perf_counter()
         results = []
         told_at = started
@@ -146,8 +155,12 @@ class Steps:
             "max_rss_mb": round(self._meter.max_rss / MEGABYTE, 1),
             "is_small": self._meter.is_small,
             "versions": self._loaded.versions,
-            "backend_config_sha256": self._loaded.config_sha256,
+            "backend_config_sha256": self._version.config_sha256,
+            "calibration_sha256": self._version.sha256,
         }, document
+
+    def _hashes(self) -> dict[str, str]:
+        return {"config_sha256": self._version.config_sha256, "calibration_sha256": self._version.sha256}
 
     def _validated(self) -> Collection[Any]:
         if self._experiments is None:

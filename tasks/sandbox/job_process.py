@@ -46,8 +46,8 @@ CHECK = ServerKind(needs=("check",))
 PARSED = 16
 """So many times its own size a JSON text may take in memory once it is read."""
 
-Step = Literal["validate", "compile", "execute", "check"]
-_BODY: dict[str, str] = {"compile": "program", "execute": "document"}
+Step = Literal["validate", "compile", "execute", "describe", "check"]
+_BODY: dict[str, str] = {"compile": "program", "execute": "document", "describe": "text"}
 
 
 class JobProcess:
@@ -84,7 +84,8 @@ class JobProcess:
             step: `validate` answers `experiments` and `shots` (counts) and `cost` (the backend's prediction, or
                 None). `compile` answers `program` (JSON as bytes), `program_sha256` and `seed`. `execute` answers
                 `document` (the contract's result document as bytes), `seconds` (the run alone), `cpu_seconds` (the
-                job so far), `max_rss_mb` (the child so far), `versions` and `backend_config_sha256`.
+                job so far), `max_rss_mb` (the child so far), `versions`, `backend_config_sha256` and
+                `calibration_sha256`. `describe` answers what the result stands on: `text`, and its hashes.
             seed: for the compilation; needed by the first call that compiles.
 
         Raises:

@@ -120,6 +120,12 @@ class _Executed(_Answer):
     is_small: bool
     versions: Annotated[dict[_Word, _Word], Field(max_length=50)]
     backend_config_sha256: _Sha256
+    calibration_sha256: _Sha256
+
+
+class _Described(_Answer):
+    config_sha256: _Sha256
+    calibration_sha256: _Sha256
 
 
 class _Batch(_Answer):
@@ -137,6 +143,7 @@ _SHAPES: dict[str, type[_Answer]] = {
     "validate": _Validated,
     "compile": _Compiled,
     "execute": _Executed,
+    "describe": _Described,
     "check": _Checked,
     "batch": _Batch,
 }

@@ -89,7 +89,15 @@ def test_what_is_deployed_is_what_prefect_yaml_says(room: ControlRoom):
     everything = room.ask("POST", "/deployments/filter", json={}).json()
     # Other tests have deployments on this server, too.
     found = {each["name"]: each for each in everything if each["work_pool_name"] == "quledger"}
-    assert set(found) == {"run-job", "run-claimed-job", "drain-queue", "reconcile", "verify", "publish-backends"}
+    assert set(found) == {
+        "run-job",
+        "run-claimed-job",
+        "drain-queue",
+        "reconcile",
+        "verify",
+        "publish-backends",
+        "health",
+    }
     assert [each["schedule"]["interval"] for each in found["drain-queue"]["schedules"]] == [3600]
     assert found["drain-queue"]["global_concurrency_limit"]["limit"] == 1
     assert found["drain-queue"]["concurrency_options"]["collision_strategy"] == "ENQUEUE"

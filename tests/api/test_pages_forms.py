@@ -178,7 +178,7 @@ def test_operators_see_users_and_health_and_nobody_else_does(door: FrontDoor, al
     for text in ("alice member atoms", "olga operator", "vic viewer", "alice (member), carol (viewer)"):
         assert text in users
     health = words(olga.get("/ui/laboratory"))
-    assert "ok event log" in health
+    assert "ok database" in health
     assert "ok storage" in health
     for path in ("/ui/users", "/ui/laboratory"):
         assert "This is not permitted: it is not the caller's." in words(alice.get(path, 403))

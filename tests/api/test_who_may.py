@@ -205,11 +205,15 @@ def test_a_token_is_good_for_its_scopes_alone(matrix: FrontDoor) -> None:
 
 @pytest.mark.parametrize("user", USERS)
 def test_the_numbers_of_the_laboratory_are_for_operators(matrix: FrontDoor, user: str) -> None:
-    """Its health is for everybody, in one word."""
+    """Its health is for everybody in one word, and part by part for operators."""
     name = None if user == "nobody" else user
     expected = {"nobody": 401, "olga": 200}.get(user, 403)
     assert matrix.ask(name, "GET", "/v1/metrics").status_code == expected
-    assert matrix.ask(name, "GET", "/v1/health").json() == {"ok": True}
+    answer = matrix.ask(name, "GET", "/v1/health").json()
+    assert answer.pop("ok") is True
+    parts = {each["name"]: each["status"] for each in answer.pop("health", {"parts": []})["parts"]}
+    assert (parts.get("database"), parts.get("storage")) == (("ok", "ok") if name == "olga" else (None, None))
+    assert answer == {}
 
 
 @pytest.mark.parametrize(

@@ -100,3 +100,13 @@ def test_no_job_leaves_a_file(tmp_path: Path):
             pass
     assert len(list(tmp_path.iterdir())) == 64
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_one_alone_does_what_no_two_should(tmp_path: Path):
+    """Others are told at once, and may when it has ended."""
+    locks = JobLocks(tmp_path)
+    for _ in range(2):
+        with locks.alone("something") as first, JobLocks(tmp_path).alone("something") as second:
+            assert (first, second) == (True, False)
+        with JobLocks(tmp_path).alone("something") as third, locks.alone("another thing") as other:
+            assert (third, other) == (True, True)

@@ -267,6 +267,17 @@ def test_a_lock_is_held_by_one(locks: PostgresJobLocks, engine: Engine):
     other.close()
 
 
+def test_one_alone_does_what_no_two_should(locks: PostgresJobLocks, engine: Engine):
+    """Others are told at once, and may when it has ended; the locks of jobs are others."""
+    other = PostgresJobLocks(engine, 1)
+    for _ in range(2):
+        with locks.alone("j") as first, other.alone("j") as second, other.held("j"):
+            assert (first, second) == (True, False)
+        with other.alone("j") as third:
+            assert third
+    other.close()
+
+
 def test_a_lock_outlives_no_process(url: str, locks: PostgresJobLocks):
     """The lock of a process that is killed is free at once."""
     with (

@@ -22,8 +22,8 @@ from storage.documents.locks import JobLocks
 from storage.log import leases
 from storage.log.database import writing
 from tasks.jobs.attempt import Attempt
+from tasks.jobs.delivery import write_result
 from tasks.services import Services
-from tasks.steps import _deliver
 
 RESULT = b'{"result": 1}'
 SIGNED_ANEW = b'{"payload": {"result": 1}, "signature": "of another key"}'
@@ -133,7 +133,7 @@ def test_a_worker_frozen_in_the_upload_overwrites_nothing(
 
     def deliver() -> None:
         try:
-            _deliver(attempt, RESULT, None)
+            write_result(attempt, RESULT, None)
         except StaleAttempt as error:
             ends.append(error)
 
@@ -142,7 +142,7 @@ def test_a_worker_frozen_in_the_upload_overwrites_nothing(
     assert storage.frozen.wait(60)
     other = overtake(second)
     assert other.job.state is State.EXECUTED
-    _deliver(other, theirs, None)
+    write_result(other, theirs, None)
     storage.thawed.set()
     frozen.join(60)
     assert len(ends) == 1
@@ -159,7 +159,7 @@ def test_what_an_attempt_left_with_another_key_is_replaced(two: tuple[Services, 
     first, second = two
     executed(first)
     first.stores.of("").put(PATH, SIGNED_ANEW)
-    _deliver(overtake(second), RESULT, None)
+    write_result(overtake(second), RESULT, None)
     assert second.stores.of("").get(PATH) == RESULT
     assert second.log.get("j").state is State.DONE
 

@@ -16,6 +16,7 @@ from models.facts import (
     Failed,
     HandedOver,
     Hidden,
+    Labelled,
     LeaseExpired,
     Refused,
     Replaced,
@@ -71,6 +72,7 @@ RETRIED = Retried(reason="storm", after_seconds=2, not_before=NOW + timedelta(se
 REVIVED = Revived(by="op")
 REPLACED = Replaced.of(b'{"a": 1}')
 HIDDEN = Hidden(by="ann")
+LABELLED = Labelled(by="ann", labels={"sample": "A7"}, removed=("old",))
 REFUSED = Refused(refused_kind="executed", refused_attempt=1, worker="w", reason="late")
 RUN = (VALIDATED, COMPILED, EXECUTED, UPLOADED)
 DONE = (SUBMITTED, CLAIMED, *RUN, Completed())

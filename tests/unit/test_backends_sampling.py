@@ -235,6 +235,18 @@ class Unheard(Machine):
     access: ClassVar[Any] = {"everything": True}
 
 
+class Schemed(Machine):
+    """It says what its documents look like."""
+
+    document_schema: ClassVar[Any] = {"type": "object"}
+
+
+class Unschemed(Machine):
+    """What it says of its documents is no JSON."""
+
+    document_schema: ClassVar[Any] = {"type": {1, 2}}
+
+
 class Broken:
     """It cannot be made."""
 
@@ -273,6 +285,7 @@ def test_a_plug_in_is_a_backend(plug_in: Any) -> None:
         ("Unconfigured", "config"),
         ("Vague", "access is wrong in paths.0"),
         ("Unheard", "access is wrong in everything"),
+        ("Unschemed", "document_schema is no JSON object"),
         ("Broken", "laser"),
         ("Nothing", "Nothing"),
     ],
@@ -302,6 +315,13 @@ def test_a_plug_in_declares_what_it_needs_or_is_warned_of_once(
         ["backend_undeclared action=run"] if access is None else []
     )
     assert "machine" in registry.loaded()
+
+
+@pytest.mark.parametrize(("attribute", "kind"), [("Schemed", "object"), ("Machine", None)])
+def test_a_plug_in_may_say_what_it_takes(plug_in: Any, attribute: str, kind: str | None) -> None:
+    """One that does not is said to take anything."""
+    plug_in(attribute)
+    assert registry.document_schema("machine").get("type") == kind
 
 
 @pytest.mark.parametrize("name", ["rydberg", "Bad-Name", "../up"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.policy import Do, DrainState, Rest, back_off, claim_pause, next_action, poll_pause
+from models.policy import Do, DrainState, Rest, back_off, claim_pause, next_action, poll_pause, room
 
 
 @pytest.mark.parametrize(
@@ -114,6 +114,27 @@ def test_a_drain_begins_with_a_look_and_knows_of_no_end():
         until_empty=True, has_polled=False, may_hand_on=False, may_claim=True, is_empty=None, is_over=False,
         stopping_since=None, leaves_jobs=False,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "running", "at_work", "more"),
+    [
+        (4, 0, 0, 4),
+        (4, 3, 3, 1),
+        (4, 4, 4, 0),
+        # One that has ended makes room, unless there are too many of those.
+        (4, 4, 3, 1),
+        (4, 5, 4, 0),
+        (4, 6, 2, 0),
+        (4, 5, 1, 1),
+        (1, 1, 0, 1),
+        (1, 2, 0, 0),
+        (2, 5, 5, -3),
+    ],
+)
+def test_a_job_that_has_ended_makes_room_for_another(concurrency: int, running: int, at_work: int, more: int):
+    """Half as many more, rounded up, may still be told of."""
+    assert room(concurrency, running=running, at_work=at_work) == more
 
 
 @settings(deadline=None)

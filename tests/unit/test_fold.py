@@ -6,7 +6,7 @@ import pytest
 
 from models.cancelling import why_cancelled
 from models.events import GENESIS, seal, uploaded_at
-from models.facts import Cancelled, CancelRequested, Completed, Fact, Failed, Withdrawn
+from models.facts import Cancelled, CancelRequested, Completed, Fact, Failed, Labelled, Withdrawn
 from models.job import Job, Phase, State, apply, fold
 from tests.unit.histories import (
     CANCEL_REQUESTED,
@@ -21,6 +21,7 @@ from tests.unit.histories import (
     GAVE_UP,
     HANDED_OVER,
     HIDDEN,
+    LABELLED,
     LATER,
     MINE,
     NOW,
@@ -159,6 +160,8 @@ RELEASED = dict.fromkeys(LEASED)
         ((*DONE[:2], Withdrawn()), REVIVED, {"state": "QUEUED"}),
         (DONE, HIDDEN, {"is_hidden": True}),
         ((SUBMITTED, CLAIMED, GAVE_UP, HIDDEN), REVIVED, {**REVIVAL, "is_hidden": None}),
+        (DONE[:3], LABELLED, {"labels": {"sample": "A7"}}),
+        ((*DONE, LABELLED), Labelled(by="ann", labels={"n": "2"}, removed=("sample",)), {"labels": {"n": "2"}}),
         (DONE[:3], REFUSED, {}),
     ],
 )
@@ -188,9 +191,9 @@ def test_every_event_moves_the_job_on():
 
 
 def test_a_job_that_is_hidden_ended_when_it_did():
-    """The wish is an event like others, but no part of the job's run."""
-    ended, hidden = job_after(*DONE), job_after(*DONE, HIDDEN)
-    assert (hidden.seq, hidden.updated_at) == (ended.seq + 1, ended.updated_at)
+    """The wish, or a label, is an event like others, but no part of the job's run."""
+    ended, hidden = job_after(*DONE), job_after(*DONE, HIDDEN, LABELLED)
+    assert (hidden.seq, hidden.updated_at) == (ended.seq + 2, ended.updated_at)
 
 
 def test_the_last_run_that_wrote_is_the_jobs():

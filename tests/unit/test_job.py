@@ -19,6 +19,7 @@ from tests.unit.histories import (
     GAVE_UP,
     HANDED_OVER,
     HIDDEN,
+    LABELLED,
     REFUSED,
     REPLACED,
     RETRIED,
@@ -38,6 +39,7 @@ EVERY_FACT = (
     REVIVED,
     REPLACED,
     HIDDEN,
+    LABELLED,
     REFUSED,
 )
 HISTORIES: dict[str, tuple[Fact, ...]] = {
@@ -58,20 +60,20 @@ HISTORIES: dict[str, tuple[Fact, ...]] = {
 }
 ENDS_OF_AN_ATTEMPT = {"failed", "cancelled", "lease_expired", "retried"}
 MAY_FOLLOW = {
-    "QUEUED": {"claimed", "cancel_requested", "cancelled", "refused"},
-    "CLAIMED": {"validated", "withdrawn", "cancel_requested", "refused"} | ENDS_OF_AN_ATTEMPT,
-    "VALIDATED": {"compiled", "cancel_requested", "refused"} | ENDS_OF_AN_ATTEMPT,
-    "COMPILED": {"executed", "cancel_requested", "refused"} | ENDS_OF_AN_ATTEMPT,
-    "EXECUTED": {"uploaded", "cancel_requested", "refused"} | ENDS_OF_AN_ATTEMPT,
-    "UPLOADED": {"completed", "cancel_requested", "refused"} | ENDS_OF_AN_ATTEMPT,
-    "DONE": {"hidden", "refused"},
-    "ERROR": {"revived", "hidden", "refused"},
-    "CANCELLED": {"hidden", "refused"},
-    "QUEUED after an attempt": {"claimed", "cancel_requested", "cancelled", "revived", "refused"},
-    "ERROR of the document": {"replaced", "hidden", "refused"},
-    "WITHDRAWN": {"revived", "hidden", "refused"},
-    "DONE and hidden": {"refused"},
-    "CLAIMED for the pool": {"handed_over", "validated", "withdrawn", "cancel_requested", "refused"}
+    "QUEUED": {"claimed", "cancel_requested", "cancelled", "labelled", "refused"},
+    "CLAIMED": {"validated", "withdrawn", "cancel_requested", "labelled", "refused"} | ENDS_OF_AN_ATTEMPT,
+    "VALIDATED": {"compiled", "cancel_requested", "labelled", "refused"} | ENDS_OF_AN_ATTEMPT,
+    "COMPILED": {"executed", "cancel_requested", "labelled", "refused"} | ENDS_OF_AN_ATTEMPT,
+    "EXECUTED": {"uploaded", "cancel_requested", "labelled", "refused"} | ENDS_OF_AN_ATTEMPT,
+    "UPLOADED": {"completed", "cancel_requested", "labelled", "refused"} | ENDS_OF_AN_ATTEMPT,
+    "DONE": {"hidden", "labelled", "refused"},
+    "ERROR": {"revived", "hidden", "labelled", "refused"},
+    "CANCELLED": {"hidden", "labelled", "refused"},
+    "QUEUED after an attempt": {"claimed", "cancel_requested", "cancelled", "revived", "labelled", "refused"},
+    "ERROR of the document": {"replaced", "hidden", "labelled", "refused"},
+    "WITHDRAWN": {"revived", "hidden", "labelled", "refused"},
+    "DONE and hidden": {"labelled", "refused"},
+    "CLAIMED for the pool": {"handed_over", "validated", "withdrawn", "cancel_requested", "labelled", "refused"}
     | ENDS_OF_AN_ATTEMPT,
 }
 
@@ -91,7 +93,7 @@ def test_once_its_lease_is_over_an_attempt_can_only_be_ended(length: int):
     """Whatever state it had come to; users may still wish it cancelled."""
     job = job_after(*DONE[:length], EXPIRED)
     allowed = {fact.kind for fact in EVERY_FACT if why_not(job, fact, 1) is None}
-    assert allowed == {"retried", "failed", "cancelled", "cancel_requested", "refused"}
+    assert allowed == {"retried", "failed", "cancelled", "cancel_requested", "labelled", "refused"}
 
 
 def test_every_fact_has_its_turn():
@@ -127,12 +129,13 @@ def test_a_whole_document_takes_the_place_of_a_half_one():
     assert (job.document_bytes, job.document_sha256) == (8, REPLACED.document_sha256)
 
 
-def test_nothing_but_a_refusal_and_the_wish_not_to_see_it_follows_the_end():
+def test_only_refusals_and_what_people_say_of_it_follow_the_end():
     """A job that was answered stays as it is, whoever writes, and whatever attempt is named."""
     for end in (DONE, (SUBMITTED, Cancelled())):
         job = job_after(*end)
         for attempt in (0, 1, 2):
-            assert {fact.kind for fact in EVERY_FACT if why_not(job, fact, attempt) is None} == {"hidden", "refused"}
+            allowed = {fact.kind for fact in EVERY_FACT if why_not(job, fact, attempt) is None}
+            assert allowed == {"hidden", "labelled", "refused"}
 
 
 def test_an_old_attempt_may_not_write():

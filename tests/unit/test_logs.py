@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from deployments.processes import logs
-from deployments.processes.logs import LogErrors, open_log, record, report_errors
+from deployments.processes.logs import open_log, record, report_errors
+from tasks.log_files import LogErrors
 
 
 @pytest.fixture

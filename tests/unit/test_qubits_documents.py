@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deployments.cli.jobs import job_document
+from deployments.cli.documents import job_document
 from models.documents import parse_document
 from models.errors import InputError, JobRejected
 from models.job_language.qubits import QubitExperiment, read_document

@@ -17,6 +17,7 @@ HEX = "0" * 64
 EXECUTED = {
     "seconds": 0.1, "cpu_seconds": 0.1, "max_rss_mb": 50.0, "is_small": True,
     "versions": {"python": "3.11.7"}, "backend_config_sha256": HEX,
+    "calibration_sha256": HEX,
 }  # fmt: skip
 
 MAX_STANDSTILL = 0.5

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Coroutine
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from flows.draining import scheduler as module
 from flows.draining.handover import Handover
 from flows.draining.scheduler import Scheduler
 from models import policy
+from tasks.jobs.claims import Claim
 
 
 class Poller:
@@ -32,13 +34,21 @@ class Poller:
 
 
 class Claims:
-    """A queue with nothing in it."""
+    """A queue, and what was begun of it: as tasks that go on for ever."""
 
     def __init__(self) -> None:
         self.given_back: list[bool] = []
+        self.waiting: list[Any] = []
+        self.begun: asyncio.Queue[Claim] = asyncio.Queue()
 
-    def claim(self, _backends: list[str], *, storages: list[str]) -> None:
+    def claim(self, _backends: list[str], *, storages: list[str]) -> Claim | None:
         del storages
+        return Claim(self.waiting.pop(), "token") if self.waiting else None
+
+    async def run_to_end(self, claim: Claim, run: Coroutine[Any, Any, None]) -> None:
+        run.close()
+        self.begun.put_nowait(claim)
+        await for_ever()
 
     def give_back_all(self, *, begun: bool) -> None:
         self.given_back.append(begun)
@@ -66,8 +76,7 @@ class Ground:
     def begin(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Let a job be under way, as an earlier drain has begun it."""
         task = self.handover.begin(job, "job")
-        self.handover.jobs.add(task)
-        task.add_done_callback(self.handover.jobs.discard)
+        self.handover.jobs.add(task, asyncio.Event())
         return task
 
     async def run(self) -> dict[str, int]:
@@ -129,3 +138,40 @@ def test_a_drain_that_the_next_one_follows_leaves_its_jobs(monkeypatch: pytest.M
             await task
 
     asyncio.run(run())
+
+
+def test_a_job_that_has_ended_makes_room_before_prefect_knows(monkeypatch: pytest.MonkeyPatch):
+    """With two places, a third job begins when one of two has ended, though the tasks of both go on."""
+
+    async def run() -> None:
+        ground = Ground(monkeypatch)
+        ground.claims.waiting = [SimpleNamespace(job_id=name) for name in "cba"]
+        drain = asyncio.create_task(ground.run())
+        async with asyncio.timeout(30):
+            first, second = await ground.claims.begun.get(), await ground.claims.begun.get()
+            assert len(ground.claims.waiting) == 1
+            first.ended.set()
+            third = await ground.claims.begun.get()
+        assert [each.job.job_id for each in (first, second, third)] == ["a", "b", "c"]
+        assert len(ground.handover.jobs) == 3
+        assert ground.handover.jobs.awaited() == [second.ended, third.ended]
+        drain.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await drain
+        await ground.handover.jobs.stop()
+
+    asyncio.run(run())
+
+
+def test_the_jobs_of_a_device_outside_are_not_claimed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """An engine serves it; the drain claims for its own backends, and waits for those alone to be empty."""
+    (tmp_path / "kawasaki.json").write_text('{"simulator": "none"}')
+    monkeypatch.setenv("QULEDGER_DEVICES", str(tmp_path))
+    monkeypatch.setattr(Poller, "backends", ("rydberg", "kawasaki"))
+    monkeypatch.setattr(Poller, "awaited", lambda _self: [""], raising=False)
+    ground = Ground(monkeypatch)
+    asked: list[list[str]] = []
+    monkeypatch.setattr(ground.claims, "claim", lambda backends, **_: asked.append(backends))
+    ground.services.log = SimpleNamespace(counts=lambda **_: {"kawasaki": {"waiting": 3}})
+    assert asyncio.run(ground.scheduler.run(until_empty=True, time_budget=None)) == {}
+    assert {tuple(backends) for backends in asked} == {("rydberg",)}

@@ -1,5 +1,6 @@
 """OQTOPUS: what goes wrong is `{"message": …}`."""
 
+import functools
 import logging
 
 from fastapi import FastAPI, Request
@@ -9,6 +10,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from deployments.api.dialects.oqtopus_uploads import BadSignature
+from deployments.api.engines import NotNow
 from deployments.api.problems import Problem, answer, code_of, headers_of, invalid, problem_of
 from models.errors import InputError, QuledgerError, printable
 from models.identity.errors import NotSignedIn
@@ -31,6 +33,7 @@ class GoneBefore(InputError):
 _CODES: dict[type[QuledgerError], int] = {
     BadSignature: 403,
     GoneBefore: 409,
+    NotNow: 409,
     TooManyRegistered: 429,
     UploadedBefore: 409,
 }
@@ -38,9 +41,13 @@ _BAD_REQUEST = {409: 400, 422: 400}
 """A client of OQTOPUS knows one code for whatever it can put right."""
 
 
-def answer_in_messages(app: FastAPI) -> None:
-    """Let every error of an application be answered with a message."""
-    app.add_exception_handler(QuledgerError, _on_error)
+def answer_in_messages(app: FastAPI, header: str = "q-api-token") -> None:
+    """Let every error of an application be answered with a message.
+
+    Args:
+        header: that a token is shown in.
+    """
+    app.add_exception_handler(QuledgerError, functools.partial(_on_error, header))
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(Exception, _on_unforeseen)
@@ -57,7 +64,7 @@ def message(text: str, code: int = 200, headers: dict[str, str] | None = None) -
     return answer(problem, headers, message_of_problem)
 
 
-async def _on_error(_request: Request, error: Exception) -> Response:
+async def _on_error(header: str, _request: Request, error: Exception) -> Response:
     assert isinstance(error, QuledgerError)  # noqa: S101 - it is registered for these alone
     code = _CODES.get(type(error)) or _BAD_REQUEST.get(code_of(error), code_of(error))
     if code >= 500:  # noqa: PLR2004 - HTTP's own
@@ -65,7 +72,7 @@ async def _on_error(_request: Request, error: Exception) -> Response:
     # Whoever asks here has no command line of ours, which some texts name at their end.
     text = problem_of(error).detail.partition("; `quledger")[0]
     if isinstance(error, NotSignedIn) and error.reason == "missing":
-        text = "a token is needed: q-api-token: TOKEN"
+        text = f"a token is needed: {header}: TOKEN"
     return message(text, code, headers_of(error))
 
 
@@ -79,6 +86,6 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
     return message(invalid(jsonable_encoder(error.errors(), exclude={"ctx", "input", "url"})).detail, 400)
 
 
-async def _on_unforeseen(_request: Request, error: Exception) -> Response:
-    _LOG.error("request_failed action=answer code=500: %s", type(error).__name__, exc_info=error)
+async def _on_unforeseen(_request: Request, _error: Exception) -> Response:
+    # It is raised on, and logged where all requests come through.
     return message("this failed, and should not have; the operator finds the details in the laboratory's log", 500)

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from models.errors import UnknownBackend
+from storage.identity.devices import Standing
 from tasks.backends import registry
 from tasks.backends.qubits import published
 
@@ -11,10 +12,11 @@ NAMES = published.names
 """The names of all devices: the backends that take its documents."""
 
 
-def device_view(name: str, waiting: int, *, is_served: bool) -> dict[str, Any]:
+def device_view(name: str, waiting: int, *, is_served: bool, said: Standing | None = None) -> dict[str, Any]:
     """Return a device.
 
     Args:
+        said: by its engine, of a device that one outside serves.
         waiting: jobs before a new one.
         is_served: whether somebody looks after its queue.
 
@@ -25,7 +27,7 @@ def device_view(name: str, waiting: int, *, is_served: bool) -> dict[str, Any]:
         raise UnknownBackend(name, NAMES())
     backend: Any = registry.load(name)
     config = backend.config
-    return {
+    found = {
         "device_id": name,
         "device_type": "simulator" if config.simulator else "QPU",
         "status": "available" if is_served else "unavailable",
@@ -36,6 +38,10 @@ def device_view(name: str, waiting: int, *, is_served: bool) -> dict[str, Any]:
         "device_info": json.dumps(_info(name, backend), separators=(",", ":")),
         "description": config.description,
     }
+    if said is not None:
+        told = {"n_qubits": said.n_qubits, "device_info": said.device_info, "calibrated_at": said.calibrated_at}
+        found |= {field: value for field, value in told.items() if value}
+    return found
 
 
 def _info(name: str, backend: Any) -> dict[str, Any]:

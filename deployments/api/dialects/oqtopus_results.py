@@ -33,6 +33,8 @@ def result_of(document: dict[str, Any]) -> dict[str, Any]:
 def transpile_result_of(document: dict[str, Any]) -> dict[str, Any] | None:
     """Return what was run instead of the programs; None where the result does not say."""
     data = document["results"][0]["data"]
+    if isinstance(as_brought := data.get("transpile_result"), dict):
+        return as_brought  # by the engine of a device outside
     transpiled = data.get("transpiled")
     if not isinstance(transpiled, dict):
         return None

@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from pathlib import PurePath
 from typing import Literal
 
 from python_multipart.exceptions import FormParserError
@@ -135,20 +136,23 @@ def read_form(content_type: str, body: bytes) -> tuple[dict[str, str], bytes]:
     return fields, files[0]
 
 
-def unzipped(content: bytes, max_bytes: int) -> bytes:
+def unzipped(content: bytes, max_bytes: int, called: str = "input.json") -> bytes:
     """Return the one file in a zip file; never more than `max_bytes` of it are unpacked.
+
+    Args:
+        called: what the file is called; another name with the same ending will do.
 
     Raises:
         BadZip: says why it is not taken.
     """
-    _check_directory(content)
+    _check_directory(content, called)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = archive.infolist()
             if len(entries) != 1:
-                raise BadZip(f"the zip file holds {len(entries)} files; it must hold one, input.json")
+                raise BadZip(f"the zip file holds {len(entries)} files; it must hold one, {called}")
             entry = entries[0]
-            _check_entry(entry, max_bytes)
+            _check_entry(entry, max_bytes, called)
             with archive.open(entry) as file:
                 found = bytearray()
                 while block := file.read(_BLOCK):
@@ -168,7 +172,7 @@ def zipped(name: str, content: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def _check_directory(content: bytes) -> None:
+def _check_directory(content: bytes, called: str) -> None:
     """Refuse a long directory before anything reads it: one file has a short one."""
     at = content.rfind(_END, max(0, len(content) - _END_BYTES - 0xFFFF))
     end = content[at : at + _END_BYTES] if at >= 0 else b""
@@ -176,15 +180,15 @@ def _check_directory(content: bytes) -> None:
         raise BadZip("the file is no zip file")
     count, size = int.from_bytes(end[10:12], "little"), int.from_bytes(end[12:16], "little")
     if count != 1:
-        raise BadZip(f"the zip file holds {count} files; it must hold one, input.json")
+        raise BadZip(f"the zip file holds {count} files; it must hold one, {called}")
     if size > MAX_DIRECTORY:
         raise BadZip("the directory of the zip file is longer than that of one file")
 
 
-def _check_entry(entry: zipfile.ZipInfo, max_bytes: int) -> None:
-    name = entry.filename
-    if not name.endswith(".json") or any(each in name for each in ("/", "\\", ":", "\0")) or name.startswith("."):
-        raise BadZip("the file in the zip file must be called input.json, without a folder")
+def _check_entry(entry: zipfile.ZipInfo, max_bytes: int, called: str) -> None:
+    name, ending = entry.filename, PurePath(called).suffix
+    if not name.endswith(ending) or any(each in name for each in ("/", "\\", ":", "\0")) or name.startswith("."):
+        raise BadZip(f"the file in the zip file must be called {called}, without a folder")
     if entry.flag_bits & _ENCRYPTED:
         raise BadZip("the file in the zip file is encrypted")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

@@ -30,6 +30,7 @@ from models.job import FINAL, Job
 from models.job import State as JobState
 from models.names import is_job_id
 from storage.uploads.registrations import Registration
+from tasks.backends import registry
 
 PATH = "/oqtopus"
 """Where it stands in the application that it is a part of."""
@@ -187,7 +188,9 @@ async def get_device(door: AtDoor, device_id: Annotated[str, Path(max_length=100
 
 def _device(calls: Calls, name: str) -> dict[str, Any]:
     laboratory = calls.laboratory
-    return device_view(name, laboratory.backend(name)["waiting"], is_served=laboratory.why_not_served(name) is None)
+    said = laboratory.standing(name) if registry.served_outside(name) else None
+    is_served = laboratory.why_not_served(name) is None
+    return device_view(name, laboratory.backend(name)["waiting"], is_served=is_served, said=said)
 
 
 def _job(calls: Calls, caller: Caller, job_id: str) -> Job:

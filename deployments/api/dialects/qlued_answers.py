@@ -62,8 +62,8 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     return _answer(request, invalid(jsonable_encoder(error.errors(), exclude={"ctx", "input", "url"})))
 
 
-async def _on_unforeseen(request: Request, error: Exception) -> Response:
-    _LOG.error("request_failed action=answer code=500: %s", type(error).__name__, exc_info=error)
+async def _on_unforeseen(request: Request, _error: Exception) -> Response:
+    # It is raised on, and logged where all requests come through.
     detail = "this failed, and should not have; the operator finds the details in the laboratory's log"
     return _answer(request, Problem(type="about:blank", title="", status=500, detail=detail))
 

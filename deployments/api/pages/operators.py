@@ -9,7 +9,6 @@ from deployments.api.pages.answers import PageRoute
 from deployments.api.pages.rendering import render
 from deployments.api.pages.visits import AtPage
 from deployments.api.views import JobView
-from models import clock
 from models.identity.limits import Limits
 from models.job import State
 from storage.log.job_lists import Query
@@ -50,9 +49,9 @@ async def users(request: Request, visit: AtPage) -> Response:
 @router.get("/laboratory")
 async def laboratory(request: Request, visit: AtPage) -> Response:
     """Show whether the laboratory works."""
-    checks, queues = await visit.ask(lambda calls, caller: calls.overview.health(caller))
+    health, queues = await visit.ask(lambda calls, caller: calls.overview.health(caller))
     failed: list[Any] = []
-    if checks[0].ok:
+    if health.is_open:
         query = Query(states=frozenset({State.ERROR}))
         failed = (await visit.ask(lambda calls, caller: calls.page(caller, query, limit=MOST_FAILED))).jobs
     return render(
@@ -60,8 +59,8 @@ async def laboratory(request: Request, visit: AtPage) -> Response:
         "laboratory.html",
         visit,
         here="laboratory",
-        now=clock.now(),
-        checks=checks,
+        now=health.asked_at,
+        parts=health.parts,
         queues=queues,
         failed=[JobView.of(job) for job in failed],
     )

@@ -13,9 +13,12 @@ from deployments.api.laboratory import Laboratory
 from deployments.api.responses import problems
 from deployments.api.v1.bodies import Body, described, read_body
 from models.backend import BackendConfig
+from models.job_language.document_schema import DIALECT
 from models.pauses import MAX_REASON
 
 router = APIRouter(prefix="/backends", tags=["backends"])
+
+SCHEMA = "application/schema+json"
 
 Name = Annotated[str, Path(max_length=100, description="Display name of the backend.")]
 
@@ -76,6 +79,24 @@ async def list_backends(door: AtDoor) -> Response:
 async def get_backend(door: AtDoor, name: Name) -> Response:
     """Return one backend."""
     return JSONResponse(await door.ask(lambda calls, _caller: calls.laboratory.backend(name)))
+
+
+@router.get(
+    "/{name}/schema",
+    response_class=JSONResponse,
+    responses=problems(
+        404,
+        also={200: {"content": {SCHEMA: {"schema": {"$ref": DIALECT}}}, "description": "A JSON Schema (2020-12)."}},
+    ),
+)
+async def get_schema(door: AtDoor, name: Name) -> Response:
+    """Return the JSON Schema of the documents that a backend takes, with the limits of its device.
+
+    All that the backend accepts fits it; a document that fits may still be refused for what no schema can say.
+    """
+    return JSONResponse(
+        await door.ask(lambda calls, _caller: calls.laboratory.document_schema(name)), media_type=SCHEMA
+    )
 
 
 @router.post(

@@ -14,6 +14,7 @@ from models.backend import JSON, BackendConfig
 from models.documents import Experiment, Instruction
 from models.errors import Fault, JobRejected
 from models.job_language.devices import DeviceSpec, backend_config
+from models.job_language.document_schema import document_schema
 from models.job_language.instructions import MAX_FAULTS, validate_document
 from tasks.backends.coldatoms.sampling import Readout, string_length
 from tasks.backends.cost import Cost, Limits, check
@@ -53,6 +54,11 @@ class ColdAtomBackend(ABC):
     def config(self) -> BackendConfig:
         """The configuration as published."""
         return self._config
+
+    @property
+    def document_schema(self) -> dict[str, Any]:
+        """What it takes, as JSON Schema."""
+        return document_schema(self.device)
 
     @abstractmethod
     def levels(self, experiment: Experiment) -> Sequence[int]:

@@ -9,6 +9,7 @@ import numpy as np
 from models.backend import JSON, BackendConfig, GateConfig
 from models.errors import Fault, JobRejected
 from models.job_language.instructions import MAX_FAULTS
+from models.job_language.qubit_schema import qubit_schema
 from models.job_language.qubits import MAX_EXPERIMENTS, QubitExperiment, read_document
 from tasks.backends.cost import Limits
 from tasks.backends.qubits.costs import QUBIT_LIMITS
@@ -49,6 +50,17 @@ class Qubits:
     def config(self) -> BackendConfig:
         """The configuration as published."""
         return self._config
+
+    @property
+    def calibration(self) -> JSON:
+        """The errors that it simulates; None without any."""
+        said = {"device_id", "readout", "gate_errors"}
+        return self.device.model_dump(mode="json", include=said) if self.noisy else None
+
+    @property
+    def document_schema(self) -> dict[str, Any]:
+        """What it takes, as JSON Schema."""
+        return qubit_schema(self.name, num_qubits=self.device.n_qubits, max_shots=self.device.max_shots)
 
     def validate(self, document: JSON) -> "tuple[Checked, ...]":
         """Return the experiments of a job document with their programs as circuits.

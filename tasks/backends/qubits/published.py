@@ -2,7 +2,7 @@
 
 `qubits` is the device of `line12.json` without errors, `noisyqubits` the same with them. Each NAME.json in the folder
 of `QULEDGER_DEVICES` is a backend NAME: with the errors that its description states, or without any if it says
-`"simulator": "ideal"`.
+`"simulator": "ideal"`. With `"simulator": "none"` it is a machine that an engine outside serves.
 """
 
 import json
@@ -26,6 +26,8 @@ REQUIRED = ("qiskit", "qiskit_aer", "qiskit_qasm3_import")
 """The modules of the optional group `qubits`."""
 
 _NAME = re.compile(r"[a-z0-9]+")
+_SIMULATORS = ("ideal", "noisy", "none")
+_HANDED_OUT = ("on_claim", "on_list")
 
 
 def names() -> list[str]:
@@ -49,6 +51,37 @@ def _described() -> dict[str, Path]:
         return {}
     found = {path.stem: path for path in folder.glob("*.json")}
     return {name: path for name, path in found.items() if _NAME.fullmatch(name) and name not in BUILT_IN}
+
+
+def is_outside(name: str) -> bool:
+    """Say whether an engine outside serves this device; nothing of it runs here."""
+    return _says(name, "simulator") == "none"
+
+
+def is_handed_out_on_list(name: str) -> bool:
+    """Say whether an engine that lists the waiting jobs of this device has them from then on."""
+    return _says(name, "jobs") == "on_list"
+
+
+def _says(name: str, key: str) -> object:
+    """Return what the description of a device says of it beside what it can do."""
+    path = None if name in BUILT_IN else _described().get(name)
+    if path is None:
+        return None
+    try:
+        return _read(path, path.stat().st_mtime_ns).get(key)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, _changed: int) -> dict[str, object]:
+    """Return a description as it stands in its file; an empty one where it is none, which its loading will say."""
+    try:
+        found = json.loads(path.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def access() -> Access:
@@ -81,7 +114,14 @@ def load(name: str) -> Backend:
         raise BadSetting(f"the device {name} cannot be read: {type(error).__name__}") from None
     except BadSetting as error:
         raise BadSetting(f"the device {name}: {error}") from None
-    simulator = json.loads(text).get("simulator", "noisy")
-    if simulator not in ("ideal", "noisy"):
-        raise BadSetting(f"the device {name}: simulator: got {echo(simulator)}; it must be ideal or noisy")
+    said = json.loads(text)
+    simulator, handed_out = said.get("simulator", "noisy"), said.get("jobs", "on_claim")
+    if simulator not in _SIMULATORS:
+        raise BadSetting(f"the device {name}: simulator: got {echo(simulator)}; it must be {', '.join(_SIMULATORS)}")
+    if handed_out not in _HANDED_OUT:
+        raise BadSetting(f"the device {name}: jobs: got {echo(handed_out)}; it must be {' or '.join(_HANDED_OUT)}")
+    if simulator == "none":
+        from tasks.backends.qubits.outside import OutsideDevice  # noqa: PLC0415 - as above
+
+        return OutsideDevice(name, device)
     return Qubits(name, device, noisy=simulator == "noisy")

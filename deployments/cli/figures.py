@@ -1,0 +1,36 @@
+"""Files that the commands write, such as figures."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from models.errors import InputError, echo
+
+
+class UnwritableFile(InputError):
+    """A file that the command line names cannot be written."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        super().__init__(f"the file {echo(str(file))} cannot be written: {reason}")
+
+
+def write_figure(file: Path, svg: str) -> None:
+    """Write a figure.
+
+    Raises:
+        UnwritableFile: it is no SVG file, or cannot be written.
+    """
+    if file.suffix.lower() != ".svg":
+        raise UnwritableFile(file, "a figure is an SVG file; name it so, as in figure.svg")
+    write_file(file, lambda: file.write_text(svg, encoding="utf-8"))
+
+
+def write_file(file: Path, write: Callable[[], object]) -> None:
+    """Write a file.
+
+    Raises:
+        UnwritableFile: it cannot be written.
+    """
+    try:
+        write()
+    except OSError as error:
+        raise UnwritableFile(file, error.strerror or "unknown reason") from None

@@ -1,0 +1,169 @@
+"""`quledger wait` and `watch`: follow jobs by their events."""
+
+import contextlib
+import json
+import math
+import sys
+import time
+from typing import Any
+
+from rich.console import Group
+from rich.live import Live
+
+from deployments.cli import render
+from deployments.cli.output import Json, print_output
+from models.clock import to_text
+from models.errors import BadName
+from models.groups import UnknownGroup
+from models.job import FINAL, Job, State
+from storage.log.job_lists import Query, page
+from tasks.jobs.following import following
+from tasks.jobs.results import result_document
+from tasks.services import Services, current
+
+HINT_SECONDS = 5.0
+"""So long nobody takes a job before its user is told what would."""
+
+MOST = 100
+"""So many of the newest jobs, of those that run and of those that wait are watched."""
+
+ROWS = 40
+"""Of the live table."""
+
+
+def wait(*job_ids: str, group: str = "", timeout: float | None = None, as_json: Json = False) -> int:
+    """Wait until jobs have ended; end with code 1 if one of them did not end in DONE.
+
+    Examples: `quledger wait 3f2a 77b1 --timeout 600`; `quledger wait --group rabi`.
+
+    Args:
+        job_ids: Their ids, or as much of the beginning of each as tells it from others.
+        group: All jobs of this group.
+        timeout: Wait at most so many seconds; the code is 1 then.
+    """
+    services = current()
+    wanted = [services.log.id_of(each) for each in job_ids]
+    if group:
+        wanted += _of_group(services, group)
+    if not wanted:
+        raise BadName("say which jobs are to be waited for, or which --group")
+    ended = ends_of(services, wanted, timeout, tell=not as_json)
+    value = [_value(job) for job in ended.values()]
+    print_output(value, lambda: None, as_json=as_json)
+    return 0 if all(job.state is State.DONE for job in ended.values()) else 1
+
+
+def watch(*job_ids: str, as_json: Json = False) -> int:
+    """Show jobs as they change: those that are named, or all there are. Ctrl-C ends it.
+
+    Into a file or a pipe it prints a line for each change, with `--json` one JSON value a line. It ends by itself when
+    all jobs that were named have ended. Example: `quledger watch 3f2a`.
+
+    Args:
+        job_ids: Their ids, or as much of the beginning of each as tells it from others.
+    """
+    services = current()
+    wanted = dict.fromkeys(services.log.id_of(each) for each in job_ids)
+    jobs: dict[str, Job] = {}
+
+    def look() -> dict[str, int]:
+        return services.log.last_events(wanted) if wanted else services.log.in_sight(MOST)
+
+    is_live = not as_json and render.console.is_terminal
+    live = Live(console=render.console, auto_refresh=False) if is_live else contextlib.nullcontext()
+    with contextlib.suppress(KeyboardInterrupt), live:
+        for turn, changed in enumerate(following(services.log, look)):
+            jobs |= {job.job_id: job for job in changed}
+            if isinstance(live, Live):
+                jobs = dict(sorted(jobs.items(), key=_place)[:ROWS]) if not wanted else jobs
+                live.update(Group(*render.job_lines(list(jobs.values()))), refresh=True)
+            else:
+                _print_lines([job for job in changed if turn or wanted or job.state not in FINAL], as_json=as_json)
+            if wanted and all(job.state in FINAL for job in jobs.values()):
+                break
+    return 0
+
+
+def _place(item: tuple[str, Job]) -> tuple[bool, float]:
+    """Return where a job stands in the live table: what has not ended first, and the newest of each."""
+    return item[1].state in FINAL, -item[1].submitted_at.timestamp()
+
+
+def show_end(services: Services, job: Job, timeout: float | None, *, as_json: bool) -> int:
+    """Wait for a job's end and print its result; return the exit code that its end has."""
+    print(f"job {job.job_id}", file=sys.stderr)
+    (job,) = ends_of(services, [job.job_id], timeout, tell=True, states=True).values()
+    document = result_document(services, job.job_id) if job.state is State.DONE else None
+    if as_json:
+        print(json.dumps(_value(job) | {"result": document}))
+    elif document is not None:
+        from deployments.cli.results import print_text  # noqa: PLC0415 - pandas takes a second to import
+
+        print_text(document)
+    if job.state is State.DONE:
+        return 0
+    if job.state is State.ERROR:
+        print(f"quledger: job {job.job_id} ended in ERROR: {job.reason}", file=sys.stderr)
+    return 2 if job.blame == "user" else 1
+
+
+def ends_of(
+    services: Services, job_ids: list[str], timeout: float | None, *, tell: bool, states: bool = False
+) -> dict[str, Job]:
+    """Wait until jobs have ended, or that time is over, and return them as they stand then.
+
+    Args:
+        tell: say on standard error who has ended, and what keeps all from it.
+        states: say each state.
+    """
+    jobs: dict[str, Job] = {}
+    waiting = dict.fromkeys(job_ids)
+    hint_at = time.monotonic() + HINT_SECONDS
+    for changed in following(services.log, lambda: services.log.last_events(waiting), timeout):
+        for job in changed:
+            jobs[job.job_id] = job
+            if job.state in FINAL:
+                waiting.pop(job.job_id)
+            if tell and (states or job.state in FINAL):
+                print(
+                    f"  {job.state}" if states else f"{job.job_id} {job.state} {job.reason}".rstrip(), file=sys.stderr
+                )
+        if not waiting:
+            break
+        if tell and time.monotonic() > hint_at:
+            hint_at = math.inf
+            if all(jobs[each].attempt == 0 for each in waiting):
+                print("nobody has taken what waits so far; `quledger drain` runs it", file=sys.stderr)
+    if waiting and tell:
+        some = f"{', '.join(list(waiting)[:5])}{' ...' if len(waiting) > 5 else ''}"  # noqa: PLR2004 - a line of them
+        print(f"quledger: the time is over; not ended: {some}", file=sys.stderr)
+    return {each: jobs[each] for each in dict.fromkeys(job_ids)}
+
+
+def _of_group(services: Services, group: str) -> list[str]:
+    query, found, cursor = Query(everything=True, with_hidden=True, group=group), list[str](), ""
+    while True:
+        jobs, following_cursor = page(services.log.engine, query, limit=1000, cursor=cursor)
+        found += [job.job_id for job in jobs]
+        if following_cursor is None:
+            break
+        cursor = following_cursor
+    if not found:
+        raise UnknownGroup(group)
+    return found
+
+
+def _value(job: Job) -> dict[str, Any]:
+    return {"job_id": job.job_id, "state": job.state, "is_final": job.state in FINAL, "reason": job.reason}
+
+
+def _print_lines(jobs: list[Job], *, as_json: bool) -> None:
+    for job in sorted(jobs, key=lambda each: each.updated_at):
+        if as_json:
+            value = _value(job) | {"backend": job.backend, "attempt": job.attempt, "at": to_text(job.updated_at)}
+            print(json.dumps(value), flush=True)
+        else:
+            print(
+                f"{to_text(job.updated_at)[:19]}Z {job.job_id} {job.state} {job.backend} {job.reason}".rstrip(),
+                flush=True,
+            )

@@ -1,0 +1,71 @@
+"""SQL that an operator asks the log's database by himself; read only, unless he says otherwise."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Engine
+
+from models.errors import InputError, printable
+from storage.log.database import unavailable, writing
+from storage.log.dialects import dialect_of
+
+MOST_ROWS = 1000
+
+
+class BadQuery(InputError):
+    """A statement that the database refuses."""
+
+
+class Rows(NamedTuple):
+    """What a statement found: at most `MOST_ROWS` rows, whether there are more, and the seconds that it took."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+    more: bool
+    seconds: float
+
+
+def ask(engine: Engine, statement: str, *, write: bool = False) -> Rows:
+    """Run one statement in a transaction of its own.
+
+    Args:
+        write: it may change something, as far as the triggers of the log allow it.
+
+    Raises:
+        BadQuery: the database refuses it.
+        LogUnavailable: the database does not answer.
+    """
+    began = time.monotonic()
+    with _transaction(engine, write=write) as connection:
+        try:
+            cursor = dialect_of(connection).run_alone(connection, statement)
+            columns = [each[0] for each in cursor.description or ()]
+            rows = cursor.fetchmany(MOST_ROWS + 1) if columns else []
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise BadQuery(printable(str(error).partition("\n")[0])) from None
+    found = [[_plain(value) for value in row] for row in rows[:MOST_ROWS]]
+    return Rows(columns, found, len(rows) > MOST_ROWS, time.monotonic() - began)
+
+
+@contextmanager
+def _transaction(engine: Engine, *, write: bool) -> Iterator[Connection]:
+    if write:
+        with writing(engine) as connection:
+            yield connection
+        return
+    dialect = dialect_of(engine)
+    with unavailable(dialect), engine.connect() as plain:
+        connection = plain.execution_options(**dialect.reading)
+        with connection.begin() as transaction:
+            with dialect.read_only(connection):
+                yield connection
+            transaction.rollback()
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return value.hex() if isinstance(value, bytes | memoryview) else str(value)

@@ -1,0 +1,94 @@
+"""Asks several things at once, each in a thread, and waits for all until one moment: whatever hangs is named."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from models.health import Part
+
+DEADLINE = 3.0
+"""So many seconds everything has to answer; with the start of a program it makes five."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one question found.
+
+    Attributes:
+        clocks: whose clock -> by how many seconds it is ahead of ours.
+    """
+
+    parts: Sequence[Part]
+    clocks: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of one thing, and the parts that are unknown until it answers.
+
+    Attributes:
+        parts: names; the first one is down if there is no answer, or another thing that it asks is.
+        asks: may block for ever.
+        whose: the part that is down instead, where that is another question's.
+        do: what to do if it does not answer.
+    """
+
+    parts: tuple[str, ...]
+    asks: Callable[[], Answer]
+    whose: str = ""
+    do: str = ""
+
+
+class SideBySide:
+    """Questions that are asked together, as often as somebody wants; one that still hangs is not asked again."""
+
+    def __init__(self, deadline: float = DEADLINE) -> None:
+        self._deadline = deadline
+        self._hanging: dict[str, tuple[threading.Thread, float]] = {}
+
+    def ask(self, questions: Sequence[Question]) -> list[Answer]:
+        """Return an answer to each question, in order."""
+        found: dict[str, Answer] = {}
+        threads = [self._begin(question, found) for question in questions]
+        until = time.monotonic() + self._deadline
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        return [found.get(question.parts[0]) or self._silence(question) for question in questions]
+
+    def _begin(self, question: Question, found: dict[str, Answer]) -> threading.Thread:
+        name = question.parts[0]
+        before = self._hanging.get(name)
+        if before is not None and before[0].is_alive():
+            return before[0]
+
+        def ask() -> None:
+            found[name] = _answer(question)
+
+        # Nobody waits for it at the end of the process.
+        thread = threading.Thread(target=ask, name=f"health-{name}", daemon=True)
+        self._hanging[name] = thread, time.monotonic()
+        thread.start()
+        return thread
+
+    def _silence(self, question: Question) -> Answer:
+        seconds = time.monotonic() - self._hanging[question.parts[0]][1]
+        return Answer(parts_unknown(question, f"it has not answered for {seconds:.0f} seconds"))
+
+
+def _answer(question: Question) -> Answer:
+    try:
+        return question.asks()
+    except Exception as error:  # noqa: BLE001 - one question that breaks is an answer, and no end of the others
+        return Answer(parts_unknown(question, f"it could not be asked ({type(error).__name__})"))
+
+
+def parts_unknown(question: Question, why: str) -> list[Part]:
+    """Return the parts of a question that was not answered."""
+    first, *others = question.parts
+    whose = question.whose or first
+    if question.whose:
+        found = [Part(name=first, status="unknown", says=f"not known: {whose} does not answer")]
+    else:
+        found = [Part(name=first, status="down", says=why, do=question.do)]
+    return [*found, *(Part(name=name, status="unknown", says=f"not known: {whose} does not answer") for name in others)]

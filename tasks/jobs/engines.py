@@ -1,0 +1,161 @@
+"""Jobs in the hands of an engine outside, which keeps no token: it is made anew from a secret whenever it writes.
+
+So every server of a log can take the next word of an engine, and no engine can write to a job of another one.
+"""
+
+import asyncio
+import hashlib
+import hmac
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from models import clock
+from models.claims import holder_of
+from models.errors import JobRejected, QuledgerError
+from models.facts import Cancelled, CancelRequested, Compiled, Executed, Validated
+from models.job import Job, Phase, State
+from storage import failpoints, layout
+from storage.uploads.secrets import shared_secret
+from tasks.calibrating import stood_on
+from tasks.jobs.attempt import Hold
+from tasks.jobs.checking import Checked
+from tasks.jobs.claims import Claim
+from tasks.jobs.delivery import deliver, staged_result
+from tasks.services import Services
+
+PATIENCE = 2.0
+"""How long a log that does not answer is asked again, in seconds: whoever asks here waits for the answer."""
+
+
+class Ran(NamedTuple):
+    """What an engine brought.
+
+    Attributes:
+        result: the result document.
+        seconds: how long it ran on the device.
+        config_sha256: of the published configuration of the device.
+    """
+
+    result: bytes
+    seconds: float
+    config_sha256: str
+
+
+class Engine:
+    """The engine of a device, as one of the device's tokens names it.
+
+    Args:
+        token_id: two engines of one device with a token each have nothing to do with each other's jobs.
+    """
+
+    def __init__(self, services: Services, device: str, token_id: str) -> None:
+        self._services, self.device, self.token_id = services, device, token_id
+        self.worker = f"device/{device}"
+        self._key = shared_secret(services.log.engine, "engine")
+
+    def has(self, job: Job) -> bool:
+        """Return whether this engine has the job."""
+        return job.phase is Phase.RUNNING and job.holder == holder_of(self._token(job.job_id))
+
+    def claim(self, job_id: str) -> Hold | None:
+        """Claim a job; None where somebody else has it, or it may not be claimed now."""
+        most = self._services.settings.most_at_once
+        token = self._token(job_id)
+        job = self._services.log.claim_job(job_id, self.worker, self._until(), most, token=token)
+        failpoints.point("claim.appended")
+        return None if job is None else self.hold(job)
+
+    def hold(self, job: Job) -> Hold:
+        """Return the hold on a job that this engine has."""
+        return Hold(self._services, Claim(job, self._token(job.job_id)), self.worker, patience=PATIENCE)
+
+    def beat(self, job: Job) -> bool:
+        """Prolong the lease: the engine was heard of. Return whether it still has the job."""
+        token = {job.job_id: self._token(job.job_id)}
+        return bool(self._services.log.heartbeat({job.job_id: job.attempt}, self._until(), token))
+
+    def _until(self) -> datetime:
+        return clock.now() + timedelta(seconds=self._services.settings.engine_lease_seconds)
+
+    def _token(self, job_id: str) -> str:
+        text = f"engine\n{self.token_id}\n{job_id}".encode()
+        return hmac.new(self._key, text, hashlib.sha256).hexdigest()
+
+
+async def begin(held: Hold, verdict: Checked | JobRejected) -> None:
+    """Bring a job that was claimed to where it can run, or to its end: its document has faults, or it has run before.
+
+    Raises:
+        StorageError: it waits for its storage.
+    """
+    try:
+        if not await held.take():
+            return
+    except QuledgerError as error:
+        await held.fail(error, "submission")
+        raise
+    if held.job.state is State.EXECUTED:
+        await _upload(held)
+    elif isinstance(verdict, JobRejected):
+        await held.fail(verdict, "validation")
+    else:
+        await held.record(Validated(experiments=verdict.experiments, shots=verdict.shots))
+        failpoints.point("validation.appended")
+
+
+async def run(held: Hold, program: bytes) -> None:
+    """Record what runs on the device from now on; that it was recorded before changes nothing.
+
+    An engine does not say what seeds it draws.
+    """
+    if held.job.state is State.VALIDATED:
+        sha256 = hashlib.sha256(program).hexdigest()
+        await held.record(Compiled(program_sha256=sha256, program_bytes=len(program), seed=0))
+
+
+async def finish(held: Hold, ran: Ran) -> None:
+    """Bring a job that has run to its end.
+
+    Raises:
+        StaleAttempt: the attempt is over.
+        StorageError: the storage does not take the result now. Before it is staged the job is still under way.
+    """
+    if held.job.state is State.COMPILED:
+        staged = layout.staged(held.job.job_id, held.number, held.holder)
+        await asyncio.to_thread(held.storage.put, staged, ran.result)
+        failpoints.point("execution.staged")
+        sha256 = await asyncio.to_thread(stood_on, held.services, held.job.backend)
+        await held.record(
+            Executed(
+                seconds=ran.seconds,
+                cpu_seconds=0.0,
+                seed=0,
+                versions={},
+                backend_config_sha256=ran.config_sha256,
+                result_sha256=hashlib.sha256(ran.result).hexdigest(),
+                result_bytes=len(ran.result),
+                staged=staged,
+                calibration_sha256=sha256,
+            )
+        )
+        failpoints.point("execution.appended")
+    await _upload(held)
+
+
+async def cancel(held: Hold, reason: str) -> None:
+    """End a job as somebody wants it to end: its user, or else whoever runs the engine, who then says so."""
+    if not held.job.cancel_requested:
+        await held.record(CancelRequested(by=held.worker, reason=reason))
+    await held.record(Cancelled())
+
+
+async def _upload(held: Hold) -> None:
+    executed = held.job.executed
+    assert executed is not None  # noqa: S101 - the state machine reaches EXECUTED by no other way
+    try:
+        result = await asyncio.to_thread(staged_result, held, executed)
+        await asyncio.to_thread(deliver, held, result)
+    except QuledgerError as error:
+        await held.fail(error, "upload")
+        raise
+    failpoints.point("upload.appended")

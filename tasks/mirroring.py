@@ -1,0 +1,68 @@
+"""The storages are brought up to the log where no drain does it: documents of jobs that came over HTTP, for one."""
+
+import json
+import threading
+import time
+from datetime import datetime, timedelta
+
+from models import clock
+from models.errors import StorageError
+from models.signing import unwrapped
+from storage import layout
+from tasks.backends import registry
+from tasks.services import Services
+
+LOOK_SECONDS = 10.0
+"""So often it is seen whether a drain has come."""
+
+MISSED = 3
+"""So many times a drain may be late with what it publishes before it counts as gone."""
+
+
+def last_look(services: Services, backend: str, storage: str = "") -> datetime | None:
+    """Return when somebody looked at the queue of a backend, as he has published it; None where nobody has said."""
+    try:
+        published = unwrapped(json.loads(services.stores.of(storage).get(layout.config(backend))))
+        return datetime.fromisoformat(published["last_queue_check"])
+    except (StorageError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def is_drained(services: Services) -> bool:
+    """Return whether a drain serves: then the storages are its business."""
+    latest = timedelta(seconds=MISSED * services.settings.publish_seconds)
+    looks = (last_look(services, name, storage) for storage in services.stores.names for name in registry.names())
+    return any(look is not None and abs(clock.now() - look) <= latest for look in looks)
+
+
+def follow_log(services: Services, ended: threading.Event) -> int:
+    """Relay each job that is behind, unless a drain or another process like this one does; half the time it rests.
+
+    Args:
+        ended: stops it after a job.
+
+    Returns:
+        How many could not be relayed.
+
+    Raises:
+        LogError: the log does not answer now.
+    """
+    services.relay.update_late()
+    if not services.cursor.behind(limit=1) or is_drained(services):
+        return 0
+    with services.locks.alone("mirror") as is_alone:
+        if not is_alone:
+            return 0
+        services.rollback.compare_all()
+        failed, looked = 0, time.monotonic()
+        begun = looked
+        for relayed in services.relay.catch_up():
+            failed += not relayed
+            if ended.wait(time.monotonic() - begun):
+                break
+            begun = time.monotonic()
+            if begun - looked > LOOK_SECONDS:
+                if is_drained(services):
+                    break
+                looked = time.monotonic()
+    return failed

@@ -1,0 +1,205 @@
+"""`quledger db`: the database is upgraded, looked at, copied and asked, on SQLite and PostgreSQL."""
+
+import contextlib
+import io
+import json
+import os
+import re
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from storage.log import upkeep
+from storage.log.console import BadQuery, ask
+from storage.log.database import HEAD, reading
+from tests.contract.conftest import Houses
+from tests.contract.databases import Databases, on
+from tests.contract.dump import dump
+from tests.contract.log_fixture import LogFixture
+from tests.postgres import Server
+from tests.program import Program
+
+
+@pytest.fixture
+def program(
+    tmp_path: Path, databases: Databases, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Program:
+    """The command line over a log with one job."""
+    lab = LogFixture(tmp_path, databases.open(url := databases.new(tmp_path)))
+    lab.submit("first")
+    lab.log.engine.dispose()
+    monkeypatch.setenv("QULEDGER_DATABASE", url)
+    return Program(tmp_path / "home", capsys)
+
+
+def failed(program: Program, *arguments: str) -> tuple[int, str]:
+    """Return the exit code of a call, and what it said."""
+    code, _, said = program(*arguments)
+    return code, said
+
+
+def test_a_database_that_is_as_it_should_be(program: Program) -> None:
+    """It stands at the newest version, is whole, and an upgrade does nothing."""
+    assert program.json("db", "current") == {"version": HEAD, "needed": HEAD}
+    assert program.json("db", "upgrade") == {"before": HEAD, "version": HEAD}
+    assert program.json("db", "check") == {"version": HEAD, "faults": []}
+    assert program.said("db", "check") == f"checked at version {HEAD}: no faults\n"
+
+
+def test_what_is_not_as_it_should_be_is_named(log_fixtures: Houses, tmp_path: Path) -> None:
+    """A missing trigger, index or column, and another version."""
+    engine = log_fixtures(tmp_path).log.engine
+    of_event = "" if engine.dialect.name == "sqlite" else " ON control_event"
+    trigger = "control_event_no_update" if engine.dialect.name == "sqlite" else "control_event_append_only"
+    with engine.begin() as connection:
+        for statement in (
+            f"DROP TRIGGER {trigger}{of_event}",
+            "DROP INDEX ix_job_recent",
+            "ALTER TABLE probe ADD COLUMN mine TEXT",
+            "CREATE TABLE somebody_elses (a INTEGER)",
+        ):
+            connection.execute(text(statement))
+    assert sorted(upkeep.faults_of(engine)) == [
+        *("the tables differ: add index ix_job_recent", "the tables differ: remove column probe mine"),
+        f"the trigger {trigger} is missing",
+    ]
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0005'"))
+    assert upkeep.faults_of(engine) == [f"it is of version 0005, and this Quledger needs {HEAD}: `quledger db upgrade`"]
+
+
+def test_every_trigger_is_looked_for(log_fixtures: Houses, tmp_path: Path) -> None:
+    """The list of those that have to be there is the one of a new database."""
+    engine = log_fixtures(tmp_path).log.engine
+    with reading(engine) as connection:
+        assert (
+            set(connection.execute(upkeep._NAMES[engine.dialect.name]).scalars())
+            == upkeep.TRIGGERS[engine.dialect.name]
+        )
+
+
+@on("sqlite")
+def test_a_copy_is_made_while_somebody_writes(program: Program, tmp_path: Path) -> None:
+    """It is the log of one moment, whole, for its owner alone; a second one is put beside it, and older ones go."""
+    path = Path(os.environ["QULEDGER_DATABASE"].removeprefix("sqlite:///"))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("UPDATE job SET priority = 7")
+        made = program.json("db", "backup")
+    copy = Path(made["file"])
+    assert (made["events"], made["deleted"], copy.parent) == (1, [], tmp_path / "home" / "backups")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in copy.parent.iterdir()] == [copy.name]
+    with program.services() as services:
+        assert b"".join(dump(services.log.engine)) == b"".join(dump(upkeep.engine_of(f"sqlite:///{copy}")))
+    for name in ("quledger-20200101T000000Z.db", "mine.db"):
+        (copy.parent / name).write_bytes(b"")
+    copy.rename(copy.with_name("quledger-20200102T000000Z.db"))
+    again = program.json("db", "backup", "--keep", "2")
+    assert [Path(each).name for each in again["deleted"]] == ["quledger-20200101T000000Z.db"]
+    assert (copy.parent / "mine.db").exists()
+
+
+@on("sqlite")
+def test_a_database_that_is_damaged_gives_no_copy(program: Program, tmp_path: Path) -> None:
+    """It is said, and nothing is left behind; so where the copy cannot be put."""
+    path = Path(os.environ["QULEDGER_DATABASE"].removeprefix("sqlite:///"))
+    assert failed(program, "db", "backup", str(path / "below"))[0] == 2
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'set_aside'").fetchone()
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+    with path.open("rb+") as file:
+        file.seek((page - 1) * size)
+        file.write(bytes(64))
+    code, said = failed(program, "db", "backup")
+    assert code == 1
+    assert "the copy" in said
+    assert list((tmp_path / "home" / "backups").iterdir()) == []
+
+
+@on("postgresql")
+def test_a_copy_of_postgresql(program: Program, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pg_dump` makes it, `pg_restore` reads it back, and it restores to the same log; without them it is refused."""
+    server = postgres
+    monkeypatch.setenv("PATH", str(server._programs))
+    copy = program.json("db", "backup")["file"]
+    other = server.create("restored_from_a_copy")
+    subprocess.run([server._programs / "pg_restore", "--no-owner", f"--dbname={other}", copy], check=True)
+    with program.services() as services:
+        engine = upkeep.engine_of(other)
+        assert b"".join(dump(engine)) == b"".join(dump(services.log.engine))
+        engine.dispose()
+    server.drop(other)
+    monkeypatch.setenv("PATH", "/nowhere")
+    code, said = failed(program, "db", "backup")
+    assert (code, "pg_dump is not installed here" in said) == (1, True)
+    assert [path.name for path in Path(copy).parent.iterdir()] == [Path(copy).name]
+
+
+def test_the_shell_reads(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One statement as an argument, or several from standard input; with its time where that is wanted."""
+    found = program.json("db", "shell", "SELECT job_id, seq, NULL FROM job", "--profile")
+    assert found.pop("seconds") >= 0
+    assert found.pop("rows") == [["first", 0, None]]
+    assert found.pop("more") is False
+    assert re.fullmatch(r"n\n1\n1 row, [0-9.]+ ms\n", program.said("db", "shell", "SELECT 1 AS n", "--profile"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("SELECT 1;\nSELECT count(*)\nFROM event;\nSELECT 'a%';\nSELECT 2"))
+    lines = program.said("db", "shell", "--json").splitlines()
+    assert [json.loads(line)["rows"] for line in lines] == [[[1]], [[1]], [["a%"]], [[2]]]
+    monkeypatch.setattr("sys.stdin", io.StringIO("SELECT nothing;\nSELECT 3;\n"))
+    code, said = failed(program, "db", "shell")
+    assert (code, "nothing" in said) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM job",
+        "UPDATE probe SET name = 'x'",
+        "INSERT INTO probe VALUES ('a', 'b')",
+        "DROP TABLE probe",
+        "CREATE TABLE mine (a INTEGER)",
+        "COMMIT; DELETE FROM job",
+        "SELECT 1; DELETE FROM job",
+        "SET TRANSACTION READ WRITE",
+        "PRAGMA writable_schema = 1",
+        "ATTACH '/tmp/other.db' AS other",
+        "WITH gone AS (DELETE FROM job RETURNING *) SELECT * FROM gone",
+        "VACUUM",
+        "",
+    ],
+)
+def test_the_shell_changes_nothing(log_fixtures: Houses, tmp_path: Path, statement: str) -> None:
+    """However it is put; and nothing of it stays for the next one."""
+    lab = log_fixtures(tmp_path)
+    lab.submit("first")
+    before = b"".join(dump(lab.log.engine))
+    with contextlib.suppress(BadQuery):
+        ask(lab.log.engine, statement)
+        assert statement in {"", "SET TRANSACTION READ WRITE"}
+    assert ask(lab.log.engine, "SELECT count(*) FROM job").rows == [[1]]
+    assert b"".join(dump(lab.log.engine)) == before
+
+
+def test_the_shell_writes_where_it_is_told_to_and_never_an_event(log_fixtures: Houses, tmp_path: Path) -> None:
+    """The triggers of the log hold for everybody."""
+    lab = log_fixtures(tmp_path)
+    lab.submit("first")
+    ask(lab.log.engine, "UPDATE job SET priority = 3", write=True)
+    assert ask(lab.log.engine, "SELECT priority FROM job").rows == [[3]]
+    with pytest.raises(BadQuery):
+        ask(lab.log.engine, "UPDATE event SET actor = 'eve'", write=True)
+
+
+@on("sqlite")
+def test_a_database_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str], databases: Databases) -> None:
+    """`upgrade` makes it, and the others say so."""
+    assert failed(Program(tmp_path / "a", capsys), "db", "current")[0] == 3
+    assert failed(Program(tmp_path / "b", capsys), "db", "check")[0] == 1
+    assert failed(Program(tmp_path / "c", capsys), "db", "backup")[0] == 1
+    program = Program(tmp_path / "d", capsys)
+    assert program.json("db", "upgrade") == {"before": None, "version": HEAD}
+    assert program.json("db", "check")["faults"] == []
