@@ -16,7 +16,7 @@ from deployments.api.groups import Groups
 from deployments.api.laboratory import Laboratory
 from deployments.api.lists import seen_by
 from deployments.api.overview import Overview
-from deployments.api.requests import JobRequest
+from deployments.api.requests import JobRequest, repeated
 from deployments.api.stored import StoredPayloads
 from deployments.api.visits import Visits
 from deployments.api.waits import Waits
@@ -175,15 +175,7 @@ class Calls:
 
     def _again(self, caller: Caller, job_id: str, key: str | None, *, exact: bool) -> JobRequest:
         job = self.job(caller, job_id, Act.RERUN)
-        return JobRequest(
-            backend=job.backend,
-            document=self._document(job),
-            project=job.project,
-            priority=job.priority,
-            key=key,
-            derived_from=job.job_id,
-            seed=executed_of(job).seed if exact else None,
-        )
+        return repeated(job, self._document(job), key, executed_of(job).seed if exact else None)
 
     # Jobs are looked at
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from models.errors import Fault, JobRejected
 from models.groups import Cell
+from models.job import Job
 from models.requests import qasm_document
 
 USUAL_SHOTS = 1000
@@ -43,6 +44,19 @@ class JobRequest:
     parameters: Sequence[Mapping[str, Cell]] = ()
     keep_faulty: bool = False
     seed: int | None = None
+
+
+def repeated(job: Job, document: bytes, key: str | None, seed: int | None) -> JobRequest:
+    """Return what hands in the document of a job again; a seed is that of the job, where it is to be drawn as then."""
+    return JobRequest(
+        backend=job.backend,
+        document=document,
+        project=job.project,
+        priority=job.priority,
+        key=key,
+        derived_from=job.job_id,
+        seed=seed,
+    )
 
 
 def document_of(value: Any) -> bytes:
