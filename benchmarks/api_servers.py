@@ -145,6 +145,7 @@ class Ours(Server):
         self.jobs = [(backend, job_id) for backend, job_id, _ in random.Random(1).sample(mine, min(ASKED, len(mine)))]  # noqa: S311
         environment = {name: value for name, value in os.environ.items() if not name.startswith("QULEDGER_")}
         environment |= {"QULEDGER_HOME": str(home), "QULEDGER_API_REQUESTS_A_MINUTE": "10000000"}
+        environment["QULEDGER_API_WAITS_A_USER"] = "1000000"
         program = Program(
             [sys.executable, "-m", "deployments.cli.app", "serve", "--port", "0"], environment, folder / "serve.log"
         )

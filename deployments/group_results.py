@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 from flows.artifacts.outcomes import Counted, Value, outcomes_of
-from models.errors import NotAuthentic, QuledgerError, ResultMissing
+from models.errors import QuledgerError
 from models.facts import Parameters
 from models.groups import Cell, UnknownGroup
 from models.job import Job, State
@@ -25,16 +25,14 @@ class Measured(NamedTuple):
 
     Attributes:
         found: None where there is no result (yet).
-        trouble: why that of a job that is DONE cannot be shown; empty otherwise.
-        is_forged: the trouble is that it is not the accepted one.
+        trouble: why that of a job that is DONE cannot be shown; else None.
     """
 
     job: Job
     experiment: str
     parameters: Parameters
     found: Counted | Value | None
-    trouble: str = ""
-    is_forged: bool = False
+    trouble: QuledgerError | None = None
 
 
 def jobs_of(log: EventLog, group: str, *, user: str = "") -> Iterator[Job]:
@@ -62,18 +60,18 @@ def measured(services: Services, jobs: Sequence[Job]) -> Iterator[Measured]:
 
 
 def _of_job(services: Services, job: Job, rows: Sequence[Parameters]) -> Iterator[Measured]:
-    trouble, is_forged = "", False
+    trouble: QuledgerError | None = None
     if job.state is State.DONE:
         try:
             outcomes = outcomes_of(result_document(services, job.job_id), MAX_EXPERIMENTS)
-        except (ResultMissing, NotAuthentic, QuledgerError) as error:
-            trouble, is_forged = str(error), isinstance(error, NotAuthentic)
+        except QuledgerError as error:
+            trouble = error
         else:
             for place, (name, found) in enumerate(outcomes.items()):
                 yield Measured(job, name, _row(rows, place), found)
             return
     for place in range(max(1, len(rows))):
-        yield Measured(job, f"experiment_{place}" if len(rows) > 1 else "", _row(rows, place), None, trouble, is_forged)
+        yield Measured(job, f"experiment_{place}" if len(rows) > 1 else "", _row(rows, place), None, trouble)
 
 
 def _row(rows: Sequence[Parameters], place: int) -> Parameters:

@@ -2,7 +2,7 @@
 
 from models.events import Event
 from models.facts import Compiled, Executed, Failed, Labelled, Retried, Submitted, Uploaded, Validated
-from models.labels import in_a_line
+from models.labels import change_in_a_line, in_a_line
 from models.words import count_of
 
 _OMITTED = {"kind", "version", "holder"}
@@ -18,9 +18,7 @@ def what_happened(event: Event) -> str:  # noqa: PLR0911 - one line for each kin
             what = f"{fact.backend}, {fact.document_bytes} bytes, sha256 {fact.document_sha256[:12]}"
             return f"{what}, by {fact.source}{more}"
         case Labelled() as fact:
-            return ", ".join([*filter(None, [in_a_line(fact.labels)]), *(f"no {each}" for each in fact.removed)]) + (
-                f", by {fact.by}"
-            )
+            return f"{change_in_a_line(fact.labels, fact.removed)}, by {fact.by}"
         case Validated() as fact:
             return f"{count_of(fact.experiments, 'experiment')}, {count_of(fact.shots, 'shot')}"
         case Compiled() as fact:

@@ -97,6 +97,11 @@ def in_a_line(labels: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in labels.items())
 
 
+def change_in_a_line(labels: Mapping[str, str], removed: Sequence[str]) -> str:
+    """Return a change of labels as people read it."""
+    return ", ".join([*([in_a_line(labels)] if labels else []), *(f"no {name}" for name in removed)])
+
+
 def _fault(name: str, message: str) -> Fault:
     return Fault(field=f"labels.{name[:MAX_VALUE]}", message=message)
 

@@ -116,6 +116,9 @@ class Settings(BaseSettings):
     api_requests_a_minute: int = Field(
         default=6000, ge=1, le=10_000_000, description="Requests to the API from one address in a minute."
     )
+    api_waits_a_user: int = Field(
+        default=200, ge=1, le=1_000_000, description="Streams and long polls of the API that one user holds at once."
+    )
 
     @classmethod
     def read(cls, **overrides: Any) -> "Settings":

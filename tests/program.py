@@ -10,6 +10,7 @@ import pytest
 
 from deployments.cli.app import _run
 from models.settings import Settings
+from storage.documents.postgres_locks import PostgresJobLocks
 from tasks.services import Services, use
 
 
@@ -30,6 +31,8 @@ class Program:
                 yield services
             finally:
                 services.log.engine.dispose()
+                if isinstance(locks := vars(services).get("locks"), PostgresJobLocks):
+                    locks.close()
 
     def __call__(self, *arguments: str) -> tuple[int, str, str]:
         """Call it; return its exit code, and what it printed for people and as errors."""

@@ -23,17 +23,22 @@ from deployments.api.dialects.oqtopus_answers import message_of_problem
 from deployments.api.dialects.qlued_documents import error_document
 from deployments.api.leases import watch_leases
 from deployments.api.pages.router import add_pages
-from deployments.api.v1 import acts, backends, calibrations, health, jobs, me, payloads, submissions
+from deployments.api.v1 import acts, backends, calibrations, groups, health, jobs, me, payloads, submissions
 from deployments.api.v1.bodies import add_schemas
+from deployments.api.waits import Waits
 from models.errors import QuledgerError
 from models.submissions import Submission
 from storage.identity.limits import limits_of
+from tasks.backends import registry
 from tasks.jobs.checking import Checker
 from tasks.jobs.submission import submit_all
 from tasks.services import Services
 
 THREADS = 32
 """So many requests ask the log at once."""
+
+LATER_SECONDS = 5.0
+"""So long after the start the processes follow that import most, unless a document needs them sooner."""
 
 BATCH_FACTOR = 4
 """A batch may be so many times as large as one document."""
@@ -49,8 +54,12 @@ All but `/v1/health` needs a token: `Authorization: Bearer TOKEN`. What goes wro
 LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
-def make_app(services: Services) -> FastAPI:
-    """Return the application for these services; its lifespan holds what has to be ended with it."""
+def make_app(services: Services, *, is_warmed: bool = False) -> FastAPI:
+    """Return the application for these services; its lifespan holds what has to be ended with it.
+
+    Args:
+        is_warmed: begin at the start what checks documents, so that the first one need not wait for it.
+    """
     settings = services.settings
     app = FastAPI(
         title="Quledger",
@@ -60,7 +69,7 @@ def make_app(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan,
+        lifespan=functools.partial(_lifespan, is_warmed=is_warmed),
     )
     app.state.services = services
     app.state.large_bodies = asyncio.Semaphore()
@@ -68,6 +77,7 @@ def make_app(services: Services) -> FastAPI:
         jobs.router,
         submissions.router,
         acts.router,
+        groups.router,
         backends.router,
         calibrations.router,
         payloads.router,
@@ -113,7 +123,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI, *, is_warmed: bool) -> AsyncIterator[None]:
     services: Services = app.state.services
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(THREADS, "api") as threads:
@@ -121,8 +131,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         changes = Changes(lambda job_ids: {job_id: seq for job_id, (_, seq) in services.log.states(job_ids).items()})
         committer: Committer[Submission, Outcome] = Committer(functools.partial(_submit, services))
         async with Checker(services) as checker:
-            app.state.calls = Calls(services, services.directory, checker, committer, changes)
-            coroutines = (changes.run(), app.state.calls.visits.run(), watch_leases(services))
+            waits = Waits(changes, services.directory.good_tokens, services.settings.api_waits_a_user)
+            calls = app.state.calls = Calls(services, services.directory, checker, committer, waits)
+            coroutines = [changes.run(), waits.run(), calls.visits.run(), watch_leases(services)]
+            if is_warmed:
+                coroutines.append(_warm(checker))
             running = [asyncio.create_task(each) for each in coroutines]
             try:
                 yield
@@ -130,3 +143,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
                 for task in running:
                     task.cancel()
                 await committer.close()
+
+
+async def _warm(checker: Checker) -> None:
+    names = [name for name in await asyncio.to_thread(registry.names) if registry.ours(name)]
+    # First those that are ready soon; of other packages nothing is imported before somebody asks.
+    await checker.warm(name for name in names if not registry.needs(name))
+    await asyncio.sleep(LATER_SECONDS)
+    await checker.warm(name for name in names if registry.needs(name))

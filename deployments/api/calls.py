@@ -10,29 +10,30 @@ from typing import Any
 
 from deployments.api.account import Account
 from deployments.api.calibrations import CalibrationCalls
-from deployments.api.changes import Changes
 from deployments.api.checks import checked
 from deployments.api.committer import Committer
+from deployments.api.groups import Groups
 from deployments.api.laboratory import Laboratory
 from deployments.api.lists import seen_by
 from deployments.api.overview import Overview
 from deployments.api.requests import JobRequest
 from deployments.api.stored import StoredPayloads
 from deployments.api.visits import Visits
+from deployments.api.waits import Waits
 from models.errors import IdempotencyConflict, JobRejected, QuledgerError, ResultMissing, UnknownJob
 from models.events import Event
 from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, is_visible, why_not
 from models.identity.errors import NotPermitted, NotSignedIn
 from models.job import FINAL, Job
+from models.labels import LabelChanges
 from models.names import MAX_NAMED, id_meant, is_job_id
-from models.reruns import Change
 from models.submissions import Begun, Submission
 from storage.identity.directory import Directory
 from storage.log import job_lists
 from storage.log.job_lists import Page, Query
-from tasks.jobs import submission
+from tasks.jobs import labelling, submission
 from tasks.jobs.checking import Checker, Verdict
-from tasks.jobs.reruns import changes_since, executed_of
+from tasks.jobs.reruns import executed_of
 from tasks.jobs.results import result_document
 from tasks.services import Services
 
@@ -48,9 +49,10 @@ class Calls:
         directory: Directory,
         checker: Checker,
         committer: Committer[Submission, Outcome],
-        changes: Changes,
+        waits: Waits,
     ) -> None:
-        self.account, self.laboratory, self.changes = Account(directory), Laboratory(services), changes
+        self.account, self.laboratory, self.waits = Account(directory), Laboratory(services), waits
+        self.groups = Groups(services)
         self.overview = Overview(services, directory, self.laboratory.checkups)
         self.calibrations = CalibrationCalls(services)
         self._services, self._directory, self._checker, self._committer = services, directory, checker, committer
@@ -76,6 +78,14 @@ class Calls:
         caller = self._directory.caller_with(token_id)
         self.visits.note(caller)
         return caller
+
+    def again(self, caller: Caller) -> Caller:
+        """Return a caller as he stands now: while he waited, his token may have ended. It is no request more.
+
+        Raises:
+            NotSignedIn: it has.
+        """
+        return self._directory.caller_with(caller.token_id)
 
     # Jobs come in
 
@@ -148,6 +158,9 @@ class Calls:
             job_id=request.job_id,
             derived_from=request.derived_from,
             seed=request.seed,
+            labels=request.labels,
+            group=request.group,
+            parameters=request.parameters,
         )
         return submission.why_refused(self._services, prepared) or prepared
 
@@ -209,14 +222,6 @@ class Calls:
         job = self.job(caller, job_id)
         return self._log.history_after(job.job_id, after), caller.role == "operator"
 
-    def otherwise(self, caller: Caller, job_id: str) -> list[Change]:
-        """Return what is otherwise now than when a job was run.
-
-        Raises:
-            NotRepeatable: it was never executed, or somebody else has drawn its seeds.
-        """
-        return changes_since(self._services, self.job(caller, job_id))
-
     def document(self, caller: Caller, job_id: str) -> bytes:
         """Return the document of a job, to the letter.
 
@@ -240,17 +245,29 @@ class Calls:
         """
         return result_document(self._services, self.job(caller, job_id, Act.EXPORT).job_id)
 
-    async def wait(self, job: Job, seconds: float) -> bool:
-        """Wait until a job has changed; return False where it has not in that time."""
-        return job.state not in FINAL and await self.changes.wait(job.job_id, job.seq, seconds)
+    async def wait(self, caller: Caller, job: Job, seconds: float) -> bool:
+        """Wait until a job has changed; return False where it has not in that time.
 
-    async def wait_for_end(self, job: Job, seconds: float) -> None:
-        """Wait until a job has ended, or that time is over."""
-        with contextlib.suppress(TimeoutError):
+        Raises:
+            TooManyWaits: the caller waits for too much already.
+        """
+        if job.state in FINAL:
+            return False
+        with self.waits.held(caller):
+            return await self.waits.change(caller, job, seconds)
+
+    async def wait_for_end(self, caller: Caller, job: Job, seconds: float) -> None:
+        """Wait until a job has ended, that time is over, or the caller's token has ended.
+
+        Raises:
+            TooManyWaits: the caller waits for too much already.
+        """
+        with self.waits.held(caller), contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while job.state not in FINAL:
-                    await self.changes.wait(job.job_id, job.seq, seconds)
-                    job = await asyncio.to_thread(self._log.get, job.job_id)
+                while job.state not in FINAL and await self.waits.change(caller, job, seconds):
+                    before, job = job, await asyncio.to_thread(self._log.get, job.job_id)
+                    if job.seq == before.seq:
+                        return
 
     # Something is done with a job
 
@@ -272,6 +289,11 @@ class Calls:
         """
         job = self.job(caller, job_id, Act.HIDE)
         return submission.hide(self._services, job.job_id, by=caller.user)
+
+    def label(self, caller: Caller, job_id: str, changes: LabelChanges) -> Job:
+        """Change the labels of a job; see `tasks.jobs.labelling.label`."""
+        job = self.job(caller, job_id, Act.LABEL)
+        return labelling.label(self._services, job.job_id, changes, by=caller.user)
 
     def _of_id(self, caller: Caller, job_id: str) -> Job | None:
         """Return the job of this id, whole; None where the caller may not know of it."""

@@ -25,13 +25,28 @@ class Changes:
         self._waiting: defaultdict[str, set[_Waiter]] = defaultdict(set)
         self._wanted = asyncio.Event()
 
-    async def wait(self, job_id: str, seq: int, seconds: float) -> bool:
-        """Wait until the job has an event after `seq`; return False where the time is over before."""
-        waiter = _Waiter(seq)
+    async def wait(self, job_id: str, seq: int, seconds: float, token_id: str = "") -> bool:
+        """Wait until the job has an event after `seq`, or whoever waits with this token is woken.
+
+        Returns:
+            False where the time is over before.
+        """
+        waiter = _Waiter(seq, token_id)
         with self._registered(job_id, waiter), contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await waiter.woken.wait()
         return waiter.woken.is_set()
+
+    def token_ids(self) -> set[str]:
+        """Return with which tokens somebody waits."""
+        return {waiter.token_id for waiters in self._waiting.values() for waiter in waiters}
+
+    def wake(self, token_ids: Collection[str]) -> None:
+        """Wake those who wait with these tokens."""
+        for waiters in self._waiting.values() if token_ids else ():
+            for waiter in waiters:
+                if waiter.token_id in token_ids:
+                    waiter.woken.set()
 
     async def run(self) -> None:
         """Look until it is cancelled; a log that does not answer is asked again."""
@@ -64,5 +79,5 @@ class Changes:
 
 
 class _Waiter:
-    def __init__(self, seq: int) -> None:
-        self.seq, self.woken = seq, asyncio.Event()
+    def __init__(self, seq: int, token_id: str) -> None:
+        self.seq, self.token_id, self.woken = seq, token_id, asyncio.Event()

@@ -45,6 +45,14 @@ class Door:
 
         return await asyncio.to_thread(answer)
 
+    async def ask_again(self, caller: Caller, function: Callable[[Calls, Caller], Answer]) -> Answer:
+        """Answer in a thread, for a caller who has waited; it is no request more.
+
+        Raises:
+            NotSignedIn: his token has ended meanwhile.
+        """
+        return await asyncio.to_thread(lambda: function(self.calls, self.calls.again(caller)))
+
     async def run(self, function: Callable[[Calls], Answer]) -> Answer:
         """Answer in a thread, for a caller who is known already."""
         return await asyncio.to_thread(function, self.calls)

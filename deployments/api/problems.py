@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
+from deployments.api.waits import TooManyWaits
 from models import clock
 from models.calibrations import UnknownCalibration
 from models.errors import (
@@ -35,6 +36,7 @@ from models.errors import (
     UnknownJob,
     printable,
 )
+from models.groups import UnknownGroup
 from models.identity.errors import NotPermitted, NotSignedIn, UnknownProject, UnknownToken, UnknownUser
 from models.usage import LimitReached
 from storage.log.payloads import PayloadInUse, UnknownPayload
@@ -50,6 +52,7 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (UnknownJob, 404),
     (UnknownBackend, 404),
     (UnknownCalibration, 404),
+    (UnknownGroup, 404),
     (UnknownPayload, 404),
     (UnknownProject, 404),
     (UnknownToken, 404),
@@ -66,6 +69,7 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (StaleAttempt, 409),
     (AppendConflict, 409),
     (LimitReached, 429),
+    (TooManyWaits, 429),
     (DocumentTooLarge, 413),
     (LogUnavailable, 503),
     (StorageUnavailable, 503),

@@ -1,10 +1,12 @@
 """A job as a caller hands it in, in whatever dialect."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from models.errors import Fault, JobRejected
+from models.groups import Cell
 from models.requests import qasm_document
 
 USUAL_SHOTS = 1000
@@ -21,6 +23,9 @@ class JobRequest:
         job_id: given to the caller before; None for a new one.
         storage: name of the one that holds its documents; empty for the first one.
         seed: for the compilation, of the job that it repeats.
+        labels: name -> value.
+        group: name of the group that it belongs to; empty for none.
+        parameters: what was swept: one row for the whole job, or one for each experiment.
         keep_faulty: hand it in although its document has faults: it ends in ERROR, and its status says all of them.
     """
 
@@ -33,6 +38,9 @@ class JobRequest:
     job_id: str | None = None
     derived_from: str = ""
     storage: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    group: str = ""
+    parameters: Sequence[Mapping[str, Cell]] = ()
     keep_faulty: bool = False
     seed: int | None = None
 

@@ -12,7 +12,20 @@ from models.job import FINAL, Job, State
 from models.status import StatusWord, status_document
 
 _SHOWN: dict[str, frozenset[str]] = {
-    "submitted": frozenset({"backend", "user", "project", "priority", "document_sha256", "document_bytes", "source"}),
+    "submitted": frozenset(
+        {
+            "backend",
+            "user",
+            "project",
+            "priority",
+            "document_sha256",
+            "document_bytes",
+            "source",
+            "labels",
+            "group",
+            "parameters",
+        }
+    ),
     "claimed": frozenset(),
     "validated": frozenset({"experiments", "shots", "cost"}),
     "compiled": frozenset({"program_sha256", "program_bytes", "seed"}),
@@ -32,6 +45,7 @@ _SHOWN: dict[str, frozenset[str]] = {
     "failed": frozenset({"stage", "blame", "faults", "fault_count"}),
     "cancel_requested": frozenset({"reason"}),
     "retried": frozenset({"after_seconds", "not_before", "counted"}),
+    "labelled": frozenset({"by", "labels", "removed"}),
     "replaced": frozenset({"document_sha256", "document_bytes"}),
 }
 """Fields of each kind of event that users see; none of a kind that is missing: workers and paths are not theirs."""
@@ -63,6 +77,8 @@ class JobView(BaseModel):
     updated_at: datetime
     cancel_requested: bool
     derived_from: str
+    labels: dict[str, str]
+    group: str
     document_sha256: str
     document_bytes: int
     reason: str
@@ -86,6 +102,8 @@ class JobView(BaseModel):
             updated_at=job.updated_at,
             cancel_requested=job.cancel_requested,
             derived_from=job.derived_from,
+            labels=job.labels,
+            group=job.group,
             document_sha256=job.document_sha256,
             document_bytes=job.document_bytes,
             reason=job.reason,

@@ -14,7 +14,7 @@ from deployments.group_results import Measured, Table, jobs_of, measured, varied
 from deployments.groups import GroupSummary, list_groups, summary_of
 from deployments.sweep_figures import group_svg, points_of, sparklines
 from models.clock import to_text
-from models.errors import BadName
+from models.errors import BadName, NotAuthentic
 from models.words import count_of
 from tasks.services import current
 
@@ -69,7 +69,13 @@ def group(  # noqa: PLR0913 - one parameter an option
     for each in found:
         if each.trouble:
             print(f"quledger: {each.trouble}", file=sys.stderr)
-    return 3 if any(each.is_forged for each in found) else 1 if any(each.trouble for each in found) else 0
+    return (
+        3
+        if any(isinstance(each.trouble, NotAuthentic) for each in found)
+        else 1
+        if any(each.trouble for each in found)
+        else 0
+    )
 
 
 def _measured(name: str, user: str) -> list[Measured]:

@@ -69,7 +69,7 @@ def serve_on(services: Services, listening: socket.socket, say: Callable[[str], 
     with listening:
         host, port = listening.getsockname()[:2]
         config = uvicorn.Config(
-            make_app(services),
+            make_app(services, is_warmed=True),
             http=Connection,
             log_config=None,
             log_level="warning",

@@ -26,6 +26,7 @@ class Act(StrEnum):
     RETRY = "retry"
     RERUN = "rerun"
     HIDE = "hide"
+    LABEL = "label"
     ADMINISTER = "administer"
     SERVE = "serve"
     PAUSE = "pause"
@@ -39,6 +40,7 @@ NEEDS: Mapping[Act, Scope] = {
     Act.RETRY: "submit",
     Act.RERUN: "submit",
     Act.HIDE: "submit",
+    Act.LABEL: "submit",
     Act.ADMINISTER: "admin",
     Act.PAUSE: "admin",
 }

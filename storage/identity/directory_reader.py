@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, RowMapping, Select, bindparam, literal, select, union_all, update
+from sqlalchemy import Engine, RowMapping, Select, bindparam, literal, or_, select, union_all, update
 
 from models import clock
 from models.clock import to_text
@@ -34,6 +34,13 @@ _MORE = union_all(
         MEMBERSHIP.c.user == bindparam("user")
     ),
     select(literal("name"), NAME_LINK.c.name, literal("")).where(NAME_LINK.c.user == bindparam("user")),
+)
+_GOOD = (
+    select(TOKEN.c.token_id)
+    .select_from(TOKEN.outerjoin(ACCOUNT, ACCOUNT.c.name == TOKEN.c.user))
+    .where(TOKEN.c.token_id.in_(bindparam("token_ids", expanding=True)), TOKEN.c.revoked_at == "")
+    .where(or_(TOKEN.c.expires_at == "", TOKEN.c.expires_at > bindparam("now")))
+    .where(or_(TOKEN.c.device != "", ACCOUNT.c.is_enabled))
 )
 _NOT_TOUCHED = select(TOKEN.c.token_id).where(
     TOKEN.c.token_id.in_(bindparam("token_ids", expanding=True)), TOKEN.c.last_used_at < bindparam("before")
@@ -97,6 +104,12 @@ class DirectoryReader:
             names=frozenset(name for what, name, _ in more if what == "name"),
             token_id=row["token_id"],
         )
+
+    def good_tokens(self, token_ids: Collection[str]) -> set[str]:
+        """Return which of these tokens, by their ids, let somebody in now."""
+        with reading(self.engine) as connection:
+            found = connection.execute(_GOOD, {"token_ids": sorted(token_ids), "now": to_text(self._now())})
+            return set(found.scalars())
 
     def touch(self, token_ids: Collection[str]) -> None:
         """Remember that these tokens were used; that takes the write lock only where it was not done for a minute."""

@@ -1,9 +1,10 @@
 """Documents that are checked before they are handed in, many at once, in a process that lives long."""
 
 import asyncio
+import contextlib
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -66,6 +67,12 @@ class Checker:
             task.cancel()
         await asyncio.gather(*self._at_work, return_exceptions=True)
         await self._sandbox.close()
+
+    async def warm(self, backends: Iterable[str]) -> None:
+        """Begin what the processes of these backends are forked from, one after another, before a document comes."""
+        for backend in backends:
+            with contextlib.suppress(SandboxError):  # the first document is told why
+                await self._sandbox.fork_servers.get(backend)
 
     async def check(self, backend: str, document: bytes) -> Verdict:
         """Check one document."""

@@ -89,6 +89,20 @@ def test_one_key_is_one_job(lone_installation: Installation):
     assert "another document" in other.stderr
 
 
+def test_a_sweep_that_is_killed_is_completed(lone_installation: Installation, tmp_path: Path):
+    """Killed when half of it has begun, it goes on with the rest; nothing begins twice."""
+    (tmp_path / "sweep.csv").write_text("\n".join(["theta", *(f"{nth / 100}" for nth in range(100))]))
+    instructions = [["load", [0], [20]], ["rlx", [0], ["{theta}"]], ["measure", [0], []]]
+    template = {"experiment_0": {"instructions": instructions, "num_wires": 1, "shots": 4}}
+    (tmp_path / "job.json").write_text(json.dumps(template))
+    call = ("submit", "singlequdit", "--sweep", str(tmp_path / "sweep.csv"), "--template", str(tmp_path / "job.json"))
+    killed = lone_installation.run(*call, "--no-check", check=False, QULEDGER_CRASH="submission.committed:kill:1")
+    assert killed.returncode == -9
+    assert len(lone_installation.states()) == 50
+    said = lone_installation.json(*call, "--no-check")
+    assert (said["submitted"], said["present"], len(lone_installation.states())) == (50, 50, 100)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -1,19 +1,17 @@
 """The pages of jobs: who sees them, what they show, and that nothing that a user has written does anything there."""
 
-import hashlib
-import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from models.errors import Fault
-from models.facts import Compiled, Completed, Executed, Fact, Failed, Uploaded, Validated
+from models.facts import Fact, Failed, Validated
 from models.job import Job
-from storage import layout
+from tests import finished
 from tests.api.conftest import SPIN, FrontDoor
 from tests.api.visitor import HOSTILE, Visitor, words
+from tests.finished import experiment
 
 
 @pytest.fixture(scope="module")
@@ -27,36 +25,26 @@ def visitors(door: FrontDoor) -> Iterator[dict[str, Visitor]]:
 
 def run(door: FrontDoor, job_id: str, *facts: Fact) -> Job:
     """Let a worker claim a job, and do this with it."""
-    log = door.services.log
-    job = log.claim_job(job_id, "worker-7", datetime.now(UTC) + timedelta(hours=1))
-    assert job is not None
-    return log.append(job, *facts, attempt=job.attempt, actor="worker-7")
+    return finished.run(door.services, job_id, *facts)
 
 
 def finish(door: FrontDoor, job_id: str, *experiments: dict[str, Any]) -> None:
     """Give a job a result."""
-    document = {"job_id": job_id, "display_name": "singlequdit", "backend_version": "1", "results": experiments}
-    content = json.dumps(document).encode()
-    digest, path = hashlib.sha256(content).hexdigest(), layout.result("singlequdit", job_id)
-    door.services.stores.of("").put(path, content)
-    executed = Executed(
-        seconds=0.5,
-        cpu_seconds=0.5,
-        seed=7,
-        versions={"python": "3.11"},
-        backend_config_sha256="c",
-        result_sha256=digest,
-        result_bytes=len(content),
-        staged="staged/x.json",
-    )
-    uploaded = Uploaded(path=path, bytes=len(content), sha256=digest)
-    facts = (Validated(experiments=1, shots=4), Compiled(program_sha256="p" * 64, program_bytes=3, seed=7))
-    run(door, job_id, *facts, executed, uploaded, Completed())
+    finished.finish(door.services, job_id, *experiments)
 
 
-def experiment(name: str, *memory: str) -> dict[str, Any]:
-    """Return the result of one experiment."""
-    return {"header": {"name": name}, "shots": len(memory), "success": True, "data": {"memory": list(memory)}}
+def test_labels_and_groups_are_shown_and_found(door: FrontDoor, visitors: dict[str, Visitor]) -> None:
+    """On the page of the job, in what happened, and as filters of the list."""
+    job_id = door.submit("alice", labels={"sample": "A&7"}, group="rabi-1")
+    door.ask("alice", "PATCH", f"/v1/jobs/{job_id}/labels", json={"labels": {"good": "yes", "sample": None}})
+    page = visitors["alice"].get(f"/ui/jobs/{job_id}")
+    assert 'href="/ui/jobs?label=good%3Dyes">good=yes</a>' in page
+    assert 'href="/ui/jobs?group=rabi-1">rabi-1</a>' in page
+    assert "good=yes, no sample, by alice" in words(page)
+    for found in ("label=good%3Dyes", "group=rabi-1", "label=good%3Dyes&group=rabi-1"):
+        assert job_id[:12] in visitors["alice"].get(f"/ui/jobs?{found}")
+    assert job_id[:12] not in visitors["alice"].get("/ui/jobs?label=good%3Dno")
+    assert "NAME=VALUE" in visitors["alice"].get("/ui/jobs?label=good", code=422)
 
 
 def test_a_job_that_has_run_shows_its_figure_and_what_happened(door: FrontDoor, visitors: dict[str, Visitor]) -> None:

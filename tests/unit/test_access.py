@@ -25,7 +25,7 @@ OPERATOR = {"operator"}
 OWNER = {"owner", "operator"}
 PROJECT = {"owner", "mate", "watcher", "looker", "operator"}
 LINKED = {"linked", "operator"}
-HANDLE = ("cancel", "retry", "rerun", "hide")
+HANDLE = ("cancel", "retry", "rerun", "hide", "label")
 
 
 def rights(
@@ -146,6 +146,7 @@ def test_a_token_is_good_for_its_scopes_alone(act: Act, scope: str):
         "retry": "submit",
         "rerun": "submit",
         "hide": "submit",
+        "label": "submit",
         "administer": "admin",
         "pause": "admin",
     }[act.value]

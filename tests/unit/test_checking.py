@@ -231,3 +231,23 @@ def test_a_checker_that_ends_leaves_nobody_waiting(tmp_path: Path) -> None:
         assert not checker._at_work
 
     asyncio.run(whole())
+
+
+def test_the_first_document_may_find_its_process_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is forked from what was begun before; a backend for which nothing can begin keeps no other one from it."""
+    begun: list[str] = []
+
+    class Servers:
+        async def get(self, backend: str) -> None:
+            begun.append(backend)
+            if backend == "broken":
+                raise ChildDied("the fork server does not start")
+
+    async def test() -> None:
+        async with Checker(Services(Settings())) as checker:
+            monkeypatch.setattr(checker._sandbox, "fork_servers", Servers(), raising=True)
+            await checker.warm(["broken", "singlequdit"])
+            monkeypatch.undo()
+
+    asyncio.run(test())
+    assert begun == ["broken", "singlequdit"]

@@ -29,9 +29,13 @@ async def show(request: Request, visit: AtPage, job_id: str) -> Response:
 async def live(request: Request, visit: AtPage, job_id: str, seen: int = -1) -> Response:
     """Return what changes of a job's page, as soon as something has; nothing where nothing does."""
     job = await visit.ask(lambda calls, caller: calls.job(caller, job_id))
-    if job.seq == seen and not await visit.calls.wait(job, MAX_WAIT):
-        return Response(status_code=204)
-    found = await visit.ask(lambda calls, caller: job_page(calls, caller, job.job_id))
+    caller = visit.caller
+    if job.seq == seen:
+        has_changed = await visit.calls.wait(caller, job, MAX_WAIT)
+        caller = await visit.ask(lambda calls, caller: calls.again(caller))
+        if not has_changed:
+            return Response(status_code=204)
+    found = await visit.ask(lambda calls, _caller: job_page(calls, caller, job.job_id))
     return render(request, "job_live.html", visit, here="jobs", **found)
 
 

@@ -14,13 +14,14 @@ from deployments.api.pages.visits import AtPage
 from deployments.api.views import JobView
 from models.errors import InputError, UnknownJob
 from models.job import FINAL, RUNNING, State
+from models.labels import labels_said
 from models.names import is_job_id
 from storage.log import job_lists
 
 router = APIRouter(prefix="/ui", route_class=PageRoute, include_in_schema=False)
 
 PAGE = 50
-NAMES = ("backend", "state", "user", "project", "since", "until", "q")
+NAMES = ("backend", "state", "user", "project", "group", "label", "since", "until", "q")
 CHOICES: dict[str, frozenset[State]] = {"OPEN": RUNNING | {State.QUEUED}, "RUNNING": RUNNING} | {
     state.value: frozenset({state})
     for state in (State.QUEUED, State.DONE, State.ERROR, State.CANCELLED, State.WITHDRAWN)
@@ -31,7 +32,7 @@ MAX_FOLLOWED = 100
 @router.get("/jobs")
 async def list_jobs(request: Request, visit: AtPage) -> Response:
     """Show one page of the jobs that the visitor may see."""
-    given = {name: request.query_params.get(name, "")[:200].strip() for name in NAMES}
+    given = {name: request.query_params.get(name, "")[:300].strip() for name in NAMES}
     cursor = request.query_params.get("cursor", "")
     wrong, found = "", job_lists.Page([], None)
     try:
@@ -97,6 +98,8 @@ def _query(given: dict[str, str]) -> job_lists.Query:
         since=_midnight(given["since"]),
         until=until and until + timedelta(days=1),
         prefix=given["q"],
+        group=given["group"],
+        labels=tuple(labels_said([given["label"]] if given["label"] else []).items()),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from deployments.api.views import EventView
 from models.errors import printable
 from models.job import RUNNING, State
+from models.labels import change_in_a_line
 from models.words import count_of
 
 _TITLES = {
@@ -27,6 +28,7 @@ _TITLES = {
     "withdrawn": "Taken out of the queue",
     "refused": "A late write was refused",
     "hidden": "Put away",
+    "labelled": "Labels changed",
 }
 
 _TONES = {"completed": "good", "failed": "bad", "cancelled": "off", "lease_expired": "warn", "retried": "warn"}
@@ -95,6 +97,8 @@ def _text(kind: str, data: dict[str, Any]) -> str:  # noqa: PLR0911 - one line f
             return f"in {stage}: {_BLAME.get(blame, blame)}"
         case "cancel_requested", {"reason": str(reason)} if reason:
             return printable(reason)
+        case "labelled", {"by": str(by), "labels": dict(labels)}:
+            return f"{change_in_a_line(labels, data.get('removed', ()))}, by {by}"
         case "retried", {"after_seconds": float() | int() as seconds}:
             return f"after {duration(seconds)}"
         case _:

@@ -1,5 +1,6 @@
 """What is done to a job that there is, and the stream of its events."""
 
+import contextlib
 import functools
 import time
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from pydantic import BaseModel, Field
 from deployments.api.calls import Calls
 from deployments.api.door import AtDoor, Door
 from deployments.api.responses import problems
+from deployments.api.v1.bodies import Body, described, read_body
 from deployments.api.v1.jobs import JobId
 from deployments.api.v1.submissions import Answered, Key, answer_begun
 from deployments.api.views import EventView, JobView
@@ -19,6 +21,8 @@ from models.errors import QuledgerError
 from models.events import Event
 from models.identity.access import Caller
 from models.job import FINAL, Job
+from models.labels import MAX_LABELS, LabelChanges, one_spelling_of
+from models.names import one_spelling
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -74,8 +78,32 @@ class ChangeView(BaseModel):
 @router.get("/{job_id}/changes", response_model=list[ChangeView], responses=problems(404, 422))
 async def get_changes(door: AtDoor, job_id: JobId) -> Response:
     """Say what is otherwise now than when the job ran: versions, configuration, calibration."""
-    changes = await door.ask(lambda calls, caller: calls.otherwise(caller, job_id))
+    changes = await door.ask(lambda calls, caller: calls.calibrations.changes(calls.job(caller, job_id)))
     return JSONResponse([each._asdict() for each in changes])
+
+
+class LabelsIn(Body):
+    """Labels to be set, and with null those that are to go."""
+
+    labels: dict[str, str | None] = Field(min_length=1, max_length=2 * MAX_LABELS)
+
+    def changes(self) -> LabelChanges:
+        """Return what is to be changed."""
+        given = one_spelling_of({name: value or "" for name, value in self.labels.items()})
+        gone = {one_spelling(name) for name, value in self.labels.items() if value is None}
+        return LabelChanges({name: value for name, value in given.items() if name not in gone}, tuple(gone))
+
+
+@router.patch(
+    "/{job_id}/labels",
+    response_model=JobView,
+    responses=problems(403, 404, 409, 422),
+    openapi_extra=described(LabelsIn, {"labels": {"sample": "A7", "draft": None}}),
+)
+async def label(request: Request, door: AtDoor, job_id: JobId) -> Response:
+    """Set labels of a job, and take away those whose value is null; it is an event of the job."""
+    changes = await read_body(request, LabelsIn, LabelsIn.changes)
+    return _shown(await door.ask(lambda calls, caller: calls.label(caller, job_id, changes)))
 
 
 @router.delete("/{job_id}", status_code=204, responses=problems(403, 404, 409, 422))
@@ -103,26 +131,25 @@ async def stream(
     ] = None,
 ) -> Response:
     """Follow a job: its events as they are appended (server-sent events), until it has ended."""
-    job = await door.ask(lambda calls, caller: calls.job(caller, job_id))
+    job, caller = await door.ask(lambda calls, caller: (calls.job(caller, job_id), caller))
+    door.calls.waits.expect_room(caller)
     seen = -1 if last_event_id is None else int(last_event_id)
-    return StreamingResponse(_events(request, door, job, seen), media_type="text/event-stream")
+    return StreamingResponse(_events(request, door, caller, job, seen), media_type="text/event-stream")
 
 
-async def _events(request: Request, door: Door, job: Job, seen: int) -> AsyncIterator[str]:
+async def _events(request: Request, door: Door, caller: Caller, job: Job, seen: int) -> AsyncIterator[str]:
     until = time.monotonic() + MAX_STREAM_SECONDS
-    while time.monotonic() < until and not await request.is_disconnected():
-        try:
-            # Asked with the token each time: one that is revoked ends the stream.
-            now, events, whole = await door.ask(functools.partial(_news, job.job_id, seen))
-        except QuledgerError:
-            return  # whoever comes again is told why
-        for event in events:
-            seen, data = event.seq, EventView.of(event, whole=whole).model_dump_json()
-            yield f"id: {seen}\nevent: {event.kind}\ndata: {data}\n\n"
-        if now.state in FINAL:
-            return
-        if not await door.calls.changes.wait(job.job_id, max(seen, now.seq), BEAT_SECONDS):
-            yield ": still here\n\n"
+    # Whoever comes again is told why it ended: the token, the job, or too many streams.
+    with contextlib.suppress(QuledgerError), door.calls.waits.held(caller):
+        while time.monotonic() < until and not await request.is_disconnected():
+            now, events, whole = await door.ask_again(caller, functools.partial(_news, job.job_id, seen))
+            for event in events:
+                seen, data = event.seq, EventView.of(event, whole=whole).model_dump_json()
+                yield f"id: {seen}\nevent: {event.kind}\ndata: {data}\n\n"
+            if now.state in FINAL:
+                return
+            if not await door.calls.waits.change(caller, now, BEAT_SECONDS):
+                yield ": still here\n\n"
 
 
 def _news(job_id: str, seen: int, calls: Calls, caller: Caller) -> tuple[Job, list[Event], bool]:

@@ -14,6 +14,7 @@ from deployments.api.views import EventView, JobView
 from models.clock import UtcDatetime
 from models.identity.access import Caller
 from models.job import FINAL, State
+from models.labels import MAX_LABELS, labels_said
 from storage.log import job_lists
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -59,6 +60,10 @@ class Filters(BaseModel):
     state: list[State] = Field(default=[], description="One or several.")
     user: str = Field(default="", max_length=200, description="For operators.")
     project: str = Field(default="", max_length=100)
+    group: str = Field(default="", max_length=100)
+    label: list[Annotated[str, Field(max_length=300)]] = Field(
+        default=[], max_length=MAX_LABELS, description="NAME=VALUE; of several a job has them all."
+    )
     since: Moment | None = Field(default=None, description="Handed in then or later; a time with its zone.")
     until: Moment | None = Field(default=None, description="Handed in before then; a time with its zone.")
     q: str = Field(default="", max_length=200, description="The beginning of the id.")
@@ -79,6 +84,8 @@ async def list_jobs(door: AtDoor, filters: Annotated[Filters, Query()]) -> Respo
         since=filters.since,
         until=filters.until,
         prefix=filters.q,
+        group=filters.group,
+        labels=tuple(labels_said(filters.label).items()),
         newest_first=filters.sort == "newest",
     )
 
@@ -102,10 +109,11 @@ async def get_job(
     if_none_match: Annotated[str | None, Header(description="The ETag that you have.", max_length=200)] = None,
 ) -> Response:
     """Return where a job stands; with `wait` as soon as that changes."""
-    job = await door.ask(lambda calls, caller: calls.job(caller, job_id))
+    job, caller = await door.ask(lambda calls, caller: (calls.job(caller, job_id), caller))
     seen = _version(if_none_match)
-    if wait and job.state not in FINAL and seen in (None, job.seq) and await door.calls.wait(job, wait):
-        job = await door.ask(lambda calls, caller: calls.job(caller, job.job_id))
+    if wait and job.state not in FINAL and seen in (None, job.seq):
+        await door.calls.wait(caller, job, wait)
+        job = await door.ask_again(caller, lambda calls, caller: calls.job(caller, job.job_id))
     tag = {"ETag": f'"{job.seq}"'}
     if seen == job.seq:
         return Response(status_code=304, headers=tag)
@@ -136,7 +144,8 @@ async def get_document(door: AtDoor, job_id: JobId) -> Response:
     return Response(content, media_type="application/json")
 
 
-_PARQUET = "application/vnd.apache.parquet"
+Format = Literal["json", "csv", "parquet"]
+PARQUET = "application/vnd.apache.parquet"
 
 
 @router.get(
@@ -147,7 +156,7 @@ _PARQUET = "application/vnd.apache.parquet"
         422,
         also={
             200: {
-                "content": {"application/json": {}, "text/csv": {}, _PARQUET: {}},
+                "content": {"application/json": {}, "text/csv": {}, PARQUET: {}},
                 "description": "The result; as CSV and Parquet the counts, or the expectation values.",
             }
         },
@@ -156,14 +165,16 @@ _PARQUET = "application/vnd.apache.parquet"
 async def get_result(
     door: AtDoor,
     job_id: JobId,
-    wanted: Annotated[Literal["json", "csv", "parquet"], Query(alias="format")] = "json",
+    wanted: Annotated[Format, Query(alias="format")] = "json",
     wait: Wait = 0,
 ) -> Response:
     """Return the result of a job that is DONE: the one that was accepted, checked against its hash and signature."""
-    if wait:
-        job = await door.ask(lambda calls, caller: calls.job(caller, job_id))
-        await door.calls.wait_for_end(job, wait)
-    document = await door.ask(lambda calls, caller: calls.result(caller, job_id))
+    if not wait:
+        document = await door.ask(lambda calls, caller: calls.result(caller, job_id))
+    else:
+        job, caller = await door.ask(lambda calls, caller: (calls.job(caller, job_id), caller))
+        await door.calls.wait_for_end(caller, job, wait)
+        document = await door.ask_again(caller, lambda calls, caller: calls.result(caller, job.job_id))
     if wanted == "json":
         return JSONResponse(document)
     from deployments.api.tables import frame_of  # noqa: PLC0415 - pandas takes a second to import
@@ -173,4 +184,4 @@ async def get_result(
         return Response(frame.to_csv(index=False), media_type="text/csv")
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
-    return Response(buffer.getvalue(), media_type=_PARQUET)
+    return Response(buffer.getvalue(), media_type=PARQUET)

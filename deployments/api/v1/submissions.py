@@ -13,7 +13,9 @@ from deployments.api.requests import JobRequest, document_of, document_of_progra
 from deployments.api.responses import problems
 from deployments.api.v1.bodies import Body, described, read_body
 from models.errors import JobRejected, QuledgerError
+from models.groups import MAX_ROWS
 from models.job import Job, Phase, State
+from models.labels import MAX_LABELS
 from models.pauses import Pause
 from models.submissions import Begun
 
@@ -41,6 +43,15 @@ class JobIn(Body):
     project: str = Field(default="", max_length=100, description="Its members see the job.")
     priority: int = Field(default=0, ge=-1_000_000, le=1_000_000, description="Higher goes first among your own jobs.")
     derived_from: str = Field(default="", max_length=200, description="Id of the job that this one follows from.")
+    labels: dict[str, str] = Field(
+        default={}, max_length=MAX_LABELS, description="Words to find it by.", examples=[{"sample": "A7"}]
+    )
+    group: str = Field(default="", max_length=100, description="Name of the group that it belongs to.")
+    parameters: list[dict[str, bool | int | float | str]] = Field(
+        default=[],
+        max_length=MAX_ROWS,
+        description="What was swept: one row for the whole job of a group, or one for each experiment.",
+    )
 
     @model_validator(mode="after")
     def _one_content(self) -> Self:
@@ -68,6 +79,9 @@ class JobIn(Body):
             priority=self.priority,
             key=key,
             derived_from=self.derived_from,
+            labels=self.labels,
+            group=self.group,
+            parameters=self.parameters,
         )
 
 
@@ -93,6 +107,18 @@ class Answered(BaseModel):
     job_id: str = Field(examples=["0123456789abcdef01234567"])
     state: State
     paused: str | None = None
+
+
+class CheckAnswer(BaseModel):
+    """A job that would be taken; `is_checked` is false where its document could not be checked here, as its run will.
+
+    Attributes:
+        shots: of all of its experiments.
+    """
+
+    backend: str
+    is_checked: bool
+    shots: int | None
 
 
 class BatchAnswer(BaseModel):
@@ -161,6 +187,22 @@ async def submit(
     if isinstance(outcome, QuledgerError):
         return answer_error(outcome)
     return await answer_begun(door, outcome)
+
+
+@router.post(
+    "/check",
+    response_model=CheckAnswer,
+    responses=problems(403, 404, 422),
+    openapi_extra=described(JobIn, _EXAMPLE, _QASM),
+)
+async def check(request: Request, door: AtDoor) -> Response:
+    """Say what is wrong with a job as handing it in would; nothing is stored."""
+    caller = await door.caller()
+    wanted = await read_body(request, JobIn, lambda body: body.request(None))
+    found = await door.calls.check(caller, wanted)
+    if isinstance(found, QuledgerError):
+        return answer_error(found)
+    return JSONResponse({"backend": found.backend, "is_checked": found.shots is not None, "shots": found.shots})
 
 
 @router.post(

@@ -25,6 +25,7 @@ async function followJob(live) {
     await visible();
     try {
       const answer = await fetch(`${live.dataset.live}?seen=${live.dataset.seen}`, { headers: { Accept: "text/html" } });
+      if (answer.redirected) return location.reload(); // to sign in again
       if (answer.status === 200) {
         const part = new DOMParser().parseFromString(await answer.text(), "text/html").body.firstElementChild;
         localTimes(part);

@@ -1,0 +1,66 @@
+"""Labels: which there may be, and how changes of them are said."""
+
+import pytest
+
+from models.labels import BadLabels, LabelChanges, changed, changes_said, label_faults, labels_said
+from models.submissions import Submission, fault_of
+from storage.log.labels import written
+
+
+def test_changes_are_said_in_words():
+    """What is set, what goes; a value may hold anything that can be seen, and be empty."""
+    said = changes_said(["sample=A7", "note=a=b-", "old-", "e\u0301=e\u0301", "none="])
+    assert said == LabelChanges({"sample": "A7", "note": "a=b-", "é": "é", "none": ""}, ("old",))
+    assert labels_said(["a=1"]) == {"a": "1"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["sample"], "labels.sample: write NAME=VALUE to set it, NAME- to take it away"),
+        (["a=1", "a-"], "labels.a: it is named twice"),
+        (["=1"], "labels.: a name has 1 to 63 characters"),
+        (["-a=1", "b-=1", "c=d\x07", "x" * 64 + "=1"], "labels.-a: a name has no '='"),
+        ([" a=1"], "no blank at an end"),
+    ],
+)
+def test_all_that_is_wrong_is_said_at_once(words: list[str], said: str):
+    """Each fault with its label."""
+    with pytest.raises(BadLabels, match="labels") as caught:
+        changes_said(words)
+    assert said in str(caught.value)
+    assert len(caught.value.faults) == len([word for word in words if word != "a=1"])
+    assert str(caught.value).isprintable()
+
+
+def test_there_are_not_too_many():
+    """In number, in length of each, and in bytes together; two spellings of one name are two names."""
+    assert label_faults({f"n{nth}": "" for nth in range(32)}) == []
+    assert "at most 32" in str(label_faults({f"n{nth}": "" for nth in range(33)}))
+    assert "at most 200 characters" in str(label_faults({"a": "x" * 201}))
+    assert "at most 2000 bytes" in str(label_faults({f"n{nth}": "x" * 200 for nth in range(10)}))
+    assert "are one, written differently" in str(label_faults({"é": "1", "e\u0301": "2"}))
+    with pytest.raises(BadLabels, match="at most 32"):
+        changed({f"n{nth}": "" for nth in range(32)}, LabelChanges({"more": ""}, ()))
+    assert changed({"a": "1", "b": "2"}, LabelChanges({"c": "3"}, ("a", "zz"))) == {"b": "2", "c": "3"}
+
+
+def test_a_submission_with_bad_labels_is_refused_by_their_names():
+    """Together with all else that is wrong with it."""
+    wrong = Submission(
+        backend="rydberg", document=b"{}", key="", labels={"a=": "1"}, group="a b", parameters=[{"x": float("inf")}]
+    )
+    assert [fault.field for fault in getattr(fault_of(wrong, 9), "faults", ())] == [
+        *(None, "labels.a=", "group", "parameters[0].x")
+    ]
+    assert isinstance(fault_of(Submission(backend="b", document=b"", labels={"": ""}), 9), BadLabels)
+    good = Submission(backend="b", document=b"", labels={"e\u0301": "1"}, group="g", parameters=[{"x": 1, "y": "a"}])
+    assert fault_of(good, 9) is None
+    assert good.labels == {"é": "1"}
+    assert "name it" in str(fault_of(Submission(backend="b", document=b"", parameters=[{"x": 1}]), 9))
+
+
+def test_no_label_is_found_in_another():
+    """In the column each has a line of its own."""
+    assert written({}) == ""
+    assert written({"a": "1", "b": "a=1"}) == "\na=1\nb=a=1\n"
