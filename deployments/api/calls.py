@@ -27,7 +27,6 @@ from models.identity.errors import NotPermitted, NotSignedIn
 from models.job import FINAL, Job
 from models.labels import LabelChanges
 from models.names import MAX_NAMED, id_meant, is_job_id
-from models.reruns import Change
 from models.submissions import Begun, Submission
 from models.why import Why
 from storage.identity.directory import Directory
@@ -36,7 +35,7 @@ from storage.log.job_lists import Page, Query
 from tasks.jobs import labelling, submission
 from tasks.jobs import why as reasons
 from tasks.jobs.checking import Checker, Verdict
-from tasks.jobs.reruns import changes_since, executed_of
+from tasks.jobs.reruns import executed_of
 from tasks.jobs.results import result_document
 from tasks.services import Services
 
@@ -227,14 +226,6 @@ class Calls:
         """Return the events of a job after one of them, and whether the caller may see all that they hold."""
         job = self.job(caller, job_id)
         return self._log.history_after(job.job_id, after), caller.role == "operator"
-
-    def otherwise(self, caller: Caller, job_id: str) -> list[Change]:
-        """Return what is otherwise now than when a job was run.
-
-        Raises:
-            NotRepeatable: it was never executed, or somebody else has drawn its seeds.
-        """
-        return changes_since(self._services, self.job(caller, job_id))
 
     def document(self, caller: Caller, job_id: str) -> bytes:
         """Return the document of a job, to the letter.

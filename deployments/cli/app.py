@@ -46,6 +46,10 @@ COMMANDS = {
     "result": ("results:result", "Show the result of a job: a histogram for each experiment."),
     "history": ("jobs:history", "Show every event of a job."),
     "retry": ("jobs:retry", "Give a job that ended in ERROR through no fault of its own another chance."),
+    "diff": (
+        "comparing:diff",
+        "Show in what two jobs differ: document, backend, program, calibration, versions, and their results.",
+    ),
     "rerun": (
         "rerunning:rerun",
         "Hand in the document of a job again, as a new job that is derived from it, and print its id.",

@@ -78,7 +78,7 @@ class ChangeView(BaseModel):
 @router.get("/{job_id}/changes", response_model=list[ChangeView], responses=problems(404, 422))
 async def get_changes(door: AtDoor, job_id: JobId) -> Response:
     """Say what is otherwise now than when the job ran: versions, configuration, calibration."""
-    changes = await door.ask(lambda calls, caller: calls.otherwise(caller, job_id))
+    changes = await door.ask(lambda calls, caller: calls.calibrations.changes(calls.job(caller, job_id)))
     return JSONResponse([each._asdict() for each in changes])
 
 
