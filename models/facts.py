@@ -1,17 +1,16 @@
 """The facts of a job's life, one frozen class each; `models/events.py` gives them their place in its history.
 
 A fact is past tense and never changes. Each class carries a schema `version`; when a class changes shape, its
-version is raised and `UPCASTS` gets a function that brings the stored JSON of the old version up to date.
+version is raised and `UPCASTS` in `models/stored_facts.py` gets a function that brings the stored JSON of the old
+version up to date.
 `docs/adding-storages-and-events.md` says where else a new kind has to be named.
 """
 
 import base64
 import hashlib
-import json
-from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
 from models.clock import UtcDatetime
 from models.errors import Blame, Fault
@@ -299,6 +298,14 @@ class Labelled(_Fact):
     removed: tuple[str, ...] = ()
 
 
+class ResultRemoved(_Fact):
+    """The result was older than results are kept: its document is taken away. Its hash stays in `uploaded`."""
+
+    kind: Literal["result_removed"] = "result_removed"
+    version: Literal[1] = 1
+    kept_days: float
+
+
 class Refused(_Fact):
     """A late write of an attempt that was over; nothing else changed."""
 
@@ -329,22 +336,7 @@ Fact = Annotated[
     | Withdrawn
     | Hidden
     | Labelled
+    | ResultRemoved
     | Refused,
     Field(discriminator="kind"),
 ]
-_FACT: TypeAdapter[Fact] = TypeAdapter(Fact)
-
-UPCASTS: dict[tuple[str, int], Callable[[_Data], _Data]] = {("claimed", 1): lambda data: data | {"version": 2}}
-"""(kind, old version) -> function from the stored data to the data of the next version."""
-
-
-def fact_from_json(text: str) -> Fact:
-    """Return the fact in stored JSON, upcast to the version that this code knows.
-
-    Raises:
-        pydantic.ValidationError: the JSON is no fact.
-    """
-    data = json.loads(text)
-    while (upcast := UPCASTS.get((data.get("kind"), data.get("version")))) is not None:
-        data = upcast(data)
-    return _FACT.validate_python(data, strict=False)

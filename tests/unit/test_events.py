@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from models.errors import LogBroken
 from models.events import Event, Standing, compact, event_hash, hashes, is_harmless, seal, standing
-from models.facts import Claimed, Fact, Revived, Submitted, fact_from_json
+from models.facts import Claimed, Fact, Revived, Submitted
 from models.job import TRANSITIONS
+from models.stored_facts import fact_from_json
 from tests.unit.histories import CLAIMED, DONE, NOW, RETRIED, SUBMITTED, VALIDATED, history
 
 TEXT = (
@@ -94,7 +95,7 @@ def test_how_a_mirrored_history_stands_to_the_logs(mirrored: str, ours: str, com
 DECIDES_NOTHING = ["submitted", "claimed", "validated", "compiled", "lease_expired", "retried", "refused"]
 DECIDES = [
     *("handed_over", "executed", "uploaded", "completed", "failed"),
-    *("cancel_requested", "cancelled", "revived", "replaced", "withdrawn", "hidden", "labelled"),
+    *("cancel_requested", "cancelled", "revived", "replaced", "withdrawn", "hidden", "labelled", "result_removed"),
 ]
 
 
