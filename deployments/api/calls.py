@@ -16,6 +16,7 @@ from deployments.api.groups import Groups
 from deployments.api.laboratory import Laboratory
 from deployments.api.lists import seen_by
 from deployments.api.overview import Overview
+from deployments.api.reads import Reads
 from deployments.api.requests import JobRequest
 from deployments.api.stored import StoredPayloads
 from deployments.api.visits import Visits
@@ -28,7 +29,6 @@ from models.job import FINAL, Job
 from models.labels import LabelChanges
 from models.names import MAX_NAMED, id_meant, is_job_id
 from models.submissions import Begun, Submission
-from storage.identity.directory import Directory
 from storage.log import job_lists
 from storage.log.job_lists import Page, Query
 from tasks.jobs import labelling, submission
@@ -45,11 +45,12 @@ class Calls:
     def __init__(
         self,
         services: Services,
-        directory: Directory,
         checker: Checker,
         committer: Committer[Submission, Outcome],
         waits: Waits,
+        reads: Reads,
     ) -> None:
+        self.reads, directory = reads, services.directory
         self.account, self.laboratory, self.waits = Account(directory), Laboratory(services), waits
         self.groups = Groups(services)
         self.overview = Overview(services, directory, self.laboratory.checkups)
