@@ -145,6 +145,7 @@ class Job(BaseModel):
         handed_on: it was claimed for another process, which has not begun it yet.
         executed: the staged result; kept over a retry, so that a later attempt need not run again.
         labels: name -> value, as they are by now.
+        seed: of another job, for the compilation; None leaves it to chance.
         is_hidden: its owner does not want to see it any more, until it waits again.
     """
 
@@ -186,6 +187,7 @@ class Job(BaseModel):
     is_hidden: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
     labels: Annotated[dict[str, str], Field(exclude_if=lambda value: not value)] = {}
     group: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
+    seed: Annotated[int | None, Field(exclude_if=lambda value: value is None)] = None
 
     @property
     def phase(self) -> Phase:
@@ -204,7 +206,7 @@ class Job(BaseModel):
 
 _AS_SUBMITTED = (
     *("backend", "user", "project", "priority", "source", "storage", "document_sha256", "document_bytes"),
-    *("received_at", "derived_from", "labels", "group"),
+    *("received_at", "derived_from", "labels", "group", "seed"),
 )
 
 

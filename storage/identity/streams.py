@@ -14,8 +14,10 @@ from models.events import GENESIS
 from models.identity.control_events import ControlEvent, seal
 from models.identity.facts import ControlFact
 from models.identity.people import Fold, apply, changes_anything
+from models.notices import of_control
 from storage.identity import views
 from storage.identity.tables import ControlEventRow
+from storage.log import outbox
 
 EVENT: Table = ControlEventRow.__table__  # type: ignore[attr-defined]
 
@@ -52,6 +54,11 @@ def streams(connection: Connection, kind: str = "") -> Iterator[tuple[str, list[
         yield stream, [dict(row) for row in rows]
 
 
+def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Insert events as they were stored elsewhere; the caller has checked them, and brings the views after them."""
+    connection.execute(_ADD, rows)
+
+
 def write(  # noqa: PLR0913 - what a fact is written with
     connection: Connection, stream: str, before: Fold | None, fact: ControlFact, *, actor: str, now: datetime
 ) -> Fold | None:
@@ -81,6 +88,8 @@ def write(  # noqa: PLR0913 - what a fact is written with
     except IntegrityError:
         msg = f"{stream} was changed by another writer"
         raise AppendConflict(msg) from None
+    if (notice := of_control(event)) is not None:
+        outbox.put(connection, notice)
     return after
 
 

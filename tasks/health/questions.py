@@ -6,7 +6,7 @@ import json
 import os
 import random
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from models.health import (
     DRAINS,
     LOGS,
     MIRROR,
+    NOTICES,
     STORAGE,
     Part,
     Room,
@@ -31,12 +32,15 @@ from models.health import (
     judge_drains,
     judge_logs,
     judge_mirror,
+    judge_notices,
 )
 from models.settings import Settings
 from models.signing import unwrapped
 from storage import layout
-from storage.log import condition
+from storage.identity.devices import standing
+from storage.log import condition, outbox
 from storage.log.database import open_database
+from storage.log.pauses import pauses
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import ORDINARY
 from tasks.backends import registry
@@ -59,7 +63,7 @@ def questions(services: Services) -> list[Question]:
     settings, stores = services.settings, services.stores
     asked = [
         Question(
-            (DATABASE, MIRROR, DRAINS),
+            (DATABASE, MIRROR, DRAINS, NOTICES),
             functools.partial(_database, settings),
             do="look at the server of QULEDGER_DATABASE, or at the disk of the file",
         )
@@ -92,13 +96,15 @@ def _database(settings: Settings) -> Answer:
         told = condition.server_time(engine)
         clocks = {} if told is None else {"the database": _ahead(told, asked_at, clock.now())}
         lag, now = condition.lag(engine), clock.now()
+        waiting = {name: (each.number, each.since) for name, each in outbox.untold(engine).items()}
         signs = [sign._replace(process=seen_here(sign.worker)) for sign, _ in condition.signs(engine)]
     except LogError as error:
         return Answer(_without_database(str(error)))
     finally:
         engine.dispose()
     works = Part(name=DATABASE, status="ok", says="takes a row and gives it back")
-    return Answer([works, judge_mirror(lag.behind, lag.oldest, now), judge_drains(signs, now)], clocks)
+    parts = [works, judge_mirror(lag.behind, lag.oldest, now), judge_drains(signs, now), judge_notices(waiting, now)]
+    return Answer(parts, clocks)
 
 
 def _without_database(why: str) -> list[Part]:
@@ -107,6 +113,7 @@ def _without_database(why: str) -> list[Part]:
         Part(name=DATABASE, status="down", says=why, do="`quledger db check` looks closer"),
         Part(name=MIRROR, status="unknown", says=unknown),
         Part(name=DRAINS, status="unknown", says=unknown),
+        Part(name=NOTICES, status="unknown", says=unknown),
     ]
 
 
@@ -160,9 +167,16 @@ def _ahead(told: datetime, before: datetime, after: datetime) -> float:
 
 
 def _backends(services: Services) -> Answer:
-    checked: dict[str, datetime | None] = dict.fromkeys(registry.usable())
+    paused: Collection[str] = ()
+    # What is paused is looked at, and is published as if it were not.
+    with suppress(LogError):
+        paused = pauses(services.log.engine)
+    checked: dict[str, datetime | None] = dict.fromkeys(name for name in registry.usable() if name not in paused)
     storage = services.stores.of("")
     for name in checked:
+        if registry.served_outside(name):
+            checked[name] = standing(services.log.engine, name).seen_at
+            continue
         with suppress(StorageError, ValueError, TypeError, KeyError, RecursionError):
             published = unwrapped(json.loads(storage.get(layout.config(name))))
             checked[name] = datetime.fromisoformat(published["last_queue_check"])

@@ -113,7 +113,7 @@ async def get_job(
     job, caller = await door.ask(lambda calls, caller: (calls.job(caller, job_id), caller))
     seen = _version(if_none_match)
     if wait and job.state not in FINAL and seen in (None, job.seq):
-        await door.calls.wait(caller, job, wait)
+        await door.calls.waits.until_changed(caller, job, wait)
         job = await door.ask_again(caller, lambda calls, caller: calls.job(caller, job.job_id))
     tag = {"ETag": f'"{job.seq}"'}
     if seen == job.seq:
