@@ -23,6 +23,7 @@ from models.facts import (
     Labelled,
     LeaseExpired,
     Replaced,
+    ResultRemoved,
     Retried,
     Revived,
     Source,
@@ -116,6 +117,7 @@ TRANSITIONS = {
         Transition("withdrawn", frozenset({State.CLAIMED}), State.WITHDRAWN, _HOLDER),
         Transition("hidden", FINAL, None, _ANYBODY),
         Transition("labelled", frozenset(State), None, _ANYBODY),
+        Transition("result_removed", frozenset({State.DONE}), None, _ANYBODY),
         Transition("refused", frozenset(State), None, _ANYBODY),
     )
 }
@@ -147,6 +149,7 @@ class Job(BaseModel):
         labels: name -> value, as they are by now.
         seed: of another job, for the compilation; None leaves it to chance.
         is_hidden: its owner does not want to see it any more, until it waits again.
+        is_result_removed: the document of its result was taken away, as it was older than results are kept.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -185,6 +188,7 @@ class Job(BaseModel):
     cancel_requested: bool = False
     derived_from: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
     is_hidden: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    is_result_removed: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
     labels: Annotated[dict[str, str], Field(exclude_if=lambda value: not value)] = {}
     group: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
     seed: Annotated[int | None, Field(exclude_if=lambda value: value is None)] = None
@@ -243,8 +247,8 @@ def why_not(job: Job, fact: Fact, attempt: int) -> str | None:  # noqa: PLR0911 
         return "the job waits for its turn already"
     if fact.kind == "replaced" and (job.blame, job.stage) != ("user", "validation"):
         return "the job did not end through a fault of its document"
-    if fact.kind == "hidden" and job.is_hidden:
-        return "the job is hidden already"
+    if (fact.kind == "hidden" and job.is_hidden) or (fact.kind == "result_removed" and job.is_result_removed):
+        return "the job is hidden already" if fact.kind == "hidden" else "the result was removed already"
     if fact.kind == "claimed" and attempt != job.attempt + 1:
         return f"the next attempt is {job.attempt + 1}, not {attempt}"
     return _why_not_of_attempt(job, fact, attempt) if row.of_attempt else None
@@ -310,16 +314,14 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
             changes["handed_on"] = False
         case LeaseExpired():
             changes["holder"] = None if job.holder is None else NOBODY
-        case Executed():
-            changes["executed"] = fact
-        case Uploaded():
-            changes["uploaded"] = fact
+        case Executed() | Uploaded():
+            changes[fact.kind] = fact
         case Failed():
             changes |= {name: getattr(fact, name) for name in ("stage", "blame", "faults", "fault_count")}
         case CancelRequested():
             changes["cancel_requested"] = True
-        case Hidden():
-            changes |= {"is_hidden": True, "updated_at": job.updated_at}
+        case Hidden() | ResultRemoved():
+            changes |= {f"is_{fact.kind}": True, "updated_at": job.updated_at}
         case Labelled():
             kept = {name: value for name, value in job.labels.items() if name not in fact.removed}
             changes |= {"labels": kept | fact.labels, "updated_at": job.updated_at}
