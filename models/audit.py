@@ -10,10 +10,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.errors import echo, printable
 from models.events import GENESIS, Event
-from models.facts import Fact
+from models.facts import Fact, fact_from_json
 from models.job import FINAL, Job, State, apply, why_not
 from models.names import is_job_id
-from models.stored_facts import fact_from_json
 
 What = Literal[
     "chain",

@@ -13,8 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from models.clock import UtcDatetime, to_text
 from models.errors import LogBroken, echo
-from models.facts import Fact, Replaced, Submitted
-from models.stored_facts import fact_from_json
+from models.facts import Fact, Replaced, Submitted, fact_from_json
 
 GENESIS = "0" * 64
 """`prev_hash` of a job's first event."""

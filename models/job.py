@@ -147,6 +147,7 @@ class Job(BaseModel):
         handed_on: it was claimed for another process, which has not begun it yet.
         executed: the staged result; kept over a retry, so that a later attempt need not run again.
         labels: name -> value, as they are by now.
+        seed: of another job, for the compilation; None leaves it to chance.
         is_hidden: its owner does not want to see it any more, until it waits again.
         is_result_removed: the document of its result was taken away, as it was older than results are kept.
     """
@@ -190,6 +191,7 @@ class Job(BaseModel):
     is_result_removed: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
     labels: Annotated[dict[str, str], Field(exclude_if=lambda value: not value)] = {}
     group: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
+    seed: Annotated[int | None, Field(exclude_if=lambda value: value is None)] = None
 
     @property
     def phase(self) -> Phase:
@@ -208,7 +210,7 @@ class Job(BaseModel):
 
 _AS_SUBMITTED = (
     *("backend", "user", "project", "priority", "source", "storage", "document_sha256", "document_bytes"),
-    *("received_at", "derived_from", "labels", "group"),
+    *("received_at", "derived_from", "labels", "group", "seed"),
 )
 
 
@@ -220,8 +222,7 @@ def begin(event: Event) -> Job:
     """
     fact = event.fact
     if not isinstance(fact, Submitted) or event.seq != 0:
-        msg = f"a history begins with submitted at 0, not with {event.kind} at {event.seq}"
-        raise ValueError(msg)
+        raise ValueError(f"a history begins with submitted at 0, not with {event.kind} at {event.seq}")
     return Job(
         **{name: getattr(fact, name) for name in _AS_SUBMITTED},
         job_id=event.job_id,
@@ -289,8 +290,7 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
     if job is None:
         return begin(event)
     if event.seq != job.seq + 1 or event.prev_hash != job.last_hash:
-        msg = f"event {event.seq} does not follow event {job.seq}"
-        raise ValueError(msg)
+        raise ValueError(f"event {event.seq} does not follow event {job.seq}")
     changes: dict[str, object] = {"seq": event.seq, "last_hash": event.hash, "updated_at": event.recorded_at}
     if (target := TRANSITIONS[event.kind].target) is not None:
         changes["state"] = target

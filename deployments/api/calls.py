@@ -16,7 +16,7 @@ from deployments.api.groups import Groups
 from deployments.api.laboratory import Laboratory
 from deployments.api.lists import seen_by
 from deployments.api.overview import Overview
-from deployments.api.requests import JobRequest
+from deployments.api.requests import JobRequest, repeated
 from deployments.api.stored import StoredPayloads
 from deployments.api.visits import Visits
 from deployments.api.waits import Waits
@@ -28,11 +28,14 @@ from models.job import FINAL, Job
 from models.labels import LabelChanges
 from models.names import MAX_NAMED, id_meant, is_job_id
 from models.submissions import Begun, Submission
+from models.why import Why
 from storage.identity.directory import Directory
 from storage.log import job_lists
 from storage.log.job_lists import Page, Query
 from tasks.jobs import labelling, submission
+from tasks.jobs import why as reasons
 from tasks.jobs.checking import Checker, Verdict
+from tasks.jobs.reruns import executed_of
 from tasks.jobs.results import result_document
 from tasks.services import Services
 
@@ -71,6 +74,12 @@ class Calls:
         caller = self._directory.caller_of(token)
         self.visits.note(caller)
         return caller
+
+    def is_known(self, token: str) -> bool:
+        """Return whether a token is good; to ask is no request of its user's."""
+        with contextlib.suppress(NotSignedIn):
+            return bool(self._directory.caller_of(token).token_id)
+        return False
 
     def caller_with(self, token_id: str) -> Caller:
         """Return whose token has this id, for a session that was begun with it; else as `caller`."""
@@ -120,13 +129,16 @@ class Calls:
         """Return what becomes of a check of a document that is in the log already."""
         return await self._checker.check(backend, document)
 
-    async def rerun(self, caller: Caller, job_id: str, key: str | None = None) -> Begun:
+    async def rerun(self, caller: Caller, job_id: str, key: str | None = None, *, exact: bool = False) -> Begun:
         """Hand in the document of a job again, as the caller's own job.
+
+        Args:
+            exact: with the seed that is on record.
 
         Raises:
             QuledgerError: it was refused.
         """
-        request = await asyncio.to_thread(self._again, caller, job_id, key)
+        request = await asyncio.to_thread(self._again, caller, job_id, key, exact=exact)
         outcome = (await self.submit(caller, [request]))[0]
         if isinstance(outcome, QuledgerError):
             raise outcome
@@ -156,19 +168,13 @@ class Calls:
             labels=request.labels,
             group=request.group,
             parameters=request.parameters,
+            seed=request.seed,
         )
         return submission.why_refused(self._services, prepared) or prepared
 
-    def _again(self, caller: Caller, job_id: str, key: str | None) -> JobRequest:
+    def _again(self, caller: Caller, job_id: str, key: str | None, *, exact: bool) -> JobRequest:
         job = self.job(caller, job_id, Act.RERUN)
-        return JobRequest(
-            backend=job.backend,
-            document=self._document(job),
-            project=job.project,
-            priority=job.priority,
-            key=key,
-            derived_from=job.job_id,
-        )
+        return repeated(job, self._document(job), key, executed_of(job).seed if exact else None)
 
     # Jobs are looked at
 
@@ -188,6 +194,11 @@ class Calls:
         thing = _thing(job)
         self._permit(caller, act, thing)
         return job
+
+    def why(self, caller: Caller, job_id: str) -> Why:
+        """Return why a job stands where it does; users are told counts, operators names."""
+        said = reasons.why(self._services, self.job(caller, job_id))
+        return said if caller.role == "operator" else said.for_users()
 
     def acts(self, caller: Caller, job: Job) -> frozenset[Act]:
         """Return what the caller may do with a job, whatever state it is in."""
@@ -238,17 +249,6 @@ class Calls:
             NotAuthentic: what lies there is not what was accepted.
         """
         return result_document(self._services, self.job(caller, job_id, Act.EXPORT).job_id)
-
-    async def wait(self, caller: Caller, job: Job, seconds: float) -> bool:
-        """Wait until a job has changed; return False where it has not in that time.
-
-        Raises:
-            TooManyWaits: the caller waits for too much already.
-        """
-        if job.state in FINAL:
-            return False
-        with self.waits.held(caller):
-            return await self.waits.change(caller, job, seconds)
 
     async def wait_for_end(self, caller: Caller, job: Job, seconds: float) -> None:
         """Wait until a job has ended, that time is over, or the caller's token has ended.

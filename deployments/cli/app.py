@@ -36,12 +36,24 @@ COMMANDS = {
     "label": ("labelling:label", "Set labels of a job, and take others away."),
     "group": (
         "grouping:group",
-        "Show a group of jobs: its states, its results, a figure; without a name list all groups.",
+        "Show a group of jobs: its states, results, a figure; without a name list the groups.",
     ),
     "status": ("jobs:status", "Show where a job stands."),
+    "why": (
+        "why:why",
+        "Show why a job stands where it does: its place in line, what holds it, when it is expected to start and end.",
+    ),
     "result": ("results:result", "Show the result of a job: a histogram for each experiment."),
     "history": ("jobs:history", "Show every event of a job."),
     "retry": ("jobs:retry", "Give a job that ended in ERROR through no fault of its own another chance."),
+    "diff": (
+        "comparing:diff",
+        "Show in what two jobs differ: document, backend, program, calibration, versions, and their results.",
+    ),
+    "rerun": (
+        "rerunning:rerun",
+        "Hand in the document of a job again, as a new job that is derived from it, and print its id.",
+    ),
     "cancel": (
         "jobs:cancel",
         "Cancel a job: at once where it waits; where it runs, its worker stops it within seconds.",

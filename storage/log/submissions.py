@@ -15,10 +15,9 @@ from sqlalchemy import Connection, Engine, select
 from models import clock
 from models.errors import AppendConflict, IdempotencyConflict, InputError, JobHeld, LogBroken
 from models.events import GENESIS, Event, seal
-from models.facts import Fact, Submitted
+from models.facts import Fact, Submitted, fact_from_json
 from models.job import Job, begin
 from models.names import job_id_for, job_id_of_key, new_job_id
-from models.stored_facts import fact_from_json
 from models.submissions import Begun, owner_of
 from models.usage import Bounds, counted_for
 from storage import failpoints

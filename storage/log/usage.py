@@ -11,9 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, text
 
 from models.errors import LogBroken
-from models.facts import Fact, Submitted
+from models.facts import Fact, Submitted, fact_from_json
 from models.job import Phase
-from models.stored_facts import fact_from_json
 from models.submissions import owner_of
 from models.usage import Amount, Bounds, LimitReached, Used, amount_of, counted_for, day_of, why_too_much
 from storage.log.database import reading

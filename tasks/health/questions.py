@@ -37,6 +37,7 @@ from models.health import (
 from models.settings import Settings
 from models.signing import unwrapped
 from storage import layout
+from storage.identity.devices import standing
 from storage.log import condition, outbox
 from storage.log.database import open_database
 from storage.providers.protocol import StorageProvider
@@ -168,6 +169,9 @@ def _backends(services: Services) -> Answer:
     checked: dict[str, datetime | None] = dict.fromkeys(registry.usable())
     storage = services.stores.of("")
     for name in checked:
+        if registry.served_outside(name):
+            checked[name] = standing(services.log.engine, name).seen_at
+            continue
         with suppress(StorageError, ValueError, TypeError, KeyError, RecursionError):
             published = unwrapped(json.loads(storage.get(layout.config(name))))
             checked[name] = datetime.fromisoformat(published["last_queue_check"])

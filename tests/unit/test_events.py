@@ -8,9 +8,8 @@ from pydantic import ValidationError
 
 from models.errors import LogBroken
 from models.events import Event, Standing, compact, event_hash, hashes, is_harmless, seal, standing
-from models.facts import Claimed, Fact, Revived, Submitted
+from models.facts import Claimed, Fact, Revived, Submitted, fact_from_json
 from models.job import TRANSITIONS
-from models.stored_facts import fact_from_json
 from tests.unit.histories import CLAIMED, DONE, NOW, RETRIED, SUBMITTED, VALIDATED, history
 
 TEXT = (
