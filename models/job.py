@@ -125,8 +125,7 @@ def begin(event: Event) -> Job:
     """
     fact = event.fact
     if not isinstance(fact, Submitted) or event.seq != 0:
-        msg = f"a history begins with submitted at 0, not with {event.kind} at {event.seq}"
-        raise ValueError(msg)
+        raise ValueError(f"a history begins with submitted at 0, not with {event.kind} at {event.seq}")
     return Job(
         job_id=event.job_id,
         backend=fact.backend,
@@ -208,8 +207,7 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
     if job is None:
         return begin(event)
     if event.seq != job.seq + 1 or event.prev_hash != job.last_hash:
-        msg = f"event {event.seq} does not follow event {job.seq}"
-        raise ValueError(msg)
+        raise ValueError(f"event {event.seq} does not follow event {job.seq}")
     changes: dict[str, object] = {"seq": event.seq, "last_hash": event.hash, "updated_at": event.recorded_at}
     if (target := TRANSITIONS[event.kind].target) is not None:
         changes["state"] = target
