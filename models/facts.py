@@ -5,89 +5,22 @@ version is raised and `UPCASTS` gets a function that brings the stored JSON of t
 `docs/adding-storages-and-events.md` says where else a new kind has to be named.
 """
 
-import base64
-import hashlib
 import json
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from models.clock import UtcDatetime
 from models.errors import Blame, Fault
+from models.submitted import FactModel, Parameters, Replaced, Source, Submitted
 
-Source = Literal["inbox", "cli", "prefect", "api"]
+__all__ = ["Parameters", "Replaced", "Source", "Submitted"]
+
 Stage = Literal["submission", "validation", "compilation", "execution", "upload", "lease"]
-Parameters = dict[str, bool | int | float | str]
-_Data = dict[str, Any]
 
 
-class _Fact(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _about(document: bytes) -> _Data:
-    return {"document_sha256": hashlib.sha256(document).hexdigest(), "document_bytes": len(document)}
-
-
-class Submitted(_Fact):
-    """Somebody handed in a job.
-
-    Attributes:
-        document: the job document as it came: UTF-8 text, or base64 if the bytes are not UTF-8; None if it was larger
-            than the limit, so that only its hash is kept.
-        received_at: when the front end stored it (UTC); it decides the order of service.
-        source: `inbox` if a front end put it into the storage, else how it was handed in; by `api` alone has the user
-            proven who he is.
-        storage: name of the storage that holds its documents; empty for the first one of the settings.
-        derived_from: id of the job that this one was made from.
-        shots: of all experiments, where somebody had counted them by then.
-        labels: name -> value, as `models/labels.py` allows.
-        group: name of the group that it belongs to; empty for none.
-        parameters: what was swept, by the columns of the sweep: one row for the whole job, or one for each experiment.
-    """
-
-    kind: Literal["submitted"] = "submitted"
-    version: Literal[1] = 1
-    backend: str
-    user: str = ""
-    project: str = ""
-    priority: int = 0
-    document: str | None
-    encoding: Literal["utf-8", "base64"] = "utf-8"
-    document_sha256: str
-    document_bytes: int
-    source: Source
-    storage: str = ""
-    idempotency_key: str | None = None
-    received_at: UtcDatetime
-    # Not dumped at their defaults: who says nothing of them writes what was always written.
-    derived_from: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
-    shots: Annotated[int | None, Field(exclude_if=lambda value: value is None)] = None
-    labels: Annotated[dict[str, str], Field(exclude_if=lambda value: not value)] = {}
-    group: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
-    parameters: Annotated[tuple[Parameters, ...], Field(exclude_if=lambda value: not value)] = ()
-
-    @classmethod
-    def of(cls, document: bytes, *, keep_up_to: int, **fields: Any) -> Self:
-        """Make the fact from the document's bytes; a document of more than `keep_up_to` bytes is not kept."""
-        about = _about(document)
-        if len(document) > keep_up_to:
-            return cls(document=None, **about, **fields)
-        try:
-            return cls(document=document.decode("utf-8"), **about, **fields)
-        except UnicodeDecodeError:
-            return cls(document=base64.b64encode(document).decode("ascii"), encoding="base64", **about, **fields)
-
-    @property
-    def raw(self) -> bytes | None:
-        """The document's bytes; None if they were too many to keep."""
-        if self.document is None:
-            return None
-        return base64.b64decode(self.document) if self.encoding == "base64" else self.document.encode("utf-8")
-
-
-class Claimed(_Fact):
+class Claimed(FactModel):
     """A worker took the job for one attempt; until `lease_until` (UTC) it alone may write.
 
     Attributes:
@@ -106,7 +39,7 @@ class Claimed(_Fact):
     handed_on: bool = False
 
 
-class HandedOver(_Fact):
+class HandedOver(FactModel):
     """The process that the job was claimed for has begun, and alone may write from now on; see `Claimed`."""
 
     kind: Literal["handed_over"] = "handed_over"
@@ -117,7 +50,7 @@ class HandedOver(_Fact):
     holder: str
 
 
-class Validated(_Fact):
+class Validated(FactModel):
     """The document has no fault. `cost` is the backend's prediction in its own published unit."""
 
     kind: Literal["validated"] = "validated"
@@ -127,7 +60,7 @@ class Validated(_Fact):
     cost: float | None = None
 
 
-class Compiled(_Fact):
+class Compiled(FactModel):
     """What will really run: hash of the program and the options that were resolved.
 
     Attributes:
@@ -141,7 +74,7 @@ class Compiled(_Fact):
     seed: int
 
 
-class Executed(_Fact):
+class Executed(FactModel):
     """The backend ran the program; the result document lies staged in the storage.
 
     Attributes:
@@ -170,7 +103,7 @@ class Executed(_Fact):
         return self.calibration_sha256 or self.backend_config_sha256
 
 
-class Uploaded(_Fact):
+class Uploaded(FactModel):
     """The result lies where front ends read it, and was read back unchanged."""
 
     kind: Literal["uploaded"] = "uploaded"
@@ -181,14 +114,14 @@ class Uploaded(_Fact):
     kid: str | None = None
 
 
-class Completed(_Fact):
+class Completed(FactModel):
     """The job is DONE."""
 
     kind: Literal["completed"] = "completed"
     version: Literal[1] = 1
 
 
-class Failed(_Fact):
+class Failed(FactModel):
     """The job ended in ERROR.
 
     Attributes:
@@ -204,7 +137,7 @@ class Failed(_Fact):
     fault_count: int
 
 
-class CancelRequested(_Fact):
+class CancelRequested(FactModel):
     """Somebody asked to end the job."""
 
     kind: Literal["cancel_requested"] = "cancel_requested"
@@ -213,14 +146,14 @@ class CancelRequested(_Fact):
     reason: str = ""
 
 
-class Cancelled(_Fact):
+class Cancelled(FactModel):
     """The job was ended on request."""
 
     kind: Literal["cancelled"] = "cancelled"
     version: Literal[1] = 1
 
 
-class LeaseExpired(_Fact):
+class LeaseExpired(FactModel):
     """The worker was not heard of in time: its attempt is over."""
 
     kind: Literal["lease_expired"] = "lease_expired"
@@ -229,7 +162,7 @@ class LeaseExpired(_Fact):
     lease_until: UtcDatetime
 
 
-class Retried(_Fact):
+class Retried(FactModel):
     """The attempt is given up and the job waits for the next one, not before `not_before` (UTC).
 
     Attributes:
@@ -246,7 +179,7 @@ class Retried(_Fact):
     run_again: bool = False
 
 
-class Revived(_Fact):
+class Revived(FactModel):
     """An operator gave a job that had ended in ERROR another chance: it waits again, its failures forgiven."""
 
     kind: Literal["revived"] = "revived"
@@ -254,34 +187,14 @@ class Revived(_Fact):
     by: str
 
 
-class Replaced(_Fact):
-    """A whole document came under the id of a job that ended because its own was half written; it waits again."""
-
-    kind: Literal["replaced"] = "replaced"
-    version: Literal[1] = 1
-    document: str
-    document_sha256: str
-    document_bytes: int
-
-    @classmethod
-    def of(cls, document: bytes) -> Self:
-        """Make the fact from the bytes of a JSON document."""
-        return cls(document=document.decode("utf-8"), **_about(document))
-
-    @property
-    def raw(self) -> bytes:
-        """The document's bytes."""
-        return self.document.encode("utf-8")
-
-
-class Withdrawn(_Fact):
+class Withdrawn(FactModel):
     """The job document was gone from its queue before we took it: another spooler has it, or its owner."""
 
     kind: Literal["withdrawn"] = "withdrawn"
     version: Literal[1] = 1
 
 
-class Hidden(_Fact):
+class Hidden(FactModel):
     """Its owner does not want to see the job any more; it had ended."""
 
     kind: Literal["hidden"] = "hidden"
@@ -289,7 +202,7 @@ class Hidden(_Fact):
     by: str
 
 
-class Labelled(_Fact):
+class Labelled(FactModel):
     """Somebody has set labels of the job, or taken some away; nothing else changed."""
 
     kind: Literal["labelled"] = "labelled"
@@ -299,7 +212,15 @@ class Labelled(_Fact):
     removed: tuple[str, ...] = ()
 
 
-class Refused(_Fact):
+class ResultRemoved(FactModel):
+    """The result was older than results are kept: its document is taken away. Its hash stays in `uploaded`."""
+
+    kind: Literal["result_removed"] = "result_removed"
+    version: Literal[1] = 1
+    kept_days: float
+
+
+class Refused(FactModel):
     """A late write of an attempt that was over; nothing else changed."""
 
     kind: Literal["refused"] = "refused"
@@ -329,12 +250,15 @@ Fact = Annotated[
     | Withdrawn
     | Hidden
     | Labelled
+    | ResultRemoved
     | Refused,
     Field(discriminator="kind"),
 ]
 _FACT: TypeAdapter[Fact] = TypeAdapter(Fact)
 
-UPCASTS: dict[tuple[str, int], Callable[[_Data], _Data]] = {("claimed", 1): lambda data: data | {"version": 2}}
+UPCASTS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
+    ("claimed", 1): lambda data: data | {"version": 2}
+}
 """(kind, old version) -> function from the stored data to the data of the next version."""
 
 

@@ -27,6 +27,7 @@ class Submission:
         run_id: the flow run that hands it in; without a key, one flow run is one job.
         derived_from: id of the job that this one was made from; empty if from none.
         shots: of all of its experiments, where somebody has counted them.
+        seed: for its compilation, of the job that it repeats; None leaves it to chance.
         labels: name -> value, as `models/labels.py` allows.
         group: name of the group that it belongs to; empty for none.
         parameters: what was swept: one row for the whole job, or one for each experiment.
@@ -44,6 +45,7 @@ class Submission:
     run_id: str | None = None
     derived_from: str = ""
     shots: int | None = None
+    seed: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     group: str = ""
     parameters: Sequence[Mapping[str, Cell]] = ()

@@ -99,7 +99,8 @@ SEED_BITS = 53
 @step("compilation", when=State.VALIDATED)
 async def compilation(attempt: Attempt) -> str:
     """Settle what will run, the seed of every unseeded choice included."""
-    seed = secrets.randbits(SEED_BITS)
+    recorded = attempt.job.seed
+    seed = secrets.randbits(SEED_BITS) if recorded is None else recorded
     answer = await attempt.process.call("compile", seed=seed)
     attempt.seed = seed
     await attempt.record(

@@ -9,8 +9,10 @@ from models.identity.access import LABORATORY, PROVEN_SOURCE, Act, Caller, Thing
 from models.identity.errors import NotPermitted
 from models.job import Job
 from models.names import is_display_name
+from models.reruns import Change
 from models.standing import periods_of, version_value
 from tasks.backends import registry
+from tasks.jobs.reruns import changes_since
 from tasks.services import Services
 
 
@@ -18,7 +20,7 @@ class CalibrationCalls:
     """What callers ask of the ledgers, and what operators write into them."""
 
     def __init__(self, services: Services) -> None:
-        self._ledgers = services.calibrations
+        self._services, self._ledgers = services, services.calibrations
 
     def history(self, caller: Caller, backend: str) -> list[dict[str, Any]]:
         """Return which versions of a backend held when.
@@ -62,6 +64,14 @@ class CalibrationCalls:
     def withdrawn(self, jobs: Sequence[Job]) -> dict[str, Calibration]:
         """Return what was withdrawn of that which the results of some jobs stand on."""
         return self._ledgers.withdrawn({job.executed.stands_on for job in jobs if job.executed})
+
+    def changes(self, job: Job) -> list[Change]:
+        """Return what is otherwise now than when a job was run, which the caller may see.
+
+        Raises:
+            NotRepeatable: it was never executed, or somebody else has drawn its seeds.
+        """
+        return changes_since(self._services, job)
 
 
 def _permit(caller: Caller, act: Act, thing: Thing) -> None:

@@ -9,15 +9,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from deployments.api.account import Account
+from deployments.api.bulk import Bulk
 from deployments.api.calibrations import CalibrationCalls
 from deployments.api.checks import checked
 from deployments.api.committer import Committer
 from deployments.api.groups import Groups
 from deployments.api.laboratory import Laboratory
-from deployments.api.lists import seen_by
+from deployments.api.lists import own, seen_by, thing_of
 from deployments.api.overview import Overview
 from deployments.api.reads import Reads
-from deployments.api.requests import JobRequest
+from deployments.api.requests import JobRequest, repeated
 from deployments.api.stored import StoredPayloads
 from deployments.api.visits import Visits
 from deployments.api.waits import Waits
@@ -29,10 +30,13 @@ from models.job import FINAL, Job
 from models.labels import LabelChanges
 from models.names import MAX_NAMED, id_meant, is_job_id
 from models.submissions import Begun, Submission
+from models.why import Why
 from storage.log import job_lists
 from storage.log.job_lists import Page, Query
 from tasks.jobs import labelling, submission
+from tasks.jobs import why as reasons
 from tasks.jobs.checking import Checker, Verdict
+from tasks.jobs.reruns import executed_of
 from tasks.jobs.results import result_document
 from tasks.services import Services
 
@@ -53,6 +57,7 @@ class Calls:
         self.reads, directory = reads, services.directory
         self.account, self.laboratory, self.waits = Account(directory), Laboratory(services), waits
         self.groups = Groups(services)
+        self.bulk = Bulk(services)
         self.overview = Overview(services, directory, self.laboratory.checkups)
         self.calibrations = CalibrationCalls(services)
         self._services, self._directory, self._checker, self._committer = services, directory, checker, committer
@@ -127,13 +132,16 @@ class Calls:
         """Return what becomes of a check of a document that is in the log already."""
         return await self._checker.check(backend, document)
 
-    async def rerun(self, caller: Caller, job_id: str, key: str | None = None) -> Begun:
+    async def rerun(self, caller: Caller, job_id: str, key: str | None = None, *, exact: bool = False) -> Begun:
         """Hand in the document of a job again, as the caller's own job.
+
+        Args:
+            exact: with the seed that is on record.
 
         Raises:
             QuledgerError: it was refused.
         """
-        request = await asyncio.to_thread(self._again, caller, job_id, key)
+        request = await asyncio.to_thread(self._again, caller, job_id, key, exact=exact)
         outcome = (await self.submit(caller, [request]))[0]
         if isinstance(outcome, QuledgerError):
             raise outcome
@@ -163,19 +171,13 @@ class Calls:
             labels=request.labels,
             group=request.group,
             parameters=request.parameters,
+            seed=request.seed,
         )
         return submission.why_refused(self._services, prepared) or prepared
 
-    def _again(self, caller: Caller, job_id: str, key: str | None) -> JobRequest:
+    def _again(self, caller: Caller, job_id: str, key: str | None, *, exact: bool) -> JobRequest:
         job = self.job(caller, job_id, Act.RERUN)
-        return JobRequest(
-            backend=job.backend,
-            document=self._document(job),
-            project=job.project,
-            priority=job.priority,
-            key=key,
-            derived_from=job.job_id,
-        )
+        return repeated(job, self._document(job), key, executed_of(job).seed if exact else None)
 
     # Jobs are looked at
 
@@ -192,13 +194,18 @@ class Calls:
         job = self._of_id(caller, job_id) or self._of_id(caller, self._id_of(caller, job_id))
         if job is None:
             raise UnknownJob(job_id)
-        thing = _thing(job)
+        thing = thing_of(job)
         self._permit(caller, act, thing)
         return job
 
+    def why(self, caller: Caller, job_id: str) -> Why:
+        """Return why a job stands where it does; users are told counts, operators names."""
+        said = reasons.why(self._services, self.job(caller, job_id))
+        return said if caller.role == "operator" else said.for_users()
+
     def acts(self, caller: Caller, job: Job) -> frozenset[Act]:
         """Return what the caller may do with a job, whatever state it is in."""
-        return frozenset(act for act in Act if not why_not(caller, act, _thing(job)))
+        return frozenset(act for act in Act if not why_not(caller, act, thing_of(job)))
 
     def may_submit(self, caller: Caller) -> bool:
         """Return whether the caller may hand in jobs that belong to no project."""
@@ -210,12 +217,12 @@ class Calls:
         Raises:
             BadCursor: the cursor is none of this list.
         """
-        self._permit(caller, Act.SEE, _own(caller))
+        self._permit(caller, Act.SEE, own(caller))
         return job_lists.page(self._log.engine, seen_by(caller, query), limit=limit, cursor=cursor)
 
     def count(self, caller: Caller, query: Query) -> int:
         """Return how many jobs the whole list has."""
-        self._permit(caller, Act.SEE, _own(caller))
+        self._permit(caller, Act.SEE, own(caller))
         return job_lists.count(self._log.engine, seen_by(caller, query))
 
     def history(self, caller: Caller, job_id: str, *, after: int = -1) -> tuple[list[Event], bool]:
@@ -245,17 +252,6 @@ class Calls:
             NotAuthentic: what lies there is not what was accepted.
         """
         return result_document(self._services, self.job(caller, job_id, Act.EXPORT).job_id)
-
-    async def wait(self, caller: Caller, job: Job, seconds: float) -> bool:
-        """Wait until a job has changed; return False where it has not in that time.
-
-        Raises:
-            TooManyWaits: the caller waits for too much already.
-        """
-        if job.state in FINAL:
-            return False
-        with self.waits.held(caller):
-            return await self.waits.change(caller, job, seconds)
 
     async def wait_for_end(self, caller: Caller, job: Job, seconds: float) -> None:
         """Wait until a job has ended, that time is over, or the caller's token has ended.
@@ -302,7 +298,7 @@ class Calls:
             return None
         with contextlib.suppress(UnknownJob):
             job = self._log.get(job_id)
-            if is_visible(caller, _thing(job)):
+            if is_visible(caller, thing_of(job)):
                 return job
         return None
 
@@ -320,14 +316,6 @@ class Calls:
     def _permit(caller: Caller, act: Act, thing: Thing) -> None:
         if why := why_not(caller, act, thing):
             raise NotPermitted(why)
-
-
-def _own(caller: Caller) -> Thing:
-    return Thing.job(caller.user, PROVEN_SOURCE, "")
-
-
-def _thing(job: Job) -> Thing:
-    return Thing.job(job.user, job.source, job.project, is_hidden=job.is_hidden, backend=job.backend)
 
 
 def _unless_hidden(outcome: Outcome) -> Outcome:

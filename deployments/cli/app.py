@@ -39,11 +39,23 @@ COMMANDS = {
         "Show a group of jobs: its states, results, a figure; without a name list the groups.",
     ),
     "status": ("jobs:status", "Show where a job stands."),
+    "why": (
+        "why:why",
+        "Show why a job stands where it does: its place in line, what holds it, when it is expected to start and end.",
+    ),
     "result": ("results:result", "Show the result of a job: a histogram for each experiment."),
     "history": ("jobs:history", "Show every event of a job."),
-    "retry": ("jobs:retry", "Give a job that ended in ERROR through no fault of its own another chance."),
+    "retry": ("acts:retry", "Give a job that ended in ERROR through no fault of its own another chance."),
+    "diff": (
+        "comparing:diff",
+        "Show in what two jobs differ: document, backend, program, calibration, versions, and their results.",
+    ),
+    "rerun": (
+        "rerunning:rerun",
+        "Hand in the document of a job again, as a new job that is derived from it, and print its id.",
+    ),
     "cancel": (
-        "jobs:cancel",
+        "acts:cancel",
         "Cancel a job: at once where it waits; where it runs, its worker stops it within seconds.",
     ),
     "list": ("jobs:list_jobs", "List jobs, newest first."),
@@ -87,6 +99,10 @@ COMMANDS = {
             "Delete old runs in Prefect's own database, which PREFECT_API_URL names."
             " The event log keeps all of its history."
         ),
+    ),
+    "retention": (
+        "retention:retention",
+        ("Show which results and payloads are older than they are kept; with `--apply`, remove them. Histories stay."),
     ),
     "rebuild": (
         "audit:rebuild",

@@ -1,29 +1,44 @@
-"""The commands about jobs: look at one, cancel it, try it again."""
+"""The commands that look at jobs."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from deployments.cli import render
+from deployments.cli.follow_history import follow_history
 from deployments.cli.output import Json, Labels, print_output
+from models import clock
 from models.cancelling import why_cancelled
-from models.errors import BadName, echo
+from models.errors import BadName, InputError, echo
 from models.job import Phase, State
 from models.labels import labels_said
+from models.moments import moment_of
 from models.names import one_spelling
+from storage.log.job_lists import MAX_PAGE, Query
+from storage.log.past import list_at, one_at
 from storage.log.pauses import pauses
 from tasks.backends import registry
-from tasks.jobs import submission
 from tasks.services import current
 
 MAX_LIMIT = 2**63 - 1
 """More jobs no database counts."""
 
 
-def status(job_id: str, *, as_json: Json = False) -> int:
+def status(job_id: str, *, at: str = "", as_json: Json = False) -> int:
     """Show where a job stands.
 
     Args:
         job_id: The job's id, or as much of its beginning as tells it from others.
+        at: Where it stood then: a time with its zone, such as 2026-12-01T08:00Z, or a span ago, such as 90m.
     """
     log = current().log
     job_id = log.id_of(job_id)
+    if at:
+        moment = moment_of(at, "--at", clock.now(), ago=True)
+        job, more = one_at(log.engine, job_id, moment), {"at": clock.to_text(moment)}
+        print_output(render.status_value(job) | more, lambda: render.status(job, more), as_json=as_json)
+        return 0
     job = log.get(job_id)
     sha256 = job.executed.stands_on if job.executed else ""
     gone = current().calibrations.withdrawn([sha256]).get(sha256) if sha256 else None
@@ -38,40 +53,19 @@ def status(job_id: str, *, as_json: Json = False) -> int:
     return 0
 
 
-def history(job_id: str, *, as_json: Json = False) -> int:
+def history(job_id: str, *, follow: Annotated[bool, Parameter(negative="")] = False, as_json: Json = False) -> int:
     """Show every event of a job.
 
     Args:
         job_id: The job's id, or as much of its beginning as tells it from others.
-    """
-    events = current().log.history(current().log.id_of(job_id))
-    print_output([render.event_value(event) for event in events], lambda: render.history(events), as_json=as_json)
-    return 0
-
-
-def retry(job_id: str, *, as_json: Json = False) -> int:
-    """Give a job that ended in ERROR through no fault of its own another chance.
-
-    Args:
-        job_id: The job's id, or as much of its beginning as tells it from others.
-    """
-    job = submission.revive(current(), current().log.id_of(job_id))
-    value = {"job_id": job.job_id, "state": job.state}
-    print_output(value, lambda: print(f"job {job.job_id} waits again"), as_json=as_json)
-    return 0
-
-
-def cancel(job_id: str, *, reason: str = "", as_json: Json = False) -> int:
-    """Cancel a job: at once where it waits; where it runs, its worker stops it within seconds.
-
-    Args:
-        job_id: The job's id, or as much of its beginning as tells it from others.
-        reason: Why; it is kept in the job's history.
+        follow: Go on with each event as it is appended, until the job has ended; with --json one value a line.
     """
     job_id = current().log.id_of(job_id)
-    job = submission.cancel(current(), job_id, by="operator", reason=reason)
-    text = f"job {job_id} is cancelled" if job.state is State.CANCELLED else f"job {job_id} is being stopped"
-    print_output({"job_id": job_id, "state": job.state}, lambda: print(text), as_json=as_json)
+    if follow:
+        follow_history(current(), job_id, as_json=as_json)
+        return 0
+    events = current().log.history(job_id)
+    print_output([render.event_value(event) for event in events], lambda: render.history(events), as_json=as_json)
     return 0
 
 
@@ -82,6 +76,7 @@ def list_jobs(  # noqa: PLR0913 - one parameter an option
     state: str = "",
     group: str = "",
     label: Labels = None,
+    at: str = "",
     limit: int = 50,
     as_json: Json = False,
 ) -> int:
@@ -93,12 +88,28 @@ def list_jobs(  # noqa: PLR0913 - one parameter an option
         state: Only in this state, such as QUEUED, DONE or ERROR.
         group: Only of this group.
         label: Only with this label, as NAME=VALUE; given several times, with all of them.
+        at: As they stood then: a time with its zone, such as 2026-12-01T08:00Z, or a span ago, such as 90m.
         limit: At most so many.
     """
+    if at and (state or label):
+        raise InputError("--at goes with neither --state nor --label: an index holds them as they are now")
     if state and state.upper() not in State.__members__:
         raise BadName(f"{echo(state)} is no state; there are: {', '.join(State)}")
     if limit < 1:
         raise BadName("the limit has to be at least 1")
+    if at:
+        moment = moment_of(at, "--at", clock.now(), ago=True)
+        query = Query(
+            everything=True,
+            with_hidden=True,
+            backend=backend,
+            user=one_spelling(user),
+            group=group,
+            until=moment + timedelta(microseconds=1),
+        )
+        past = list_at(current().log.engine, query, moment, min(limit, MAX_PAGE))
+        print_output([render.status_value(job) for job in past], lambda: render.jobs(past), as_json=as_json)
+        return 0
     jobs = current().log.jobs(
         backend=backend,
         user=one_spelling(user),

@@ -12,12 +12,17 @@ from sqlmodel import SQLModel
 
 from models.settings import Settings
 from storage.identity import tables as identity_tables
-from storage.log import tables
+from storage.log import tables, upkeep_tables
 from storage.log.database import open_database
 from storage.uploads import tables as upload_tables
 
 # Importing them registers the tables.
-for registered in (tables.EventRow, identity_tables.ControlEventRow, upload_tables.RegistrationRow):
+for registered in (
+    tables.EventRow,
+    upkeep_tables.DrainRow,
+    identity_tables.ControlEventRow,
+    upload_tables.RegistrationRow,
+):
     assert registered.metadata is SQLModel.metadata  # noqa: S101
 
 _UNSEEN = {

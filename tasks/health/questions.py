@@ -6,7 +6,7 @@ import json
 import os
 import random
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -37,8 +37,10 @@ from models.health import (
 from models.settings import Settings
 from models.signing import unwrapped
 from storage import layout
+from storage.identity.devices import standing
 from storage.log import condition, outbox
 from storage.log.database import open_database
+from storage.log.pauses import pauses
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import ORDINARY
 from tasks.backends import registry
@@ -165,9 +167,16 @@ def _ahead(told: datetime, before: datetime, after: datetime) -> float:
 
 
 def _backends(services: Services) -> Answer:
-    checked: dict[str, datetime | None] = dict.fromkeys(registry.usable())
+    paused: Collection[str] = ()
+    # What is paused is looked at, and is published as if it were not.
+    with suppress(LogError):
+        paused = pauses(services.log.engine)
+    checked: dict[str, datetime | None] = dict.fromkeys(name for name in registry.usable() if name not in paused)
     storage = services.stores.of("")
     for name in checked:
+        if registry.served_outside(name):
+            checked[name] = standing(services.log.engine, name).seen_at
+            continue
         with suppress(StorageError, ValueError, TypeError, KeyError, RecursionError):
             published = unwrapped(json.loads(storage.get(layout.config(name))))
             checked[name] = datetime.fromisoformat(published["last_queue_check"])

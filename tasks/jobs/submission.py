@@ -149,6 +149,7 @@ def _entry(submission: Submission, storage: str, keep_up_to: int, received_at: d
         received_at=received_at,
         derived_from=submission.derived_from,
         shots=submission.shots,
+        seed=submission.seed,
         labels=submission.labels,
         group=submission.group,
         parameters=submission.parameters,

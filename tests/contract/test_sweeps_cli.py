@@ -138,11 +138,11 @@ def test_results_go_into_files(program: Program):
     assert "mean_0" in program.said("group", "one", "--results")
     assert program.said("group", "one", "--plot", "one.svg") == ""
     assert "<polyline" in Path("one.svg").read_text()
-    assert program.said("group", "one", "--plot") == "mean of 0  ▁▁▁▃▃▅▆█  0 to 3 over theta\n"
+    assert program.said("group", "one", "--plot") == "mean of wire 0  ▁▁▁▃▃▅▆█  0 to 3 over theta\n"
     job = frame["job_id"][7]
     program.said("result", job, "--plot", "job.svg")
     assert Path("job.svg").read_text().startswith("<svg")
-    assert program.said("result", job, "--plot") == "mean of 0  ▁  3 to 3\n"
+    assert program.said("result", job, "--plot") == "mean of wire 0  ▁  3 to 3\n"
 
 
 @on("sqlite")
@@ -153,7 +153,7 @@ def test_a_whole_sweep_can_be_one_job(program: Program):
     assert (first[0], json.loads(first[1])["submitted"]) == (1, 2)
     assert json.loads(first[1])["faults"][0]["row"] == 2
     Path("rabi.csv").write_text("theta,atoms,day\n0.5,20,mon\n1.0,1,mon\n1.0,20,tue\n")
-    second = program.json(*SWEEP, "--as-experiments", "--carry", "day", "--group", "g")
+    second = program.json(*SWEEP, "--no-check", "--as-experiments", "--carry", "day", "--group", "g")
     assert (second["submitted"], second["present"]) == (1, 2)
     (job_id,) = json.loads(first[1])["jobs"]
     with program.services() as services:

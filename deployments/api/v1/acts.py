@@ -4,11 +4,11 @@ import contextlib
 import functools
 import time
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import StreamingResponse
-from pydantic import Field
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel, Field
 
 from deployments.api.calls import Calls
 from deployments.api.door import AtDoor, Door
@@ -59,9 +59,27 @@ async def rerun(
     door: AtDoor,
     job_id: JobId,
     idempotency_key: Key = None,
+    exact: Annotated[Literal["true", "false"], Query(description="With the seed on record; see `changes`.")] = "false",
 ) -> Response:
     """Hand in the same document again, as a new job that is derived from this one."""
-    return await answer_begun(door, await door.calls.rerun(await door.caller(), job_id, idempotency_key))
+    return await answer_begun(
+        door, await door.calls.rerun(await door.caller(), job_id, idempotency_key, exact=exact == "true")
+    )
+
+
+class ChangeView(BaseModel):
+    """Something that is otherwise now than when the job ran; what there is not is `-`."""
+
+    what: str = Field(examples=["numpy"])
+    then: str
+    now: str
+
+
+@router.get("/{job_id}/changes", response_model=list[ChangeView], responses=problems(404, 422))
+async def get_changes(door: AtDoor, job_id: JobId) -> Response:
+    """Say what is otherwise now than when the job ran: versions, configuration, calibration."""
+    changes = await door.ask(lambda calls, caller: calls.calibrations.changes(calls.job(caller, job_id)))
+    return JSONResponse([each._asdict() for each in changes])
 
 
 class LabelsIn(Body):

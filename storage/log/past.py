@@ -1,0 +1,59 @@
+"""Jobs as they stood at a time, read from their events."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import groupby
+
+from sqlalchemy import Engine, bindparam, select
+
+from models.job import Job
+from models.past import NotYet, job_at
+from storage.log.database import reading
+from storage.log.histories import EVENT
+from storage.log.job_lists import Query, page
+from storage.log.rows import event_of
+
+_OF_JOBS = (
+    select(EVENT)
+    .where(EVENT.c.job_id.in_(bindparam("job_ids", expanding=True)))
+    .order_by(EVENT.c.job_id, EVENT.c.seq)
+    .execution_options(yield_per=500)
+)
+
+BATCH = 100
+"""Histories that are read at once."""
+
+
+def jobs_at(engine: Engine, job_ids: Sequence[str], at: datetime) -> dict[str, Job]:
+    """Return those of the jobs that had been handed in, as they stood."""
+    found: dict[str, Job] = {}
+    with reading(engine) as connection:
+        for start in range(0, len(job_ids), BATCH):
+            rows = connection.execute(_OF_JOBS, {"job_ids": list(job_ids[start : start + BATCH])})
+            for job_id, events in groupby(map(event_of, rows), key=lambda event: event.job_id):
+                if (job := job_at(events, at)) is not None:
+                    found[job_id] = job
+    return found
+
+
+def one_at(engine: Engine, job_id: str, at: datetime) -> Job:
+    """Return a job as it stood.
+
+    Raises:
+        NotYet: it had not been handed in.
+    """
+    job = jobs_at(engine, [job_id], at).get(job_id)
+    if job is None:
+        raise NotYet(job_id, at)
+    return job
+
+
+def list_at(engine: Engine, query: Query, at: datetime, limit: int) -> list[Job]:
+    """Return jobs that had been handed in by a time, newest first, as they stood.
+
+    Args:
+        query: which ones; what it asks of them is as of now, but for the time.
+    """
+    ids = [job.job_id for job in page(engine, query, limit=limit).jobs]
+    found = jobs_at(engine, ids, at)
+    return [found[job_id] for job_id in ids if job_id in found]
