@@ -12,6 +12,7 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
+import uvloop
 from prefect import Flow, flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import AsyncClientContext
@@ -97,7 +98,7 @@ def main() -> None:
     if sys.argv[1] == "plain":
         serve_plain()
     else:
-        asyncio.run(serve_tuned(int(sys.argv[2]), children=sys.argv[1] == "children"))
+        uvloop.run(serve_tuned(int(sys.argv[2]), children=sys.argv[1] == "children"))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from deployments.api.pages.drawing import ticks
 from deployments.group_results import Measured, varied
 from flows.artifacts.figures import LETTER, MARGIN, TOP, WIDTH, histogram, picture, shorten
 from flows.artifacts.job_figure import COLOURS, job_figure
-from flows.artifacts.outcomes import Counted, Mean, Outcomes, outcomes_of
+from flows.artifacts.outcomes import Counted, Mean, Outcomes, Value, outcomes_of
 from models.errors import ResultMissing, printable
 
 PLOT, GRID = 320, 420
@@ -41,7 +41,9 @@ def group_svg(found: Sequence[Measured]) -> str:
     done = [each for each in found if each.found is not None and each.found.shots]
     axes = list(varied(done))
     if len(axes) == 1:
-        return curve(axes[0], points_of(done, axes[0]), wires_are="bit" if _are_bits(done) else "wire")
+        return curve(
+            axes[0], points_of(done, axes[0]), wires_are="bit" if _are_bits([each.found for each in done]) else "wire"
+        )
     if axes:
         return grid(axes[0], axes[1], done)
     return _outcomes_svg({f"{place}": each.found for place, each in enumerate(done) if each.found is not None})
@@ -56,14 +58,15 @@ def _outcomes_svg(outcomes: Outcomes) -> str:
     raise ResultMissing("there is nothing to draw: that takes counts, or several values")
 
 
+def in_axis(found: Sequence[Measured], axis: str) -> list[Measured]:
+    """Return what has a place on the axis of a parameter, in its order."""
+    return sorted((each for each in found if axis in each.parameters), key=lambda each: float(each.parameters[axis]))
+
+
 def points_of(found: Sequence[Measured], axis: str) -> Points:
     """Return the means of each experiment over a parameter, in the order of its values."""
-    points = [
-        (float(each.parameters[axis]), each.found.means())
-        for each in found
-        if axis in each.parameters and each.found is not None
-    ]
-    return sorted(points, key=lambda point: point[0])
+    placed = [(float(each.parameters[axis]), each.found) for each in in_axis(found, axis)]
+    return [(x, there.means()) for x, there in placed if there is not None]
 
 
 def curve(axis: str, points: Points, *, wires_are: str) -> str:
@@ -144,12 +147,15 @@ def grid(across: str, up: str, found: Sequence[Measured]) -> str:
     return picture(title, round(bottom) + 48 + MARGIN, parts)
 
 
-def sparklines(means: Sequence[Sequence[Mean]]) -> list[str]:
+def sparklines(found: Sequence[Counted | Value]) -> list[str]:
     """Return a line of blocks for each of the first wires: how its mean changes, with its lowest and highest value."""
     lines = []
+    means = [each.means() for each in found if each.shots]
+    is_value = any(isinstance(each, Value) for each in found)
+    what = "value" if is_value else f"mean of {'bit' if _are_bits(found) else 'wire'} "
     for wire in range(min(len(COLOURS), max(map(len, means), default=0))):
         values = [each[wire].value for each in means if wire < len(each)]
-        lines.append(f"{wire}  {blocks(values)}  {min(values):.4g} to {max(values):.4g}")
+        lines.append(f"{what}{'' if is_value else wire}  {blocks(values)}  {min(values):.4g} to {max(values):.4g}")
     return lines
 
 
@@ -169,5 +175,5 @@ def _below(x: float, bottom: float, words: str) -> str:
     return f'<text x="{x:.1f}" y="{bottom + 18:.1f}" text-anchor="middle">{escape(words)}</text>'
 
 
-def _are_bits(found: Sequence[Measured]) -> bool:
-    return any(isinstance(each.found, Counted) and each.found.is_bits for each in found)
+def _are_bits(found: Sequence[Counted | Value | None]) -> bool:
+    return any(isinstance(each, Counted) and each.is_bits for each in found)

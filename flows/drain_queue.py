@@ -21,6 +21,7 @@ from flows.draining.signs import SECONDS as SIGN_SECONDS
 from flows.draining.signs import Signs
 from flows.prefect_api.liveness import present
 from flows.prefect_api.run_sync import cancel_as_in_prefect, crash_dead_runs
+from flows.telling.teller import Teller
 from models.errors import LogError
 from models.storable import LINE, WHOLE_NUMBER
 from tasks.backends import registry
@@ -43,6 +44,9 @@ OWED_SECONDS = 1.0
 
 LATE_SECONDS = 0.5
 """How often it writes the final statuses that have waited long enough for the first ones."""
+
+TELL_SECONDS = 2.0
+"""How often it looks whether somebody is to be told something."""
 
 PAGES_SECONDS = 15.0
 """How often the pages of the backends are renewed."""
@@ -80,8 +84,13 @@ async def drain_queue(
         pages = BackendPages(services, client, names, run_id)
         submissions = PrefectSubmissions(services, client)
         poller = InboxPoller(services, names)
+        teller = Teller(services)
         maintenance, signs = Maintenance(services, names), Signs(services, names, str(client.api_url))
         scheduler = Scheduler(services, client, poller, submissions, concurrency or services.settings.concurrency)
+
+        async def tell() -> None:
+            with contextlib.suppress(LogError):
+                await asyncio.to_thread(teller.tell)
 
         async def take_submissions() -> None:
             if await submissions.poll():
@@ -107,6 +116,7 @@ async def drain_queue(
                 run_periodically("looking_over", submissions.check_prefect, CHECK_SECONDS),
                 run_periodically("dead runs", partial(crash_dead_runs, services), DEAD_SECONDS),
                 run_periodically("debts", give_back_owed, OWED_SECONDS),
+                run_periodically("notices", tell, TELL_SECONDS, at_once=True),
                 run_periodically("signs_of_life", signs.give, SIGN_SECONDS, at_once=True),
             ):
                 # One that goes on for long is ready for its first job before that comes.
@@ -117,6 +127,7 @@ async def drain_queue(
                     await asyncio.gather(*warming, return_exceptions=True)
             if not scheduler.leaves_jobs():  # otherwise the next drain begins with what is left to do
                 await maintenance.end(poller)
+                await tell()
                 await signs.end()
         if not scheduler.leaves_jobs():
             await pages.write()

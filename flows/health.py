@@ -10,6 +10,7 @@ from prefect.states import Completed, Failed
 
 from flows.artifacts.job_report import escape_markdown
 from flows.checkup import Checkup
+from flows.telling.teller import Teller
 from models.health import Health
 from models.words import no_or_count_of
 from tasks.services import current
@@ -19,6 +20,7 @@ from tasks.services import current
 async def health() -> PrefectState:
     """Ask database, storages, Prefect, drains, disks and clocks side by side; the run fails if one of them is down."""
     found = await asyncio.to_thread(Checkup(current(), str(PREFECT_API_URL.value())).ask)
+    await asyncio.to_thread(Teller(current()).tell_health, found)
     summary = summary_of(found)
     await acreate_markdown_artifact(markdown=page(found), key="health", description=summary)
     return Failed(message=summary) if found.down else Completed(message=summary)

@@ -18,6 +18,9 @@ CLOCK_SECONDS = 5.0
 MIRROR_ODD, MIRROR_DOWN = timedelta(minutes=1), timedelta(minutes=10)
 """So old the oldest event may be that is not in the storage yet."""
 
+NOTICE_ODD = timedelta(minutes=10)
+"""So long somebody may wait to be told something."""
+
 QUEUE_CHECK = timedelta(minutes=5)
 """So long after the last look at its queue a backend counts as served; front ends of the storage say the same."""
 
@@ -75,6 +78,7 @@ class Health(BaseModel):
 
 
 DATABASE, STORAGE, MIRROR, DRAINS, DISK, CLOCK = "database", "storage", "mirror", "drains", "disk", "clock"
+NOTICES = "notices"
 BACKENDS, PREFECT, SCHEDULES, LOGS = "backends", "prefect", "schedules", "logs"
 
 
@@ -142,6 +146,19 @@ def judge_mirror(behind: int, oldest: datetime | None, now: datetime) -> Part:
     return Part(
         name=MIRROR, status=status, says=says, do="look at drains and storage; `quledger reconcile` writes them"
     )
+
+
+def judge_notices(waiting: Mapping[str, tuple[int, datetime]], now: datetime) -> Part:
+    """Say whether somebody is not told what he is to be told.
+
+    Args:
+        waiting: subscriber -> how many notices wait for him, and since when the first.
+    """
+    late = {name: number for name, (number, since) in waiting.items() if now - since > NOTICE_ODD}
+    if not late:
+        return Part(name=NOTICES, status="ok", says="nobody waits to be told")
+    says = ", ".join(f"the {name} has not taken {count_of(number, 'notice')}" for name, number in late.items())
+    return Part(name=NOTICES, status="odd", says=says, do="look at the receiver, and at the settings of docs/told.md")
 
 
 class Room(NamedTuple):

@@ -3,13 +3,14 @@
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from models.errors import BadSetting, echo
 from models.json_text import read_json
+from models.notices import KINDS, OF_OPERATORS, Kind, key_of
 
 Seconds = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 _FIELD = re.compile(r'field "(\w+)"')
@@ -20,6 +21,8 @@ BLOCK = "block://"
 
 EVERY = "*"
 """The name in the setting for every block that Prefect keeps; its URL is `block://*`."""
+
+LEAST_SECRET = 16
 
 STORAGE_NAME = "[a-z0-9]{1,100}"
 """What a storage may be called."""
@@ -120,6 +123,26 @@ class Settings(BaseSettings):
         default=200, ge=1, le=1_000_000, description="Streams and long polls of the API that one user holds at once."
     )
 
+    webhook: SecretStr | None = Field(
+        default=None, description="URL that is told what happens (docs/told.md), with what is secret in it."
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="What signs it: at least 16 characters, or base64 behind `whsec_`; has to be set with it.",
+    )
+    webhook_kinds: list[Kind] = Field(default=[*KINDS], description="What it is told, as JSON; by default everything.")
+    mail_server: SecretStr | None = Field(
+        default=None, description="smtps://USER:PASSWORD@HOST, or smtp:// for STARTTLS; sends mails of what happens."
+    )
+    mail_from: str = Field(default="", description="Whose mails they are.")
+    mail_to: list[str] = Field(default=[], description='Who gets them, as JSON: ["lab@example.org"].')
+    mail_kinds: list[Kind] = Field(
+        default=[*OF_OPERATORS], description="What is mailed, as JSON; by default all but the ends of jobs."
+    )
+    prefect_event_kinds: list[Kind] = Field(
+        default=[], description="What becomes an event of Prefect's, for its automations, as JSON; by default nothing."
+    )
+
     @classmethod
     def read(cls, **overrides: Any) -> "Settings":
         """Return the settings of this environment.
@@ -140,6 +163,10 @@ class Settings(BaseSettings):
             ) from None
         except RuntimeError:
             raise BadSetting("QULEDGER_HOME: nobody here has the home folder that ~ means; name the folder") from None
+        if settings.webhook is not None and settings.webhook_secret is None:
+            raise BadSetting("QULEDGER_WEBHOOK_SECRET has to be set with QULEDGER_WEBHOOK: it signs what is sent")
+        if settings.mail_server is not None and not (settings.mail_from and settings.mail_to):
+            raise BadSetting("QULEDGER_MAIL_FROM and QULEDGER_MAIL_TO have to be set with QULEDGER_MAIL_SERVER")
         return settings
 
     @property
@@ -154,6 +181,27 @@ class Settings(BaseSettings):
             str(value).encode()
         except UnicodeEncodeError:
             raise ValueError("its name is not UTF-8, and URLs are made of it") from None
+        return value
+
+    @field_validator("webhook")
+    @classmethod
+    def _check_webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not is_address(value.get_secret_value(), {"http", "https"}):
+            raise ValueError("write https://HOST/PATH")
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _check_webhook_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(key_of(value.get_secret_value())) < LEAST_SECRET:
+            raise ValueError(f"it has less than {LEAST_SECRET} bytes")
+        return value
+
+    @field_validator("mail_server")
+    @classmethod
+    def _check_mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not is_address(value.get_secret_value(), {"smtp", "smtps"}):
+            raise ValueError("write smtps://USER:PASSWORD@HOST:PORT")
         return value
 
     @field_validator("storage")
@@ -200,6 +248,15 @@ class Settings(BaseSettings):
             "database": redact_url(self.database_url),
         }
         return shown
+
+
+def is_address(url: str, schemes: set[str]) -> bool:
+    """Return whether a URL names a host by one of these schemes."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and url.isascii()
+    except ValueError:  # a port or an IPv6 address that is none
+        return False
 
 
 def _storages(value: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from tests import forked, prefect_home
 from tests.contract.storages import Servers
 from tests.installation import Installation, installation_on
 from tests.postgres import Server, postgres_server
+from tests.sqooler_peer import Peer, sqooler_peer
 
 WAYS = ("kill", "term", "raise")
 
@@ -93,6 +94,13 @@ def storage_servers() -> Iterator[Servers]:
     servers = Servers()
     yield servers
     servers.close()
+
+
+@pytest.fixture(scope="session")
+def peer() -> Iterator[Peer]:
+    """The published sqooler package, for all tests of the session."""
+    with sqooler_peer() as peer:
+        yield peer
 
 
 @pytest.fixture

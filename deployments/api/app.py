@@ -23,6 +23,7 @@ from deployments.api.dialects.oqtopus_answers import message_of_problem
 from deployments.api.dialects.qlued_documents import error_document
 from deployments.api.leases import watch_leases
 from deployments.api.pages.router import add_pages
+from deployments.api.pages.visits import FORMS_WITH_DOCUMENTS, MAX_FORM
 from deployments.api.v1 import acts, backends, calibrations, groups, health, jobs, me, payloads, submissions
 from deployments.api.v1.bodies import add_schemas
 from deployments.api.waits import Waits
@@ -93,17 +94,23 @@ def make_app(services: Services, *, is_warmed: bool = False) -> FastAPI:
     app.add_exception_handler(QuledgerError, problems.on_error)
     app.add_exception_handler(HTTPException, problems.on_http_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
-    largest = settings.max_document_bytes * 2 + OVERHEAD  # a text within JSON is longer
     app.add_middleware(
         Bounds,
         hosts=frozenset(settings.api_hosts) or LOCAL,
-        max_bytes=lambda path: BATCH_FACTOR * largest if path.endswith(":batch") else largest,
+        max_bytes=functools.partial(_max_bytes, settings.max_document_bytes * 2 + OVERHEAD),
         a_minute=settings.api_requests_a_minute,
         burst=settings.api_requests_a_minute,
         behind_proxy=settings.api_behind_proxy,
         shapes={qlued.PATH: error_document, oqtopus_user.PATH: message_of_problem},
     )
     return app
+
+
+def _max_bytes(largest: int, path: str) -> int:
+    """Return the most bytes of a body; `largest` are those around a document, which as a text within JSON is longer."""
+    if path.startswith("/ui/") and path not in FORMS_WITH_DOCUMENTS:
+        return MAX_FORM
+    return BATCH_FACTOR * largest if path.endswith(":batch") else largest
 
 
 def _submit(services: Services, submissions: Sequence[Submission]) -> Sequence[Outcome]:

@@ -28,10 +28,12 @@ from models.job import FINAL, Job
 from models.labels import LabelChanges
 from models.names import MAX_NAMED, id_meant, is_job_id
 from models.submissions import Begun, Submission
+from models.why import Why
 from storage.identity.directory import Directory
 from storage.log import job_lists
 from storage.log.job_lists import Page, Query
 from tasks.jobs import labelling, submission
+from tasks.jobs import why as reasons
 from tasks.jobs.checking import Checker, Verdict
 from tasks.jobs.reruns import executed_of
 from tasks.jobs.results import result_document
@@ -72,6 +74,12 @@ class Calls:
         caller = self._directory.caller_of(token)
         self.visits.note(caller)
         return caller
+
+    def is_known(self, token: str) -> bool:
+        """Return whether a token is good; to ask is no request of its user's."""
+        with contextlib.suppress(NotSignedIn):
+            return bool(self._directory.caller_of(token).token_id)
+        return False
 
     def caller_with(self, token_id: str) -> Caller:
         """Return whose token has this id, for a session that was begun with it; else as `caller`."""
@@ -157,10 +165,10 @@ class Calls:
             source="api",
             job_id=request.job_id,
             derived_from=request.derived_from,
-            seed=request.seed,
             labels=request.labels,
             group=request.group,
             parameters=request.parameters,
+            seed=request.seed,
         )
         return submission.why_refused(self._services, prepared) or prepared
 
@@ -194,6 +202,11 @@ class Calls:
         thing = _thing(job)
         self._permit(caller, act, thing)
         return job
+
+    def why(self, caller: Caller, job_id: str) -> Why:
+        """Return why a job stands where it does; users are told counts, operators names."""
+        said = reasons.why(self._services, self.job(caller, job_id))
+        return said if caller.role == "operator" else said.for_users()
 
     def acts(self, caller: Caller, job: Job) -> frozenset[Act]:
         """Return what the caller may do with a job, whatever state it is in."""
@@ -244,17 +257,6 @@ class Calls:
             NotAuthentic: what lies there is not what was accepted.
         """
         return result_document(self._services, self.job(caller, job_id, Act.EXPORT).job_id)
-
-    async def wait(self, caller: Caller, job: Job, seconds: float) -> bool:
-        """Wait until a job has changed; return False where it has not in that time.
-
-        Raises:
-            TooManyWaits: the caller waits for too much already.
-        """
-        if job.state in FINAL:
-            return False
-        with self.waits.held(caller):
-            return await self.waits.change(caller, job, seconds)
 
     async def wait_for_end(self, caller: Caller, job: Job, seconds: float) -> None:
         """Wait until a job has ended, that time is over, or the caller's token has ended.

@@ -1,7 +1,9 @@
 """What the engines of devices outside may ask of this laboratory; the policy is asked here as in `calls.py`."""
 
 import asyncio
+import contextlib
 import hashlib
+import time
 from datetime import datetime
 
 from deployments.api.calls import Calls
@@ -9,7 +11,7 @@ from models import clock
 from models.backend import BackendConfig
 from models.claims import Waiting, in_fair_order
 from models.clock import to_text
-from models.errors import Fault, InputError, JobRejected, SandboxError, UnknownBackend, UnknownJob
+from models.errors import Fault, InputError, JobRejected, SandboxError, StorageError, UnknownBackend, UnknownJob
 from models.events import Event
 from models.identity.access import Act, Caller, Thing, why_not
 from models.identity.errors import NotPermitted, NotSignedIn
@@ -20,14 +22,18 @@ from models.names import is_job_id
 from models.retry import is_due
 from storage.log import job_lists
 from storage.log.job_lists import Query
+from storage.log.pauses import pauses
 from storage.uploads.engine_files import EngineFiles
 from tasks.backends import registry
 from tasks.backends.qubits import published
 from tasks.jobs import engines
 from tasks.jobs.attempt import Hold
-from tasks.jobs.checking import Checked
+from tasks.jobs.checking import Verdict
 from tasks.jobs.engines import Engine
 from tasks.services import Services
+
+HAND_OUT_SECONDS = 4.0
+"""So long jobs are claimed for one who lists them; an engine waits ten seconds for its answer."""
 
 MAX_LOOKED_AT = 1000
 """So many of the jobs that wait for a device are put in their fair order."""
@@ -94,10 +100,13 @@ class Engines:
         return self._log.document(job.job_id)
 
     def waiting(self, engine: Engine, since: datetime | None, limit: int) -> list[Job]:
-        """Return the jobs that may be claimed now, in the order of their turns."""
+        """Return the jobs that may be claimed now, in the order of their turns; of a device that is paused none."""
         now = clock.now()
+        if engine.device in pauses(self._log.engine, now):
+            return []
         found = {job.job_id: job for job in self.listed(engine, [State.QUEUED], since, MAX_LOOKED_AT)}
-        jobs = [job for job in found.values() if is_due(job.not_before, now)]
+        # One whose result is staged has run: it is not to run again.
+        jobs = [job for job in found.values() if is_due(job.not_before, now) and job.executed is None]
         jobs.sort(key=lambda job: (-job.priority, job.received_at, job.job_id))
         running: dict[str, int] = {}
         for job in self.listed(engine, list(RUNNING), None, MAX_LOOKED_AT):
@@ -117,10 +126,12 @@ class Engines:
             The job as it stands then: one whose document has faults, or that has run before, has ended.
 
         Raises:
-            SandboxError: the document could not be checked.
+            NotNow: the document could not be checked.
             StorageError: the job waits for its storage.
         """
         verdict = await self._verdict(job)
+        if isinstance(verdict, SandboxError):
+            raise NotNow("the document of the job could not be checked now; ask again")
         held = await asyncio.to_thread(engine.claim, job.job_id)
         if held is None:
             return None
@@ -129,21 +140,38 @@ class Engines:
             await held.mirror()
         return held.job
 
+    async def hand_out(self, engine: Engine, limit: int) -> list[Job]:
+        """Claim the jobs whose turn it is, as many as can be checked in a few seconds; return those that can run."""
+        # One is checked before any is claimed: where that takes long, because nothing is warm, nobody may still wait
+        # for the answer, and what was claimed for him would be held up.
+        known = {job.job_id: await self._verdict(job) for job in await asyncio.to_thread(self.waiting, engine, None, 1)}
+        found: list[Job] = []
+        enough_at = time.monotonic() + HAND_OUT_SECONDS
+        while len(found) < limit and time.monotonic() < enough_at:
+            held = await asyncio.to_thread(engine.claim_next)
+            if held is None:
+                break
+            job = held.job
+            with contextlib.suppress(StorageError):  # it waits for its storage
+                await engines.begin(held, known.get(job.job_id) or await self._verdict(job))
+            if held.job.state is State.VALIDATED:
+                found.append(held.job)
+            else:
+                await held.mirror()
+        return found
+
     async def go_on(self, held: Hold) -> None:
         """Check a job that was claimed, and bring it to where it can run, where that was not done yet."""
         if held.job.state is State.CLAIMED:
             await engines.begin(held, await self._verdict(held.job))
 
-    async def _verdict(self, job: Job) -> Checked | JobRejected:
+    async def _verdict(self, job: Job) -> Verdict:
         document = await asyncio.to_thread(self._log.document, job.job_id)
         if document is None:
             return JobRejected(
                 Fault(message=f"the document has {job.document_bytes / 1e6:.1f} MB, too much to be kept")
             )
-        verdict = await self._calls.verdict(job.backend, document)
-        if isinstance(verdict, SandboxError):
-            raise NotNow("the document of the job could not be checked now; ask again")
-        return verdict
+        return await self._calls.verdict(job.backend, document)
 
     async def held(self, engine: Engine, job: Job) -> Hold:
         """Return the hold on a job that the engine has, its lease prolonged.

@@ -22,11 +22,11 @@ class JobRequest:
         key: idempotency key.
         job_id: given to the caller before; None for a new one.
         storage: name of the one that holds its documents; empty for the first one.
-        seed: for the compilation, of the job that it repeats.
-        labels: name -> value.
+            labels: name -> value.
         group: name of the group that it belongs to; empty for none.
         parameters: what was swept: one row for the whole job, or one for each experiment.
-        keep_faulty: hand it in although its document has faults: it ends in ERROR, and its status says all of them.
+        seed: for the compilation, of the job that it repeats.
+            keep_faulty: hand it in although its document has faults: it ends in ERROR, and its status says all of them.
     """
 
     backend: str

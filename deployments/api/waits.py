@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from deployments.api.changes import Changes
 from models.errors import InputError
 from models.identity.access import Caller
-from models.job import Job
+from models.job import FINAL, Job
 
 _LOG = logging.getLogger("quledger.api")
 
@@ -61,6 +61,17 @@ class Waits:
             self._users[who] -= 1
             if not self._users[who]:
                 del self._users[who]
+
+    async def until_changed(self, caller: Caller, job: Job, seconds: float) -> bool:
+        """Wait until a job has changed; return False where it has not in that time.
+
+        Raises:
+            TooManyWaits: the caller waits for too much already.
+        """
+        if job.state in FINAL:
+            return False
+        with self.held(caller):
+            return await self.change(caller, job, seconds)
 
     async def change(self, caller: Caller, job: Job, seconds: float) -> bool:
         """Wait until a job has an event after its last one here, or the caller's token has ended.

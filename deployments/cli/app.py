@@ -36,9 +36,13 @@ COMMANDS = {
     "label": ("labelling:label", "Set labels of a job, and take others away."),
     "group": (
         "grouping:group",
-        "Show a group of jobs: its states, its results, a figure; without a name list all groups.",
+        "Show a group of jobs: its states, results, a figure; without a name list the groups.",
     ),
     "status": ("jobs:status", "Show where a job stands."),
+    "why": (
+        "why:why",
+        "Show why a job stands where it does: its place in line, what holds it, when it is expected to start and end.",
+    ),
     "result": ("results:result", "Show the result of a job: a histogram for each experiment."),
     "history": ("jobs:history", "Show every event of a job."),
     "retry": ("jobs:retry", "Give a job that ended in ERROR through no fault of its own another chance."),
@@ -63,6 +67,14 @@ COMMANDS = {
     "results": (
         "calibrations:results",
         "List the jobs whose results stand on a calibration, or on one that was withdrawn, newest first.",
+    ),
+    "export": (
+        "exporting:export",
+        "Write jobs into an archive that proves itself, or jobs, events or results into Parquet files.",
+    ),
+    "verify-archive": (
+        "archives:verify_archive",
+        "Check an archive of jobs by itself: every byte, the chain of each history, each hash, each signature.",
     ),
     "drain": (
         "serving:drain",

@@ -41,6 +41,7 @@ def wait(*job_ids: str, group: str = "", timeout: float | None = None, as_json: 
         group: All jobs of this group.
         timeout: Wait at most so many seconds; the code is 1 then.
     """
+    expect_seconds(timeout)
     services = current()
     wanted = [services.log.id_of(each) for each in job_ids]
     if group:
@@ -74,14 +75,25 @@ def watch(*job_ids: str, as_json: Json = False) -> int:
     with contextlib.suppress(KeyboardInterrupt), live:
         for turn, changed in enumerate(following(services.log, look)):
             jobs |= {job.job_id: job for job in changed}
+            if not wanted:
+                jobs = dict(sorted(jobs.items(), key=_place)[:ROWS])
             if isinstance(live, Live):
-                jobs = dict(sorted(jobs.items(), key=_place)[:ROWS]) if not wanted else jobs
                 live.update(Group(*render.job_lines(list(jobs.values()))), refresh=True)
             else:
                 _print_lines([job for job in changed if turn or wanted or job.state not in FINAL], as_json=as_json)
             if wanted and all(job.state in FINAL for job in jobs.values()):
                 break
     return 0
+
+
+def expect_seconds(timeout: float | None) -> None:
+    """Make sure that a time can be waited for.
+
+    Raises:
+        BadName: it cannot.
+    """
+    if timeout is not None and not timeout >= 0:
+        raise BadName("--timeout: say a number of seconds, 0 or more")
 
 
 def _place(item: tuple[str, Job]) -> tuple[bool, float]:

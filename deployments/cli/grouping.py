@@ -12,7 +12,7 @@ from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Column, show_table
 from deployments.group_results import Measured, Table, jobs_of, measured, varied
 from deployments.groups import GroupSummary, list_groups, summary_of
-from deployments.sweep_figures import group_svg, points_of, sparklines
+from deployments.sweep_figures import group_svg, in_axis, sparklines
 from models.clock import to_text
 from models.errors import BadName, NotAuthentic
 from models.words import count_of
@@ -89,14 +89,11 @@ def _draw(found: list[Measured], file: Path | None) -> None:
         return
     done = [each for each in found if each.found is not None and each.found.shots]
     axes = list(varied(done))
-    means = (
-        [means for _, means in points_of(done, axes[0])]
-        if axes
-        else [each.found.means() for each in done if each.found]
-    )
+    if axes:
+        done = in_axis(done, axes[0])
     over = f" over {axes[0]}" if axes else ""
-    for line in sparklines(means):
-        render.print_line(f"mean of {line}{over}", style="")
+    for line in sparklines([each.found for each in done if each.found is not None]):
+        render.print_line(f"{line}{over}", style="")
 
 
 def _list(*, as_json: bool) -> int:

@@ -25,7 +25,8 @@ _COLOURS = {State.DONE: "green", State.ERROR: "red", State.CANCELLED: "yellow"}
 
 def status_value(job: Job) -> dict[str, Any]:
     """Return a job as JSON: the contract's four fields, and ours."""
-    return status_document(job).model_dump() | job.model_dump(mode="json", exclude={"job_id", "last_hash"})
+    always = {"labels": job.labels, "group": job.group, "derived_from": job.derived_from}
+    return status_document(job).model_dump() | always | job.model_dump(mode="json", exclude={"job_id", "last_hash"})
 
 
 def status(job: Job, more: Mapping[str, str] = MappingProxyType({})) -> None:

@@ -46,8 +46,8 @@ def result(
     if isinstance(plot, Path):
         write_figure(plot, job_svg(document))
     elif plot:
-        for line in sparklines([found.means() for found in outcomes_of(document, MAX_EXPERIMENTS).values()]):
-            render.print_line(f"mean of {line}", style="")
+        for line in sparklines(list(outcomes_of(document, MAX_EXPERIMENTS).values())):
+            render.print_line(line, style="")
     elif csv:
         _print_csv(document)
     else:

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from deployments.cli.documents import document_in
-from deployments.cli.following import show_end
+from deployments.cli.following import expect_seconds, show_end
 from deployments.cli.output import Json, Labels, print_output
 from deployments.cli.sweeping import NO_SWEEP, SweepOptions, submit_sweep
 from models.errors import BadName
@@ -84,6 +84,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
         raise BadName("say which FILE is to be handed in, or which sweep, by --sweep and --template")
     if timeout is not None and not wait:
         raise BadName("--timeout is for --wait")
+    expect_seconds(timeout)
     document = document_in(file, shots, seed)
     services.check_access(storage)
 

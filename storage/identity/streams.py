@@ -14,8 +14,10 @@ from models.events import GENESIS
 from models.identity.control_events import ControlEvent, seal
 from models.identity.facts import ControlFact
 from models.identity.people import Fold, apply, changes_anything
+from models.notices import of_control
 from storage.identity import views
 from storage.identity.tables import ControlEventRow
+from storage.log import outbox
 
 EVENT: Table = ControlEventRow.__table__  # type: ignore[attr-defined]
 
@@ -81,6 +83,8 @@ def write(  # noqa: PLR0913 - what a fact is written with
     except IntegrityError:
         msg = f"{stream} was changed by another writer"
         raise AppendConflict(msg) from None
+    if (notice := of_control(event)) is not None:
+        outbox.put(connection, notice)
     return after
 
 

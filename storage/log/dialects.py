@@ -17,6 +17,7 @@ class Turn(IntEnum):
     MIGRATION = 1
     CLAIM = 2
     CONTROL = 3
+    HEALTH = 4
 
 
 class Dialect(Protocol):

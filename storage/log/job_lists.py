@@ -289,7 +289,8 @@ def _only_few(connection: Connection, query: Query) -> list[Condition]:
         begins = [IN_A_GROUP, _JOB.c.group_name == query.group] if query.group else []
     if not begins:
         return []
-    found = connection.scalars(select(_JOB.c.job_id).where(*begins).order_by(_JOB.c.job_id).limit(FEW + 1)).all()
+    few = select(_JOB.c.job_id).where(*begins).limit(FEW + 1)
+    found = connection.scalars(few.order_by(_JOB.c.job_id) if query.prefix else few).all()
     return begins if len(found) > FEW else [_JOB.c.job_id.in_(found)]
 
 

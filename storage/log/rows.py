@@ -13,8 +13,9 @@ from models.errors import AppendConflict, LogBroken, UnknownJob
 from models.events import Event, seal
 from models.facts import Executed, Fact
 from models.job import Job, Phase, apply
+from models.notices import job_ended
 from models.submissions import owner_of
-from storage.log import labels, usage
+from storage.log import labels, outbox, usage
 from storage.log.tables import EventRow, JobRow, MirrorRow
 
 _EVENT: Any = EventRow.__table__  # type: ignore[attr-defined]
@@ -116,6 +117,8 @@ def write_event(  # noqa: PLR0913 - an event has that many fields
         raise AppendConflict(msg)
     if isinstance(fact, Executed):
         usage.add(connection, usage.sum_up([(owner_of(after), after.project, recorded_at, fact)]))
+    if after.phase is Phase.FINAL and job.phase is not Phase.FINAL:
+        outbox.put(connection, job_ended(after, event))
     return after
 
 

@@ -287,36 +287,6 @@ class ProbeRow(SQLModel, table=True):
     written_at: str = Field(sa_type=words(40))
 
 
-class SubscriberRow(SQLModel, table=True):
-    """A way on which somebody is told what happens, as long as the settings name it."""
-
-    __tablename__ = "subscriber"
-
-    name: str = Field(primary_key=True, sa_type=words(40))
-    kinds: str = Field(sa_type=Text)
-
-
-class NoticeRow(SQLModel, table=True):
-    """What one subscriber is still to be told; written in the transaction of what it is about, gone when it was told.
-
-    Attributes:
-        notice_id: the same for whoever hears of the same thing, however often.
-        content: as JSON.
-        not_before: when it may be tried again; empty before the first time.
-    """
-
-    __tablename__ = "notice"
-
-    notice_id: str = Field(primary_key=True, sa_type=words(40))
-    subscriber: str = Field(primary_key=True, sa_type=words(40))
-    content: str = Field(sa_type=Text)
-    noticed_at: str = Field(sa_type=words(40))
-    not_before: str = Field(default="", sa_type=words(40))
-    attempts: int = 0
-
-    __table_args__ = (Index("ix_notice_due", "subscriber", "not_before", "noticed_at"),)
-
-
 class LogMarkRow(SQLModel, table=True):
     """The one row that says which log this is, and how far it has come; see `storage.documents.marks`."""
 

@@ -23,6 +23,7 @@ from models.health import (
     DRAINS,
     LOGS,
     MIRROR,
+    NOTICES,
     STORAGE,
     Part,
     Room,
@@ -31,11 +32,13 @@ from models.health import (
     judge_drains,
     judge_logs,
     judge_mirror,
+    judge_notices,
 )
 from models.settings import Settings
 from models.signing import unwrapped
 from storage import layout
-from storage.log import condition
+from storage.identity.devices import standing
+from storage.log import condition, outbox
 from storage.log.database import open_database
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import ORDINARY
@@ -59,7 +62,7 @@ def questions(services: Services) -> list[Question]:
     settings, stores = services.settings, services.stores
     asked = [
         Question(
-            (DATABASE, MIRROR, DRAINS),
+            (DATABASE, MIRROR, DRAINS, NOTICES),
             functools.partial(_database, settings),
             do="look at the server of QULEDGER_DATABASE, or at the disk of the file",
         )
@@ -92,13 +95,15 @@ def _database(settings: Settings) -> Answer:
         told = condition.server_time(engine)
         clocks = {} if told is None else {"the database": _ahead(told, asked_at, clock.now())}
         lag, now = condition.lag(engine), clock.now()
+        waiting = {name: (each.number, each.since) for name, each in outbox.untold(engine).items()}
         signs = [sign._replace(process=seen_here(sign.worker)) for sign, _ in condition.signs(engine)]
     except LogError as error:
         return Answer(_without_database(str(error)))
     finally:
         engine.dispose()
     works = Part(name=DATABASE, status="ok", says="takes a row and gives it back")
-    return Answer([works, judge_mirror(lag.behind, lag.oldest, now), judge_drains(signs, now)], clocks)
+    parts = [works, judge_mirror(lag.behind, lag.oldest, now), judge_drains(signs, now), judge_notices(waiting, now)]
+    return Answer(parts, clocks)
 
 
 def _without_database(why: str) -> list[Part]:
@@ -107,6 +112,7 @@ def _without_database(why: str) -> list[Part]:
         Part(name=DATABASE, status="down", says=why, do="`quledger db check` looks closer"),
         Part(name=MIRROR, status="unknown", says=unknown),
         Part(name=DRAINS, status="unknown", says=unknown),
+        Part(name=NOTICES, status="unknown", says=unknown),
     ]
 
 
@@ -163,6 +169,9 @@ def _backends(services: Services) -> Answer:
     checked: dict[str, datetime | None] = dict.fromkeys(registry.usable())
     storage = services.stores.of("")
     for name in checked:
+        if registry.served_outside(name):
+            checked[name] = standing(services.log.engine, name).seen_at
+            continue
         with suppress(StorageError, ValueError, TypeError, KeyError, RecursionError):
             published = unwrapped(json.loads(storage.get(layout.config(name))))
             checked[name] = datetime.fromisoformat(published["last_queue_check"])

@@ -1,9 +1,10 @@
-"""Jobs in the hands of an engine outside, which keeps no token: it is made anew from a secret whenever it writes.
+"""Jobs in the hands of an engine outside, which keeps no token of a claim: it is made anew whenever the engine writes.
 
 So every server of a log can take the next word of an engine, and no engine can write to a job of another one.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 from datetime import datetime, timedelta
@@ -11,14 +12,14 @@ from typing import NamedTuple
 
 from models import clock
 from models.claims import holder_of
-from models.errors import JobRejected, QuledgerError
+from models.errors import JobRejected, QuledgerError, SandboxError, SigningError, StorageError
 from models.facts import Cancelled, CancelRequested, Compiled, Executed, Validated
 from models.job import Job, Phase, State
 from storage import failpoints, layout
 from storage.uploads.secrets import shared_secret
 from tasks.calibrating import stood_on
 from tasks.jobs.attempt import Hold
-from tasks.jobs.checking import Checked
+from tasks.jobs.checking import Verdict
 from tasks.jobs.claims import Claim
 from tasks.jobs.delivery import deliver, staged_result
 from tasks.services import Services
@@ -51,39 +52,46 @@ class Engine:
     def __init__(self, services: Services, device: str, token_id: str) -> None:
         self._services, self.device, self.token_id = services, device, token_id
         self.worker = f"device/{device}"
-        self._key = shared_secret(services.log.engine, "engine")
+        key = shared_secret(services.log.engine, "engine")
+        self._token = hmac.new(key, f"{device}\n{token_id}".encode(), hashlib.sha256).hexdigest()
 
     def has(self, job: Job) -> bool:
         """Return whether this engine has the job."""
-        return job.phase is Phase.RUNNING and job.holder == holder_of(self._token(job.job_id))
+        return job.phase is Phase.RUNNING and job.holder == holder_of(self._token)
 
     def claim(self, job_id: str) -> Hold | None:
         """Claim a job; None where somebody else has it, or it may not be claimed now."""
         most = self._services.settings.most_at_once
-        token = self._token(job_id)
-        job = self._services.log.claim_job(job_id, self.worker, self._until(), most, token=token)
+        return self._claimed(self._services.log.claim_job(job_id, self.worker, self._until(), most, token=self._token))
+
+    def claim_next(self) -> Hold | None:
+        """Claim the job whose turn it is; None where there is none."""
+        most = self._services.settings.most_at_once
+        return self._claimed(
+            self._services.log.claim([self.device], self.worker, self._until(), most, token=self._token)
+        )
+
+    def _claimed(self, job: Job | None) -> Hold | None:
         failpoints.point("claim.appended")
         return None if job is None else self.hold(job)
 
     def hold(self, job: Job) -> Hold:
         """Return the hold on a job that this engine has."""
-        return Hold(self._services, Claim(job, self._token(job.job_id)), self.worker, patience=PATIENCE)
+        return Hold(self._services, Claim(job, self._token), self.worker, patience=PATIENCE)
 
     def beat(self, job: Job) -> bool:
         """Prolong the lease: the engine was heard of. Return whether it still has the job."""
-        token = {job.job_id: self._token(job.job_id)}
-        return bool(self._services.log.heartbeat({job.job_id: job.attempt}, self._until(), token))
+        attempt, token = {job.job_id: job.attempt}, {job.job_id: self._token}
+        return bool(self._services.log.heartbeat(attempt, self._until(), token))
 
     def _until(self) -> datetime:
         return clock.now() + timedelta(seconds=self._services.settings.engine_lease_seconds)
 
-    def _token(self, job_id: str) -> str:
-        text = f"engine\n{self.token_id}\n{job_id}".encode()
-        return hmac.new(self._key, text, hashlib.sha256).hexdigest()
 
-
-async def begin(held: Hold, verdict: Checked | JobRejected) -> None:
+async def begin(held: Hold, verdict: Verdict) -> None:
     """Bring a job that was claimed to where it can run, or to its end: its document has faults, or it has run before.
+
+    A job whose document could not be checked is given back.
 
     Raises:
         StorageError: it waits for its storage.
@@ -96,7 +104,7 @@ async def begin(held: Hold, verdict: Checked | JobRejected) -> None:
         raise
     if held.job.state is State.EXECUTED:
         await _upload(held)
-    elif isinstance(verdict, JobRejected):
+    elif isinstance(verdict, JobRejected | SandboxError):
         await held.fail(verdict, "validation")
     else:
         await held.record(Validated(experiments=verdict.experiments, shots=verdict.shots))
@@ -116,9 +124,11 @@ async def run(held: Hold, program: bytes) -> None:
 async def finish(held: Hold, ran: Ran) -> None:
     """Bring a job that has run to its end.
 
+    Once the result is staged the engine has done its part: if it cannot be uploaded now, the job waits for that alone.
+
     Raises:
         StaleAttempt: the attempt is over.
-        StorageError: the storage does not take the result now. Before it is staged the job is still under way.
+        StorageError: the storage does not take the result now; the job is still under way.
     """
     if held.job.state is State.COMPILED:
         staged = layout.staged(held.job.job_id, held.number, held.holder)
@@ -139,7 +149,8 @@ async def finish(held: Hold, ran: Ran) -> None:
             )
         )
         failpoints.point("execution.appended")
-    await _upload(held)
+    with contextlib.suppress(StorageError, SigningError):
+        await _upload(held)
 
 
 async def cancel(held: Hold, reason: str) -> None:

@@ -31,7 +31,10 @@ def following(
     is_first = True
     while True:
         try:
-            jobs = [log.get(job_id) for job_id, seq in look().items() if seq > seen.get(job_id, -1)]
+            now = look()
+            jobs = [log.get(job_id) for job_id, seq in now.items() if seq > seen.get(job_id, -1)]
+            # Only what is in sight: who follows all jobs for weeks remembers no more.
+            seen = {job_id: seq for job_id, seq in seen.items() if job_id in now}
         except LogUnavailable:
             if is_first:
                 raise

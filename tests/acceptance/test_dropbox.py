@@ -1,21 +1,19 @@
 """The life of a job over Dropbox: a server that is killed in mid-drain, a revoked token, sqooler as the client."""
 
+import functools
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.contract.storages import Place, surrounded
 from tests.dropbox_server import REFRESH, SECRET, Service, dropbox_service
 from tests.installation import ROOT, Installation, experiment
+from tests.sqooler_peer import sqooler_peer
 from tests.waiting import until
 
-PEER = ROOT / ".venv-peer" / "bin" / "python"
-CLIENT = ROOT / "tests" / "peer" / "client.py"
 JOB = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=500)}
 SETTINGS = {"QULEDGER_LEASE_SECONDS": "5", "QULEDGER_PUBLISH_SECONDS": "5", "QULEDGER_RETRY_SECONDS": "0.2"}
 
@@ -84,41 +82,29 @@ def test_a_revoked_token_changes_nothing(installation: Installation, service: Se
     assert installation.history(job) == before
 
 
-@pytest.mark.skipif(not PEER.exists(), reason="the peer's environment is missing: make peer")
 @pytest.mark.parametrize("user", ["ann", "ann-marie"])
 def test_sqooler_submits_and_reads_its_result(installation: Installation, service: Service, user: str):
     """A job that sqooler's DropboxProvider uploads is DONE for it, for a user with a dash too; it sees our backends."""
     installation.run("drain", "--until-empty")
+    with sqooler_peer(SQOOLER_USER=user, **service.environment) as peer:
+        sqooler = functools.partial(peer, installation.url)
+        good = sqooler("submit", "rydberg", (ROOT / "examples" / "rydberg_blockade.json").read_text())
+        bad = sqooler("submit", "rydberg", json.dumps({"experiment_0": {}}))
+        assert sqooler("status", "rydberg", good)["status"] == "INITIALIZING"
+        service.control(clear=True)
+        assert installation.json("drain", "--until-empty") == {"DONE": 1, "ERROR": 1}
 
-    def peer(*arguments: str) -> Any:
-        done = subprocess.run(
-            [PEER, CLIENT, installation.url, *arguments],
-            env=installation.environment | {"SQOOLER_USER": user},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
-        return json.loads(done.stdout)
+        assert installation.history(good)[0]["data"]["user"] == user
+        status = sqooler("status", "rydberg", good)
+        assert (status["job_id"], status["status"], status["error_message"]) == (good, "DONE", "None")
+        result = sqooler("result", "rydberg", good)
+        assert result["status"] == "DONE"
+        assert result["backend_name"] == "default_rydberg_simulator"
+        assert [len(each["data"]["memory"]) for each in result["results"]] == [1000, 1000]
+        failed = sqooler("status", "rydberg", bad)
+        assert failed["status"] == "ERROR"
+        assert "experiment_0" in failed["error_message"]
 
-    good = peer("submit", "rydberg", (ROOT / "examples" / "rydberg_blockade.json").read_text())
-    bad = peer("submit", "rydberg", json.dumps({"experiment_0": {}}))
-    assert peer("status", "rydberg", good)["status"] == "INITIALIZING"
-    service.control(clear=True)
-    assert installation.json("drain", "--until-empty") == {"DONE": 1, "ERROR": 1}
-
-    assert installation.history(good)[0]["data"]["user"] == user
-    status = peer("status", "rydberg", good)
-    assert (status["job_id"], status["status"], status["error_message"]) == (good, "DONE", "None")
-    result = peer("result", "rydberg", good)
-    assert result["status"] == "DONE"
-    assert result["backend_name"] == "default_rydberg_simulator"
-    assert [len(each["data"]["memory"]) for each in result["results"]] == [1000, 1000]
-    failed = peer("status", "rydberg", bad)
-    assert failed["status"] == "ERROR"
-    assert "experiment_0" in failed["error_message"]
-
-    assert set(peer("backends")) >= {"singlequdit", "multiqudit", "fermions", "rydberg", "qubits"}
-    assert peer("config", "multiqudit")["n_qubits"] == 5
-    assert peer("operational", "multiqudit")["operational"] is True
+        assert set(sqooler("backends")) >= {"singlequdit", "multiqudit", "fermions", "rydberg", "qubits"}
+        assert sqooler("config", "multiqudit")["n_qubits"] == 5
+        assert sqooler("operational", "multiqudit")["operational"] is True

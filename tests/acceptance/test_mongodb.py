@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +15,9 @@ from storage import layout
 from tests.contract.storages import Place
 from tests.installation import Installation, experiment
 from tests.secantus import Server, secantus_server
+from tests.sqooler_peer import Peer
 from tests.waiting import until
 
-ROOT = Path(__file__).parents[2]
-PEER = ROOT / ".venv-peer" / "bin" / "python"
-CLIENT = ROOT / "tests" / "peer" / "client.py"
 EXAMPLE = "examples/rydberg_blockade.json"
 JOB = {"experiment_0": experiment(["rlx", [0], [1.0]], ["measure", [0], []])}
 
@@ -143,15 +140,7 @@ def test_what_is_wrong_is_said_at_once(tmp_path: Path):
         assert installation.history(job_id) == before
 
 
-def peer(url: str, *arguments: str) -> Any:
-    """Run one call of the peer's client on the storage."""
-    done = subprocess.run([PEER, CLIENT, url, *arguments], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout)
-
-
-@pytest.mark.skipif(not PEER.exists(), reason="the peer's environment is missing: make peer")
-def test_sqooler_over_mongodb(tmp_path: Path, prefect_api: str):
+def test_sqooler_over_mongodb(tmp_path: Path, prefect_api: str, peer: Peer):
     """Sqooler's own MongodbProvider hands in jobs and reads configurations, keys, status and results that we wrote."""
     with secantus_server() as server:  # its names have no prefix, so it needs a server of its own
         installation = Installation(tmp_path, prefect_api, Place(server.url))

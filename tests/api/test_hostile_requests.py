@@ -1,18 +1,47 @@
 """Requests whose only purpose is to keep the server busy, or to make it fail."""
 
+import contextlib
+
 import pytest
 
 from tests.api.conftest import FrontDoor
+from tests.api.visitor import Visitor
 
 MANY = ",".join(f'"k{number}": 1' for number in range(100_000))
 
 
-@pytest.mark.parametrize("user", ["alice", None])
-def test_a_key_that_stands_twice_among_many_is_found_at_once(door: FrontDoor, user: str | None) -> None:
-    """Where each were looked for among all others, it would take minutes; clients of qlued need no token for that."""
-    path = "/v1/jobs" if user else "/api/v2/singlequdit/post_job"
-    answer = door.ask(user, "POST", path, content=f'{{{MANY}, "k99999": 2}}'.encode())
+@pytest.mark.parametrize("path", ["/v1/jobs", "/api/v2/singlequdit/post_job"])
+def test_a_key_that_stands_twice_among_many_is_found_at_once(door: FrontDoor, path: str) -> None:
+    """Where each were looked for among all others, it would take minutes."""
+    content = f'{{"token": "{door.token("alice")}", {MANY}, "k99999": 2}}'.encode()
+    answer = door.ask("alice", "POST", path, content=content)
     assert (answer.status_code, "'k99999' stands twice" in answer.text) == (422, True)
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "content"),
+    [
+        ("/api/v2/singlequdit/post_job", {}, f'{{{MANY}, "k99999": 2}}'.encode()),
+        ("/api/v2/singlequdit/post_job", {}, b'{"token": "nobodys", "job": ' + 50_000 * b"[[]," + b"1"),
+        ("/api/v1/singlequdit/post_job", FORM, b"username=a&json=" + 100_000 * b"%41" + b"&password=nobodys"),
+    ],
+)
+def test_what_nobody_has_sent_is_not_read(door: FrontDoor, path: str, headers: dict[str, str], content: bytes) -> None:
+    """Each of these would take hundreds of times its size; whose it is stands in the body itself."""
+    answer = door.ask(None, "POST", path, headers=headers, content=content)
+    assert (answer.status_code, answer.json()["detail"]) == (401, "Invalid credentials!")
+
+
+def test_a_form_of_the_pages_is_small(door: FrontDoor) -> None:
+    """Nobody has to sign in for signing in; documents come in forms that are not escaped."""
+    sent = door.ask(None, "POST", "/ui/sign-in", headers=FORM, content=b"token=" + 400_000 * b"%41")
+    assert sent.status_code == 413
+    with contextlib.closing(Visitor(door, "alice")) as alice:
+        content = f"form_token={alice.form_token}&document=".encode() + 400_000 * b"%41"
+        assert alice.client.post("/ui/submit", headers=FORM, content=content).status_code == 403
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ def test_wait_ends_with_the_last_job(program: Program):
         cancel(services, third, by="me")
     code, out, err = program("wait", first, third, "--json")
     assert (code, [value["state"] for value in json.loads(out)], err) == (1, ["DONE", "CANCELLED"], "")
+    assert "--timeout: say a number" in program.refused("wait", first, "--timeout", "nan")
     assert "say which jobs" in program.refused("wait")
     assert "no job has the id" in program.refused("wait", "nosuch")
 

@@ -73,8 +73,8 @@ def test_a_laboratory_that_works(databases: Databases, tmp_path: Path) -> None:
     before = dumped(lab)
     found = Checkup(services).ask()
     assert statuses(found) == {
-        "database": "ok", "mirror": "ok", "drains": "ok", "storage": "ok", "backends": "odd", "disk": "ok",
-        "logs": "ok", "prefect": "down", "schedules": "unknown", "clock": "ok",
+        "database": "ok", "mirror": "ok", "drains": "ok", "notices": "ok", "storage": "ok", "backends": "odd",
+        "disk": "ok", "logs": "ok", "prefect": "down", "schedules": "unknown", "clock": "ok",
     }  # fmt: skip
     assert says(found, "drains").startswith(f"{services.worker} serves, last sign of life 0 seconds ago")
     assert says(found, "prefect").startswith("Prefect at http://127.0.0.1:1/api does not answer")
@@ -173,7 +173,7 @@ def test_what_hangs_is_named_in_time(what: str, silent: str, tmp_path: Path, mon
     assert [part.name for part in found.down] == [what]
     assert "answer" in says(found, what)
     depending = {
-        "database": {"mirror", "drains", "prefect", "schedules"},
+        "database": {"mirror", "drains", "notices", "prefect", "schedules"},
         "storage": {"backends"},
         "prefect": {"schedules"},
     }[what]

@@ -14,7 +14,7 @@ from models.errors import InputError
 from models.facts import Cancelled, Hidden, Submitted
 from models.job import RUNNING, Job, State
 from storage.log.event_log import EventLog
-from storage.log.job_lists import BadCursor, Query, count, page
+from storage.log.job_lists import BadCursor, GroupRow, Query, count, count_by_state, groups, page
 from storage.log.submissions import Entry, begin_all
 from tests.contract.databases import Databases, on
 from tests.contract.log_fixture import LATER, LOST, START
@@ -37,6 +37,8 @@ def log(tmp_path: Path, databases: Databases) -> EventLog:
                 user=OWNERS[nth % 3],
                 project="qed" if nth % 4 == 0 else "",
                 source="api" if nth % 5 < 3 else "cli",
+                group="g" if nth % 6 == 0 else "",
+                labels={"sample": f"A{nth % 9}"} if nth % 2 else {},
                 received_at=START,
             ),
             f"{nth % 7}-{nth:03}",
@@ -131,6 +133,12 @@ def test_which_of_them_are_listed(log: EventLog):
         Query(everything=True, since=start, until=end, newest_first=False): lambda n: 10 <= n < 30,
         Query(everything=True, prefix="3-"): lambda n: n % 7 == 3,
         Query(owner="bob", prefix="3-0"): lambda n: n % 7 == 3 and n % 3 == 1 and proven(n),
+        Query(everything=True, group="g"): lambda n: n % 6 == 0,
+        Query(owner="alice", group="g", since=start): lambda n: n >= 10 and n % 6 == 0 and proven(n),
+        Query(everything=True, group="G"): lambda _: False,
+        Query(everything=True, labels=(("sample", "A7"),)): lambda n: n % 2 and n % 9 == 7,
+        Query(everything=True, labels=(("sample", "a7"),)): lambda _: False,
+        Query(owner="bob", labels=(("sample", "A7"),)): lambda n: n % 2 and n % 9 == 7 and n % 3 == 1 and proven(n),
         Query(everything=True, prefix="nosuch"): lambda _: False,
         Query(everything=True, prefix="../%"): lambda _: False,
     }
@@ -138,6 +146,7 @@ def test_which_of_them_are_listed(log: EventLog):
         expected = [nth for nth in range(NUMBER) if right(nth)]
         assert walked(log, query, 3) == (expected[::-1] if query.newest_first else expected), query
         assert count(log.engine, query) == len(expected), query
+        assert sum(count_by_state(log.engine, query).values()) == len(expected), query
 
 
 def test_many_ids_that_begin_alike_are_listed_too(log: EventLog, monkeypatch: pytest.MonkeyPatch):
@@ -238,7 +247,7 @@ USUAL = [
     *(Query(owner="bob", since=START), Query(owner="bob", until=START), Query(owner="bob", backend="rydberg")),
     *(Query(everything=True), Query(everything=True, user="bob"), Query(everything=True, project="qed")),
     *(Query(everything=True, states=frozenset({state})) for state in State if state is not State.DONE),
-    Query(everything=True, backend="rydberg"),
+    *(Query(everything=True, backend="rydberg"), Query(everything=True, group="g"), Query(owner="bob", group="g")),
 ]
 
 
@@ -261,8 +270,32 @@ def test_no_usual_list_reads_or_sorts_the_table(log: EventLog, query: Query):
         assert "SCAN job" not in line or line == "SCAN job USING INDEX ix_job_recent", plans
 
 
+@on("sqlite")
+def test_of_jobs_with_labels_those_without_are_not_read(log: EventLog):
+    """Whoever looks for a label goes through an index that holds the labels."""
+    asked: list[tuple[str, object]] = []
+    event.listen(log.engine, "before_cursor_execute", lambda _c, _k, said, values, *_: asked.append((said, values)))
+    page(log.engine, Query(everything=True, labels=(("sample", "A7"),)), limit=1)
+    with log.engine.connect() as connection:
+        (said, values) = next(each for each in asked if each[0].startswith("SELECT"))
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {said}", values).all()]
+    assert plan == ["SCAN job USING INDEX ix_job_labelled"]
+
+
 @pytest.mark.parametrize("query", [Query(backend="\0"), Query(user="a\0"), Query(project="\0"), Query(prefix="a\0")])
 def test_no_job_has_a_zero_in_a_name(log: EventLog, query: Query) -> None:
     """That is an empty list, and not a database that cannot be used."""
     everything = dataclasses.replace(query, everything=True)
     assert (page(log.engine, everything).jobs, count(log.engine, everything)) == ([], 0)
+
+
+def test_groups_are_listed_with_the_jobs_of_a_list(log: EventLog) -> None:
+    """The one that was last used first, and only those to which such a job belongs."""
+    last = START + timedelta(seconds=54)
+    assert groups(log.engine, Query(everything=True), 9) == [GroupRow("g", 10, last)]
+    mine = [nth for nth in range(0, NUMBER, 6) if proven(nth)]
+    assert groups(log.engine, Query(owner="alice"), 9) == [
+        GroupRow("g", len(mine), START + timedelta(seconds=max(mine)))
+    ]
+    assert groups(log.engine, Query(owner="bob"), 9) == []
+    assert count_by_state(log.engine, Query(everything=True, prefix="a\0")) == {}

@@ -1,6 +1,7 @@
 """`quledger label`, `list --label` and `check`, as a user calls them."""
 
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,6 +74,15 @@ def test_jobs_are_found_by_their_labels(program: Program):
 def ids(program: Program, *options: str) -> list[str]:
     """Return the ids that `list` prints."""
     return [job["job_id"] for job in program.json("list", *options)]
+
+
+def test_as_many_labels_as_may_be_can_be_looked_for(program: Program):
+    """Whatever they hold: an index has room for them."""
+    chosen = random.Random(7)
+    letters = [chr(code) for code in range(0x4E00, 0x4F00)]
+    labels = [f"n{nth}={''.join(chosen.choices(letters, k=40))}" for nth in range(16)]
+    job = submitted(program, *labels)
+    assert ids(program, "--label", labels[15], "--label", labels[0]) == [job]
 
 
 def test_what_is_wrong_with_labels_is_said(program: Program):

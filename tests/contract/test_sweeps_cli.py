@@ -138,11 +138,11 @@ def test_results_go_into_files(program: Program):
     assert "mean_0" in program.said("group", "one", "--results")
     assert program.said("group", "one", "--plot", "one.svg") == ""
     assert "<polyline" in Path("one.svg").read_text()
-    assert program.said("group", "one", "--plot") == "mean of 0  ▁▁▁▃▃▅▆█  0 to 3 over theta\n"
+    assert program.said("group", "one", "--plot") == "mean of wire 0  ▁▁▁▃▃▅▆█  0 to 3 over theta\n"
     job = frame["job_id"][7]
     program.said("result", job, "--plot", "job.svg")
     assert Path("job.svg").read_text().startswith("<svg")
-    assert program.said("result", job, "--plot") == "mean of 0  ▁  3 to 3\n"
+    assert program.said("result", job, "--plot") == "mean of wire 0  ▁  3 to 3\n"
 
 
 @on("sqlite")

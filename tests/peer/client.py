@@ -1,8 +1,7 @@
-"""Runs in the peer's environment: one call of one of sqooler's own providers, its answer as JSON."""
+"""Runs in the peer's environment: one call of one of sqooler's own providers."""
 
 import json
 import os
-import sys
 from typing import Any
 
 from sqooler.schemes import DropboxLoginInformation, LocalLoginInformation, MongodbLoginInformation
@@ -46,7 +45,3 @@ def main(store: str, call: str, *arguments: str) -> Any:
     if call == "status":
         return provider.get_status(backend, USER, job_id).model_dump()
     return provider.get_result(backend, USER, job_id).model_dump()
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(*sys.argv[1:])))

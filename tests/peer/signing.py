@@ -1,7 +1,6 @@
-"""Runs in the peer's environment: one call of sqooler's own functions for signatures, its answer as JSON."""
+"""Runs in the peer's environment: one call of sqooler's own functions for signatures."""
 
 import json
-import sys
 from typing import Any
 
 from sqooler.schemes import LocalLoginInformation
@@ -23,7 +22,3 @@ def main(store: str, call: str, *arguments: str) -> Any:
         setting, payload = arguments
         return sign_payload(json.loads(payload), jwk_from_config_str(setting)).model_dump()
     return create_jwk_pair(*arguments)[0].to_config_str()
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(*sys.argv[1:])))

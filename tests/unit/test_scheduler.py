@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Coroutine
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -137,6 +138,21 @@ def test_a_drain_that_the_next_one_follows_leaves_its_jobs(monkeypatch: pytest.M
             await task
 
     asyncio.run(run())
+
+
+def test_the_jobs_of_a_device_outside_are_not_claimed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """An engine serves it; the drain claims for its own backends, and waits for those alone to be empty."""
+    (tmp_path / "kawasaki.json").write_text('{"simulator": "none"}')
+    monkeypatch.setenv("QULEDGER_DEVICES", str(tmp_path))
+    monkeypatch.setattr(Poller, "backends", ("rydberg", "kawasaki"))
+    monkeypatch.setattr(Poller, "awaited", lambda _self: [""], raising=False)
+    ground = Ground(monkeypatch)
+    asked: list[list[str]] = []
+    monkeypatch.setattr(ground.claims, "claim", lambda backends, **_: asked.append(backends))
+    ground.services.log = SimpleNamespace(engine=None, counts=lambda **_: {"kawasaki": {"waiting": 3}})
+    monkeypatch.setattr(module, "pauses", lambda _engine: {})
+    assert asyncio.run(ground.scheduler.run(until_empty=True, time_budget=None)) == {}
+    assert {tuple(backends) for backends in asked} == {("rydberg",)}
 
 
 def test_a_job_that_has_ended_makes_room_before_prefect_knows(monkeypatch: pytest.MonkeyPatch):

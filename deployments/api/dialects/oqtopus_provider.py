@@ -4,7 +4,6 @@ The state of the application holds `services` and, once it runs, `calls`.
 """
 
 import asyncio
-import contextlib
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple, TypeVar
 
@@ -30,7 +29,7 @@ from deployments.api.dialects.oqtopus_provider_views import (
 from deployments.api.dialects.oqtopus_views import states_of, status_of
 from deployments.api.engines import NotNow, is_handed_out_on_list
 from deployments.api.v1.bodies import read_body
-from models.errors import StorageError, echo
+from models.errors import echo
 from models.identity.access import Caller
 from models.identity.facts import DeviceReported
 from models.job import Job, Phase
@@ -118,7 +117,7 @@ async def list_jobs(desk: AtDesk, wanted: Annotated[Listing, Query()]) -> Respon
     if since is not None and since.tzinfo is None:
         since = since.replace(tzinfo=UTC)
     if wanted.status == "submitted" and is_handed_out_on_list(desk.engine):
-        jobs = await _handed_out(desk, since, wanted.limit)
+        jobs = await engines.hand_out(desk.engine, wanted.limit)
     else:
         jobs = await asyncio.to_thread(_listed, desk, wanted, since)
     fields = [each.strip() for each in wanted.fields.split(",")] if wanted.fields else []
@@ -139,17 +138,6 @@ def _listed(desk: Desk, wanted: Listing, since: datetime | None) -> list[Job]:
         return []
     found = engines.listed(desk.engine, states, since, wanted.limit)
     return [job for job in found if wanted.status in (None, status_of(job))]
-
-
-async def _handed_out(desk: Desk, since: datetime | None, limit: int) -> list[Job]:
-    """Claim what waits, for an engine that takes a job as its own once it is told of it."""
-    engines, found = desk.parts.engines, []
-    for job in await asyncio.to_thread(engines.waiting, desk.engine, since, limit):
-        with contextlib.suppress(NotNow, StorageError):
-            claimed = await engines.claim(desk.engine, job)
-            if claimed is not None and claimed.state is JobState.VALIDATED:
-                found.append(claimed)
-    return found
 
 
 @router.get("/jobs/{job_id}")

@@ -26,11 +26,13 @@ from deployments.api.dialects.qlued_documents import (
     result_document,
 )
 from deployments.api.dialects.qlued_requests import Values, job_id_of, job_of_payload, job_of_text, values_of
+from deployments.api.dialects.qlued_tokens import tokens_of
 from deployments.api.door import Door, bearer
 from deployments.api.laboratory import Laboratory
 from deployments.api.requests import JobRequest
 from models.errors import QuledgerError, UnknownJob
 from models.identity.access import Caller
+from models.identity.errors import NotSignedIn
 from models.job import FINAL, Job
 from models.job import State as JobState
 
@@ -115,6 +117,7 @@ class Version:
         """Take a job."""
         values: Values = {}
         if self._token_field:
+            await self._expect_somebody(request)
             values = await values_of(request)
         door = self._door(request, values)
         caller = await door.caller()
@@ -155,6 +158,19 @@ class Version:
             return JSONResponse(result_document(calls.result(caller, job.job_id), backend, counted=named))
 
         return await self._door(request, values).ask(answer)
+
+    async def _expect_somebody(self, request: Request) -> None:
+        """See that a large body comes from somebody, before any time is spent on it.
+
+        Raises:
+            NotSignedIn: there is no good token in it.
+        """
+        tokens = await tokens_of(request, self._token_field)
+        if tokens is None:
+            return
+        calls: Calls = request.app.state.calls
+        if not await asyncio.to_thread(lambda: any(calls.is_known(token) for token in tokens)):
+            raise NotSignedIn("unknown" if tokens else "missing")
 
     def _door(self, request: Request, values: Values) -> Door:
         token = values.get(self._token_field) if self._token_field else bearer(request)

@@ -31,7 +31,7 @@ async def live(request: Request, visit: AtPage, job_id: str, seen: int = -1) -> 
     job = await visit.ask(lambda calls, caller: calls.job(caller, job_id))
     caller = visit.caller
     if job.seq == seen:
-        has_changed = await visit.calls.wait(caller, job, MAX_WAIT)
+        has_changed = await visit.calls.waits.until_changed(caller, job, MAX_WAIT)
         caller = await visit.ask(lambda calls, caller: calls.again(caller))
         if not has_changed:
             return Response(status_code=204)

@@ -46,6 +46,7 @@ def job_page(calls: Calls, caller: Caller, job_id: str) -> dict[str, Any]:
         "is_hidden": job.is_hidden,
         "steps": steps(job.state),
         "timeline": timeline([EventView.of(event, whole=whole) for event in events]),
+        "why": [] if is_final else calls.why(caller, job.job_id).sentences(),
         "whole": whole,
         "faults": [PlacedFault(place_of(fault), fault.message) for fault in job.faults],
         "more_faults": job.fault_count - len(job.faults),

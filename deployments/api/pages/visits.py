@@ -21,6 +21,11 @@ PATH = "/ui"
 
 MAX_FIELDS = 40
 
+MAX_FORM = 1_000_000
+"""Bytes of a form without a file; those that hold a document are `multipart/form-data`."""
+
+FORMS_WITH_DOCUMENTS = frozenset({"/ui/submit", "/ui/check"})
+
 
 class ForeignForm(InputError):
     """A form that no page of this session has sent; the text says why it is thought so."""
@@ -100,9 +105,12 @@ async def form_of(request: Request) -> AsyncIterator[Form]:
     """
     if why := why_foreign(request.headers):
         raise ForeignForm(why)
-    is_multipart = request.headers.get("content-type", "").startswith("multipart/")
-    if not is_multipart and (await request.body()).count(b"&") >= MAX_FIELDS:  # this the parser does not count itself
-        raise ForeignForm(f"it has more than {MAX_FIELDS} fields")
+    if not request.headers.get("content-type", "").startswith("multipart/"):
+        body = await request.body()
+        if body.count(b"&") >= MAX_FIELDS:  # this the parser does not count itself
+            raise ForeignForm(f"it has more than {MAX_FIELDS} fields")
+        if len(body) > MAX_FORM:  # decoded it may take a hundred times as much
+            raise ForeignForm(f"it has more than {MAX_FORM} bytes")
     most = request.app.state.services.settings.max_document_bytes
     async with request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=most) as data:
         yield Form(data)

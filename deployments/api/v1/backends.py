@@ -57,6 +57,8 @@ class BackendView(BaseModel):
         waiting: how many jobs wait for it, of all users.
         running: how many jobs it runs.
         pause: null where it is served.
+        eta: when all is expected to have ended that waits and runs now, of all users; null where nothing does, where it
+            is paused without an end, or where nothing is known of how long its jobs take.
     """
 
     name: str
@@ -64,6 +66,7 @@ class BackendView(BaseModel):
     waiting: int
     running: int
     pause: PauseView | None
+    eta: datetime | None
 
 
 @router.get("", response_model=list[BackendView], responses=problems())

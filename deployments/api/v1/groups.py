@@ -29,7 +29,7 @@ router = APIRouter(prefix="/groups", tags=["groups"])
 Name = Annotated[str, Path(max_length=100, description="Name of the group.")]
 
 
-class GroupIn(BaseModel):
+class GroupListed(BaseModel):
     """A group in a list."""
 
     group: str
@@ -162,7 +162,7 @@ def _faults(template: Template, row: dict[str, Any], outcome: Outcome) -> list[R
     return [RowFault("", problem_of(outcome).detail)] if isinstance(outcome, QuledgerError) else []
 
 
-@router.get("", response_model=list[GroupIn])
+@router.get("", response_model=list[GroupListed], responses=problems())
 async def list_groups(door: AtDoor) -> Response:
     """List the groups of the jobs that you may see, the one that was last used first."""
     return JSONResponse(await door.ask(lambda calls, caller: calls.groups.all(caller)))

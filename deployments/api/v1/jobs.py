@@ -15,6 +15,7 @@ from models.clock import UtcDatetime
 from models.identity.access import Caller
 from models.job import FINAL, State
 from models.labels import MAX_LABELS, labels_said
+from models.why import Why
 from storage.log import job_lists
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -112,7 +113,7 @@ async def get_job(
     job, caller = await door.ask(lambda calls, caller: (calls.job(caller, job_id), caller))
     seen = _version(if_none_match)
     if wait and job.state not in FINAL and seen in (None, job.seq):
-        await door.calls.wait(caller, job, wait)
+        await door.calls.waits.until_changed(caller, job, wait)
         job = await door.ask_again(caller, lambda calls, caller: calls.job(caller, job.job_id))
     tag = {"ETag": f'"{job.seq}"'}
     if seen == job.seq:
@@ -130,6 +131,23 @@ async def get_history(door: AtDoor, job_id: JobId) -> Response:
     """Return every event of a job; users see no names of workers and no paths."""
     events, whole = await door.ask(lambda calls, caller: calls.history(caller, job_id))
     return JSONResponse([EventView.of(event, whole=whole).model_dump(mode="json") for event in events])
+
+
+class WhyView(Why):
+    """Why a job stands where it does, and when it goes on.
+
+    Attributes:
+        lines: all of it in sentences.
+    """
+
+    lines: list[str]
+
+
+@router.get("/{job_id}/why", response_model=WhyView, responses=problems(404))
+async def get_why(door: AtDoor, job_id: JobId) -> Response:
+    """Return why a job stands where it does: its place in line, what holds it, and when it is expected to go on."""
+    said = await door.ask(lambda calls, caller: calls.why(caller, job_id))
+    return JSONResponse(said.model_dump(mode="json") | {"lines": said.sentences()})
 
 
 @router.get(

@@ -15,7 +15,7 @@ def words(length: int) -> sa.types.TypeEngine[str]:
 
 
 def upgrade() -> None:
-    """Add the four tables."""
+    """Add the five tables."""
     op.create_table(
         "drain",
         sa.Column("worker", words(200), primary_key=True),
@@ -34,6 +34,12 @@ def upgrade() -> None:
         "subscriber",
         sa.Column("name", words(40), primary_key=True),
         sa.Column("kinds", sa.Text, nullable=False),
+        sa.Column("named_at", words(40), nullable=False),
+    )
+    op.create_table(
+        "told_health",
+        sa.Column("name", words(40), primary_key=True),
+        sa.Column("down", sa.Text, nullable=False),
     )
     op.create_table(
         "notice",

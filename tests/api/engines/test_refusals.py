@@ -1,14 +1,16 @@
 """The provider API of OQTOPUS: wrong keys, jobs of other devices, attempts that are over, and what is no result."""
 
+import asyncio
 from datetime import timedelta
 
-from deployments.api.leases import give_back
+from deployments.api.leases import give_back, upload_staged
 from models import clock
 from models.facts import Revived
 from models.identity.streams import device_stream
 from models.job import State
 from storage.log import leases
 from storage.log.database import writing
+from tasks.jobs.engines import Engine
 from tests.api.conftest import FrontDoor
 from tests.api.engines.engine_calls import CLIENT, SAMPLED, EngineCalls, brought, packed, refused, submitted
 from tests.api.oqtopus_laboratory import Oqtopus
@@ -94,6 +96,40 @@ def test_what_comes_of_an_attempt_that_is_over_is_refused(outside: FrontDoor, en
     history = [(event.kind, event.attempt) for event in outside.services.log.history(job_id)]
     assert ("lease_expired", 1) in history
     assert ("completed", 2) in history
+
+
+def test_a_result_that_cannot_be_uploaded_now_is_uploaded_later(
+    outside: FrontDoor, alice: Oqtopus, engine: EngineCalls
+):
+    """The engine has done its part; nobody runs the job again, and no engine is needed for the rest."""
+    job_id = submitted(outside)
+    engine.runs(job_id)
+    engine.bring(job_id)
+    in_the_way = outside.services.settings.folder / "storage" / "results" / "kawasaki" / f"{job_id}.json"
+    in_the_way.mkdir(parents=True)
+    assert engine.say(job_id, "succeeded").status_code == 200
+    assert alice.status(job_id) == "submitted"
+    assert job_id not in [job["job_id"] for job in engine.jobs()]
+    in_the_way.rmdir()
+    log = outside.services.log
+    log.append(log.get(job_id), Revived(by="test"), attempt=1, actor="test")  # its pause need not be waited for
+    assert asyncio.run(upload_staged(outside.services)) == 1
+    assert alice.status(job_id) == "succeeded"
+    kinds = [event.kind for event in log.history(job_id)]
+    assert (kinds.count("executed"), kinds.count("uploaded")) == (1, 1)
+
+
+def test_a_server_that_died_after_a_claim_has_held_nothing_up(outside: FrontDoor, alice: Oqtopus):
+    """The document is checked then when the engine says that the job runs."""
+    new = outside.directory.issue(device_stream("kawasaki"), actor="test")
+    job_id, faulty = submitted(outside), submitted(outside, program=["no program"])
+    for each in (job_id, faulty):
+        assert Engine(outside.services, "kawasaki", new.token_id).claim(each) is not None
+    engine = EngineCalls(outside, key=new.text)
+    assert engine.say(job_id, "running").status_code == 200
+    assert engine.say(job_id, "cancelled").status_code == 200
+    assert "is failed" in refused(engine.say(faulty, "running"), 409)
+    assert alice.status(faulty) == "failed"
 
 
 def test_signatures_hold_for_one_file_of_one_attempt(outside: FrontDoor, engine: EngineCalls):

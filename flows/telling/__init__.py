@@ -1,0 +1,1 @@
+"""Tells others what happened: by webhook, by mail, as events of Prefect."""
