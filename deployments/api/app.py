@@ -24,7 +24,7 @@ from deployments.api.dialects.qlued_documents import error_document
 from deployments.api.leases import watch_leases
 from deployments.api.pages.router import add_pages
 from deployments.api.pages.visits import FORMS_WITH_DOCUMENTS, MAX_FORM
-from deployments.api.v1 import acts, backends, calibrations, groups, health, jobs, me, payloads, submissions
+from deployments.api.v1 import acts, backends, bulk, calibrations, groups, health, jobs, me, payloads, submissions
 from deployments.api.v1.bodies import add_schemas
 from deployments.api.waits import Waits
 from models.errors import QuledgerError
@@ -77,6 +77,7 @@ def make_app(services: Services, *, is_warmed: bool = False) -> FastAPI:
     for router in (
         jobs.router,
         submissions.router,
+        bulk.router,
         acts.router,
         groups.router,
         backends.router,

@@ -7,6 +7,7 @@ from typing import Any
 
 from models.errors import Fault, JobRejected
 from models.groups import Cell
+from models.job import Job
 from models.requests import qasm_document
 
 USUAL_SHOTS = 1000
@@ -22,11 +23,11 @@ class JobRequest:
         key: idempotency key.
         job_id: given to the caller before; None for a new one.
         storage: name of the one that holds its documents; empty for the first one.
-            labels: name -> value.
+        labels: name -> value.
         group: name of the group that it belongs to; empty for none.
         parameters: what was swept: one row for the whole job, or one for each experiment.
         seed: for the compilation, of the job that it repeats.
-            keep_faulty: hand it in although its document has faults: it ends in ERROR, and its status says all of them.
+        keep_faulty: hand it in although its document has faults: it ends in ERROR, and its status says all of them.
     """
 
     backend: str
@@ -43,6 +44,19 @@ class JobRequest:
     parameters: Sequence[Mapping[str, Cell]] = ()
     keep_faulty: bool = False
     seed: int | None = None
+
+
+def repeated(job: Job, document: bytes, key: str | None, seed: int | None) -> JobRequest:
+    """Return what hands in the document of a job again; a seed is that of the job, where it is to be drawn as then."""
+    return JobRequest(
+        backend=job.backend,
+        document=document,
+        project=job.project,
+        priority=job.priority,
+        key=key,
+        derived_from=job.job_id,
+        seed=seed,
+    )
 
 
 def document_of(value: Any) -> bytes:

@@ -45,7 +45,7 @@ COMMANDS = {
     ),
     "result": ("results:result", "Show the result of a job: a histogram for each experiment."),
     "history": ("jobs:history", "Show every event of a job."),
-    "retry": ("jobs:retry", "Give a job that ended in ERROR through no fault of its own another chance."),
+    "retry": ("acts:retry", "Give a job that ended in ERROR through no fault of its own another chance."),
     "diff": (
         "comparing:diff",
         "Show in what two jobs differ: document, backend, program, calibration, versions, and their results.",
@@ -55,7 +55,7 @@ COMMANDS = {
         "Hand in the document of a job again, as a new job that is derived from it, and print its id.",
     ),
     "cancel": (
-        "jobs:cancel",
+        "acts:cancel",
         "Cancel a job: at once where it waits; where it runs, its worker stops it within seconds.",
     ),
     "list": ("jobs:list_jobs", "List jobs, newest first."),

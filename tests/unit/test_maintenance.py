@@ -29,12 +29,13 @@ def ended(monkeypatch: pytest.MonkeyPatch, failures: int, reasons: list[str]) ->
     monkeypatch.setattr(module, "expire_leases", expire_leases)
     monkeypatch.setattr(module, "publish", lambda *_: None)
     monkeypatch.setattr(module, "unserved", lambda *_: reasons)
+    monkeypatch.setattr(module, "left_paused", lambda *_: ["1 job left waiting, paused"])
     monkeypatch.setattr(module, "sweep_leftovers", lambda _: done.append("swept"))
     monkeypatch.setattr(module, "sweep_storages", lambda _: None)
     marks = SimpleNamespace(compare=lambda: None, end=lambda: done.append("marked"))
     relay = SimpleNamespace(catch_up=lambda: iter(()), update_late=lambda **_: None)
-    services: Any = SimpleNamespace(marks=marks, relay=relay, on_unserved=done.extend)
-    poller: Any = None
+    services: Any = SimpleNamespace(marks=marks, relay=relay, on_unserved=done.extend, on_progress=done.append)
+    poller: Any = SimpleNamespace(backends=["rydberg"])
     with stamina.set_testing(True, attempts=10, cap=True):
         asyncio.run(Maintenance(services, []).end(poller))
     return done
@@ -42,15 +43,17 @@ def ended(monkeypatch: pytest.MonkeyPatch, failures: int, reasons: list[str]) ->
 
 def test_maintenance_at_the_end_is_tried_three_times(monkeypatch: pytest.MonkeyPatch):
     """A database that is busy for a moment does not make a drain fail that has done all its jobs."""
-    assert ended(monkeypatch, 0, []) == ["expired", "marked", "swept"]
-    assert ended(monkeypatch, 2, []) == ["failed", "failed", "expired", "marked", "swept"]
+    left = "1 job left waiting, paused"
+    assert ended(monkeypatch, 0, []) == [left, "expired", "marked", "swept"]
+    assert ended(monkeypatch, 2, []) == [left, "failed", "failed", "expired", "marked", "swept"]
     with pytest.raises(LogUnavailable):
         ended(monkeypatch, 3, [])
 
 
 def test_maintenance_that_fails_with_what_is_left_out_is_no_error(monkeypatch: pytest.MonkeyPatch):
     """What is left behind is said, and may well be why it fails."""
-    assert ended(monkeypatch, 9, ["a storage is down"]) == ["a storage is down", "failed", "marked", "swept"]
+    said = ended(monkeypatch, 9, ["a storage is down"])
+    assert said == ["1 job left waiting, paused", "a storage is down", "failed", "marked", "swept"]
 
 
 def test_a_drain_of_a_process_that_goes_on_begins_without_any_storage(tmp_path: Path):

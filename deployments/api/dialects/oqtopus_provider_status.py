@@ -32,7 +32,9 @@ class Statuses:
             InputError: what is said, or was brought, has faults.
         """
         _check_files(job, said)
-        if job.state in FINAL and self._said_before(engine, job, said):
+        if job.state in FINAL:
+            if not self._said_before(engine, job, said):
+                raise NotNow(f"the job is {status_of(job)}")
             return UPDATED
         if said.status == "ready":
             await self._claim(engine, job)
