@@ -72,6 +72,7 @@ COMMANDS = {
         "exporting:export",
         "Write jobs into an archive that proves itself, or jobs, events or results into Parquet files.",
     ),
+    "schema": ("schemas:schema", "Print the JSON Schema of a document; without a name list what there is."),
     "verify-archive": (
         "archives:verify_archive",
         "Check an archive of jobs by itself: every byte, the chain of each history, each hash, each signature.",
