@@ -12,7 +12,6 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-import uvloop
 from prefect import Flow, flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import AsyncClientContext
@@ -98,7 +97,7 @@ def main() -> None:
     if sys.argv[1] == "plain":
         serve_plain()
     else:
-        uvloop.run(serve_tuned(int(sys.argv[2]), children=sys.argv[1] == "children"))
+        asyncio.run(serve_tuned(int(sys.argv[2]), children=sys.argv[1] == "children"))
 
 
 if __name__ == "__main__":

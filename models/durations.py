@@ -55,6 +55,17 @@ class Durations:
                 return found
         return self._seconds.get(("", "")) or [1.0]
 
+    def left(self, backend: str, user: str, elapsed: float, chance: random.Random) -> float:
+        """Draw how many more seconds a job takes that has been under way for so long: by those that took longer.
+
+        One that takes longer than any of its kind may be one of a drain that has just begun, as others were before.
+        """
+        for seconds in (self.of(backend, user), self._seconds.get((backend, ""), []), self._seconds.get(("", ""), [])):
+            if longer := [each for each in seconds if each > elapsed]:
+                return chance.choice(longer) - elapsed
+        # Longer than any before: then, as long again as by now.
+        return 2 * elapsed * chance.random()
+
     def usual(self, backend: str, user: str) -> float:
         """Return how many seconds such a job takes as a rule."""
         if (backend, user) not in self._usual:
@@ -86,10 +97,3 @@ def slots(runs: Sequence[Ran], running: int, configured: int) -> int:
     # A job that did not wait says nothing: there may have been no other.
     full = sum(run.waited > 1 for run in runs) >= FEW
     return max(peak if full else configured, running, 1)
-
-
-def remaining(seconds: Sequence[float], elapsed: float, chance: random.Random) -> float:
-    """Draw how many more seconds a job takes that has been under way for so long."""
-    longer = [each for each in seconds if each > elapsed]
-    # It takes longer than any before: then, as they say, as long again as by now.
-    return chance.choice(longer) - elapsed if longer else elapsed * chance.random()

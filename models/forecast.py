@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-from models.durations import Durations, remaining
+from models.durations import Durations
 from models.service_order import Lane, Played, Scene, play
 
 ROUNDS = 21
@@ -47,9 +47,7 @@ def forecast(scene: Scene, durations: Durations, job_id: str, own: Sequence[floa
         known: of how many jobs of its backend the durations are.
     """
     chance = random.Random(job_id)  # noqa: S311 - protects nothing
-    left = [
-        median([remaining(durations.of(*each[:2]), each.seconds, chance) for _ in range(9)]) for each in scene.running
-    ]
+    left = [median([durations.left(*each, chance) for _ in range(9)]) for each in scene.running]
     usual = play(scene, durations.usual, left, job_id)
     starts: list[float] = []
     ends: list[float] = []
@@ -75,7 +73,7 @@ def _round(scene: Scene, durations: Durations, chance: random.Random, job_id: st
             seconds = known[backend, user] = durations.of(backend, user)
         return seconds[int(draw_number() * len(seconds))]
 
-    left = [remaining(durations.of(*each[:2]), each.seconds, chance) for each in scene.running]
+    left = [durations.left(*each, chance) for each in scene.running]
     return play(scene, draw, left, job_id, backend)
 
 

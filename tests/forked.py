@@ -19,6 +19,7 @@ from typing import Any
 from unittest import mock
 
 from tests import processes_in_waiting
+from tests.logging_variables import LOGGING
 from tests.processes_in_waiting import COMMANDS, FORK_SERVER, SERVER, WORKER
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 READ_LATE = {
     *("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"),
     *("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS"),
+    *LOGGING,
 }
 """What Prefect reads when it needs it; of all else it reads a part as it is imported."""
 

@@ -26,6 +26,7 @@ from tasks.backends import registry
 from tasks.prefect_settings import import_prefect, prepare, server_environment
 from tasks.sandbox.fork_client import ONE_THREAD
 from tasks.sandbox.job_process import PRELOADED
+from tests.logging_variables import LOGGING
 
 COMMANDS = ("app", "audit", "config", "jobs", "keys", "people", "reconcile", "results", "serving", "tokens")
 STORAGES = ("fsspec_storage", "mongodb.mongo_storage", "s3.s3_storage")
@@ -84,14 +85,15 @@ def _settings_of_nobody() -> Iterator[None]:
 class Again(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Imports for the second time what is imported already; to be used in a process that was forked."""
 
-    def __init__(self, with_prefect: set[str], logging: dict[str, Any]) -> None:
+    def __init__(self, with_prefect: set[str], logging: dict[str, Any], said: dict[str, str | None]) -> None:
         """Keep it.
 
         Args:
-            logging: how Prefect logs with the settings of nobody; no program that is forked has others.
+            logging: how Prefect logs with the settings of nobody, as nearly every program that is forked does.
+            said: what those settings say of it.
         """
         self._modules = {name: sys.modules[name] for name in with_prefect}
-        self._logging = logging
+        self._logging, self._said = logging, said
         self._context = sys.modules["prefect.context"]
 
     def begin(self) -> None:
@@ -125,11 +127,16 @@ class Again(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         sys.modules.update(again)
         logging: Any = importlib.import_module("prefect.logging.configuration")
         read, default = logging.load_logging_config, logging.DEFAULT_LOGGING_SETTINGS_PATH
-        logging.load_logging_config = lambda path: copy.deepcopy(self._logging) if path == default else read(path)
+        if _said_of_logging() == self._said:
+            logging.load_logging_config = lambda path: copy.deepcopy(self._logging) if path == default else read(path)
         logging.setup_logging()
 
     def _kept(self, name: str) -> ModuleType:
         return self._context if name == "prefect.context" else self._modules[name]
+
+
+def _said_of_logging() -> dict[str, str | None]:
+    return {name: os.environ.get(name) for name in LOGGING}
 
 
 def _complete_models() -> None:
@@ -153,10 +160,13 @@ def _import_all() -> Again:
         with_prefect = {name for name in set(sys.modules) - before if name.startswith(ours)}
         configuration: Any = sys.modules["prefect.logging.configuration"]
         configuration.PROCESS_LOGGING_CONFIG.clear()
-        logging = configuration.load_logging_config(configuration.DEFAULT_LOGGING_SETTINGS_PATH)
+        logging, said = (
+            configuration.load_logging_config(configuration.DEFAULT_LOGGING_SETTINGS_PATH),
+            _said_of_logging(),
+        )
         _complete_models()
         registry.names()
-    return Again(with_prefect, logging)
+    return Again(with_prefect, logging, said)
 
 
 AGAIN = _import_all()

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from deployments.api.account import Account
+from deployments.api.bulk import Bulk
 from deployments.api.calibrations import CalibrationCalls
 from deployments.api.checks import checked
 from deployments.api.committer import Committer
 from deployments.api.groups import Groups
 from deployments.api.laboratory import Laboratory
-from deployments.api.lists import seen_by
+from deployments.api.lists import own, seen_by, thing_of
 from deployments.api.overview import Overview
+from deployments.api.reads import Reads
 from deployments.api.requests import JobRequest, repeated
 from deployments.api.stored import StoredPayloads
 from deployments.api.visits import Visits
@@ -29,7 +31,6 @@ from models.labels import LabelChanges
 from models.names import MAX_NAMED, id_meant, is_job_id
 from models.submissions import Begun, Submission
 from models.why import Why
-from storage.identity.directory import Directory
 from storage.log import job_lists
 from storage.log.job_lists import Page, Query
 from tasks.jobs import labelling, submission
@@ -48,13 +49,15 @@ class Calls:
     def __init__(
         self,
         services: Services,
-        directory: Directory,
         checker: Checker,
         committer: Committer[Submission, Outcome],
         waits: Waits,
+        reads: Reads,
     ) -> None:
+        self.reads, directory = reads, services.directory
         self.account, self.laboratory, self.waits = Account(directory), Laboratory(services), waits
         self.groups = Groups(services)
+        self.bulk = Bulk(services)
         self.overview = Overview(services, directory, self.laboratory.checkups)
         self.calibrations = CalibrationCalls(services)
         self._services, self._directory, self._checker, self._committer = services, directory, checker, committer
@@ -191,7 +194,7 @@ class Calls:
         job = self._of_id(caller, job_id) or self._of_id(caller, self._id_of(caller, job_id))
         if job is None:
             raise UnknownJob(job_id)
-        thing = _thing(job)
+        thing = thing_of(job)
         self._permit(caller, act, thing)
         return job
 
@@ -202,7 +205,7 @@ class Calls:
 
     def acts(self, caller: Caller, job: Job) -> frozenset[Act]:
         """Return what the caller may do with a job, whatever state it is in."""
-        return frozenset(act for act in Act if not why_not(caller, act, _thing(job)))
+        return frozenset(act for act in Act if not why_not(caller, act, thing_of(job)))
 
     def may_submit(self, caller: Caller) -> bool:
         """Return whether the caller may hand in jobs that belong to no project."""
@@ -214,12 +217,12 @@ class Calls:
         Raises:
             BadCursor: the cursor is none of this list.
         """
-        self._permit(caller, Act.SEE, _own(caller))
+        self._permit(caller, Act.SEE, own(caller))
         return job_lists.page(self._log.engine, seen_by(caller, query), limit=limit, cursor=cursor)
 
     def count(self, caller: Caller, query: Query) -> int:
         """Return how many jobs the whole list has."""
-        self._permit(caller, Act.SEE, _own(caller))
+        self._permit(caller, Act.SEE, own(caller))
         return job_lists.count(self._log.engine, seen_by(caller, query))
 
     def history(self, caller: Caller, job_id: str, *, after: int = -1) -> tuple[list[Event], bool]:
@@ -295,7 +298,7 @@ class Calls:
             return None
         with contextlib.suppress(UnknownJob):
             job = self._log.get(job_id)
-            if is_visible(caller, _thing(job)):
+            if is_visible(caller, thing_of(job)):
                 return job
         return None
 
@@ -313,14 +316,6 @@ class Calls:
     def _permit(caller: Caller, act: Act, thing: Thing) -> None:
         if why := why_not(caller, act, thing):
             raise NotPermitted(why)
-
-
-def _own(caller: Caller) -> Thing:
-    return Thing.job(caller.user, PROVEN_SOURCE, "")
-
-
-def _thing(job: Job) -> Thing:
-    return Thing.job(job.user, job.source, job.project, is_hidden=job.is_hidden, backend=job.backend)
 
 
 def _unless_hidden(outcome: Outcome) -> Outcome:

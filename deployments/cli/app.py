@@ -45,7 +45,7 @@ COMMANDS = {
     ),
     "result": ("results:result", "Show the result of a job: a histogram for each experiment."),
     "history": ("jobs:history", "Show every event of a job."),
-    "retry": ("jobs:retry", "Give a job that ended in ERROR through no fault of its own another chance."),
+    "retry": ("acts:retry", "Give a job that ended in ERROR through no fault of its own another chance."),
     "diff": (
         "comparing:diff",
         "Show in what two jobs differ: document, backend, program, calibration, versions, and their results.",
@@ -55,7 +55,7 @@ COMMANDS = {
         "Hand in the document of a job again, as a new job that is derived from it, and print its id.",
     ),
     "cancel": (
-        "jobs:cancel",
+        "acts:cancel",
         "Cancel a job: at once where it waits; where it runs, its worker stops it within seconds.",
     ),
     "list": ("jobs:list_jobs", "List jobs, newest first."),
@@ -67,6 +67,15 @@ COMMANDS = {
     "results": (
         "calibrations:results",
         "List the jobs whose results stand on a calibration, or on one that was withdrawn, newest first.",
+    ),
+    "export": (
+        "exporting:export",
+        "Write jobs into an archive that proves itself, or jobs, events or results into Parquet files.",
+    ),
+    "schema": ("schemas:schema", "Print the JSON Schema of a document; without a name list what there is."),
+    "verify-archive": (
+        "archives:verify_archive",
+        "Check an archive of jobs by itself: every byte, the chain of each history, each hash, each signature.",
     ),
     "drain": (
         "serving:drain",
@@ -99,6 +108,10 @@ COMMANDS = {
             "Delete old runs in Prefect's own database, which PREFECT_API_URL names."
             " The event log keeps all of its history."
         ),
+    ),
+    "retention": (
+        "retention:retention",
+        ("Show which results and payloads are older than they are kept; with `--apply`, remove them. Histories stay."),
     ),
     "rebuild": (
         "audit:rebuild",

@@ -1,4 +1,4 @@
-"""The commands about jobs: look at one, cancel it, try it again."""
+"""The commands that look at jobs."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -19,7 +19,6 @@ from storage.log.job_lists import MAX_PAGE, Query
 from storage.log.past import list_at, one_at
 from storage.log.pauses import pauses
 from tasks.backends import registry
-from tasks.jobs import submission
 from tasks.services import current
 
 MAX_LIMIT = 2**63 - 1
@@ -67,32 +66,6 @@ def history(job_id: str, *, follow: Annotated[bool, Parameter(negative="")] = Fa
         return 0
     events = current().log.history(job_id)
     print_output([render.event_value(event) for event in events], lambda: render.history(events), as_json=as_json)
-    return 0
-
-
-def retry(job_id: str, *, as_json: Json = False) -> int:
-    """Give a job that ended in ERROR through no fault of its own another chance.
-
-    Args:
-        job_id: The job's id, or as much of its beginning as tells it from others.
-    """
-    job = submission.revive(current(), current().log.id_of(job_id))
-    value = {"job_id": job.job_id, "state": job.state}
-    print_output(value, lambda: print(f"job {job.job_id} waits again"), as_json=as_json)
-    return 0
-
-
-def cancel(job_id: str, *, reason: str = "", as_json: Json = False) -> int:
-    """Cancel a job: at once where it waits; where it runs, its worker stops it within seconds.
-
-    Args:
-        job_id: The job's id, or as much of its beginning as tells it from others.
-        reason: Why; it is kept in the job's history.
-    """
-    job_id = current().log.id_of(job_id)
-    job = submission.cancel(current(), job_id, by="operator", reason=reason)
-    text = f"job {job_id} is cancelled" if job.state is State.CANCELLED else f"job {job_id} is being stopped"
-    print_output({"job_id": job_id, "state": job.state}, lambda: print(text), as_json=as_json)
     return 0
 
 

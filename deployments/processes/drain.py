@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
-import uvloop
 from rich.console import Console
 
 from deployments.processes.logs import open_log, record, report_errors, warn_on_terminal
@@ -87,7 +86,7 @@ def run_drain(services: Services, **parameters: Any) -> dict[str, int]:
 
     leave_sigterm_alone()
     try:
-        return uvloop.run(_stoppable(drain_queue(**parameters), services.settings))
+        return asyncio.run(_stoppable(drain_queue(**parameters), services.settings))
     except httpx.HTTPError as error:
         msg = f"Prefect stopped answering ({type(error).__name__}); the jobs wait, drain again when it is back"
         raise PrefectUnavailable(msg) from None

@@ -18,7 +18,6 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-import uvloop
 from prefect import Flow
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas import OrchestrationResult
@@ -277,7 +276,7 @@ def work(services: Services, *, with_parent: bool = False) -> None:
     """
     leave_sigterm_alone()
     try:
-        uvloop.run(serve(services, with_parent=with_parent))
+        asyncio.run(serve(services, with_parent=with_parent))
     except httpx.HTTPError as error:
         msg = f"Prefect stopped answering ({type(error).__name__}); start the worker again when it is back"
         raise PrefectUnavailable(msg) from None

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from models import clock
-from models.durations import Durations, remaining, slots
+from models.durations import Durations, slots
 from models.facts import Retried
 from models.forecast import ROUNDS, Forecast, Span, drained, forecast, span
 from models.job import FINAL, Job, Phase
@@ -143,7 +143,11 @@ def _under_way(services: Services, job: Job, stand: Stand, durations: Durations,
     elapsed = max(0.0, (now - since).total_seconds())
     seconds, chance = durations.like(job.backend, job.user, job.document_bytes), Random(job.job_id)  # noqa: S311
     known = durations.knows(job.backend)
-    left = span([remaining(seconds, elapsed, chance) for _ in range(ROUNDS)], known)
+    longer = [each for each in seconds if each > elapsed]
+    drawn = [each - elapsed for each in longer] or [
+        durations.left(job.backend, job.user, elapsed, chance) for _ in range(ROUNDS)
+    ]
+    left = span(drawn, known)
     attempt = Attempt(
         number=job.attempt,
         since=since,

@@ -1,5 +1,6 @@
 """`quledger wait`, `watch` and `submit --wait`, as a user calls them."""
 
+import io
 import json
 import threading
 import time
@@ -7,7 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from deployments.cli import render
 from models.errors import Fault, LogUnavailable
 from models.facts import Failed, Validated
 from storage.log.event_log import EventLog
@@ -63,7 +66,7 @@ def test_wait_ends_with_the_last_job(program: Program):
 
     def wait() -> None:
         values = program.json("wait", "--group", "g")
-        assert [(value["job_id"], value["state"]) for value in values] == [(second, "DONE"), (first, "DONE")]
+        assert [(value["job_id"], value["state"]) for value in values] == [(first, "DONE"), (second, "DONE")]
 
     meanwhile(program, lambda services, job: finish(services, job, experiment("experiment_0", "1")), wait)
     third = submitted(program)
@@ -125,6 +128,22 @@ def test_watch_prints_a_line_for_each_change(program: Program):
     code, out, _ = program("watch", job, "--json")
     assert (code, json.loads(out)["state"]) == (0, "DONE")
     assert "no job has the id" in program.refused("watch", "nosuch")
+
+
+@on("sqlite")
+def test_watch_is_a_table_in_a_terminal(program: Program, monkeypatch: pytest.MonkeyPatch):
+    """Which is drawn anew with each change."""
+    job = submitted(program)
+    screen = Console(force_terminal=True, width=100, file=io.StringIO())
+    monkeypatch.setattr(render, "console", screen)
+    meanwhile(
+        program,
+        lambda services, job: finish(services, job, experiment("experiment_0", "1")),
+        lambda: program("watch", job),
+    )
+    assert isinstance(screen.file, io.StringIO)
+    assert "singlequdit" in screen.file.getvalue()
+    assert screen.file.getvalue().rindex("DONE") > screen.file.getvalue().rindex("submitted")
 
 
 @on("sqlite")

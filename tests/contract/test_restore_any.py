@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.facts import Hidden, LeaseExpired, Retried, Revived, Validated
+from models.facts import Hidden, Labelled, LeaseExpired, Retried, Revived, Validated
 from models.job import Job, Phase
 from storage.audit.rebuild import rebuild
 from storage.audit.restore import restore
@@ -18,7 +18,8 @@ from tests.contract.databases import Databases
 from tests.contract.log_fixture import DOCUMENT, LATER, LOST, START, LogFixture, dumped
 
 STEPS = st.lists(
-    st.sampled_from(["submit", "claim", "validate", "fail", "lose", "revive", "finish", "hide", "relay"]), max_size=25
+    st.sampled_from(["submit", "claim", "validate", "fail", "lose", "revive", "finish", "hide", "label", "relay"]),
+    max_size=25,
 )
 
 
@@ -48,6 +49,10 @@ class Walk:
         elif name == "hide":
             if ended := next((job for job in jobs if job.phase is Phase.FINAL and not job.is_hidden), None):
                 self.log_fixture.log.append(ended, Hidden(by="u"), attempt=ended.attempt, actor="w")
+        elif name == "label":
+            if jobs:
+                change = Labelled(by="u", labels={"n": str(jobs[-1].seq)})
+                self.log_fixture.log.append(jobs[-1], change, attempt=jobs[-1].attempt, actor="w")
         elif job := next((job for job in jobs if job.state == {"revive": "ERROR"}.get(name, "CLAIMED")), None):
             self._change(name, job)
 

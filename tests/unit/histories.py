@@ -20,6 +20,7 @@ from models.facts import (
     LeaseExpired,
     Refused,
     Replaced,
+    ResultRemoved,
     Retried,
     Revived,
     Submitted,
@@ -73,6 +74,7 @@ REVIVED = Revived(by="op")
 REPLACED = Replaced.of(b'{"a": 1}')
 HIDDEN = Hidden(by="ann")
 LABELLED = Labelled(by="ann", labels={"sample": "A7"}, removed=("old",))
+REMOVED = ResultRemoved(kept_days=30)
 REFUSED = Refused(refused_kind="executed", refused_attempt=1, worker="w", reason="late")
 RUN = (VALIDATED, COMPILED, EXECUTED, UPLOADED)
 DONE = (SUBMITTED, CLAIMED, *RUN, Completed())

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 import pytest
 
 from models.claims import Waiting, fairest
-from models.durations import Durations, Ran, remaining, slots
+from models.durations import Durations, Ran, slots
 from models.forecast import drained, forecast, span
 from models.service_order import Head, Lane, Scene, Under, play
 
@@ -146,10 +146,12 @@ def test_how_many_run_at_once_is_seen():
 
 
 def test_what_is_left_of_a_job():
-    """By those that took longer than it has by now; one that takes longer than any takes at most as long again."""
+    """By those that took longer than it has by now, of its kind or of any; else it takes about as long again."""
     chance = random.Random(1)
-    assert remaining([1.0, 10.0], 5.0, chance) == 5.0
-    assert all(0 <= remaining([1.0], 5.0, chance) <= 5.0 for _ in range(50))
+    durations = Durations([Ran("b", "u", 1, 0, 0, 1.0)] * 8 + [Ran("c", "v", 1, 0, 0, 10.0)])
+    assert durations.left("b", "u", 0.25, chance) == 0.75
+    assert durations.left("b", "u", 4.0, chance) == 6.0
+    assert all(0 <= durations.left("b", "u", 11.0, chance) <= 22.0 for _ in range(50))
 
 
 def test_few_known_jobs_leave_much_open():
