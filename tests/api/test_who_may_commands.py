@@ -63,8 +63,8 @@ def test_a_name_that_the_shell_gives_is_no_owner(shared: FrontDoor, program: Pro
     assert seen(shared, in_project) == SEEN["a project's, by a shell"]
 
 
-# One after the other: a command, and what dan is answered then for the job of the project, that of the name "daniel", one
-# of his own, a submission, a submission for the project.
+# One after the other: a command, and what dan is answered then for the job of the project, that of the name "daniel",
+# one of his own, a submission, and one for the project.
 TOLD = (
     ((), "404 404 200 201 403"),
     (("project", "set", "atoms", "--viewer", "dan"), "200 404 200 201 403"),
