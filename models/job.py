@@ -1,11 +1,10 @@
-"""A job is the fold of its events, and this file alone decides what may follow what.
+"""A job is the fold of its events. What may follow what is decided here alone, by the table in `models/transitions.py`.
 
 `apply(job, event)` folds one event in. `why_not(job, fact, attempt)` judges whether a fact may follow, and
 `not_the_holder(job, fact, holder)` whether this writer may append it; both return the reason if not.
 """
 
-from enum import StrEnum
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,100 +30,10 @@ from models.facts import (
     Submitted,
     Uploaded,
 )
+from models.transitions import ENDINGS, FINAL, RUNNING, TRANSITIONS, Phase, State, Writer
 
+__all__ = ["FINAL", "RUNNING", "TRANSITIONS", "Phase", "State"]
 
-class State(StrEnum):
-    """Where a job stands."""
-
-    QUEUED = "QUEUED"
-    """Waits for a worker (perhaps until a time, after a failed attempt)."""
-    CLAIMED = "CLAIMED"
-    """A worker has it; nothing is known of the document yet."""
-    VALIDATED = "VALIDATED"
-    """The document has no fault."""
-    COMPILED = "COMPILED"
-    """It is settled what will really run."""
-    EXECUTED = "EXECUTED"
-    """It ran; the result is staged and need never be computed again."""
-    UPLOADED = "UPLOADED"
-    """The result lies where front ends read it."""
-    DONE = "DONE"
-    ERROR = "ERROR"
-    CANCELLED = "CANCELLED"
-    WITHDRAWN = "WITHDRAWN"
-    """Somebody else took its document out of the queue and answers it; we tell front ends nothing."""
-
-
-class Phase(StrEnum):
-    """The three things a queue asks about a job."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    FINAL = "final"
-
-
-RUNNING = frozenset({State.CLAIMED, State.VALIDATED, State.COMPILED, State.EXECUTED, State.UPLOADED})
-FINAL = frozenset({State.DONE, State.ERROR, State.CANCELLED, State.WITHDRAWN})
-_OPEN = RUNNING | {State.QUEUED}
-
-
-class Writer(StrEnum):
-    """Who may append a fact."""
-
-    ANYBODY = "anybody"
-    """Users, operators, and workers that find the job; the fact belongs to no attempt."""
-    HOLDER = "the holder"
-    """The worker that holds the current attempt and shows its token; while nobody does, whoever names the attempt."""
-    BEGINNER = "who begins it"
-    """The first process that begins a job which was claimed for another process."""
-    HOUSEKEEPING = "housekeeping"
-    """Whoever sees that the lease has run out; the same transaction ends the attempt."""
-
-
-class Transition(NamedTuple):
-    """One row of the table: from any of `sources` the fact leads to `target`; None leaves the state as it is."""
-
-    kind: str
-    sources: frozenset[State]
-    target: State | None
-    writer: Writer
-
-    @property
-    def of_attempt(self) -> bool:
-        """Whether it belongs to the current attempt and to no other."""
-        return self.writer is not Writer.ANYBODY
-
-
-_ANYBODY, _HOLDER = Writer.ANYBODY, Writer.HOLDER
-
-TRANSITIONS = {
-    row.kind: row
-    for row in (
-        Transition("claimed", frozenset({State.QUEUED}), State.CLAIMED, _ANYBODY),
-        Transition("handed_over", frozenset({State.CLAIMED, State.EXECUTED}), None, Writer.BEGINNER),
-        Transition("validated", frozenset({State.CLAIMED}), State.VALIDATED, _HOLDER),
-        Transition("compiled", frozenset({State.VALIDATED}), State.COMPILED, _HOLDER),
-        Transition("executed", frozenset({State.COMPILED}), State.EXECUTED, _HOLDER),
-        Transition("uploaded", frozenset({State.EXECUTED}), State.UPLOADED, _HOLDER),
-        Transition("completed", frozenset({State.UPLOADED}), State.DONE, _HOLDER),
-        Transition("failed", RUNNING, State.ERROR, _HOLDER),
-        Transition("cancel_requested", _OPEN, None, _ANYBODY),
-        Transition("cancelled", _OPEN, State.CANCELLED, _HOLDER),
-        Transition("lease_expired", RUNNING, None, Writer.HOUSEKEEPING),
-        Transition("retried", RUNNING, State.QUEUED, _HOLDER),
-        Transition("revived", frozenset({State.QUEUED, State.ERROR, State.WITHDRAWN}), State.QUEUED, _ANYBODY),
-        Transition("replaced", frozenset({State.ERROR}), State.QUEUED, _ANYBODY),
-        Transition("withdrawn", frozenset({State.CLAIMED}), State.WITHDRAWN, _HOLDER),
-        Transition("hidden", FINAL, None, _ANYBODY),
-        Transition("labelled", frozenset(State), None, _ANYBODY),
-        Transition("result_removed", frozenset({State.DONE}), None, _ANYBODY),
-        Transition("refused", frozenset(State), None, _ANYBODY),
-    )
-}
-"""What may follow what; `submitted` alone may begin a history. `docs/job-states.md` prints this table."""
-
-ENDINGS = frozenset({"retried", "failed", "cancelled"})
-"""The facts that end an attempt without a result: the only ones that may follow the end of its lease."""
 
 NOBODY = ""
 """The holder of an attempt whose lease has run out; whoever saw that ends the attempt."""
@@ -208,12 +117,6 @@ class Job(BaseModel):
         return f"{text}; and {hidden} more" if hidden > 0 else text
 
 
-_AS_SUBMITTED = (
-    *("backend", "user", "project", "priority", "source", "storage", "document_sha256", "document_bytes"),
-    *("received_at", "derived_from", "labels", "group", "seed"),
-)
-
-
 def begin(event: Event) -> Job:
     """Return the job that a `submitted` event begins.
 
@@ -222,11 +125,22 @@ def begin(event: Event) -> Job:
     """
     fact = event.fact
     if not isinstance(fact, Submitted) or event.seq != 0:
-        msg = f"a history begins with submitted at 0, not with {event.kind} at {event.seq}"
-        raise ValueError(msg)
+        raise ValueError(f"a history begins with submitted at 0, not with {event.kind} at {event.seq}")
     return Job(
-        **{name: getattr(fact, name) for name in _AS_SUBMITTED},
         job_id=event.job_id,
+        backend=fact.backend,
+        user=fact.user,
+        project=fact.project,
+        priority=fact.priority,
+        source=fact.source,
+        storage=fact.storage,
+        document_sha256=fact.document_sha256,
+        document_bytes=fact.document_bytes,
+        derived_from=fact.derived_from,
+        labels=fact.labels,
+        group=fact.group,
+        seed=fact.seed,
+        received_at=fact.received_at,
         submitted_at=event.recorded_at,
         updated_at=event.recorded_at,
         last_hash=event.hash,
@@ -247,8 +161,10 @@ def why_not(job: Job, fact: Fact, attempt: int) -> str | None:  # noqa: PLR0911 
         return "the job waits for its turn already"
     if fact.kind == "replaced" and (job.blame, job.stage) != ("user", "validation"):
         return "the job did not end through a fault of its document"
-    if (fact.kind == "hidden" and job.is_hidden) or (fact.kind == "result_removed" and job.is_result_removed):
-        return "the job is hidden already" if fact.kind == "hidden" else "the result was removed already"
+    if fact.kind == "hidden" and job.is_hidden:
+        return "the job is hidden already"
+    if fact.kind == "result_removed" and job.is_result_removed:
+        return "the result was removed already"
     if fact.kind == "claimed" and attempt != job.attempt + 1:
         return f"the next attempt is {job.attempt + 1}, not {attempt}"
     return _why_not_of_attempt(job, fact, attempt) if row.of_attempt else None
@@ -291,8 +207,7 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
     if job is None:
         return begin(event)
     if event.seq != job.seq + 1 or event.prev_hash != job.last_hash:
-        msg = f"event {event.seq} does not follow event {job.seq}"
-        raise ValueError(msg)
+        raise ValueError(f"event {event.seq} does not follow event {job.seq}")
     changes: dict[str, object] = {"seq": event.seq, "last_hash": event.hash, "updated_at": event.recorded_at}
     if (target := TRANSITIONS[event.kind].target) is not None:
         changes["state"] = target
@@ -314,14 +229,23 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
             changes["handed_on"] = False
         case LeaseExpired():
             changes["holder"] = None if job.holder is None else NOBODY
-        case Executed() | Uploaded():
-            changes[fact.kind] = fact
+        case Executed():
+            changes["executed"] = fact
+        case Uploaded():
+            changes["uploaded"] = fact
         case Failed():
-            changes |= {name: getattr(fact, name) for name in ("stage", "blame", "faults", "fault_count")}
+            changes |= {
+                "stage": fact.stage,
+                "blame": fact.blame,
+                "faults": fact.faults,
+                "fault_count": fact.fault_count,
+            }
         case CancelRequested():
             changes["cancel_requested"] = True
-        case Hidden() | ResultRemoved():
-            changes |= {f"is_{fact.kind}": True, "updated_at": job.updated_at}
+        case Hidden():
+            changes |= {"is_hidden": True, "updated_at": job.updated_at}
+        case ResultRemoved():
+            changes |= {"is_result_removed": True, "updated_at": job.updated_at}
         case Labelled():
             kept = {name: value for name, value in job.labels.items() if name not in fact.removed}
             changes |= {"labels": kept | fact.labels, "updated_at": job.updated_at}

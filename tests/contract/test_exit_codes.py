@@ -21,6 +21,9 @@ ALL |= {f"{title} {name}" for title, (_, commands) in GROUPS.items() for name in
 ARGUMENTS = {
     "submit": "singlequdit examples/rabi_oscillation.json --no-check",
     "wait": "abcd",
+    "why": "abcd",
+    "diff": "abcd efgh",
+    "rerun": "abcd",
     "label": "abcd a=b",
     "group": "sweep",
     "status": "abcd",
@@ -128,4 +131,4 @@ def test_what_differs_is_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     lab.log.engine.dispose()
     assert (_run(["db", "current"]), _run(["db", "check"])) == (3, 3)
     shown |= {"db current", "db check"}
-    assert shown == {name for name, (_, _, three) in table().items() if three} - {"submit", "group"}
+    assert shown == {name for name, (_, _, three) in table().items() if three} - {"submit", "rerun", "group"}
