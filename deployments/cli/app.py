@@ -274,7 +274,7 @@ def main() -> None:
         sys.stdout.flush()
     except terminal.OutputLost as error:
         code = 0 if error.refused else _complain(error, 1)
-    sys.exit(code)
+    terminal.end(code)
 
 
 def _run(arguments: list[str]) -> int:

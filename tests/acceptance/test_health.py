@@ -52,6 +52,8 @@ class Prefect:
 
     def end(self) -> None:
         """End it."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
         self.process.kill()
         self.process.wait()
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, MetaData, insert, select
+from sqlalchemy import Engine, MetaData, delete, insert, select
 
 from models import clock
 from models.facts import Submitted
@@ -23,7 +23,8 @@ from storage.log.submissions import Entry, begin_all
 from storage.log.upkeep import faults_of
 from tests.contract.log_fixture import LogFixture
 
-OLD, JOBS = "0007", 1000
+OLD = "0007"
+JOBS = {"sqlite": 1000, "postgresql": 100}
 BY_TRIGGER = {"queue"}
 """Tables that fill themselves."""
 
@@ -37,7 +38,7 @@ def filled(folder: Path, engine: Engine) -> LogFixture:
     about = {"backend": "rydberg", "source": "api", "shots": 5}
     facts = [
         Submitted.of(b'{"n":%d}' % number, keep_up_to=99, user="ann", received_at=clock.now(), **about)  # type: ignore[arg-type]
-        for number in range(JOBS)
+        for number in range(JOBS[engine.dialect.name])
     ]
     begin_all(engine, [Entry(fact, f"job{number:04}") for number, fact in enumerate(facts)], "test")
     directory = Directory(engine)
@@ -73,6 +74,8 @@ def copy_down(source: Engine, url: str) -> None:
                 continue
             names = [column.name for column in table.columns]
             rows = read.execute(select(*(new.tables[table.name].c[name] for name in names))).mappings().all()
+            if table.name == "log_mark":  # a new database has one of its own
+                connection.execute(delete(table))
             if rows:
                 connection.execute(insert(table), [dict(row) for row in rows])
     target.dispose()
@@ -94,7 +97,7 @@ def test_it_is_upgraded_verified_and_restored(fresh: Callable[[str], str], tmp_p
     copy_down(today, url)
     before = engine_of(url)
     assert version_of(before) == OLD
-    assert len({job for job, *_ in rows(before, "event")}) == JOBS + 3
+    assert len({job for job, *_ in rows(before, "event")}) == JOBS[before.dialect.name] + 3
     before.dispose()
 
     upgraded = open_database(url)
