@@ -4,11 +4,11 @@
 `not_the_holder(job, fact, holder)` whether this writer may append it; both return the reason if not.
 """
 
-from enum import StrEnum
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.adopted import Adopted, AdoptedError
 from models.clock import UtcDatetime
 from models.errors import Blame, Fault, describe
 from models.events import GENESIS, Event
@@ -30,99 +30,9 @@ from models.facts import (
     Submitted,
     Uploaded,
 )
+from models.transitions import ENDINGS, FINAL, RUNNING, TRANSITIONS, Phase, State, Transition, Writer
 
-
-class State(StrEnum):
-    """Where a job stands."""
-
-    QUEUED = "QUEUED"
-    """Waits for a worker (perhaps until a time, after a failed attempt)."""
-    CLAIMED = "CLAIMED"
-    """A worker has it; nothing is known of the document yet."""
-    VALIDATED = "VALIDATED"
-    """The document has no fault."""
-    COMPILED = "COMPILED"
-    """It is settled what will really run."""
-    EXECUTED = "EXECUTED"
-    """It ran; the result is staged and need never be computed again."""
-    UPLOADED = "UPLOADED"
-    """The result lies where front ends read it."""
-    DONE = "DONE"
-    ERROR = "ERROR"
-    CANCELLED = "CANCELLED"
-    WITHDRAWN = "WITHDRAWN"
-    """Somebody else took its document out of the queue and answers it; we tell front ends nothing."""
-
-
-class Phase(StrEnum):
-    """The three things a queue asks about a job."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    FINAL = "final"
-
-
-RUNNING = frozenset({State.CLAIMED, State.VALIDATED, State.COMPILED, State.EXECUTED, State.UPLOADED})
-FINAL = frozenset({State.DONE, State.ERROR, State.CANCELLED, State.WITHDRAWN})
-_OPEN = RUNNING | {State.QUEUED}
-
-
-class Writer(StrEnum):
-    """Who may append a fact."""
-
-    ANYBODY = "anybody"
-    """Users, operators, and workers that find the job; the fact belongs to no attempt."""
-    HOLDER = "the holder"
-    """The worker that holds the current attempt and shows its token; while nobody does, whoever names the attempt."""
-    BEGINNER = "who begins it"
-    """The first process that begins a job which was claimed for another process."""
-    HOUSEKEEPING = "housekeeping"
-    """Whoever sees that the lease has run out; the same transaction ends the attempt."""
-
-
-class Transition(NamedTuple):
-    """One row of the table: from any of `sources` the fact leads to `target`; None leaves the state as it is."""
-
-    kind: str
-    sources: frozenset[State]
-    target: State | None
-    writer: Writer
-
-    @property
-    def of_attempt(self) -> bool:
-        """Whether it belongs to the current attempt and to no other."""
-        return self.writer is not Writer.ANYBODY
-
-
-_ANYBODY, _HOLDER = Writer.ANYBODY, Writer.HOLDER
-
-TRANSITIONS = {
-    row.kind: row
-    for row in (
-        Transition("claimed", frozenset({State.QUEUED}), State.CLAIMED, _ANYBODY),
-        Transition("handed_over", frozenset({State.CLAIMED, State.EXECUTED}), None, Writer.BEGINNER),
-        Transition("validated", frozenset({State.CLAIMED}), State.VALIDATED, _HOLDER),
-        Transition("compiled", frozenset({State.VALIDATED}), State.COMPILED, _HOLDER),
-        Transition("executed", frozenset({State.COMPILED}), State.EXECUTED, _HOLDER),
-        Transition("uploaded", frozenset({State.EXECUTED}), State.UPLOADED, _HOLDER),
-        Transition("completed", frozenset({State.UPLOADED}), State.DONE, _HOLDER),
-        Transition("failed", RUNNING, State.ERROR, _HOLDER),
-        Transition("cancel_requested", _OPEN, None, _ANYBODY),
-        Transition("cancelled", _OPEN, State.CANCELLED, _HOLDER),
-        Transition("lease_expired", RUNNING, None, Writer.HOUSEKEEPING),
-        Transition("retried", RUNNING, State.QUEUED, _HOLDER),
-        Transition("revived", frozenset({State.QUEUED, State.ERROR, State.WITHDRAWN}), State.QUEUED, _ANYBODY),
-        Transition("replaced", frozenset({State.ERROR}), State.QUEUED, _ANYBODY),
-        Transition("withdrawn", frozenset({State.CLAIMED}), State.WITHDRAWN, _HOLDER),
-        Transition("hidden", FINAL, None, _ANYBODY),
-        Transition("labelled", frozenset(State), None, _ANYBODY),
-        Transition("refused", frozenset(State), None, _ANYBODY),
-    )
-}
-"""What may follow what; `submitted` alone may begin a history. `docs/job-states.md` prints this table."""
-
-ENDINGS = frozenset({"retried", "failed", "cancelled"})
-"""The facts that end an attempt without a result: the only ones that may follow the end of its lease."""
+__all__ = ["FINAL", "RUNNING", "TRANSITIONS", "Phase", "State", "Transition", "Writer"]
 
 NOBODY = ""
 """The holder of an attempt whose lease has run out; whoever saw that ends the attempt."""
@@ -146,6 +56,7 @@ class Job(BaseModel):
         executed: the staged result; kept over a retry, so that a later attempt need not run again.
         labels: name -> value, as they are by now.
         seed: of another job, for the compilation; None leaves it to chance.
+        adopted: how another spooler had brought it to its end; None where none has.
         is_hidden: its owner does not want to see it any more, until it waits again.
     """
 
@@ -188,6 +99,7 @@ class Job(BaseModel):
     labels: Annotated[dict[str, str], Field(exclude_if=lambda value: not value)] = {}
     group: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
     seed: Annotated[int | None, Field(exclude_if=lambda value: value is None)] = None
+    adopted: Annotated[Adopted | AdoptedError | None, Field(exclude_if=lambda value: value is None)] = None
 
     @property
     def phase(self) -> Phase:
@@ -243,6 +155,8 @@ def why_not(job: Job, fact: Fact, attempt: int) -> str | None:  # noqa: PLR0911 
         return "the job waits for its turn already"
     if fact.kind == "replaced" and (job.blame, job.stage) != ("user", "validation"):
         return "the job did not end through a fault of its document"
+    if isinstance(fact, Adopted | AdoptedError) and job.attempt > 0:
+        return "the job was begun here"
     if fact.kind == "hidden" and job.is_hidden:
         return "the job is hidden already"
     if fact.kind == "claimed" and attempt != job.attempt + 1:
@@ -316,6 +230,11 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
             changes["uploaded"] = fact
         case Failed():
             changes |= {name: getattr(fact, name) for name in ("stage", "blame", "faults", "fault_count")}
+        case Adopted():
+            uploaded = Uploaded(path=fact.path, bytes=fact.bytes, sha256=fact.sha256, kid=fact.kid)
+            changes |= {"adopted": fact, "uploaded": uploaded}
+        case AdoptedError():
+            changes |= {"adopted": fact, "faults": (Fault(message=fact.error_message),), "fault_count": 1}
         case CancelRequested():
             changes["cancel_requested"] = True
         case Hidden():
@@ -328,7 +247,7 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
             if fact.run_again:
                 changes["executed"] = None
         case Revived() | Replaced():
-            changes |= dict.fromkeys(("not_before", "stage", "blame"))
+            changes |= dict.fromkeys(("not_before", "stage", "blame", "adopted"))
             changes |= {"failures": 0, "faults": (), "fault_count": 0, "cancel_requested": False, "is_hidden": False}
             if isinstance(fact, Replaced):
                 changes |= {"document_sha256": fact.document_sha256, "document_bytes": fact.document_bytes}

@@ -94,7 +94,17 @@ def test_how_a_mirrored_history_stands_to_the_logs(mirrored: str, ours: str, com
 DECIDES_NOTHING = ["submitted", "claimed", "validated", "compiled", "lease_expired", "retried", "refused"]
 DECIDES = [
     *("handed_over", "executed", "uploaded", "completed", "failed"),
-    *("cancel_requested", "cancelled", "revived", "replaced", "withdrawn", "hidden", "labelled"),
+    *(
+        "cancel_requested",
+        "cancelled",
+        "revived",
+        "replaced",
+        "withdrawn",
+        "hidden",
+        "labelled",
+        "adopted",
+        "adopted_error",
+    ),
 ]
 
 
