@@ -213,6 +213,14 @@ class Labelled(FactModel):
     removed: tuple[str, ...] = ()
 
 
+class ResultRemoved(FactModel):
+    """The result was older than results are kept: its document is taken away. Its hash stays in `uploaded`."""
+
+    kind: Literal["result_removed"] = "result_removed"
+    version: Literal[1] = 1
+    kept_days: float
+
+
 class Refused(FactModel):
     """A late write of an attempt that was over; nothing else changed."""
 
@@ -245,6 +253,7 @@ Fact = Annotated[
     | Adopted
     | AdoptedError
     | Labelled
+    | ResultRemoved
     | Refused,
     Field(discriminator="kind"),
 ]

@@ -1,4 +1,4 @@
-"""A job is the fold of its events, and this file alone decides what may follow what.
+"""A job is the fold of its events. What may follow what is decided here alone, by the table in `models/transitions.py`.
 
 `apply(job, event)` folds one event in. `why_not(job, fact, attempt)` judges whether a fact may follow, and
 `not_the_holder(job, fact, holder)` whether this writer may append it; both return the reason if not.
@@ -23,6 +23,7 @@ from models.facts import (
     Labelled,
     LeaseExpired,
     Replaced,
+    ResultRemoved,
     Retried,
     Revived,
     Source,
@@ -30,9 +31,10 @@ from models.facts import (
     Submitted,
     Uploaded,
 )
-from models.transitions import ENDINGS, FINAL, RUNNING, TRANSITIONS, Phase, State, Transition, Writer
+from models.transitions import ENDINGS, FINAL, RUNNING, TRANSITIONS, Phase, State, Writer
 
-__all__ = ["FINAL", "RUNNING", "TRANSITIONS", "Phase", "State", "Transition", "Writer"]
+__all__ = ["FINAL", "RUNNING", "TRANSITIONS", "Phase", "State"]
+
 
 NOBODY = ""
 """The holder of an attempt whose lease has run out; whoever saw that ends the attempt."""
@@ -58,6 +60,7 @@ class Job(BaseModel):
         seed: of another job, for the compilation; None leaves it to chance.
         adopted: how another spooler had brought it to its end; None where none has.
         is_hidden: its owner does not want to see it any more, until it waits again.
+        is_result_removed: the document of its result was taken away, as it was older than results are kept.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -96,6 +99,7 @@ class Job(BaseModel):
     cancel_requested: bool = False
     derived_from: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
     is_hidden: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
+    is_result_removed: Annotated[bool, Field(exclude_if=lambda value: not value)] = False
     labels: Annotated[dict[str, str], Field(exclude_if=lambda value: not value)] = {}
     group: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
     seed: Annotated[int | None, Field(exclude_if=lambda value: value is None)] = None
@@ -116,12 +120,6 @@ class Job(BaseModel):
         return f"{text}; and {hidden} more" if hidden > 0 else text
 
 
-_AS_SUBMITTED = (
-    *("backend", "user", "project", "priority", "source", "storage", "document_sha256", "document_bytes"),
-    *("received_at", "derived_from", "labels", "group", "seed"),
-)
-
-
 def begin(event: Event) -> Job:
     """Return the job that a `submitted` event begins.
 
@@ -130,11 +128,22 @@ def begin(event: Event) -> Job:
     """
     fact = event.fact
     if not isinstance(fact, Submitted) or event.seq != 0:
-        msg = f"a history begins with submitted at 0, not with {event.kind} at {event.seq}"
-        raise ValueError(msg)
+        raise ValueError(f"a history begins with submitted at 0, not with {event.kind} at {event.seq}")
     return Job(
-        **{name: getattr(fact, name) for name in _AS_SUBMITTED},
         job_id=event.job_id,
+        backend=fact.backend,
+        user=fact.user,
+        project=fact.project,
+        priority=fact.priority,
+        source=fact.source,
+        storage=fact.storage,
+        document_sha256=fact.document_sha256,
+        document_bytes=fact.document_bytes,
+        derived_from=fact.derived_from,
+        labels=fact.labels,
+        group=fact.group,
+        seed=fact.seed,
+        received_at=fact.received_at,
         submitted_at=event.recorded_at,
         updated_at=event.recorded_at,
         last_hash=event.hash,
@@ -159,6 +168,8 @@ def why_not(job: Job, fact: Fact, attempt: int) -> str | None:  # noqa: PLR0911 
         return "the job was begun here"
     if fact.kind == "hidden" and job.is_hidden:
         return "the job is hidden already"
+    if fact.kind == "result_removed" and job.is_result_removed:
+        return "the result was removed already"
     if fact.kind == "claimed" and attempt != job.attempt + 1:
         return f"the next attempt is {job.attempt + 1}, not {attempt}"
     return _why_not_of_attempt(job, fact, attempt) if row.of_attempt else None
@@ -201,8 +212,7 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
     if job is None:
         return begin(event)
     if event.seq != job.seq + 1 or event.prev_hash != job.last_hash:
-        msg = f"event {event.seq} does not follow event {job.seq}"
-        raise ValueError(msg)
+        raise ValueError(f"event {event.seq} does not follow event {job.seq}")
     changes: dict[str, object] = {"seq": event.seq, "last_hash": event.hash, "updated_at": event.recorded_at}
     if (target := TRANSITIONS[event.kind].target) is not None:
         changes["state"] = target
@@ -239,6 +249,8 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
             changes["cancel_requested"] = True
         case Hidden():
             changes |= {"is_hidden": True, "updated_at": job.updated_at}
+        case ResultRemoved():
+            changes |= {"is_result_removed": True, "updated_at": job.updated_at}
         case Labelled():
             kept = {name: value for name, value in job.labels.items() if name not in fact.removed}
             changes |= {"labels": kept | fact.labels, "updated_at": job.updated_at}

@@ -123,6 +123,12 @@ class Settings(BaseSettings):
         default=200, ge=1, le=1_000_000, description="Streams and long polls of the API that one user holds at once."
     )
 
+    results_days: Annotated[float | None, Field(gt=0, le=36500)] = Field(
+        default=None, description="How long `quledger retention` keeps results; by default for ever."
+    )
+    payloads_days: Annotated[float | None, Field(gt=0, le=36500)] = Field(
+        default=None, description="How long it keeps payloads; by default for ever."
+    )
     webhook: SecretStr | None = Field(
         default=None, description="URL that is told what happens (docs/told.md), with what is secret in it."
     )

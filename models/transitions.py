@@ -1,4 +1,4 @@
-"""The states of a job, and what may follow what: `models/job.py` folds and judges by this table."""
+"""The states of a job and the table of what may lead from one to another, and who may say so."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -36,7 +36,7 @@ class Phase(StrEnum):
 
 RUNNING = frozenset({State.CLAIMED, State.VALIDATED, State.COMPILED, State.EXECUTED, State.UPLOADED})
 FINAL = frozenset({State.DONE, State.ERROR, State.CANCELLED, State.WITHDRAWN})
-_OPEN = RUNNING | {State.QUEUED}
+OPEN = RUNNING | {State.QUEUED}
 
 
 class Writer(StrEnum):
@@ -81,8 +81,8 @@ TRANSITIONS = {
         Transition("uploaded", frozenset({State.EXECUTED}), State.UPLOADED, _HOLDER),
         Transition("completed", frozenset({State.UPLOADED}), State.DONE, _HOLDER),
         Transition("failed", RUNNING, State.ERROR, _HOLDER),
-        Transition("cancel_requested", _OPEN, None, _ANYBODY),
-        Transition("cancelled", _OPEN, State.CANCELLED, _HOLDER),
+        Transition("cancel_requested", OPEN, None, _ANYBODY),
+        Transition("cancelled", OPEN, State.CANCELLED, _HOLDER),
         Transition("lease_expired", RUNNING, None, Writer.HOUSEKEEPING),
         Transition("retried", RUNNING, State.QUEUED, _HOLDER),
         Transition("revived", frozenset({State.QUEUED, State.ERROR, State.WITHDRAWN}), State.QUEUED, _ANYBODY),
@@ -90,6 +90,7 @@ TRANSITIONS = {
         Transition("withdrawn", frozenset({State.CLAIMED}), State.WITHDRAWN, _HOLDER),
         Transition("hidden", FINAL, None, _ANYBODY),
         Transition("labelled", frozenset(State), None, _ANYBODY),
+        Transition("result_removed", frozenset({State.DONE}), None, _ANYBODY),
         Transition("refused", frozenset(State), None, _ANYBODY),
     )
 }

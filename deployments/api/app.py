@@ -24,6 +24,7 @@ from deployments.api.dialects.qlued_documents import error_document
 from deployments.api.leases import watch_leases
 from deployments.api.pages.router import add_pages
 from deployments.api.pages.visits import FORMS_WITH_DOCUMENTS, MAX_FORM
+from deployments.api.reads import Reads
 from deployments.api.v1 import acts, backends, bulk, calibrations, groups, health, jobs, me, payloads, submissions
 from deployments.api.v1.bodies import add_schemas
 from deployments.api.waits import Waits
@@ -139,11 +140,13 @@ async def _lifespan(app: FastAPI, *, is_warmed: bool) -> AsyncIterator[None]:
         changes = Changes(lambda job_ids: {job_id: seq for job_id, (_, seq) in services.log.states(job_ids).items()})
         committer: Committer[Submission, Outcome] = Committer(functools.partial(_submit, services))
         async with Checker(services) as checker:
+            reads = Reads(is_near=services.log.engine.dialect.name == "sqlite")
             waits = Waits(changes, services.directory.good_tokens, services.settings.api_waits_a_user)
-            calls = app.state.calls = Calls(services, services.directory, checker, committer, waits)
+            calls = app.state.calls = Calls(services, checker, committer, waits, reads)
             coroutines = [changes.run(), waits.run(), calls.visits.run(), watch_leases(services)]
             if is_warmed:
                 coroutines.append(_warm(checker))
+            app.state.end_waits = functools.partial(loop.call_soon_threadsafe, waits.end)
             running = [asyncio.create_task(each) for each in coroutines]
             try:
                 yield

@@ -17,6 +17,7 @@ from deployments.api.groups import Groups
 from deployments.api.laboratory import Laboratory
 from deployments.api.lists import own, seen_by, thing_of
 from deployments.api.overview import Overview
+from deployments.api.reads import Reads
 from deployments.api.requests import JobRequest, repeated
 from deployments.api.stored import StoredPayloads
 from deployments.api.visits import Visits
@@ -30,7 +31,6 @@ from models.labels import LabelChanges
 from models.names import MAX_NAMED, id_meant, is_job_id
 from models.submissions import Begun, Submission
 from models.why import Why
-from storage.identity.directory import Directory
 from storage.log import job_lists
 from storage.log.job_lists import Page, Query
 from tasks.jobs import labelling, submission
@@ -49,11 +49,12 @@ class Calls:
     def __init__(
         self,
         services: Services,
-        directory: Directory,
         checker: Checker,
         committer: Committer[Submission, Outcome],
         waits: Waits,
+        reads: Reads,
     ) -> None:
+        self.reads, directory = reads, services.directory
         self.account, self.laboratory, self.waits = Account(directory), Laboratory(services), waits
         self.groups = Groups(services)
         self.bulk = Bulk(services)

@@ -35,7 +35,7 @@ class Door:
             NotSignedIn: the token is missing, unknown, expired or revoked.
             LimitReached: the caller has sent too many requests in this minute.
         """
-        return await asyncio.to_thread(self.calls.caller, self._token)
+        return await self.look(lambda _calls, caller: caller)
 
     async def ask(self, function: Callable[[Calls, Caller], Answer]) -> Answer:
         """Answer in a thread, for the caller."""
@@ -45,13 +45,17 @@ class Door:
 
         return await asyncio.to_thread(answer)
 
-    async def ask_again(self, caller: Caller, function: Callable[[Calls, Caller], Answer]) -> Answer:
-        """Answer in a thread, for a caller who has waited; it is no request more.
+    async def look(self, function: Callable[[Calls, Caller], Answer]) -> Answer:
+        """Answer for the caller what a short read of the log says: a few rows by their indexes."""
+        return await self.calls.reads.run(lambda: function(self.calls, self.calls.caller(self._token)))
+
+    async def look_again(self, caller: Caller, function: Callable[[Calls, Caller], Answer]) -> Answer:
+        """Answer the same for a caller who has waited; it is no request more.
 
         Raises:
             NotSignedIn: his token has ended meanwhile.
         """
-        return await asyncio.to_thread(lambda: function(self.calls, self.calls.again(caller)))
+        return await self.calls.reads.run(lambda: function(self.calls, self.calls.again(caller)))
 
     async def run(self, function: Callable[[Calls], Answer]) -> Answer:
         """Answer in a thread, for a caller who is known already."""

@@ -109,6 +109,10 @@ COMMANDS = {
             " The event log keeps all of its history."
         ),
     ),
+    "retention": (
+        "retention:retention",
+        ("Show which results and payloads are older than they are kept; with `--apply`, remove them. Histories stay."),
+    ),
     "rebuild": (
         "audit:rebuild",
         "Make the views of the log anew from its events; nothing else is changed. Stop the drains before.",

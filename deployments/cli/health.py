@@ -9,8 +9,7 @@ from deployments.cli.output import Json, print_output
 from flows.checkup import Checkup
 from flows.telling.teller import Teller
 from models.health import Health
-from models.settings import Settings
-from tasks.services import Services
+from tasks.services import current
 
 _STYLES = {"ok": "green", "odd": "yellow", "down": "bold red", "unknown": "dim"}
 
@@ -24,7 +23,7 @@ def health(*, tell: Annotated[bool, Parameter(negative="")] = False, as_json: Js
     Args:
         tell: Also tell webhook, mail and Prefect if it has changed, and what else waits to be told (docs/told.md).
     """
-    services = Services(Settings.read())
+    services = current()
     found = Checkup(services).ask()
     value = {"ok": not found.down, **found.model_dump(mode="json")}
     print_output(value, lambda: _print(found), as_json=as_json)

@@ -99,6 +99,10 @@ class DocumentAudit:
                 yield "result", f"{path} is there, and the job is {job.state}"
             return
         content = get_or_none(self._storage, path)
+        if job.is_result_removed:
+            if content is not None:
+                yield "result", f"{path} is there, and the log says that it was removed"
+            return
         if content is None:
             yield "result", f"{path} is missing"
         elif hashlib.sha256(content).hexdigest() != job.uploaded.sha256:

@@ -193,3 +193,5 @@ class JobDocuments:
         if job.state in FINAL and job.state is not State.DONE and job.executed is not None:
             # Written by an attempt that ended before it could say so; after an ERROR the staged copy stays.
             self._storage.delete(layout.result(job.backend, job.job_id))
+        if job.is_result_removed:
+            self._storage.delete(layout.result(job.backend, job.job_id))

@@ -13,7 +13,8 @@ from models import clock
 from models.errors import LogUnavailable
 from models.health import Sign
 from storage.log.database import reading, writing
-from storage.log.tables import NOT_HELD, DrainRow, EventRow, JobRow, MirrorRow, ProbeRow
+from storage.log.tables import NOT_HELD, EventRow, JobRow, MirrorRow
+from storage.log.upkeep_tables import DrainRow, ProbeRow
 
 _DRAIN: Any = DrainRow.__table__  # type: ignore[attr-defined]
 _PROBE: Any = ProbeRow.__table__  # type: ignore[attr-defined]

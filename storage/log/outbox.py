@@ -14,7 +14,7 @@ from models import clock
 from models.notices import GIVEN_UP, Notice, of_health
 from storage.log.database import reading, writing
 from storage.log.dialects import Turn, dialect_of
-from storage.log.notice_tables import NoticeRow, SubscriberRow, ToldHealthRow
+from storage.log.upkeep_tables import NoticeRow, SubscriberRow, ToldHealthRow
 
 _SUBSCRIBER: Any = SubscriberRow.__table__  # type: ignore[attr-defined]
 _NOTICE: Any = NoticeRow.__table__  # type: ignore[attr-defined]

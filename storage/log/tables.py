@@ -259,34 +259,6 @@ class PayloadRow(SQLModel, table=True):
     content: bytes = Field(sa_type=LargeBinary)
 
 
-class DrainRow(SQLModel, table=True):
-    """The last sign of life of a drain; one that ends in good order takes it away. Not history.
-
-    Attributes:
-        every: seconds between two signs.
-        backends: whose queues it serves, as JSON.
-        prefect: address of the Prefect API that it uses, without secrets.
-    """
-
-    __tablename__ = "drain"
-
-    worker: str = Field(primary_key=True, sa_type=words(200))
-    began_at: str = Field(sa_type=words(40))
-    seen_at: str = Field(sa_type=words(40))
-    every: float
-    backends: str = Field(sa_type=Text)
-    prefect: str = Field(default="", sa_type=words(500))
-
-
-class ProbeRow(SQLModel, table=True):
-    """What whoever asks whether the database takes a row has written last; of no other use."""
-
-    __tablename__ = "probe"
-
-    name: str = Field(primary_key=True, sa_type=words(40))
-    written_at: str = Field(sa_type=words(40))
-
-
 class LogMarkRow(SQLModel, table=True):
     """The one row that says which log this is, and how far it has come; see `storage.documents.marks`."""
 

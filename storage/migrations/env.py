@@ -12,18 +12,17 @@ from sqlmodel import SQLModel
 
 from models.settings import Settings
 from storage.identity import tables as identity_tables
-from storage.log import notice_tables, tables
+from storage.log import tables, upkeep_tables
 from storage.log.database import open_database
 from storage.uploads import tables as upload_tables
 
 # Importing them registers the tables.
-_REGISTERED = (
+for registered in (
     tables.EventRow,
-    notice_tables.NoticeRow,
+    upkeep_tables.DrainRow,
     identity_tables.ControlEventRow,
     upload_tables.RegistrationRow,
-)
-for registered in _REGISTERED:
+):
     assert registered.metadata is SQLModel.metadata  # noqa: S101
 
 _UNSEEN = {

@@ -6,7 +6,7 @@ import json
 import os
 import random
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -40,6 +40,7 @@ from storage import layout
 from storage.identity.devices import standing
 from storage.log import condition, outbox
 from storage.log.database import open_database
+from storage.log.pauses import pauses
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import ORDINARY
 from tasks.backends import registry
@@ -166,7 +167,11 @@ def _ahead(told: datetime, before: datetime, after: datetime) -> float:
 
 
 def _backends(services: Services) -> Answer:
-    checked: dict[str, datetime | None] = dict.fromkeys(registry.usable())
+    paused: Collection[str] = ()
+    # What is paused is looked at, and is published as if it were not.
+    with suppress(LogError):
+        paused = pauses(services.log.engine)
+    checked: dict[str, datetime | None] = dict.fromkeys(name for name in registry.usable() if name not in paused)
     storage = services.stores.of("")
     for name in checked:
         if registry.served_outside(name):

@@ -26,6 +26,10 @@ def result_document(services: Services, job_id: str) -> dict[str, Any]:
         raise ResultMissing(f"job {job_id} ended in ERROR: {job.reason}")
     if job.state is not State.DONE:
         raise ResultMissing(f"job {job_id} is {job.state}; it has no result yet")
+    if job.is_result_removed:
+        raise ResultMissing(
+            f"the result of job {job_id} was removed: results are kept for so long; its hash is in the log"
+        )
     try:
         content = services.stores.of(job.storage).get(layout.result(job.backend, job_id))
     except DocumentMissing:

@@ -21,6 +21,7 @@ from models.facts import (
     LeaseExpired,
     Refused,
     Replaced,
+    ResultRemoved,
     Retried,
     Revived,
     Submitted,
@@ -76,6 +77,7 @@ HIDDEN = Hidden(by="ann")
 ADOPTED = Adopted(detail="Got", error_message="None", path="results/j", bytes=9, sha256="r")
 ADOPTED_ERROR = AdoptedError(detail="Got; bad", error_message="None; bad")
 LABELLED = Labelled(by="ann", labels={"sample": "A7"}, removed=("old",))
+REMOVED = ResultRemoved(kept_days=30)
 REFUSED = Refused(refused_kind="executed", refused_attempt=1, worker="w", reason="late")
 RUN = (VALIDATED, COMPILED, EXECUTED, UPLOADED)
 DONE = (SUBMITTED, CLAIMED, *RUN, Completed())

@@ -94,17 +94,8 @@ def test_how_a_mirrored_history_stands_to_the_logs(mirrored: str, ours: str, com
 DECIDES_NOTHING = ["submitted", "claimed", "validated", "compiled", "lease_expired", "retried", "refused"]
 DECIDES = [
     *("handed_over", "executed", "uploaded", "completed", "failed"),
-    *(
-        "cancel_requested",
-        "cancelled",
-        "revived",
-        "replaced",
-        "withdrawn",
-        "hidden",
-        "labelled",
-        "adopted",
-        "adopted_error",
-    ),
+    *("cancel_requested", "cancelled", "revived", "replaced", "withdrawn", "hidden", "labelled", "result_removed"),
+    *("adopted", "adopted_error"),
 ]
 
 

@@ -27,6 +27,7 @@ from tests.unit.histories import (
     NOW,
     OTHERS,
     REFUSED,
+    REMOVED,
     RETRIED,
     REVIVED,
     SUBMITTED,
@@ -159,6 +160,7 @@ RELEASED = dict.fromkeys(LEASED)
         ),
         ((*DONE[:2], Withdrawn()), REVIVED, {"state": "QUEUED"}),
         (DONE, HIDDEN, {"is_hidden": True}),
+        (DONE, REMOVED, {"is_result_removed": True}),
         ((SUBMITTED, CLAIMED, GAVE_UP, HIDDEN), REVIVED, {**REVIVAL, "is_hidden": None}),
         (DONE[:3], LABELLED, {"labels": {"sample": "A7"}}),
         ((*DONE, LABELLED), Labelled(by="ann", labels={"n": "2"}, removed=("sample",)), {"labels": {"n": "2"}}),
@@ -192,8 +194,8 @@ def test_every_event_moves_the_job_on():
 
 def test_a_job_that_is_hidden_ended_when_it_did():
     """The wish, or a label, is an event like others, but no part of the job's run."""
-    ended, hidden = job_after(*DONE), job_after(*DONE, HIDDEN, LABELLED)
-    assert (hidden.seq, hidden.updated_at) == (ended.seq + 2, ended.updated_at)
+    ended, hidden = job_after(*DONE), job_after(*DONE, HIDDEN, LABELLED, REMOVED)
+    assert (hidden.seq, hidden.updated_at) == (ended.seq + 3, ended.updated_at)
 
 
 def test_the_last_run_that_wrote_is_the_jobs():

@@ -23,6 +23,7 @@ from tests.unit.histories import (
     HIDDEN,
     LABELLED,
     REFUSED,
+    REMOVED,
     REPLACED,
     RETRIED,
     REVIVED,
@@ -42,6 +43,7 @@ EVERY_FACT = (
     REPLACED,
     HIDDEN,
     LABELLED,
+    REMOVED,
     REFUSED,
     ADOPTED,
     ADOPTED_ERROR,
@@ -61,6 +63,7 @@ HISTORIES: dict[str, tuple[Fact, ...]] = {
     "QUEUED after an attempt": (SUBMITTED, CLAIMED, RETRIED),
     "ERROR of the document": (SUBMITTED, CLAIMED, FAILED),
     "DONE and hidden": (*DONE, HIDDEN),
+    "DONE without its result": (*DONE, REMOVED),
 }
 ENDS_OF_AN_ATTEMPT = {"failed", "cancelled", "lease_expired", "retried"}
 MAY_FOLLOW = {
@@ -70,13 +73,14 @@ MAY_FOLLOW = {
     "COMPILED": {"executed", "cancel_requested", "labelled", "refused"} | ENDS_OF_AN_ATTEMPT,
     "EXECUTED": {"uploaded", "cancel_requested", "labelled", "refused"} | ENDS_OF_AN_ATTEMPT,
     "UPLOADED": {"completed", "cancel_requested", "labelled", "refused"} | ENDS_OF_AN_ATTEMPT,
-    "DONE": {"hidden", "labelled", "refused"},
+    "DONE": {"hidden", "labelled", "result_removed", "refused"},
     "ERROR": {"revived", "hidden", "labelled", "refused"},
     "CANCELLED": {"hidden", "labelled", "refused"},
     "QUEUED after an attempt": {"claimed", "cancel_requested", "cancelled", "revived", "labelled", "refused"},
     "ERROR of the document": {"replaced", "hidden", "labelled", "refused"},
     "WITHDRAWN": {"revived", "hidden", "labelled", "refused"},
-    "DONE and hidden": {"labelled", "refused"},
+    "DONE and hidden": {"labelled", "result_removed", "refused"},
+    "DONE without its result": {"hidden", "labelled", "refused"},
     "CLAIMED for the pool": {"handed_over", "validated", "withdrawn", "cancel_requested", "labelled", "refused"}
     | ENDS_OF_AN_ATTEMPT,
 }
@@ -139,7 +143,8 @@ def test_only_refusals_and_what_people_say_of_it_follow_the_end():
         job = job_after(*end)
         for attempt in (0, 1, 2):
             allowed = {fact.kind for fact in EVERY_FACT if why_not(job, fact, attempt) is None}
-            assert allowed == {"hidden", "labelled", "refused"}
+            assert allowed - {"result_removed"} == {"hidden", "labelled", "refused"}
+            assert ("result_removed" in allowed) is (end is DONE)
 
 
 def test_an_old_attempt_may_not_write():

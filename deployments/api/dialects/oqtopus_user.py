@@ -112,7 +112,7 @@ async def status(door: AtDoor, files: AllFiles, job_id: JobId) -> Response:
         found = _job_or_registration(calls, files, caller, job_id)
         return status_of(found) if isinstance(found, Job) else "registered"
 
-    return JSONResponse({"job_id": job_id, "status": await door.ask(answer)})
+    return JSONResponse({"job_id": job_id, "status": await door.look(answer)})
 
 
 @router.get("/jobs/{job_id}")

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from deployments.api.address import address_of
 from deployments.api.calls import Calls
 from deployments.api.dialects.qlued_answers import NOT_ACCEPTABLE, answer_in_statuses, expect_words_of_results
-from deployments.api.dialects.qlued_backends import Found, find, find_all
+from deployments.api.dialects.qlued_backends import Found, find, find_all, is_ours
 from deployments.api.dialects.qlued_documents import (
     backend_status_document,
     config_document,
@@ -139,7 +139,8 @@ class Version:
             job, _ = _job(calls, caller, request, values)
             return _status(job, job_document(job))
 
-        return await self._door(request, values).ask(answer)
+        door = self._door(request, values)
+        return await (door.look if is_ours(request.path_params["backend"]) else door.ask)(answer)
 
     async def get_job_result(self, request: Request) -> Response:
         """Return the result of a job, and until it is there where the job stands.

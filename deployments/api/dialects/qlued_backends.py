@@ -6,6 +6,7 @@ from deployments.api.dialects.qlued_documents import full_name
 from deployments.api.laboratory import Laboratory
 from models.backend import BackendConfig
 from models.errors import UnknownBackend
+from tasks.backends import registry
 
 THREE = 3
 """Parts of a name: storage, display name, simulator or hardware."""
@@ -30,14 +31,23 @@ def find_all(laboratory: Laboratory) -> list[Found]:
     return [Found(config, storage, full_name(storage, config)) for storage in laboratory.storages for config in configs]
 
 
+def is_ours(name: str) -> bool:
+    """Return whether a name may be that of a backend whose configuration is here, with nothing to be imported first."""
+    return _display_name(name) in registry.BUILT_IN
+
+
+def _display_name(name: str) -> str:
+    parts = name.split("_")
+    return parts[1] if len(parts) == THREE else name
+
+
 def find(laboratory: Laboratory, name: str) -> Found:
     """Return the backend that is meant, by its display name or its name in three parts.
 
     Raises:
         UnknownBackend: there is none.
     """
-    parts = name.split("_")
-    display_name = parts[1] if len(parts) == THREE else name
+    display_name = _display_name(name)
     config = laboratory.config(display_name)
     found = [Found(config, storage, full_name(storage, config)) for storage in laboratory.storages]
     for each in found:

@@ -131,7 +131,7 @@ async def stream(
     ] = None,
 ) -> Response:
     """Follow a job: its events as they are appended (server-sent events), until it has ended."""
-    job, caller = await door.ask(lambda calls, caller: (calls.job(caller, job_id), caller))
+    job, caller = await door.look(lambda calls, caller: (calls.job(caller, job_id), caller))
     door.calls.waits.expect_room(caller)
     seen = -1 if last_event_id is None else int(last_event_id)
     return StreamingResponse(_events(request, door, caller, job, seen), media_type="text/event-stream")
@@ -141,8 +141,8 @@ async def _events(request: Request, door: Door, caller: Caller, job: Job, seen: 
     until = time.monotonic() + MAX_STREAM_SECONDS
     # Whoever comes again is told why it ended: the token, the job, or too many streams.
     with contextlib.suppress(QuledgerError), door.calls.waits.held(caller):
-        while time.monotonic() < until and not await request.is_disconnected():
-            now, events, whole = await door.ask_again(caller, functools.partial(_news, job.job_id, seen))
+        while time.monotonic() < until and not (door.calls.waits.is_over or await request.is_disconnected()):
+            now, events, whole = await door.look_again(caller, functools.partial(_news, job.job_id, seen))
             for event in events:
                 seen, data = event.seq, EventView.of(event, whole=whole).model_dump_json()
                 yield f"id: {seen}\nevent: {event.kind}\ndata: {data}\n\n"

@@ -1,9 +1,37 @@
-"""The tables of who is told what happens, and of what he is still to be told."""
+"""Small tables beside the log: signs of life of drains, and what is still to be told. Nothing in them is history."""
 
 from sqlalchemy import Index, Text
 from sqlmodel import Field, SQLModel
 
 from storage.log.tables import words
+
+
+class DrainRow(SQLModel, table=True):
+    """The last sign of life of a drain; one that ends in good order takes it away. Not history.
+
+    Attributes:
+        every: seconds between two signs.
+        backends: whose queues it serves, as JSON.
+        prefect: address of the Prefect API that it uses, without secrets.
+    """
+
+    __tablename__ = "drain"
+
+    worker: str = Field(primary_key=True, sa_type=words(200))
+    began_at: str = Field(sa_type=words(40))
+    seen_at: str = Field(sa_type=words(40))
+    every: float
+    backends: str = Field(sa_type=Text)
+    prefect: str = Field(default="", sa_type=words(500))
+
+
+class ProbeRow(SQLModel, table=True):
+    """What whoever asks whether the database takes a row has written last; of no other use."""
+
+    __tablename__ = "probe"
+
+    name: str = Field(primary_key=True, sa_type=words(40))
+    written_at: str = Field(sa_type=words(40))
 
 
 class SubscriberRow(SQLModel, table=True):
