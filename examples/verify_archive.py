@@ -62,13 +62,12 @@ def main(path: str, trusted: str = "") -> None:
         expect(last == job["last_hash"], f"the end of the history of {job_id}")
         expected = {"document": facts.get("replaced", facts["submitted"])["document_sha256"]}
         expected |= {"program": facts["compiled"]["program_sha256"]} if "compiled" in facts else {}
-        expected |= {"result": facts["uploaded"]["sha256"]} if job["state"] == "DONE" else {}
+        brought = facts.get("uploaded") or facts.get("adopted")
+        expected |= {"result": brought["sha256"]} if job["state"] == "DONE" else {}
         for name in expected.keys() - job["left_out"].keys():
             expect(sha256(members[f"jobs/{job_id}/{name}"]) == expected[name], f"the {name} of {job_id}")
-        if job["state"] == "DONE" and facts["uploaded"]["kid"]:
-            signed_by(
-                json.loads(members["keys/" + facts["uploaded"]["kid"]]), json.loads(members[f"jobs/{job_id}/result"])
-            )
+        if job["state"] == "DONE" and job["kid"] and "result" not in job["left_out"]:
+            signed_by(json.loads(members["keys/" + brought["kid"]]), json.loads(members[f"jobs/{job_id}/result"]))
         if job["calibration"] and "calibration" not in job["left_out"]:
             expect(sha256(members["calibrations/" + job["calibration"]]) == job["calibration"], "a calibration")
     print(f"{len(manifest['jobs'])} jobs, and nothing is wrong; {'signed' if is_signed else 'not signed'}")

@@ -38,6 +38,9 @@ MAX_RESULT = 512_000_000
 _NAME = re.compile(r"[A-Za-z0-9_\-][A-Za-z0-9_.\-]{0,250}(/[A-Za-z0-9_\-][A-Za-z0-9_.\-]{0,250}){0,2}")
 
 
+Part = Literal["history", "document", "program", "result"]
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,7 +60,7 @@ class ArchivedJob(_Frozen):
         kid: of the key that signed the result; None where none did.
         calibration: hash of what the result stands on; empty where it has none.
         withdrawn: why that was withdrawn; empty where it was not.
-        left_out: what is missing, and why: `document`, `program` or `calibration`.
+        left_out: what is missing, and why: `document`, `program`, `result` or `calibration`.
     """
 
     state: str
@@ -90,7 +93,7 @@ def member_of(content: bytes) -> Member:
     return Member(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
 
 
-def of_job(job_id: str, what: Literal["history", "document", "program", "result"]) -> str:
+def of_job(job_id: str, what: Part) -> str:
     """Return the name of a member of a job."""
     return f"jobs/{job_id}/{what}"
 
@@ -105,23 +108,23 @@ def of_key(kid: str) -> str:
     return f"keys/{kid}"
 
 
-def expected_names(manifest: Manifest, kid: str | None) -> tuple[set[str], set[str]]:
-    """Return the members that have to be there, and those that may be.
+def expected_names(manifest: Manifest, kid: str | None) -> set[str]:
+    """Return the members that have to be there; there are no others.
 
     Args:
         kid: of the key that signed the manifest.
     """
     needed = {of_key(kid)} if kid else set()
-    allowed: set[str] = set()
     for job_id, job in manifest.jobs.items():
         needed.add(of_job(job_id, "history"))
-        needed |= {of_job(job_id, "result")} if job.state == "DONE" else set()
         needed |= {of_key(job.kid)} if job.kid else set()
-        for what in ("document", "program"):
-            (allowed if what in job.left_out else needed).add(of_job(job_id, what))
-        if job.calibration:
-            (allowed if "calibration" in job.left_out else needed).add(of_calibration(job.calibration))
-    return needed, allowed - needed
+        wanted: list[Part] = ["document", "program"]
+        if job.state == "DONE":
+            wanted.append("result")
+        needed |= {of_job(job_id, what) for what in wanted if what not in job.left_out}
+        if job.calibration and "calibration" not in job.left_out:
+            needed.add(of_calibration(job.calibration))
+    return needed
 
 
 def thumbprint(key: Jwk) -> str:

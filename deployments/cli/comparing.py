@@ -40,7 +40,7 @@ def diff(one: str, other: str, *, as_json: Json = False) -> int:
     jobs = [services.log.get(services.log.id_of(each)) for each in (one, other)]
     changes = compare(*(record_of(services, job) for job in jobs))
     results: list[dict[str, Any]] | None = None
-    if all(job.state is State.DONE for job in jobs):
+    if all(job.state is State.DONE and not job.is_result_removed for job in jobs):
         from deployments.comparison import compare_results  # noqa: PLC0415 - pandas takes a second to import
 
         results = compare_results(*(result_document(services, job.job_id) for job in jobs))

@@ -107,9 +107,9 @@ class _Checking:
     def members(self, manifest: Manifest, kid: str | None) -> Iterator[str]:
         """Yield what is wrong with the members, whatever they mean."""
         there = set(self._archive.names) - {MANIFEST, MANIFEST_HASH}
-        needed, allowed = expected_names(manifest, kid)
+        needed = expected_names(manifest, kid)
         yield from (f"{echo(name)} is missing" for name in sorted(needed - there)[:20])
-        yield from (f"{echo(name)} belongs to nothing" for name in sorted(there - needed - allowed)[:20])
+        yield from (f"{echo(name)} belongs to nothing" for name in sorted(there - needed)[:20])
         if set(manifest.members) != there:
             yield "the manifest names other members than there are"
             return
@@ -188,7 +188,7 @@ class _Checking:
             text = self._archive.get(of_calibration(said.calibration))
             if hashlib.sha256(text).hexdigest() != said.calibration:
                 yield "the calibration is not what its result stands on"
-        if job.state == "DONE":
+        if job.state == "DONE" and "result" not in said.left_out:
             yield from self._result(job, history)
 
     def _result(self, job: Job, history: CheckedHistory) -> Iterator[str]:

@@ -101,7 +101,9 @@ class _Export:
             left_out["program"] = program
         else:
             self._add(of_job(job.job_id, "program"), program)
-        if job.state is State.DONE:
+        if job.is_result_removed:
+            left_out["result"] = "it was removed, since it was older than results are kept"
+        elif job.state is State.DONE:
             self._add(of_job(job.job_id, "result"), self._result(job))
         kid = job.uploaded.kid if job.uploaded else None
         if kid is not None:
