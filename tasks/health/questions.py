@@ -202,11 +202,7 @@ def _ahead(told: datetime, before: datetime, after: datetime) -> float:
 
 
 def _backends(services: Services, opener: Opener) -> Answer:
-    paused: Collection[str] = ()
-    # What is paused is looked at, and is published as if it were not.
-    with suppress(LogError):
-        paused = pauses(services.log.engine)
-    checked: dict[str, datetime | None] = dict.fromkeys(name for name in registry.usable() if name not in paused)
+    checked: dict[str, datetime | None] = dict.fromkeys(registry.usable())
     storage = opener()
     for name in checked:
         if registry.served_outside(name):
@@ -215,7 +211,18 @@ def _backends(services: Services, opener: Opener) -> Answer:
         with suppress(StorageError, ValueError, TypeError, KeyError, RecursionError):
             published = unwrapped(json.loads(storage.get(layout.config(name))))
             checked[name] = datetime.fromisoformat(published["last_queue_check"])
-    return Answer([judge_backends(checked, clock.now())])
+    found = judge_backends(checked, clock.now())
+    if found.status != "ok":
+        # What is paused is looked at, and is published as if it were not.
+        paused = _paused(services)
+        found = judge_backends({name: at for name, at in checked.items() if name not in paused}, clock.now())
+    return Answer([found])
+
+
+def _paused(services: Services) -> Collection[str]:
+    with suppress(LogError):
+        return pauses(services.log.engine)
+    return ()
 
 
 def _disk(settings: Settings) -> Answer:
