@@ -254,5 +254,5 @@ def test_a_power_cut_ends_nothing_for_good(tmp_path: Path):
 def test_a_taken_port_is_said(tmp_path: Path, room: ControlRoom):
     """A port that is in use is named, and nothing is left running."""
     other = ControlRoom(tmp_path)
-    done = other.installation.run("up", "--port", str(room.port), check=False)
+    done = other.installation.run("up", "--port", str(room.port), "--api-port", "0", check=False)
     assert (done.returncode, f"port {room.port}" in done.stderr) == (2, True)

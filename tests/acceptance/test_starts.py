@@ -33,7 +33,7 @@ def test_drains_and_control_rooms_start_at_once_on_an_empty_home(tmp_path: Path,
     for index in range(16):
         installation.queue("singlequdit", f"{index:024x}.json", json.dumps(GOOD).encode())
     ports = free_ports(rooms)
-    ups = [installation.start("up", "--port", str(port)) for port in ports]
+    ups = [installation.start("up", "--port", str(port), "--api-port", "0") for port in ports]
     drains = [installation.start("drain", "--until-empty") for _ in range(number)]
     try:
         said = [drain.communicate(timeout=800)[0] for drain in drains]

@@ -79,7 +79,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     prefect_home.fill(installation.home / "prefect")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    program = installation.start("up", "--port", str(port))
+    program = installation.start("up", "--port", str(port), "--api-port", "0")
     try:
         # The last line comes when all is ready; a program that ends says no more.
         until(lambda: "Ctrl-C" in program.printed() or program.poll() is not None, 500, told=program.printed)
