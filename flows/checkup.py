@@ -29,7 +29,7 @@ class Checkup:
         asked = questions(services)
         url = self._prefect or os.environ.get("PREFECT_API_URL", "")
         prefect = question(url) if url else Question((PREFECT, SCHEDULES), self._ask_found, whose=DATABASE)
-        found = self._asking.ask([*asked, prefect])
+        found = self._asking.ask([*asked, prefect], began)
         clocks = {who: by for answer in found for who, by in answer.clocks.items()}
         parts = [part for answer in found for part in answer.parts]
         seconds = round(time.monotonic() - began, 3)

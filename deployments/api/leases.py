@@ -5,11 +5,11 @@ import contextlib
 import logging
 from collections.abc import Iterable
 
-from models.errors import QuledgerError, SigningError, StorageError
+from models.errors import SigningError, StorageError
 from models.job import RUNNING, Job, State
 from storage.log import job_lists
 from storage.log.job_lists import MAX_PAGE, Query
-from tasks.backends import registry
+from tasks.backends.qubits import published
 from tasks.jobs.attempt import Hold
 from tasks.jobs.checking import Checked
 from tasks.jobs.engines import PATIENCE, begin
@@ -29,7 +29,7 @@ async def watch_leases(services: Services) -> None:
             await asyncio.to_thread(services.claims.give_back_owed)
             await asyncio.to_thread(give_back, services)
             await upload_staged(services)
-        except QuledgerError as error:
+        except Exception as error:  # noqa: BLE001 - nobody else looks after these jobs
             _LOG.warning("leases_unseen action=try_again: %s", error)
 
 
@@ -63,7 +63,7 @@ async def _upload(held: Hold) -> None:
 def _jobs(services: Services, states: Iterable[State]) -> list[Job]:
     """Return jobs of devices outside, the oldest first."""
     found: list[Job] = []
-    for name in filter(registry.served_outside, registry.names()):
+    for name in filter(published.is_outside, published.names()):
         query = Query(everything=True, backend=name, states=frozenset(states), newest_first=False)
         found += job_lists.page(services.log.engine, query, limit=MAX_PAGE).jobs
     return found

@@ -68,6 +68,15 @@ COMMANDS = {
         "calibrations:results",
         "List the jobs whose results stand on a calibration, or on one that was withdrawn, newest first.",
     ),
+    "export": (
+        "exporting:export",
+        "Write jobs into an archive that proves itself, or jobs, events or results into Parquet files.",
+    ),
+    "schema": ("schemas:schema", "Print the JSON Schema of a document; without a name list what there is."),
+    "verify-archive": (
+        "archives:verify_archive",
+        "Check an archive of jobs by itself: every byte, the chain of each history, each hash, each signature.",
+    ),
     "drain": (
         "serving:drain",
         "Serve the queues: take jobs from the storage and run each as a Prefect flow run.",
@@ -107,6 +116,13 @@ COMMANDS = {
     "rebuild": (
         "audit:rebuild",
         "Make the views of the log anew from its events; nothing else is changed. Stop the drains before.",
+    ),
+    "adopt": (
+        "adopting:adopt",
+        (
+            "Show which jobs of a store the log does not know, and what would become of them; with `--apply`, take them"
+            " over."
+        ),
     ),
     "restore": (
         "audit:restore",
@@ -265,7 +281,7 @@ def main() -> None:
         sys.stdout.flush()
     except terminal.OutputLost as error:
         code = 0 if error.refused else _complain(error, 1)
-    sys.exit(code)
+    terminal.end(code)
 
 
 def _run(arguments: list[str]) -> int:

@@ -30,7 +30,7 @@ def upgrade(*, as_json: Json = False) -> int:
     """Make the database, or bring its tables to the version of this program.
 
     All steps are one transaction. Every other command does the same when it first opens a database; this one does
-    nothing else. Back the database up before.
+    nothing else. Back the database up before. Example: `quledger db backup && quledger db upgrade`.
     """
     url = Settings.read().database_url
     before = upkeep.version_at(url)
@@ -65,6 +65,7 @@ def backup(folder: Path | None = None, *, keep: int = 0, as_json: Json = False) 
     """Copy the database while it is used, and read the copy back.
 
     Of SQLite it is a file that can be put in the database's place, of PostgreSQL a dump for `pg_restore`.
+    Example: `quledger db backup --keep 14`.
 
     Args:
         folder: Where the copy is put; by default the folder `backups` in the home.
@@ -97,6 +98,8 @@ def shell(
     as_json: Json = False,
 ) -> int:
     """Ask the database in SQL; it changes nothing unless told so.
+
+    Example: `quledger db shell "SELECT state, count(*) FROM job GROUP BY state" --profile`.
 
     Args:
         query: One statement; without it they are read from standard input, each up to a semicolon at the end of a line.

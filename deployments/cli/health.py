@@ -19,6 +19,7 @@ def health(*, tell: Annotated[bool, Parameter(negative="")] = False, as_json: Js
 
     It answers within five seconds, whatever hangs: database (a row is written and read), storages (a document is
     written, read and removed), Prefect and its schedules, drains, disks, clocks, the mirror and the log files.
+    Example: `quledger health --json`.
 
     Args:
         tell: Also tell webhook, mail and Prefect if it has changed, and what else waits to be told (docs/told.md).

@@ -27,6 +27,8 @@ def retention(
 ) -> int:
     """Show which results and payloads are older than they are kept; with `--apply`, remove them. Histories stay.
 
+    Example: `quledger retention --results-days 730`, and once more with `--apply`.
+
     Args:
         results_days: How long a result is kept; by default QULEDGER_RESULTS_DAYS, without which all are.
         payloads_days: How long a payload is kept; by default QULEDGER_PAYLOADS_DAYS, without which all are.

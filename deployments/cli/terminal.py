@@ -1,12 +1,14 @@
 """Standard input, output and error as the commands use them: always there, and able to say any character."""
 
 import codecs
+import contextlib
 import errno
 import io
 import os
 import select
 import sys
-from typing import Any, TextIO
+import threading
+from typing import Any, NoReturn, TextIO
 
 PLAIN = dict(zip("▁▂▃▄▅▆▇", "_.,-=+*", strict=True)) | {
     "█": "#",
@@ -107,3 +109,17 @@ def _plain(character: str) -> str:
 
 
 codecs.register_error(_HANDLER, _spell_out)
+
+
+def end(code: int) -> NoReturn:
+    """End the process with its exit code, also where something that was asked never answers."""
+    if threading.active_count() > 1:
+        from tasks.health.side_by_side import THREADS  # noqa: PLC0415 - few commands have begun a thread
+
+        if any(thread.name.startswith(THREADS) for thread in threading.enumerate()):
+            # Python's own end would tear them out of the libraries in which they wait, which may abort the process.
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OutputLost, OSError):
+                    stream.flush()
+            os._exit(code)
+    sys.exit(code)

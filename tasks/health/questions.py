@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import random
+import threading
 import uuid
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -24,6 +25,7 @@ from models.health import (
     LOGS,
     MIRROR,
     NOTICES,
+    PREFECT,
     STORAGE,
     Part,
     Room,
@@ -34,7 +36,7 @@ from models.health import (
     judge_mirror,
     judge_notices,
 )
-from models.settings import Settings
+from models.settings import BLOCK, Settings
 from models.signing import unwrapped
 from storage import layout
 from storage.identity.devices import standing
@@ -42,15 +44,19 @@ from storage.log import condition, outbox
 from storage.log.database import open_database
 from storage.log.pauses import pauses
 from storage.providers.protocol import StorageProvider
-from storage.providers.registry import ORDINARY
+from storage.providers.registry import ORDINARY, open_storage
+from storage.providers.stores import Opener
 from tasks.backends import registry
 from tasks.health.presence import seen_here
-from tasks.health.side_by_side import Answer, Question
+from tasks.health.side_by_side import THREADS, Answer, Question
 from tasks.log_files import LOG_FILES, LogErrors
 from tasks.services import Services
 
 PATIENCE = 2.0
 """So many seconds a database that another one has locked is waited for."""
+
+FIND_SECONDS = 1.5
+"""So long Prefect may take to tell the storages that it keeps."""
 
 LISTED = 1000
 """Of so many documents beside it the time of the probe is looked for."""
@@ -60,7 +66,8 @@ DAY = timedelta(days=1)
 
 def questions(services: Services) -> list[Question]:
     """Return what is asked of everything but Prefect."""
-    settings, stores = services.settings, services.stores
+    settings, openers = services.settings, _openers(services)
+    first = next(iter(openers))
     asked = [
         Question(
             (DATABASE, MIRROR, DRAINS, NOTICES),
@@ -71,25 +78,53 @@ def questions(services: Services) -> list[Question]:
     asked += [
         Question(
             (_called(name),),
-            functools.partial(_storage, services, name),
+            functools.partial(_storage, name, opener),
+            whose=whose,
             do="look at the server or the disk of QULEDGER_STORAGE; `quledger storages` tries it",
         )
-        for name in stores.names
+        for name, (opener, whose) in openers.items()
     ]
     asked += [
-        Question((BACKENDS,), functools.partial(_backends, services), whose=_called(stores.names[0])),
+        Question((BACKENDS,), functools.partial(_backends, services, openers[first][0]), whose=_called(first)),
         Question((DISK,), functools.partial(_disk, settings), do="look at the disks of home, database and storage"),
         Question((LOGS,), functools.partial(_logs, settings), do="look at the disk of the home"),
     ]
     return asked
 
 
+def _openers(services: Services) -> dict[str, tuple[Opener, str]]:
+    """Return what opens each storage, and the part that is down if one cannot be opened; Prefect keeps some of them."""
+    settings, found = services.settings, []
+
+    def find() -> None:
+        with suppress(QuledgerError):
+            found.append(services.stores)
+
+    if settings.takes_every_block:
+        finding = threading.Thread(target=find, name=f"{THREADS}blocks", daemon=True)
+        finding.start()
+        finding.join(FIND_SECONDS)
+    else:
+        find()
+    if found:
+        return {name: (functools.partial(found[0].of, name), "") for name in found[0].names}
+    return {
+        name: (functools.partial(_of, services, name), PREFECT)
+        if url.startswith(BLOCK)
+        else (functools.partial(open_storage, url), "")
+        for name, url in settings.storages.items()
+    }
+
+
+def _of(services: Services, name: str) -> StorageProvider:
+    return services.stores.of(name)
+
+
 def _database(settings: Settings) -> Answer:
     try:
         engine = open_database(settings.database_url, existing=True, patience=PATIENCE)
     except QuledgerError as error:
-        raise_to = str(error)
-        return Answer(_without_database(raise_to))
+        return Answer(_without_database(str(error)))
     try:
         condition.write_and_read(engine)
         asked_at = clock.now()
@@ -117,13 +152,13 @@ def _without_database(why: str) -> list[Part]:
     ]
 
 
-def _storage(services: Services, name: str) -> Answer:
+def _storage(name: str, opener: Opener) -> Answer:
     called = _called(name)
     try:
-        told = try_storage(services.stores.of(name))
+        told = try_storage(opener())
     except StorageInactive:
         return Answer([Part(name=called, status="ok", says="is switched off")])
-    except StorageError as error:
+    except QuledgerError as error:
         return Answer([Part(name=called, status="down", says=str(error), do="`quledger storages` tries it again")])
     works = Part(name=called, status="ok", says="takes a document, gives it back and removes it")
     return Answer([works], {called: told} if told is not None else {})
@@ -166,13 +201,13 @@ def _ahead(told: datetime, before: datetime, after: datetime) -> float:
     return min(0.0, (told - before).total_seconds() + 1.0)
 
 
-def _backends(services: Services) -> Answer:
+def _backends(services: Services, opener: Opener) -> Answer:
     paused: Collection[str] = ()
     # What is paused is looked at, and is published as if it were not.
     with suppress(LogError):
         paused = pauses(services.log.engine)
     checked: dict[str, datetime | None] = dict.fromkeys(name for name in registry.usable() if name not in paused)
-    storage = services.stores.of("")
+    storage = opener()
     for name in checked:
         if registry.served_outside(name):
             checked[name] = standing(services.log.engine, name).seen_at

@@ -4,11 +4,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from models.health import Part
+from models.words import span_of
 
 DEADLINE = 3.0
 """So many seconds everything has to answer; with the start of a program it makes five."""
+
+
+THREADS = "health-"
+"""Begins the names of threads that may hang: a process that has nothing else to do need not wait for them."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +53,15 @@ class SideBySide:
         self._deadline = deadline
         self._hanging: dict[str, tuple[threading.Thread, float]] = {}
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer]:
-        """Return an answer to each question, in order."""
+    def ask(self, questions: Sequence[Question], began: float | None = None) -> list[Answer]:
+        """Return an answer to each question, in order.
+
+        Args:
+            began: since when the deadline counts, on the steady clock; by default from now on.
+        """
         found: dict[str, Answer] = {}
         threads = [self._begin(question, found) for question in questions]
-        until = time.monotonic() + self._deadline
+        until = (time.monotonic() if began is None else began) + self._deadline
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
         return [found.get(question.parts[0]) or self._silence(question) for question in questions]
@@ -66,14 +76,14 @@ class SideBySide:
             found[name] = _answer(question)
 
         # Nobody waits for it at the end of the process.
-        thread = threading.Thread(target=ask, name=f"health-{name}", daemon=True)
+        thread = threading.Thread(target=ask, name=f"{THREADS}{name}", daemon=True)
         self._hanging[name] = thread, time.monotonic()
         thread.start()
         return thread
 
     def _silence(self, question: Question) -> Answer:
         seconds = time.monotonic() - self._hanging[question.parts[0]][1]
-        return Answer(parts_unknown(question, f"it has not answered for {seconds:.0f} seconds"))
+        return Answer(parts_unknown(question, f"it has not answered for {span_of(timedelta(seconds=seconds))}"))
 
 
 def _answer(question: Question) -> Answer:

@@ -1,6 +1,6 @@
 """The home of a release as it was left behind: today's program upgrades it, finds nothing wrong, goes on with it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,25 +53,6 @@ SAID = ("backend", "user", "project", "priority", "state", "status", "detail", "
 def home(tmp_path: Path) -> FrozenHome:
     """The home, unpacked; its database is still to be filled."""
     return FrozenHome.of(RELEASE, tmp_path / "frozen")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], str]]:
-    """Give the URL of an empty database of one kind, by a name of its own."""
-    if request.param == "sqlite":
-        yield lambda name: f"sqlite:///{tmp_path / name}.db"
-        return
-    server = request.getfixturevalue("postgres")
-    made: list[str] = []
-
-    def new(_name: str) -> str:
-        # Without tables: what is to be tried is how those of the release become today's.
-        made.append(server.fresh(b"SELECT 1"))
-        return made[-1]
-
-    yield new
-    for url in made:
-        server.give_back(url)
 
 
 def settings_of(home: FrozenHome, monkeypatch: pytest.MonkeyPatch) -> Settings:
