@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from measuring import wait
 from processes import Program, cpu_seconds
 
+from flows.publish_backends import publish
 from models.facts import Cancelled, CancelRequested
 from models.identity.facts import UserAdded
 from models.identity.streams import user_stream
@@ -146,6 +147,9 @@ class Ours(Server):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("QULEDGER_")}
         environment |= {"QULEDGER_HOME": str(home), "QULEDGER_API_REQUESTS_A_MINUTE": "10000000"}
         environment["QULEDGER_API_WAITS_A_USER"] = "1000000"
+        # As where a drain serves: it mirrors what is handed in, and not the process that is measured.
+        environment["QULEDGER_PUBLISH_SECONDS"] = "1000000"
+        publish(self.services, [*DOCUMENTS])
         program = Program(
             [sys.executable, "-m", "deployments.cli.app", "serve", "--port", "0"], environment, folder / "serve.log"
         )

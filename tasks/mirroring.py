@@ -17,6 +17,9 @@ from tasks.services import Services
 LOOK_SECONDS = 10.0
 """So often it is seen whether a drain has come."""
 
+REST = 4
+"""So many times as long as it worked it rests: requests come first."""
+
 MISSED = 3
 """So many times a drain may be late with what it publishes before it counts as gone."""
 
@@ -46,7 +49,7 @@ def mirror_streams(services: Services) -> None:
 
 
 def follow_log(services: Services, ended: threading.Event) -> int:
-    """Relay each job that is behind, unless a drain or another process like this one does; half the time it rests.
+    """Relay each job that is behind, unless a drain or another process like this one does; most of the time it rests.
 
     Args:
         ended: stops it after a job.
@@ -69,7 +72,7 @@ def follow_log(services: Services, ended: threading.Event) -> int:
         begun = looked
         for relayed in services.relay.catch_up():
             failed += not relayed
-            if ended.wait(time.monotonic() - begun):
+            if ended.wait(min(LOOK_SECONDS, REST * (time.monotonic() - begun))):
                 break
             begun = time.monotonic()
             if begun - looked > LOOK_SECONDS:
