@@ -66,22 +66,26 @@ up: install ## serve it all: Prefect's server and UI, the deployments and their 
 services: install ## start real local servers to try storages with: S3, MongoDB's protocol, PostgreSQL (Ctrl-C stops them)
 	@$(BIN)/python -m tests.services
 
+# Beside the tests, on one of the processors that wait: the types, and the order of the layers.
+BEGIN_LINT = mkdir -p .cache; $(BIN)/ruff check --quiet && $(BIN)/ruff format --quiet --check || exit 1; \
+	$(BIN)/mypy >.cache/mypy.log 2>&1 & types=$$!; \
+	$(BIN)/lint-imports --cache-dir .cache/import-linter >.cache/lint-imports.log & imports=$$!; failed=0
+END_LINT = wait $$types || { cat .cache/mypy.log; failed=1; }; \
+	wait $$imports || { cat .cache/lint-imports.log; failed=1; }; exit $$failed
+
 .PHONY: check
 check: install ## run the linters, and the unit and contract tests that start no server, side by side
-	@mkdir -p .cache; $(BIN)/ruff check --quiet && $(BIN)/ruff format --quiet --check || exit 1; \
-	$(BIN)/mypy & types=$$!; \
-	$(BIN)/lint-imports --cache-dir .cache/import-linter >.cache/lint-imports.log & imports=$$!; \
-	failed=0; \
+	@$(BEGIN_LINT); \
 	HYPOTHESIS_PROFILE=check $(BIN)/python -m pytest -n 2 -q -m 'not slow and not server' tests/unit tests/contract \
 	  $(PYTEST_ARGS) || failed=1; \
-	wait $$types || failed=1; \
-	wait $$imports || { cat .cache/lint-imports.log; failed=1; }; \
-	exit $$failed
+	$(END_LINT)
 
 .PHONY: test
-test: peer $(QUICK_CLIENTS:%=.venv-%/.installed) lint ## run the linters and all tests (what CI runs); PYTEST_ARGS is handed to pytest
-	@echo "Running the tests ..."
-	@$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+test: peer $(QUICK_CLIENTS:%=.venv-%/.installed) install ## run the linters and all tests (what CI runs); PYTEST_ARGS is handed to pytest
+	@echo "Running the linters and the tests ..."
+	@$(BEGIN_LINT); \
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS) || failed=1; \
+	$(END_LINT)
 
 .PHONY: crash
 crash: peer install ## run the whole crash matrix and the runs of 400 jobs (long); `make test` runs a sample

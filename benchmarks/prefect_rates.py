@@ -106,6 +106,7 @@ def measure_in_turn(everybody: Sequence[Contestant], jobs: int, rounds: int) -> 
 COLUMNS: dict[str, tuple[str, Value]] = {
     "jobs/s": ("8.2f", lambda r: r.jobs / r.seconds),
     "called/s": ("8.2f", lambda r: r.jobs / r.called),
+    "tail s": ("8.2f", lambda r: r.seconds - r.called),
     "client": ("8.0f", lambda r: r.client * 1e3),
     "server": ("8.0f", lambda r: r.server * 1e3),
     "postgres": ("8.0f", lambda r: r.database * 1e3),
@@ -123,7 +124,8 @@ def table(everybody: Sequence[Contestant]) -> None:
     for one in everybody:
         cells = "".join(f" {value(one, each):{shape}}" for shape, each in COLUMNS.values())
         print(f"{f'({one.key}) {one.title}':40}{cells}")
-    print("CPU (client, server, postgres) in ms for each job; called/s: as its caller sees it, rows may land later")
+    print("CPU (client, server, postgres) in ms for each job; called/s: as its caller sees it")
+    print("tail: from there until the last row has landed; Prefect's server records task runs once a second")
 
 
 def value(one: Contestant, each: Value) -> float:
@@ -146,7 +148,7 @@ def goals(everybody: Sequence[Contestant], idle: Sequence[float]) -> None:
     wanted = [
         ("rate of (c) at least 5 times (a)", "c", "a", 5.0),
         ("rate of (c) at least 0.85 times (b)", "c", best, 0.85),
-        ("rate of (e) at least 0.6 times (b)", "e", best, 0.6),
+        ("rate of (e) at least 0.9 times (b)", "e", best, 0.9),
         ("faster than (d) with one backend", "c", "d1", 1.0),
         ("4 times (d) with four backends", "c", "d4", 4.0),
     ]
@@ -154,6 +156,9 @@ def goals(everybody: Sequence[Contestant], idle: Sequence[float]) -> None:
     for text, mine, other, goal in wanted:
         if mine in rate and other in rate:
             say(text, rate[mine] / rate[other], goal)
+    if "c" in by_key:
+        busy = value(by_key["c"], lambda r: max(r.client, r.server) * r.jobs / r.seconds)
+        say("(c) at least 0.75 of what its busiest process allows", busy, 0.75)
     if "c" in cpu and best in cpu:
         say("CPU per job of (c) at most 1.25 times (b)", cpu["c"] / cpu[best], 1.25, at_most=True)
         own = value(by_key["c"], lambda r: r.client * 1e3) - value(by_key[best], lambda r: r.client * 1e3)

@@ -19,6 +19,7 @@ from storage.log.pauses import pauses
 from storage.signatures.signing import sign
 from tasks.backends import registry
 from tasks.calibrating import record
+from tasks.mirroring import mirror_streams
 from tasks.services import Services, current
 
 _LOG = logging.getLogger("quledger.publish")
@@ -47,6 +48,7 @@ def publish(services: Services, names: Sequence[str]) -> None:
         for name in names
     ]
     record(services, names)
+    mirror_streams(services)
     failed: list[StorageError] = []
     unusable: KeyUnusable | None = None
     for store in services.stores.names:

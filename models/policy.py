@@ -232,11 +232,11 @@ def room(concurrency: int, *, running: int, at_work: int) -> int:
 
     Args:
         concurrency: so many are at work at once.
-        running: those at work and those that have ended: Prefect is still being told so of them, which takes as long as
-            the job did. Half as many more may be, so that a slow Prefect is not flooded.
+        running: those at work, and those that have ended and of which Prefect is still being told. Twice as many may
+            run, so that a slow Prefect is not flooded.
         at_work: those that have not ended.
     """
-    return min(concurrency - at_work, concurrency + (concurrency + 1) // 2 - running)
+    return min(concurrency - at_work, 2 * concurrency - running)
 
 
 GRACE_SECONDS = 5.0

@@ -105,7 +105,8 @@ class Template:
     def row_faults(self, rejected: JobRejected, columns: Iterable[str]) -> list[RowFault]:
         """Return the faults of a row's document, each with the column whose place is there, if there is one."""
         known = set(columns)
-        return [RowFault(self._column(_path(fault), known), str(fault)) for fault in rejected.faults]
+        found = [RowFault(self._column(_path(fault), known), str(fault)) for fault in rejected.faults]
+        return [*found, RowFault("", f"and {rejected.more} more faults")] if rejected.more else found
 
     def _column(self, path: Path, known: set[str]) -> str:
         below = [names for there, names in self._named.items() if there[: len(path)] == path] if path else []
@@ -116,6 +117,11 @@ class Template:
 def of_experiments(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return one document with the first experiment of each of these, in their order."""
     return {f"experiment_{place}": next(iter(document.values())) for place, document in enumerate(documents)}
+
+
+def document_bytes(document: Mapping[str, Any]) -> bytes:
+    """Return a document as it is handed in."""
+    return json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def cell_of(text: str) -> Cell:

@@ -16,6 +16,7 @@ CONFIGS = "backends/configs"
 PUBLIC_KEYS = "backends/public_keys"
 RUNNING = "jobs/running"
 DELETED = "jobs/deleted"
+STREAMS = "control/backend"
 STAGED = "staged"
 PROBE = f"{STAGED}/.probe"
 """What is written to see whether the storage can be written."""
@@ -110,6 +111,11 @@ def result(backend: str, job_id: str) -> str:
 def events(backend: str, job_id: str) -> str:
     """Return the path of the mirrored history of a job."""
     return f"events/{check_display_name(backend)}/{check_job_id(job_id)}.json"
+
+
+def stream(backend: str) -> str:
+    """Return the path of the mirrored control stream of a backend."""
+    return f"{STREAMS}/{check_display_name(backend)}.json"
 
 
 def taken(job_id: str) -> str:

@@ -1,5 +1,6 @@
 """The storages are brought up to the log where no drain does it: documents of jobs that came over HTTP, for one."""
 
+import contextlib
 import json
 import threading
 import time
@@ -9,6 +10,7 @@ from models import clock
 from models.errors import StorageError
 from models.signing import unwrapped
 from storage import layout
+from storage.identity.stream_mirror import mirror
 from tasks.backends import registry
 from tasks.services import Services
 
@@ -35,6 +37,14 @@ def is_drained(services: Services) -> bool:
     return any(look is not None and abs(clock.now() - look) <= latest for look in looks)
 
 
+def mirror_streams(services: Services) -> None:
+    """Bring the mirrored streams of backends up to the log, in each storage that takes them now."""
+    for store in services.stores.names:
+        # What one storage does not take now is written at the next look.
+        with contextlib.suppress(StorageError):
+            mirror(services.log.engine, services.stores.of(store), services.streams_written)
+
+
 def follow_log(services: Services, ended: threading.Event) -> int:
     """Relay each job that is behind, unless a drain or another process like this one does; half the time it rests.
 
@@ -53,6 +63,7 @@ def follow_log(services: Services, ended: threading.Event) -> int:
     with services.locks.alone("mirror") as is_alone:
         if not is_alone:
             return 0
+        mirror_streams(services)
         services.rollback.compare_all()
         failed, looked = 0, time.monotonic()
         begun = looked

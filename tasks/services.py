@@ -32,6 +32,7 @@ from storage.documents.postgres_locks import PostgresJobLocks
 from storage.documents.relay import Relay
 from storage.identity.calibrations import Calibrations
 from storage.identity.directory import Directory
+from storage.identity.stream_mirror import Written
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
 from storage.log.holds import Holds
@@ -220,6 +221,11 @@ class Services:
     def relay(self) -> Relay:
         """The relay from the log to the storage."""
         return Relay(self.log, self.cursor, self.stores, self.locks, self.marks, FIRST_STATUS_SECONDS)
+
+    @cached_property
+    def streams_written(self) -> Written:
+        """Which streams of backends this process has mirrored."""
+        return {}
 
     @cached_property
     def marks(self) -> Marks:

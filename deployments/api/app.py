@@ -146,6 +146,7 @@ async def _lifespan(app: FastAPI, *, is_warmed: bool) -> AsyncIterator[None]:
             coroutines = [changes.run(), waits.run(), calls.visits.run(), watch_leases(services)]
             if is_warmed:
                 coroutines.append(_warm(checker))
+            app.state.end_waits = functools.partial(loop.call_soon_threadsafe, waits.end)
             running = [asyncio.create_task(each) for each in coroutines]
             try:
                 yield

@@ -9,7 +9,7 @@ from models.errors import QuledgerError, SigningError, StorageError
 from models.job import RUNNING, Job, State
 from storage.log import job_lists
 from storage.log.job_lists import MAX_PAGE, Query
-from tasks.backends import registry
+from tasks.backends.qubits import published
 from tasks.jobs.attempt import Hold
 from tasks.jobs.checking import Checked
 from tasks.jobs.engines import PATIENCE, begin
@@ -63,7 +63,7 @@ async def _upload(held: Hold) -> None:
 def _jobs(services: Services, states: Iterable[State]) -> list[Job]:
     """Return jobs of devices outside, the oldest first."""
     found: list[Job] = []
-    for name in filter(registry.served_outside, registry.names()):
+    for name in filter(published.is_outside, published.names()):
         query = Query(everything=True, backend=name, states=frozenset(states), newest_first=False)
         found += job_lists.page(services.log.engine, query, limit=MAX_PAGE).jobs
     return found

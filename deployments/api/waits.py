@@ -30,11 +30,15 @@ class Waits:
     Args:
         good: returns which of these tokens, by their ids, still let somebody in; called in a thread.
         most: waits at one time of a user, or of a device.
+
+    Attributes:
+        is_over: nobody may wait any more.
     """
 
     def __init__(self, changes: Changes, good: Callable[[Collection[str]], Collection[str]], most: int) -> None:
         self._changes, self._good, self._most = changes, good, most
         self._users: Counter[str] = Counter()
+        self.is_over = False
 
     def expect_room(self, caller: Caller) -> None:
         """See that the caller may wait.
@@ -79,7 +83,12 @@ class Waits:
         Returns:
             False where the time is over before.
         """
-        return await self._changes.wait(job.job_id, job.seq, seconds, caller.token_id)
+        return self.is_over or await self._changes.wait(job.job_id, job.seq, seconds, caller.token_id)
+
+    def end(self) -> None:
+        """Wake all, and let nobody wait any more: the server is about to stop."""
+        self.is_over = True
+        self._changes.wake(self._changes.token_ids())
 
     async def run(self, look_seconds: float = LOOK_SECONDS) -> None:
         """Wake those whose tokens have ended, until it is cancelled: whoever is woken asks again, and is told."""

@@ -68,6 +68,15 @@ COMMANDS = {
         "calibrations:results",
         "List the jobs whose results stand on a calibration, or on one that was withdrawn, newest first.",
     ),
+    "export": (
+        "exporting:export",
+        "Write jobs into an archive that proves itself, or jobs, events or results into Parquet files.",
+    ),
+    "schema": ("schemas:schema", "Print the JSON Schema of a document; without a name list what there is."),
+    "verify-archive": (
+        "archives:verify_archive",
+        "Check an archive of jobs by itself: every byte, the chain of each history, each hash, each signature.",
+    ),
     "drain": (
         "serving:drain",
         "Serve the queues: take jobs from the storage and run each as a Prefect flow run.",

@@ -12,11 +12,10 @@ from rich.live import Live
 
 from deployments.cli import render
 from deployments.cli.output import Json, print_output
+from deployments.group_results import jobs_of
 from models.clock import to_text
 from models.errors import BadName
-from models.groups import UnknownGroup
 from models.job import FINAL, Job, State
-from storage.log.job_lists import Query, page
 from tasks.jobs.following import following
 from tasks.jobs.results import result_document
 from tasks.services import Services, current
@@ -45,7 +44,7 @@ def wait(*job_ids: str, group: str = "", timeout: float | None = None, as_json: 
     services = current()
     wanted = [services.log.id_of(each) for each in job_ids]
     if group:
-        wanted += _of_group(services, group)
+        wanted += [job.job_id for job in jobs_of(services.log, group)]
     if not wanted:
         raise BadName("say which jobs are to be waited for, or which --group")
     ended = ends_of(services, wanted, timeout, tell=not as_json)
@@ -150,19 +149,6 @@ def ends_of(
         some = f"{', '.join(list(waiting)[:5])}{' ...' if len(waiting) > 5 else ''}"  # noqa: PLR2004 - a line of them
         print(f"quledger: the time is over; not ended: {some}", file=sys.stderr)
     return {each: jobs[each] for each in dict.fromkeys(job_ids)}
-
-
-def _of_group(services: Services, group: str) -> list[str]:
-    query, found, cursor = Query(everything=True, with_hidden=True, group=group), list[str](), ""
-    while True:
-        jobs, following_cursor = page(services.log.engine, query, limit=1000, cursor=cursor)
-        found += [job.job_id for job in jobs]
-        if following_cursor is None:
-            break
-        cursor = following_cursor
-    if not found:
-        raise UnknownGroup(group)
-    return found
 
 
 def _value(job: Job) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from models.moments import moment_of
 from storage.identity import pauses
 from storage.log.pauses import pauses as in_force
 from tasks.backends import registry
+from tasks.mirroring import mirror_streams
 from tasks.services import current
 
 
@@ -27,6 +28,7 @@ def pause(backend: str, *, reason: str = "", until: str = "", drain_down: bool =
     paused = pauses.pause(
         current().directory, backend, drain_down=drain_down, reason=reason, until=moment, actor=actor()
     )
+    mirror_streams(current())
     counts = current().log.counts().get(backend, {})
     running = counts.get("running", 0)
     text = f"{paused}\n{running} of its jobs under way, {counts.get('waiting', 0)} wait"
@@ -45,6 +47,7 @@ def resume(backend: str, *, as_json: Json = False) -> int:
     if backend not in known:
         _expect(backend)
     before = pauses.resume(current().directory, backend, actor=actor())
+    mirror_streams(current())
     was = before is not None and not before.is_over(clock.now())
     text = f"{backend} is served again" if was else f"{backend} was not paused"
     print_output({"backend": backend, "was_paused": was}, lambda: print(text), as_json=as_json)

@@ -95,7 +95,7 @@ def _print(group: str, answers: list[RowAnswer]) -> None:
     counts = _counts(answers)
     parts = [f"{count_of(counts['submitted'], 'row')} handed in"]
     if counts["present"]:
-        parts.append(f"{counts['present']} there before")
+        parts.append(f"{counts['present']:,} there before")
     if counts["left_out"]:
-        parts.append(f"{counts['left_out']} left out")
+        parts.append(f"{counts['left_out']:,} left out")
     print(f"group {group}: {', '.join(parts)}")

@@ -68,8 +68,9 @@ def serve_on(services: Services, listening: socket.socket, say: Callable[[str], 
 
     with listening:
         host, port = listening.getsockname()[:2]
+        app = make_app(services, is_warmed=True)
         config = uvicorn.Config(
-            make_app(services, is_warmed=True),
+            app,
             http=Connection,
             log_config=None,
             log_level="warning",
@@ -86,7 +87,14 @@ def serve_on(services: Services, listening: socket.socket, say: Callable[[str], 
         if not services.directory.users():
             say("Nobody can sign in yet: quledger user add NAME --role operator, then quledger token new NAME")
         server = uvicorn.Server(config)
-        server.capture_signals = functools.partial(_ended_by_signals, server.handle_exit)  # type: ignore[method-assign]
+
+        def end(number: int, frame: FrameType | None) -> None:
+            # Whoever waits for a change would be waited for.
+            with contextlib.suppress(AttributeError, RuntimeError):  # not yet begun, or ended
+                app.state.end_waits()
+            server.handle_exit(number, frame)
+
+        server.capture_signals = functools.partial(_ended_by_signals, end)  # type: ignore[method-assign]
         with mirrored(services):
             server.run(sockets=[listening])
         with contextlib.suppress(OSError):  # the terminal may be gone

@@ -17,13 +17,16 @@ from models.errors import (
     echo,
 )
 from models.events import Event, Standing, hashes, is_harmless, standing
+from models.identity.streams import backend_stream
 from models.job import Job
 from models.names import is_display_name, is_job_id
 from storage import layout
 from storage.documents.job_documents import history_rows
 from storage.documents.marks import mark_in, mark_of, take_over
+from storage.identity.stream_mirror import take_over as take_over_stream
 from storage.log import usage
 from storage.log.database import writing
+from storage.log.dialects import Turn, dialect_of
 from storage.log.holds import Held, put, release
 from storage.log.rows import event_row, job_row
 from storage.log.tables import EventRow, JobRow, MirrorRow, SetAsideRow
@@ -179,11 +182,26 @@ class _Restoration:
                 else:
                     self._read(path, backend, job_id)
         self._flush()
+        self._take_streams()
         if self.faults:
             raise MirrorBroken(self._storage.url, sorted(self.faults))
         mark = mark_in(self._storage)
         if mark is not None and (self._empty or mark.log_id == mark_of(self._connection).log_id):
             take_over(self._connection, mark)
+
+    def _take_streams(self) -> None:
+        """Take over what the mirror knows of pauses and calibrations of backends."""
+        dialect_of(self._connection).in_turn(self._connection, Turn.CONTROL)
+        for entry in self._storage.entries(layout.STREAMS):
+            backend = entry.name.removesuffix(".json")
+            if entry.name.startswith(".") or not entry.regular or not is_display_name(backend):
+                continue
+            path = f"{layout.STREAMS}/{entry.name}"
+            try:
+                if said := take_over_stream(self._connection, self._storage, backend):
+                    self.forks.append(Fork(backend_stream(backend), settled=False, message=said))
+            except (ValueError, RecursionError) as error:
+                self._fault(path, str(error) if type(error) is ValueError else "it is not JSON")
 
     def _backends(self) -> Iterator[str]:
         for entry in self._storage.entries("events"):

@@ -54,6 +54,11 @@ def streams(connection: Connection, kind: str = "") -> Iterator[tuple[str, list[
         yield stream, [dict(row) for row in rows]
 
 
+def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Insert events as they were stored elsewhere; the caller has checked them, and brings the views after them."""
+    connection.execute(_ADD, rows)
+
+
 def write(  # noqa: PLR0913 - what a fact is written with
     connection: Connection, stream: str, before: Fold | None, fact: ControlFact, *, actor: str, now: datetime
 ) -> Fold | None:

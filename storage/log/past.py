@@ -1,11 +1,12 @@
 """Jobs as they stood at a time, read from their events."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 
 from sqlalchemy import Engine, bindparam, select
 
+from models.events import Event
 from models.job import Job
 from models.past import NotYet, job_at
 from storage.log.database import reading
@@ -24,16 +25,19 @@ BATCH = 100
 """Histories that are read at once."""
 
 
-def jobs_at(engine: Engine, job_ids: Sequence[str], at: datetime) -> dict[str, Job]:
-    """Return those of the jobs that had been handed in, as they stood."""
-    found: dict[str, Job] = {}
+def histories_of(engine: Engine, job_ids: Sequence[str]) -> Iterator[list[Event]]:
+    """Yield the events of each of the jobs, in the order of their ids within each batch."""
     with reading(engine) as connection:
         for start in range(0, len(job_ids), BATCH):
             rows = connection.execute(_OF_JOBS, {"job_ids": list(job_ids[start : start + BATCH])})
-            for job_id, events in groupby(map(event_of, rows), key=lambda event: event.job_id):
-                if (job := job_at(events, at)) is not None:
-                    found[job_id] = job
-    return found
+            for _, events in groupby(map(event_of, rows), key=lambda event: event.job_id):
+                yield list(events)
+
+
+def jobs_at(engine: Engine, job_ids: Sequence[str], at: datetime) -> dict[str, Job]:
+    """Return those of the jobs that had been handed in, as they stood."""
+    found = (job_at(events, at) for events in histories_of(engine, job_ids))
+    return {job.job_id: job for job in found if job is not None}
 
 
 def one_at(engine: Engine, job_id: str, at: datetime) -> Job:

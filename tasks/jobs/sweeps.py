@@ -1,15 +1,24 @@
 """Sweeps are handed in: every row is checked first, and only those begin that are not there yet."""
 
 import asyncio
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from models.errors import IdempotencyConflict, InputError, JobRejected, SandboxError
 from models.job import Job
 from models.submissions import Submission
-from models.sweeps import BadSweep, Row, RowFault, Template, key_of_rows, missing, of_experiments, row_keys
+from models.sweeps import (
+    BadSweep,
+    Row,
+    RowFault,
+    Template,
+    document_bytes,
+    key_of_rows,
+    missing,
+    of_experiments,
+    row_keys,
+)
 from storage.log.job_lists import Query, page
 from tasks.jobs import submission
 from tasks.jobs.checking import Checker, Verdict
@@ -66,13 +75,7 @@ class RowAnswer:
     why_unchecked: str = ""
 
 
-Told = Callable[[int, int], None]
-"""Is told how many jobs of how many have begun."""
-
-
-def hand_in(
-    services: Services, sweep: Sweep, *, check: bool = True, told: Told = lambda _now, _of: None
-) -> list[RowAnswer]:
+def hand_in(services: Services, sweep: Sweep, *, check: bool = True) -> list[RowAnswer]:
     """Hand in a sweep: all rows are checked, those without a fault begin, in their order, each once.
 
     Returns:
@@ -95,12 +98,12 @@ def hand_in(
     if sweep.as_experiments:
         _begin_one(services, sweep, good, check=check)
     else:
-        _begin_each(services, sweep, good, told)
+        _begin_each(services, sweep, good)
     return answers
 
 
 def _check(services: Services, sweep: Sweep, filled: Sequence[tuple[RowAnswer, dict[str, Any]]]) -> None:
-    documents = [written(of_experiments([each]) if sweep.as_experiments else each) for _, each in filled]
+    documents = [document_bytes(of_experiments([each]) if sweep.as_experiments else each) for _, each in filled]
     verdicts = asyncio.run(_verdicts(services, sweep.job.backend, documents))
     for (answer, document), verdict in zip(filled, verdicts, strict=True):
         if isinstance(verdict, JobRejected):
@@ -123,7 +126,7 @@ async def _verdicts(services: Services, backend: str, documents: Sequence[bytes]
         return await checker.check_all([(backend, document) for document in documents])
 
 
-def _begin_each(services: Services, sweep: Sweep, good: Sequence[tuple[RowAnswer, dict[str, Any]]], told: Told) -> None:
+def _begin_each(services: Services, sweep: Sweep, good: Sequence[tuple[RowAnswer, dict[str, Any]]]) -> None:
     keys = row_keys(sweep.job.group, [answer.row.cells for answer, _ in good])
     for start in range(0, len(good), CHUNK):
         part = good[start : start + CHUNK]
@@ -136,7 +139,6 @@ def _begin_each(services: Services, sweep: Sweep, good: Sequence[tuple[RowAnswer
                 answer.faults = [RowFault("", _why(begun))]
             else:
                 answer.job, answer.is_new = begun.job, begun.is_new
-        told(start + len(part), len(good))
 
 
 def _begin_one(
@@ -148,7 +150,7 @@ def _begin_one(
     if not lacking:
         return
     chosen = [of_row[row.number] for row in lacking]
-    document = written(of_experiments([each for _, each in chosen]))
+    document = document_bytes(of_experiments([each for _, each in chosen]))
     rows = [row.cells for row in lacking]
     job = replace(sweep.job, document=document, key=key_of_rows(sweep.job.group, rows), parameters=tuple(rows))
 
@@ -175,12 +177,7 @@ def _present(services: Services, sweep: Sweep) -> Iterator[dict[str, Any]]:
 
 
 def _with(sweep: Sweep, document: dict[str, Any]) -> Submission:
-    return replace(sweep.job, document=written(document))
-
-
-def written(document: dict[str, Any]) -> bytes:
-    """Return a document as it is handed in."""
-    return json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return replace(sweep.job, document=document_bytes(document))
 
 
 def _why(error: InputError) -> str:

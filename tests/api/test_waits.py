@@ -1,9 +1,11 @@
 """Whoever waits: so many at once, and no longer than his token is good."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -100,3 +102,21 @@ def test_a_stream_ends_with_its_token(narrow: FrontDoor) -> None:
     with httpx.stream("GET", f"{narrow.url}/v1/jobs/{job_id}/events", headers=headers, timeout=10) as answer:
         assert "event: submitted" in list(answer.iter_lines())
     assert clock.now() >= expires_at
+
+
+def test_nobody_is_waited_for_at_the_end(tmp_path: Path) -> None:
+    """A stream is closed, a poll answered as it stands: a server that stops does so at once."""
+    with front_door(tmp_path) as door, ThreadPoolExecutor() as threads:
+        door.add_user("ann")
+        job_id = door.submit("ann")
+        poll = threads.submit(door.ask, "ann", "GET", f"/v1/jobs/{job_id}?wait=50")
+        with stream(door, "ann", job_id) as answer:
+            lines = answer.iter_lines()
+            assert next(lines) == "id: 0"
+            until(lambda: door.app.state.calls.waits._users["user/ann"] == 2)
+            began = time.monotonic()
+            door.app.state.end_waits()
+            assert "event: submitted" in list(lines)
+        assert poll.result(20).status_code == 200
+        assert door.ask("ann", "GET", f"/v1/jobs/{job_id}?wait=50").status_code == 200
+        assert time.monotonic() - began < 20

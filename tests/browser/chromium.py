@@ -21,6 +21,8 @@ FLAGS = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-3d-apis",  # drawn by the processor, sixty times a second
+    "--force-prefers-reduced-motion",
     "--disable-quic",
     "--disable-dev-shm-usage",
     "--disable-background-networking",

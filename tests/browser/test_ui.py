@@ -36,11 +36,14 @@ class Site:
 
     def __init__(self, installation: Installation, address: str) -> None:
         self.installation, self.address = installation, address
+        # None is kept open: an idle one may be closed just as it is used again.
+        self._client = httpx.Client(
+            base_url=f"{address}/api", timeout=60, limits=httpx.Limits(max_keepalive_connections=0)
+        )
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Ask Prefect's API."""
-        url = f"{self.address}/api{path}"
-        answer = httpx.get(url, timeout=60) if body is None else httpx.post(url, json=body, timeout=60)
+        answer = self._client.get(path) if body is None else self._client.post(path, json=body)
         return answer.raise_for_status().json()
 
     def deployment(self, name: str) -> str:

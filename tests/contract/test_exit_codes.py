@@ -21,6 +21,7 @@ ALL |= {f"{title} {name}" for title, (_, commands) in GROUPS.items() for name in
 ARGUMENTS = {
     "submit": "singlequdit examples/rabi_oscillation.json --no-check",
     "wait": "abcd",
+    "export": "abcd --archive nowhere/jobs.zip",
     "why": "abcd",
     "diff": "abcd efgh",
     "rerun": "abcd",
@@ -52,13 +53,24 @@ ARGUMENTS = {
     "db shell": "SELECT",
 }
 NEED_NO_LOG = {
-    *("config", "storages", "check", "demo", "prune", "backends show", "user import-qlued", "db backup"),
+    *(
+        "config",
+        "schema",
+        "verify-archive",
+        "storages",
+        "check",
+        "demo",
+        "prune",
+        "backends show",
+        "user import-qlued",
+        "db backup",
+    ),
     *("keys new", "keys rotate", "keys show", "keys revoke"),
 }
 """Commands that ask no database, or need a file, a key or another server first."""
 
 
-ELSEWHERE = {"submit", "group", "diff", "rerun"}
+ELSEWHERE = {"submit", "group", "diff", "rerun", "verify-archive"}
 """Commands that end with 3 in tests of their own."""
 
 

@@ -66,7 +66,7 @@ def test_wait_ends_with_the_last_job(program: Program):
 
     def wait() -> None:
         values = program.json("wait", "--group", "g")
-        assert [(value["job_id"], value["state"]) for value in values] == [(second, "DONE"), (first, "DONE")]
+        assert [(value["job_id"], value["state"]) for value in values] == [(first, "DONE"), (second, "DONE")]
 
     meanwhile(program, lambda services, job: finish(services, job, experiment("experiment_0", "1")), wait)
     third = submitted(program)

@@ -125,15 +125,16 @@ def test_a_drain_begins_with_a_look_and_knows_of_no_end():
         # One that has ended makes room, unless there are too many of those.
         (4, 4, 3, 1),
         (4, 5, 4, 0),
-        (4, 6, 2, 0),
-        (4, 5, 1, 1),
+        (4, 7, 3, 1),
+        (4, 8, 2, 0),
+        (4, 7, 1, 1),
         (1, 1, 0, 1),
         (1, 2, 0, 0),
         (2, 5, 5, -3),
     ],
 )
 def test_a_job_that_has_ended_makes_room_for_another(concurrency: int, running: int, at_work: int, more: int):
-    """Half as many more, rounded up, may still be told of."""
+    """Twice as many run at most."""
     assert room(concurrency, running=running, at_work=at_work) == more
 
 

@@ -141,7 +141,7 @@ async def _events(request: Request, door: Door, caller: Caller, job: Job, seen: 
     until = time.monotonic() + MAX_STREAM_SECONDS
     # Whoever comes again is told why it ended: the token, the job, or too many streams.
     with contextlib.suppress(QuledgerError), door.calls.waits.held(caller):
-        while time.monotonic() < until and not await request.is_disconnected():
+        while time.monotonic() < until and not (door.calls.waits.is_over or await request.is_disconnected()):
             now, events, whole = await door.look_again(caller, functools.partial(_news, job.job_id, seen))
             for event in events:
                 seen, data = event.seq, EventView.of(event, whole=whole).model_dump_json()

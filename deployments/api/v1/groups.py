@@ -21,8 +21,7 @@ from models.errors import BadName, JobRejected, QuledgerError
 from models.groups import MAX_PARAMETERS, is_group_name
 from models.job import State
 from models.labels import MAX_LABELS
-from models.sweeps import BadSweep, RowFault, Template, row_keys
-from tasks.jobs.sweeps import written
+from models.sweeps import BadSweep, RowFault, Template, document_bytes, row_keys
 
 router = APIRouter(prefix="/groups", tags=["groups"])
 
@@ -74,14 +73,14 @@ class SweepIn(Body):
         """
         if not is_group_name(self.group):
             raise BadName("group: write at most 100 letters, digits, '_', '.' and '-', the first a letter or digit")
-        template = Template(written(self.template))
+        template = Template(document_bytes(self.template))
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         if wrong := template.unknown(columns, self.carry):
             raise BadSweep("; ".join(wrong))
         return template, [
             JobRequest(
                 backend=self.backend,
-                document=written(template.filled(row)),
+                document=document_bytes(template.filled(row)),
                 project=self.project,
                 priority=self.priority,
                 key=key,

@@ -74,7 +74,7 @@ def laboratory(tmp_path: Path) -> Iterator[Laboratory]:
 def test_an_engine_serves_a_laboratory_whose_server_is_killed(laboratory: Laboratory):
     """In the midst of its last word, which it says again to the next one: the job ends once, and all agree on it."""
     installation = laboratory.installation
-    laboratory.serve(QULEDGER_CRASH="execution.appended:kill:1")
+    laboratory.serve(QULEDGER_CRASH="execution.staged:kill:1")
     presigned = laboratory.user("POST", "/jobs")
     job_id = presigned["job_id"]
     assert brought(presigned["presigned_url"], packed("input", {"program": [PROGRAM]})).status_code == 204
@@ -89,7 +89,7 @@ def test_an_engine_serves_a_laboratory_whose_server_is_killed(laboratory: Labora
     with pytest.raises(Exception, match=r"disconnected|reset|closed"):
         laboratory.engine("PATCH", f"/jobs/{job_id}/status", json=said)
     laboratory.wait_for_death()
-    assert installation.states()[job_id] == "EXECUTED"
+    assert installation.states()[job_id] == "COMPILED"
     laboratory.serve()
     laboratory.engine("PATCH", f"/jobs/{job_id}/status", json=said)
     assert laboratory.user("GET", f"/jobs/{job_id}/status")["status"] == "succeeded"

@@ -1,0 +1,1 @@
+"""Archives of jobs: the file, and what is checked of one without any database."""

@@ -1,0 +1,158 @@
+"""The file of an archive: a zip whose members are stored as they are, one after the other, and nothing else.
+
+There is one way to write it, so a file that is not what it would be if it were written again was changed somewhere.
+"""
+
+import contextlib
+import os
+import struct
+import tempfile
+import uuid
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from models.archives import MAX_BYTES, MAX_MEMBERS, is_member_name
+from models.errors import InputError, NotAuthentic, UnreadableFile, echo
+
+_END = struct.Struct("<4s4H2LH")
+_MAGIC = b"PK\x05\x06"
+_PART = 1 << 20
+_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+class Writer:
+    """Writes an archive beside its name, and puts it there when it is whole."""
+
+    def __init__(self, zip_file: zipfile.ZipFile) -> None:
+        self._zip = zip_file
+        self._size = 0
+
+    def add(self, name: str, content: bytes) -> None:
+        """Add a member.
+
+        Raises:
+            InputError: the archive would be too large.
+        """
+        self._size += len(content) + 2 * len(name) + 200
+        if self._size > MAX_BYTES or len(self._zip.filelist) >= MAX_MEMBERS:
+            raise InputError("these jobs are too many or too large for one archive; write several")
+        self._zip.writestr(_info(name), content)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[Writer]:
+    """Write an archive; if the block raises there is none.
+
+    Raises:
+        InputError: there is such a file already.
+        UnreadableFile: it cannot be written.
+    """
+    if path.exists():
+        raise InputError(f"{echo(str(path))} is there already; an archive is not written over")
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with open(beside, "xb") as file:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as zip_file:
+                yield Writer(zip_file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(beside, path)
+    except FileExistsError:
+        raise InputError(f"{echo(str(path))} is there already; an archive is not written over") from None
+    except OSError as error:
+        raise UnreadableFile(str(path), error.strerror or "unknown reason") from None
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+class Reader:
+    """Reads an archive that may be hostile: nothing is unpacked, and no more is read than the file holds."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._zip = _opened(file)
+        self._file = file
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all members, in their order."""
+        return [info.filename for info in self._zip.infolist()]
+
+    def size(self, name: str) -> int:
+        """Return the bytes of a member."""
+        return self._zip.getinfo(name).file_size
+
+    def get(self, name: str, most: int = MAX_BYTES) -> bytes:
+        """Return a member.
+
+        Raises:
+            NotAuthentic: it is larger than `most`, or not what was written.
+        """
+        if self.size(name) > most:
+            raise NotAuthentic(f"{name} is larger than {most} bytes")
+        try:
+            return self._zip.read(name)
+        except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, RuntimeError):
+            raise NotAuthentic(f"{name} is not what was written") from None
+
+    def is_as_written(self) -> bool:
+        """Return whether the file is to the last byte what these members make when they are written."""
+        with tempfile.TemporaryFile() as again:
+            with zipfile.ZipFile(again, "w", zipfile.ZIP_STORED) as zip_file:
+                for name in self.names:
+                    zip_file.writestr(_info(name), self.get(name))
+            again.seek(0)
+            self._file.seek(0)
+            while part := self._file.read(_PART):
+                if again.read(len(part)) != part:
+                    return False
+            return not again.read(1)
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[Reader]:
+    """Open an archive.
+
+    Raises:
+        UnreadableFile: it cannot be read.
+        NotAuthentic: it is no archive, or was changed.
+    """
+    try:
+        with open(path, "rb") as file:
+            yield Reader(file)
+    except OSError as error:
+        raise UnreadableFile(str(path), error.strerror or "unknown reason") from None
+
+
+def _info(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, _TIME)
+    info.create_system = 3  # the same on each system
+    info.external_attr = 0o600 << 16
+    return info
+
+
+def _opened(file: BinaryIO) -> zipfile.ZipFile:
+    """Open a zip whose directory, which is read whole, cannot be larger than an archive's."""
+    size = file.seek(0, os.SEEK_END)
+    if size > MAX_BYTES:
+        raise NotAuthentic("it is larger than an archive can be")
+    file.seek(max(0, size - _END.size))
+    tail = file.read()
+    if len(tail) != _END.size or tail[:4] != _MAGIC:
+        raise NotAuthentic("it is no archive, or does not end as one")
+    _, _, _, here, in_all, directory, begins, comment = _END.unpack(tail)
+    if here != in_all or in_all > MAX_MEMBERS or begins + directory + _END.size != size or comment:
+        raise NotAuthentic("it is no archive: its directory is none of one")
+    try:
+        opened = zipfile.ZipFile(file)
+        infos = opened.infolist()
+    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError, UnicodeError, struct.error):
+        raise NotAuthentic("it is no archive: it cannot be opened") from None
+    names = [info.filename for info in infos]
+    if len(set(names)) < len(names) or not all(map(is_member_name, names)):
+        raise NotAuthentic("it is no archive: a member has a name that none can have, or two have one")
+    stored = all(info.compress_type == zipfile.ZIP_STORED and info.file_size == info.compress_size for info in infos)
+    if not stored or sum(info.file_size for info in infos) > size:
+        raise NotAuthentic("it is no archive: its members are not stored as they are")
+    return opened
