@@ -10,6 +10,9 @@ FEW = 8
 """Of fewer jobs alike nothing is concluded; those of the whole backend are taken instead."""
 
 
+NEWEST = 100
+"""So many of the newest runs of a kind say how long one takes: machines are busy now and idle then."""
+
 RECENT = 200
 """So many of the newest runs say how many run at once."""
 
@@ -39,12 +42,13 @@ class Durations:
         self.runs = runs
         self._seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
         self._usual: dict[tuple[str, str], float] = {}
-        for run in runs:
+        for run in sorted(runs, key=lambda run: run.began, reverse=True):
             for lane in {(run.backend, run.user), (run.backend, ""), ("", "")}:
-                self._seconds[lane].append(run.seconds)
+                if len(self._seconds[lane]) < NEWEST:
+                    self._seconds[lane].append(run.seconds)
 
     def knows(self, backend: str) -> int:
-        """Return how many jobs of a backend are known."""
+        """Return how many jobs of a backend are known, up to `NEWEST`."""
         return len(self._seconds.get((backend, ""), ()))
 
     def of(self, backend: str, user: str) -> list[float]:

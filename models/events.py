@@ -190,8 +190,9 @@ def document_of(events: Sequence[Event]) -> bytes | None:
 
 
 def uploaded_at(events: Sequence[Event]) -> datetime | None:
-    """Return when `uploaded` was last recorded (UTC); a signed result was signed before that."""
-    return next((event.recorded_at for event in reversed(events) if event.kind == "uploaded"), None)
+    """Return when a result was last recorded as uploaded (UTC); a signed one was signed before that."""
+    kinds = ("uploaded", "adopted")
+    return next((event.recorded_at for event in reversed(events) if event.kind in kinds), None)
 
 
 def hashes(events: Iterable[Event]) -> list[str]:

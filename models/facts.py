@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
+from models.adopted import Adopted, AdoptedError
 from models.clock import UtcDatetime
 from models.errors import Blame, Fault
 from models.submitted import FactModel, Parameters, Replaced, Source, Submitted
@@ -249,6 +250,8 @@ Fact = Annotated[
     | Replaced
     | Withdrawn
     | Hidden
+    | Adopted
+    | AdoptedError
     | Labelled
     | ResultRemoved
     | Refused,

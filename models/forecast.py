@@ -13,8 +13,8 @@ ROUNDS = 21
 BUDGET = 10_000
 """So often it is played through, unless all rounds together serve more jobs than that."""
 
-DRIFT = 0.1
-"""What is to come is never more like the past than that."""
+DRIFT = 0.25
+"""What is to come is never more like the past than that: machines are busy at one time and idle at another."""
 
 
 class Span(NamedTuple):

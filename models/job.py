@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.adopted import Adopted, AdoptedError
 from models.clock import UtcDatetime
 from models.errors import Blame, Fault, describe
 from models.events import GENESIS, Event
@@ -57,6 +58,7 @@ class Job(BaseModel):
         executed: the staged result; kept over a retry, so that a later attempt need not run again.
         labels: name -> value, as they are by now.
         seed: of another job, for the compilation; None leaves it to chance.
+        adopted: how another spooler had brought it to its end; None where none has.
         is_hidden: its owner does not want to see it any more, until it waits again.
         is_result_removed: the document of its result was taken away, as it was older than results are kept.
     """
@@ -101,6 +103,7 @@ class Job(BaseModel):
     labels: Annotated[dict[str, str], Field(exclude_if=lambda value: not value)] = {}
     group: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
     seed: Annotated[int | None, Field(exclude_if=lambda value: value is None)] = None
+    adopted: Annotated[Adopted | AdoptedError | None, Field(exclude_if=lambda value: value is None)] = None
 
     @property
     def phase(self) -> Phase:
@@ -161,6 +164,8 @@ def why_not(job: Job, fact: Fact, attempt: int) -> str | None:  # noqa: PLR0911 
         return "the job waits for its turn already"
     if fact.kind == "replaced" and (job.blame, job.stage) != ("user", "validation"):
         return "the job did not end through a fault of its document"
+    if isinstance(fact, Adopted | AdoptedError) and job.attempt > 0:
+        return "the job was begun here"
     if fact.kind == "hidden" and job.is_hidden:
         return "the job is hidden already"
     if fact.kind == "result_removed" and job.is_result_removed:
@@ -234,12 +239,12 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
         case Uploaded():
             changes["uploaded"] = fact
         case Failed():
-            changes |= {
-                "stage": fact.stage,
-                "blame": fact.blame,
-                "faults": fact.faults,
-                "fault_count": fact.fault_count,
-            }
+            changes |= {name: getattr(fact, name) for name in ("stage", "blame", "faults", "fault_count")}
+        case Adopted():
+            uploaded = Uploaded(path=fact.path, bytes=fact.bytes, sha256=fact.sha256, kid=fact.kid)
+            changes |= {"adopted": fact, "uploaded": uploaded}
+        case AdoptedError():
+            changes |= {"adopted": fact, "faults": (Fault(message=fact.error_message),), "fault_count": 1}
         case CancelRequested():
             changes["cancel_requested"] = True
         case Hidden():
@@ -254,7 +259,7 @@ def apply(job: Job | None, event: Event) -> Job:  # noqa: C901, PLR0912 - one ca
             if fact.run_again:
                 changes["executed"] = None
         case Revived() | Replaced():
-            changes |= dict.fromkeys(("not_before", "stage", "blame"))
+            changes |= dict.fromkeys(("not_before", "stage", "blame", "adopted"))
             changes |= {"failures": 0, "faults": (), "fault_count": 0, "cancel_requested": False, "is_hidden": False}
             if isinstance(fact, Replaced):
                 changes |= {"document_sha256": fact.document_sha256, "document_bytes": fact.document_bytes}

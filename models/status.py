@@ -55,6 +55,10 @@ def first_status_wait(job: Job, now: datetime, seconds: float) -> float:
 
 def status_document(job: Job) -> StatusDocument:
     """Return the status that front ends read."""
+    if job.adopted is not None and job.state in (State.DONE, State.ERROR):
+        word: StatusWord = "DONE" if job.state is State.DONE else "ERROR"
+        said = job.adopted.model_dump(include={"detail", "error_message"})
+        return StatusDocument(job_id=job.job_id, status=word, **said)
     if job.state is State.DONE:
         return StatusDocument(job_id=job.job_id, status="DONE", detail=DETAIL_DONE)
     if job.state not in FINAL:

@@ -71,6 +71,8 @@ _ANYBODY, _HOLDER = Writer.ANYBODY, Writer.HOLDER
 TRANSITIONS = {
     row.kind: row
     for row in (
+        Transition("adopted", frozenset({State.QUEUED}), State.DONE, _ANYBODY),
+        Transition("adopted_error", frozenset({State.QUEUED}), State.ERROR, _ANYBODY),
         Transition("claimed", frozenset({State.QUEUED}), State.CLAIMED, _ANYBODY),
         Transition("handed_over", frozenset({State.CLAIMED, State.EXECUTED}), None, Writer.BEGINNER),
         Transition("validated", frozenset({State.CLAIMED}), State.VALIDATED, _HOLDER),

@@ -34,7 +34,6 @@ from models.why import Why
 from storage.log import job_lists
 from storage.log.job_lists import Page, Query
 from tasks.jobs import labelling, submission
-from tasks.jobs import why as reasons
 from tasks.jobs.checking import Checker, Verdict
 from tasks.jobs.reruns import executed_of
 from tasks.jobs.results import result_document
@@ -200,7 +199,7 @@ class Calls:
 
     def why(self, caller: Caller, job_id: str) -> Why:
         """Return why a job stands where it does; users are told counts, operators names."""
-        said = reasons.why(self._services, self.job(caller, job_id))
+        said = self.laboratory.forecasts.why(self.job(caller, job_id))
         return said if caller.role == "operator" else said.for_users()
 
     def acts(self, caller: Caller, job: Job) -> frozenset[Act]:

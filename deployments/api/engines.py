@@ -11,7 +11,16 @@ from models import clock
 from models.backend import BackendConfig
 from models.claims import Waiting, in_fair_order
 from models.clock import to_text
-from models.errors import Fault, InputError, JobRejected, SandboxError, StorageError, UnknownBackend, UnknownJob
+from models.errors import (
+    Fault,
+    InputError,
+    JobRejected,
+    SandboxError,
+    SigningError,
+    StorageError,
+    UnknownBackend,
+    UnknownJob,
+)
 from models.events import Event
 from models.identity.access import Act, Caller, Thing, why_not
 from models.identity.errors import NotPermitted, NotSignedIn
@@ -152,7 +161,7 @@ class Engines:
             if held is None:
                 break
             job = held.job
-            with contextlib.suppress(StorageError):  # it waits for its storage
+            with contextlib.suppress(StorageError, SigningError):  # it waits
                 await engines.begin(held, known.get(job.job_id) or await self._verdict(job))
             if held.job.state is State.VALIDATED:
                 found.append(held.job)

@@ -2,11 +2,11 @@
 
 import functools
 import time
-from datetime import datetime
 from typing import Any
 
 from deployments.api import metrics
 from deployments.api.checkups import FRESH_SECONDS, Checkups
+from deployments.api.forecasts import Forecasts
 from models import clock
 from models.backend import BackendConfig
 from models.errors import UnknownBackend
@@ -20,7 +20,6 @@ from storage.identity.devices import Standing, standing
 from storage.identity.pauses import pause, resume
 from storage.log.pauses import pauses
 from tasks.backends import registry
-from tasks.jobs.why import drained_at
 from tasks.mirroring import last_look
 from tasks.services import Services
 
@@ -32,7 +31,7 @@ class Laboratory:
         self._services = services
         self.checkups = Checkups(services)
         self._served: dict[str, tuple[float, bool]] = {}
-        self._drained: tuple[float, dict[str, datetime]] = (float("-inf"), {})
+        self.forecasts = Forecasts(services)
 
     def names(self) -> list[str]:
         """Return the names of the backends that can be used."""
@@ -153,14 +152,7 @@ class Laboratory:
         found = self.pauses().get(name)
         pause = found.model_dump(mode="json", exclude={"backend", "by"}) | {"text": str(found)} if found else None
         view = {"name": name, "config": config.model_dump(), "waiting": waiting, "running": running, "pause": pause}
-        return view | {"eta": eta.isoformat() if (eta := self._eta(name)) else None}
-
-    def _eta(self, name: str) -> datetime | None:
-        """Return when a backend is expected to have done all that waits for it; asked at most ten seconds ago."""
-        asked, at = self._drained
-        if time.monotonic() - asked > FRESH_SECONDS:
-            self._drained = time.monotonic(), (at := drained_at(self._services))
-        return at.get(name)
+        return view | {"eta": eta.isoformat() if (eta := self.forecasts.eta(name)) else None}
 
     def metrics(self, caller: Caller) -> str:
         """Return the numbers for Prometheus, in its text format.

@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import Iterable
 
-from models.errors import QuledgerError, SigningError, StorageError
+from models.errors import SigningError, StorageError
 from models.job import RUNNING, Job, State
 from storage.log import job_lists
 from storage.log.job_lists import MAX_PAGE, Query
@@ -29,7 +29,7 @@ async def watch_leases(services: Services) -> None:
             await asyncio.to_thread(services.claims.give_back_owed)
             await asyncio.to_thread(give_back, services)
             await upload_staged(services)
-        except QuledgerError as error:
+        except Exception as error:  # noqa: BLE001 - nobody else looks after these jobs
             _LOG.warning("leases_unseen action=try_again: %s", error)
 
 

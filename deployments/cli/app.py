@@ -117,6 +117,13 @@ COMMANDS = {
         "audit:rebuild",
         "Make the views of the log anew from its events; nothing else is changed. Stop the drains before.",
     ),
+    "adopt": (
+        "adopting:adopt",
+        (
+            "Show which jobs of a store the log does not know, and what would become of them; with `--apply`, take them"
+            " over."
+        ),
+    ),
     "restore": (
         "audit:restore",
         "Bring the log up to the histories in the storages: an empty one gets all of them, or nothing.",

@@ -69,7 +69,7 @@ class DocumentAudit:
         content = get_or_none(self._storage, path)
         if content is None:
             yield "status", f"{path} is missing"
-        elif content != json.dumps(status_document(job).model_dump()).encode("utf-8"):
+        elif not _says(content, job):
             yield "status", f"{path} does not say that the job is {job.state} as the log does"
         yield from self._result(job, events)
         yield from self._staged(job, events)
@@ -123,6 +123,12 @@ class DocumentAudit:
             content = get_or_none(self._storage, job.executed.staged)
             if content is not None and hashlib.sha256(content).hexdigest() != job.executed.result_sha256:
                 yield "staged", f"{job.executed.staged} is not the result that was executed; a retry would run again"
+
+
+def _says(content: bytes, job: Job) -> bool:
+    """Say whether a status says of a job what the log does; of one that was adopted in whatever spelling."""
+    expected = json.dumps(status_document(job).model_dump()).encode("utf-8")
+    return content == expected or (job.adopted is not None and same_value(expected, content))
 
 
 def _is_submitted(storage: StorageProvider, content: bytes, job: Job, events: list[Event]) -> bool:

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, bindparam, delete, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Engine, bindparam, delete, select, text
 
 from models import clock
 from models.clock import to_text
@@ -20,6 +19,13 @@ _OF_JOB = _TABLE.c.job_id == bindparam("id")
 _OF_ATTEMPT = _OF_JOB & (_TABLE.c.attempt == bindparam("of"))
 _FOUND = select(_TABLE.c.item, _TABLE.c.content).where(_OF_ATTEMPT)
 _REMOVE_ONE = delete(_TABLE).where(_OF_ATTEMPT, _TABLE.c.item == bindparam("which"))
+# One statement, since several servers may be brought the same file at once.
+_PUT = text(
+    "INSERT INTO engine_file (job_id, attempt, item, uploaded_at, content)"
+    " VALUES (:job_id, :attempt, :item, :uploaded_at, :content)"
+    " ON CONFLICT (job_id, attempt, item)"
+    " DO UPDATE SET uploaded_at = excluded.uploaded_at, content = excluded.content"
+)
 _REMOVE = delete(_TABLE).where(_OF_JOB)
 _OLD = (
     select(_TABLE.c.job_id, _TABLE.c.attempt, _TABLE.c.item)
@@ -37,21 +43,11 @@ class EngineFiles:
     def put(self, job_id: str, attempt: int, item: str, content: bytes) -> None:
         """Keep a file of an attempt, in place of one that came before; what is old is removed by the way."""
         now = self._now()
-        which = {"id": job_id, "of": attempt, "which": item}
         row = {"job_id": job_id, "attempt": attempt, "item": item, "uploaded_at": to_text(now), "content": content}
         with writing(self._engine) as connection:
             for old in connection.execute(_OLD, {"before": to_text(now - KEPT)}).all():
-                connection.execute(_REMOVE_ONE, dict(zip(which, old, strict=True)))
-        for last in (False, True):
-            try:
-                with writing(self._engine) as connection:
-                    connection.execute(_REMOVE_ONE, which)
-                    connection.execute(insert(_TABLE), row)
-            except IntegrityError:  # the same file came by another server, and was not to be seen yet
-                if last:
-                    raise
-            else:
-                return
+                connection.execute(_REMOVE_ONE, dict(zip(("id", "of", "which"), old, strict=True)))
+            connection.execute(_PUT, row)
 
     def of(self, job_id: str, attempt: int) -> dict[str, bytes]:
         """Return the files of an attempt, by what they are."""

@@ -131,24 +131,7 @@ async def finish(held: Hold, ran: Ran) -> None:
         StorageError: the storage does not take the result now; the job is still under way.
     """
     if held.job.state is State.COMPILED:
-        staged = layout.staged(held.job.job_id, held.number, held.holder)
-        await asyncio.to_thread(held.storage.put, staged, ran.result)
-        failpoints.point("execution.staged")
-        sha256 = await asyncio.to_thread(stood_on, held.services, held.job.backend)
-        await held.record(
-            Executed(
-                seconds=ran.seconds,
-                cpu_seconds=0.0,
-                seed=0,
-                versions={},
-                backend_config_sha256=ran.config_sha256,
-                result_sha256=hashlib.sha256(ran.result).hexdigest(),
-                result_bytes=len(ran.result),
-                staged=staged,
-                calibration_sha256=sha256,
-            )
-        )
-        failpoints.point("execution.appended")
+        await asyncio.to_thread(_stage, held, ran)
     with contextlib.suppress(StorageError, SigningError):
         await _upload(held)
 
@@ -158,6 +141,32 @@ async def cancel(held: Hold, reason: str) -> None:
     if not held.job.cancel_requested:
         await held.record(CancelRequested(by=held.worker, reason=reason))
     await held.record(Cancelled())
+
+
+def _stage(held: Hold, ran: Ran) -> None:
+    """Stage a result and record what it is, while nobody else does: an engine may say the same twice at once."""
+    with held.services.relay.exclusive(held.job.job_id):
+        held.check_now()
+        held.job = held.services.log.get(held.job.job_id)
+        if held.job.state is not State.COMPILED:
+            return
+        staged = layout.staged(held.job.job_id, held.number, held.holder)
+        held.storage.put(staged, ran.result)
+        failpoints.point("execution.staged")
+        held.record_now(
+            Executed(
+                seconds=ran.seconds,
+                cpu_seconds=0.0,
+                seed=0,
+                versions={},
+                backend_config_sha256=ran.config_sha256,
+                result_sha256=hashlib.sha256(ran.result).hexdigest(),
+                result_bytes=len(ran.result),
+                staged=staged,
+                calibration_sha256=stood_on(held.services, held.job.backend),
+            )
+        )
+    failpoints.point("execution.appended")
 
 
 async def _upload(held: Hold) -> None:

@@ -99,8 +99,8 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]:
 
 def post(room: ControlRoom, deployment: str, body: str) -> httpx.Response:
     """Launch, once; what Prefect cannot store it may answer with 500 or 503, however often it is asked."""
-    path = f"{room.installation.api}/deployments/{deployment}/create_flow_run"
-    return httpx.post(path, content=body, headers={"Content-Type": "application/json"}, timeout=60)
+    path = f"/deployments/{deployment}/create_flow_run"
+    return room.ask("POST", path, content=body, headers={"Content-Type": "application/json"})
 
 
 def runs_of(room: ControlRoom, jobs: list[Job]) -> list[tuple[dict[str, Any], Job]]:
@@ -110,7 +110,7 @@ def runs_of(room: ControlRoom, jobs: list[Job]) -> list[tuple[dict[str, Any], Jo
 
 def listed(room: ControlRoom) -> list[dict[str, Any]] | None:
     """Return the newest runs as Prefect's page lists them; None where the server cannot."""
-    answer = httpx.post(f"{room.installation.api}/flow_runs/filter", json={"limit": 200}, timeout=60)
+    answer = room.ask("POST", "/flow_runs/filter", json={"limit": 200})
     return answer.json() if answer.status_code == httpx.codes.OK else None
 
 
@@ -120,11 +120,9 @@ def test_good_launches_come_through_among_hostile_ones(room: ControlRoom, tmp_pa
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ControlRoom, "wait", lambda *_: None)  # not until it is ready: from the first answer on
         room.start()
-    ControlRoom.wait(
-        room, lambda: httpx.get(f"{room.installation.api}/deployments/name/run-job/run-job").is_success, 300
-    )
+    ControlRoom.wait(room, lambda: room.ask("GET", "/deployments/name/run-job/run-job").is_success, 300)
     ids = {
-        name: httpx.get(f"{room.installation.api}/deployments/name/{flow}/{name}").json()["id"]
+        name: room.ask("GET", f"/deployments/name/{flow}/{name}").json()["id"]
         for name, flow in [("run-job", "run-job"), ("run-claimed-job", "run-job")]
         + [(each, each) for each in ("reconcile", "verify", "publish-backends", "drain-queue")]
     }

@@ -64,7 +64,7 @@ def test_a_name_that_the_shell_gives_is_no_owner(shared: FrontDoor, program: Pro
 
 
 # One after the other: a command, and what dan is answered then for the job of the project, that of the name "daniel",
-# one of his own, a submission, a submission for the project.
+# one of his own, a submission, and one for the project.
 TOLD = (
     ((), "404 404 200 201 403"),
     (("project", "set", "atoms", "--viewer", "dan"), "200 404 200 201 403"),

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from models.adopted import Adopted, AdoptedError
 from models.claims import holder_of
 from models.errors import Fault
 from models.events import GENESIS, Event, seal
@@ -73,6 +74,8 @@ RETRIED = Retried(reason="storm", after_seconds=2, not_before=NOW + timedelta(se
 REVIVED = Revived(by="op")
 REPLACED = Replaced.of(b'{"a": 1}')
 HIDDEN = Hidden(by="ann")
+ADOPTED = Adopted(detail="Got", error_message="None", path="results/j", bytes=9, sha256="r")
+ADOPTED_ERROR = AdoptedError(detail="Got; bad", error_message="None; bad")
 LABELLED = Labelled(by="ann", labels={"sample": "A7"}, removed=("old",))
 REMOVED = ResultRemoved(kept_days=30)
 REFUSED = Refused(refused_kind="executed", refused_attempt=1, worker="w", reason="late")

@@ -95,6 +95,7 @@ DECIDES_NOTHING = ["submitted", "claimed", "validated", "compiled", "lease_expir
 DECIDES = [
     *("handed_over", "executed", "uploaded", "completed", "failed"),
     *("cancel_requested", "cancelled", "revived", "replaced", "withdrawn", "hidden", "labelled", "result_removed"),
+    *("adopted", "adopted_error"),
 ]
 
 

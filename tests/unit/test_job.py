@@ -7,6 +7,8 @@ import pytest
 from models.facts import Cancelled, Fact, Withdrawn
 from models.job import TRANSITIONS, State, why_not
 from tests.unit.histories import (
+    ADOPTED,
+    ADOPTED_ERROR,
     BY_HOLDER,
     CANCEL_REQUESTED,
     CLAIMED,
@@ -43,6 +45,8 @@ EVERY_FACT = (
     LABELLED,
     REMOVED,
     REFUSED,
+    ADOPTED,
+    ADOPTED_ERROR,
 )
 HISTORIES: dict[str, tuple[Fact, ...]] = {
     "QUEUED": DONE[:1],
@@ -63,7 +67,7 @@ HISTORIES: dict[str, tuple[Fact, ...]] = {
 }
 ENDS_OF_AN_ATTEMPT = {"failed", "cancelled", "lease_expired", "retried"}
 MAY_FOLLOW = {
-    "QUEUED": {"claimed", "cancel_requested", "cancelled", "labelled", "refused"},
+    "QUEUED": {"adopted", "adopted_error", "claimed", "cancel_requested", "cancelled", "labelled", "refused"},
     "CLAIMED": {"validated", "withdrawn", "cancel_requested", "labelled", "refused"} | ENDS_OF_AN_ATTEMPT,
     "VALIDATED": {"compiled", "cancel_requested", "labelled", "refused"} | ENDS_OF_AN_ATTEMPT,
     "COMPILED": {"executed", "cancel_requested", "labelled", "refused"} | ENDS_OF_AN_ATTEMPT,

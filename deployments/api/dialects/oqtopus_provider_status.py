@@ -43,7 +43,9 @@ class Statuses:
         try:
             return await self._go_on(held, said)
         except (StaleAttempt, NotAllowed):
-            raise NotNow(f"this attempt is over; the job is {status_of(job)}") from None
+            raise NotNow(
+                "this attempt is over, or the same was said at the same time; ask how the job stands"
+            ) from None
         finally:
             if held.job.phase is not Phase.RUNNING:
                 await self._engines.ended(held)

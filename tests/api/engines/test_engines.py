@@ -176,6 +176,29 @@ def test_two_engines_with_one_key_do_not_get_the_same_job(outside: FrontDoor, en
     engine.say(job_id, "failed")
 
 
+def test_the_end_may_be_said_twice_at_once(outside: FrontDoor, engine: EngineCalls):
+    """While another result comes, too: one of them counts, and the job ends once."""
+    job_id = submitted(outside)
+    engine.runs(job_id)
+    engine.bring(job_id)
+    with ThreadPoolExecutor(5) as threads:
+        said = [threads.submit(engine.say, job_id, "succeeded") for _ in range(4)]
+        other = {"sampling": {"counts": {"1": 100}}}
+        threads.submit(lambda: brought_too(engine, job_id, other))
+        codes = {each.result().status_code for each in said}
+    assert 200 in codes
+    assert codes <= {200, 409}
+    way = [kind for kind in kinds(outside, job_id) if kind != "refused"]
+    assert way == ["submitted", "claimed", "validated", "compiled", "executed", "uploaded", "completed"]
+
+
+def brought_too(engine: EngineCalls, job_id: str, value: object) -> None:
+    """Bring another result, if it is not too late for that."""
+    answer = engine.ask("GET", f"/jobs/{job_id}/upload", params={"items": "result"})
+    if answer.status_code == 200:
+        brought(answer.json()[0], packed("result", value))
+
+
 def test_an_engine_with_another_key_of_the_device_has_its_own_jobs(outside: FrontDoor, engine: EngineCalls):
     """It sees the job, and can neither bring anything of it nor end it."""
     other = EngineCalls(outside)
