@@ -85,7 +85,11 @@ def questions(services: Services) -> list[Question]:
         for name, (opener, whose) in openers.items()
     ]
     asked += [
-        Question((BACKENDS,), functools.partial(_backends, services, openers[first][0]), whose=_called(first)),
+        Question(
+            (BACKENDS,),
+            functools.partial(_backends, services, openers[first][0]),
+            whose=f"{DATABASE} or {_called(first)}",
+        ),
         Question((DISK,), functools.partial(_disk, settings), do="look at the disks of home, database and storage"),
         Question((LOGS,), functools.partial(_logs, settings), do="look at the disk of the home"),
     ]
@@ -202,27 +206,23 @@ def _ahead(told: datetime, before: datetime, after: datetime) -> float:
 
 
 def _backends(services: Services, opener: Opener) -> Answer:
-    checked: dict[str, datetime | None] = dict.fromkeys(registry.usable())
-    storage = opener()
-    for name in checked:
-        if registry.served_outside(name):
-            checked[name] = standing(services.log.engine, name).seen_at
-            continue
-        with suppress(StorageError, ValueError, TypeError, KeyError, RecursionError):
-            published = unwrapped(json.loads(storage.get(layout.config(name))))
-            checked[name] = datetime.fromisoformat(published["last_queue_check"])
-    found = judge_backends(checked, clock.now())
-    if found.status != "ok":
+    # Not the log of the services, which would make a database where there is none.
+    engine = open_database(services.settings.database_url, existing=True, patience=PATIENCE)
+    try:
         # What is paused is looked at, and is published as if it were not.
-        paused = _paused(services)
-        found = judge_backends({name: at for name, at in checked.items() if name not in paused}, clock.now())
-    return Answer([found])
-
-
-def _paused(services: Services) -> Collection[str]:
-    with suppress(LogError):
-        return pauses(services.log.engine)
-    return ()
+        paused: Collection[str] = pauses(engine)
+        names = [name for name in registry.usable() if name not in paused]
+        outside = {name: standing(engine, name).seen_at for name in names if registry.served_outside(name)}
+    finally:
+        engine.dispose()
+    checked: dict[str, datetime | None] = dict.fromkeys(names) | outside
+    storage = opener()
+    for name in names:
+        if name not in outside:
+            with suppress(StorageError, ValueError, TypeError, KeyError, RecursionError):
+                published = unwrapped(json.loads(storage.get(layout.config(name))))
+                checked[name] = datetime.fromisoformat(published["last_queue_check"])
+    return Answer([judge_backends(checked, clock.now())])
 
 
 def _disk(settings: Settings) -> Answer:

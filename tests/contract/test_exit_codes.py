@@ -21,6 +21,7 @@ ALL |= {f"{title} {name}" for title, (_, commands) in GROUPS.items() for name in
 ARGUMENTS = {
     "submit": "singlequdit examples/rabi_oscillation.json --no-check",
     "wait": "abcd",
+    "export": "abcd --archive nowhere/jobs.zip",
     "why": "abcd",
     "diff": "abcd efgh",
     "rerun": "abcd",

@@ -173,7 +173,7 @@ def test_what_hangs_is_named_in_time(what: str, silent: str, tmp_path: Path, mon
     assert [part.name for part in found.down] == [what]
     assert "answer" in says(found, what)
     depending = {
-        "database": {"mirror", "drains", "notices", "prefect", "schedules"},
+        "database": {"mirror", "drains", "notices", "backends", "prefect", "schedules"},
         "storage": {"backends"},
         "prefect": {"schedules"},
     }[what]
