@@ -53,6 +53,7 @@ ARGUMENTS = {
     "db shell": "SELECT",
 }
 NEED_NO_LOG = {
+    "adopt",
     *(
         "config",
         "schema",
