@@ -51,11 +51,21 @@ ARGUMENTS = {
     "token new": "ann",
     "token revoke": "0123456789ab",
     "db shell": "SELECT",
-    "export": "--jobs jobs.parquet",
 }
 NEED_NO_LOG = {
-    *("config", "storages", "check", "demo", "prune", "backends show", "user import-qlued", "db backup"),
-    *("verify-archive", "schema", "adopt"),
+    "adopt",
+    *(
+        "config",
+        "schema",
+        "verify-archive",
+        "storages",
+        "check",
+        "demo",
+        "prune",
+        "backends show",
+        "user import-qlued",
+        "db backup",
+    ),
     *("keys new", "keys rotate", "keys show", "keys revoke"),
 }
 """Commands that ask no database, or need a file, a key or another server first."""

@@ -76,7 +76,7 @@ def test_a_laboratory_that_works(databases: Databases, tmp_path: Path) -> None:
         "database": "ok", "mirror": "ok", "drains": "ok", "notices": "ok", "storage": "ok", "backends": "odd",
         "disk": "ok", "logs": "ok", "prefect": "down", "schedules": "unknown", "clock": "ok",
     }  # fmt: skip
-    assert says(found, "drains").startswith(f"{services.worker} serves, last sign of life 0 seconds ago")
+    assert says(found, "drains").startswith(f"{services.worker} serves, last sign of life ")
     assert says(found, "prefect").startswith("Prefect at http://127.0.0.1:1/api does not answer")
     assert dumped(lab) == before
     assert [path.name for path in (tmp_path / "home" / "storage").rglob("*") if path.is_file()] == []
