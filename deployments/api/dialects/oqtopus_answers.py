@@ -3,10 +3,11 @@
 import functools
 import logging
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from starlette.datastructures import State
 from starlette.exceptions import HTTPException
 
 from deployments.api.dialects.oqtopus_uploads import BadSignature
@@ -41,16 +42,22 @@ _BAD_REQUEST = {409: 400, 422: 400}
 """A client of OQTOPUS knows one code for whatever it can put right."""
 
 
-def answer_in_messages(app: FastAPI, header: str = "q-api-token") -> None:
-    """Let every error of an application be answered with a message.
+def application(state: State, *routers: APIRouter, header: str = "q-api-token") -> FastAPI:
+    """Return an application that answers every error with a message, for whoever mounts it.
 
     Args:
+        state: is shared with the application that it becomes a part of.
         header: that a token is shown in.
     """
+    app = FastAPI(openapi_url=None, redirect_slashes=False)
+    app.state = state
+    for router in routers:
+        app.include_router(router)
     app.add_exception_handler(QuledgerError, functools.partial(_on_error, header))
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(Exception, _on_unforeseen)
+    return app
 
 
 def message_of_problem(problem: Problem) -> dict[str, str]:

@@ -9,9 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from deployments.api.calls import Calls
 from deployments.api.dialects.oqtopus_devices import NAMES
 from deployments.api.dialects.oqtopus_documents import Sent
-from deployments.api.dialects.oqtopus_views import FIELDS, Status, job_view, states_of, status_of, times_of
+from deployments.api.dialects.oqtopus_views import (
+    FIELDS,
+    Status,
+    job_view,
+    known_fields,
+    states_of,
+    status_of,
+    times_of,
+)
 from models.clock import UtcDatetime
-from models.errors import ResultMissing, echo
+from models.errors import ResultMissing
 from models.identity.access import Caller
 from models.job import Job
 from storage.log.job_lists import Query
@@ -56,10 +64,7 @@ class Wanted(BaseModel):
     @field_validator("fields")
     @classmethod
     def _are_known(cls, value: str) -> str:
-        if unknown := [echo(each) for each in value.split(",") if value and each.strip() not in FIELDS]:
-            msg = f"there is no {', '.join(unknown)}; there are {', '.join(FIELDS)}"
-            raise ValueError(msg)
-        return value
+        return known_fields(value, FIELDS)
 
 
 def listed(calls: Calls, caller: Caller, wanted: Wanted) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.datastructures import State
 
 from deployments.api.address import address_of
-from deployments.api.dialects.oqtopus_answers import BadRequest, answer_in_messages, message
+from deployments.api.dialects.oqtopus_answers import BadRequest, application, message
 from deployments.api.dialects.oqtopus_brought import ITEMS, json_object
 from deployments.api.dialects.oqtopus_provider_files import UNDER_WAY, Parts, parts
 from deployments.api.dialects.oqtopus_provider_files import router as files_router
@@ -50,17 +50,8 @@ DeviceId = Annotated[str, Path(max_length=100)]
 
 
 def make_app(state: State) -> FastAPI:
-    """Return the application, for whoever mounts it.
-
-    Args:
-        state: is shared with the application that it becomes a part of.
-    """
-    app = FastAPI(openapi_url=None, redirect_slashes=False)
-    app.state = state
-    app.include_router(router)
-    app.include_router(files_router)
-    answer_in_messages(app, "X-Api-Key")
-    return app
+    """Return the application, for whoever mounts it; it shares the state of what it becomes a part of."""
+    return application(state, router, files_router, header="X-Api-Key")
 
 
 class Desk(NamedTuple):

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from deployments.api.dialects.oqtopus_brought import Asked
 from deployments.api.dialects.oqtopus_documents import Sent
-from deployments.api.dialects.oqtopus_views import Status, job_view, times_of
+from deployments.api.dialects.oqtopus_views import Status, job_view, known_fields, times_of
 from deployments.api.engines import config_of
 from deployments.api.v1.bodies import Body
 from models.documents import parse_document
-from models.errors import JobRejected, echo
+from models.errors import JobRejected
 from models.events import Event
 from models.identity.facts import MAX_DEVICE_INFO, DeviceStatus
 from models.job import Job
@@ -57,10 +57,7 @@ class Listing(BaseModel):
     @field_validator("fields")
     @classmethod
     def _are_known(cls, value: str) -> str:
-        if unknown := [echo(each) for each in value.split(",") if value and each.strip() not in FIELDS]:
-            msg = f"there is no {', '.join(unknown)}; there are {', '.join(FIELDS)}"
-            raise ValueError(msg)
-        return value
+        return known_fields(value, FIELDS)
 
 
 class StatusUpdate(Body):

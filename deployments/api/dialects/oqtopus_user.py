@@ -13,7 +13,7 @@ from starlette.datastructures import State
 
 from deployments.api.address import address_of
 from deployments.api.calls import Calls
-from deployments.api.dialects.oqtopus_answers import BadRequest, answer_in_messages, message
+from deployments.api.dialects.oqtopus_answers import BadRequest, application, message
 from deployments.api.dialects.oqtopus_devices import NAMES, device_view
 from deployments.api.dialects.oqtopus_documents import SubmitBody, document_of
 from deployments.api.dialects.oqtopus_files import Files, files_of
@@ -41,17 +41,8 @@ JobId = Annotated[str, Path(max_length=200)]
 
 
 def make_app(state: State) -> FastAPI:
-    """Return the application, for whoever mounts it.
-
-    Args:
-        state: is shared with the application that it becomes a part of.
-    """
-    app = FastAPI(openapi_url=None, redirect_slashes=False)
-    app.state = state
-    app.include_router(router)
-    app.include_router(files_router)
-    answer_in_messages(app)
-    return app
+    """Return the application, for whoever mounts it; it shares the state of what it becomes a part of."""
+    return application(state, router, files_router)
 
 
 async def _door_of(request: Request) -> Door:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from deployments.api.dialects.oqtopus_documents import Sent
 from models.clock import to_text
+from models.errors import echo
 from models.events import Event
 from models.job import FINAL, Job, State
 
@@ -43,6 +44,18 @@ FIELDS = (
     "ended_at",
 )
 """What a job may be asked for."""
+
+
+def known_fields(value: str, known: Sequence[str]) -> str:
+    """Return names with commas between them.
+
+    Raises:
+        ValueError: there is no such field; all that are unknown are named.
+    """
+    if unknown := [echo(each) for each in value.split(",") if value and each.strip() not in known]:
+        msg = f"there is no {', '.join(unknown)}; there are {', '.join(known)}"
+        raise ValueError(msg)
+    return value
 
 
 def status_of(job: Job) -> Status:
