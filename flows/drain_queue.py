@@ -42,9 +42,6 @@ CHECK_SECONDS = 15.0
 OWED_SECONDS = 1.0
 """How often it tries to give back what it could not tell the log of."""
 
-LATE_SECONDS = 0.5
-"""How often it writes the final statuses that have waited long enough for the first ones."""
-
 TELL_SECONDS = 2.0
 """How often it looks whether somebody is to be told something."""
 
@@ -110,7 +107,6 @@ async def drain_queue(
                 run_periodically("pages", pages.write, PAGES_SECONDS),
                 run_periodically("housekeeping", maintenance.run, services.settings.publish_seconds),
                 run_periodically("mirror", maintenance.catch_up, services.settings.publish_seconds, at_once=True),
-                run_periodically("late_statuses", maintenance.write_late, LATE_SECONDS),
                 run_periodically("launches", take_submissions, SUBMISSION_SECONDS),
                 run_periodically("cancellations", partial(cancel_as_in_prefect, services, client), CANCEL_SECONDS),
                 run_periodically("looking_over", submissions.check_prefect, CHECK_SECONDS),

@@ -60,7 +60,6 @@ def follow_log(services: Services, ended: threading.Event) -> int:
     Raises:
         LogError: the log does not answer now.
     """
-    services.relay.update_late()
     if not services.cursor.behind(limit=1) or is_drained(services):
         return 0
     with services.locks.alone("mirror") as is_alone:

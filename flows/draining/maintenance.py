@@ -79,10 +79,6 @@ class Maintenance:
         if say_at:
             self._services.on_progress("the mirror has come up to the log")
 
-    async def write_late(self) -> None:
-        """Write the final statuses that have waited long enough for the first ones."""
-        await asyncio.to_thread(self._services.relay.update_late)
-
     async def end(self, poller: InboxPoller) -> None:
         """Say what is left behind, and leave the rest in order."""
         reasons = await asyncio.to_thread(unserved, self._services, poller)

@@ -7,6 +7,7 @@ cursor is moved last.
 import atexit
 import contextlib
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -37,6 +38,10 @@ BATCH = 200
 """Jobs that are behind, of which the log is asked at once."""
 
 _LOG = logging.getLogger("quledger.mirror")
+
+
+LATE_STEP = 0.1
+"""So often, in seconds, it is seen whether a first status need not be waited for any more."""
 
 
 class Relayed(NamedTuple):
@@ -83,6 +88,8 @@ class Relay:
         self._first_status_seconds = first_status_seconds
         # Jobs whose final status waits for that, and until when (steady clock).
         self._late: dict[str, float] = {}
+        self._late_lock, self._writes_late = threading.Lock(), threading.Lock()
+        self._follows_late = False
         # Bytes for which a storage, by its name, had no room.
         self._no_room_for: dict[str, int] = {}
         # Of the attempts that run here, so that the mirror is read once for each of them and not for each relay.
@@ -166,12 +173,25 @@ class Relay:
         if not wait or self._stores.of(job.storage).exists(layout.status(job.backend, job.job_id)):
             self._late.pop(job.job_id, None)
             return False
-        if not self._late:
-            # Whichever process it is, it does not end before they are written.
-            atexit.unregister(self.update_late)
-            atexit.register(self.update_late, wait=True)
-        self._late[job.job_id] = time.monotonic() + wait
+        with self._late_lock:
+            self._late[job.job_id] = time.monotonic() + wait
+            if not self._follows_late:
+                self._follows_late = True
+                # Whichever process it is, it does not end before they are written.
+                atexit.unregister(self.update_late)
+                atexit.register(self.update_late, wait=True)
+                threading.Thread(target=self._follow_late, name="late-statuses", daemon=True).start()
         return True
+
+    def _follow_late(self) -> None:
+        """Relay what waits for a first status when it is time, as long as there is anything."""
+        while True:
+            self.update_late()
+            with self._late_lock:
+                if not self._late:
+                    self._follows_late = False
+                    return
+            time.sleep(LATE_STEP)
 
     def update_late(self, *, wait: bool = False) -> None:
         """Relay the jobs that waited for a first status, as soon as they need wait no longer.
@@ -179,17 +199,18 @@ class Relay:
         Args:
             wait: until that is so of all.
         """
-        while self._late:
-            due = [job_id for job_id, until in list(self._late.items()) if until <= time.monotonic()]
-            for job_id in due:
-                self._late.pop(job_id, None)
-                try:
-                    self.update(job_id)
-                except Exception as error:  # noqa: BLE001 - what cannot be written now, housekeeping writes later
-                    _LOG.warning("mirror_behind action=reconcile_later job_id=%s: %s", job_id, _words(error))
-            if not wait:
+        while True:
+            with self._writes_late:  # whoever waits for all of them waits for those that are just being written
+                due = [job_id for job_id, until in list(self._late.items()) if until <= time.monotonic()]
+                for job_id in due:
+                    self._late.pop(job_id, None)
+                    try:
+                        self.update(job_id)
+                    except Exception as error:  # noqa: BLE001 - what cannot be written now, housekeeping writes later
+                        _LOG.warning("mirror_behind action=reconcile_later job_id=%s: %s", job_id, _words(error))
+            if not wait or not self._late:
                 return
-            time.sleep(0.05)
+            time.sleep(LATE_STEP)
 
     def _keep_history(self, job: Job, events: list[Event], *, first: bool) -> bool:
         """Write the history, unless it would write over what the log does not know.

@@ -296,10 +296,9 @@ def test_a_newer_database_is_refused(url: str, log: EventLog):
 
 
 @on("sqlite")
-def test_a_locked_database_says_so(tmp_path: Path, log: EventLog, monkeypatch: pytest.MonkeyPatch):
+def test_a_locked_database_says_so(tmp_path: Path, log: EventLog):
     """A writer that waits too long for the lock is told that another process holds it."""
-    monkeypatch.setattr("storage.log.database.BUSY_SECONDS", 0.1)
-    impatient = EventLog(open_database(f"sqlite:///{tmp_path / 'log.db'}"))
+    impatient = EventLog(open_database(f"sqlite:///{tmp_path / 'log.db'}", patience=0.1))
     holder = sqlite3.connect(tmp_path / "log.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(LogUnavailable, match="another process holds it"):

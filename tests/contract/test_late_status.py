@@ -67,10 +67,19 @@ def test_a_first_status_that_is_there_is_not_waited_for(ended: LogFixture):
 
 def test_another_process_brings_it_up_later(ended: LogFixture):
     """The job is behind until then, as after a crash."""
-    ended.relay.update("j")
+    patient = Relay(ended.log, ended.cursor, ended.stores, first_status_seconds=60)
+    patient.update("j")
     other = Relay(ended.log, ended.cursor, ended.stores, first_status_seconds=WAIT)
-    until(lambda: other.update_all() == (1, 0))
-    assert word(ended.storage)
+    assert other.update_all() == (0, 0)
+    until(lambda: word(ended.storage))
+    patient.update("j")  # which has nothing to wait for any more
+
+
+def test_it_is_written_though_nobody_asks_again(ended: LogFixture):
+    """The drain that has run the job may have ended meanwhile."""
+    ended.relay.update("j")
+    until(lambda: word(ended.storage))
+    until(lambda: ended.cursor.behind() == [])
 
 
 def test_jobs_that_come_through_another_door_wait_for_nobody(tmp_path: Path):

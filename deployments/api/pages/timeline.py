@@ -29,6 +29,9 @@ _TITLES = {
     "refused": "A late write was refused",
     "hidden": "Put away",
     "labelled": "Labels changed",
+    "result_removed": "Result taken away",
+    "adopted": "Taken over from another spooler",
+    "adopted_error": "Taken over from another spooler, in ERROR",
 }
 
 _TONES = {"completed": "good", "failed": "bad", "cancelled": "off", "lease_expired": "warn", "retried": "warn"}
