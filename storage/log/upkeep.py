@@ -44,7 +44,7 @@ _UNUSABLE = text(
     " WHERE NOT indisvalid AND relnamespace = current_schema()::regnamespace"
 )
 _MOST_FAULTS = 100
-_COPY = re.compile(r"quledger-\d{8}T\d{6}Z\.(db|pgdump)")
+_COPY = re.compile(r"quledger-\d{8}T\d{6}(\.\d{6})?Z\.(db|pgdump)")
 
 
 class BadTarget(InputError):
@@ -135,7 +135,7 @@ def back_up(url: str, folder: Path, now: datetime) -> Copy:
     """
     parsed = make_url(url)
     sqlite = parsed.get_backend_name() == "sqlite"
-    target = folder / f"quledger-{now:%Y%m%dT%H%M%SZ}.{'db' if sqlite else 'pgdump'}"
+    target = folder / f"quledger-{now:%Y%m%dT%H%M%S.%fZ}.{'db' if sqlite else 'pgdump'}"
     if target.exists():
         raise BadTarget(f"{target} is there already")
     with _unfinished(target) as part:
@@ -153,7 +153,7 @@ def _unfinished(target: Path) -> Iterator[Path]:
     part = target.with_name(f".{target.name}.part")
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+        os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600))
     except OSError as error:
         raise BadTarget(f"{target.parent} cannot be written: {error.strerror}") from None
     try:

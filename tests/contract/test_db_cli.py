@@ -7,6 +7,7 @@ import os
 import re
 import sqlite3
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -97,10 +98,23 @@ def test_a_copy_is_made_while_somebody_writes(program: Program, tmp_path: Path) 
         assert b"".join(dump(services.log.engine)) == b"".join(dump(upkeep.engine_of(f"sqlite:///{copy}")))
     for name in ("quledger-20200101T000000Z.db", "mine.db"):
         (copy.parent / name).write_bytes(b"")
-    copy.rename(copy.with_name("quledger-20200102T000000Z.db"))
     again = program.json("db", "backup", "--keep", "2")
     assert [Path(each).name for each in again["deleted"]] == ["quledger-20200101T000000Z.db"]
-    assert (copy.parent / "mine.db").exists()
+    assert {each.name for each in copy.parent.glob("*.db")} == {copy.name, Path(again["file"]).name, "mine.db"}
+
+
+@on("sqlite")
+def test_two_copies_at_one_moment(program: Program, tmp_path: Path) -> None:
+    """Copies made in the same second stand beside each other; one that another process is at work on is left alone."""
+    url, folder = os.environ["QULEDGER_DATABASE"], tmp_path / "copies"
+    moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    made = [upkeep.back_up(url, folder, moment.replace(microsecond=each)).file.name for each in (1, 2)]
+    assert made == ["quledger-20260102T030405.000001Z.db", "quledger-20260102T030405.000002Z.db"]
+    (folder / ".quledger-20260102T030405.000003Z.db.part").write_bytes(b"half")
+    for each in (2, 3):
+        with pytest.raises(upkeep.BadTarget):
+            upkeep.back_up(url, folder, moment.replace(microsecond=each))
+    assert (folder / ".quledger-20260102T030405.000003Z.db.part").read_bytes() == b"half"
 
 
 @on("sqlite")
