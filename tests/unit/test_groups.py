@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from models.groups import Cell, cell_fault, column_fault, group_faults, is_group_name
+from models.groups import Cell, UnknownGroup, cell_fault, column_fault, group_faults, is_group_name
 
 LONG = "x" * 200
 NUMBER = "a number is finite, and a whole one has at most 63 bits"
@@ -28,6 +28,11 @@ COLUMN = "a column has a name of 1 to 200 characters that can be seen, and no bl
 def test_which_name_a_group_may_have(name: str, may_be: bool):  # noqa: FBT001 - a case
     """It stands in URLs, commands and file names."""
     assert is_group_name(name) is may_be
+
+
+def test_a_group_that_nobody_belongs_to():
+    """Which one, and where the others are listed."""
+    assert str(UnknownGroup("a\x07")) == (r"no job belongs to a group 'a\x07'; `quledger group` lists the groups")
 
 
 @pytest.mark.parametrize(
