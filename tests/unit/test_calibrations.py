@@ -10,6 +10,7 @@ from models.calibrations import (
     NO_CALIBRATIONS,
     CalibrationRecorded,
     CalibrationWithdrawn,
+    UnknownCalibration,
     Version,
     version_of,
 )
@@ -90,6 +91,12 @@ def test_a_text_of_another_hash_is_refused():
     fact = CalibrationRecorded(sha256=one.sha256, config_sha256=one.config_sha256, text=other.text)
     with pytest.raises(ValueError, match="another hash"):
         NO_CALIBRATIONS.after_record(fact, NOW)
+
+
+def test_a_hash_of_no_calibration():
+    """Which one, and where there are others."""
+    said = "no calibration has the hash 'ab'; `quledger backends history BACKEND` lists them"
+    assert str(UnknownCalibration("ab")) == said
 
 
 def test_the_first_withdrawal_counts_and_may_come_before_any_record():
