@@ -5,8 +5,8 @@ What is no coroutine blocks, and is called in a thread (`deployments/api/door.py
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from deployments.api.account import Account
 from deployments.api.bulk import Bulk
@@ -19,6 +19,7 @@ from deployments.api.lists import own, seen_by, thing_of
 from deployments.api.overview import Overview
 from deployments.api.reads import Reads
 from deployments.api.requests import JobRequest, repeated
+from deployments.api.results import Results
 from deployments.api.stored import NamedPayloads, StoredPayloads
 from deployments.api.visits import Visits
 from deployments.api.waits import Waits
@@ -36,10 +37,10 @@ from storage.log.job_lists import Page, Query
 from tasks.jobs import labelling, submission
 from tasks.jobs.checking import Checker, Verdict
 from tasks.jobs.reruns import executed_of
-from tasks.jobs.results import result_document
 from tasks.services import Services
 
 Outcome = Begun | QuledgerError
+Made = TypeVar("Made")
 
 MANY = 2
 """So many calls at once make many documents of a few words: payloads by their hashes, sweeps by their templates."""
@@ -62,7 +63,8 @@ class Calls:
     ) -> None:
         self.reads, directory = reads, services.directory
         self.account, self.laboratory, self.waits = Account(directory), Laboratory(services), waits
-        self.groups = Groups(services)
+        self.results = Results(services)
+        self.groups = Groups(services, self.results)
         self.bulk = Bulk(services)
         self.overview = Overview(services, directory, self.laboratory.checkups)
         self.calibrations = CalibrationCalls(services)
@@ -260,14 +262,14 @@ class Calls:
             raise ResultMissing(f"the document of job {job.job_id} was too large to be kept")
         return content
 
-    def result(self, caller: Caller, job_id: str) -> dict[str, Any]:
-        """Return the result of a job that is DONE.
+    def result(self, caller: Caller, job_id: str, make: Callable[[dict[str, Any]], Made]) -> Made:
+        """Return what is made of the result of a job that is DONE.
 
         Raises:
             ResultMissing: it has none (yet).
             NotAuthentic: what lies there is not what was accepted.
         """
-        return result_document(self._services, self.job(caller, job_id, Act.EXPORT).job_id)
+        return self.results.of(self.job(caller, job_id, Act.EXPORT), make)
 
     async def wait_for_end(self, caller: Caller, job: Job, seconds: float) -> None:
         """Wait until a job has ended, that time is over, or the caller's token has ended.

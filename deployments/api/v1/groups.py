@@ -14,8 +14,9 @@ from deployments.api.door import AtDoor
 from deployments.api.problems import problem_of
 from deployments.api.requests import JobRequest
 from deployments.api.responses import problems
+from deployments.api.results import Format
 from deployments.api.v1.bodies import Body, described, read_body
-from deployments.api.v1.jobs import PARQUET, Format
+from deployments.api.v1.jobs import PARQUET
 from deployments.api.v1.submissions import MAX_BATCH
 from deployments.group_results import Table
 from models.errors import BadName, JobRejected, QuledgerError
@@ -218,7 +219,9 @@ async def get_results(  # noqa: PLR0913 - one parameter an option
     """Return the results of a group, what was swept as columns: means, counts of levels, or counts of outcomes."""
 
     def made() -> Response:
-        from deployments.group_frames import records, results_frame  # noqa: PLC0415 - pandas takes a second to import
+        # pandas takes a second to import.
+        from deployments.csv_text import csv_of  # noqa: PLC0415
+        from deployments.group_frames import records, results_frame  # noqa: PLC0415
 
         frame = results_frame(found, table)
         more = {"X-Next-Cursor": following} if following else {}
@@ -226,7 +229,7 @@ async def get_results(  # noqa: PLR0913 - one parameter an option
             troubles = [problem_of(each.trouble).detail for each in found if each.trouble]
             return JSONResponse({"rows": records(frame), "troubles": troubles, "next": following}, headers=more)
         if wanted == "csv":
-            return Response(frame.to_csv(index=False), media_type="text/csv", headers=more)
+            return Response(csv_of(frame), media_type="text/csv", headers=more)
         buffer = io.BytesIO()
         frame.to_parquet(buffer, index=False)
         return Response(buffer.getvalue(), media_type=PARQUET, headers=more)
