@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
+from deployments.api.results import TooManyLarge
 from deployments.api.waits import TooManyWaits
 from models import clock
 from models.calibrations import UnknownCalibration
@@ -70,6 +71,7 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (AppendConflict, 409),
     (LimitReached, 429),
     (TooManyWaits, 429),
+    (TooManyLarge, 429),
     (DocumentTooLarge, 413),
     (LogUnavailable, 503),
     (StorageUnavailable, 503),
