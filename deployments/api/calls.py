@@ -18,6 +18,7 @@ from deployments.api.laboratory import Laboratory
 from deployments.api.lists import own, seen_by, thing_of
 from deployments.api.overview import Overview
 from deployments.api.reads import Reads
+from deployments.api.records import Records
 from deployments.api.requests import JobRequest, repeated
 from deployments.api.stored import StoredPayloads
 from deployments.api.visits import Visits
@@ -58,7 +59,7 @@ class Calls:
         self.groups = Groups(services)
         self.bulk = Bulk(services)
         self.overview = Overview(services, directory, self.laboratory.checkups)
-        self.calibrations = CalibrationCalls(services)
+        self.calibrations, self.records = CalibrationCalls(services), Records(services)
         self._services, self._directory, self._checker, self._committer = services, directory, checker, committer
         self._log = services.log
         self.visits = Visits(directory)

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
 from deployments.api.waits import TooManyWaits
+from deployments.schemas import UnknownSchema
 from models import clock
 from models.calibrations import UnknownCalibration
 from models.errors import (
@@ -38,6 +39,7 @@ from models.errors import (
 )
 from models.groups import UnknownGroup
 from models.identity.errors import NotPermitted, NotSignedIn, UnknownProject, UnknownToken, UnknownUser
+from models.past import NotYet
 from models.usage import LimitReached
 from storage.log.payloads import PayloadInUse, UnknownPayload
 from tasks.jobs.submission import NotEnded
@@ -53,6 +55,8 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (UnknownBackend, 404),
     (UnknownCalibration, 404),
     (UnknownGroup, 404),
+    (UnknownSchema, 404),
+    (NotYet, 404),
     (UnknownPayload, 404),
     (UnknownProject, 404),
     (UnknownToken, 404),

@@ -1,6 +1,7 @@
 """Jobs are listed, and followed to their results."""
 
 import io
+from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Response
@@ -9,14 +10,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from deployments.api.calls import Calls
 from deployments.api.door import AtDoor
+from deployments.api.records import MAX_THEN
 from deployments.api.responses import problems
 from deployments.api.views import EventView, JobView
+from models import clock
 from models.clock import UtcDatetime
 from models.identity.access import Caller
 from models.job import FINAL, State
 from models.labels import MAX_LABELS, labels_said
+from models.moments import moment_of
 from models.why import Why
 from storage.log import job_lists
+from storage.log.past import handed_in_by
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -37,11 +42,13 @@ class JobList(BaseModel):
     Attributes:
         next: cursor of the next page; null on the last one.
         total: how many jobs there are in all, where that was asked.
+        at: the time as of which the jobs stand, where that was asked; to be given again with `next`.
     """
 
     jobs: list[JobView]
     next: str | None
     total: int | None = None
+    at: datetime | None = None
 
 
 def _in_words(value: object) -> object:
@@ -52,6 +59,7 @@ def _in_words(value: object) -> object:
     return value
 
 
+AT = "As it stood then: a time with its zone, or so long ago (90m)."
 Moment = Annotated[UtcDatetime, BeforeValidator(_in_words)]
 
 
@@ -75,6 +83,12 @@ class Filters(BaseModel):
     cursor: str = Field(default="", max_length=400, description="From `next` of the page before.")
     limit: int = Field(default=50, ge=1, le=1000)
     total: bool = Field(default=False, description="Count them all too.")
+    at: str = Field(
+        default="",
+        max_length=40,
+        description=f"{AT} At most {MAX_THEN} jobs a page; it goes with neither `state` nor `label`.",
+        examples=["1m"],
+    )
 
 
 @router.get("", response_model=JobList, responses=problems(422))
@@ -93,12 +107,18 @@ async def list_jobs(door: AtDoor, filters: Annotated[Filters, Query()]) -> Respo
         newest_first=filters.sort == "newest",
     )
 
-    def listed(calls: Calls, caller: Caller) -> str:
-        page = calls.page(caller, query, limit=filters.limit, cursor=filters.cursor)
-        total = calls.count(caller, query) if filters.total else None
-        return JobList(jobs=list(map(JobView.of, page.jobs)), next=page.next_cursor, total=total).model_dump_json()
+    at = moment_of(filters.at, "at", clock.now(), ago=True) if filters.at else None
 
-    is_short = filters.limit <= SHORT and not (filters.total or filters.label)
+    def listed(calls: Calls, caller: Caller) -> str:
+        if at is None:
+            page = calls.page(caller, query, limit=filters.limit, cursor=filters.cursor)
+        else:
+            page = calls.records.page_then(caller, query, at, limit=filters.limit, cursor=filters.cursor)
+        total = calls.count(caller, query if at is None else handed_in_by(query, at)) if filters.total else None
+        found = JobList(jobs=list(map(JobView.of, page.jobs)), next=page.next_cursor, total=total, at=at)
+        return found.model_dump_json()
+
+    is_short = filters.limit <= SHORT and not (filters.total or filters.label or filters.at)
     found = await (door.look(listed) if is_short else door.ask(listed))
     return Response(found, media_type="application/json")
 
@@ -112,9 +132,14 @@ async def get_job(
     door: AtDoor,
     job_id: JobId,
     wait: Wait = 0,
+    at: Annotated[str, Query(max_length=40, description=f"{AT} Without `wait` and without an ETag.")] = "",
     if_none_match: Annotated[str | None, Header(description="The ETag that you have.", max_length=200)] = None,
 ) -> Response:
-    """Return where a job stands; with `wait` as soon as that changes."""
+    """Return where a job stands; with `wait` as soon as that changes, with `at` where it stood then."""
+    if at:
+        moment = moment_of(at, "at", clock.now(), ago=True)
+        then = await door.ask(lambda calls, caller: calls.records.then(calls.job(caller, job_id), moment))
+        return Response(JobView.of(then).model_dump_json(), media_type="application/json")
     job, caller = await door.look(lambda calls, caller: (calls.job(caller, job_id), caller))
     seen = _version(if_none_match)
     if wait and job.state not in FINAL and seen in (None, job.seq):
