@@ -13,6 +13,7 @@ from deployments.api.bulk import Bulk
 from deployments.api.calibrations import CalibrationCalls
 from deployments.api.checks import checked
 from deployments.api.committer import Committer
+from deployments.api.exports import Exports
 from deployments.api.groups import Groups
 from deployments.api.laboratory import Laboratory
 from deployments.api.lists import own, seen_by, thing_of
@@ -57,7 +58,7 @@ class Calls:
         self.reads, directory = reads, services.directory
         self.account, self.laboratory, self.waits = Account(directory), Laboratory(services), waits
         self.groups = Groups(services)
-        self.bulk = Bulk(services)
+        self.bulk, self.exports = Bulk(services), Exports(services)
         self.overview = Overview(services, directory, self.laboratory.checkups)
         self.calibrations, self.records = CalibrationCalls(services), Records(services)
         self._services, self._directory, self._checker, self._committer = services, directory, checker, committer

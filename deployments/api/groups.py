@@ -6,11 +6,15 @@ from deployments.api.lists import seen_by
 from deployments.group_results import Measured, measured
 from deployments.groups import GroupSummary, list_groups, summary_of
 from models.clock import to_text
+from models.errors import InputError
 from models.groups import UnknownGroup
 from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, why_not
 from models.identity.errors import NotPermitted
 from storage.log.job_lists import Query, page
 from tasks.services import Services
+
+MAX_WHOLE = 1000
+"""Jobs of a group that are read at once."""
 
 
 class Groups:
@@ -49,6 +53,18 @@ class Groups:
         if not found.jobs and not cursor:
             raise UnknownGroup(name)
         return list(measured(self._services, found.jobs)), found.next_cursor
+
+    def whole(self, caller: Caller, name: str) -> list[Measured]:
+        """Return the results of all its jobs, the oldest first.
+
+        Raises:
+            UnknownGroup: the caller may see no job of it.
+            InputError: it has more than `MAX_WHOLE` jobs.
+        """
+        found, following = self.results(caller, name, MAX_WHOLE, "")
+        if following is not None:
+            raise InputError(f"the group has more than {MAX_WHOLE} jobs; ask for its results in parts")
+        return found
 
 
 def _permit(caller: Caller, act: Act) -> None:

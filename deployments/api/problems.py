@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
+from deployments.api.exports import TooManyExports
 from deployments.api.waits import TooManyWaits
 from deployments.schemas import UnknownSchema
 from models import clock
@@ -74,6 +75,7 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (AppendConflict, 409),
     (LimitReached, 429),
     (TooManyWaits, 429),
+    (TooManyExports, 429),
     (DocumentTooLarge, 413),
     (LogUnavailable, 503),
     (StorageUnavailable, 503),

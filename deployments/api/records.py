@@ -45,6 +45,11 @@ class Records:
         engine = self._services.log.engine
         return page_at(engine, seen_by(caller, query), at, limit=min(limit, MAX_THEN), cursor=cursor)
 
+    def retention(self) -> dict[str, float | None]:
+        """Return how many days results and payloads are kept; None for ever."""
+        settings = self._services.settings
+        return {"results_days": settings.results_days, "payloads_days": settings.payloads_days}
+
     def diff(self, one: Job, other: Job) -> dict[str, Any]:
         """Return in what two jobs differ, with `note`: why their results were not compared, where that needs a word.
 

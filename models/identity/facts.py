@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from models.calibrations import CalibrationRecorded, CalibrationWithdrawn
+from models.calibrations import CalibrationRecorded, CalibrationReinstated, CalibrationWithdrawn
 from models.clock import UtcDatetime
 from models.identity.limits import Limits
 from models.pauses import MAX_REASON
@@ -194,7 +194,8 @@ ControlFact = Annotated[
     | BackendPaused
     | BackendResumed
     | CalibrationRecorded
-    | CalibrationWithdrawn,
+    | CalibrationWithdrawn
+    | CalibrationReinstated,
     Field(discriminator="kind"),
 ]
 _FACT: TypeAdapter[ControlFact] = TypeAdapter(ControlFact)

@@ -86,3 +86,8 @@ def test_the_schemas_of_all_documents(door: FrontDoor) -> None:
     for name in ("nosuch", "job/nosuch", "job/", "rydberg", "status/x"):
         assert "names no schema" in problem(door.ask("vic", "GET", f"/v1/schemas/{name}"), 404)["detail"]
     problem(door.ask(None, "GET", "/v1/schemas"), 401)
+
+
+def test_how_long_results_are_kept(door: FrontDoor) -> None:
+    """For ever, unless a setting says otherwise."""
+    assert door.ask("vic", "GET", "/v1/retention").json() == {"results_days": None, "payloads_days": None}

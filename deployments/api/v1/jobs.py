@@ -1,6 +1,7 @@
 """Jobs are listed, and followed to their results."""
 
 import io
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -63,8 +64,8 @@ AT = "As it stood then: a time with its zone, or so long ago (90m)."
 Moment = Annotated[UtcDatetime, BeforeValidator(_in_words)]
 
 
-class Filters(BaseModel):
-    """What a list of jobs is narrowed to."""
+class Narrowing(BaseModel):
+    """Which jobs are meant: those to which all of it applies."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -78,6 +79,28 @@ class Filters(BaseModel):
     )
     since: Moment | None = Field(default=None, description="Handed in then or later; a time with its zone.")
     until: Moment | None = Field(default=None, description="Handed in before then; a time with its zone.")
+
+    def query(self) -> job_lists.Query:
+        """Return the list of these jobs, newest first.
+
+        Raises:
+            BadName: a label cannot be one.
+        """
+        return job_lists.Query(
+            backend=self.backend,
+            states=frozenset(self.state),
+            user=self.user,
+            project=self.project,
+            since=self.since,
+            until=self.until,
+            group=self.group,
+            labels=tuple(labels_said(self.label).items()),
+        )
+
+
+class Filters(Narrowing):
+    """What a list of jobs is narrowed to."""
+
     q: str = Field(default="", max_length=200, description="The beginning of the id.")
     sort: Literal["newest", "oldest"] = "newest"
     cursor: str = Field(default="", max_length=400, description="From `next` of the page before.")
@@ -94,19 +117,7 @@ class Filters(BaseModel):
 @router.get("", response_model=JobList, responses=problems(422))
 async def list_jobs(door: AtDoor, filters: Annotated[Filters, Query()]) -> Response:
     """List your jobs and those of your projects, a page at a time; operators list all."""
-    query = job_lists.Query(
-        backend=filters.backend,
-        states=frozenset(filters.state),
-        user=filters.user,
-        project=filters.project,
-        since=filters.since,
-        until=filters.until,
-        prefix=filters.q,
-        group=filters.group,
-        labels=tuple(labels_said(filters.label).items()),
-        newest_first=filters.sort == "newest",
-    )
-
+    query = replace(filters.query(), prefix=filters.q, newest_first=filters.sort == "newest")
     at = moment_of(filters.at, "at", clock.now(), ago=True) if filters.at else None
 
     def listed(calls: Calls, caller: Caller) -> str:

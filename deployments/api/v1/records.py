@@ -70,6 +70,19 @@ async def get_diff(door: AtDoor, job_id: JobId, other: JobId) -> Response:
     return JSONResponse(found)
 
 
+class Retention(BaseModel):
+    """How many days results and payloads are kept; null for ever. Histories stay."""
+
+    results_days: float | None
+    payloads_days: float | None
+
+
+@router.get("/retention", response_model=Retention, responses=problems())
+async def get_retention(door: AtDoor) -> Response:
+    """Say how long results and payloads are kept here."""
+    return JSONResponse(await door.ask(lambda calls, _caller: calls.records.retention()))
+
+
 @router.get("/schemas", response_model=dict[str, str], responses=problems())
 async def list_schemas(door: AtDoor) -> Response:
     """List the JSON Schemas of all documents by their names, with what each describes."""
