@@ -13,11 +13,13 @@ from deployments.api.bulk import Bulk
 from deployments.api.calibrations import CalibrationCalls
 from deployments.api.checks import checked
 from deployments.api.committer import Committer
+from deployments.api.exports import Exports
 from deployments.api.groups import Groups
 from deployments.api.laboratory import Laboratory
 from deployments.api.lists import own, seen_by, thing_of
 from deployments.api.overview import Overview
 from deployments.api.reads import Reads
+from deployments.api.records import Records
 from deployments.api.requests import JobRequest, repeated
 from deployments.api.results import Results
 from deployments.api.stored import NamedPayloads, StoredPayloads
@@ -63,11 +65,11 @@ class Calls:
     ) -> None:
         self.reads, directory = reads, services.directory
         self.account, self.laboratory, self.waits = Account(directory), Laboratory(services), waits
-        self.results = Results(services)
+        self.results, self.exports = Results(services), Exports(services)
         self.groups = Groups(services, self.results)
         self.bulk = Bulk(services)
         self.overview = Overview(services, directory, self.laboratory.checkups)
-        self.calibrations = CalibrationCalls(services)
+        self.calibrations, self.records = CalibrationCalls(services), Records(services)
         self._services, self._directory, self._checker, self._committer = services, directory, checker, committer
         self._log = services.log
         self.many = asyncio.Semaphore(MANY)

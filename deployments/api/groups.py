@@ -10,6 +10,7 @@ from deployments.group_results import MAX_EXPERIMENTS, Measured, measured
 from deployments.groups import GroupSummary, list_groups, summary_of
 from flows.artifacts.outcomes import Outcomes, outcomes_of
 from models.clock import to_text
+from models.errors import InputError
 from models.groups import UnknownGroup
 from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, why_not
 from models.identity.errors import NotPermitted
@@ -19,6 +20,9 @@ from tasks.services import Services
 
 MAX_READ = 64_000_000
 """Bytes of the results of one answer, unless it is of one job."""
+
+MAX_WHOLE = 1000
+"""Jobs of a group that are read at once."""
 
 
 class Groups:
@@ -59,6 +63,20 @@ class Groups:
         if (fewer := _not_too_large(found.jobs)) < len(found.jobs):
             found = page(self._services.log.engine, query, limit=fewer, cursor=cursor)
         return list(measured(self._services, found.jobs, self._read)), found.next_cursor
+
+    def whole(self, caller: Caller, name: str) -> list[Measured]:
+        """Return the results of all its jobs, the oldest first.
+
+        Raises:
+            UnknownGroup: the caller may see no job of it.
+            InputError: it has more than `MAX_WHOLE` jobs, or `MAX_READ` bytes of results.
+        """
+        found, following = self.results(caller, name, MAX_WHOLE, "")
+        if following is not None:
+            raise InputError(
+                f"the group has more than {MAX_WHOLE} jobs, or 64 MB of results; ask for its results in parts"
+            )
+        return found
 
     def _read(self, _services: Services, job: Job) -> Outcomes:
         return self._results.of(job, lambda document: outcomes_of(document, MAX_EXPERIMENTS))
