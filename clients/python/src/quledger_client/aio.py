@@ -162,7 +162,7 @@ class AsyncClient:
         return AsyncJob(self, await self.run(self.calls.job(job_id)))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.url!r})"
+        return f"{type(self).__name__}({getattr(self, '_endpoint', None)!r})"
 
 
 class AsyncJob(JobInfo):

@@ -221,4 +221,4 @@ class Client:
         return Job(self, self.run(self.calls.job(job_id)))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.url!r})"
+        return f"{type(self).__name__}({getattr(self, '_endpoint', None)!r})"

@@ -57,7 +57,7 @@ class Endpoint:
         return True
 
     def __repr__(self) -> str:
-        return f"Endpoint({self.url!r})"
+        return repr(getattr(self, "url", ""))
 
 
 def is_loopback(host: str) -> bool:
