@@ -161,7 +161,7 @@ fuzz: install ## try for ten minutes what the OpenAPI document promises, at rand
 
 .PHONY: clients
 clients: install $(CLIENTS:%=.venv-%/.installed) ## try published clients of other front ends, each in an environment of its own
-	@$(BIN)/python -m pytest tests/clients $(PYTEST_ARGS)
+	@QULEDGER_TEST_CLIENT_JOBS=1000 $(BIN)/python -m pytest tests/clients $(PYTEST_ARGS)
 
 .venv-%/.installed: tests/clients/%/requirements.lock | .venv/.locked
 	@$(FIND_PYTHON); echo "Making .venv-$* with $$("$$python" --version) ..."; "$$python" -m venv --clear --without-pip .venv-$*

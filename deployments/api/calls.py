@@ -17,6 +17,7 @@ from deployments.api.exports import Exports
 from deployments.api.groups import Groups
 from deployments.api.laboratory import Laboratory
 from deployments.api.lists import own, seen_by, thing_of
+from deployments.api.nearness import IS_NEAR
 from deployments.api.overview import Overview
 from deployments.api.reads import Reads
 from deployments.api.records import Records
@@ -80,12 +81,12 @@ class Calls:
         """Return whose token this is.
 
         Raises:
-            NotSignedIn: it is missing, unknown, expired or revoked.
+            NotSignedIn: it is missing, unknown, expired or revoked, or good on this machine alone.
             LimitReached: its user has sent too many requests in this minute.
         """
         if not token:
             raise NotSignedIn("missing")
-        caller = self._directory.caller_of(token)
+        caller = _near_enough(self._directory.caller_of(token))
         self.visits.note(caller)
         return caller
 
@@ -97,7 +98,7 @@ class Calls:
 
     def caller_with(self, token_id: str) -> Caller:
         """Return whose token has this id, for a session that was begun with it; else as `caller`."""
-        caller = self._directory.caller_with(token_id)
+        caller = _near_enough(self._directory.caller_with(token_id))
         self.visits.note(caller)
         return caller
 
@@ -349,3 +350,9 @@ def _filled(found: Sequence[Any], answers: Sequence[Any]) -> list[Any]:
     """Return a list with an answer in place of each submission."""
     following = iter(answers)
     return [next(following) if isinstance(each, Submission) else each for each in found]
+
+
+def _near_enough(caller: Caller) -> Caller:
+    if caller.is_local and not IS_NEAR.get():
+        raise NotSignedIn("elsewhere")
+    return caller
