@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from models.calibrations import CalibrationRecorded, CalibrationWithdrawn
+from models.calibrations import CalibrationRecorded, CalibrationReinstated, CalibrationWithdrawn
 from models.clock import UtcDatetime
 from models.fact_model import FactModel
 from models.identity.limits import Limits
@@ -193,7 +193,8 @@ ControlFact = Annotated[
     | BackendPaused
     | BackendResumed
     | CalibrationRecorded
-    | CalibrationWithdrawn,
+    | CalibrationWithdrawn
+    | CalibrationReinstated,
     Field(discriminator="kind"),
 ]
 _FACT: TypeAdapter[ControlFact] = TypeAdapter(ControlFact)

@@ -35,6 +35,7 @@ def rights(
     return {
         "see": see,
         "export": see,
+        "archive": handle,
         "submit": submit,
         **dict.fromkeys(HANDLE, handle),
         "administer": administer,
@@ -66,7 +67,7 @@ THINGS = {
     ),
     "a job of a viewer, from before he was one": (
         Thing.job("frank", "api", ""),
-        rights({"looker", "operator"}, OPERATOR, OPERATOR, OPERATOR, NOBODY),
+        rights({"looker", "operator"}, OPERATOR, OPERATOR, OPERATOR, NOBODY) | {"archive": {"looker", "operator"}},
     ),
     "a job under a linked name": (
         Thing.job("alice-pc", "inbox", "lab"),
@@ -98,7 +99,8 @@ THINGS = {
     ),
     "a token of a viewer": (
         Thing.token("frank"),
-        rights({"looker", "operator"}, OPERATOR, OPERATOR, {"looker", "operator"}, NOBODY),
+        rights({"looker", "operator"}, OPERATOR, OPERATOR, {"looker", "operator"}, NOBODY)
+        | {"archive": {"looker", "operator"}},
     ),
     "the account of the owner": (
         Thing.account("alice"),
@@ -154,6 +156,7 @@ def test_a_token_is_good_for_its_scopes_alone(act: Act, scope: str):
     needs = {
         "see": "read",
         "export": "read",
+        "archive": "read",
         "submit": "submit",
         "cancel": "submit",
         "retry": "submit",
