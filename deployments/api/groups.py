@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from deployments.api.lists import seen_by
+from deployments.api.lists import affordable, seen_by
 from deployments.group_results import Measured, measured
 from deployments.groups import GroupSummary, list_groups, summary_of
 from models.clock import to_text
@@ -10,7 +10,7 @@ from models.errors import InputError
 from models.groups import UnknownGroup
 from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, why_not
 from models.identity.errors import NotPermitted
-from storage.log.job_lists import Query, page
+from storage.log.job_lists import Query, cursor_behind, page
 from tasks.services import Services
 
 MAX_WHOLE = 1000
@@ -52,18 +52,22 @@ class Groups:
         found = page(self._services.log.engine, query, limit=limit, cursor=cursor)
         if not found.jobs and not cursor:
             raise UnknownGroup(name)
-        return list(measured(self._services, found.jobs)), found.next_cursor
+        jobs = affordable(found.jobs)
+        following = found.next_cursor if len(jobs) == len(found.jobs) else cursor_behind(query, jobs[-1])
+        return list(measured(self._services, jobs)), following
 
     def whole(self, caller: Caller, name: str) -> list[Measured]:
         """Return the results of all its jobs, the oldest first.
 
         Raises:
             UnknownGroup: the caller may see no job of it.
-            InputError: it has more than `MAX_WHOLE` jobs.
+            InputError: it has more than `MAX_WHOLE` jobs, or too large results.
         """
         found, following = self.results(caller, name, MAX_WHOLE, "")
         if following is not None:
-            raise InputError(f"the group has more than {MAX_WHOLE} jobs; ask for its results in parts")
+            raise InputError(
+                f"the group has more than {MAX_WHOLE} jobs, or large results; ask for its results in parts"
+            )
         return found
 
 
