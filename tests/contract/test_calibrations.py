@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from models.calibrations import UnknownCalibration, Version, version_of
 from models.facts import Compiled, Executed, Validated
+from models.identity.errors import NotChanged
 from models.job import Job
 from storage.audit.rebuild import rebuild
 from storage.audit.verify import Verifier
@@ -120,6 +121,10 @@ def test_a_withdrawal_is_an_event_and_the_views_follow(lab: LogFixture):
     assert events(lab) == 3
     assert set(calibrations.withdrawn()) == {ONE.sha256, ONE.config_sha256}
     assert calibrations.withdrawn([OTHER.sha256]) == {}
+    calibrations.reinstate(ONE.config_sha256, "it was on", by="op")
+    with pytest.raises(NotChanged):
+        calibrations.reinstate(ONE.config_sha256, "it was on", by="op")
+    assert (events(lab), set(calibrations.withdrawn())) == (4, {ONE.sha256})
     engine = lab.log.engine
     before = calibrations.ledger("fake")
     rebuild(engine)

@@ -40,6 +40,7 @@ ARGUMENTS = {
     "backends history": "rydberg",
     "backends show": "rydberg --at 2026-01-01T00:00:00Z",
     "backends withdraw": "abcd --reason x",
+    "backends reinstate": "abcd --reason x",
     "user add": "ann",
     "user set": "ann --disable",
     "user limits": "ann",

@@ -11,9 +11,9 @@ from sqlalchemy import Engine, event, text
 
 from models.events import Event
 from models.job import Job, apply
-from storage.documents.cursor import MirrorCursor
 from storage.log.database import open_database, reading
 from storage.log.event_log import EventLog
+from storage.log.mirror_cursor import MirrorCursor
 from storage.log.rows import job_row
 from tests.crash.log_model import START, Expected, Forgotten, Violation, judge
 

@@ -22,8 +22,8 @@ from models.facts import (
 )
 from models.job import Job, State, fold
 from models.retry import RetryPolicy, after_attempt, failure, given_back
-from storage.documents.cursor import Position
 from storage.documents.job_documents import history_document
+from storage.log.mirror_cursor import Position
 from tests.contract.log_fixture import events_in
 from tests.crash.checked_log import CheckedLog, Worker
 from tests.crash.log_model import (

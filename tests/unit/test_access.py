@@ -35,6 +35,7 @@ def rights(
     return {
         "see": see,
         "export": see,
+        "archive": handle,
         "submit": submit,
         **dict.fromkeys(HANDLE, handle),
         "administer": administer,
@@ -66,7 +67,7 @@ THINGS = {
     ),
     "a job of a viewer, from before he was one": (
         Thing.job("frank", "api", ""),
-        rights({"looker", "operator"}, OPERATOR, OPERATOR, OPERATOR, NOBODY),
+        rights({"looker", "operator"}, OPERATOR, OPERATOR, OPERATOR, NOBODY) | {"archive": {"looker", "operator"}},
     ),
     "a job under a linked name": (
         Thing.job("alice-pc", "inbox", "lab"),
@@ -98,7 +99,8 @@ THINGS = {
     ),
     "a token of a viewer": (
         Thing.token("frank"),
-        rights({"looker", "operator"}, OPERATOR, OPERATOR, {"looker", "operator"}, NOBODY),
+        rights({"looker", "operator"}, OPERATOR, OPERATOR, {"looker", "operator"}, NOBODY)
+        | {"archive": {"looker", "operator"}},
     ),
     "the account of the owner": (
         Thing.account("alice"),
@@ -114,6 +116,19 @@ THINGS = {
     ),
     "the laboratory": (LABORATORY, rights(OPERATOR, OPERATOR, OPERATOR, OPERATOR, NOBODY)),
 }
+
+
+def test_what_is_asked_about_is_a_thing():
+    """Each kind with what is said of it; whose a job is, a token has proven if it came by the API."""
+    assert Thing.job("u", "api", "p", is_hidden=True, backend="b") == Thing(
+        kind="job", user="u", is_proven=True, project="p", is_hidden=True, backend="b"
+    )
+    assert Thing.job("u", "cli", "") == Thing(kind="job", user="u", is_proven=False)
+    assert Thing.payload("u") == Thing(kind="payload", user="u")
+    assert Thing.token("u") == Thing(kind="token", user="u")
+    assert Thing.token("u", frozenset({"read"})) == Thing(kind="token", user="u", scopes=frozenset({"read"}))
+    assert Thing.account("u") == Thing(kind="account", user="u")
+    assert Thing.of_project("p") == Thing(kind="project", project="p")
 
 
 @pytest.mark.parametrize("thing", THINGS)
@@ -141,6 +156,7 @@ def test_a_token_is_good_for_its_scopes_alone(act: Act, scope: str):
     needs = {
         "see": "read",
         "export": "read",
+        "archive": "read",
         "submit": "submit",
         "cancel": "submit",
         "retry": "submit",

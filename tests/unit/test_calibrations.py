@@ -9,7 +9,9 @@ import pytest
 from models.calibrations import (
     NO_CALIBRATIONS,
     CalibrationRecorded,
+    CalibrationReinstated,
     CalibrationWithdrawn,
+    UnknownCalibration,
     Version,
     version_of,
 )
@@ -92,6 +94,12 @@ def test_a_text_of_another_hash_is_refused():
         NO_CALIBRATIONS.after_record(fact, NOW)
 
 
+def test_a_hash_of_no_calibration():
+    """Which one, and where there are others."""
+    said = "no calibration has the hash 'ab'; `quledger backends history BACKEND` lists them"
+    assert str(UnknownCalibration("ab")) == said
+
+
 def test_the_first_withdrawal_counts_and_may_come_before_any_record():
     """A hash that results named before there was a ledger has no text and no time."""
     one = a_version(0.01)
@@ -108,6 +116,21 @@ def test_the_first_withdrawal_counts_and_may_come_before_any_record():
         (one.sha256, "2026-11-27T08:00:00.000000+00:00", "laser off"),
         (old, None, "long ago"),
     ]
+
+
+def test_a_withdrawal_is_taken_back_and_may_come_again():
+    """The version is as it was before; without a withdrawal nothing is taken back."""
+    one = a_version(0.01)
+    recorded, gone = NO_CALIBRATIONS.fact_of(one), CalibrationWithdrawn(sha256=one.sha256, reason="laser off")
+    back = CalibrationReinstated(sha256=one.sha256, reason="it was on")
+    as_before = record(recorded).ledger.versions
+    assert record(recorded, gone, back).ledger.versions == as_before
+    assert record(recorded, back, CalibrationReinstated(sha256="ab" * 32, reason="x")).ledger.versions == as_before
+    again = record(recorded, gone, back, CalibrationWithdrawn(sha256=one.sha256, reason="off again"))
+    assert (again.ledger.versions[one.sha256].reason, again.ledger.versions[one.sha256].withdrawn_at) == (
+        "off again",
+        hours(3),
+    )
 
 
 def test_a_result_names_what_it_stands_on():

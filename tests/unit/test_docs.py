@@ -35,6 +35,20 @@ def test_every_link_leads_somewhere():
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_a_jobs_way_is_walked_in_thirty_files_that_are_there():
+    """The table of a job's way in docs/architecture.md numbers its lines, and each names files that exist."""
+    way = (ROOT / "docs" / "architecture.md").read_text().partition("### File by file")[2].partition("\n## ")[0]
+    rows = [row.split("|")[1:3] for row in way.splitlines() if re.match(r"\| [0-9]+ ", row)]
+    assert [int(number) for number, _ in rows] == list(range(1, len(rows) + 1))
+    assert 25 < len(rows) <= 30
+    for _, names in rows:
+        folder = ROOT
+        for name in re.findall(r"`([\w/]+\.py)`", names):
+            path = next((top / name for top in (folder, *folder.parents) if (top / name).is_file()), None)
+            assert path is not None, name
+            folder = path.parent
+
+
 def test_the_settings_in_the_readme_exist():
     """Each QULEDGER_ variable that README or docs name is a setting, with the default that is stated."""
     known = {f"QULEDGER_{name.upper()}": field.default for name, field in Settings.model_fields.items()}

@@ -2,7 +2,16 @@
 
 import pytest
 
-from models.labels import BadLabels, LabelChanges, changed, changes_said, label_faults, labels_said
+from models.labels import (
+    BadLabels,
+    LabelChanges,
+    change_in_a_line,
+    changed,
+    changes_said,
+    in_a_line,
+    label_faults,
+    labels_said,
+)
 from models.submissions import Submission, fault_of
 from storage.log.labels import written
 
@@ -31,6 +40,25 @@ def test_all_that_is_wrong_is_said_at_once(words: list[str], said: str):
     assert said in str(caught.value)
     assert len(caught.value.faults) == len([word for word in words if word != "a=1"])
     assert str(caught.value).isprintable()
+
+
+def test_a_job_that_begins_has_no_label_to_lose():
+    """Each that is to go is named."""
+    with pytest.raises(BadLabels) as caught:
+        labels_said(["a=1", "old-", "older-"])
+    assert [(fault.field, fault.message) for fault in caught.value.faults] == [
+        ("labels.old", "write it as NAME=VALUE"),
+        ("labels.older", "write it as NAME=VALUE"),
+    ]
+
+
+def test_labels_in_a_line():
+    """As a history has them: what was set, then what went."""
+    assert (in_a_line({}), in_a_line({"a": "1", "b": ""})) == ("", "a=1, b=")
+    assert change_in_a_line({}, ()) == ""
+    assert change_in_a_line({"a": "1"}, ()) == "a=1"
+    assert change_in_a_line({}, ("b",)) == "no b"
+    assert change_in_a_line({"a": "1", "c": "2"}, ("b", "d")) == "a=1, c=2, no b, no d"
 
 
 def test_there_are_not_too_many():

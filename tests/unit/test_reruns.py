@@ -22,20 +22,22 @@ def test_nothing_is_otherwise():
     """The same versions and the same calibration."""
     then = ran(versions={"numpy": "1.0"}, calibration_sha256=OLD.sha256)
     assert [*since(then, {"numpy": "1.0"}, OLD, None)] == []
+    never = ran(versions={"qiskit": "-"}, calibration_sha256=OLD.sha256)
+    assert [*since(never, {}, OLD, None)] == []
 
 
 def test_each_thing_that_is_otherwise_is_named():
     """Packages one by one; of a calibration that the ledger has, each place."""
     then = ran(versions={"numpy": "1.0", "qiskit": "1.2", "scipy": "9"}, calibration_sha256=OLD.sha256)
     old = Calibration(sha256=OLD.sha256, text=OLD.text)
-    said = [str(each) for each in since(then, {"numpy": "2.0", "qiskit": "1.2", "scipy": "-"}, NEW, old)]
+    said = [str(each) for each in since(then, {"numpy": "2.0", "qiskit": "1.2"}, NEW, old)]
     assert said == [
         "numpy: 1.0 then, 2.0 now",
         "scipy: 9 then, - now",
         f"calibration: {OLD.sha256[:16]} then, {NEW.sha256[:16]} now",
         "calibration.readout[1]: 0.02 then, 0.03 now",
     ]
-    assert [each.what for each in since(then, then.versions, None, None)] == ["backend"]
+    assert [str(each) for each in since(then, then.versions, None, None)] == ["backend: there then, - now"]
 
 
 def test_an_old_result_is_compared_by_its_configuration():

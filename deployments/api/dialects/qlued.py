@@ -156,7 +156,9 @@ class Version:
             job, backend = _job(calls, caller, request, values)
             if job.state is not JobState.DONE:
                 return _status(job, job_document(job, of_result=named))
-            return JSONResponse(result_document(calls.result(caller, job.job_id), backend, counted=named))
+            return calls.result(
+                caller, job.job_id, lambda found: JSONResponse(result_document(found, backend, counted=named))
+            )
 
         return await self._door(request, values).ask(answer)
 

@@ -1,16 +1,16 @@
 """A job's page, what is done with the job, and what can be downloaded of it."""
 
-import io
-import json
-from typing import Any
+import functools
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from deployments.api.pages.answers import PageRoute, see
 from deployments.api.pages.job_page import job_page
 from deployments.api.pages.rendering import render
 from deployments.api.pages.visits import AtForm, AtPage
+from deployments.api.results import Format, written
+from deployments.api.v1.jobs import MEDIA_TYPES
 
 router = APIRouter(prefix="/ui/jobs/{job_id}", route_class=PageRoute, include_in_schema=False)
 
@@ -80,29 +80,12 @@ async def document(visit: AtPage, job_id: str) -> Response:
 
 
 @router.get("/result.{kind}")
-async def result(visit: AtPage, job_id: str, kind: str) -> Response:
+async def result(visit: AtPage, job_id: str, kind: Format) -> Response:
     """Return the result of a job that is DONE, as JSON, CSV or Parquet."""
-    if kind not in _MEDIA_TYPES:
-        raise HTTPException(404)
     job = await visit.ask(lambda calls, caller: calls.job(caller, job_id))
-    content = await visit.ask(lambda calls, caller: _written(calls.result(caller, job.job_id), kind))
-    return _download(content, _MEDIA_TYPES[kind], f"{job.job_id}.{kind}")
-
-
-_MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
-
-
-def _written(document: dict[str, Any], kind: str) -> bytes:
-    if kind == "json":
-        return json.dumps(document, ensure_ascii=False).encode("utf-8")
-    from deployments.api.tables import frame_of  # noqa: PLC0415 - pandas takes a second to import
-
-    frame = frame_of(document)
-    if kind == "csv":
-        return frame.to_csv(index=False).encode("utf-8")
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
-    return buffer.getvalue()
+    make = functools.partial(written, kind=kind)
+    content = await visit.ask(lambda calls, caller: calls.result(caller, job.job_id, make))
+    return _download(content, MEDIA_TYPES[kind], f"{job.job_id}.{kind}")
 
 
 def _download(content: bytes, media_type: str, name: str) -> Response:
