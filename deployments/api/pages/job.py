@@ -32,7 +32,7 @@ async def live(request: Request, visit: AtPage, job_id: str, seen: int = -1) -> 
     caller = visit.caller
     if job.seq == seen:
         has_changed = await visit.calls.waits.until_changed(caller, job, MAX_WAIT)
-        caller = await visit.ask(lambda calls, caller: calls.again(caller))
+        caller = await visit.ask(lambda calls, caller: calls.visits.again(caller))
         if not has_changed:
             return Response(status_code=204)
     found = await visit.ask(lambda calls, _caller: job_page(calls, caller, job.job_id))
