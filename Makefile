@@ -173,6 +173,20 @@ clients: install $(CLIENTS:%=.venv-%/.installed) ## try published clients of oth
 	@$(PACKAGES) $< .venv-$*
 	@touch $@
 
+.PHONY: docs
+docs: install .venv-docs/.installed ## make the pages of docs/ in .cache/docs, every warning an error, and try all of their examples
+	@echo "Making the pages ..."
+	@.venv-docs/bin/python -m sphinx --nitpicky --fail-on-warning --keep-going --quiet --builder html \
+	  --doctree-dir .cache/doctrees docs .cache/docs
+	@echo "Trying the examples ..."
+	@QULEDGER_TEST_DOCS=all $(BIN)/python -m pytest tests/documentation $(PYTEST_ARGS)
+
+.venv-docs/.installed: docs/requirements.lock | .venv/.locked
+	@$(FIND_PYTHON); echo "Making .venv-docs with $$("$$python" --version) ..."; "$$python" -m venv --clear --without-pip .venv-docs
+	@echo "Installing the packages of $< into .venv-docs ..."
+	@$(PACKAGES) $< .venv-docs
+	@touch $@
+
 .PHONY: lock
 lock: install ## renew all lock files: the newest versions that pyproject.toml allows
 	@echo "Resolving requirements.lock ..."
@@ -181,6 +195,8 @@ lock: install ## renew all lock files: the newest versions that pyproject.toml a
 	@$(LOCK) --output-file tests/peer/requirements.lock tests/peer/requirements.in
 	@echo "Resolving benchmarks/peer/requirements.lock ..."
 	@$(LOCK) --output-file benchmarks/peer/requirements.lock benchmarks/peer/requirements.in
+	@echo "Resolving docs/requirements.lock ..."
+	@$(LOCK) --output-file docs/requirements.lock docs/requirements.in
 	@for client in $(CLIENTS); do echo "Resolving tests/clients/$$client/requirements.lock ..."; \
 	  $(LOCK) --output-file tests/clients/$$client/requirements.lock tests/clients/$$client/requirements.in || exit 1; done
 
