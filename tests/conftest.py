@@ -9,7 +9,7 @@ import pytest
 
 from deployments.processes.prefect_server import prefect_server
 from models.settings import Settings
-from tests import forked, order, prefect_home
+from tests import forked, order, prefect_home, processes
 from tests.contract.storages import Servers
 from tests.installation import Installation, installation_on
 from tests.postgres import Server, postgres_server
@@ -64,8 +64,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def forked_programs_end() -> Iterator[None]:
-    """No program that a test has forked outlives the tests."""
+def forked_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The test processes of a run fork from the same processes, and no program that was forked outlives the tests."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        for each in (forked, processes):
+            each.share(tmp_path_factory.getbasetemp().parent)
     yield
     forked.end()
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from tests import processes_in_waiting
+from tests import fork_servers, processes_in_waiting
 from tests.logging_variables import LOGGING
 from tests.processes_in_waiting import COMMANDS, FORK_SERVER, SERVER, WORKER
 
@@ -41,6 +41,11 @@ _context = multiprocessing.get_context("forkserver")
 # One of its own: other tests fork what has imported something else.
 _server = forkserver.ForkServer()
 _server.set_forkserver_preload(["tests.preloaded", "tests.forked"])
+
+
+def share(folder: Path) -> None:
+    """Fork from the same process as other test processes, which share this folder."""
+    fork_servers.share(_server, folder / "programs")
 
 
 def can_run(environment: Mapping[str, str]) -> bool:
