@@ -1,5 +1,6 @@
 """Fixtures of all tests that run the program, and the crash matrix at the end of their report."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,16 @@ SERVED = {"postgresql", "s3", "fsspec", "mongodb", "mongod", "dropbox"}
 hypothesis.settings.register_profile("all", deadline=None)
 hypothesis.settings.register_profile("check", deadline=None, max_examples=20)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "all"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage while all is imported: there is none, and each look costs more."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

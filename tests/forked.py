@@ -25,6 +25,7 @@ from tests.processes_in_waiting import COMMANDS, FORK_SERVER, SERVER, WORKER
 ROOT = Path(__file__).parents[1]
 
 READ_LATE = {
+    "PREFECT_HOME",  # the program sets it to a folder of its own before it imports Prefect
     *("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"),
     *("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS"),
     *LOGGING,
@@ -163,7 +164,7 @@ def _be_program(arguments: list[str], environment: dict[str, str], files: list[A
 
 def _started_by(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """Return the modules that a command starts as processes of their own."""
-    if arguments[:1] == ["submit"]:
+    if arguments[:1] in (["submit"], ["worker"]):
         return [FORK_SERVER]
     if arguments[:1] not in (["drain"], ["up"]):
         return []
