@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.backend import JSON, BackendConfig
 from models.errors import InputError, echo
+from models.fact_model import FactModel
 
 CHANGING = frozenset({"pending_jobs", "status_msg", "last_queue_check", "sign", "kid"})
 """Fields of a configuration that change from look to look and say nothing of what a job would meet."""
@@ -58,9 +59,7 @@ def sha256_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-class _Fact(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _Fact(FactModel):
     version: Literal[1] = 1
 
 

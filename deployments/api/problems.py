@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
 from deployments.api.exports import TooManyExports
+from deployments.api.results import TooManyLarge
 from deployments.api.waits import TooManyWaits
 from deployments.schemas import UnknownSchema
 from models import clock
@@ -75,6 +76,7 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (AppendConflict, 409),
     (LimitReached, 429),
     (TooManyWaits, 429),
+    (TooManyLarge, 429),
     (TooManyExports, 429),
     (DocumentTooLarge, 413),
     (LogUnavailable, 503),

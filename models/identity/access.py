@@ -61,6 +61,7 @@ class Caller:
         projects: name -> role of the user in it.
         names: names that an operator has linked to him.
         device: the backend that the caller serves; empty for a user.
+        is_local: he may come from the machine of the server alone.
     """
 
     user: str
@@ -70,6 +71,7 @@ class Caller:
     names: frozenset[str] = frozenset()
     device: str = ""
     token_id: str = ""
+    is_local: bool = False
 
 
 ThingKind = Literal["job", "payload", "token", "account", "project", "laboratory"]

@@ -118,6 +118,19 @@ THINGS = {
 }
 
 
+def test_what_is_asked_about_is_a_thing():
+    """Each kind with what is said of it; whose a job is, a token has proven if it came by the API."""
+    assert Thing.job("u", "api", "p", is_hidden=True, backend="b") == Thing(
+        kind="job", user="u", is_proven=True, project="p", is_hidden=True, backend="b"
+    )
+    assert Thing.job("u", "cli", "") == Thing(kind="job", user="u", is_proven=False)
+    assert Thing.payload("u") == Thing(kind="payload", user="u")
+    assert Thing.token("u") == Thing(kind="token", user="u")
+    assert Thing.token("u", frozenset({"read"})) == Thing(kind="token", user="u", scopes=frozenset({"read"}))
+    assert Thing.account("u") == Thing(kind="account", user="u")
+    assert Thing.of_project("p") == Thing(kind="project", project="p")
+
+
 @pytest.mark.parametrize("thing", THINGS)
 @pytest.mark.parametrize("act", list(Act))
 def test_who_may(thing: str, act: Act):

@@ -11,6 +11,7 @@ from models.calibrations import (
     CalibrationRecorded,
     CalibrationReinstated,
     CalibrationWithdrawn,
+    UnknownCalibration,
     Version,
     version_of,
 )
@@ -91,6 +92,19 @@ def test_a_text_of_another_hash_is_refused():
     fact = CalibrationRecorded(sha256=one.sha256, config_sha256=one.config_sha256, text=other.text)
     with pytest.raises(ValueError, match="another hash"):
         NO_CALIBRATIONS.after_record(fact, NOW)
+
+
+def test_a_text_that_is_too_long_is_not_kept():
+    """Its hash is."""
+    kept, left = (Version("ab" * 32, "cd" * 32, "x" * length) for length in (4_000_000, 4_000_001))
+    assert NO_CALIBRATIONS.fact_of(kept).text == kept.text
+    assert NO_CALIBRATIONS.fact_of(left) == CalibrationRecorded(sha256="ab" * 32, config_sha256="cd" * 32)
+
+
+def test_a_hash_of_no_calibration():
+    """Which one, and where there are others."""
+    said = "no calibration has the hash 'ab'; `quledger backends history BACKEND` lists them"
+    assert str(UnknownCalibration("ab")) == said
 
 
 def test_the_first_withdrawal_counts_and_may_come_before_any_record():

@@ -46,6 +46,8 @@ async def results(visit: AtPage, name: str) -> Response:
 
 
 def _csv(found: list[Measured]) -> bytes:
-    from deployments.group_frames import results_frame  # noqa: PLC0415 - pandas takes a second to import
+    # pandas takes a second to import.
+    from deployments.csv_text import csv_of  # noqa: PLC0415
+    from deployments.group_frames import results_frame  # noqa: PLC0415
 
-    return results_frame(found).to_csv(index=False).encode("utf-8")
+    return csv_of(results_frame(found)).encode("utf-8")

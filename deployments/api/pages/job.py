@@ -1,10 +1,9 @@
 """A job's page, what is done with the job, and what can be downloaded of it."""
 
-import io
-import json
+import functools
 from typing import Any
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from deployments.api.pages.answers import PageRoute, see
@@ -12,7 +11,9 @@ from deployments.api.pages.diff_page import diff_page
 from deployments.api.pages.job_page import job_page
 from deployments.api.pages.rendering import render
 from deployments.api.pages.visits import AtForm, AtPage
+from deployments.api.results import Format, written
 from deployments.api.v1.exports import ZIP, Download
+from deployments.api.v1.jobs import MEDIA_TYPES
 from deployments.api.views import JobView
 from models.errors import NotAuthentic, ResultMissing, UnknownJob
 from models.identity.access import Act
@@ -38,7 +39,7 @@ async def live(request: Request, visit: AtPage, job_id: str, seen: int = -1) -> 
     caller = visit.caller
     if job.seq == seen:
         has_changed = await visit.calls.waits.until_changed(caller, job, MAX_WAIT)
-        caller = await visit.ask(lambda calls, caller: calls.again(caller))
+        caller = await visit.ask(lambda calls, caller: calls.visits.again(caller))
         if not has_changed:
             return Response(status_code=204)
     found = await visit.ask(lambda calls, _caller: job_page(calls, caller, job.job_id))
@@ -111,29 +112,12 @@ async def diff(request: Request, visit: AtPage, job_id: str) -> Response:
 
 
 @router.get("/result.{kind}")
-async def result(visit: AtPage, job_id: str, kind: str) -> Response:
+async def result(visit: AtPage, job_id: str, kind: Format) -> Response:
     """Return the result of a job that is DONE, as JSON, CSV or Parquet."""
-    if kind not in _MEDIA_TYPES:
-        raise HTTPException(404)
     job = await visit.ask(lambda calls, caller: calls.job(caller, job_id))
-    content = await visit.ask(lambda calls, caller: _written(calls.result(caller, job.job_id), kind))
-    return download(content, _MEDIA_TYPES[kind], f"{job.job_id}.{kind}")
-
-
-_MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
-
-
-def _written(document: dict[str, Any], kind: str) -> bytes:
-    if kind == "json":
-        return json.dumps(document, ensure_ascii=False).encode("utf-8")
-    from deployments.api.tables import frame_of  # noqa: PLC0415 - pandas takes a second to import
-
-    frame = frame_of(document)
-    if kind == "csv":
-        return frame.to_csv(index=False).encode("utf-8")
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
-    return buffer.getvalue()
+    make = functools.partial(written, kind=kind)
+    content = await visit.ask(lambda calls, caller: calls.result(caller, job.job_id, make))
+    return download(content, MEDIA_TYPES[kind], f"{job.job_id}.{kind}")
 
 
 def download(content: bytes, media_type: str, name: str) -> Response:

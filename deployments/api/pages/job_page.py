@@ -83,7 +83,7 @@ def _result(calls: Calls, caller: Caller, job: Job, acts: frozenset[Act]) -> tup
     if job.uploaded is not None and job.uploaded.bytes > MOST_DRAWN:
         return None, "The result is too large for a figure here; download it."
     try:
-        return shown(calls.result(caller, job.job_id)), ""
+        return calls.result(caller, job.job_id, shown), ""
     except (NotAuthentic, ResultMissing) as error:
         return None, f"{error}."
     except QuledgerError:

@@ -1,6 +1,6 @@
 """Jobs are listed, and followed to their results."""
 
-import io
+import functools
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal
@@ -13,6 +13,7 @@ from deployments.api.calls import Calls
 from deployments.api.door import AtDoor
 from deployments.api.records import MAX_THEN
 from deployments.api.responses import problems
+from deployments.api.results import Format, written
 from deployments.api.views import EventView, JobView
 from models import clock
 from models.clock import UtcDatetime
@@ -203,8 +204,8 @@ async def get_document(door: AtDoor, job_id: JobId) -> Response:
     return Response(content, media_type="application/json")
 
 
-Format = Literal["json", "csv", "parquet"]
 PARQUET = "application/vnd.apache.parquet"
+MEDIA_TYPES: dict[Format, str] = {"json": "application/json", "csv": "text/csv", "parquet": PARQUET}
 
 
 @router.get(
@@ -228,20 +229,12 @@ async def get_result(
     wait: Wait = 0,
 ) -> Response:
     """Return the result of a job that is DONE: the one that was accepted, checked against its hash and signature."""
+    make = functools.partial(written, kind=wanted)
     if not wait:
-        document = await door.ask(lambda calls, caller: calls.result(caller, job_id))
+        content = await door.ask(lambda calls, caller: calls.result(caller, job_id, make))
     else:
         job, caller = await door.look(lambda calls, caller: (calls.job(caller, job_id), caller))
         await door.calls.wait_for_end(caller, job, wait)
         caller = await door.look_again(caller, lambda _calls, caller: caller)
-        document = await door.run(lambda calls: calls.result(caller, job.job_id))
-    if wanted == "json":
-        return JSONResponse(document)
-    from deployments.api.tables import frame_of  # noqa: PLC0415 - pandas takes a second to import
-
-    frame = frame_of(document)
-    if wanted == "csv":
-        return Response(frame.to_csv(index=False), media_type="text/csv")
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
-    return Response(buffer.getvalue(), media_type=PARQUET)
+        content = await door.run(lambda calls: calls.result(caller, job.job_id, make))
+    return Response(content, media_type=MEDIA_TYPES[wanted])
