@@ -15,7 +15,7 @@ from deployments.api.results import Format, written
 from deployments.api.v1.exports import ZIP, Download
 from deployments.api.v1.jobs import MEDIA_TYPES
 from deployments.api.views import JobView
-from models.errors import NotAuthentic, ResultMissing, UnknownJob
+from models.errors import InputError, NotAuthentic, ResultMissing, UnknownJob
 from models.identity.access import Act
 
 router = APIRouter(prefix="/ui/jobs/{job_id}", route_class=PageRoute, include_in_schema=False)
@@ -104,7 +104,7 @@ async def diff(request: Request, visit: AtPage, job_id: str) -> Response:
     try:
         if other:
             found = await visit.ask(lambda calls, caller: diff_page(calls, caller, job, other))
-    except (UnknownJob, ResultMissing, NotAuthentic) as error:
+    except (InputError, NotAuthentic, ResultMissing) as error:
         missing = "There is no such job to compare it with, or it is not yours."
         wrong = missing if isinstance(error, UnknownJob) else f"{error}."
     values = {"job": JobView.of(job), "other": other, "found": found, "wrong": wrong}
