@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from deployments.api.lists import own, seen_by
+from deployments.api.results import Results
 from deployments.differences import difference_of, have_results
 from models.errors import InputError
 from models.identity.access import Act, Caller, why_not
@@ -23,8 +24,8 @@ MAX_THEN = 200
 class Records:
     """What callers ask of the past. Whether they may see a job is said by who gives it (`Calls.job`)."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, services: Services, results: Results) -> None:
+        self._services, self._results = services, results
 
     def then(self, job: Job, at: datetime) -> Job:
         """Return a job as it stood.
@@ -63,4 +64,5 @@ class Records:
         size = sum(job.uploaded.bytes for job in (one, other) if job.uploaded)
         is_large = have_results((one, other)) and size > MAX_COMPARED
         note = "the results are too large to be compared here; `quledger diff` does it" if is_large else ""
-        return difference_of(self._services, one, other, with_results=not is_large) | {"note": note}
+        with self._results.turn(0 if is_large else size):
+            return difference_of(self._services, one, other, with_results=not is_large) | {"note": note}
