@@ -14,6 +14,7 @@ from sqlalchemy import URL, Connection, Engine, Row, Select, create_engine, even
 from sqlalchemy.exc import OperationalError
 
 from models.errors import BadSetting, LogUnavailable, printable
+from storage.log.tables import EVENT_TABLES
 
 CONNECT_SECONDS = 10
 IDLE_SECONDS = 20
@@ -27,6 +28,16 @@ KEPT, MAX_CONNECTIONS = 5, 80
 
 _TURNS = 0x51_4C  # our own among the advisory locks of the database
 _SET_PATIENCE = text("SELECT set_config('lock_timeout', :patience, true)")
+_GUARDED = text(
+    "WITH guarded AS (SELECT tg.oid, tg.xmin, tg.tgfoid FROM pg_trigger tg JOIN pg_class c ON c.oid = tg.tgrelid"
+    " WHERE NOT tg.tgisinternal AND c.relnamespace = current_schema()::regnamespace)"
+    " SELECT c.oid, c.xmin::text, n_tup_ins + n_tup_upd + n_tup_del FROM pg_class c"
+    " LEFT JOIN pg_stat_xact_user_tables s ON s.relid = c.oid"
+    " WHERE c.relname = ANY(:tables) AND c.relnamespace = current_schema()::regnamespace"
+    " UNION ALL SELECT oid, xmin::text, 0 FROM guarded"
+    " UNION ALL SELECT oid, xmin::text, 1 FROM pg_proc WHERE oid IN (SELECT tgfoid FROM guarded) ORDER BY 1, 3"
+)
+"""The versions of the tables of events, of triggers and of what these call; how many rows were written so far."""
 _HELD = "55P03"
 _DISTURBED = "another process was in the way; try again"
 _GONE = "the server went away; wait until it is back"
@@ -172,6 +183,14 @@ class Postgres:
         """Rely on the transaction, which was begun as one that only reads, and cannot become another after a query."""
         connection.execute(text("SELECT 1"))
         yield
+
+    @contextlib.contextmanager
+    def append_only(self, connection: Connection) -> Iterator[None]:
+        """Look afterwards whether an event, its table or what guards it was touched, and refuse that."""
+        before = connection.execute(_GUARDED, {"tables": list(EVENT_TABLES)}).all()
+        yield
+        if connection.execute(_GUARDED, {"tables": list(EVENT_TABLES)}).all() != before:
+            raise connection.dialect.loaded_dbapi.IntegrityError("events are append-only")
 
     def run_alone(self, connection: Connection, statement: str) -> Any:
         """Run it as a prepared one, of which the server takes no two in one text: the second might begin anew."""
