@@ -50,7 +50,7 @@ def export(services: Services, job_ids: Sequence[str], path: Path, *, with_progr
         ResultMissing: the result of a job that is DONE is not in the storage.
         NotAuthentic: it is not the one that was accepted.
         KeyUnusable: a backend of the jobs signs, and there is no key that can be used.
-        UnreadableFile: the file cannot be written.
+        UnwritableFile: the file cannot be written.
     """
     if len(job_ids) > MAX_JOBS:
         raise InputError(f"one archive takes at most {MAX_JOBS} jobs; write several")
