@@ -74,6 +74,9 @@ def main(path: str, trusted: str = "") -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) not in {2, 3}:
+        print("verify_archive.py FILE [KEY.json]")
+        sys.exit(2)
     try:
         main(*sys.argv[1:])
     except Exception as error:  # noqa: BLE001 - whatever a changed archive does to this program

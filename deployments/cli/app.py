@@ -17,8 +17,9 @@ from cyclopts import App, CycloptsError
 
 from deployments.cli import terminal
 from deployments.cli.output import Json
+from deployments.cli.wrong_calls import sentence
 from deployments.processes.logs import write_crash
-from models.errors import BadName, InputError, NotAuthentic, QuledgerError, printable
+from models.errors import BadName, InputError, NotAuthentic, QuledgerError
 from models.settings import Settings
 from tasks.log_files import CLI
 from tasks.prefect_settings import forget_empty_variables
@@ -290,7 +291,7 @@ def _run(arguments: list[str]) -> int:
         _refuse_empty(arguments)
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        return _complain(BadName(printable(" ".join(str(error).split()))), 2)
+        return _complain(BadName(sentence(error)), 2)
     except QuledgerError as error:
         return _complain(error, 2 if isinstance(error, InputError) else 3 if isinstance(error, NotAuthentic) else 1)
     except KeyboardInterrupt:
