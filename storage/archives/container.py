@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from models.archives import MAX_BYTES, MAX_MEMBERS, is_member_name
 from models.errors import InputError, NotAuthentic, UnreadableFile, echo
+from models.files import UnwritableFile
 
 _END = struct.Struct("<4s4H2LH")
 _MAGIC = b"PK\x05\x06"
@@ -58,7 +59,7 @@ def writing(path: Path) -> Iterator[Writer]:
 
     Raises:
         InputError: there is such a file already.
-        UnreadableFile: it cannot be written.
+        UnwritableFile: it cannot be written.
     """
     if path.exists():
         raise InputError(f"{echo(str(path))} is there already; an archive is not written over")
@@ -73,7 +74,7 @@ def writing(path: Path) -> Iterator[Writer]:
     except FileExistsError:
         raise InputError(f"{echo(str(path))} is there already; an archive is not written over") from None
     except OSError as error:
-        raise UnreadableFile(str(path), error.strerror or "unknown reason") from None
+        raise UnwritableFile(path, error.strerror or "unknown reason") from None
     finally:
         beside.unlink(missing_ok=True)
 

@@ -257,6 +257,8 @@ def test_an_export_is_whole_or_not_there(program: Program, tmp_path: Path):
     code, _, err = program("export", "done", "--archive", str(file))
     assert (code, "not the one that was accepted" in err) == (3, True)
     assert [each.name for each in tmp_path.iterdir()] == ["home"]
+    assert "none is as the options say" in program.refused("export", "--group", "nosuch", "--archive", str(file))
+    assert not file.exists()
     file.write_text("mine")
     assert "is there already" in program.refused("export", "cancelled", "--archive", str(file))
     assert file.read_text() == "mine"

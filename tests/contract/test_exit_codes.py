@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from deployments.cli.app import COMMANDS, GROUPS, _run
+from deployments.cli.app import _run
+from deployments.cli.commands import COMMANDS, GROUPS
 from storage import layout
 from storage.log.database import writing
 from tests.contract.log_fixture import LogFixture
