@@ -5,6 +5,7 @@ There is one way to write it, so a file that is not what it would be if it were 
 
 import contextlib
 import os
+import stat
 import struct
 import tempfile
 import uuid
@@ -20,6 +21,8 @@ from models.files import UnwritableFile
 _END = struct.Struct("<4s4H2LH")
 _MAGIC = b"PK\x05\x06"
 _PART = 1 << 20
+MAX_ENTRY = 46 + 755
+"""Bytes of a member in the directory: what stands before its name, and the longest name."""
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -131,7 +134,10 @@ def reading(path: Path) -> Iterator[Reader]:
         NotAuthentic: it is no archive, or was changed.
     """
     try:
-        with open(path, "rb") as file:
+        # Not a pipe, which would be waited for, nor a device, which has no end.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UnreadableFile(str(path), "it is no ordinary file")
             yield Reader(file)
     except OSError as error:
         raise UnreadableFile(str(path), error.strerror or "unknown reason") from None
@@ -154,7 +160,13 @@ def _opened(file: BinaryIO) -> zipfile.ZipFile:
     if len(tail) != _END.size or tail[:4] != _MAGIC:
         raise NotAuthentic("it is no archive, or does not end as one")
     _, _, _, here, in_all, directory, begins, comment = _END.unpack(tail)
-    if here != in_all or in_all > MAX_MEMBERS or begins + directory + _END.size != size or comment:
+    if (
+        here != in_all
+        or in_all > MAX_MEMBERS
+        or directory > in_all * MAX_ENTRY
+        or begins + directory + _END.size != size
+        or comment
+    ):
         raise NotAuthentic("it is no archive: its directory is none of one")
     try:
         opened = zipfile.ZipFile(file)
