@@ -4,8 +4,9 @@ import json
 import os
 import stat
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from quledger_client.endpoint import Endpoint, Secret
+from quledger_client.endpoint import Endpoint, Secret, is_loopback
 from quledger_client.errors import NotAllowed, Unreachable
 
 FILE = "local-access.json"
@@ -21,19 +22,15 @@ def local_endpoint(home: "str | os.PathLike[str] | None" = None) -> Endpoint:
     """
     path = Path(home or os.environ.get("QULEDGER_HOME") or "~/.quledger").expanduser() / FILE
     url, token = _read(path)
-    endpoint = Endpoint(url, token, lambda: _again(path))
-    if not endpoint.is_local:
-        raise NotAllowed(f"{path} names a server that is not on this machine")
-    return endpoint
+    return Endpoint(url, token, lambda: _again(path))
 
 
 def _again(path: Path) -> tuple[str, Secret] | None:
     """Return what a server has left that was started since."""
     try:
-        url, token = _read(path)
+        return _read(path)
     except (NotAllowed, Unreachable):
         return None
-    return (url, token) if Endpoint(url, token).is_local else None
 
 
 def _read(path: Path) -> tuple[str, Secret]:
@@ -45,7 +42,16 @@ def _read(path: Path) -> tuple[str, Secret]:
         raise NotAllowed(f"{path} may be read by others (mode {mode:04o}); delete it and start the server again")
     if owner is not None and owner != os.getuid():
         raise NotAllowed(f"{path} belongs to somebody else")
+    if not is_loopback(_host(url)):
+        raise NotAllowed(f"{path} names a server that is not on this machine")
     return url, token
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _opened(path: Path) -> tuple[tuple[str, Secret, int, int | None] | None, str]:
