@@ -17,6 +17,8 @@ from quledger_client.wire import Answer, Call, Request, T
 
 _UNAUTHORIZED = 401
 _KEPT_ALIVE = 20
+_KEPT_SECONDS = 3.0
+"""Servers close what is idle for longer, and what is sent at that moment is lost."""
 
 MOST_HELD = 100
 """Requests that the server holds at once; others go past them. It holds 200 of a user."""
@@ -40,7 +42,9 @@ class _Base:
             "auth": _Bearer(endpoint),
             "headers": {"User-Agent": f"quledger-client/{_version()}", "Accept": "application/json, */*;q=0.5"},
             "timeout": timeout,
-            "limits": httpx.Limits(max_connections=None, max_keepalive_connections=_KEPT_ALIVE),
+            "limits": httpx.Limits(
+                max_connections=None, max_keepalive_connections=_KEPT_ALIVE, keepalive_expiry=_KEPT_SECONDS
+            ),
             "trust_env": not endpoint.is_local,  # no proxy gets to see what is meant for this machine
         }
 
