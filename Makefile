@@ -128,6 +128,10 @@ bench-log: install ## measure how the event log scales; BENCH_ARGS is handed on
 	@$(BIN)/python benchmarks/many_users.py
 	@$(BIN)/python benchmarks/submissions.py
 
+.PHONY: bench-tools
+bench-tools: install ## measure each command about one job or one page, with 10^5 and 10^6 jobs; the logs are kept in .cache (BENCH_ARGS="--jobs 100000")
+	@$(BIN)/python benchmarks/tools.py $(or $(BENCH_ARGS),--jobs 100000 1000000)
+
 .PHONY: bench-storages
 bench-storages: install ## measure every kind of storage: jobs/s, requests and bytes per job, listings; BENCH_ARGS is handed on
 	@$(BIN)/python benchmarks/storages.py $(BENCH_ARGS)

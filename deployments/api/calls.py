@@ -17,7 +17,6 @@ from deployments.api.exports import Exports
 from deployments.api.groups import Groups
 from deployments.api.laboratory import Laboratory
 from deployments.api.lists import own, seen_by, thing_of
-from deployments.api.nearness import IS_NEAR
 from deployments.api.overview import Overview
 from deployments.api.reads import Reads
 from deployments.api.records import Records
@@ -29,7 +28,7 @@ from deployments.api.waits import Waits
 from models.errors import IdempotencyConflict, JobRejected, QuledgerError, ResultMissing, UnknownJob
 from models.events import Event
 from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, is_visible, why_not
-from models.identity.errors import NotPermitted, NotSignedIn
+from models.identity.errors import NotPermitted
 from models.job import FINAL, Job
 from models.labels import LabelChanges
 from models.names import MAX_NAMED, id_meant, is_job_id
@@ -76,39 +75,6 @@ class Calls:
         self.many = asyncio.Semaphore(MANY)
         self.visits = Visits(directory)
         self.payloads = StoredPayloads(services.log.engine)
-
-    def caller(self, token: str | None) -> Caller:
-        """Return whose token this is.
-
-        Raises:
-            NotSignedIn: it is missing, unknown, expired or revoked, or good on this machine alone.
-            LimitReached: its user has sent too many requests in this minute.
-        """
-        if not token:
-            raise NotSignedIn("missing")
-        caller = _near_enough(self._directory.caller_of(token))
-        self.visits.note(caller)
-        return caller
-
-    def is_known(self, token: str) -> bool:
-        """Return whether a token is good; to ask is no request of its user's."""
-        with contextlib.suppress(NotSignedIn):
-            return bool(self._directory.caller_of(token).token_id)
-        return False
-
-    def caller_with(self, token_id: str) -> Caller:
-        """Return whose token has this id, for a session that was begun with it; else as `caller`."""
-        caller = _near_enough(self._directory.caller_with(token_id))
-        self.visits.note(caller)
-        return caller
-
-    def again(self, caller: Caller) -> Caller:
-        """Return a caller as he stands now: while he waited, his token may have ended. It is no request more.
-
-        Raises:
-            NotSignedIn: it has.
-        """
-        return self._directory.caller_with(caller.token_id)
 
     # Jobs come in
 
@@ -350,9 +316,3 @@ def _filled(found: Sequence[Any], answers: Sequence[Any]) -> list[Any]:
     """Return a list with an answer in place of each submission."""
     following = iter(answers)
     return [next(following) if isinstance(each, Submission) else each for each in found]
-
-
-def _near_enough(caller: Caller) -> Caller:
-    if caller.is_local and not IS_NEAR.get():
-        raise NotSignedIn("elsewhere")
-    return caller

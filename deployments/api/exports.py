@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 
-from deployments.api.lists import own, seen_by, thing_of
+from deployments.api.lists import affordable, own, seen_by, thing_of
 from models.errors import InputError, StorageUnavailable
 from models.identity.access import Act, Caller, why_not
 from models.identity.errors import NotPermitted
@@ -29,9 +29,6 @@ AT_ONCE = 2
 MAX_JOBS = 1000
 MAX_DOCUMENTS, MAX_RESULTS = 50_000_000, 200_000_000
 """Bytes of the documents and of the results of an archive; more is the shell's."""
-
-MAX_READ = 50_000_000
-"""Bytes of documents or results behind one page of a table; a single job may have more."""
 
 BATCH = 1000
 """Rows that are written at a time."""
@@ -136,7 +133,7 @@ class Exports:
             raise NotPermitted(why)
         query = seen_by(caller, query)
         found = page(self._services.log.engine, query, limit=limit, cursor=cursor)
-        jobs = _affordable(found.jobs, what)
+        jobs = found.jobs if what == "jobs" else affordable(found.jobs, of_documents=what == "events")
         left_out: dict[str, str] = {}
         with self._file() as file:
             rows = rows_of(self._services, what, jobs, left_out, whole=caller.role == "operator")
@@ -163,16 +160,3 @@ class Exports:
             if isinstance(error, OSError):
                 raise StorageUnavailable(f"the home: {error.strerror or 'unknown reason'}") from None
             raise
-
-
-def _affordable(jobs: Sequence[Job], what: "What") -> list[Job]:
-    """Return the first of the jobs, so many that what has to be read of them is bounded; one at least."""
-    if what == "jobs":
-        return list(jobs)
-    read, taken = 0, 0
-    for job in jobs:
-        read += job.document_bytes if what == "events" else job.uploaded.bytes if job.uploaded else 0
-        if taken and read > MAX_READ:
-            break
-        taken += 1
-    return list(jobs[:taken])

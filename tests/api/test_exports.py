@@ -129,7 +129,7 @@ def test_tables_a_page_at_a_time(door: FrontDoor) -> None:
 def test_a_page_ends_where_it_becomes_too_much(door: FrontDoor, monkeypatch: pytest.MonkeyPatch) -> None:
     """One job at least is read, and the cursor leads to the next; an archive is refused."""
     ids = [door.submit("bob", group="large") for _ in range(3)]
-    monkeypatch.setattr("deployments.api.exports.MAX_READ", 10)
+    monkeypatch.setattr("deployments.api.lists.MAX_READ", 10)
     seen, cursor = [], ""
     for _ in ids:
         answer = door.ask("bob", "GET", "/v1/export/events", params={"group": "large", "cursor": cursor})

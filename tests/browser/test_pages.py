@@ -187,6 +187,8 @@ def test_axe_finds_nothing_wrong(browser: Browser, laboratory: Laboratory) -> No
         "backends/qubits",
         "jobs",
         f"jobs/{done}",
+        f"jobs/{done}/diff?with={done}",
+        "groups",
         "submit",
         "account",
         "users",

@@ -94,6 +94,13 @@ def test_a_text_of_another_hash_is_refused():
         NO_CALIBRATIONS.after_record(fact, NOW)
 
 
+def test_a_text_that_is_too_long_is_not_kept():
+    """Its hash is."""
+    kept, left = (Version("ab" * 32, "cd" * 32, "x" * length) for length in (4_000_000, 4_000_001))
+    assert NO_CALIBRATIONS.fact_of(kept).text == kept.text
+    assert NO_CALIBRATIONS.fact_of(left) == CalibrationRecorded(sha256="ab" * 32, config_sha256="cd" * 32)
+
+
 def test_a_hash_of_no_calibration():
     """Which one, and where there are others."""
     said = "no calibration has the hash 'ab'; `quledger backends history BACKEND` lists them"

@@ -1,5 +1,6 @@
 """What facts add to what was used, and which limit is reached; the counting itself is the log's."""
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -126,6 +127,19 @@ def test_a_limit_says_what_was_used_and_when_some_is_free(
         assert reached is not None
         assert str(reached) == words
         assert reached.free_at == free_at
+
+
+def test_midnight_is_that_of_utc(monkeypatch: pytest.MonkeyPatch):
+    """Also on a machine with the time of Tokyo, where it is tomorrow already."""
+    try:
+        with monkeypatch.context() as here:
+            here.setenv("TZ", "JST-9")
+            time.tzset()
+            reached = why_too_much("user/ann", Limits(shots_a_day=0), Used(), ONE, EVENING)
+    finally:
+        time.tzset()
+    assert reached is not None
+    assert reached.free_at == MIDNIGHT
 
 
 def test_a_limit_says_all_of_it_by_itself():

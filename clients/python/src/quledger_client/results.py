@@ -11,6 +11,8 @@ from quledger_client.outcomes import Mean, are_bits, in_order, means
 if TYPE_CHECKING:
     import pandas as pd
 
+    from quledger_client.plots import Kind
+
 
 class ExperimentResult:
     """What one experiment has found.
@@ -145,8 +147,15 @@ class Result(Sequence[ExperimentResult]):
 
         return frames.shots_frame(self.experiments) if shots else frames.counts_frame(self.experiments)
 
+    def plot(self, kind: "Kind | None" = None, *, ax: Any = None, **options: Any) -> Any:
+        """Draw it, and return the axes (needs matplotlib); see `quledger_client.plots.plot`."""
+        from quledger_client import plots  # noqa: PLC0415 - matplotlib may be missing
+
+        return plots.plot(self, kind, ax=ax, **options)
+
     def __repr__(self) -> str:
-        return f"Result({self.job_id} on {self.backend}: {', '.join(map(repr, self.experiments[:3]))})"
+        more = ", ..." if len(self) > 3 else ""  # noqa: PLR2004 - what fits a line
+        return f"Result({self.job_id} on {self.backend}: {', '.join(map(repr, self.experiments[:3]))}{more})"
 
     def _repr_html_(self) -> str:
         from quledger_client.notebook import result_html  # noqa: PLC0415 - in notebooks alone
