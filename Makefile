@@ -181,6 +181,10 @@ docs: install .venv-docs/.installed .venv-notebooks/.installed ## make the pages
 	@echo "Trying the examples ..."
 	@QULEDGER_TEST_DOCS=all $(BIN)/python -m pytest tests/documentation $(PYTEST_ARGS)
 
+.PHONY: screenshots
+screenshots: install .venv-notebooks/.installed ## make the pictures of pages in docs/_static anew (needs Chromium); look at them
+	@$(BIN)/python -m tests.documentation.screenshots
+
 .venv-docs/.installed: docs/requirements.lock | .venv/.locked
 	@$(FIND_PYTHON); echo "Making .venv-docs with $$("$$python" --version) ..."; "$$python" -m venv --clear --without-pip .venv-docs
 	@echo "Installing the packages of $< into .venv-docs ..."

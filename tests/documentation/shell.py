@@ -16,7 +16,7 @@ from typing import Any
 from tests import forked
 from tests.forked import ROOT, ForkedProcess
 
-SECONDS = 200.0
+SECONDS = 500.0
 PROGRAM = """#!{python} -IS
 import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as asked:
