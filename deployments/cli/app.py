@@ -211,6 +211,10 @@ TOKEN_COMMANDS = {
 """The same of `quledger token`."""
 
 BACKEND_COMMANDS = {
+    "check": (
+        "conformance:check",
+        "Try a backend with good and bad documents in the sandbox of its jobs, and say all that is wrong with it.",
+    ),
     "history": (
         "calibrations:history",
         "List which configurations and calibrations of a backend held when, and which of them were withdrawn.",

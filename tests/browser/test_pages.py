@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.axe import axe_source, faults_of_page
+from tests.browser.axe import axe_source, faults_of_page, prepare_page
 from tests.browser.chromium import PROGRAM, Browser
 from tests.control_room import LONG
 from tests.installation import ROOT, Installation
@@ -196,12 +196,15 @@ def test_axe_finds_nothing_wrong(browser: Browser, laboratory: Laboratory) -> No
         "nowhere",
     ]
     found = {}
-    for scheme, width in LOOKS:
-        look(browser, scheme, width)
-        for path in [*(f"/ui/{each}" for each in paths), "/v1/docs", "/ui/sign-in"]:
-            browser.open(f"{laboratory.address}{path}")
+    for path in [*(f"/ui/{each}" for each in paths), "/v1/docs", "/ui/sign-in"]:
+        browser.open(f"{laboratory.address}{path}")
+        for scheme, width in LOOKS:
+            look(browser, scheme, width)
             keep(browser, f"{path.strip('/').replace('/', '-').replace(done, 'job')}-{scheme}-{width}")
             assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), (path, width)
-            if faults := faults_of_page(browser, source):
+        prepare_page(browser, source)
+        for scheme, width in LOOKS:
+            look(browser, scheme, width)
+            if faults := faults_of_page(browser):
                 found[path, scheme, width] = faults
     assert found == {}

@@ -37,6 +37,7 @@ ARGUMENTS = {
     "results": "--withdrawn",
     "drain": "--until-empty",
     "retention": "--results-days 1",
+    "backends check": "rydberg",
     "backends history": "rydberg",
     "backends show": "rydberg --at 2026-01-01T00:00:00Z",
     "backends withdraw": "abcd --reason x",
@@ -64,6 +65,7 @@ NEED_NO_LOG = {
         "demo",
         "prune",
         "backends show",
+        "backends check",
         "user import-qlued",
         "db backup",
     ),
@@ -72,7 +74,7 @@ NEED_NO_LOG = {
 """Commands that ask no database, or need a file, a key or another server first."""
 
 
-ELSEWHERE = {"submit", "group", "diff", "rerun", "verify-archive"}
+ELSEWHERE = {"backends check", "submit", "group", "diff", "rerun", "verify-archive"}
 """Commands that end with 3 in tests of their own."""
 
 

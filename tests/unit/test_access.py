@@ -20,6 +20,7 @@ CALLERS = {
     "engine": Caller("", device="rydberg"),
     "other engine": Caller("", device="fermions"),
 }
+DEVICES_ALONE = "the token of a device is for serving its own jobs, and no other one is"
 NOBODY: set[str] = set()
 OPERATOR = {"operator"}
 OWNER = {"owner", "operator"}
@@ -139,6 +140,26 @@ def test_who_may(thing: str, act: Act):
     said = {name: why_not(caller, act, what) for name, caller in CALLERS.items()}
     assert {name for name, why in said.items() if not why} == expected[act.value]
     assert not any("alice" in why or "lab" in why for why in said.values())
+
+
+@pytest.mark.parametrize(
+    ("who", "act", "thing", "words"),
+    [
+        ("engine", "see", LABORATORY, DEVICES_ALONE),
+        ("engine", "serve", Thing.job("alice", "api", "", backend="fermions"), DEVICES_ALONE),
+        ("operator", "serve", Thing.job("alice", "api", "", backend="rydberg"), DEVICES_ALONE),
+        ("owner", "pause", LABORATORY, "only operators may"),
+        ("stranger", "see", Thing.job("alice", "api", "lab"), "it is not the caller's"),
+        ("mate", "cancel", Thing.job("alice", "api", "lab"), "only its owner and operators may"),
+        ("linked", "hide", Thing.job("alice-pc", "inbox", ""), "only its owner and operators may"),
+        ("owner", "administer", Thing.account("alice"), "only operators may"),
+        ("looker", "submit", Thing.job("frank", "api", ""), "a viewer may only look"),
+        ("owner", "rerun", Thing.job("alice", "api", "gone"), "only members of a project may hand in jobs for it"),
+    ],
+)
+def test_why_somebody_may_not(who: str, act: str, thing: Thing, words: str):
+    """In a clause, after which an answer goes on."""
+    assert why_not(CALLERS[who], Act(act), thing) == words
 
 
 @pytest.mark.parametrize("thing", THINGS)

@@ -56,7 +56,10 @@ def test_a_version_is_its_configuration_and_calibration_and_nothing_that_changes
     assert version_of(later, {"readout": 0.01}).sha256 == version.sha256
     assert a_version(0.02).sha256 != version.sha256
     assert version_of(CONFIG.model_copy(update={"max_shots": 1}), {"readout": 0.01}).sha256 != version.sha256
+    beginning = '{"calibration":{"a":null,"b":[1,2]},"config":{"cold_atom_type":"spin","description":"For tests",'
+    assert version_of(CONFIG, {"b": [1, 2], "a": None}).text.startswith(beginning)
     said = json.loads(version.text)
+    assert list(said["config"]) == sorted(said["config"])
     assert (said["calibration"], said["config"]["display_name"]) == ({"readout": 0.01}, "fake")
     assert version.config_sha256 == hashlib.sha256(CONFIG.model_dump_json().encode()).hexdigest()
 
@@ -84,13 +87,14 @@ def test_a_version_holds_until_the_next_and_its_text_is_said_once():
     assert '"text"' not in ledger.fact_of(one).model_dump_json()
     assert ledger.versions[one.sha256].content["calibration"] == {"readout": 0.01}
     assert ledger.versions[one.sha256].recorded_at == hours(0)
+    assert ledger.versions[one.sha256].config_sha256 == one.config_sha256
 
 
 def test_a_text_of_another_hash_is_refused():
     """Nobody can put another calibration in the place of one."""
     one, other = a_version(0.01), a_version(0.02)
     fact = CalibrationRecorded(sha256=one.sha256, config_sha256=one.config_sha256, text=other.text)
-    with pytest.raises(ValueError, match="another hash"):
+    with pytest.raises(ValueError, match=r"^the text of the calibration has another hash$"):
         NO_CALIBRATIONS.after_record(fact, NOW)
 
 

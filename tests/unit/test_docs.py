@@ -39,6 +39,19 @@ def test_a_jobs_way_is_walked_in_thirty_files_that_are_there():
             folder = path.parent
 
 
+def test_the_files_and_tests_that_the_docs_name_are_there():
+    """By their path, or its end; `NAME.py` is one that a reader is to make."""
+    folders = ("benchmarks", "deployments", "examples", "flows", "models", "storage", "tasks", "tests")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    known = {"/".join(path.parts[-length:]) for path in files for length in range(1, 6)}
+    tests = "".join(path.read_text() for path in files if path.name.startswith("test_"))
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        named = re.findall(r"`((?:[\w.-]+/)*[\w-]+\.py)`", page.read_text())
+        assert {name for name in named if not name.endswith("NAME.py")} <= known, page.name
+        for name in re.findall(r"`(test_\w+)`", page.read_text()):
+            assert f"def {name}(" in tests, f"{page.name}: {name}"
+
+
 def test_the_settings_in_the_readme_exist():
     """Each QULEDGER_ variable that README or docs name is a setting, with the default that is stated."""
     known = {f"QULEDGER_{name.upper()}": field.default for name, field in Settings.model_fields.items()}
