@@ -45,7 +45,7 @@ def test_a_page_does_what_it_says(page: Path, tmp_path: Path, prefect_api: str):
     shell = Shell(tmp_path, prefect_api)
     script = ["trap 'echo \"$BASH_COMMAND\" >&2' ERR"]
     for number, block in enumerate(tried(page)):
-        script += [f"exec >../{number}.out", *block.before, _as_shell(block, ports)]
+        script += [f"exec >../{number}.out", *(_here(each, ports) for each in block.before), _as_shell(block, ports)]
 
     assert shell.run("\n".join(script)) == ""
 
@@ -61,7 +61,11 @@ def _as_shell(block: Block, ports: dict[str, str]) -> str:
         return f"cat > {block.file} <<'END OF FILE'\n{block.text}END OF FILE"
     if block.language == "python":
         return f"cat > block.py <<'END OF FILE'\n{block.text}END OF FILE\npython block.py"
-    text = TO_FILL_IN.sub(r"$\1", block.commands)
+    return _here(TO_FILL_IN.sub(r"$\1", block.commands), ports)
+
+
+def _here(text: str, ports: dict[str, str]) -> str:
+    """Return commands on free ports and in the home, which leave running what does not end."""
     text = re.sub(r"\bquledger serve\b", f"quledger serve --port {ports['8000']}", text)
     text = re.sub(r"\bquledger up\b", f"quledger up --port {ports['4200']} --api-port {ports['8000']}", text)
     text = re.sub(
