@@ -174,17 +174,27 @@ clients: install $(CLIENTS:%=.venv-%/.installed) ## try published clients of oth
 	@touch $@
 
 .PHONY: docs
-docs: install .venv-docs/.installed ## make the pages of docs/ in .cache/docs, every warning an error, and try all of their examples
+docs: install .venv-docs/.installed .venv-notebooks/.installed ## make the pages of docs/ in .cache/docs, every warning an error, and try all of their examples
 	@echo "Making the pages ..."
-	@.venv-docs/bin/python -m sphinx --nitpicky --fail-on-warning --keep-going --quiet --builder html \
+	@.venv-docs/bin/python -m sphinx --nitpicky --fail-on-warning --keep-going --fresh-env --quiet --builder html \
 	  --doctree-dir .cache/doctrees docs .cache/docs
 	@echo "Trying the examples ..."
 	@QULEDGER_TEST_DOCS=all $(BIN)/python -m pytest tests/documentation $(PYTEST_ARGS)
+
+.PHONY: screenshots
+screenshots: install .venv-notebooks/.installed ## make the pictures of pages in docs/_static anew (needs Chromium); look at them
+	@$(BIN)/python -m tests.documentation.screenshots
 
 .venv-docs/.installed: docs/requirements.lock | .venv/.locked
 	@$(FIND_PYTHON); echo "Making .venv-docs with $$("$$python" --version) ..."; "$$python" -m venv --clear --without-pip .venv-docs
 	@echo "Installing the packages of $< into .venv-docs ..."
 	@$(PACKAGES) $< .venv-docs
+	@touch $@
+
+.venv-notebooks/.installed: docs/notebooks/requirements.lock | .venv/.locked
+	@$(FIND_PYTHON); echo "Making .venv-notebooks with $$("$$python" --version) ..."; "$$python" -m venv --clear --without-pip .venv-notebooks
+	@echo "Installing the packages of $< into .venv-notebooks ..."
+	@$(PACKAGES) $< .venv-notebooks
 	@touch $@
 
 .PHONY: lock
@@ -197,6 +207,8 @@ lock: install ## renew all lock files: the newest versions that pyproject.toml a
 	@$(LOCK) --output-file benchmarks/peer/requirements.lock benchmarks/peer/requirements.in
 	@echo "Resolving docs/requirements.lock ..."
 	@$(LOCK) --output-file docs/requirements.lock docs/requirements.in
+	@echo "Resolving docs/notebooks/requirements.lock ..."
+	@$(LOCK) --output-file docs/notebooks/requirements.lock docs/notebooks/requirements.in
 	@for client in $(CLIENTS); do echo "Resolving tests/clients/$$client/requirements.lock ..."; \
 	  $(LOCK) --output-file tests/clients/$$client/requirements.lock tests/clients/$$client/requirements.in || exit 1; done
 

@@ -8,7 +8,7 @@ project = "Quledger"
 author = "the authors of Quledger"
 copyright = f"2026, {author}"  # noqa: A001 - Sphinx's name for it
 extensions = ["myst_parser"]
-exclude_patterns = ["_build", "generator"]
+exclude_patterns = ["_build", "generator", "notebooks/*.in", "notebooks/*.py"]
 suppress_warnings = ["myst.xref_ambiguous"]
 
 html_theme = "furo"

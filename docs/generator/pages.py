@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from docs.generator.client import client
 from docs.generator.commands import commands
 from docs.generator.events import events
 from docs.generator.http_api import http_api
@@ -18,6 +19,7 @@ PAGES: dict[str, Callable[[str], str]] = {
     "reference/events.md": lambda _: events(),
     "reference/storage-layout.md": lambda _: layout(),
     "reference/http-api.md": lambda _: http_api(),
+    "reference/python-client.md": lambda _: client(),
     "job-states.md": states,
 }
 """Name below docs/ -> what makes its text of the one that is there."""

@@ -5,7 +5,7 @@ A comment is `<!-- WORD: TEXT -->`, alone on its line, directly in front of the 
 - `file: NAME`: the block is this file, which the blocks behind it use;
 - `before: COMMANDS`: what a reader has done by then, in the shell;
 - `except COMMANDS: REASON`: commands that are left out, each in backquotes, by how their lines begin;
-- `slow: REASON`: only tried by `make docs`;
+- `slow: REASON`: tried by `make docs` alone;
 - `not tried: REASON`.
 """
 

@@ -23,6 +23,8 @@ ELSEWHERE = {"docs/python.md": "tests/clients/test_python.py"}
 """Pages whose examples are one program in an environment of its own -> the test that runs it."""
 SHOWN = {"text", "json", "toml", "yaml", "ini", "nginx", "css", "mermaid", ""}
 TO_FILL_IN = re.compile(r"(?<![\w$\"{<'-])(ID|OTHER|HASH|KID|BACKEND|NAME|JOB)(?![\w=-])")
+ALWAYS = {"README.md", "docs/quickstart.md"}
+"""Pages that are tried in every run of the tests; of all others those that serve jobs by `make docs` alone."""
 
 
 def tried(page: Path) -> list[Block]:
@@ -30,6 +32,9 @@ def tried(page: Path) -> list[Block]:
     if str(page.relative_to(ROOT)) in ELSEWHERE:
         return []
     found = [each for each in blocks(page.read_text("utf-8")) if not each.not_tried and (ALL or not each.slow)]
+    serves = any(re.search(r"quledger (drain|serve|up)\b", "\n".join([*each.before, each.text])) for each in found)
+    if serves and not ALL and str(page.relative_to(ROOT)) not in ALWAYS:
+        return []
     return [each for each in found if each.language in RUN or each.file]
 
 
@@ -40,7 +45,7 @@ def test_a_page_does_what_it_says(page: Path, tmp_path: Path, prefect_api: str):
     shell = Shell(tmp_path, prefect_api)
     script = ["trap 'echo \"$BASH_COMMAND\" >&2' ERR"]
     for number, block in enumerate(tried(page)):
-        script += [f"exec >../{number}.out", *block.before, _as_shell(block, ports)]
+        script += [f"exec >../{number}.out", *(_here(each, ports) for each in block.before), _as_shell(block, ports)]
 
     assert shell.run("\n".join(script)) == ""
 
@@ -56,7 +61,11 @@ def _as_shell(block: Block, ports: dict[str, str]) -> str:
         return f"cat > {block.file} <<'END OF FILE'\n{block.text}END OF FILE"
     if block.language == "python":
         return f"cat > block.py <<'END OF FILE'\n{block.text}END OF FILE\npython block.py"
-    text = TO_FILL_IN.sub(r"$\1", block.commands)
+    return _here(TO_FILL_IN.sub(r"$\1", block.commands), ports)
+
+
+def _here(text: str, ports: dict[str, str]) -> str:
+    """Return commands on free ports and in the home, which leave running what does not end."""
     text = re.sub(r"\bquledger serve\b", f"quledger serve --port {ports['8000']}", text)
     text = re.sub(r"\bquledger up\b", f"quledger up --port {ports['4200']} --api-port {ports['8000']}", text)
     text = re.sub(
@@ -93,9 +102,9 @@ def test_what_is_only_shown_is_well_formed(page: Path, monkeypatch: pytest.Monke
 
 
 def _is_setting(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
-    for line in filter(None, block.text.splitlines()):
-        name, equals, value = line.partition("=")
-        assert equals
-        with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch:
+        for line in filter(None, block.text.splitlines()):
+            name, equals, value = line.partition("=")
+            assert equals
             patch.setenv(name, value.partition(" #")[0].strip().strip("'\""))
-            Settings.read()
+        Settings.read()
