@@ -1,5 +1,6 @@
 """Fixtures of all tests that run the program, and the crash matrix at the end of their report."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from deployments.processes.prefect_server import prefect_server
 from models.settings import Settings
-from tests import forked, order, prefect_home
+from tests import forked, order, prefect_home, processes
 from tests.contract.storages import Servers
 from tests.installation import Installation, installation_on
 from tests.postgres import Server, postgres_server
@@ -27,6 +28,16 @@ SERVED = {"postgresql", "s3", "fsspec", "mongodb", "mongod", "dropbox"}
 hypothesis.settings.register_profile("all", deadline=None)
 hypothesis.settings.register_profile("check", deadline=None, max_examples=20)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "all"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage while all is imported: there is none, and each look costs more."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -64,8 +75,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def forked_programs_end() -> Iterator[None]:
-    """No program that a test has forked outlives the tests."""
+def forked_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The test processes of a run fork from the same processes, and no program that was forked outlives the tests."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        for each in (forked, processes):
+            each.share(tmp_path_factory.getbasetemp().parent)
     yield
     forked.end()
 

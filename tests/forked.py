@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from tests import processes_in_waiting
+from tests import fork_servers, processes_in_waiting
 from tests.logging_variables import LOGGING
 from tests.processes_in_waiting import COMMANDS, FORK_SERVER, SERVER, WORKER
 
 ROOT = Path(__file__).parents[1]
 
 READ_LATE = {
+    "PREFECT_HOME",  # the program sets it to a folder of its own before it imports Prefect
     *("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"),
     *("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS"),
     *LOGGING,
@@ -41,6 +42,11 @@ _context = multiprocessing.get_context("forkserver")
 # One of its own: other tests fork what has imported something else.
 _server = forkserver.ForkServer()
 _server.set_forkserver_preload(["tests.preloaded", "tests.forked"])
+
+
+def share(folder: Path) -> None:
+    """Fork from the same process as other test processes, which share this folder."""
+    fork_servers.share(_server, folder / "programs")
 
 
 def can_run(environment: Mapping[str, str]) -> bool:
@@ -166,7 +172,7 @@ def _be_program(arguments: list[str], environment: dict[str, str], files: list[A
 
 def _started_by(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """Return the modules that a command starts as processes of their own."""
-    if arguments[:1] == ["submit"]:
+    if arguments[:1] in (["submit"], ["worker"]):
         return [FORK_SERVER]
     if arguments[:1] not in (["drain"], ["up"]):
         return []
