@@ -152,6 +152,11 @@ def page(engine: Engine, query: Query, *, limit: int = 50, cursor: str = "") -> 
     return Page([jobs[job_id] for job_id in shown], next_cursor)
 
 
+def cursor_behind(query: Query, job: Job) -> str:
+    """Return the cursor of a page that begins behind a job of the list."""
+    return _cursor(query, (clock.to_text(job.submitted_at), job.job_id))
+
+
 def count(engine: Engine, query: Query) -> int:
     """Return how many jobs the whole list has."""
     if _is_of_no_job(query):
