@@ -27,10 +27,7 @@ FLAGS = ["--help", "-h"]
 
 COMMANDS = {
     "submit": ("submitting:submit", "Hand in a job and print its id; or a sweep, a job for each row of a table."),
-    "check": (
-        "checking:check",
-        "Check job documents as `submit` does, and store nothing.",
-    ),
+    "check": ("checking:check", "Check job documents as `submit` does, and store nothing."),
     "wait": ("following:wait", "Wait until jobs have ended; end with code 1 if one of them did not end in DONE."),
     "watch": ("following:watch", "Show jobs as they change: those that are named, or all there are. Ctrl-C ends it."),
     "label": ("labelling:label", "Set labels of a job, and take others away."),
@@ -59,10 +56,7 @@ COMMANDS = {
         "Cancel a job: at once where it waits; where it runs, its worker stops it within seconds.",
     ),
     "list": ("jobs:list_jobs", "List jobs, newest first."),
-    "pause": (
-        "pauses:pause",
-        "Pause a backend: nothing of it begins any more, and jobs are still taken.",
-    ),
+    "pause": ("pauses:pause", "Pause a backend: nothing of it begins any more, and jobs are still taken."),
     "resume": ("pauses:resume", "Serve a backend again that is paused; one that is not stays as it is."),
     "results": (
         "calibrations:results",
@@ -132,10 +126,7 @@ COMMANDS = {
         "config:config",
         "Print all settings, without secrets; each one is the environment variable `QULEDGER_<NAME>`.",
     ),
-    "storages": (
-        "storages:storages",
-        "Connect to each storage, and see whether it takes what a job writes.",
-    ),
+    "storages": ("storages:storages", "Connect to each storage, and see whether it takes what a job writes."),
     "demo": (
         "demo:demo",
         "Submit seven real jobs to all four backends, two of them bad, run them, and show what came out.",
