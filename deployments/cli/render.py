@@ -11,6 +11,7 @@ from rich.text import Text
 
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table, table_lines
 from models.backend import BackendConfig
+from models.characters import spelt_out
 from models.clock import to_text
 from models.event_text import what_happened
 from models.events import Event
@@ -145,7 +146,8 @@ def _backend(row: dict[str, Any]) -> Row:
 
 def print_line(text: str, style: str = "dim") -> None:
     """Print a line as it is: no markup in it is read, and it is not cut."""
-    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    shown = "\n".join(map(spelt_out, text.split("\n")))
+    console.print(shown, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def _state(job: Job) -> Cell:

@@ -10,6 +10,7 @@ from deployments.cli import render
 from deployments.cli.figures import write_figure
 from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
+from deployments.csv_text import csv_of
 from deployments.frames import counts_frame, values_frame
 from deployments.sweep_figures import MAX_EXPERIMENTS, job_svg, sparklines
 from flows.artifacts.outcomes import outcomes_of
@@ -62,10 +63,8 @@ def print_text(document: dict[str, Any]) -> None:
     for name, frame in counts_frame(document).groupby("experiment", sort=False):
         histogram(str(name), dict(zip(frame["outcome"], frame["count"], strict=True)))
     for row in values_frame(document).itertuples():
-        render.print_line(
-            f"{row.experiment}: {row.exp_value:.6g} ± {row.std:.2g} ({row.shots} shots for each group of terms)",
-            style="",
-        )
+        value = f"{row.exp_value:.6g} ± {row.std:.2g} ({row.shots} shots for each group of terms)"
+        render.print_line(f"{printable(str(row.experiment))}: {value}", style="")
 
 
 HISTOGRAM = (Column("outcome", ColumnKind.TEXT), Column("bar"), Column("count"), Column("share"))
@@ -84,7 +83,7 @@ def histogram(title: str, counts: dict[str, int]) -> None:
     rest = shots - sum(counts[outcome] for outcome in kept)
     if rest:
         rows.append(("others", "", str(rest), f"{rest / shots:.3f}"))
-    render.print_line(f"{title}: {shots} shots", style="italic")
+    render.print_line(f"{printable(title)}: {shots} shots", style="italic")
     show_table(render.console, HISTOGRAM, rows, heading=False, least_text=LEAST_OUTCOME)
     render.console.print()
 
@@ -93,6 +92,6 @@ def _print_csv(document: dict[str, Any]) -> None:
     """Print the counts of a result as CSV; those of estimations are values and standard errors."""
     counts, values = counts_frame(document), values_frame(document)
     if len(counts) or values.empty:
-        counts.to_csv(sys.stdout, index=False)
+        sys.stdout.write(csv_of(counts))
     if len(values):
-        values.to_csv(sys.stdout, index=False)
+        sys.stdout.write(csv_of(values))

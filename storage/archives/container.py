@@ -5,6 +5,7 @@ There is one way to write it, so a file that is not what it would be if it were 
 
 import contextlib
 import os
+import stat
 import struct
 import tempfile
 import uuid
@@ -20,14 +21,20 @@ from models.files import UnwritableFile
 _END = struct.Struct("<4s4H2LH")
 _MAGIC = b"PK\x05\x06"
 _PART = 1 << 20
+MAX_ENTRY = 46 + 755
+"""Bytes of a member in the directory: what stands before its name, and the longest name."""
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 
 class Writer:
-    """Writes an archive beside its name, and puts it there when it is whole."""
+    """Writes an archive.
 
-    def __init__(self, zip_file: zipfile.ZipFile) -> None:
-        self._zip = zip_file
+    Args:
+        most: bytes of the whole.
+    """
+
+    def __init__(self, zip_file: zipfile.ZipFile, most: int = MAX_BYTES) -> None:
+        self._zip, self._most = zip_file, most
         self._size = 0
 
     def add(self, name: str, content: bytes) -> None:
@@ -37,14 +44,21 @@ class Writer:
             InputError: the archive would be too large.
         """
         self._size += len(content) + 2 * len(name) + 200
-        if self._size > MAX_BYTES or len(self._zip.filelist) >= MAX_MEMBERS:
+        if self._size > self._most or len(self._zip.filelist) >= MAX_MEMBERS:
             raise InputError("these jobs are too many or too large for one archive; write several")
         self._zip.writestr(_info(name), content)
 
 
 @contextlib.contextmanager
+def writing_into(file: BinaryIO, most: int = MAX_BYTES) -> Iterator[Writer]:
+    """Write an archive into a file that is open; it is whole when the block has ended."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as zip_file:
+        yield Writer(zip_file, most)
+
+
+@contextlib.contextmanager
 def writing(path: Path) -> Iterator[Writer]:
-    """Write an archive; if the block raises there is none.
+    """Write an archive beside its name, and put it there when it is whole; if the block raises there is none.
 
     Raises:
         InputError: there is such a file already.
@@ -55,8 +69,8 @@ def writing(path: Path) -> Iterator[Writer]:
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with open(beside, "xb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as zip_file:
-                yield Writer(zip_file)
+            with writing_into(file) as writer:
+                yield writer
             file.flush()
             os.fsync(file.fileno())
         os.link(beside, path)
@@ -120,7 +134,10 @@ def reading(path: Path) -> Iterator[Reader]:
         NotAuthentic: it is no archive, or was changed.
     """
     try:
-        with open(path, "rb") as file:
+        # Not a pipe, which would be waited for, nor a device, which has no end.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UnreadableFile(str(path), "it is no ordinary file")
             yield Reader(file)
     except OSError as error:
         raise UnreadableFile(str(path), error.strerror or "unknown reason") from None
@@ -143,7 +160,13 @@ def _opened(file: BinaryIO) -> zipfile.ZipFile:
     if len(tail) != _END.size or tail[:4] != _MAGIC:
         raise NotAuthentic("it is no archive, or does not end as one")
     _, _, _, here, in_all, directory, begins, comment = _END.unpack(tail)
-    if here != in_all or in_all > MAX_MEMBERS or begins + directory + _END.size != size or comment:
+    if (
+        here != in_all
+        or in_all > MAX_MEMBERS
+        or directory > in_all * MAX_ENTRY
+        or begins + directory + _END.size != size
+        or comment
+    ):
         raise NotAuthentic("it is no archive: its directory is none of one")
     try:
         opened = zipfile.ZipFile(file)

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from models import clock
-from models.adopted import Adopted, AdoptedError
 from models.adoption import Found, Plan, plan_for
 from models.errors import (
     AppendConflict,
@@ -17,10 +16,10 @@ from models.errors import (
     MirrorAhead,
     StorageError,
 )
-from models.facts import Fact, Submitted
+from models.facts import Adopted, AdoptedError, Fact, Submitted
 from models.job import Job
 from models.names import dated_id
-from models.signing import is_signed
+from models.signing import named_key
 from models.status import DETAIL_DONE, StatusDocument
 from storage import layout
 from storage.documents.job_documents import JobDocuments
@@ -118,7 +117,7 @@ class Adopter:
             path=layout.result(found.backend, found.job_id),
             bytes=len(content),
             sha256=hashlib.sha256(content).hexdigest(),
-            kid=document["header"]["kid"] if is_signed(document) else None,
+            kid=named_key(document),
         )
 
     def _put(self, found: Found, place: Place) -> str:
