@@ -7,15 +7,16 @@
 MAKEFLAGS += --no-builtin-rules
 
 BIN := .venv/bin
-# The locks are complete, so pip need not resolve anything; only what is really imported is compiled, once.
-PIP_QUIETLY := -m pip --quiet --quiet --disable-pip-version-check --no-input install --no-deps
+# Installs what a lock names into an environment. The locks are complete, so nothing is resolved; only what is really
+# imported is compiled, once.
+PACKAGES := $(BIN)/python .ci/packages.py
 COMPILED := deployments.cli.app, deployments.cli.demo, deployments.cli.jobs, deployments.cli.serving, flows.drain_queue, prefect.server.api.server, scipy.linalg, scipy.special, tasks.sandbox.child
 # Without compiled modules each process would spend seconds more of its start.
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 # The tests wait more than they compute. The tests of a file share what they stand on, so they stay together; the files
-# come in the order of their names, long ones (acceptance) first, and not those with the most tests (unit).
+# come in the order of tests/order.py, and not those with the most tests (unit) first.
 PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder
 
 # Clients of other front ends, each a folder in tests/clients; those that are installed in seconds are in every test run.
@@ -45,12 +46,13 @@ install: .venv/.installed ## set up .venv with exactly the packages of requireme
 .venv/.locked: requirements.lock
 	@$(FIND_PYTHON); echo "Making .venv with $$("$$python" --version) ..."; "$$python" -m venv --clear .venv
 	@echo "Installing the packages of requirements.lock into .venv (a minute or two) ..."
-	@$(BIN)/python $(PIP_QUIETLY) --no-compile --require-hashes --requirement requirements.lock
+	@$(PACKAGES) requirements.lock .venv
 	@touch $@
 
 .venv/.installed: .venv/.locked pyproject.toml
 	@echo "Installing Quledger itself ..."
-	@$(BIN)/python $(PIP_QUIETLY) --no-build-isolation --editable .
+	@$(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input install --no-deps --no-build-isolation \
+	  --editable .
 	@$(BIN)/python -c 'import $(COMPILED)'
 	@touch $@
 
@@ -126,6 +128,10 @@ bench-log: install ## measure how the event log scales; BENCH_ARGS is handed on
 	@$(BIN)/python benchmarks/many_users.py
 	@$(BIN)/python benchmarks/submissions.py
 
+.PHONY: bench-tools
+bench-tools: install ## measure each command about one job or one page, with 10^5 and 10^6 jobs; the logs are kept in .cache (BENCH_ARGS="--jobs 100000")
+	@$(BIN)/python benchmarks/tools.py $(or $(BENCH_ARGS),--jobs 100000 1000000)
+
 .PHONY: bench-storages
 bench-storages: install ## measure every kind of storage: jobs/s, requests and bytes per job, listings; BENCH_ARGS is handed on
 	@$(BIN)/python benchmarks/storages.py $(BENCH_ARGS)
@@ -138,19 +144,19 @@ bench-qubits: install ## measure the qubits: mitigation, shots beside plain Aer,
 bench-api: .cache/bench-peer/.installed install ## measure the HTTP API beside a minimal Django app; BENCH_ARGS is handed on (7 min)
 	@$(BIN)/python benchmarks/api.py $(BENCH_ARGS)
 
-.cache/bench-peer/.installed: benchmarks/peer/requirements.lock
-	@$(FIND_PYTHON); echo "Making .cache/bench-peer with $$("$$python" --version) ..."; "$$python" -m venv --clear .cache/bench-peer
+.cache/bench-peer/.installed: benchmarks/peer/requirements.lock | .venv/.locked
+	@$(FIND_PYTHON); echo "Making .cache/bench-peer with $$("$$python" --version) ..."; "$$python" -m venv --clear --without-pip .cache/bench-peer
 	@echo "Installing the packages of $< ..."
-	@.cache/bench-peer/bin/python $(PIP_QUIETLY) --no-compile --require-hashes --requirement $<
+	@$(PACKAGES) $< .cache/bench-peer
 	@touch $@
 
 .PHONY: peer
 peer: .venv-peer/.installed ## set up .venv-peer with the published SDK that one acceptance test talks to
 
-.venv-peer/.installed: tests/peer/requirements.lock
-	@$(FIND_PYTHON); echo "Making .venv-peer with $$("$$python" --version) ..."; "$$python" -m venv --clear .venv-peer
+.venv-peer/.installed: tests/peer/requirements.lock | .venv/.locked
+	@$(FIND_PYTHON); echo "Making .venv-peer with $$("$$python" --version) ..."; "$$python" -m venv --clear --without-pip .venv-peer
 	@echo "Installing the packages of tests/peer/requirements.lock into .venv-peer ..."
-	@.venv-peer/bin/python $(PIP_QUIETLY) --no-compile --require-hashes --requirement tests/peer/requirements.lock
+	@$(PACKAGES) $< .venv-peer
 	@touch $@
 
 .PHONY: fuzz
@@ -159,12 +165,36 @@ fuzz: install ## try for ten minutes what the OpenAPI document promises, at rand
 
 .PHONY: clients
 clients: install $(CLIENTS:%=.venv-%/.installed) ## try published clients of other front ends, each in an environment of its own
-	@$(BIN)/python -m pytest tests/clients $(PYTEST_ARGS)
+	@QULEDGER_TEST_CLIENT_JOBS=1000 $(BIN)/python -m pytest tests/clients $(PYTEST_ARGS)
 
-.venv-%/.installed: tests/clients/%/requirements.lock
-	@$(FIND_PYTHON); echo "Making .venv-$* with $$("$$python" --version) ..."; "$$python" -m venv --clear .venv-$*
+.venv-%/.installed: tests/clients/%/requirements.lock | .venv/.locked
+	@$(FIND_PYTHON); echo "Making .venv-$* with $$("$$python" --version) ..."; "$$python" -m venv --clear --without-pip .venv-$*
 	@echo "Installing the packages of $< into .venv-$* ..."
-	@.venv-$*/bin/python $(PIP_QUIETLY) --no-compile --require-hashes --requirement $<
+	@$(PACKAGES) $< .venv-$*
+	@touch $@
+
+.PHONY: docs
+docs: install .venv-docs/.installed .venv-notebooks/.installed ## make the pages of docs/ in .cache/docs, every warning an error, and try all of their examples
+	@echo "Making the pages ..."
+	@.venv-docs/bin/python -m sphinx --nitpicky --fail-on-warning --keep-going --fresh-env --quiet --builder html \
+	  --doctree-dir .cache/doctrees docs .cache/docs
+	@echo "Trying the examples ..."
+	@QULEDGER_TEST_DOCS=all $(BIN)/python -m pytest tests/documentation $(PYTEST_ARGS)
+
+.PHONY: screenshots
+screenshots: install .venv-notebooks/.installed ## make the pictures of pages in docs/_static anew (needs Chromium); look at them
+	@$(BIN)/python -m tests.documentation.screenshots
+
+.venv-docs/.installed: docs/requirements.lock | .venv/.locked
+	@$(FIND_PYTHON); echo "Making .venv-docs with $$("$$python" --version) ..."; "$$python" -m venv --clear --without-pip .venv-docs
+	@echo "Installing the packages of $< into .venv-docs ..."
+	@$(PACKAGES) $< .venv-docs
+	@touch $@
+
+.venv-notebooks/.installed: docs/notebooks/requirements.lock | .venv/.locked
+	@$(FIND_PYTHON); echo "Making .venv-notebooks with $$("$$python" --version) ..."; "$$python" -m venv --clear --without-pip .venv-notebooks
+	@echo "Installing the packages of $< into .venv-notebooks ..."
+	@$(PACKAGES) $< .venv-notebooks
 	@touch $@
 
 .PHONY: lock
@@ -175,6 +205,10 @@ lock: install ## renew all lock files: the newest versions that pyproject.toml a
 	@$(LOCK) --output-file tests/peer/requirements.lock tests/peer/requirements.in
 	@echo "Resolving benchmarks/peer/requirements.lock ..."
 	@$(LOCK) --output-file benchmarks/peer/requirements.lock benchmarks/peer/requirements.in
+	@echo "Resolving docs/requirements.lock ..."
+	@$(LOCK) --output-file docs/requirements.lock docs/requirements.in
+	@echo "Resolving docs/notebooks/requirements.lock ..."
+	@$(LOCK) --output-file docs/notebooks/requirements.lock docs/notebooks/requirements.in
 	@for client in $(CLIENTS); do echo "Resolving tests/clients/$$client/requirements.lock ..."; \
 	  $(LOCK) --output-file tests/clients/$$client/requirements.lock tests/clients/$$client/requirements.in || exit 1; done
 

@@ -1,5 +1,6 @@
 """Fixtures of all tests that run the program, and the crash matrix at the end of their report."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from deployments.processes.prefect_server import prefect_server
 from models.settings import Settings
-from tests import forked, prefect_home
+from tests import forked, order, prefect_home, processes
 from tests.contract.storages import Servers
 from tests.installation import Installation, installation_on
 from tests.postgres import Server, postgres_server
@@ -29,8 +30,19 @@ hypothesis.settings.register_profile("check", deadline=None, max_examples=20)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "all"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a server: `make check` leaves them out."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage while all is imported: there is none, and each look costs more."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Mark the tests that need a server, which `make check` leaves out, and put the files into a good order."""
     for item in items:
         values = item.callspec.params.values() if hasattr(item, "callspec") else ()
         kinds = {value if isinstance(value, str) else getattr(value, "name", None) for value in values}
@@ -38,6 +50,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             kinds.add(item.path.stem.split("_")[1])
         if kinds & SERVED or SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker("server")
+    yield
+    # Those of the client stand beside it, outside this folder.
+    files = {item: Path(os.path.relpath(item.path, Path(__file__).parent)).as_posix() for item in items}
+    places = {name: place for place, name in enumerate(order.in_order(files.values()))}
+    items.sort(key=lambda item: places[files[item]])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -59,8 +76,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def forked_programs_end() -> Iterator[None]:
-    """No program that a test has forked outlives the tests."""
+def forked_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The test processes of a run fork from the same processes, and no program that was forked outlives the tests."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        for each in (forked, processes):
+            each.share(tmp_path_factory.getbasetemp().parent)
     yield
     forked.end()
 

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from tests import processes_in_waiting
+from tests import fork_servers, processes_in_waiting
 from tests.logging_variables import LOGGING
 from tests.processes_in_waiting import COMMANDS, FORK_SERVER, SERVER, WORKER
 
 ROOT = Path(__file__).parents[1]
 
 READ_LATE = {
+    "PREFECT_HOME",  # the program sets it to a folder of its own before it imports Prefect
     *("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"),
     *("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS"),
     *LOGGING,
@@ -43,6 +44,11 @@ _server = forkserver.ForkServer()
 _server.set_forkserver_preload(["tests.preloaded", "tests.forked"])
 
 
+def share(folder: Path) -> None:
+    """Fork from the same process as other test processes, which share this folder."""
+    fork_servers.share(_server, folder / "programs")
+
+
 def can_run(environment: Mapping[str, str]) -> bool:
     """Say whether a program with this environment may be forked: what it would read as it starts is read already."""
     of_prefect = {name for name in environment if name.startswith("PREFECT_")}
@@ -52,21 +58,29 @@ def can_run(environment: Mapping[str, str]) -> bool:
 class ForkedProcess:
     """`quledger` in a forked process, for those who know `subprocess.Popen`."""
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], files: tuple[int, int, int]) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        files: tuple[int, int, int],
+        folder: str = str(ROOT),
+    ) -> None:
         """Start it.
 
         Args:
             files: what it has as standard input, output and error; the caller may close them.
+            folder: where it is called.
         """
         # A daemon: the end of the tests waits for no process that one of them has left stopped.
         self._process = _context.Process(
             target=_be_program,
-            args=(list(arguments), dict(environment), [reduction.DupFd(file) for file in files]),
+            args=(list(arguments), dict(environment), [reduction.DupFd(file) for file in files], folder),
             daemon=True,
         )
         with mock.patch.object(forkserver, "connect_to_new_process", _server.connect_to_new_process):
             self._process.start()
         assert self._process.pid is not None
+        self.sentinel = self._process.sentinel
         self.args, self.pid = ["quledger", *arguments], self._process.pid
 
     @property
@@ -132,7 +146,7 @@ def end() -> None:
     _server._stop()  # type: ignore[attr-defined]
 
 
-def _be_program(arguments: list[str], environment: dict[str, str], files: list[Any]) -> None:
+def _be_program(arguments: list[str], environment: dict[str, str], files: list[Any], folder: str) -> None:
     """Be the program: all that a process has of its own becomes what `exec` would have made it."""
     for number, file in enumerate(files):
         given = file.detach()
@@ -143,7 +157,7 @@ def _be_program(arguments: list[str], environment: dict[str, str], files: list[A
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
-    os.chdir(ROOT)
+    os.chdir(folder)
     sys.argv = ["quledger", *arguments]
     processes_in_waiting.stand_by(_started_by(arguments, environment))
     from deployments.cli.app import main  # noqa: PLC0415 - it is there already in the process that is forked
@@ -158,7 +172,7 @@ def _be_program(arguments: list[str], environment: dict[str, str], files: list[A
 
 def _started_by(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """Return the modules that a command starts as processes of their own."""
-    if arguments[:1] == ["submit"]:
+    if arguments[:1] in (["submit"], ["worker"]):
         return [FORK_SERVER]
     if arguments[:1] not in (["drain"], ["up"]):
         return []

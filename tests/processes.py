@@ -7,10 +7,14 @@ import contextlib
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.synchronize import Barrier
+from pathlib import Path
 from typing import Any
+
+from tests import fork_servers
 
 SECONDS = 240
 """So long may any of them take for anything."""
@@ -27,6 +31,11 @@ CONTEXT.set_forkserver_preload(
         "tests.contract.racing",
     ]
 )
+
+
+def share(folder: Path) -> None:
+    """Fork from the same process as other test processes, which share this folder."""
+    fork_servers.share(forkserver._forkserver, folder / "functions")
 
 
 def process(work: Callable[..., object], *arguments: Any) -> ForkServerProcess:

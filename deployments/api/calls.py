@@ -13,11 +13,13 @@ from deployments.api.bulk import Bulk
 from deployments.api.calibrations import CalibrationCalls
 from deployments.api.checks import checked
 from deployments.api.committer import Committer
+from deployments.api.exports import Exports
 from deployments.api.groups import Groups
 from deployments.api.laboratory import Laboratory
 from deployments.api.lists import own, seen_by, thing_of
 from deployments.api.overview import Overview
 from deployments.api.reads import Reads
+from deployments.api.records import Records
 from deployments.api.requests import JobRequest, repeated
 from deployments.api.results import Results
 from deployments.api.stored import NamedPayloads, StoredPayloads
@@ -26,7 +28,7 @@ from deployments.api.waits import Waits
 from models.errors import IdempotencyConflict, JobRejected, QuledgerError, ResultMissing, UnknownJob
 from models.events import Event
 from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, is_visible, why_not
-from models.identity.errors import NotPermitted, NotSignedIn
+from models.identity.errors import NotPermitted
 from models.job import FINAL, Job
 from models.labels import LabelChanges
 from models.names import MAX_NAMED, id_meant, is_job_id
@@ -63,49 +65,16 @@ class Calls:
     ) -> None:
         self.reads, directory = reads, services.directory
         self.account, self.laboratory, self.waits = Account(directory), Laboratory(services), waits
-        self.results = Results(services)
+        self.results, self.exports = Results(services), Exports(services)
         self.groups = Groups(services, self.results)
         self.bulk = Bulk(services)
         self.overview = Overview(services, directory, self.laboratory.checkups)
-        self.calibrations = CalibrationCalls(services)
+        self.calibrations, self.records = CalibrationCalls(services), Records(services, self.results)
         self._services, self._directory, self._checker, self._committer = services, directory, checker, committer
         self._log = services.log
         self.many = asyncio.Semaphore(MANY)
         self.visits = Visits(directory)
         self.payloads = StoredPayloads(services.log.engine)
-
-    def caller(self, token: str | None) -> Caller:
-        """Return whose token this is.
-
-        Raises:
-            NotSignedIn: it is missing, unknown, expired or revoked.
-            LimitReached: its user has sent too many requests in this minute.
-        """
-        if not token:
-            raise NotSignedIn("missing")
-        caller = self._directory.caller_of(token)
-        self.visits.note(caller)
-        return caller
-
-    def is_known(self, token: str) -> bool:
-        """Return whether a token is good; to ask is no request of its user's."""
-        with contextlib.suppress(NotSignedIn):
-            return bool(self._directory.caller_of(token).token_id)
-        return False
-
-    def caller_with(self, token_id: str) -> Caller:
-        """Return whose token has this id, for a session that was begun with it; else as `caller`."""
-        caller = self._directory.caller_with(token_id)
-        self.visits.note(caller)
-        return caller
-
-    def again(self, caller: Caller) -> Caller:
-        """Return a caller as he stands now: while he waited, his token may have ended. It is no request more.
-
-        Raises:
-            NotSignedIn: it has.
-        """
-        return self._directory.caller_with(caller.token_id)
 
     # Jobs come in
 

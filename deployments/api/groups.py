@@ -1,24 +1,23 @@
 """What callers ask about groups of jobs."""
 
-import itertools
-from collections.abc import Sequence
 from typing import Any
 
-from deployments.api.lists import seen_by
+from deployments.api.lists import affordable, seen_by
 from deployments.api.results import Results
 from deployments.group_results import MAX_EXPERIMENTS, Measured, measured
 from deployments.groups import GroupSummary, list_groups, summary_of
 from flows.artifacts.outcomes import Outcomes, outcomes_of
 from models.clock import to_text
+from models.errors import InputError
 from models.groups import UnknownGroup
 from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, why_not
 from models.identity.errors import NotPermitted
 from models.job import Job
-from storage.log.job_lists import Query, page
+from storage.log.job_lists import Query, cursor_behind, page
 from tasks.services import Services
 
-MAX_READ = 64_000_000
-"""Bytes of the results of one answer, unless it is of one job."""
+MAX_WHOLE = 1000
+"""Jobs of a group that are read at once."""
 
 
 class Groups:
@@ -56,18 +55,26 @@ class Groups:
         found = page(self._services.log.engine, query, limit=limit, cursor=cursor)
         if not found.jobs and not cursor:
             raise UnknownGroup(name)
-        if (fewer := _not_too_large(found.jobs)) < len(found.jobs):
-            found = page(self._services.log.engine, query, limit=fewer, cursor=cursor)
-        return list(measured(self._services, found.jobs, self._read)), found.next_cursor
+        jobs = affordable(found.jobs)
+        following = found.next_cursor if len(jobs) == len(found.jobs) else cursor_behind(query, jobs[-1])
+        return list(measured(self._services, jobs, self._read)), following
+
+    def whole(self, caller: Caller, name: str) -> list[Measured]:
+        """Return the results of all its jobs, the oldest first.
+
+        Raises:
+            UnknownGroup: the caller may see no job of it.
+            InputError: it has more than `MAX_WHOLE` jobs, or too large results.
+        """
+        found, following = self.results(caller, name, MAX_WHOLE, "")
+        if following is not None:
+            raise InputError(
+                f"the group has more than {MAX_WHOLE} jobs, or large results; ask for its results in parts"
+            )
+        return found
 
     def _read(self, _services: Services, job: Job) -> Outcomes:
         return self._results.of(job, lambda document: outcomes_of(document, MAX_EXPERIMENTS))
-
-
-def _not_too_large(jobs: Sequence[Job]) -> int:
-    """Return how many of the first jobs one answer has the results of; one at least."""
-    sizes = itertools.accumulate(job.uploaded.bytes if job.uploaded else 0 for job in jobs)
-    return max(1, sum(size <= MAX_READ for size in sizes))
 
 
 def _permit(caller: Caller, act: Act) -> None:

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from deployments.cli.output import Json, Labels, print_output
 from models import clock
-from models.errors import BadName, InputError, NotAuthentic, ResultMissing, echo
+from models.errors import BadName, InputError, echo
 from models.job import Job, State
 from models.labels import labels_said
-from models.moments import moment_of
+from models.moments import window_of
 from models.names import one_spelling
 from models.words import count_of
 from storage.log import job_lists
 from storage.log.job_lists import Query
-from storage.log.past import histories_of
 from tasks.jobs.archiving import NEVER_COMPILED, NOT_ASKED_FOR
 from tasks.jobs.archiving import export as write_archive
-from tasks.jobs.results import result_document
 from tasks.services import Services, current
 
 if TYPE_CHECKING:
@@ -76,6 +74,7 @@ def export(  # noqa: PLR0913 - one parameter an option
         raise InputError("say what is to be written: --archive, --jobs, --events or --results, each with a file")
     if state and state.upper() not in State.__members__:
         raise BadName(f"{echo(state)} is no state; there are: {', '.join(State)}")
+    begin, end = window_of(since, until, clock.now(), dashes="--")
     query = Query(
         everything=True,
         with_hidden=True,
@@ -85,22 +84,24 @@ def export(  # noqa: PLR0913 - one parameter an option
         states=frozenset({State(state.upper())}) if state else frozenset(),
         group=group,
         labels=tuple(labels_said(label or []).items()),
-        since=moment_of(since, "--since", clock.now(), ago=True) if since else None,
-        until=moment_of(until, "--until", clock.now(), ago=True) if until else None,
+        since=begin,
+        until=end,
     )
     if job_ids and query != Query(everything=True, with_hidden=True):
         raise InputError("name jobs, or say to which all of this applies, not both")
     services = current()
     wanted = [services.log.id_of(each) for each in job_ids]
     said: dict[str, Any] = {}
-    lost: list[str] = []
+    lost: dict[str, str] = {}
     named: list[tuple[What, Path | None]] = [("jobs", jobs), ("events", events), ("results", results)]
     tables = {what: path for what, path in named if path}
     if tables:
         said |= _write_tables(services, tables, _pages(services, wanted, query), lost)
-    left_out = [*lost]
+    left_out = [*lost.values()]
     if archive:
         ids = [job.job_id for page in _pages(services, wanted, query) for job in page]
+        if not ids:
+            raise BadName("an archive of no job proves nothing: none is as the options say")
         manifest = write_archive(services, ids, archive, with_programs=programs)
         said["archive"] = {"file": str(archive), "jobs": len(manifest.jobs), "members": len(manifest.members)}
         missing = [(job_id, *each) for job_id, job in manifest.jobs.items() for each in job.left_out.items()]
@@ -133,37 +134,21 @@ def _pages(services: Services, wanted: list[str], query: Query) -> Iterator[list
 
 
 def _write_tables(
-    services: Services, tables: dict["What", Path], pages: Iterator[list[Job]], left_out: list[str]
+    services: Services, tables: dict["What", Path], pages: Iterator[list[Job]], left_out: dict[str, str]
 ) -> dict[str, Any]:
     """Write the files and return how many rows each has; results that cannot be read are named in `left_out`."""
     from deployments import parquet  # noqa: PLC0415 - pyarrow takes a second to import
+    from deployments.export_rows import rows_of  # noqa: PLC0415 - as above
 
     rows = dict.fromkeys(tables, 0)
     with contextlib.ExitStack() as stack:
         writers = {what: stack.enter_context(parquet.writing(path, what)) for what, path in tables.items()}
         for jobs in pages:
             for what, writer in writers.items():
-                if what == "jobs":
-                    found = [*parquet.job_rows(jobs)]
-                elif what == "events":
-                    histories = histories_of(services.log.engine, [job.job_id for job in jobs])
-                    found = [row for events in histories for row in parquet.event_rows(events)]
-                else:
-                    found = [row for job in jobs for row in _result_rows(services, job, left_out)]
+                found = [*rows_of(services, what, jobs, left_out)]
                 parquet.write(writer, found)
                 rows[what] += len(found)
     return {what: {"file": str(path), "rows": rows[what]} for what, path in tables.items()}
-
-
-def _result_rows(services: Services, job: Job, left_out: list[str]) -> Iterator[dict[str, Any]]:
-    from deployments import parquet  # noqa: PLC0415 - as above
-
-    if job.state is not State.DONE:
-        return
-    try:
-        yield from parquet.result_rows(job, result_document(services, job.job_id))
-    except (ResultMissing, NotAuthentic) as error:
-        left_out.append(str(error))
 
 
 def _show(said: dict[str, Any]) -> None:

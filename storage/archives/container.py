@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from models.archives import MAX_BYTES, MAX_MEMBERS, is_member_name
 from models.errors import InputError, NotAuthentic, UnreadableFile, echo
+from models.files import UnwritableFile
 
 _END = struct.Struct("<4s4H2LH")
 _MAGIC = b"PK\x05\x06"
@@ -26,10 +27,14 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 
 
 class Writer:
-    """Writes an archive beside its name, and puts it there when it is whole."""
+    """Writes an archive.
 
-    def __init__(self, zip_file: zipfile.ZipFile) -> None:
-        self._zip = zip_file
+    Args:
+        most: bytes of the whole.
+    """
+
+    def __init__(self, zip_file: zipfile.ZipFile, most: int = MAX_BYTES) -> None:
+        self._zip, self._most = zip_file, most
         self._size = 0
 
     def add(self, name: str, content: bytes) -> None:
@@ -39,33 +44,40 @@ class Writer:
             InputError: the archive would be too large.
         """
         self._size += len(content) + 2 * len(name) + 200
-        if self._size > MAX_BYTES or len(self._zip.filelist) >= MAX_MEMBERS:
+        if self._size > self._most or len(self._zip.filelist) >= MAX_MEMBERS:
             raise InputError("these jobs are too many or too large for one archive; write several")
         self._zip.writestr(_info(name), content)
 
 
 @contextlib.contextmanager
+def writing_into(file: BinaryIO, most: int = MAX_BYTES) -> Iterator[Writer]:
+    """Write an archive into a file that is open; it is whole when the block has ended."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as zip_file:
+        yield Writer(zip_file, most)
+
+
+@contextlib.contextmanager
 def writing(path: Path) -> Iterator[Writer]:
-    """Write an archive; if the block raises there is none.
+    """Write an archive beside its name, and put it there when it is whole; if the block raises there is none.
 
     Raises:
         InputError: there is such a file already.
-        UnreadableFile: it cannot be written.
+        UnwritableFile: it cannot be written.
     """
     if path.exists():
         raise InputError(f"{echo(str(path))} is there already; an archive is not written over")
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with open(beside, "xb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as zip_file:
-                yield Writer(zip_file)
+            with writing_into(file) as writer:
+                yield writer
             file.flush()
             os.fsync(file.fileno())
         os.link(beside, path)
     except FileExistsError:
         raise InputError(f"{echo(str(path))} is there already; an archive is not written over") from None
     except OSError as error:
-        raise UnreadableFile(str(path), error.strerror or "unknown reason") from None
+        raise UnwritableFile(path, error.strerror or "unknown reason") from None
     finally:
         beside.unlink(missing_ok=True)
 

@@ -87,6 +87,15 @@ def test_a_sweep_is_handed_in_and_read(door: FrontDoor) -> None:
         *((0.5, "DONE", 1.5), (1.0, "DONE", 1.5), (0.75, "QUEUED", None))
     ]
     assert (table["troubles"], table["next"]) == ([], None)
+    beside = door.ask("carol", "GET", "/v1/groups/rabi/compare/rabi").json()
+    assert [(row["theta"], row["mean_a"], row["difference"]) for row in beside["rows"]] == [
+        (0.5, 1.5, 0),
+        (1.0, 1.5, 0),
+    ]
+    assert door.ask("carol", "GET", "/v1/groups/rabi/compare/rabi?format=csv").text.startswith(
+        "theta,atoms,wire,mean_a"
+    )
+    problem(door.ask("bob", "GET", "/v1/groups/rabi/compare/rabi"), 404)
     part = door.ask("alice", "GET", "/v1/groups/rabi/results?limit=2&format=csv&table=outcomes")
     assert part.text.splitlines()[0] == "job_id,experiment,theta,atoms,outcome,count,frequency"
     rest = {"cursor": part.headers["x-next-cursor"], "format": "parquet", "table": "wires"}
@@ -102,7 +111,7 @@ def test_large_results_are_read_one_at_a_time(door: FrontDoor, monkeypatch: pyte
         finish(door.services, job_id, experiment("experiment_0", "1", "2"))
     results: Results = door.app.state.calls.results
     monkeypatch.setattr("deployments.api.results.LARGE_BYTES", 0)
-    monkeypatch.setattr("deployments.api.groups.MAX_READ", 300)
+    monkeypatch.setattr("deployments.api.lists.MAX_READ", 300)
     job = door.services.log.get(jobs[0])
     with contextlib.ExitStack() as others:
         waiting = ThreadPoolExecutor(MAX_WAITING)

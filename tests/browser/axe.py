@@ -16,7 +16,7 @@ VERSION = "4.14.1"
 SHA256 = "e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745"
 KEPT = ROOT / ".cache" / "axe" / f"axe-core-{VERSION}.tgz"
 
-RUN = """axe.run(document).then(found => JSON.stringify({
+RUN = """axe.run(document, {resultTypes: ["violations"]}).then(found => JSON.stringify({
   rules: found.passes.length,
   faults: found.violations.map(each => ({
     rule: each.id, impact: each.impact, where: each.nodes.map(node => node.html.slice(0, 200)),
@@ -41,10 +41,14 @@ def axe_source() -> str:
         return file.read().decode()
 
 
-def faults_of_page(browser: Browser, source: str) -> list[dict[str, Any]]:
-    """Return what axe-core finds wrong with the page that is shown, all that is folded on it unfolded."""
+def prepare_page(browser: Browser, source: str) -> None:
+    """Unfold all that is folded on the page that is shown, and give it axe-core."""
     browser.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
     browser.evaluate(f"{source};0")
+
+
+def faults_of_page(browser: Browser) -> list[dict[str, Any]]:
+    """Return what axe-core finds wrong with a page that is prepared, as it looks now."""
     found = json.loads(browser.evaluate(RUN))
     assert found["rules"] > 15
     faults: list[dict[str, Any]] = found["faults"]

@@ -128,6 +128,7 @@ def test_an_archive_proves_itself_without_the_laboratory(program: Program, tmp_p
     found = program.json("verify-archive", str(file))
     assert (found["faults"], found["jobs"], found["kid"]) == ([], 2, "lab-1" if is_signed else None)
     code, out = script(file)
+    assert len(SCRIPT.read_text().splitlines()) <= 60
     assert (code, out) == (0, f"2 jobs, and nothing is wrong; {'signed' if is_signed else 'not signed'}\n")
     if is_signed:
         key = tmp_path / "lab.json"
@@ -269,6 +270,8 @@ def test_an_export_is_whole_or_not_there(program: Program, tmp_path: Path):
     code, _, err = program("export", "done", "--archive", str(file))
     assert (code, "not the one that was accepted" in err) == (3, True)
     assert [each.name for each in tmp_path.iterdir()] == ["home"]
+    assert "none is as the options say" in program.refused("export", "--group", "nosuch", "--archive", str(file))
+    assert not file.exists()
     file.write_text("mine")
     assert "is there already" in program.refused("export", "cancelled", "--archive", str(file))
     assert file.read_text() == "mine"

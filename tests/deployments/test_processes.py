@@ -19,9 +19,10 @@ from prefect.settings.models.server.api import ServerAPISettings
 
 from deployments.processes.prefect_server import server_settings
 from flows.prefect_api.client import authentication
-from tests import prefect_home
+from tests import forked, prefect_home
 from tests.deployments.files import FOLDER, ROOT, compose, env_file, interpolated
-from tests.installation import Installation, experiment
+from tests.forked import ForkedProcess
+from tests.installation import Installation, Started, experiment
 from tests.waiting import until
 
 pytestmark = [pytest.mark.timeout(600)]
@@ -44,7 +45,7 @@ class Composed:
         prefect_home.fill(self.installation.home / "prefect")
         self.folder = folder
         self.installation.environment["PREFECT_API_AUTH_STRING"] = AUTH
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.running: dict[str, subprocess.Popen[bytes] | ForkedProcess] = {}
         # What says where something is differs; PostgreSQL is no process of ours, and has tests of its own.
         self.elsewhere = {
             "PREFECT_API_URL": self.installation.api or "",
@@ -68,24 +69,28 @@ class Composed:
             | {"PREFECT_HOME": str(self.installation.home / "prefect"), "HOME": str(self.folder)}
         )
 
-    def command(self, service: str) -> list[str]:
-        """Return the command of a service, on loopback."""
+    def words(self, service: str) -> list[str]:
+        """Return the words of the command of a service, on loopback."""
         words = [str(word) for word in compose()["services"][service]["command"]]
-        words = [{"0.0.0.0": "127.0.0.1", "4200": str(self.port)}.get(word, word) for word in words]
+        return [{"0.0.0.0": "127.0.0.1", "4200": str(self.port)}.get(word, word) for word in words]
+
+    def command(self, service: str) -> list[str]:
+        """Return the command of a service, as it is executed."""
+        words = self.words(service)
         program = {"quledger": ["-m", "deployments.cli.app"], "prefect": ["-m", "prefect"], "python": []}[words[0]]
         return [sys.executable, *program, *words[1:]]
 
     def start(self, service: str) -> None:
         """Start a service; standard input is empty, as in a container."""
-        with self.said(service).open("wb") as output:
-            self.running[service] = subprocess.Popen(
-                self.command(service),
-                env=self.environment(service),
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        words, environment = self.words(service), self.environment(service)
+        with self.said(service).open("wb") as output, open(os.devnull) as nothing:
+            if words[0] == "quledger" and forked.can_run(environment):
+                files = (nothing.fileno(), output.fileno(), output.fileno())
+                self.running[service] = ForkedProcess(words[1:], environment, files)
+            else:
+                self.running[service] = subprocess.Popen(
+                    self.command(service), env=environment, cwd=ROOT, stdin=nothing, stdout=output, stderr=output
+                )
 
     def said(self, service: str) -> Path:
         """Return the file that has what a service printed."""
@@ -115,7 +120,7 @@ class Composed:
         return int(answer.raise_for_status().json())
 
 
-def listening(process: "subprocess.Popen[Any]") -> set[str]:
+def listening(process: "subprocess.Popen[Any] | ForkedProcess | Started") -> set[str]:
     """Return the addresses on which a process and all that it started listen; empty where it has ended."""
     if process.poll() is not None:
         return set()

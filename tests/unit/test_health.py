@@ -75,6 +75,15 @@ def test_drains(signs: list[Sign], status: str, says: str) -> None:
     assert bool(found.do) == (status != "ok")
 
 
+def test_where_engines_serve_no_drain_is_asked_for() -> None:
+    """Unless jobs wait that no engine takes, or a drain has ended without a word."""
+    engines = judge_drains([], NOW, ["kawasaki"])
+    assert (engines.status, engines.do) == ("ok", "")
+    assert engines.says == "no drain, and nothing waits for one: engines serve kawasaki"
+    assert judge_drains([], NOW, ["kawasaki"], ["rydberg"]).status == "down"
+    assert judge_drains([sign("a", 9 * HOUR, 2 * HOUR)], NOW, ["kawasaki"]).status == "down"
+
+
 @pytest.mark.parametrize(
     ("behind", "lag", "status"),
     [(0, None, "ok"), (3, MINUTE, "ok"), (3, MINUTE + SECOND, "odd"), (3, 10 * MINUTE + SECOND, "down")],
@@ -115,6 +124,10 @@ def test_backends_and_logs() -> None:
     assert judge_backends({"a": NOW - 5 * MINUTE}, NOW).status == "ok"
     late = judge_backends({"a": NOW, "b": None, "c": NOW - 6 * MINUTE}, NOW)
     assert (late.status, late.says) == ("odd", "queues last looked at: b (never), c (6 minutes ago)")
+    assert late.do == "start a drain that serves them"
+    late = judge_backends({"a": None, "k": None}, NOW, {"k"})
+    assert late.do == "start the engine of k; start a drain that serves the others"
+    assert judge_backends({"k": None, "l": None}, NOW, {"k", "l"}).do == "start the engines of k, l"
     assert judge_logs({}).status == "ok"
     assert judge_logs({"worker.log": 2}).says == "2 errors in worker.log within a day"
 
@@ -162,7 +175,7 @@ def test_open_is_who_can_hand_in_and_read() -> None:
 
 
 def test_what_hangs_is_named_and_not_asked_twice() -> None:
-    """The others answer; what depends on it is unknown; a question that breaks is an answer too."""
+    """What depends on it is unknown, on one that is well down itself; a question that breaks is an answer too."""
     asked, over = [], threading.Event()
 
     def hang() -> Answer:
@@ -175,14 +188,16 @@ def test_what_hangs_is_named_and_not_asked_twice() -> None:
         Question(("slow", "behind it"), hang, do="look at it"),
         Question(("broken",), lambda: 1 / 0),  # type: ignore[arg-type,return-value]
         Question(("dependent",), lambda: over.wait(60), whose="slow"),  # type: ignore[arg-type,return-value]
+        Question(("silent",), lambda: over.wait(60), whose=WELL.name, do="look"),  # type: ignore[arg-type,return-value]
     ]
     asking = SideBySide(deadline=0.2)
     began = time.monotonic()
     for _ in range(2):
-        fine, slow, broken, dependent = (answer.parts for answer in asking.ask(questions))
-        assert [part.status for part in (*fine, *slow, *broken, *dependent)] == [
-            *("ok", "down", "unknown", "down", "unknown"),
+        fine, slow, broken, dependent, silent = (answer.parts for answer in asking.ask(questions))
+        assert [part.status for part in (*fine, *slow, *broken, *dependent, *silent)] == [
+            *("ok", "down", "unknown", "down", "unknown", "down"),
         ]
+        assert (silent[0].do, "has not answered for" in silent[0].says) == ("look", True)
         assert (slow[0].name, slow[0].do) == ("slow", "look at it")
         assert "has not answered for" in slow[0].says
         assert broken[0].says == "it could not be asked (ZeroDivisionError)"

@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import subprocess
 import tomllib
 from pathlib import Path
@@ -65,6 +66,40 @@ def test_lock_satisfies_pyproject() -> None:
     for wanted in map(Requirement, asked):
         version = next(iter(locked[canonicalize_name(wanted.name)].specifier)).version
         assert wanted.specifier.contains(version), f"{wanted} is locked as {version}: run `make lock`"
+
+
+TOLD = {
+    "nothing": ([], {}),
+    "an index of one's own": (
+        ["global.index-url='https://user:word@one.example/simple'", "global.cert='/etc/ca.pem'", "global.retries='9'"],
+        {
+            "UV_DEFAULT_INDEX": "https://user:word@one.example/simple",
+            "SSL_CERT_FILE": "/etc/ca.pem",
+            "UV_HTTP_RETRIES": "9",
+        },
+    ),
+    "what is said last": (
+        [":env:.index-url='three'", "global.index-url='one'", "install.index-url='two'"],
+        {"UV_DEFAULT_INDEX": "three"},
+    ),
+    "several": (
+        [r"global.extra-index-url='\none\ntwo'", "install.find-links='/a /b'", "wheel.no-deps='true'"],
+        {"UV_INDEX": "one two", "UV_FIND_LINKS": "/a,/b"},
+    ),
+    "how pip speaks": (["global.no-color='true'", ":env:.cache-dir='/tmp/x'"], {}),
+    "what uv has no word for": (["global.prefer-binary='true'", "global.index-url='one'"], None),
+    "what is no setting": (["half a line"], None),
+}
+
+
+@pytest.mark.parametrize("given", TOLD)
+def test_uv_is_told_what_pip_is_set_to(given: str) -> None:
+    """What `pip config list` says of where packages are reaches uv in full; otherwise pip is left to do it."""
+    settings, expected = TOLD[given]
+
+    told = runpy.run_path(str(ROOT / ".ci" / "packages.py"))["told_by"](settings)
+
+    assert told == (None if expected is None else expected | {"UV_SYSTEM_CERTS": "1"})
 
 
 def test_make_lists_every_target() -> None:

@@ -89,7 +89,7 @@ async def _desk(request: Request) -> Desk:
     shared, key = await parts(request), request.headers.get("x-api-key")
 
     def engine() -> tuple[Caller, Engine]:
-        caller = request.app.state.calls.caller(key)
+        caller = request.app.state.calls.visits.caller(key)
         return caller, shared.engines.engine(caller)
 
     return Desk(shared, *await asyncio.to_thread(engine), f"{address_of(request).rstrip('/')}{PATH}/")

@@ -172,7 +172,7 @@ class Version:
         if tokens is None:
             return
         calls: Calls = request.app.state.calls
-        if not await asyncio.to_thread(lambda: any(calls.is_known(token) for token in tokens)):
+        if not await asyncio.to_thread(lambda: any(calls.visits.is_known(token) for token in tokens)):
             raise NotSignedIn("unknown" if tokens else "missing")
 
     def _door(self, request: Request, values: Values) -> Door:

@@ -62,6 +62,7 @@ def job_page(calls: Calls, caller: Caller, job_id: str) -> dict[str, Any]:
             "rerun": Act.RERUN in acts and is_final and not why_no_document,
             "hide": Act.HIDE in acts and is_final and not job.is_hidden,
             "export": Act.EXPORT in acts,
+            "archive": Act.ARCHIVE in acts,
         },
     }
 

@@ -3,27 +3,32 @@
 import asyncio
 import contextlib
 import io
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from deployments.api.calls import Outcome
+from deployments.api.calls import Calls, Outcome
 from deployments.api.door import AtDoor
 from deployments.api.problems import problem_of
 from deployments.api.requests import JobRequest
-from deployments.api.responses import problems
+from deployments.api.responses import Responses, problems
 from deployments.api.results import Format
 from deployments.api.v1.bodies import Body, described, read_body
 from deployments.api.v1.jobs import PARQUET
 from deployments.api.v1.submissions import MAX_BATCH
-from deployments.group_results import Table
+from deployments.group_results import Measured, Table
 from models.errors import BadName, JobRejected, QuledgerError
 from models.groups import MAX_PARAMETERS, Cell, group_faults, is_group_name
+from models.identity.access import Caller
 from models.job import State
 from models.labels import MAX_LABELS
 from models.sweeps import BadSweep, RowFault, Template, document_bytes, row_keys
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 router = APIRouter(prefix="/groups", tags=["groups"])
 
@@ -195,19 +200,15 @@ async def get_group(door: AtDoor, name: Name) -> Response:
     return JSONResponse((await door.ask(lambda calls, caller: calls.groups.summary(caller, name))).value())
 
 
-@router.get(
-    "/{name}/results",
-    responses=problems(
-        404,
-        422,
-        also={
-            200: {
-                "content": {"application/json": {}, "text/csv": {}, PARQUET: {}},
-                "description": "The table; `next` of the JSON, and the header X-Next-Cursor, lead to more jobs.",
-            }
-        },
-    ),
-)
+_TABLE: Responses = {
+    200: {
+        "content": {"application/json": {}, "text/csv": {}, PARQUET: {}},
+        "description": "The table; `next` of the JSON, and the header X-Next-Cursor, lead to more jobs.",
+    }
+}
+
+
+@router.get("/{name}/results", responses=problems(404, 422, also=_TABLE))
 async def get_results(  # noqa: PLR0913 - one parameter an option
     door: AtDoor,
     name: Name,
@@ -217,22 +218,42 @@ async def get_results(  # noqa: PLR0913 - one parameter an option
     limit: Annotated[int, Query(ge=1, le=1000, description="Jobs.")] = 1000,
 ) -> Response:
     """Return the results of a group, what was swept as columns: means, counts of levels, or counts of outcomes."""
+    found, following = await door.ask(lambda calls, caller: calls.groups.results(caller, name, limit, cursor))
 
     def made() -> Response:
-        # pandas takes a second to import.
-        from deployments.csv_text import csv_of  # noqa: PLC0415
-        from deployments.group_frames import records, results_frame  # noqa: PLC0415
+        from deployments.group_frames import results_frame  # noqa: PLC0415 - pandas takes a second to import
 
-        frame = results_frame(found, table)
-        more = {"X-Next-Cursor": following} if following else {}
-        if wanted == "json":
-            troubles = [problem_of(each.trouble).detail for each in found if each.trouble]
-            return JSONResponse({"rows": records(frame), "troubles": troubles, "next": following}, headers=more)
-        if wanted == "csv":
-            return Response(csv_of(frame), media_type="text/csv", headers=more)
-        buffer = io.BytesIO()
-        frame.to_parquet(buffer, index=False)
-        return Response(buffer.getvalue(), media_type=PARQUET, headers=more)
+        return _answer(results_frame(found, table), wanted, found, following)
 
-    found, following = await door.ask(lambda calls, caller: calls.groups.results(caller, name, limit, cursor))
     return await asyncio.to_thread(made)
+
+
+@router.get("/{name}/compare/{other}", responses=problems(404, 422, also=_TABLE))
+async def compare(
+    door: AtDoor, name: Name, other: Name, wanted: Annotated[Format, Query(alias="format")] = "json"
+) -> Response:
+    """Return the means of two groups side by side, where their parameters are the same."""
+
+    def made(calls: Calls, caller: Caller) -> Response:
+        from deployments.group_frames import compared_frame  # noqa: PLC0415 - as above
+
+        one, two = (calls.groups.whole(caller, each) for each in (name, other))
+        return _answer(compared_frame(one, two), wanted, [*one, *two], None)
+
+    return await door.ask(made)
+
+
+def _answer(frame: "pd.DataFrame", wanted: Format, found: Sequence[Measured], following: str | None) -> Response:
+    more = {"X-Next-Cursor": following} if following else {}
+    if wanted == "json":
+        from deployments.group_frames import records  # noqa: PLC0415 - as above
+
+        troubles = [problem_of(each.trouble).detail for each in found if each.trouble]
+        return JSONResponse({"rows": records(frame), "troubles": troubles, "next": following}, headers=more)
+    if wanted == "csv":
+        from deployments.csv_text import csv_of  # noqa: PLC0415 - as above
+
+        return Response(csv_of(frame), media_type="text/csv", headers=more)
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return Response(buffer.getvalue(), media_type=PARQUET, headers=more)
