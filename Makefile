@@ -128,6 +128,10 @@ bench-log: install ## measure how the event log scales; BENCH_ARGS is handed on
 	@$(BIN)/python benchmarks/many_users.py
 	@$(BIN)/python benchmarks/submissions.py
 
+.PHONY: bench-tools
+bench-tools: install ## measure each command about one job or one page, with 10^5 and 10^6 jobs; the logs are kept in .cache (BENCH_ARGS="--jobs 100000")
+	@$(BIN)/python benchmarks/tools.py $(or $(BENCH_ARGS),--jobs 100000 1000000)
+
 .PHONY: bench-storages
 bench-storages: install ## measure every kind of storage: jobs/s, requests and bytes per job, listings; BENCH_ARGS is handed on
 	@$(BIN)/python benchmarks/storages.py $(BENCH_ARGS)
@@ -161,12 +165,26 @@ fuzz: install ## try for ten minutes what the OpenAPI document promises, at rand
 
 .PHONY: clients
 clients: install $(CLIENTS:%=.venv-%/.installed) ## try published clients of other front ends, each in an environment of its own
-	@$(BIN)/python -m pytest tests/clients $(PYTEST_ARGS)
+	@QULEDGER_TEST_CLIENT_JOBS=1000 $(BIN)/python -m pytest tests/clients $(PYTEST_ARGS)
 
 .venv-%/.installed: tests/clients/%/requirements.lock | .venv/.locked
 	@$(FIND_PYTHON); echo "Making .venv-$* with $$("$$python" --version) ..."; "$$python" -m venv --clear --without-pip .venv-$*
 	@echo "Installing the packages of $< into .venv-$* ..."
 	@$(PACKAGES) $< .venv-$*
+	@touch $@
+
+.PHONY: docs
+docs: install .venv-docs/.installed ## make the pages of docs/ in .cache/docs, every warning an error, and try all of their examples
+	@echo "Making the pages ..."
+	@.venv-docs/bin/python -m sphinx --nitpicky --fail-on-warning --keep-going --quiet --builder html \
+	  --doctree-dir .cache/doctrees docs .cache/docs
+	@echo "Trying the examples ..."
+	@QULEDGER_TEST_DOCS=all $(BIN)/python -m pytest tests/documentation $(PYTEST_ARGS)
+
+.venv-docs/.installed: docs/requirements.lock | .venv/.locked
+	@$(FIND_PYTHON); echo "Making .venv-docs with $$("$$python" --version) ..."; "$$python" -m venv --clear --without-pip .venv-docs
+	@echo "Installing the packages of $< into .venv-docs ..."
+	@$(PACKAGES) $< .venv-docs
 	@touch $@
 
 .PHONY: lock
@@ -177,6 +195,8 @@ lock: install ## renew all lock files: the newest versions that pyproject.toml a
 	@$(LOCK) --output-file tests/peer/requirements.lock tests/peer/requirements.in
 	@echo "Resolving benchmarks/peer/requirements.lock ..."
 	@$(LOCK) --output-file benchmarks/peer/requirements.lock benchmarks/peer/requirements.in
+	@echo "Resolving docs/requirements.lock ..."
+	@$(LOCK) --output-file docs/requirements.lock docs/requirements.in
 	@for client in $(CLIENTS); do echo "Resolving tests/clients/$$client/requirements.lock ..."; \
 	  $(LOCK) --output-file tests/clients/$$client/requirements.lock tests/clients/$$client/requirements.in || exit 1; done
 

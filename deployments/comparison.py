@@ -51,7 +51,7 @@ def _counts(one: pd.DataFrame, other: pd.DataFrame) -> dict[str, Any]:
 
 def _p_value(table: np.ndarray) -> float | None:
     """Return how often chance alone makes two samples of one distribution differ so much; None of one outcome."""
-    from scipy.stats import chi2_contingency  # noqa: PLC0415 - takes half a second to import
+    from scipy.special import chdtrc  # noqa: PLC0415 - not where nothing is compared; all of scipy.stats takes 0.5 s
 
     share = table.sum(axis=1) / table.sum()
     is_rare = np.outer(share, table.sum(axis=0)).min(axis=0) < LEAST_EXPECTED
@@ -59,7 +59,8 @@ def _p_value(table: np.ndarray) -> float | None:
     pooled = pooled[:, pooled.sum(axis=0) > 0]
     if pooled.shape[1] < 2:  # noqa: PLR2004 - with one outcome there is nothing to compare
         return None
-    return float(chi2_contingency(pooled, correction=False).pvalue)
+    expected = np.outer(share, pooled.sum(axis=0))
+    return float(chdtrc(pooled.shape[1] - 1, ((pooled - expected) ** 2 / expected).sum()))
 
 
 def _values(one: pd.DataFrame, other: pd.DataFrame) -> dict[str, Any]:

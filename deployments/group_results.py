@@ -1,9 +1,10 @@
 """Results of many jobs side by side, each with what was swept in it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
-from flows.artifacts.outcomes import Counted, Value, outcomes_of
+from flows.artifacts.outcomes import Counted, Outcomes, Value, outcomes_of
 from models.errors import QuledgerError
 from models.facts import Parameters
 from models.groups import Cell, UnknownGroup
@@ -52,18 +53,25 @@ def jobs_of(log: EventLog, group: str, *, user: str = "") -> Iterator[Job]:
         cursor = following
 
 
-def measured(services: Services, jobs: Sequence[Job]) -> Iterator[Measured]:
+def read_outcomes(services: Services, job: Job) -> Outcomes:
+    """Return what the result of a job says; see `tasks.jobs.results`."""
+    return outcomes_of(result_document(services, job.job_id), MAX_EXPERIMENTS)
+
+
+def measured(
+    services: Services, jobs: Sequence[Job], read: Callable[[Services, Job], Outcomes] = read_outcomes
+) -> Iterator[Measured]:
     """Yield what the experiments of jobs have measured, in the order of the jobs; results are read one by one."""
     parameters = {job_id: fact.parameters for job_id, fact in services.log.submissions([job.job_id for job in jobs])}
     for job in jobs:
-        yield from _of_job(services, job, parameters.get(job.job_id, ()))
+        yield from _of_job(job, parameters.get(job.job_id, ()), functools.partial(read, services, job))
 
 
-def _of_job(services: Services, job: Job, rows: Sequence[Parameters]) -> Iterator[Measured]:
+def _of_job(job: Job, rows: Sequence[Parameters], read: Callable[[], Outcomes]) -> Iterator[Measured]:
     trouble: QuledgerError | None = None
     if job.state is State.DONE:
         try:
-            outcomes = outcomes_of(result_document(services, job.job_id), MAX_EXPERIMENTS)
+            outcomes = read()
         except QuledgerError as error:
             trouble = error
         else:

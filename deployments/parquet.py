@@ -1,11 +1,12 @@
 """Jobs, events and results as Parquet, written a page at a time; `COLUMNS` says what each column holds."""
 
 import contextlib
+import itertools
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -92,10 +93,9 @@ def writing(path: Path, what: What) -> Iterator[pq.ParquetWriter]:
     Raises:
         UnreadableFile: it cannot be written.
     """
-    fields = [pa.field(each.name, each.type, metadata={"about": each.about}) for each in COLUMNS[what]]
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with pq.ParquetWriter(beside, pa.schema(fields)) as writer:
+        with pq.ParquetWriter(beside, _schema(what)) as writer:
             yield writer
         os.replace(beside, path)
     except OSError as error:
@@ -104,10 +104,26 @@ def writing(path: Path, what: What) -> Iterator[pq.ParquetWriter]:
         beside.unlink(missing_ok=True)
 
 
+def writer_into(file: BinaryIO, what: What) -> pq.ParquetWriter:
+    """Return a writer into a file that is open; it has to be closed before the file is whole."""
+    return pq.ParquetWriter(file, _schema(what))
+
+
+def _schema(what: What) -> pa.Schema:
+    return pa.schema([pa.field(each.name, each.type, metadata={"about": each.about}) for each in COLUMNS[what]])
+
+
 def write(writer: pq.ParquetWriter, rows: Sequence[Row]) -> None:
     """Write some rows; a file without any has its columns all the same."""
     if rows:
         writer.write_table(pa.Table.from_pylist(list(rows), schema=writer.schema))
+
+
+def write_all(writer: pq.ParquetWriter, rows: Iterable[Row], at_once: int) -> None:
+    """Write rows as they come, some at a time."""
+    coming = iter(rows)
+    while part := list(itertools.islice(coming, at_once)):
+        write(writer, part)
 
 
 def job_rows(jobs: Iterable[Job]) -> Iterator[Row]:

@@ -85,7 +85,8 @@ class Backend(Protocol):
     Its class may have an attribute `access`, an `Access` or a mapping of the same shape, which says what its jobs need;
     its process is walled off from all else. One without it keeps what the drain may reach. An attribute
     `document_schema`, a JSON Schema, says to clients what its documents look like; nothing is judged by it.
-    `calibration`, any JSON value, says what was measured of it by now (`models/calibrations.py`).
+    `calibration`, any JSON value, says what was measured of it by now (`models/calibrations.py`). `example`, a job
+    document that it takes, is what `quledger backends check` tries it with.
 
     The three steps run in a child process that may be killed at any time. `validate` and `compile` have no
     side effects. Each step raises `JobRejected` (or any exception with a `faults` attribute) for what the

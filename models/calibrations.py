@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.backend import JSON, BackendConfig
 from models.errors import InputError, echo
+from models.fact_model import FactModel
 
 CHANGING = frozenset({"pending_jobs", "status_msg", "last_queue_check", "sign", "kid"})
 """Fields of a configuration that change from look to look and say nothing of what a job would meet."""
@@ -58,9 +59,7 @@ def sha256_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-class _Fact(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _Fact(FactModel):
     version: Literal[1] = 1
 
 
@@ -81,6 +80,14 @@ class CalibrationWithdrawn(_Fact):
     """Results that stand on this version are not to be relied on."""
 
     kind: Literal["calibration_withdrawn"] = "calibration_withdrawn"
+    sha256: Sha256
+    reason: str = Field(min_length=1, max_length=MAX_REASON)
+
+
+class CalibrationReinstated(_Fact):
+    """The withdrawal of this version is taken back: results that stand on it are to be relied on after all."""
+
+    kind: Literal["calibration_reinstated"] = "calibration_reinstated"
     sha256: Sha256
     reason: str = Field(min_length=1, max_length=MAX_REASON)
 
@@ -120,17 +127,34 @@ class Period(BaseModel):
 
 
 class Ledger(BaseModel):
-    """The versions of one backend by their hash, and the times for which they held, in order."""
+    """The versions of one backend by their hash, and the times for which they held, in order.
+
+    Attributes:
+        first: place of the first of these times among all of the backend; more than 0 where older ones are left out.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     versions: dict[str, Calibration] = {}
     periods: tuple[Period, ...] = ()
+    first: int = 0
 
     @property
     def current(self) -> str:
         """The hash of the version that holds now; empty before the first one."""
         return self.periods[-1].sha256 if self.periods else ""
+
+    def after(
+        self, fact: CalibrationRecorded | CalibrationWithdrawn | CalibrationReinstated, at: datetime, by: str
+    ) -> "Ledger":
+        """Return the ledger after one more fact; else as those below."""
+        match fact:
+            case CalibrationRecorded():
+                return self.after_record(fact, at)
+            case CalibrationWithdrawn():
+                return self.after_withdrawal(fact, at, by)
+            case CalibrationReinstated():
+                return self.after_reinstatement(fact)
 
     def after_record(self, fact: CalibrationRecorded, at: datetime) -> "Ledger":
         """Return the ledger after a version was recorded; the same one again changes nothing.
@@ -150,10 +174,16 @@ class Ledger(BaseModel):
             "recorded_at": old.recorded_at or at,
         }
         ended = (*self.periods[:-1], *(period.model_copy(update={"until": at}) for period in self.periods[-1:]))
-        return Ledger(
-            versions=self.versions | {fact.sha256: old.model_copy(update=new)},
-            periods=(*ended, Period(sha256=fact.sha256, since=at)),
-        )
+        versions = self.versions | {fact.sha256: old.model_copy(update=new)}
+        return self.model_copy(update={"versions": versions, "periods": (*ended, Period(sha256=fact.sha256, since=at))})
+
+    def after_reinstatement(self, fact: CalibrationReinstated) -> "Ledger":
+        """Return the ledger after a withdrawal was taken back; without one nothing changes."""
+        old = self.versions.get(fact.sha256)
+        if old is None or old.withdrawn_at is None:
+            return self
+        new = old.model_copy(update={"withdrawn_at": None, "withdrawn_by": "", "reason": ""})
+        return self.model_copy(update={"versions": self.versions | {fact.sha256: new}})
 
     def after_withdrawal(self, fact: CalibrationWithdrawn, at: datetime, by: str) -> "Ledger":
         """Return the ledger after a version was withdrawn; the first time counts."""

@@ -1,24 +1,142 @@
 """The facts of a job's life, one frozen class each; `models/events.py` gives them their place in its history.
 
-A fact is past tense and never changes. Each class carries a schema `version`; when a class changes shape, its
-version is raised and `UPCASTS` gets a function that brings the stored JSON of the old version up to date.
+Here are those of its own course, from `submitted` to `completed` or `failed`; `models/interventions.py` has what may
+come between. A fact is past tense and never changes. Each class carries a schema `version`; when a class changes
+shape, its version is raised and `UPCASTS` gets a function that brings the stored JSON of the old version up to date.
 `docs/adding-storages-and-events.md` says where else a new kind has to be named.
 """
 
+import base64
+import hashlib
 import json
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, TypeAdapter
 
-from models.adopted import Adopted, AdoptedError
 from models.clock import UtcDatetime
 from models.errors import Blame, Fault
-from models.submitted import FactModel, Parameters, Replaced, Source, Submitted
+from models.fact_model import FactModel
+from models.interventions import (
+    Adopted,
+    AdoptedError,
+    Cancelled,
+    CancelRequested,
+    Hidden,
+    Labelled,
+    LeaseExpired,
+    Refused,
+    ResultRemoved,
+    Retried,
+    Revived,
+    Withdrawn,
+)
 
-__all__ = ["Parameters", "Replaced", "Source", "Submitted"]
+__all__ = [
+    "Adopted",
+    "AdoptedError",
+    "CancelRequested",
+    "Cancelled",
+    "Hidden",
+    "Labelled",
+    "LeaseExpired",
+    "Refused",
+    "ResultRemoved",
+    "Retried",
+    "Revived",
+    "Withdrawn",
+]
 
+Source = Literal["inbox", "cli", "prefect", "api"]
+Parameters = dict[str, bool | int | float | str]
 Stage = Literal["submission", "validation", "compilation", "execution", "upload", "lease"]
+
+
+def _about(document: bytes) -> dict[str, Any]:
+    return {"document_sha256": hashlib.sha256(document).hexdigest(), "document_bytes": len(document)}
+
+
+class Submitted(FactModel):
+    """Somebody handed in a job.
+
+    Attributes:
+        document: the job document as it came: UTF-8 text, or base64 if the bytes are not UTF-8; None if it was larger
+            than the limit, so that only its hash is kept.
+        received_at: when the front end stored it (UTC); it decides the order of service.
+        source: `inbox` if a front end put it into the storage, else how it was handed in; by `api` alone has the user
+            proven who he is.
+        storage: name of the storage that holds its documents; empty for the first one of the settings.
+        derived_from: id of the job that this one was made from.
+        shots: of all experiments, where somebody had counted them by then.
+        seed: of another job, taken over for the compilation; None leaves it to chance.
+        labels: name -> value, as `models/labels.py` allows.
+        group: name of the group that it belongs to; empty for none.
+        parameters: what was swept, by the columns of the sweep: one row for the whole job, or one for each experiment.
+    """
+
+    kind: Literal["submitted"] = "submitted"
+    version: Literal[1] = 1
+    backend: str
+    user: str = ""
+    project: str = ""
+    priority: int = 0
+    document: str | None
+    encoding: Literal["utf-8", "base64"] = "utf-8"
+    document_sha256: str
+    document_bytes: int
+    source: Source
+    storage: str = ""
+    idempotency_key: str | None = None
+    received_at: UtcDatetime
+    # Not dumped at their defaults: who says nothing of them writes what was always written.
+    derived_from: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
+    shots: Annotated[int | None, Field(exclude_if=lambda value: value is None)] = None
+    seed: Annotated[int | None, Field(exclude_if=lambda value: value is None)] = None
+    labels: Annotated[dict[str, str], Field(exclude_if=lambda value: not value)] = {}  # noqa: RUF012 - pydantic copies it
+    group: Annotated[str, Field(exclude_if=lambda value: not value)] = ""
+    parameters: Annotated[tuple[Parameters, ...], Field(exclude_if=lambda value: not value)] = ()
+
+    @classmethod
+    def of(cls, document: bytes, *, keep_up_to: int, **fields: Any) -> Self:
+        """Make the fact from the document's bytes; a document of more than `keep_up_to` bytes is not kept."""
+        about = _about(document)
+        if len(document) > keep_up_to:
+            return cls(document=None, **about, **fields)
+        try:
+            return cls(document=document.decode("utf-8"), **about, **fields)
+        except UnicodeDecodeError:
+            return cls(document=base64.b64encode(document).decode("ascii"), encoding="base64", **about, **fields)
+
+    @property
+    def raw(self) -> bytes | None:
+        """The document's bytes; None if they were too many to keep."""
+        if self.document is None:
+            return None
+        return base64.b64decode(self.document) if self.encoding == "base64" else self.document.encode("utf-8")
+
+
+class Replaced(FactModel):
+    """A whole document came under the id of a job that ended because its own was half written; the job waits again.
+
+    Attributes:
+        document: as in `Submitted`.
+    """
+
+    kind: Literal["replaced"] = "replaced"
+    version: Literal[1] = 1
+    document: str
+    document_sha256: str
+    document_bytes: int
+
+    @classmethod
+    def of(cls, document: bytes) -> Self:
+        """Make the fact from the bytes of a JSON document."""
+        return cls(document=document.decode("utf-8"), **_about(document))
+
+    @property
+    def raw(self) -> bytes:
+        """The document's bytes."""
+        return self.document.encode("utf-8")
 
 
 class Claimed(FactModel):
@@ -136,100 +254,6 @@ class Failed(FactModel):
     blame: Blame
     faults: tuple[Fault, ...]
     fault_count: int
-
-
-class CancelRequested(FactModel):
-    """Somebody asked to end the job."""
-
-    kind: Literal["cancel_requested"] = "cancel_requested"
-    version: Literal[1] = 1
-    by: str
-    reason: str = ""
-
-
-class Cancelled(FactModel):
-    """The job was ended on request."""
-
-    kind: Literal["cancelled"] = "cancelled"
-    version: Literal[1] = 1
-
-
-class LeaseExpired(FactModel):
-    """The worker was not heard of in time: its attempt is over."""
-
-    kind: Literal["lease_expired"] = "lease_expired"
-    version: Literal[1] = 1
-    worker: str
-    lease_until: UtcDatetime
-
-
-class Retried(FactModel):
-    """The attempt is given up and the job waits for the next one, not before `not_before` (UTC).
-
-    Attributes:
-        counted: False if the attempt was given back in good order, which uses up none of the job's attempts.
-        run_again: a staged result is of no use; the next attempt begins at the beginning.
-    """
-
-    kind: Literal["retried"] = "retried"
-    version: Literal[1] = 1
-    reason: str
-    after_seconds: float
-    not_before: UtcDatetime
-    counted: bool = True
-    run_again: bool = False
-
-
-class Revived(FactModel):
-    """An operator gave a job that had ended in ERROR another chance: it waits again, its failures forgiven."""
-
-    kind: Literal["revived"] = "revived"
-    version: Literal[1] = 1
-    by: str
-
-
-class Withdrawn(FactModel):
-    """The job document was gone from its queue before we took it: another spooler has it, or its owner."""
-
-    kind: Literal["withdrawn"] = "withdrawn"
-    version: Literal[1] = 1
-
-
-class Hidden(FactModel):
-    """Its owner does not want to see the job any more; it had ended."""
-
-    kind: Literal["hidden"] = "hidden"
-    version: Literal[1] = 1
-    by: str
-
-
-class Labelled(FactModel):
-    """Somebody has set labels of the job, or taken some away; nothing else changed."""
-
-    kind: Literal["labelled"] = "labelled"
-    version: Literal[1] = 1
-    by: str
-    labels: dict[str, str]
-    removed: tuple[str, ...] = ()
-
-
-class ResultRemoved(FactModel):
-    """The result was older than results are kept: its document is taken away. Its hash stays in `uploaded`."""
-
-    kind: Literal["result_removed"] = "result_removed"
-    version: Literal[1] = 1
-    kept_days: float
-
-
-class Refused(FactModel):
-    """A late write of an attempt that was over; nothing else changed."""
-
-    kind: Literal["refused"] = "refused"
-    version: Literal[1] = 1
-    refused_kind: str
-    refused_attempt: int
-    worker: str
-    reason: str
 
 
 Fact = Annotated[

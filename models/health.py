@@ -1,6 +1,6 @@
 """What is found when the parts of a laboratory are asked how they are, and how that is judged; no clock, no I/O."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -103,8 +103,15 @@ class Sign(NamedTuple):
         return late or self.process in {"stopped", "gone"}
 
 
-def judge_drains(signs: Sequence[Sign], now: datetime) -> Part:
-    """Say who serves the queues, and which drain has ended without a word."""
+def judge_drains(
+    signs: Sequence[Sign], now: datetime, engines: Sequence[str] = (), waiting: Sequence[str] = ()
+) -> Part:
+    """Say who serves the queues, and which drain has ended without a word.
+
+    Args:
+        engines: devices whose engines were heard of lately; where they serve, a laboratory needs no drain.
+        waiting: backends for which jobs wait and that no engine serves.
+    """
     alive = [sign for sign in signs if not sign.is_silent(now)]
     lost = [sign for sign in signs if sign.is_silent(now) and not _is_replaced(sign, alive, now)]
     serving = [f"{sign.worker} serves, last sign of life {span_of(now - sign.seen_at)} ago" for sign in alive]
@@ -112,6 +119,9 @@ def judge_drains(signs: Sequence[Sign], now: datetime) -> Part:
         says = "; ".join([*(_loss(sign, now) for sign in lost), *serving])
         do = "end it and start it again" if any(sign.process == "stopped" for sign in lost) else "start it again"
         return Part(name=DRAINS, status="down", says=says, do=f"{do}: `quledger up` or `quledger drain`")
+    if not alive and engines and not waiting:
+        says = f"no drain, and nothing waits for one: engines serve {', '.join(engines)}"
+        return Part(name=DRAINS, status="ok", says=says)
     if not alive:
         do = "start one: `quledger up` or `quledger drain`"
         return Part(name=DRAINS, status="down", says="nobody serves the queues", do=do)
@@ -204,11 +214,14 @@ def judge_clocks(differences: Mapping[str, float]) -> Part:
     return Part(name=CLOCK, status="ok", says=f"agrees with {', '.join(differences)}")
 
 
-def judge_backends(checked: Mapping[str, datetime | None], now: datetime) -> Part:
+def judge_backends(
+    checked: Mapping[str, datetime | None], now: datetime, outside: Collection[str] = frozenset()
+) -> Part:
     """Say whose queue was not looked at lately.
 
     Args:
         checked: backend -> when its queue was last looked at; None if that is published nowhere.
+        outside: those that engines serve: no drain would help them.
     """
     late = {
         name: "never" if at is None else f"{span_of(now - at)} ago"
@@ -219,9 +232,11 @@ def judge_backends(checked: Mapping[str, datetime | None], now: datetime) -> Par
         says = no_or_count_of(len(checked), "backend")
         return Part(name=BACKENDS, status="ok", says=f"the queues of {says} were looked at lately" if checked else says)
     named = ", ".join(f"{name} ({when})" for name, when in late.items())
-    return Part(
-        name=BACKENDS, status="odd", says=f"queues last looked at: {named}", do="start a drain that serves them"
-    )
+    engines = [name for name in late if name in outside]
+    do = [f"start the engine{'' if len(engines) == 1 else 's'} of {', '.join(engines)}"] if engines else []
+    if len(engines) < len(late):
+        do.append("start a drain that serves the others" if engines else "start a drain that serves them")
+    return Part(name=BACKENDS, status="odd", says=f"queues last looked at: {named}", do="; ".join(do))
 
 
 def judge_logs(errors: Mapping[str, int]) -> Part:

@@ -8,11 +8,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.adopted import Adopted, AdoptedError
 from models.clock import UtcDatetime
 from models.errors import Blame, Fault, describe
 from models.events import GENESIS, Event
 from models.facts import (
+    Adopted,
+    AdoptedError,
     CancelRequested,
     Claimed,
     Executed,

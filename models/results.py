@@ -27,7 +27,7 @@ def fault_of(results: Any, *, experiments: int | None = None, expected: Mapping[
     """
     if not isinstance(results, list):
         return "the results are no list"
-    if (fault := _unlike_json(results)) is not None:
+    if (fault := unlike_json(results)) is not None:
         return fault
     wanted = len(expected) if expected is not None else experiments
     if wanted is not None and len(results) != wanted:
@@ -45,7 +45,7 @@ def fault_of_document(document: Any) -> str | None:
     for name in ("display_name", "backend_version", "job_id"):
         if not isinstance(document.get(name), str):
             return f"{name} is no text"
-    return _unlike_json(document) or fault_of(document.get("results"))
+    return unlike_json(document) or fault_of(document.get("results"))
 
 
 def expected_of(document: Any) -> dict[str, int] | None:
@@ -99,7 +99,7 @@ def _fault_of_data(data: dict[str, Any], shots: int) -> str | None:
     return None
 
 
-def _unlike_json(value: Any) -> str | None:
+def unlike_json(value: Any) -> str | None:
     """Return why not everybody can write, store and read the value as JSON; level by level, not by recursion."""
     level = [value]
     for _ in range(DEEPEST):

@@ -3,19 +3,26 @@
 import hashlib
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from models.documents import parse_job
 from models.errors import Fault, InputError, JobRejected, echo
-from models.groups import Cell
+from models.groups import MAX_CELL, MAX_PARAMETERS, Cell
 
 _NAMED = re.compile(r"\{([^{}]{1,200})\}")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+# In one way alone each, or a long cell would be tried in millions.
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _WHOLE = re.compile(r"-?(0|[1-9]\d*)")
 _LIST_FIELDS = {"name": 0, "wires": 1, "params": 2}
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+
+MAX_PLACES = 10_000
+"""Places for cells in one template: each row fills them all."""
+
+MAX_STEPS = 8
+"""Keys and indices that lead to what a fault names, at most."""
 
 Path = tuple[str | int, ...]
 
@@ -65,6 +72,14 @@ class Template:
             raise BadSweep("the template is no job document: that is a JSON object of experiments")
         self.experiments = list(value)
         self._named = {path: found for path, text in _texts(value) if (found := _NAMED.findall(text))}
+        if (places := sum(map(len, self._named.values()))) > MAX_PLACES:
+            raise BadSweep(f"the template has {places} places for cells; at most {MAX_PLACES} may be")
+        self._below: dict[Path, dict[str, int]] = defaultdict(dict)
+        for path, found in self._named.items():
+            for length in range(1, min(len(path), MAX_STEPS) + 1):
+                names = self._below[path[:length]]
+                for name in found:
+                    names.setdefault(name, len(names))
 
     def unknown(self, columns: Iterable[str], carried: Iterable[str] = ()) -> list[str]:
         """Return what of the template and the columns does not fit together, a sentence each.
@@ -72,16 +87,17 @@ class Template:
         Args:
             carried: columns that need no place.
         """
-        known, carried = list(columns), list(carried)
+        known, carried = dict.fromkeys(columns), list(carried)
+        if len(known) > MAX_PARAMETERS:
+            return [f"there are {len(known)} columns; at most {MAX_PARAMETERS} may be"]
         named = {name: None for found in self._named.values() for name in found}
+        placed = {*named, *carried}
         sentences = [
             f"the template names {echo('{' + name + '}')}, and there is no such column"
             for name in named
             if name not in known and name.isidentifier()
         ]
-        sentences += [
-            f"the column {echo(name)} has no place in the template" for name in known if name not in {*named, *carried}
-        ]
+        sentences += [f"the column {echo(name)} has no place in the template" for name in known if name not in placed]
         return sentences + [f"there is no column {echo(name)} to carry" for name in carried if name not in known]
 
     def filled(self, cells: Mapping[str, Cell]) -> dict[str, Any]:
@@ -109,8 +125,8 @@ class Template:
         return [*found, RowFault("", f"and {rejected.more} more faults")] if rejected.more else found
 
     def _column(self, path: Path, known: set[str]) -> str:
-        below = [names for there, names in self._named.items() if there[: len(path)] == path] if path else []
-        found = list(dict.fromkeys(name for names in below for name in names if name in known))
+        places = self._below.get(path, {})
+        found = sorted((name for name in known if name in places), key=lambda name: places[name])
         return ", ".join(found)
 
 
@@ -127,8 +143,10 @@ def document_bytes(document: Mapping[str, Any]) -> bytes:
 def cell_of(text: str) -> Cell:
     """Return what a cell of a table of texts says: a number where it is written as one, else the text.
 
-    `007` is a text: as a number it would lose its zeros.
+    `007` is a text: as a number it would lose its zeros; so is one of more characters than a cell may have.
     """
+    if len(text) > MAX_CELL:
+        return text
     if _WHOLE.fullmatch(text):
         return int(text)
     if _NUMBER.fullmatch(text) and not re.match(r"[+-]?0\d", text):

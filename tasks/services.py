@@ -24,7 +24,6 @@ from models.job import Job
 from models.retry import RetryPolicy
 from models.settings import BLOCK, Settings
 from storage.audit.rollback import Rollback
-from storage.documents.cursor import MirrorCursor
 from storage.documents.inbox import Inbox
 from storage.documents.locks import JobLocks, Locks
 from storage.documents.marks import Marks
@@ -36,6 +35,7 @@ from storage.identity.stream_mirror import Written
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
 from storage.log.holds import Holds
+from storage.log.mirror_cursor import MirrorCursor
 from storage.log.sqlite import is_open_to_others
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import keep_logins_out_of_logs, open_storage

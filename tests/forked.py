@@ -58,21 +58,29 @@ def can_run(environment: Mapping[str, str]) -> bool:
 class ForkedProcess:
     """`quledger` in a forked process, for those who know `subprocess.Popen`."""
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], files: tuple[int, int, int]) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        files: tuple[int, int, int],
+        folder: str = str(ROOT),
+    ) -> None:
         """Start it.
 
         Args:
             files: what it has as standard input, output and error; the caller may close them.
+            folder: where it is called.
         """
         # A daemon: the end of the tests waits for no process that one of them has left stopped.
         self._process = _context.Process(
             target=_be_program,
-            args=(list(arguments), dict(environment), [reduction.DupFd(file) for file in files]),
+            args=(list(arguments), dict(environment), [reduction.DupFd(file) for file in files], folder),
             daemon=True,
         )
         with mock.patch.object(forkserver, "connect_to_new_process", _server.connect_to_new_process):
             self._process.start()
         assert self._process.pid is not None
+        self.sentinel = self._process.sentinel
         self.args, self.pid = ["quledger", *arguments], self._process.pid
 
     @property
@@ -138,7 +146,7 @@ def end() -> None:
     _server._stop()  # type: ignore[attr-defined]
 
 
-def _be_program(arguments: list[str], environment: dict[str, str], files: list[Any]) -> None:
+def _be_program(arguments: list[str], environment: dict[str, str], files: list[Any], folder: str) -> None:
     """Be the program: all that a process has of its own becomes what `exec` would have made it."""
     for number, file in enumerate(files):
         given = file.detach()
@@ -149,7 +157,7 @@ def _be_program(arguments: list[str], environment: dict[str, str], files: list[A
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
-    os.chdir(ROOT)
+    os.chdir(folder)
     sys.argv = ["quledger", *arguments]
     processes_in_waiting.stand_by(_started_by(arguments, environment))
     from deployments.cli.app import main  # noqa: PLC0415 - it is there already in the process that is forked

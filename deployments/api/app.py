@@ -25,7 +25,20 @@ from deployments.api.leases import watch_leases
 from deployments.api.pages.router import add_pages
 from deployments.api.pages.visits import FORMS_WITH_DOCUMENTS, MAX_FORM
 from deployments.api.reads import Reads
-from deployments.api.v1 import acts, backends, bulk, calibrations, groups, health, jobs, me, payloads, submissions
+from deployments.api.v1 import (
+    acts,
+    backends,
+    bulk,
+    calibrations,
+    exports,
+    groups,
+    health,
+    jobs,
+    me,
+    payloads,
+    records,
+    submissions,
+)
 from deployments.api.v1.bodies import add_schemas
 from deployments.api.waits import Waits
 from models.errors import QuledgerError
@@ -83,6 +96,8 @@ def make_app(services: Services, *, is_warmed: bool = False) -> FastAPI:
         groups.router,
         backends.router,
         calibrations.router,
+        records.router,
+        exports.router,
         payloads.router,
         me.router,
         health.router,

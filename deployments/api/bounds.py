@@ -11,6 +11,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deployments.api.nearness import IS_NEAR, is_near
 from deployments.api.problems import UNFORESEEN, Problem, Shape, answer
 from models.errors import printable
 
@@ -106,6 +107,7 @@ class Bounds:
         if refused is not None:
             await self._answer(scope, refused)(scope, receive, send_guarded)
             return
+        IS_NEAR.set(is_near((scope.get("client") or ("",))[0], headers))
         body, address = bytearray(), self._address(scope, headers)
         most = self._max_bytes(scope["path"])
         if scope["method"] in WITHOUT_BODY:

@@ -55,6 +55,17 @@ class CalibrationCalls:
         found = self._ledgers.withdraw(sha256, reason, by=caller.user)
         return version_value(found.backend, found.calibration)
 
+    def reinstate(self, caller: Caller, sha256: str, reason: str) -> dict[str, Any]:
+        """Take back the withdrawal of a version, and return it.
+
+        Raises:
+            UnknownCalibration: there is none.
+            NotChanged: it was not withdrawn.
+        """
+        _permit(caller, Act.ADMINISTER, LABORATORY)
+        found = self._ledgers.reinstate(sha256, reason, by=caller.user)
+        return version_value(found.backend, found.calibration)
+
     def hashes(self, standing_on: str, *, withdrawn: bool) -> tuple[str, ...]:
         """Return the hashes of the versions that are asked about."""
         if bool(standing_on) is withdrawn:

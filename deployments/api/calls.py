@@ -5,27 +5,30 @@ What is no coroutine blocks, and is called in a thread (`deployments/api/door.py
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from deployments.api.account import Account
 from deployments.api.bulk import Bulk
 from deployments.api.calibrations import CalibrationCalls
 from deployments.api.checks import checked
 from deployments.api.committer import Committer
+from deployments.api.exports import Exports
 from deployments.api.groups import Groups
 from deployments.api.laboratory import Laboratory
 from deployments.api.lists import own, seen_by, thing_of
 from deployments.api.overview import Overview
 from deployments.api.reads import Reads
+from deployments.api.records import Records
 from deployments.api.requests import JobRequest, repeated
-from deployments.api.stored import StoredPayloads
+from deployments.api.results import Results
+from deployments.api.stored import NamedPayloads, StoredPayloads
 from deployments.api.visits import Visits
 from deployments.api.waits import Waits
 from models.errors import IdempotencyConflict, JobRejected, QuledgerError, ResultMissing, UnknownJob
 from models.events import Event
 from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, is_visible, why_not
-from models.identity.errors import NotPermitted, NotSignedIn
+from models.identity.errors import NotPermitted
 from models.job import FINAL, Job
 from models.labels import LabelChanges
 from models.names import MAX_NAMED, id_meant, is_job_id
@@ -36,14 +39,21 @@ from storage.log.job_lists import Page, Query
 from tasks.jobs import labelling, submission
 from tasks.jobs.checking import Checker, Verdict
 from tasks.jobs.reruns import executed_of
-from tasks.jobs.results import result_document
 from tasks.services import Services
 
 Outcome = Begun | QuledgerError
+Made = TypeVar("Made")
+
+MANY = 2
+"""So many calls at once make many documents of a few words: payloads by their hashes, sweeps by their templates."""
 
 
 class Calls:
-    """The laboratory as its users may see and use it. It belongs to one event loop."""
+    """The laboratory as its users may see and use it. It belongs to one event loop.
+
+    Attributes:
+        many: held by whoever makes many documents of a few words, as long as they are in memory.
+    """
 
     def __init__(
         self,
@@ -55,47 +65,16 @@ class Calls:
     ) -> None:
         self.reads, directory = reads, services.directory
         self.account, self.laboratory, self.waits = Account(directory), Laboratory(services), waits
-        self.groups = Groups(services)
+        self.results, self.exports = Results(services), Exports(services)
+        self.groups = Groups(services, self.results)
         self.bulk = Bulk(services)
         self.overview = Overview(services, directory, self.laboratory.checkups)
-        self.calibrations = CalibrationCalls(services)
+        self.calibrations, self.records = CalibrationCalls(services), Records(services, self.results)
         self._services, self._directory, self._checker, self._committer = services, directory, checker, committer
         self._log = services.log
+        self.many = asyncio.Semaphore(MANY)
         self.visits = Visits(directory)
         self.payloads = StoredPayloads(services.log.engine)
-
-    def caller(self, token: str | None) -> Caller:
-        """Return whose token this is.
-
-        Raises:
-            NotSignedIn: it is missing, unknown, expired or revoked.
-            LimitReached: its user has sent too many requests in this minute.
-        """
-        if not token:
-            raise NotSignedIn("missing")
-        caller = self._directory.caller_of(token)
-        self.visits.note(caller)
-        return caller
-
-    def is_known(self, token: str) -> bool:
-        """Return whether a token is good; to ask is no request of its user's."""
-        with contextlib.suppress(NotSignedIn):
-            return bool(self._directory.caller_of(token).token_id)
-        return False
-
-    def caller_with(self, token_id: str) -> Caller:
-        """Return whose token has this id, for a session that was begun with it; else as `caller`."""
-        caller = self._directory.caller_with(token_id)
-        self.visits.note(caller)
-        return caller
-
-    def again(self, caller: Caller) -> Caller:
-        """Return a caller as he stands now: while he waited, his token may have ended. It is no request more.
-
-        Raises:
-            NotSignedIn: it has.
-        """
-        return self._directory.caller_with(caller.token_id)
 
     # Jobs come in
 
@@ -108,7 +87,14 @@ class Calls:
         Returns:
             For each the job, and whether it is new, or why it was refused.
         """
-        found = await asyncio.to_thread(lambda: [self._prepared(caller, each) for each in requests])
+        if sum(isinstance(each, JobRequest) and bool(each.payload) for each in requests) > 1:
+            async with self.many:
+                return await self._submit(caller, requests)
+        return await self._submit(caller, requests)
+
+    async def _submit(self, caller: Caller, requests: Sequence[JobRequest | QuledgerError]) -> list[Outcome]:
+        named = NamedPayloads(self.payloads, caller)
+        found = await asyncio.to_thread(lambda: [self._prepared(caller, each, named) for each in requests])
         good = [each for each in found if isinstance(each, Submission)]
         keep = [
             isinstance(request, JobRequest) and request.keep_faulty
@@ -124,7 +110,7 @@ class Calls:
 
     async def check(self, caller: Caller, request: JobRequest) -> Submission | QuledgerError:
         """Return what would be handed in, or why it would be refused; nothing is stored."""
-        found = await asyncio.to_thread(self._prepared, caller, request)
+        found = await asyncio.to_thread(self._prepared, caller, request, NamedPayloads(self.payloads, caller))
         return found if isinstance(found, QuledgerError) else (await checked(self._checker, [found]))[0]
 
     async def verdict(self, backend: str, document: bytes) -> Verdict:
@@ -146,14 +132,16 @@ class Calls:
             raise outcome
         return outcome
 
-    def _prepared(self, caller: Caller, request: JobRequest | QuledgerError) -> Submission | QuledgerError:
+    def _prepared(
+        self, caller: Caller, request: JobRequest | QuledgerError, named: NamedPayloads
+    ) -> Submission | QuledgerError:
         if isinstance(request, QuledgerError):
             return request
         try:
             self._permit(caller, Act.SUBMIT, Thing.job(caller.user, PROVEN_SOURCE, request.project))
             if request.derived_from:
                 self.job(caller, request.derived_from)
-            document = self.payloads.get(caller, request.payload) if request.payload else request.document
+            document = named.get(request.payload) if request.payload else request.document
         except QuledgerError as error:
             return error
         prepared = Submission(
@@ -243,14 +231,14 @@ class Calls:
             raise ResultMissing(f"the document of job {job.job_id} was too large to be kept")
         return content
 
-    def result(self, caller: Caller, job_id: str) -> dict[str, Any]:
-        """Return the result of a job that is DONE.
+    def result(self, caller: Caller, job_id: str, make: Callable[[dict[str, Any]], Made]) -> Made:
+        """Return what is made of the result of a job that is DONE.
 
         Raises:
             ResultMissing: it has none (yet).
             NotAuthentic: what lies there is not what was accepted.
         """
-        return result_document(self._services, self.job(caller, job_id, Act.EXPORT).job_id)
+        return self.results.of(self.job(caller, job_id, Act.EXPORT), make)
 
     async def wait_for_end(self, caller: Caller, job: Job, seconds: float) -> None:
         """Wait until a job has ended, that time is over, or the caller's token has ended.

@@ -41,13 +41,13 @@ class Door:
         """Answer in a thread, for the caller."""
 
         def answer() -> Answer:
-            return function(self.calls, self.calls.caller(self._token))
+            return function(self.calls, self.calls.visits.caller(self._token))
 
         return await asyncio.to_thread(answer)
 
     async def look(self, function: Callable[[Calls, Caller], Answer]) -> Answer:
         """Answer for the caller what a short read of the log says: a few rows by their indexes."""
-        return await self.calls.reads.run(lambda: function(self.calls, self.calls.caller(self._token)))
+        return await self.calls.reads.run(lambda: function(self.calls, self.calls.visits.caller(self._token)))
 
     async def look_again(self, caller: Caller, function: Callable[[Calls, Caller], Answer]) -> Answer:
         """Answer the same for a caller who has waited; it is no request more.
@@ -55,7 +55,7 @@ class Door:
         Raises:
             NotSignedIn: his token has ended meanwhile.
         """
-        return await self.calls.reads.run(lambda: function(self.calls, self.calls.again(caller)))
+        return await self.calls.reads.run(lambda: function(self.calls, self.calls.visits.again(caller)))
 
     async def run(self, function: Callable[[Calls], Answer]) -> Answer:
         """Answer in a thread, for a caller who is known already."""

@@ -2,22 +2,29 @@
 
 from typing import Any
 
-from deployments.api.lists import seen_by
-from deployments.group_results import Measured, measured
+from deployments.api.lists import affordable, seen_by
+from deployments.api.results import Results
+from deployments.group_results import MAX_EXPERIMENTS, Measured, measured
 from deployments.groups import GroupSummary, list_groups, summary_of
+from flows.artifacts.outcomes import Outcomes, outcomes_of
 from models.clock import to_text
+from models.errors import InputError
 from models.groups import UnknownGroup
 from models.identity.access import PROVEN_SOURCE, Act, Caller, Thing, why_not
 from models.identity.errors import NotPermitted
-from storage.log.job_lists import Query, page
+from models.job import Job
+from storage.log.job_lists import Query, cursor_behind, page
 from tasks.services import Services
+
+MAX_WHOLE = 1000
+"""Jobs of a group that are read at once."""
 
 
 class Groups:
     """The calls about groups, of which a caller sees the jobs that are his to see; they block."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, services: Services, results: Results) -> None:
+        self._services, self._results = services, results
 
     def all(self, caller: Caller) -> list[dict[str, Any]]:
         """Return the groups, the one that was last used first."""
@@ -48,7 +55,26 @@ class Groups:
         found = page(self._services.log.engine, query, limit=limit, cursor=cursor)
         if not found.jobs and not cursor:
             raise UnknownGroup(name)
-        return list(measured(self._services, found.jobs)), found.next_cursor
+        jobs = affordable(found.jobs)
+        following = found.next_cursor if len(jobs) == len(found.jobs) else cursor_behind(query, jobs[-1])
+        return list(measured(self._services, jobs, self._read)), following
+
+    def whole(self, caller: Caller, name: str) -> list[Measured]:
+        """Return the results of all its jobs, the oldest first.
+
+        Raises:
+            UnknownGroup: the caller may see no job of it.
+            InputError: it has more than `MAX_WHOLE` jobs, or too large results.
+        """
+        found, following = self.results(caller, name, MAX_WHOLE, "")
+        if following is not None:
+            raise InputError(
+                f"the group has more than {MAX_WHOLE} jobs, or large results; ask for its results in parts"
+            )
+        return found
+
+    def _read(self, _services: Services, job: Job) -> Outcomes:
+        return self._results.of(job, lambda document: outcomes_of(document, MAX_EXPERIMENTS))
 
 
 def _permit(caller: Caller, act: Act) -> None:

@@ -7,48 +7,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.errors import Fault
+from models.event_view import data_for_users
 from models.events import Event
 from models.job import FINAL, Job, State
 from models.status import StatusWord, status_document
-
-_SHOWN: dict[str, frozenset[str]] = {
-    "submitted": frozenset(
-        {
-            "backend",
-            "user",
-            "project",
-            "priority",
-            "document_sha256",
-            "document_bytes",
-            "source",
-            "labels",
-            "group",
-            "parameters",
-        }
-    ),
-    "claimed": frozenset(),
-    "validated": frozenset({"experiments", "shots", "cost"}),
-    "compiled": frozenset({"program_sha256", "program_bytes", "seed"}),
-    "executed": frozenset(
-        {
-            "seconds",
-            "cpu_seconds",
-            "seed",
-            "versions",
-            "backend_config_sha256",
-            "calibration_sha256",
-            "result_sha256",
-            "result_bytes",
-        }
-    ),
-    "uploaded": frozenset({"bytes", "sha256", "kid"}),
-    "failed": frozenset({"stage", "blame", "faults", "fault_count"}),
-    "cancel_requested": frozenset({"reason"}),
-    "retried": frozenset({"after_seconds", "not_before", "counted"}),
-    "labelled": frozenset({"by", "labels", "removed"}),
-    "replaced": frozenset({"document_sha256", "document_bytes"}),
-}
-"""Fields of each kind of event that users see; none of a kind that is missing: workers and paths are not theirs."""
 
 
 class JobView(BaseModel):
@@ -127,8 +89,5 @@ class EventView(BaseModel):
         Args:
             whole: all that it holds, as operators see it; users see no workers, hosts and paths.
         """
-        data = json.loads(event.data)
-        if not whole:
-            shown = _SHOWN.get(event.kind, frozenset())
-            data = {name: value for name, value in data.items() if name in shown}
+        data = json.loads(event.data) if whole else data_for_users(event)
         return cls(seq=event.seq, kind=event.kind, attempt=event.attempt, recorded_at=event.recorded_at, data=data)

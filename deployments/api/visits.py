@@ -1,6 +1,7 @@
 """Who comes, and how often: the rate of each user is held, and the last use of each token is remembered."""
 
 import asyncio
+import contextlib
 import logging
 import math
 import threading
@@ -8,9 +9,11 @@ import time
 from datetime import timedelta
 
 from deployments.api.bounds import Rates
+from deployments.api.nearness import IS_NEAR
 from models import clock
 from models.errors import LogError
 from models.identity.access import Caller
+from models.identity.errors import NotSignedIn
 from models.usage import LimitReached
 from storage.identity.directory import Directory
 from storage.identity.limits import limits_of
@@ -36,6 +39,39 @@ class Visits:
         self._used: set[str] = set()
         self._limits: dict[str, tuple[float, int | None]] = {}
         self._rates: dict[tuple[str, int], Rates] = {}
+
+    def caller(self, token: str | None) -> Caller:
+        """Return whose token this is.
+
+        Raises:
+            NotSignedIn: it is missing, unknown, expired or revoked, or good on this machine alone.
+            LimitReached: its user has sent too many requests in this minute.
+        """
+        if not token:
+            raise NotSignedIn("missing")
+        caller = _near_enough(self._directory.caller_of(token))
+        self.note(caller)
+        return caller
+
+    def is_known(self, token: str) -> bool:
+        """Return whether a token is good; to ask is no request of its user's."""
+        with contextlib.suppress(NotSignedIn):
+            return bool(self._directory.caller_of(token).token_id)
+        return False
+
+    def caller_with(self, token_id: str) -> Caller:
+        """Return whose token has this id, for a session that was begun with it; else as `caller`."""
+        caller = _near_enough(self._directory.caller_with(token_id))
+        self.note(caller)
+        return caller
+
+    def again(self, caller: Caller) -> Caller:
+        """Return a caller as he stands now: while he waited, his token may have ended. It is no request more.
+
+        Raises:
+            NotSignedIn: it has.
+        """
+        return self._directory.caller_with(caller.token_id)
 
     def note(self, caller: Caller) -> None:
         """Note that somebody has come.
@@ -78,3 +114,9 @@ class Visits:
             used, self._used = self._used, set()
         if used:
             self._directory.touch(used)
+
+
+def _near_enough(caller: Caller) -> Caller:
+    if caller.is_local and not IS_NEAR.get():
+        raise NotSignedIn("elsewhere")
+    return caller

@@ -211,14 +211,19 @@ TOKEN_COMMANDS = {
 """The same of `quledger token`."""
 
 BACKEND_COMMANDS = {
+    "check": (
+        "conformance:check",
+        "Try a backend with good and bad documents in the sandbox of its jobs, and say all that is wrong with it.",
+    ),
     "history": (
         "calibrations:history",
         "List which configurations and calibrations of a backend held when, and which of them were withdrawn.",
     ),
     "show": ("calibrations:show", "Print a configuration and calibration as it was kept."),
-    "withdraw": (
-        "calibrations:withdraw",
-        "Withdraw a configuration and calibration: results that stand on it are not to be relied on.",
+    "withdraw": ("calibrations:withdraw", "Withdraw a calibration: results that stand on it are not to be relied on."),
+    "reinstate": (
+        "calibrations:reinstate",
+        "Take back the withdrawal of a calibration: its results can be relied on again.",
     ),
 }
 """The same of `quledger backends`, which lists them where none follows."""
@@ -231,6 +236,7 @@ DB_COMMANDS = {
         "Look whether the database is whole: file, version, tables, triggers; end with code 3 if something differs.",
     ),
     "backup": ("db:backup", "Copy the database while it is used, and read the copy back."),
+    "size": ("sizes:show_size", "Show what database and storage take, how that grows, when the disk is full."),
     "shell": ("db:shell", "Ask the database in SQL; it changes nothing unless told so."),
 }
 """The same of `quledger db`."""

@@ -72,7 +72,7 @@ def show(sha256: str, *, as_json: Json = False) -> int:
 
 
 def withdraw(sha256: str, *, reason: str, as_json: Json = False) -> int:
-    """Withdraw a configuration and calibration: results that stand on it are not to be relied on.
+    """Withdraw a calibration: results that stand on it are not to be relied on.
 
     Args:
         sha256: Its hash, or as much of its beginning as tells it from others.
@@ -83,6 +83,24 @@ def withdraw(sha256: str, *, reason: str, as_json: Json = False) -> int:
     count = job_lists.count(current().log.engine, _standing_on(version.sha256))
     value = {"backend": found.backend, "sha256": version.sha256, **withdrawal(version), "results": count}
     text = f"withdrawn: {version.sha256[:SHOWN]} of {found.backend}; results that stand on it: {count}"
+    print_output(value, lambda: print(text), as_json=as_json)
+    return 0
+
+
+def reinstate(sha256: str, *, reason: str, as_json: Json = False) -> int:
+    """Take back the withdrawal of a calibration: its results can be relied on again.
+
+    Example: `quledger backends reinstate 3f2a77 --reason "the laser was on, the logbook was wrong"`.
+
+    Args:
+        sha256: Its hash, or as much of its beginning as tells it from others.
+        reason: Why; it is kept in the log.
+    """
+    found = current().calibrations.reinstate(sha256, reason, by="operator")
+    version = found.calibration
+    count = job_lists.count(current().log.engine, _standing_on(version.sha256))
+    value = {"backend": found.backend, "sha256": version.sha256, **withdrawal(version), "results": count}
+    text = f"not withdrawn any more: {version.sha256[:SHOWN]} of {found.backend}; results that stand on it: {count}"
     print_output(value, lambda: print(text), as_json=as_json)
     return 0
 

@@ -5,10 +5,7 @@ from typing import Any
 from deployments.cli import render
 from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Column, ColumnKind, Row, show_table
-from models.comparison import compare
-from models.job import State
-from tasks.jobs.records import record_of
-from tasks.jobs.results import result_document
+from deployments.differences import difference_of
 from tasks.services import current
 
 SOMETHING_DIFFERS = 3
@@ -37,15 +34,8 @@ def diff(one: str, other: str, *, as_json: Json = False) -> int:
         other: The same of another job.
     """
     services = current()
-    jobs = [services.log.get(services.log.id_of(each)) for each in (one, other)]
-    changes = compare(*(record_of(services, job) for job in jobs))
-    results: list[dict[str, Any]] | None = None
-    if all(job.state is State.DONE and not job.is_result_removed for job in jobs):
-        from deployments.comparison import compare_results  # noqa: PLC0415 - pandas takes a second to import
-
-        results = compare_results(*(result_document(services, job.job_id) for job in jobs))
-    is_same = not changes and all(row["same"] for row in results or ())
-    value = {"jobs": [job.job_id for job in jobs], "same": is_same, "changes": changes, "results": results}
+    value = difference_of(services, *(services.log.get(services.log.id_of(each)) for each in (one, other)))
+    changes, results, is_same = value["changes"], value["results"], value["same"]
     print_output(value, lambda: _show(changes, results, is_same=is_same), as_json=as_json)
     return 0 if is_same else SOMETHING_DIFFERS
 

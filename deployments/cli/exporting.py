@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from deployments.cli.output import Json, Labels, print_output
 from models import clock
-from models.errors import BadName, InputError, NotAuthentic, ResultMissing, echo
+from models.errors import BadName, InputError, echo
 from models.job import Job, State
 from models.labels import labels_said
 from models.moments import moment_of
@@ -16,10 +16,8 @@ from models.names import one_spelling
 from models.words import count_of
 from storage.log import job_lists
 from storage.log.job_lists import Query
-from storage.log.past import histories_of
 from tasks.jobs.archiving import NEVER_COMPILED, NOT_ASKED_FOR
 from tasks.jobs.archiving import export as write_archive
-from tasks.jobs.results import result_document
 from tasks.services import Services, current
 
 if TYPE_CHECKING:
@@ -93,12 +91,12 @@ def export(  # noqa: PLR0913 - one parameter an option
     services = current()
     wanted = [services.log.id_of(each) for each in job_ids]
     said: dict[str, Any] = {}
-    lost: list[str] = []
+    lost: dict[str, str] = {}
     named: list[tuple[What, Path | None]] = [("jobs", jobs), ("events", events), ("results", results)]
     tables = {what: path for what, path in named if path}
     if tables:
         said |= _write_tables(services, tables, _pages(services, wanted, query), lost)
-    left_out = [*lost]
+    left_out = [*lost.values()]
     if archive:
         ids = [job.job_id for page in _pages(services, wanted, query) for job in page]
         manifest = write_archive(services, ids, archive, with_programs=programs)
@@ -133,37 +131,21 @@ def _pages(services: Services, wanted: list[str], query: Query) -> Iterator[list
 
 
 def _write_tables(
-    services: Services, tables: dict["What", Path], pages: Iterator[list[Job]], left_out: list[str]
+    services: Services, tables: dict["What", Path], pages: Iterator[list[Job]], left_out: dict[str, str]
 ) -> dict[str, Any]:
     """Write the files and return how many rows each has; results that cannot be read are named in `left_out`."""
     from deployments import parquet  # noqa: PLC0415 - pyarrow takes a second to import
+    from deployments.export_rows import rows_of  # noqa: PLC0415 - as above
 
     rows = dict.fromkeys(tables, 0)
     with contextlib.ExitStack() as stack:
         writers = {what: stack.enter_context(parquet.writing(path, what)) for what, path in tables.items()}
         for jobs in pages:
             for what, writer in writers.items():
-                if what == "jobs":
-                    found = [*parquet.job_rows(jobs)]
-                elif what == "events":
-                    histories = histories_of(services.log.engine, [job.job_id for job in jobs])
-                    found = [row for events in histories for row in parquet.event_rows(events)]
-                else:
-                    found = [row for job in jobs for row in _result_rows(services, job, left_out)]
+                found = [*rows_of(services, what, jobs, left_out)]
                 parquet.write(writer, found)
                 rows[what] += len(found)
     return {what: {"file": str(path), "rows": rows[what]} for what, path in tables.items()}
-
-
-def _result_rows(services: Services, job: Job, left_out: list[str]) -> Iterator[dict[str, Any]]:
-    from deployments import parquet  # noqa: PLC0415 - as above
-
-    if job.state is not State.DONE:
-        return
-    try:
-        yield from parquet.result_rows(job, result_document(services, job.job_id))
-    except (ResultMissing, NotAuthentic) as error:
-        left_out.append(str(error))
 
 
 def _show(said: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from deployments.cli import render
 from deployments.cli.figures import write_file
 from deployments.cli.output import print_output
 from deployments.cli.tables import Column, ColumnKind, show_table
+from deployments.csv_text import csv_of
 from deployments.group_frames import compared_frame, records, results_frame
 from deployments.group_results import Measured, Table
 
@@ -33,7 +34,7 @@ def show_results(  # noqa: PLR0913 - what is shown, and how
     if parquet is not None:
         write_file(parquet, lambda: frame.to_parquet(parquet, index=False))
     elif csv:
-        frame.to_csv(sys.stdout, index=False)
+        sys.stdout.write(csv_of(frame))
     else:
         print_output(records(frame), lambda: _print_frame(frame), as_json=as_json)
 

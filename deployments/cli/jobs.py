@@ -1,6 +1,5 @@
 """The commands that look at jobs."""
 
-from datetime import timedelta
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -16,7 +15,7 @@ from models.labels import labels_said
 from models.moments import moment_of
 from models.names import one_spelling
 from storage.log.job_lists import MAX_PAGE, Query
-from storage.log.past import list_at, one_at
+from storage.log.past import one_at, page_at
 from storage.log.pauses import pauses
 from tasks.backends import registry
 from tasks.services import current
@@ -99,15 +98,8 @@ def list_jobs(  # noqa: PLR0913 - one parameter an option
         raise BadName("the limit has to be at least 1")
     if at:
         moment = moment_of(at, "--at", clock.now(), ago=True)
-        query = Query(
-            everything=True,
-            with_hidden=True,
-            backend=backend,
-            user=one_spelling(user),
-            group=group,
-            until=moment + timedelta(microseconds=1),
-        )
-        past = list_at(current().log.engine, query, moment, min(limit, MAX_PAGE))
+        query = Query(everything=True, with_hidden=True, backend=backend, user=one_spelling(user), group=group)
+        past = page_at(current().log.engine, query, moment, limit=min(limit, MAX_PAGE)).jobs
         print_output([render.status_value(job) for job in past], lambda: render.jobs(past), as_json=as_json)
         return 0
     jobs = current().log.jobs(

@@ -15,7 +15,8 @@ from tasks.services import current
 def pause(backend: str, *, reason: str = "", until: str = "", drain_down: bool = False, as_json: Json = False) -> int:
     """Pause a backend: nothing of it begins any more, and jobs are still taken.
 
-    What is executing comes to its end. What was claimed and does not execute yet is given back and keeps its place.
+    What is executing comes to its end. What was claimed and does not execute yet is given back and keeps its place;
+    only an engine outside keeps what it has, and brings it to its end.
 
     Args:
         backend: Display name of the backend.
@@ -32,6 +33,8 @@ def pause(backend: str, *, reason: str = "", until: str = "", drain_down: bool =
     counts = current().log.counts().get(backend, {})
     running = counts.get("running", 0)
     text = f"{paused}\n{running} of its jobs under way, {counts.get('waiting', 0)} wait"
+    if registry.served_outside(backend):
+        text += "\nIts engine is given none any more, and brings to their end those that it has"
     value = paused.model_dump(mode="json") | {"running": running, "waiting": counts.get("waiting", 0)}
     print_output(value, lambda: print(text), as_json=as_json)
     return 0

@@ -10,6 +10,7 @@ from deployments.cli import render
 from deployments.cli.figures import write_figure
 from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
+from deployments.csv_text import csv_of
 from deployments.frames import counts_frame, values_frame
 from deployments.sweep_figures import MAX_EXPERIMENTS, job_svg, sparklines
 from flows.artifacts.outcomes import outcomes_of
@@ -93,6 +94,6 @@ def _print_csv(document: dict[str, Any]) -> None:
     """Print the counts of a result as CSV; those of estimations are values and standard errors."""
     counts, values = counts_frame(document), values_frame(document)
     if len(counts) or values.empty:
-        counts.to_csv(sys.stdout, index=False)
+        sys.stdout.write(csv_of(counts))
     if len(values):
-        values.to_csv(sys.stdout, index=False)
+        sys.stdout.write(csv_of(values))

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 from collections.abc import Iterator
 
 from models.errors import InputError, echo
@@ -22,7 +23,9 @@ def read_table(content: bytes) -> tuple[list[str], list[Row]]:
     if len(content) > MAX_BYTES:
         raise InputError(f"the table has {len(content) / 1e6:.1f} MB; at most {MAX_BYTES / 1e6:g} MB are read")
     try:
-        lines = [line for line in csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True) if line]
+        text = io.StringIO(content.decode("utf-8-sig"), newline="")
+        # The heading, and one row more than are taken: what follows is not read.
+        lines = list(itertools.islice(filter(None, csv.reader(text, strict=True)), MAX_ROWS + 2))
     except UnicodeDecodeError as error:
         raise InputError(f"the table is not UTF-8 text (byte {error.start})") from None
     except csv.Error as error:
@@ -30,7 +33,7 @@ def read_table(content: bytes) -> tuple[list[str], list[Row]]:
     if len(lines) < 2:  # noqa: PLR2004 - the heading and a row
         raise InputError("the table has no rows; its first line names the columns")
     if len(lines) - 1 > MAX_ROWS:
-        raise InputError(f"the table has {len(lines) - 1} rows; at most {MAX_ROWS} are taken")
+        raise InputError(f"the table has more rows than are taken: at most {MAX_ROWS}")
     columns = [name.strip() for name in lines[0]]
     if wrong := list(_wrong(columns)):
         raise InputError(f"the heading of the table: {'; '.join(wrong)}")

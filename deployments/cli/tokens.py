@@ -1,5 +1,6 @@
 """`quledger token`: what users and devices show to the API. Only `new` prints one, and only once."""
 
+import sys
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -64,6 +65,12 @@ def new(  # noqa: PLR0913 - one parameter an option
             raise BadName("--scope is for the tokens of users; one of a device is good for serving it alone")
         if device not in registry.names():
             raise UnknownBackend(device, registry.names())
+        if not registry.served_outside(device):
+            print(
+                f"quledger: the jobs of {device} are run here, so an engine with this key is refused; a device that one"
+                ' serves has a description with "simulator": "none" in QULEDGER_DEVICES',
+                file=sys.stderr,
+            )
     if days is None:
         days = "never" if device else USUAL_DAYS
     stream = device_stream(device) if device else user_stream(user)

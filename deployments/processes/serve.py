@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from deployments.processes.local_access import is_anybody_there, local_access
 from deployments.processes.logs import record
 from deployments.processes.mirroring import mirrored
 from deployments.processes.stop_signals import stop_signals
@@ -84,7 +85,7 @@ def serve_on(services: Services, listening: socket.socket, say: Callable[[str], 
         record(sys.stderr)
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         say(f"Quledger answers at {url}/ui (pages), {url}/v1 (API), {url}/v1/docs (how to use it)")
-        if not services.directory.users():
+        if not is_anybody_there(services):
             say("Nobody can sign in yet: quledger user add NAME --role operator, then quledger token new NAME")
         server = uvicorn.Server(config)
 
@@ -95,7 +96,7 @@ def serve_on(services: Services, listening: socket.socket, say: Callable[[str], 
             server.handle_exit(number, frame)
 
         server.capture_signals = functools.partial(_ended_by_signals, end)  # type: ignore[method-assign]
-        with mirrored(services):
+        with mirrored(services), local_access(services, host, url):
             server.run(sockets=[listening])
         with contextlib.suppress(OSError):  # the terminal may be gone
             say("stopped")

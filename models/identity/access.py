@@ -3,6 +3,8 @@
 An operator may do everything, within the scopes of the token that he shows. A user sees and handles the jobs that he
 has handed in by a token. Into those that came without one anybody can have written his name: he sees them if an
 operator has linked the name to him. Members and viewers of a project see and export what was handed in for it by token.
+An archive proves itself, so it holds histories whole, with the names of workers: the owner of a job may have one, and
+operators.
 """
 
 from collections.abc import Mapping
@@ -21,6 +23,7 @@ class Act(StrEnum):
 
     SEE = "see"
     EXPORT = "export"
+    ARCHIVE = "archive"
     SUBMIT = "submit"
     CANCEL = "cancel"
     RETRY = "retry"
@@ -35,6 +38,7 @@ class Act(StrEnum):
 NEEDS: Mapping[Act, Scope] = {
     Act.SEE: "read",
     Act.EXPORT: "read",
+    Act.ARCHIVE: "read",
     Act.SUBMIT: "submit",
     Act.CANCEL: "submit",
     Act.RETRY: "submit",
@@ -57,6 +61,7 @@ class Caller:
         projects: name -> role of the user in it.
         names: names that an operator has linked to him.
         device: the backend that the caller serves; empty for a user.
+        is_local: he may come from the machine of the server alone.
     """
 
     user: str
@@ -66,6 +71,7 @@ class Caller:
     names: frozenset[str] = frozenset()
     device: str = ""
     token_id: str = ""
+    is_local: bool = False
 
 
 ThingKind = Literal["job", "payload", "token", "account", "project", "laboratory"]
@@ -156,6 +162,8 @@ def why_not(caller: Caller, act: Act, thing: Thing) -> str:  # noqa: C901, PLR09
         return ""
     if not thing.is_proven or thing.user != caller.user:
         return "only its owner and operators may"
+    if act is Act.ARCHIVE:
+        return ""
     if act is Act.ADMINISTER:
         return "" if thing.kind == "token" else "only operators may"
     if caller.role == "viewer":

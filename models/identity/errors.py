@@ -8,7 +8,7 @@ from typing import Literal
 
 from models.errors import InputError, echo
 
-BadToken = Literal["missing", "unknown", "expired", "revoked", "disabled"]
+BadToken = Literal["missing", "unknown", "expired", "revoked", "disabled", "elsewhere"]
 """Why a token lets nobody in."""
 
 _WHY: dict[BadToken, str] = {
@@ -17,6 +17,7 @@ _WHY: dict[BadToken, str] = {
     "expired": "this token has expired; ask the laboratory for a new one",
     "revoked": "this token was revoked; ask the laboratory for a new one",
     "disabled": "the user of this token is disabled; ask the laboratory",
+    "elsewhere": "this token is good on the machine of the server alone",
 }
 
 

@@ -6,10 +6,11 @@ None of them names whom it is about: that is the stream that it stands in.
 import json
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
-from models.calibrations import CalibrationRecorded, CalibrationWithdrawn
+from models.calibrations import CalibrationRecorded, CalibrationReinstated, CalibrationWithdrawn
 from models.clock import UtcDatetime
+from models.fact_model import FactModel
 from models.identity.limits import Limits
 from models.pauses import MAX_REASON
 
@@ -35,9 +36,7 @@ MAX_DEVICE_INFO = 1_000_000
 """Characters of a calibration."""
 
 
-class _Fact(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _Fact(FactModel):
     version: Literal[1] = 1
 
 
@@ -194,7 +193,8 @@ ControlFact = Annotated[
     | BackendPaused
     | BackendResumed
     | CalibrationRecorded
-    | CalibrationWithdrawn,
+    | CalibrationWithdrawn
+    | CalibrationReinstated,
     Field(discriminator="kind"),
 ]
 _FACT: TypeAdapter[ControlFact] = TypeAdapter(ControlFact)

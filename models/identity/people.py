@@ -5,7 +5,13 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from models.calibrations import NO_CALIBRATIONS, CalibrationRecorded, CalibrationWithdrawn, Ledger
+from models.calibrations import (
+    NO_CALIBRATIONS,
+    CalibrationRecorded,
+    CalibrationReinstated,
+    CalibrationWithdrawn,
+    Ledger,
+)
 from models.errors import echo
 from models.events import GENESIS
 from models.identity.control_events import ControlEvent
@@ -218,10 +224,8 @@ class BackendRecord(_Fold):
                 return {"pause": Pause(backend=self.name, since=event.recorded_at, by=event.actor, **said)}
             case BackendResumed():
                 return {"pause": None}
-            case CalibrationRecorded():
-                return {"ledger": self.ledger.after_record(fact, event.recorded_at)}
-            case CalibrationWithdrawn():
-                return {"ledger": self.ledger.after_withdrawal(fact, event.recorded_at, event.actor)}
+            case CalibrationRecorded() | CalibrationWithdrawn() | CalibrationReinstated():
+                return {"ledger": self.ledger.after(fact, event.recorded_at, event.actor)}
             case _:
                 return super()._changes(fact, event)
 

@@ -13,6 +13,9 @@ PREFIX = "qlg"
 ID_BYTES, SECRET_BYTES = 6, 24
 """48 random bits tell tokens apart, 192 cannot be guessed."""
 
+LOCAL_NOTE = "for programs on the machine of the server, and from there alone"
+"""A token with this note lets nobody in who comes from elsewhere."""
+
 _TOKEN_ID = re.compile(rf"[0-9a-f]{{{2 * ID_BYTES}}}")
 
 LEAST_SECRET = 16

@@ -23,10 +23,14 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 
 
 class Writer:
-    """Writes an archive beside its name, and puts it there when it is whole."""
+    """Writes an archive.
 
-    def __init__(self, zip_file: zipfile.ZipFile) -> None:
-        self._zip = zip_file
+    Args:
+        most: bytes of the whole.
+    """
+
+    def __init__(self, zip_file: zipfile.ZipFile, most: int = MAX_BYTES) -> None:
+        self._zip, self._most = zip_file, most
         self._size = 0
 
     def add(self, name: str, content: bytes) -> None:
@@ -36,14 +40,21 @@ class Writer:
             InputError: the archive would be too large.
         """
         self._size += len(content) + 2 * len(name) + 200
-        if self._size > MAX_BYTES or len(self._zip.filelist) >= MAX_MEMBERS:
+        if self._size > self._most or len(self._zip.filelist) >= MAX_MEMBERS:
             raise InputError("these jobs are too many or too large for one archive; write several")
         self._zip.writestr(_info(name), content)
 
 
 @contextlib.contextmanager
+def writing_into(file: BinaryIO, most: int = MAX_BYTES) -> Iterator[Writer]:
+    """Write an archive into a file that is open; it is whole when the block has ended."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as zip_file:
+        yield Writer(zip_file, most)
+
+
+@contextlib.contextmanager
 def writing(path: Path) -> Iterator[Writer]:
-    """Write an archive; if the block raises there is none.
+    """Write an archive beside its name, and put it there when it is whole; if the block raises there is none.
 
     Raises:
         InputError: there is such a file already.
@@ -54,8 +65,8 @@ def writing(path: Path) -> Iterator[Writer]:
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with open(beside, "xb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as zip_file:
-                yield Writer(zip_file)
+            with writing_into(file) as writer:
+                yield writer
             file.flush()
             os.fsync(file.fileno())
         os.link(beside, path)

@@ -19,12 +19,12 @@ from models.events import Event
 from models.job import Job, Phase, State, fold
 from models.status import first_status_wait
 from storage import failpoints, layout
-from storage.documents.cursor import MirrorCursor
 from storage.documents.job_documents import JobDocuments, mirrored_standing
 from storage.documents.locks import JobLocks, Locks
 from storage.documents.marks import Marks
 from storage.log.event_log import EventLog
 from storage.log.holds import Held, Holds
+from storage.log.mirror_cursor import MirrorCursor
 from storage.providers.registry import probe
 from storage.providers.stores import Stores
 

@@ -11,6 +11,7 @@ from models.calibrations import (
     MAX_REASON,
     NO_CALIBRATIONS,
     Calibration,
+    CalibrationReinstated,
     CalibrationWithdrawn,
     Ledger,
     Period,
@@ -23,6 +24,7 @@ from models.identity.facts import ControlFact
 from models.identity.people import BackendRecord, Fold
 from models.identity.streams import backend_stream
 from models.names import MAX_NAMED, id_meant
+from storage.identity.backend_records import record_of
 from storage.identity.calibration_rows import CALIBRATION, PERIOD, calibration_of, read
 from storage.identity.directory import Directory
 from storage.log.database import reading
@@ -77,8 +79,11 @@ class Calibrations:
             return (ledger.fact_of(version),) if is_needed(ledger) else ()
 
         try:
-            if is_needed(self.ledger(backend, with_text=False)):
-                self._directory.change(backend_stream(backend), decide, actor=self._actor)
+            stream, about = backend_stream(backend), {version.sha256}
+            with reading(self._engine) as connection:
+                found = record_of(connection, stream, about)
+            if decide(found):
+                self._directory.change(stream, decide, actor=self._actor, about=about)
         except (LogError, NotChanged) as error:
             _LOG.warning("calibration_unrecorded action=try_again backend=%s: %s", backend, error)
             return False
@@ -96,8 +101,7 @@ class Calibrations:
             BadName: several begin so.
             InputError: the reason is too long, or none.
         """
-        if not 0 < len(reason) <= MAX_REASON or reason != printable(reason, MAX_REASON):
-            raise InputError(f"the reason has 1 to {MAX_REASON} characters that can be seen")
+        _check_reason(reason)
         sha256 = self.hash_of(text)
         with reading(self._engine) as connection:
             query = select(CALIBRATION.c.backend).where(CALIBRATION.c.sha256 == sha256)
@@ -105,6 +109,35 @@ class Calibrations:
         for backend in backends:
             fact = CalibrationWithdrawn(sha256=sha256, reason=reason)
             self._directory.append(backend_stream(backend), fact, actor=by)
+        return self.find(sha256)
+
+    def reinstate(self, text: str, reason: str, *, by: str) -> Found:
+        """Take back the withdrawal of a version.
+
+        Args:
+            text: its hash, or the beginning of it.
+
+        Raises:
+            UnknownCalibration: there is none.
+            BadName: several begin so.
+            NotChanged: it was not withdrawn.
+            InputError: the reason is too long, or none.
+        """
+        _check_reason(reason)
+        sha256 = self.hash_of(text)
+        fact = CalibrationReinstated(sha256=sha256, reason=reason)
+
+        def decide(fold: Fold | None) -> Sequence[ControlFact]:
+            found = fold.ledger.versions.get(sha256) if isinstance(fold, BackendRecord) else None
+            return (fact,) if found and found.withdrawn_at else ()
+
+        query = select(CALIBRATION.c.backend).where(CALIBRATION.c.sha256 == sha256, CALIBRATION.c.withdrawn_at != "")
+        with reading(self._engine) as connection:
+            backends = connection.scalars(query).all()
+        if not backends:
+            raise NotChanged(f"the calibration {sha256[:16]} was not withdrawn")
+        for backend in backends:
+            self._directory.change(backend_stream(backend), decide, actor=by, about={sha256})
         return self.find(sha256)
 
     def hash_of(self, text: str) -> str:
@@ -157,3 +190,8 @@ class Calibrations:
                 for row in held.mappings()
             )
         return Ledger(versions=versions, periods=periods)
+
+
+def _check_reason(reason: str) -> None:
+    if not 0 < len(reason) <= MAX_REASON or reason != printable(reason, MAX_REASON):
+        raise InputError(f"the reason has 1 to {MAX_REASON} characters that can be seen")

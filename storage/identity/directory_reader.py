@@ -15,7 +15,7 @@ from models.identity.access import Caller
 from models.identity.errors import NotSignedIn, UnknownProject, UnknownToken, UnknownUser
 from models.identity.people import Person, Project, Token
 from models.identity.streams import device_stream, is_name, project_stream, user_stream
-from models.identity.tokens import MOST_SECRET, is_token_id, token_sha256
+from models.identity.tokens import LOCAL_NOTE, MOST_SECRET, is_token_id, token_sha256
 from storage.identity import streams
 from storage.identity.views import ACCOUNT, MEMBERSHIP, NAME_LINK, TOKEN
 from storage.log.database import reading, writing
@@ -103,6 +103,7 @@ class DirectoryReader:
             projects={name: role for what, name, role in more if what == "project"},
             names=frozenset(name for what, name, _ in more if what == "name"),
             token_id=row["token_id"],
+            is_local=row["note"] == LOCAL_NOTE,
         )
 
     def good_tokens(self, token_ids: Collection[str]) -> set[str]:

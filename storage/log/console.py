@@ -13,6 +13,9 @@ from storage.log.dialects import dialect_of
 
 MOST_ROWS = 1000
 
+READS = ("SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN", "PRAGMA")
+"""What a statement begins with that reads: others, such as COPY and LOCK, do more even where nothing may be changed."""
+
 
 class BadQuery(InputError):
     """A statement that the database refuses."""
@@ -34,9 +37,11 @@ def ask(engine: Engine, statement: str, *, write: bool = False) -> Rows:
         write: it may change something, as far as the triggers of the log allow it.
 
     Raises:
-        BadQuery: the database refuses it.
+        BadQuery: the database refuses it, or without `write` it is none that reads.
         LogUnavailable: the database does not answer.
     """
+    if not write and not statement.lstrip(" \t\r\n(").upper().startswith(READS):
+        raise BadQuery(f"without --write a statement begins with {', '.join(READS[:-1])} or {READS[-1]}")
     began = time.monotonic()
     with _transaction(engine, write=write) as connection:
         try:

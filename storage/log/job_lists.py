@@ -66,6 +66,10 @@ FEW = 500
 """So many jobs whose ids begin alike are looked at one by one; more are met soon enough in the lanes."""
 
 
+MANY = 10_000
+"""So many jobs of one backend are sorted; of more, the newest are soon met among those of all."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """Which jobs are listed: those in the first four, and of them those to which the rest applies.
@@ -146,6 +150,11 @@ def page(engine: Engine, query: Query, *, limit: int = 50, cursor: str = "") -> 
         jobs = {job_id: Job.model_validate_json(fold) for job_id, fold in connection.execute(folds)} if shown else {}
     next_cursor = _cursor(query, keys[limit - 1]) if len(keys) > limit else None
     return Page([jobs[job_id] for job_id in shown], next_cursor)
+
+
+def cursor_behind(query: Query, job: Job) -> str:
+    """Return the cursor of a page that begins behind a job of the list."""
+    return _cursor(query, (clock.to_text(job.submitted_at), job.job_id))
 
 
 def count(engine: Engine, query: Query) -> int:
@@ -288,10 +297,20 @@ def _only_few(connection: Connection, query: Query) -> list[Condition]:
     if not query.prefix:
         begins = [IN_A_GROUP, _JOB.c.group_name == query.group] if query.group else []
     if not begins:
-        return []
+        return _of_backend(connection, query)
     few = select(_JOB.c.job_id).where(*begins).limit(FEW + 1)
     found = connection.scalars(few.order_by(_JOB.c.job_id) if query.prefix else few).all()
     return begins if len(found) > FEW else [_JOB.c.job_id.in_(found)]
+
+
+def _of_backend(connection: Connection, query: Query) -> list[Condition]:
+    """Return what narrows a list of everybody's jobs to those of a backend that has not many; they are sorted then."""
+    if not query.backend or not query.everything or query.user or query.project or query.calibrations:
+        return []
+    # In the words of the queue's index, which holds all that is counted here.
+    jobs: list[Condition] = [_JOB.c.phase.in_([phase.value for phase in Phase]), _JOB.c.backend == query.backend]
+    found = select(_JOB.c.job_id).where(*jobs).limit(MANY + 1).subquery()
+    return [] if (connection.scalar(select(func.count()).select_from(found)) or 0) > MANY else jobs
 
 
 def _cursor(query: Query, key: Key) -> str:

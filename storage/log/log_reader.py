@@ -13,9 +13,9 @@ from models.facts import Submitted
 from models.job import Job, Phase, State
 from models.names import MAX_NAMED, id_meant, is_job_id
 from storage.log.database import reading
-from storage.log.labels import has_label
+from storage.log.job_lists import MAX_PAGE, Query, page
 from storage.log.rows import event_of, get_job
-from storage.log.tables import IN_A_GROUP, NOT_HELD, OPEN, EventRow, JobRow
+from storage.log.tables import NOT_HELD, OPEN, EventRow, JobRow
 
 _EVENT: Any = EventRow.__table__  # type: ignore[attr-defined]
 _JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
@@ -185,15 +185,21 @@ class LogReader:
         limit: int = 50,
     ) -> list[Job]:
         """Return the newest jobs first, of one backend, user, state or group, or with labels, where that is asked."""
-        query = select(_JOB.c.fold).order_by(_JOB.c.submitted_at.desc(), _JOB.c.job_id.desc()).limit(limit)
-        for column, value in ((_JOB.c.backend, backend), (_JOB.c.user, user), (_JOB.c.state, state)):
-            if value:
-                query = query.where(column == value)
-        if group:
-            query = query.where(IN_A_GROUP, _JOB.c.group_name == group)
-        query = query.where(*(has_label(name, value) for name, value in labels.items()))
-        with reading(self.engine) as connection:
-            return [Job.model_validate_json(fold) for fold in connection.scalars(query)]
+        query = Query(
+            everything=True,
+            with_hidden=True,
+            backend=backend,
+            user=user,
+            states=frozenset({State(state)} if state else ()),
+            group=group,
+            labels=tuple(labels.items()),
+        )
+        found: list[Job] = []
+        cursor: str | None = ""
+        while cursor is not None and len(found) < limit:
+            jobs, cursor = page(self.engine, query, limit=min(limit - len(found), MAX_PAGE), cursor=cursor)
+            found += jobs
+        return found
 
     def counts(self, *, storages: Sequence[str] | None = None) -> dict[str, dict[str, int]]:
         """Return how many jobs wait and run, by backend and phase; those that are held do neither.

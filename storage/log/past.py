@@ -1,17 +1,19 @@
 """Jobs as they stood at a time, read from their events."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import groupby
 
 from sqlalchemy import Engine, bindparam, select
 
+from models.errors import InputError
 from models.events import Event
 from models.job import Job
 from models.past import NotYet, job_at
 from storage.log.database import reading
 from storage.log.histories import EVENT
-from storage.log.job_lists import Query, page
+from storage.log.job_lists import Page, Query, page
 from storage.log.rows import event_of
 
 _OF_JOBS = (
@@ -52,12 +54,28 @@ def one_at(engine: Engine, job_id: str, at: datetime) -> Job:
     return job
 
 
-def list_at(engine: Engine, query: Query, at: datetime, limit: int) -> list[Job]:
-    """Return jobs that had been handed in by a time, newest first, as they stood.
+def handed_in_by(query: Query, at: datetime) -> Query:
+    """Return a query for those of its jobs that had been handed in by a time.
+
+    Raises:
+        InputError: it asks for what may have been otherwise then.
+    """
+    if query.states or query.labels:
+        raise InputError("a list of a time goes with neither state nor label: an index holds them as they are now")
+    ends = at + timedelta(microseconds=1)
+    return replace(query, until=ends if query.until is None else min(query.until, ends))
+
+
+def page_at(engine: Engine, query: Query, at: datetime, *, limit: int, cursor: str = "") -> Page:
+    """Return one page of the jobs that had been handed in by a time, as they stood; else as `job_lists.page`.
 
     Args:
         query: which ones; what it asks of them is as of now, but for the time.
+
+    Raises:
+        InputError: it asks for what may have been otherwise then.
     """
-    ids = [job.job_id for job in page(engine, query, limit=limit).jobs]
-    found = jobs_at(engine, ids, at)
-    return [found[job_id] for job_id in ids if job_id in found]
+    found = page(engine, handed_in_by(query, at), limit=limit, cursor=cursor)
+    ids = [job.job_id for job in found.jobs]
+    then = jobs_at(engine, ids, at)
+    return Page([then[job_id] for job_id in ids if job_id in then], found.next_cursor)

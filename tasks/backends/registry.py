@@ -247,6 +247,11 @@ class _PlugIn:
         self.document_schema = schema
 
     @property
+    def example(self) -> JSON:
+        """A job that it takes; None where it does not say."""
+        return getattr(self._inner, "example", None)
+
+    @property
     def calibration(self) -> JSON:
         """What was measured of it by now; None where it does not say."""
         return getattr(self._inner, "calibration", None)

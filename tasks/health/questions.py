@@ -26,6 +26,7 @@ from models.health import (
     MIRROR,
     NOTICES,
     PREFECT,
+    QUEUE_CHECK,
     STORAGE,
     Part,
     Room,
@@ -136,14 +137,17 @@ def _database(settings: Settings) -> Answer:
         clocks = {} if told is None else {"the database": _ahead(told, asked_at, clock.now())}
         lag, now = condition.lag(engine), clock.now()
         waiting = {name: (each.number, each.since) for name, each in outbox.untold(engine).items()}
+        devices = {name: standing(engine, name).seen_at for name in filter(registry.served_outside, registry.names())}
+        engines = [name for name, at in devices.items() if at is not None and now - at <= QUEUE_CHECK]
+        wait = [name for name in condition.oldest_waiting(engine) if name not in devices] if engines else []
         signs = [sign._replace(process=seen_here(sign.worker)) for sign, _ in condition.signs(engine)]
     except LogError as error:
         return Answer(_without_database(str(error)))
     finally:
         engine.dispose()
     works = Part(name=DATABASE, status="ok", says="takes a row and gives it back")
-    parts = [works, judge_mirror(lag.behind, lag.oldest, now), judge_drains(signs, now), judge_notices(waiting, now)]
-    return Answer(parts, clocks)
+    parts = [works, judge_mirror(lag.behind, lag.oldest, now), judge_drains(signs, now, engines, wait)]
+    return Answer([*parts, judge_notices(waiting, now)], clocks)
 
 
 def _without_database(why: str) -> list[Part]:
@@ -222,7 +226,7 @@ def _backends(services: Services, opener: Opener) -> Answer:
             with suppress(StorageError, ValueError, TypeError, KeyError, RecursionError):
                 published = unwrapped(json.loads(storage.get(layout.config(name))))
                 checked[name] = datetime.fromisoformat(published["last_queue_check"])
-    return Answer([judge_backends(checked, clock.now())])
+    return Answer([judge_backends(checked, clock.now(), outside)])
 
 
 def _disk(settings: Settings) -> Answer:

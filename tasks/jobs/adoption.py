@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from models import clock
-from models.adopted import Adopted, AdoptedError
 from models.adoption import Found, Plan, plan_for
 from models.errors import (
     AppendConflict,
@@ -17,7 +16,7 @@ from models.errors import (
     MirrorAhead,
     StorageError,
 )
-from models.facts import Fact, Submitted
+from models.facts import Adopted, AdoptedError, Fact, Submitted
 from models.job import Job
 from models.names import dated_id
 from models.signing import is_signed

@@ -40,22 +40,31 @@ NEVER_COMPILED, NOT_ASKED_FOR = "it was never compiled", "it was not asked for"
 
 
 def export(services: Services, job_ids: Sequence[str], path: Path, *, with_programs: bool = True) -> Manifest:
+    """Write jobs into an archive and return its manifest; else as `export_into`.
+
+    Raises:
+        InputError: the file is there already.
+        UnreadableFile: it cannot be written.
+    """
+    if len(job_ids) > MAX_JOBS:
+        raise InputError(f"one archive takes at most {MAX_JOBS} jobs; write several")
+    with writing(path) as file:
+        return export_into(services, job_ids, file, with_programs=with_programs)
+
+
+def export_into(services: Services, job_ids: Sequence[str], file: Writer, *, with_programs: bool) -> Manifest:
     """Write jobs into an archive and return its manifest; a job that is under way is written as it stands.
 
     Args:
         with_programs: compile each document again, to have the program in the archive.
 
     Raises:
-        InputError: there are too many, or the file is there already.
+        InputError: they are too many or too large.
         ResultMissing: the result of a job that is DONE is not in the storage.
         NotAuthentic: it is not the one that was accepted.
         KeyUnusable: a backend of the jobs signs, and there is no key that can be used.
-        UnreadableFile: the file cannot be written.
     """
-    if len(job_ids) > MAX_JOBS:
-        raise InputError(f"one archive takes at most {MAX_JOBS} jobs; write several")
-    with writing(path) as file:
-        return _Export(services, file).all(list(dict.fromkeys(job_ids)), with_programs=with_programs)
+    return _Export(services, file).all(list(dict.fromkeys(job_ids)), with_programs=with_programs)
 
 
 class _Export:

@@ -56,6 +56,13 @@ def load(resolver: str, name: str) -> Loaded:
     return Loaded(backend, config, _version(backend, config), versions(backend))
 
 
+def _shots_of(experiment: Any) -> int:
+    """Return how often an experiment runs, as its attribute or its member says; 0 where it does not say."""
+    is_mapping = isinstance(experiment, Mapping)
+    shots = experiment.get("shots", 0) if is_mapping else getattr(experiment, "shots", 0)
+    return shots if type(shots) is int and shots >= 0 else 0
+
+
 def _version(backend: Backend, config: BackendConfig) -> Version:
     return version_of(config, getattr(backend, "calibration", None))
 
@@ -120,7 +127,7 @@ class Steps:
         predict = getattr(self._loaded.backend, "predicted_cost", None)
         cost = predict(experiments) if callable(predict) else None
         values = experiments.values() if isinstance(experiments, Mapping) else experiments
-        shots = sum(getattr(experiment, "shots", 0) for experiment in values)
+        shots = sum(map(_shots_of, values))
         return {"experiments": len(experiments), "shots": shots, "cost": cost}, b""
 
     def _compile(self, seed: int | None) -> Answer:

@@ -9,8 +9,7 @@ import socket
 from collections import defaultdict
 from typing import NamedTuple
 
-from tasks.sandbox.fork_client import Child
-from tasks.sandbox.fork_servers import ServerKind
+from tasks.sandbox.fork_client import Child, ServerKind
 
 MAX_JOBS = 200
 """The most jobs of one child, one after the other: whatever a library does not give back ends with it."""

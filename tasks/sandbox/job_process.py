@@ -22,8 +22,7 @@ from typing import Any, Literal, Self
 
 from models.errors import BackendFailed, ChildDied, JobRejected, LimitExceeded
 from tasks.sandbox.child_pool import MAX_JOBS, ChildPool, PoolKey
-from tasks.sandbox.fork_client import Child, receive_part
-from tasks.sandbox.fork_servers import ForkServers, ServerKind
+from tasks.sandbox.fork_client import Child, ForkServers, ServerKind, receive_part
 from tasks.sandbox.protocol import (
     MAX_HEADER,
     PREFIX,

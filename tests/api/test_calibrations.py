@@ -18,6 +18,11 @@ def test_calibrations_over_http(door: FrontDoor):
     assert door.ask("alice", "POST", f"{path}?reason=x").status_code == 403
     assert door.ask("olga", "POST", path).status_code == 422
     assert door.ask("olga", "POST", f"{path}?reason=laser%20off").json()["withdrawn_by"] == "olga"
+    back = f"/v1/calibrations/{ONE.sha256}/reinstate"
+    assert door.ask("alice", "POST", f"{back}?reason=x").status_code == 403
+    assert door.ask("olga", "POST", back).status_code == 422
+    assert door.ask("olga", "POST", f"{back}?reason=it%20was%20on").json()["withdrawn_at"] is None
+    assert door.ask("olga", "POST", f"{back}?reason=x").status_code == 422
     assert door.ask("alice", "GET", "/v1/results?withdrawn=true").json() == {"results": [], "next": None}
     assert door.ask("alice", "GET", "/v1/results").status_code == 422
     for path in ("/v1/calibrations/feedbeef", "/v1/results?standing_on=feedbeef", "/v1/backends/nosuch/calibrations"):

@@ -1,15 +1,20 @@
 """Labels, checks and groups through the API."""
 
+import contextlib
 import io
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from deployments.api.results import MAX_WAITING, Results
 from tests.api.conftest import SPIN, FrontDoor
 from tests.api.test_jobs import BAD, problem
 from tests.finished import experiment, finish
+from tests.waiting import until
 
 TEMPLATE = json.loads(json.dumps(SPIN).replace("1.57", '"{theta}"').replace("50", '"{atoms}"'))
 SWEEP: dict[str, Any] = {"backend": "singlequdit", "template": TEMPLATE}
@@ -74,11 +79,50 @@ def test_a_sweep_is_handed_in_and_read(door: FrontDoor) -> None:
         *((0.5, "DONE", 1.5), (1.0, "DONE", 1.5), (0.75, "QUEUED", None))
     ]
     assert (table["troubles"], table["next"]) == ([], None)
+    beside = door.ask("carol", "GET", "/v1/groups/rabi/compare/rabi").json()
+    assert [(row["theta"], row["mean_a"], row["difference"]) for row in beside["rows"]] == [
+        (0.5, 1.5, 0),
+        (1.0, 1.5, 0),
+    ]
+    assert door.ask("carol", "GET", "/v1/groups/rabi/compare/rabi?format=csv").text.startswith(
+        "theta,atoms,wire,mean_a"
+    )
+    problem(door.ask("bob", "GET", "/v1/groups/rabi/compare/rabi"), 404)
     part = door.ask("alice", "GET", "/v1/groups/rabi/results?limit=2&format=csv&table=outcomes")
     assert part.text.splitlines()[0] == "job_id,experiment,theta,atoms,outcome,count,frequency"
     rest = {"cursor": part.headers["x-next-cursor"], "format": "parquet", "table": "wires"}
     frame = pd.read_parquet(io.BytesIO(door.ask("alice", "GET", "/v1/groups/rabi/results", params=rest).content))
     assert (len(frame), list(frame)[:4]) == (0, ["job_id", "experiment", "theta", "atoms"])
+
+
+def test_large_results_are_read_one_at_a_time(door: FrontDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes while enough wait is told so at once; a table of a group stops where its results are too much."""
+    body = SWEEP | {"group": "large", "rows": [{"theta": 0.5, "atoms": 20}, {"theta": 1, "atoms": 20}]}
+    jobs = door.ask("alice", "POST", "/v1/groups", json=body).json()["jobs"]
+    for job_id in jobs:
+        finish(door.services, job_id, experiment("experiment_0", "1", "2"))
+    results: Results = door.app.state.calls.results
+    monkeypatch.setattr("deployments.api.results.LARGE_BYTES", 0)
+    monkeypatch.setattr("deployments.api.lists.MAX_READ", 300)
+    job = door.services.log.get(jobs[0])
+    with contextlib.ExitStack() as others:
+        waiting = ThreadPoolExecutor(MAX_WAITING)
+        others.enter_context(waiting)
+        held, done = threading.Event(), threading.Event()
+        others.callback(done.set)
+        first = waiting.submit(results.of, job, lambda _document: (held.set(), done.wait()))
+        assert held.wait(10)
+        more = [waiting.submit(results.of, job, len) for _ in range(MAX_WAITING - 1)]
+        until(lambda: results._room._value == 0)
+        for kind in ("json", "csv"):
+            answer = door.ask("alice", "GET", f"/v1/jobs/{jobs[0]}/result?format={kind}")
+            assert problem(answer, 429)["type"] == "urn:quledger:too-many-large"
+            assert answer.headers["retry-after"] == "5"
+        done.set()
+        assert [each.result(10) for each in (first, *more)][1:] == [4] * (MAX_WAITING - 1)
+    assert door.ask("alice", "GET", f"/v1/jobs/{jobs[0]}/result").json()["job_id"] == jobs[0]
+    table = door.ask("alice", "GET", "/v1/groups/large/results").json()
+    assert (len(table["rows"]), bool(table["next"])) == (1, True)
 
 
 def test_a_group_is_seen_by_whom_its_jobs_are_seen(door: FrontDoor) -> None:

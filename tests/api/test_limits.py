@@ -75,6 +75,20 @@ def test_a_payload_counts_and_is_ones_own(door: FrontDoor) -> None:
     assert door.ask("lim5", "GET", f"/v1/payloads/{digest}").content == content
 
 
+def test_what_one_call_makes_of_payloads_is_bounded(door: FrontDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand hashes of a large one would fill the memory: what goes beyond is left for another call."""
+    monkeypatch.setattr("deployments.api.stored.MAX_NAMED", 150)
+    content = b'{"experiment_0": {"instructions": [["measure", [0], []]], "num_wires": 1, "shots": 10}}'
+    digest = door.ask("alice", "PUT", "/v1/payloads", content=content).json()["sha256"]
+    job = {"backend": "singlequdit", "document_sha256": digest}
+    jobs = [job | {"key": f"named-{nth}"} for nth in range(4)]
+    answers = door.ask("alice", "POST", "/v1/jobs:batch", json={"jobs": jobs}).json()["jobs"]
+    assert [each["status"] for each in answers] == [201, 201, 422, 422]
+    assert answers[2]["problem"]["faults"][0]["field"] == "document_sha256"
+    answers = door.ask("alice", "POST", "/v1/jobs:batch", json={"jobs": jobs[2:]}).json()["jobs"]
+    assert [each["status"] for each in answers] == [201, 201]
+
+
 @pytest.mark.parametrize(("most", "codes"), [(3, [200, 200, 200, 429]), (0, [429] * 4)])
 def test_requests_are_limited(door: FrontDoor, most: int, codes: list[int]) -> None:
     """A user who may come three times a minute is told to wait at the fourth."""

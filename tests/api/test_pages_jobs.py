@@ -39,7 +39,7 @@ def test_labels_and_groups_are_shown_and_found(door: FrontDoor, visitors: dict[s
     door.ask("alice", "PATCH", f"/v1/jobs/{job_id}/labels", json={"labels": {"good": "yes", "sample": None}})
     page = visitors["alice"].get(f"/ui/jobs/{job_id}")
     assert 'href="/ui/jobs?label=good%3Dyes">good=yes</a>' in page
-    assert 'href="/ui/jobs?group=rabi-1">rabi-1</a>' in page
+    assert 'href="/ui/groups/rabi-1">rabi-1</a>' in page
     assert "good=yes, no sample, by alice" in words(page)
     for found in ("label=good%3Dyes", "group=rabi-1", "label=good%3Dyes&group=rabi-1"):
         assert job_id[:12] in visitors["alice"].get(f"/ui/jobs?{found}")
@@ -118,7 +118,7 @@ def test_the_filters_say_again_what_was_asked(visitors: dict[str, Visitor]) -> N
         assert 'role="alert"' in visitors["olga"].get(f"/ui/jobs?{query}", 422)
 
 
-@pytest.mark.parametrize("path", ["", "/live", "/document.json", "/result.json"])
+@pytest.mark.parametrize("path", ["", "/live", "/document.json", "/result.json", "/diff", "/archive.zip"])
 def test_a_job_of_somebody_else_is_not_there(door: FrontDoor, visitors: dict[str, Visitor], path: str) -> None:
     """It is answered like one that does not exist."""
     job_id = door.submit("alice")

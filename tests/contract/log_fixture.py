@@ -14,12 +14,12 @@ from models.facts import Compiled as CompiledFact
 from models.facts import Completed, Executed, Failed, Submitted, Uploaded, Validated
 from models.job import Job
 from storage import layout
-from storage.documents.cursor import MirrorCursor
 from storage.documents.inbox import Inbox
 from storage.documents.job_documents import history_rows
 from storage.documents.relay import Relay
 from storage.log.database import open_database, writing
 from storage.log.event_log import EventLog
+from storage.log.mirror_cursor import MirrorCursor
 from storage.providers.folder import FolderStorage
 from storage.providers.stores import Stores
 from tests.contract.dump import dump

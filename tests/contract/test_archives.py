@@ -127,6 +127,7 @@ def test_an_archive_proves_itself_without_the_laboratory(program: Program, tmp_p
     found = program.json("verify-archive", str(file))
     assert (found["faults"], found["jobs"], found["kid"]) == ([], 2, "lab-1" if is_signed else None)
     code, out = script(file)
+    assert len(SCRIPT.read_text().splitlines()) <= 60
     assert (code, out) == (0, f"2 jobs, and nothing is wrong; {'signed' if is_signed else 'not signed'}\n")
     if is_signed:
         key = tmp_path / "lab.json"

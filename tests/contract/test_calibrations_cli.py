@@ -32,6 +32,10 @@ def test_versions_are_listed_shown_and_withdrawn(program: Program):
     assert program.json("backends", "history", "fake")[0]["reason"] == "laser off"
     assert "laser off" in program.said("backends", "history", "fake")
     assert program.json("results", "--withdrawn") == []
+    again = program.json("backends", "reinstate", ONE.sha256[:8], "--reason", "it was on")
+    assert (again["sha256"], again["withdrawn_at"], again["reason"]) == (ONE.sha256, None, "")
+    assert "laser off" not in program.said("backends", "history", "fake")
+    assert "was not withdrawn" in program.refused("backends", "reinstate", ONE.sha256, "--reason", "it was on")
     assert program.said("results", "--standing-on", ONE.sha256) == "There are no such results.\n"
     assert program.said("backends", "show", ONE.sha256) == f"{ONE.text}\n"
     assert program.said("backends", "history", "rydberg").startswith("Nothing was recorded")
@@ -46,6 +50,8 @@ def test_versions_are_listed_shown_and_withdrawn(program: Program):
         (("results", "--standing-on", "feedbeef"), "no calibration has the hash"),
         (("backends", "withdraw", "ab", "--reason", "x"), "no calibration has the hash"),
         (("backends", "withdraw", ONE.sha256, "--reason", "x" * 501), "the reason has 1 to 500 characters that"),
+        (("backends", "reinstate", ONE.sha256, "--reason", "\x07"), "the reason has 1 to 500 characters that"),
+        (("backends", "reinstate", "feedbeef", "--reason", "x"), "no calibration has the hash"),
         (("backends", "history", "nosuch"), "no backend is called"),
         (("backends", "history", "../x"), "no backend is called"),
     ],

@@ -91,7 +91,9 @@ def test_a_token_is_what_was_asked_for(program: Program):
     assert caller_of(program, token["token"]).scopes == {"read", "admin"}
     soon = program.json("token", "new", "alice", "--days", "0.5")
     assert datetime.fromisoformat(soon["expires_at"]) - datetime.now(UTC) < timedelta(hours=12)
-    key = program.said("token", "new", "--device", "rydberg").strip()
+    code, key, err = program("token", "new", "--device", "rydberg")
+    assert (code, "the jobs of rydberg are run here" in err) == (0, True)
+    key = key.strip()
     assert caller_of(program, key) == Caller("", device="rydberg", token_id=key.split("_")[1])
     assert program.json("token", "list", "--device", "rydberg")[0]["device"] == "rydberg"
     assert "device rydberg  good" in program.said("token", "list")

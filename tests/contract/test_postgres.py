@@ -14,13 +14,13 @@ from sqlmodel import SQLModel
 
 from models.errors import BadSetting, LogUnavailable, StorageUnavailable
 from storage.audit.restore import restore
-from storage.documents.cursor import MirrorCursor
 from storage.documents.postgres_locks import PostgresJobLocks
 from storage.documents.relay import Relay
 from storage.log import queue
 from storage.log.database import open_database, reading
 from storage.log.event_log import EventLog
 from storage.log.histories import histories, tolerate_corruption
+from storage.log.mirror_cursor import MirrorCursor
 from storage.log.postgres import Postgres
 from storage.providers.stores import Stores
 from tests.contract.children import hold_a_lock_of_the_log

@@ -18,10 +18,10 @@ from models.retry import RetryPolicy, after_attempt, given_back
 from storage.audit.rebuild import rebuild
 from storage.audit.restore import restore
 from storage.audit.verify import Verifier
-from storage.documents.cursor import MirrorCursor
 from storage.documents.relay import Relay
 from storage.log.database import open_database, writing
 from storage.log.event_log import EventLog
+from storage.log.mirror_cursor import MirrorCursor
 from storage.providers.registry import open_storage
 from storage.providers.stores import Stores
 from tests.contract.children import claim_all, open_log, relay_alone

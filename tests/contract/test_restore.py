@@ -13,10 +13,10 @@ from models.errors import LogBroken, LogNotEmpty, LogUnavailable, MirrorBroken
 from storage.audit.rebuild import rebuild
 from storage.audit.restore import restore
 from storage.audit.verify import Verifier
-from storage.documents.cursor import MirrorCursor
 from storage.documents.job_documents import JobDocuments
 from storage.documents.relay import Relay
 from storage.log.database import open_database, reading, writing
+from storage.log.mirror_cursor import MirrorCursor
 from storage.providers.registry import open_storage
 from storage.providers.stores import Stores
 from tests.contract.conftest import Houses, Told

@@ -1,14 +1,26 @@
 """Whatever a job went through, its log comes back from the mirror to the byte."""
 
 import tempfile
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.facts import Hidden, Labelled, LeaseExpired, Retried, Revived, Validated
-from models.job import Job, Phase
+from models.facts import (
+    Adopted,
+    AdoptedError,
+    Fact,
+    Hidden,
+    Labelled,
+    LeaseExpired,
+    ResultRemoved,
+    Retried,
+    Revived,
+    Validated,
+)
+from models.job import Job, Phase, State
 from storage.audit.rebuild import rebuild
 from storage.audit.restore import restore
 from storage.audit.verify import Verifier
@@ -17,10 +29,17 @@ from storage.providers.stores import Stores
 from tests.contract.databases import Databases
 from tests.contract.log_fixture import DOCUMENT, LATER, LOST, START, LogFixture, dumped
 
-STEPS = st.lists(
-    st.sampled_from(["submit", "claim", "validate", "fail", "lose", "revive", "finish", "hide", "label", "relay"]),
-    max_size=25,
-)
+MAY: dict[str, Callable[[Job], bool]] = {
+    **dict.fromkeys(("validate", "fail", "lose", "finish"), lambda job: job.state is State.CLAIMED),
+    "revive": lambda job: job.state is State.ERROR,
+    "adopt": lambda job: job.state is State.QUEUED and job.attempt == 0,
+    "remove": lambda job: job.state is State.DONE and not job.is_result_removed,
+    "hide": lambda job: job.phase is Phase.FINAL and not job.is_hidden,
+    "label": lambda _job: True,
+}
+"""To which job each step may be done."""
+
+STEPS = st.lists(st.sampled_from(["submit", "claim", "relay", *MAY]), max_size=25)
 
 
 class Walk:
@@ -46,29 +65,33 @@ class Walk:
             self.log_fixture.log.claim(["rydberg"], "w", LATER)
         elif name == "relay":
             self.log_fixture.relay.update_all()
-        elif name == "hide":
-            if ended := next((job for job in jobs if job.phase is Phase.FINAL and not job.is_hidden), None):
-                self.log_fixture.log.append(ended, Hidden(by="u"), attempt=ended.attempt, actor="w")
-        elif name == "label":
-            if jobs:
-                change = Labelled(by="u", labels={"n": str(jobs[-1].seq)})
-                self.log_fixture.log.append(jobs[-1], change, attempt=jobs[-1].attempt, actor="w")
-        elif job := next((job for job in jobs if job.state == {"revive": "ERROR"}.get(name, "CLAIMED")), None):
+        elif job := next((job for job in jobs if MAY[name](job)), None):
             self._change(name, job)
 
     def _change(self, name: str, job: Job) -> None:
+        if name == "finish":
+            self.log_fixture.finish(job)
+            return
         expired = LeaseExpired(worker="w", lease_until=LATER)
         retried = Retried(reason="lost", after_seconds=0, not_before=START)
-        facts = {
+        facts: dict[str, tuple[Fact, ...]] = {
             "validate": (Validated(experiments=1, shots=1),),
             "fail": (LOST,),
             "lose": (expired, retried),
             "revive": (Revived(by="op"),),
+            "hide": (Hidden(by="u"),),
+            "label": (Labelled(by="u", labels={"n": str(job.seq)}),),
+            "remove": (ResultRemoved(kept_days=1),),
         }
-        if name == "finish":
-            self.log_fixture.finish(job)
-        else:
-            self.log_fixture.log.append(job, *facts[name], attempt=job.attempt, actor="w")
+        what = (self._adopted(job),) if name == "adopt" else facts[name]
+        self.log_fixture.log.append(job, *what, attempt=job.attempt, actor="w")
+
+    def _adopted(self, job: Job) -> Adopted | AdoptedError:
+        """Return what another spooler has made of a job, with its result: of every other one an error."""
+        if int(job.job_id[1:]) % 2:
+            return AdoptedError(detail="Got; bad", error_message="None; bad")
+        there = self.log_fixture.uploaded(job)
+        return Adopted(detail="Got", error_message="None", path=there.path, bytes=there.bytes, sha256=there.sha256)
 
 
 # Each example makes databases of its own.

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,9 +12,9 @@ from sqlalchemy import Engine, event, text
 
 from models.events import Event
 from models.job import Job, apply
-from storage.documents.cursor import MirrorCursor
 from storage.log.database import open_database, reading
 from storage.log.event_log import EventLog
+from storage.log.mirror_cursor import MirrorCursor
 from storage.log.rows import job_row
 from tests.crash.log_model import START, Expected, Forgotten, Violation, judge
 
@@ -52,6 +53,7 @@ class CheckedLog(RuleBasedStateMachine):
         self.jobs: dict[str, Expected] = {}
         self.workers = [Worker(f"w{number}") for number in range(3)]
         self.relays: list[tuple[str, int]] = []
+        self.pauses: dict[str, datetime] = {}
         self.checked: dict[str, tuple[list[Any], Any]] = {}
         self._open()
 
@@ -106,7 +108,10 @@ class CheckedLog(RuleBasedStateMachine):
         self._same(f"the fold of {job_id}", self.log.get(job_id), job)
         expected = self.jobs[job_id]
         self._same(f"the story of {job_id}", [(each.kind, each.attempt) for each in events], expected.story)
-        for name in ("state", "seq", "attempt", "worker", "failures", "user", "priority", "cancel_requested"):
+        for name in (
+            *("state", "seq", "attempt", "worker", "failures", "user", "priority", "cancel_requested"),
+            *("labels", "is_hidden"),
+        ):
             self._same(f"{name} of {job_id}", getattr(job, name), getattr(expected, name))
         self._same(f"document of {job_id}", job.document_sha256, expected.sha256)
         self._same(f"staged result of {job_id}", job.executed and job.executed.result_sha256, expected.executed)

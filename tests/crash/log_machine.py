@@ -3,120 +3,35 @@
 `CheckedLog` compares the log with its model after every step.
 """
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, rule
+from hypothesis.stateful import rule
 
-from models.errors import AppendConflict, Fault, IdempotencyConflict, NotAllowed, StaleAttempt
-from models.facts import (
-    Cancelled,
-    CancelRequested,
-    Claimed,
-    Fact,
-    LeaseExpired,
-    Submitted,
-    Withdrawn,
-)
+from models.errors import AppendConflict, Fault, NotAllowed, StaleAttempt
+from models.facts import Cancelled, Claimed, Fact, LeaseExpired, Withdrawn
 from models.job import Job, State, fold
 from models.retry import RetryPolicy, after_attempt, failure, given_back
-from storage.documents.cursor import Position
 from storage.documents.job_documents import history_document
+from storage.log.mirror_cursor import Position
 from tests.contract.log_fixture import events_in
-from tests.crash.checked_log import CheckedLog, Worker
+from tests.crash.checked_log import Worker
 from tests.crash.log_model import (
-    ENDS,
     LEASE,
     RUNNING,
-    Expected,
-    Forgotten,
     Impostor,
-    StaleDecision,
     WrongRefusal,
     next_facts,
 )
+from tests.crash.log_users import BACKENDS, DEEDS, PICK, LogUsers, deed
 
 RETRIES = RetryPolicy(max_attempts=3, first_pause=2.0)
-BACKENDS = ("rydberg", "fermions")
-
-_PICK = st.integers(0, 11)
-"""Chooses among the things that are there, whose number changes with every step."""
-
 _WORKER = st.integers(0, 2)
-_DEEDS: list[st.SearchStrategy[tuple[str, dict[str, Any]]]] = []
-_Method = TypeVar("_Method", bound=Callable[..., None])
 
 
-def deed(weight: int = 1, /, **arguments: st.SearchStrategy[Any]) -> Callable[[_Method], _Method]:
-    """Mark what the machine may do in a step; a deed of weight 2 is done twice as often."""
-
-    def mark(method: _Method) -> _Method:
-        # Made anew each time: `one_of` takes an object that comes twice for one.
-        _DEEDS.extend(st.tuples(st.just(method.__name__), st.fixed_dictionaries(arguments)) for _ in range(weight))
-        return method
-
-    return mark
-
-
-class LogMachine(CheckedLog):
+class LogMachine(LogUsers):
     """Several users, jobs and workers on one log, with a clock that moves only by a rule."""
-
-    # What users do.
-
-    def _submission(self, number: int, content: bytes, **fields: object) -> Submitted:
-        backend = BACKENDS[number % len(BACKENDS)]
-        return Submitted.of(content, keep_up_to=100, backend=backend, source="cli", received_at=self.now, **fields)
-
-    @deed(number=st.integers(0, 7), user=st.sampled_from(["ann", "bob"]), priority=st.integers(0, 1))
-    def submit(self, number: int, user: str, priority: int) -> None:
-        """Submit a job, or the same one again, which changes nothing."""
-        job_id = f"j{number}"
-        fact = self._submission(number, b'{"n": %d}' % number, user=user, priority=priority)
-        job, begun = self.log.submit(job_id, fact, "cli")
-        self._same(f"{job_id} was begun", begun, job_id not in self.jobs)
-        if job_id not in self.jobs:
-            backend = BACKENDS[number % len(BACKENDS)]
-            self.jobs[job_id] = Expected(job, fact.document_sha256, user, priority, backend, self.now)
-
-    @initialize(users=st.lists(st.sampled_from(["ann", "bob"]), min_size=1, max_size=4))
-    def open_shop(self, users: list[str]) -> None:
-        """Begin with some jobs, for without a job little can happen."""
-        for number, user in enumerate(users):
-            self.submit(number, user, 0)
-
-    @deed(pick=_PICK)
-    def submit_another(self, pick: int) -> None:
-        """Submit another document under the id of a job, which is refused."""
-        job_id = self._any_job(pick)
-        try:
-            self.log.submit(job_id, self._submission(int(job_id[1:]), b"another"), "cli")
-        except IdempotencyConflict:
-            return
-        self._violated(Forgotten(f"{job_id} was taken for another document"))
-
-    @deed(pick=_PICK, at_once=st.sampled_from([False, False, True]))
-    def cancel(self, pick: int, *, at_once: bool) -> None:
-        """Ask to end a job: first by what was shown at its submission, then by how it stands."""
-        job_id = self._any_job(pick)
-        expected = self.jobs[job_id]
-        for knew in (expected.shown, self.log.get(job_id)):
-            facts: list[Fact] = [CancelRequested(by=expected.user)]
-            if at_once and knew.state is State.QUEUED:
-                facts.append(Cancelled())
-            try:
-                self.log.append(knew, *facts, attempt=knew.attempt, actor=expected.user)
-            except AppendConflict:
-                self._same(f"{job_id} had moved on", expected.seq != knew.seq, wanted=True)
-            except NotAllowed:
-                self._same(f"{job_id} had ended", expected.state in ENDS.values(), wanted=True)
-            else:
-                if expected.seq != knew.seq:
-                    self._violated(StaleDecision(f"{job_id} at {expected.seq} was cancelled by who knew {knew.seq}"))
-                for fact in facts:
-                    expected.tell(fact, knew.attempt)
-                return
 
     # What workers do.
 
@@ -130,7 +45,7 @@ class LogMachine(CheckedLog):
         waiting = [
             ((job.user, job.backend), -job.priority, job.received_at, job_id)
             for job_id, job in self.jobs.items()
-            if job.state == "QUEUED" and job.not_before <= self.now and job.backend in backends
+            if job.state == "QUEUED" and job.not_before <= self.now and job.backend in {*backends} - self._paused()
         ]
         heads = [min(each for each in waiting if each[0] == whose) for whose in {each[0] for each in waiting}]
         turns = [(running.count(user), received_at, job_id) for (user, _), _, received_at, job_id in heads]
@@ -141,7 +56,7 @@ class LogMachine(CheckedLog):
             expected.tell(Claimed(worker=worker.name, lease_until=self.now + LEASE), expected.attempt + 1)
             worker.holds[job.job_id, job.attempt] = job
 
-    @deed(4, number=_WORKER, pick=_PICK, steps=st.integers(1, 4))
+    @deed(4, number=_WORKER, pick=PICK, steps=st.integers(1, 4))
     def work(self, number: int, pick: int, steps: int) -> None:
         """Append the next facts of an attempt, as its worker knows it: perhaps it is over long since."""
         worker, key = self._occupied(number, pick)
@@ -149,7 +64,7 @@ class LogMachine(CheckedLog):
             if key in worker.holds:
                 self._record(worker, key, *next_facts(worker.holds[key], key[1], worker.name))
 
-    @deed(2, number=_WORKER, pick=_PICK, steps=st.integers(0, 4), replaced=st.booleans())
+    @deed(2, number=_WORKER, pick=PICK, steps=st.integers(0, 4), replaced=st.booleans())
     def oversleep(self, number: int, pick: int, steps: int, *, replaced: bool) -> None:
         """Let a worker's leases run out somewhere in its work; it wakes as a zombie, perhaps beside another worker."""
         self.work(number, pick, steps)
@@ -161,7 +76,7 @@ class LogMachine(CheckedLog):
             self.work((number + 1) % len(self.workers), pick, steps - 1)
         self.workers[number].paused = False
 
-    @deed(number=_WORKER, pick=_PICK, how=st.sampled_from(["back", "again", "transient", "user", "cancel", "withdraw"]))
+    @deed(number=_WORKER, pick=PICK, how=st.sampled_from(["back", "again", "transient", "user", "cancel", "withdraw"]))
     def end_attempt(self, number: int, pick: int, how: str) -> None:
         """End an attempt otherwise than with a result."""
         worker, key = self._occupied(number, pick)
@@ -180,7 +95,7 @@ class LogMachine(CheckedLog):
             fact = after_attempt(knew, "storm", "execution", RETRIES, now=self.now, jitter=0.5, run_again=again)
         self._record(worker, key, fact)
 
-    @deed(2, pick=_PICK, shown=st.sampled_from([None, "guessed"]))
+    @deed(2, pick=PICK, shown=st.sampled_from([None, "guessed"]))
     def pretend(self, pick: int, shown: str | None) -> None:
         """Begin the attempt of another worker a second time: what that one writes and prolongs counts for nothing."""
         running = sorted(job_id for job_id, job in self.jobs.items() if job.running)
@@ -199,7 +114,7 @@ class LogMachine(CheckedLog):
         else:
             self._violated(Impostor(f"{facts[0].kind} of {job_id} was written by somebody else"))
 
-    @deed(pick=_PICK)
+    @deed(pick=PICK)
     def heartbeat(self, pick: int) -> None:
         """Prolong a lease, or learn that the attempt is over."""
         if held := self._held():
@@ -261,13 +176,13 @@ class LogMachine(CheckedLog):
             self._same(f"the mirrored history of {job_id}", mirrored, events)
             self._same(f"{job_id} rebuilt", fold(mirrored), job)
 
-    @deed(pick=_PICK)
+    @deed(pick=PICK)
     def begin_relay(self, pick: int) -> None:
         """Begin to mirror what a job is now; relays may end in another order."""
         job_id = self._any_job(pick)
         self.relays.append((job_id, self.jobs[job_id].seq))
 
-    @deed(pick=_PICK)
+    @deed(pick=PICK)
     def end_relay(self, pick: int) -> None:
         """Move the cursor after what was mirrored."""
         if not self.relays:
@@ -277,16 +192,13 @@ class LogMachine(CheckedLog):
         self.jobs[job_id].mirrored = seq
         self._same(f"cursor of {job_id}", self.cursor.position(job_id), Position(seq, f"place{seq}"))
 
-    @rule(deed=st.one_of(_DEEDS))
+    @rule(deed=st.one_of(DEEDS))
     def step(self, deed: tuple[str, dict[str, Any]]) -> None:
         """Do one of all that. One rule: of several, Hypothesis leaves out some, and then most examples find nothing."""
         name, arguments = deed
         getattr(self, name)(**arguments)
 
     # Tools of the rules.
-
-    def _any_job(self, pick: int) -> str:
-        return sorted(self.jobs)[pick % len(self.jobs)]
 
     def _occupied(self, number: int, pick: int) -> tuple[Worker, tuple[str, int]]:
         """Return a worker and one of the attempts it holds; one that has nothing to do claims a job first."""

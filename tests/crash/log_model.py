@@ -14,6 +14,8 @@ from models.facts import (
     Completed,
     Executed,
     Fact,
+    Hidden,
+    Labelled,
     Retried,
     Uploaded,
     Validated,
@@ -27,6 +29,7 @@ BY_HOLDER = frozenset({"validated", "compiled"}) | RESULTS
 WHILE_HELD = BY_HOLDER | {"withdrawn", "failed", "lease_expired", "retried"}
 RUNNING = frozenset({"CLAIMED", "VALIDATED", "COMPILED", "EXECUTED", "UPLOADED"})
 ENDS = {"completed": "DONE", "failed": "ERROR", "cancelled": "CANCELLED", "withdrawn": "WITHDRAWN"}
+AFTER_THE_END = frozenset({"labelled", "hidden"})
 LEADS_TO = {"validated": "VALIDATED", "compiled": "COMPILED", "executed": "EXECUTED", "uploaded": "UPLOADED"} | ENDS
 
 
@@ -85,6 +88,8 @@ class Expected:
     executed: str | None = None
     uploaded: str | None = None
     cancel_requested: bool = False
+    labels: dict[str, str] = field(default_factory=dict)
+    is_hidden: bool = False
     mirrored: int = -1
 
     @property
@@ -118,6 +123,10 @@ class Expected:
                 self.uploaded = fact.sha256
             case CancelRequested():
                 self.cancel_requested = True
+            case Labelled():
+                self.labels = {} if fact.removed else dict(fact.labels)
+            case Hidden():
+                self.is_hidden = True
             case Retried():
                 self.state, self.not_before = "QUEUED", fact.not_before
                 self.failures += fact.counted
@@ -152,7 +161,7 @@ def judge(job_id: str, events: Sequence[Event]) -> Iterator[Violation]:  # noqa:
             yield (ZombieResult if each.kind in RESULTS else ZombieWrite)(
                 f"attempt {attempt}, held by {holder}: {here}"
             )
-        if final:
+        if final and each.kind not in AFTER_THE_END:
             yield Violation(f"a final job changed: {here}")
         match fact:
             case Claimed():

@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-from models.adopted import Adopted, AdoptedError
 from models.claims import holder_of
 from models.errors import Fault
 from models.events import GENESIS, Event, seal
 from models.facts import (
+    Adopted,
+    AdoptedError,
     Cancelled,
     CancelRequested,
     Claimed,

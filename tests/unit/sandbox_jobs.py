@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from models.errors import QuledgerError
-from tasks.sandbox.fork_client import ForkServerClient
-from tasks.sandbox.fork_servers import ServerKind
+from tasks.sandbox.fork_client import ForkServerClient, ServerKind
 from tasks.sandbox.job_process import Sandbox
 from tasks.sandbox.rlimits import Limits
 from tests.waiting import until

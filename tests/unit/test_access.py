@@ -20,6 +20,7 @@ CALLERS = {
     "engine": Caller("", device="rydberg"),
     "other engine": Caller("", device="fermions"),
 }
+DEVICES_ALONE = "the token of a device is for serving its own jobs, and no other one is"
 NOBODY: set[str] = set()
 OPERATOR = {"operator"}
 OWNER = {"owner", "operator"}
@@ -35,6 +36,7 @@ def rights(
     return {
         "see": see,
         "export": see,
+        "archive": handle,
         "submit": submit,
         **dict.fromkeys(HANDLE, handle),
         "administer": administer,
@@ -66,7 +68,7 @@ THINGS = {
     ),
     "a job of a viewer, from before he was one": (
         Thing.job("frank", "api", ""),
-        rights({"looker", "operator"}, OPERATOR, OPERATOR, OPERATOR, NOBODY),
+        rights({"looker", "operator"}, OPERATOR, OPERATOR, OPERATOR, NOBODY) | {"archive": {"looker", "operator"}},
     ),
     "a job under a linked name": (
         Thing.job("alice-pc", "inbox", "lab"),
@@ -98,7 +100,8 @@ THINGS = {
     ),
     "a token of a viewer": (
         Thing.token("frank"),
-        rights({"looker", "operator"}, OPERATOR, OPERATOR, {"looker", "operator"}, NOBODY),
+        rights({"looker", "operator"}, OPERATOR, OPERATOR, {"looker", "operator"}, NOBODY)
+        | {"archive": {"looker", "operator"}},
     ),
     "the account of the owner": (
         Thing.account("alice"),
@@ -116,6 +119,19 @@ THINGS = {
 }
 
 
+def test_what_is_asked_about_is_a_thing():
+    """Each kind with what is said of it; whose a job is, a token has proven if it came by the API."""
+    assert Thing.job("u", "api", "p", is_hidden=True, backend="b") == Thing(
+        kind="job", user="u", is_proven=True, project="p", is_hidden=True, backend="b"
+    )
+    assert Thing.job("u", "cli", "") == Thing(kind="job", user="u", is_proven=False)
+    assert Thing.payload("u") == Thing(kind="payload", user="u")
+    assert Thing.token("u") == Thing(kind="token", user="u")
+    assert Thing.token("u", frozenset({"read"})) == Thing(kind="token", user="u", scopes=frozenset({"read"}))
+    assert Thing.account("u") == Thing(kind="account", user="u")
+    assert Thing.of_project("p") == Thing(kind="project", project="p")
+
+
 @pytest.mark.parametrize("thing", THINGS)
 @pytest.mark.parametrize("act", list(Act))
 def test_who_may(thing: str, act: Act):
@@ -124,6 +140,26 @@ def test_who_may(thing: str, act: Act):
     said = {name: why_not(caller, act, what) for name, caller in CALLERS.items()}
     assert {name for name, why in said.items() if not why} == expected[act.value]
     assert not any("alice" in why or "lab" in why for why in said.values())
+
+
+@pytest.mark.parametrize(
+    ("who", "act", "thing", "words"),
+    [
+        ("engine", "see", LABORATORY, DEVICES_ALONE),
+        ("engine", "serve", Thing.job("alice", "api", "", backend="fermions"), DEVICES_ALONE),
+        ("operator", "serve", Thing.job("alice", "api", "", backend="rydberg"), DEVICES_ALONE),
+        ("owner", "pause", LABORATORY, "only operators may"),
+        ("stranger", "see", Thing.job("alice", "api", "lab"), "it is not the caller's"),
+        ("mate", "cancel", Thing.job("alice", "api", "lab"), "only its owner and operators may"),
+        ("linked", "hide", Thing.job("alice-pc", "inbox", ""), "only its owner and operators may"),
+        ("owner", "administer", Thing.account("alice"), "only operators may"),
+        ("looker", "submit", Thing.job("frank", "api", ""), "a viewer may only look"),
+        ("owner", "rerun", Thing.job("alice", "api", "gone"), "only members of a project may hand in jobs for it"),
+    ],
+)
+def test_why_somebody_may_not(who: str, act: str, thing: Thing, words: str):
+    """In a clause, after which an answer goes on."""
+    assert why_not(CALLERS[who], Act(act), thing) == words
 
 
 @pytest.mark.parametrize("thing", THINGS)
@@ -141,6 +177,7 @@ def test_a_token_is_good_for_its_scopes_alone(act: Act, scope: str):
     needs = {
         "see": "read",
         "export": "read",
+        "archive": "read",
         "submit": "submit",
         "cancel": "submit",
         "retry": "submit",

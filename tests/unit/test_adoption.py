@@ -16,27 +16,29 @@ from tests.unit.histories import (
     job_after,
 )
 
+UNFINISHED = "its result is there, and it was not brought to its end"
+
 
 @pytest.mark.parametrize(
-    ("places", "status", "has_result", "plan"),
+    ("places", "status", "has_result", "plan", "why"),
     [
-        (("finished",), "DONE", True, Plan.DONE),
-        (("deleted",), "ERROR", False, Plan.ERROR),
-        (("queued",), "ERROR", True, Plan.ERROR),
-        (("running",), "INITIALIZING", True, Plan.FINISH),
-        (("finished",), "INITIALIZING", True, Plan.FINISH),
-        (("running", "finished"), "DONE", True, Plan.FINISH),
-        (("queued",), "", False, Plan.RUN),
-        (("running",), "INITIALIZING", False, Plan.RUN),
-        (("deleted",), "INITIALIZING", False, Plan.RUN),
-        (("finished",), "DONE", False, Plan.LEFT),
-        ((), "DONE", True, Plan.LEFT),
+        (("finished",), "DONE", True, Plan.DONE, "it is DONE"),
+        (("deleted",), "ERROR", False, Plan.ERROR, "it ended in ERROR"),
+        (("queued",), "ERROR", True, Plan.ERROR, "it ended in ERROR"),
+        (("running",), "INITIALIZING", True, Plan.FINISH, UNFINISHED),
+        (("finished",), "INITIALIZING", True, Plan.FINISH, UNFINISHED),
+        (("running", "finished"), "DONE", True, Plan.FINISH, UNFINISHED),
+        (("queued",), "", False, Plan.RUN, "it waits"),
+        (("running",), "INITIALIZING", False, Plan.RUN, "it was left in running"),
+        (("queued", "deleted"), "INITIALIZING", False, Plan.RUN, "it was left in queued, deleted"),
+        (("finished",), "DONE", False, Plan.LEFT, "it is DONE, and its result is missing or cannot be read"),
+        ((), "DONE", True, Plan.LEFT, "its document is nowhere"),
     ],
 )
-def test_the_status_decides(places: tuple[str, ...], status: str, has_result: bool, plan: Plan):  # noqa: FBT001 - a case
+def test_the_status_decides(places: tuple[str, ...], status: str, has_result: bool, plan: Plan, why: str):  # noqa: FBT001 - a case
     """It is what the other spooler writes last."""
     found = Found("j", "rydberg", is_served=True, places=places, since=NOW, status=status, has_result=has_result)
-    assert plan_for(found)[0] is plan
+    assert plan_for(found) == (plan, why)
 
 
 def test_what_has_ended_needs_no_backend_here():
@@ -45,7 +47,9 @@ def test_what_has_ended_needs_no_backend_here():
     assert plan_for(done)[0] is Plan.DONE
     waits = done._replace(places=("queued",), status="", has_result=False)
     assert plan_for(waits) == (Plan.LEFT, "this installation has no backend theirs")
-    assert plan_for(done._replace(backend=""))[0] is Plan.LEFT
+    failed = waits._replace(status="ERROR")
+    assert plan_for(failed)[0] is Plan.ERROR
+    assert plan_for(done._replace(backend="")) == (Plan.LEFT, "nothing says of which backend it is")
 
 
 def test_an_adopted_job_says_what_the_other_said():

@@ -9,7 +9,9 @@ import pytest
 from models.calibrations import (
     NO_CALIBRATIONS,
     CalibrationRecorded,
+    CalibrationReinstated,
     CalibrationWithdrawn,
+    UnknownCalibration,
     Version,
     version_of,
 )
@@ -54,7 +56,10 @@ def test_a_version_is_its_configuration_and_calibration_and_nothing_that_changes
     assert version_of(later, {"readout": 0.01}).sha256 == version.sha256
     assert a_version(0.02).sha256 != version.sha256
     assert version_of(CONFIG.model_copy(update={"max_shots": 1}), {"readout": 0.01}).sha256 != version.sha256
+    beginning = '{"calibration":{"a":null,"b":[1,2]},"config":{"cold_atom_type":"spin","description":"For tests",'
+    assert version_of(CONFIG, {"b": [1, 2], "a": None}).text.startswith(beginning)
     said = json.loads(version.text)
+    assert list(said["config"]) == sorted(said["config"])
     assert (said["calibration"], said["config"]["display_name"]) == ({"readout": 0.01}, "fake")
     assert version.config_sha256 == hashlib.sha256(CONFIG.model_dump_json().encode()).hexdigest()
 
@@ -82,14 +87,28 @@ def test_a_version_holds_until_the_next_and_its_text_is_said_once():
     assert '"text"' not in ledger.fact_of(one).model_dump_json()
     assert ledger.versions[one.sha256].content["calibration"] == {"readout": 0.01}
     assert ledger.versions[one.sha256].recorded_at == hours(0)
+    assert ledger.versions[one.sha256].config_sha256 == one.config_sha256
 
 
 def test_a_text_of_another_hash_is_refused():
     """Nobody can put another calibration in the place of one."""
     one, other = a_version(0.01), a_version(0.02)
     fact = CalibrationRecorded(sha256=one.sha256, config_sha256=one.config_sha256, text=other.text)
-    with pytest.raises(ValueError, match="another hash"):
+    with pytest.raises(ValueError, match=r"^the text of the calibration has another hash$"):
         NO_CALIBRATIONS.after_record(fact, NOW)
+
+
+def test_a_text_that_is_too_long_is_not_kept():
+    """Its hash is."""
+    kept, left = (Version("ab" * 32, "cd" * 32, "x" * length) for length in (4_000_000, 4_000_001))
+    assert NO_CALIBRATIONS.fact_of(kept).text == kept.text
+    assert NO_CALIBRATIONS.fact_of(left) == CalibrationRecorded(sha256="ab" * 32, config_sha256="cd" * 32)
+
+
+def test_a_hash_of_no_calibration():
+    """Which one, and where there are others."""
+    said = "no calibration has the hash 'ab'; `quledger backends history BACKEND` lists them"
+    assert str(UnknownCalibration("ab")) == said
 
 
 def test_the_first_withdrawal_counts_and_may_come_before_any_record():
@@ -108,6 +127,21 @@ def test_the_first_withdrawal_counts_and_may_come_before_any_record():
         (one.sha256, "2026-11-27T08:00:00.000000+00:00", "laser off"),
         (old, None, "long ago"),
     ]
+
+
+def test_a_withdrawal_is_taken_back_and_may_come_again():
+    """The version is as it was before; without a withdrawal nothing is taken back."""
+    one = a_version(0.01)
+    recorded, gone = NO_CALIBRATIONS.fact_of(one), CalibrationWithdrawn(sha256=one.sha256, reason="laser off")
+    back = CalibrationReinstated(sha256=one.sha256, reason="it was on")
+    as_before = record(recorded).ledger.versions
+    assert record(recorded, gone, back).ledger.versions == as_before
+    assert record(recorded, back, CalibrationReinstated(sha256="ab" * 32, reason="x")).ledger.versions == as_before
+    again = record(recorded, gone, back, CalibrationWithdrawn(sha256=one.sha256, reason="off again"))
+    assert (again.ledger.versions[one.sha256].reason, again.ledger.versions[one.sha256].withdrawn_at) == (
+        "off again",
+        hours(3),
+    )
 
 
 def test_a_result_names_what_it_stands_on():

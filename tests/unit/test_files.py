@@ -22,7 +22,7 @@ def test_no_file_imports_itself_through_others() -> None:
 
 def test_no_file_is_long() -> None:
     """A file that has grown beyond this holds more than one thing."""
-    files = [path for folder in (*PACKAGES, "benchmarks", "tests") for path in (ROOT / folder).rglob("*.py")]
+    files = [path for folder in (*PACKAGES, "benchmarks", "clients", "tests") for path in (ROOT / folder).rglob("*.py")]
     lines = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
 
     assert len(lines) > 300

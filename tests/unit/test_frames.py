@@ -1,10 +1,12 @@
 """Results as tables."""
 
+import csv
 import io
 from typing import Any
 
 import pandas as pd
 
+from deployments.csv_text import csv_of
 from deployments.frames import counts_frame
 
 
@@ -20,3 +22,16 @@ def test_counts_are_read_back_as_they_were():
     assert text.startswith("experiment,outcome,count,frequency\nexperiment_0,0,2,0.5\nexperiment_0,2,1,0.25\n")
     pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(text), dtype={"outcome": str}), counts)
     assert list(counts["outcome"]) == ["0", "2", "10", "01", "1 0"]
+
+
+def test_no_text_is_a_formula_in_a_spreadsheet():
+    """It gets an apostrophe, also as the name of a column; numbers, outcomes and `+x` stay as they are."""
+    formulas = ["=1+1", "@SUM(1)", "+1+cmd|' /C calc'!A0", "-2+3", "-A1*2"]
+    plain = ["+x", "-y", "-1.5", "-1e-05", "+.5", "A7=", "00 1"]
+    text = csv_of(pd.DataFrame({"=x": [*formulas, *plain], "n": range(-6, 6)}))
+    head, *rows = csv.reader(io.StringIO(text))
+    assert head == ["'=x", "n"]
+    assert [row[0] for row in rows] == [*(f"'{each}" for each in formulas), *plain]
+    assert rows[0][1] == "-6"
+    same = pd.DataFrame([["=a", "=b"]], columns=["one", "one"])
+    assert csv_of(same) == "one,one\n'=a,'=b\n"

@@ -75,6 +75,15 @@ def test_drains(signs: list[Sign], status: str, says: str) -> None:
     assert bool(found.do) == (status != "ok")
 
 
+def test_where_engines_serve_no_drain_is_asked_for() -> None:
+    """Unless jobs wait that no engine takes, or a drain has ended without a word."""
+    engines = judge_drains([], NOW, ["kawasaki"])
+    assert (engines.status, engines.do) == ("ok", "")
+    assert engines.says == "no drain, and nothing waits for one: engines serve kawasaki"
+    assert judge_drains([], NOW, ["kawasaki"], ["rydberg"]).status == "down"
+    assert judge_drains([sign("a", 9 * HOUR, 2 * HOUR)], NOW, ["kawasaki"]).status == "down"
+
+
 @pytest.mark.parametrize(
     ("behind", "lag", "status"),
     [(0, None, "ok"), (3, MINUTE, "ok"), (3, MINUTE + SECOND, "odd"), (3, 10 * MINUTE + SECOND, "down")],
@@ -115,6 +124,10 @@ def test_backends_and_logs() -> None:
     assert judge_backends({"a": NOW - 5 * MINUTE}, NOW).status == "ok"
     late = judge_backends({"a": NOW, "b": None, "c": NOW - 6 * MINUTE}, NOW)
     assert (late.status, late.says) == ("odd", "queues last looked at: b (never), c (6 minutes ago)")
+    assert late.do == "start a drain that serves them"
+    late = judge_backends({"a": None, "k": None}, NOW, {"k"})
+    assert late.do == "start the engine of k; start a drain that serves the others"
+    assert judge_backends({"k": None, "l": None}, NOW, {"k", "l"}).do == "start the engines of k, l"
     assert judge_logs({}).status == "ok"
     assert judge_logs({"worker.log": 2}).says == "2 errors in worker.log within a day"
 

@@ -2,9 +2,23 @@
 
 import pytest
 
-from models.labels import BadLabels, LabelChanges, changed, changes_said, label_faults, labels_said
+from models.labels import (
+    BadLabels,
+    LabelChanges,
+    change_in_a_line,
+    changed,
+    changes_said,
+    in_a_line,
+    label_faults,
+    labels_said,
+)
 from models.submissions import Submission, fault_of
 from storage.log.labels import written
+
+
+def said_of(labels: dict[str, str]) -> list[str]:
+    """Return what is said of the labels of a job."""
+    return [f"{fault.field}: {fault.message}" for fault in label_faults(labels)]
 
 
 def test_changes_are_said_in_words():
@@ -33,13 +47,38 @@ def test_all_that_is_wrong_is_said_at_once(words: list[str], said: str):
     assert str(caught.value).isprintable()
 
 
+def test_a_job_that_begins_has_no_label_to_lose():
+    """Each that is to go is named."""
+    with pytest.raises(BadLabels) as caught:
+        labels_said(["a=1", "old-", "older-"])
+    assert [(fault.field, fault.message) for fault in caught.value.faults] == [
+        ("labels.old", "write it as NAME=VALUE"),
+        ("labels.older", "write it as NAME=VALUE"),
+    ]
+
+
+def test_labels_in_a_line():
+    """As a history has them: what was set, then what went."""
+    assert (in_a_line({}), in_a_line({"a": "1", "b": ""})) == ("", "a=1, b=")
+    assert change_in_a_line({}, ()) == ""
+    assert change_in_a_line({"a": "1"}, ()) == "a=1"
+    assert change_in_a_line({}, ("b",)) == "no b"
+    assert change_in_a_line({"a": "1", "c": "2"}, ("b", "d")) == "a=1, c=2, no b, no d"
+
+
 def test_there_are_not_too_many():
     """In number, in length of each, and in bytes together; two spellings of one name are two names."""
-    assert label_faults({f"n{nth}": "" for nth in range(32)}) == []
-    assert "at most 32" in str(label_faults({f"n{nth}": "" for nth in range(33)}))
-    assert "at most 200 characters" in str(label_faults({"a": "x" * 201}))
-    assert "at most 2000 bytes" in str(label_faults({f"n{nth}": "x" * 200 for nth in range(10)}))
-    assert "are one, written differently" in str(label_faults({"é": "1", "e\u0301": "2"}))
+    assert said_of({f"n{nth}": "" for nth in range(32)}) == []
+    assert said_of({f"n{nth}": "" for nth in range(33)}) == ["labels: there are 33; a job has at most 32"]
+    assert said_of({"x" * 63: "y" * 200}) == []
+    (long,) = said_of({"a": "x" * 201})
+    assert long.startswith("labels.a: the value 'xxx")
+    assert long.endswith("… has to be at most 200 characters that can be seen")
+    # Each label is a line: its name, the sign, its value, the end.
+    ten = {f"n{nth}": "x" * 196 for nth in range(10)}
+    assert said_of(ten) == []
+    assert said_of(ten | {"n9": "x" * 197}) == ["labels: together they have at most 2000 bytes"]
+    assert said_of({"é": "1", "e\u0301": "2"}) == ["labels: two of the names are one, written differently"]
     with pytest.raises(BadLabels, match="at most 32"):
         changed({f"n{nth}": "" for nth in range(32)}, LabelChanges({"more": ""}, ()))
     assert changed({"a": "1", "b": "2"}, LabelChanges({"c": "3"}, ("a", "zz"))) == {"b": "2", "c": "3"}

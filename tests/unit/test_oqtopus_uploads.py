@@ -181,6 +181,7 @@ def test_a_form_has_fields_and_one_file() -> None:
         (KIND, FORM.replace(b"--b--", FORM + b"--b--")),
         (KIND, FORM.replace(b"j/input.zip", b"0" * 2000)),
         (KIND, b"".join(b"--b\r\n" + HEAD + b'%d"\r\n\r\n1\r\n' % each for each in range(20)) + FORM),
+        (KIND, b"--b\r\n" + HEAD + b'key"\r\n\r\n1\r\n' + FORM),
         (KIND, FORM.replace(b"Content-Type: application/zip", b"Content-Transfer-Encoding: base64")),
     ],
 )

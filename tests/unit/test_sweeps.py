@@ -1,9 +1,12 @@
 """Sweeps: places in a template, cells of a table, which rows are there already."""
 
 import json
+import time
+from typing import Any
 
 import pytest
 
+from deployments.api.v1.groups import SweepIn
 from deployments.cli.sweep_table import read_table
 from models.errors import Fault, InputError, JobRejected
 from models.groups import MAX_ROWS
@@ -29,6 +32,7 @@ DOCUMENT = {
     }
 }
 TEMPLATE = Template(json.dumps(DOCUMENT).encode())
+MADE = b'{"experiment_0": {"x": 1}}'
 CELLS = {"atoms": 20, "wire": 0, "theta": 0.1, "shots": 9, "flag": True, "x": "z"}
 
 
@@ -54,6 +58,37 @@ def test_template_and_columns_have_to_fit_together():
         "there is no column 'night' to carry",
     ]
     assert TEMPLATE.unknown([*CELLS, "day"], ["day"]) == []
+
+
+def test_what_a_template_and_its_rows_make_together_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    """Places of a template, columns, characters of a cell, bytes of all documents: nothing of it is made before."""
+    with pytest.raises(BadSweep, match="20000 places for cells; at most 10000"):
+        Template(json.dumps({"program": "{a}" * 20_000}).encode())
+    columns = [f"c{nth}" for nth in range(100_000)]
+    assert TEMPLATE.unknown(columns) == ["there are 100000 columns; at most 50 may be"]
+
+    def swept(*rows: dict[str, Any]) -> list[Any]:
+        template = {"experiment_0": {"x": "{a}"}}
+        body = {"group": "g", "backend": "singlequdit", "template": template, "rows": list(rows)}
+        return SweepIn.model_validate(body).requests()[1]
+
+    long, good = swept({"a": "x" * 201}, {"a": 1})
+    assert (str(long), good.document) == ("parameters[0].a: a text has at most 200 characters that can be seen", MADE)
+    monkeypatch.setattr("deployments.api.v1.groups.MAX_SWEPT", 2 * len(MADE))
+    assert len(swept({"a": 1}, {"a": 2})) == 2
+    with pytest.raises(BadSweep, match="make several sweeps of it"):
+        swept({"a": 1}, {"a": 2}, {"a": 3})
+
+
+def test_a_fault_of_a_large_template_is_found_at_once():
+    """However many places it has."""
+    texts = [f"{{c{nth}}}" for nth in range(9_999)]
+    template = Template(json.dumps({"experiment_0": {"instructions": texts, "deep": "{a}"}}).encode())
+    faults = [Fault(message="", experiment="experiment_0")] * 50
+    began = time.process_time()
+    for _ in range(200):
+        assert template.row_faults(JobRejected(*faults), ["a", "c9"])[0].column == "c9, a"
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"\xff", b"[" * 100_000, b'{"a": 1, "a": 2}', b'"{theta}"'])
@@ -94,6 +129,7 @@ def test_experiments_are_numbered():
     [
         *(("0", 0), ("-12", -12), ("1.50", 1.5), ("+2", 2.0), ("1e-3", 0.001), (".5", 0.5), ("0.0", 0.0)),
         *(("007", "007"), ("1_000", "1_000"), ("nan", "nan"), ("1,5", "1,5"), ("0x1", "0x1"), ("-007.5", "-007.5")),
+        *(("1" * 200_000 + "x", "1" * 200_000 + "x"), ("9" * 5000, "9" * 5000), ("1" * 199 + "x", "1" * 199 + "x")),
         *(("true", True), ("False", False), ("A7", "A7")),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 from deployments.api.dialects.oqtopus_results import rounded
 from models.documents import ResultDocument
 from models.errors import InputError, echo, printable
-from models.results import fault_of_document
+from models.results import fault_of_document, unlike_json
 from models.words import count_of
 
 ITEMS = {"result": ".json", "transpile_result": ".json", "combined_program": ""}
@@ -92,6 +92,14 @@ def json_object(content: bytes, name: str, faults: list[str]) -> dict[str, Any]:
     if not isinstance(found, dict):
         faults.append(f"{name} must hold an object")
         return {}
+    return found
+
+
+def plain_object(content: bytes, name: str, faults: list[str]) -> dict[str, Any]:
+    """Return the same where everybody can read and store what is in it."""
+    found = json_object(content, name, faults)
+    if (fault := unlike_json(found)) is not None:
+        faults.append(f"{name}: {fault}")
     return found
 
 

@@ -11,8 +11,8 @@ from deployments.api.dialects.oqtopus_documents import Sent, check_input
 from deployments.api.dialects.oqtopus_results import result_of, transpile_result_of
 from deployments.api.dialects.oqtopus_uploads import Signer, check_form, read_form, unzipped, zipped
 from deployments.api.registered import Registered
+from deployments.api.results import Results
 from models.errors import UnknownJob
-from tasks.jobs.results import result_document
 from tasks.services import Services
 
 router = APIRouter()
@@ -21,8 +21,8 @@ router = APIRouter()
 class Files:
     """The files of one laboratory; what is here blocks."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, services: Services, results: Results) -> None:
+        self._services, self._results = services, results
         self.registered = Registered(services)
         self.signer = Signer(self.registered.secret)
 
@@ -49,20 +49,22 @@ class Files:
             ResultMissing: it has no result.
         """
         log = self._services.log
-        if log.get(job_id).is_hidden:
+        job = log.get(job_id)
+        if job.is_hidden:
             raise UnknownJob(job_id)
-        found: Any
         if item == "input":
-            found = Sent.of(log.document(job_id)).input
-        else:
-            document = result_document(self._services, job_id)
-            found = result_of(document) if item == "result" else transpile_result_of(document)
-        return zipped(f"{item}.json", json.dumps(found, separators=(",", ":")).encode("ascii"))
+            return _zip_of(item, Sent.of(log.document(job_id)).input)
+        read = result_of if item == "result" else transpile_result_of
+        return self._results.of(job, lambda document: _zip_of(item, read(document)))
 
     def address(self, base: str, job_id: str, item: str) -> str:
         """Return where a file of a job can be fetched for ten minutes."""
         expires, signature = self.signer.signed("GET", job_id, item)
         return f"{base}files/{job_id}/{item}.zip?expires={expires}&signature={signature}"
+
+
+def _zip_of(item: str, value: Any) -> bytes:
+    return zipped(f"{item}.json", json.dumps(value, separators=(",", ":")).encode("ascii"))
 
 
 @router.post("/files")
@@ -86,6 +88,6 @@ async def files_of(request: Request) -> Files:
     """Return the files; the log is asked for their secret when they are first needed."""
     state = request.app.state
     if not hasattr(state, "oqtopus_files"):
-        state.oqtopus_files = await asyncio.to_thread(Files, state.services)
+        state.oqtopus_files = await asyncio.to_thread(Files, state.services, state.calls.results)
     files: Files = state.oqtopus_files
     return files

@@ -4,7 +4,6 @@ The state of the application holds `services` and, once it runs, `calls`.
 """
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
@@ -13,7 +12,7 @@ from starlette.datastructures import State
 
 from deployments.api.address import address_of
 from deployments.api.dialects.oqtopus_answers import BadRequest, application, message
-from deployments.api.dialects.oqtopus_brought import ITEMS, json_object
+from deployments.api.dialects.oqtopus_brought import ITEMS, json_object, plain_object
 from deployments.api.dialects.oqtopus_provider_files import UNDER_WAY, Parts, parts
 from deployments.api.dialects.oqtopus_provider_files import router as files_router
 from deployments.api.dialects.oqtopus_provider_status import Statuses
@@ -90,7 +89,7 @@ async def _desk(request: Request) -> Desk:
     shared, key = await parts(request), request.headers.get("x-api-key")
 
     def engine() -> tuple[Caller, Engine]:
-        caller = request.app.state.calls.caller(key)
+        caller = request.app.state.calls.visits.caller(key)
         return caller, shared.engines.engine(caller)
 
     return Desk(shared, *await asyncio.to_thread(engine), f"{address_of(request).rstrip('/')}{PATH}/")
@@ -104,13 +103,10 @@ async def list_jobs(desk: AtDesk, wanted: Annotated[Listing, Query()]) -> Respon
     """List jobs of a device: those that may be claimed in the order of their turns, all others the oldest first."""
     engines = desk.parts.engines
     await asyncio.to_thread(engines.device, desk.caller, wanted.device_id)
-    since = wanted.timestamp
-    if since is not None and since.tzinfo is None:
-        since = since.replace(tzinfo=UTC)
     if wanted.status == "submitted" and is_handed_out_on_list(desk.engine):
         jobs = await engines.hand_out(desk.engine, wanted.limit)
     else:
-        jobs = await asyncio.to_thread(_listed, desk, wanted, since)
+        jobs = await asyncio.to_thread(_listed, desk, wanted)
     fields = [each.strip() for each in wanted.fields.split(",")] if wanted.fields else []
 
     def shown() -> list[dict[str, Any]]:
@@ -120,14 +116,14 @@ async def list_jobs(desk: AtDesk, wanted: Annotated[Listing, Query()]) -> Respon
     return JSONResponse(await asyncio.to_thread(shown))
 
 
-def _listed(desk: Desk, wanted: Listing, since: datetime | None) -> list[Job]:
+def _listed(desk: Desk, wanted: Listing) -> list[Job]:
     engines = desk.parts.engines
     if wanted.status == "submitted":
-        return engines.waiting(desk.engine, since, wanted.limit)
+        return engines.waiting(desk.engine, wanted.timestamp, wanted.limit)
     states = list(JobState) if wanted.status is None else states_of(wanted.status)
     if not states:
         return []
-    found = engines.listed(desk.engine, states, since, wanted.limit)
+    found = engines.listed(desk.engine, states, wanted.timestamp, wanted.limit)
     return [job for job in found if wanted.status in (None, status_of(job))]
 
 
@@ -165,7 +161,7 @@ async def put_transpiler_info(request: Request, desk: AtDesk, job_id: JobId) -> 
     if len(content := await request.body()) > MAX_INFO:
         raise BadRequest(f"transpiler_info has more than {MAX_INFO} bytes")
     faults: list[str] = []
-    json_object(content, "transpiler_info", faults)
+    plain_object(content, "transpiler_info", faults)
     if faults:
         raise BadRequest("; ".join(faults))
     job = await desk.job(job_id)
@@ -192,8 +188,7 @@ async def patch_device_status(request: Request, desk: AtDesk, device_id: DeviceI
 async def patch_device_info(request: Request, desk: AtDesk, device_id: DeviceId) -> Response:
     """Keep the calibration of a device."""
     body = await read_body(request, DeviceInfoUpdate, lambda body: body)
-    when = None if body.calibrated_at is None else datetime.fromisoformat(body.calibrated_at)
-    fact = DeviceReported(device_info=body.device_info, calibrated_at=when)
+    fact = DeviceReported(device_info=body.device_info, calibrated_at=body.calibrated_at)
     return await _report(desk, device_id, fact, "Device data updated")
 
 

@@ -1,18 +1,18 @@
 """OQTOPUS, provider side: what is asked for, and jobs as an engine reads them. Nothing here does I/O."""
 
 import contextlib
-import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-from deployments.api.dialects.oqtopus_brought import Asked
+from deployments.api.dialects.oqtopus_brought import Asked, plain_object
 from deployments.api.dialects.oqtopus_documents import Sent
 from deployments.api.dialects.oqtopus_views import Status, job_view, known_fields, times_of
 from deployments.api.engines import config_of
 from deployments.api.v1.bodies import Body
+from models.clock import in_utc
 from models.documents import parse_document
 from models.errors import JobRejected
 from models.events import Event
@@ -43,6 +43,14 @@ FIELDS = (
 """What a job may be asked for."""
 
 
+def _in_utc(moment: datetime) -> datetime:
+    return in_utc(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+"""A time; one without a zone is in UTC."""
+
+
 class Listing(BaseModel):
     """Which jobs are listed."""
 
@@ -51,7 +59,7 @@ class Listing(BaseModel):
     device_id: str = Field(max_length=100)
     status: Status | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_LISTED)] = 100
-    timestamp: datetime | None = None
+    timestamp: Moment | None = None
     fields: str = Field(default="", max_length=1024)
 
     @field_validator("fields")
@@ -85,28 +93,21 @@ class DeviceInfoUpdate(Body):
     """The calibration of a device."""
 
     device_info: str = Field(max_length=MAX_DEVICE_INFO)
-    calibrated_at: str | None = Field(default=None, max_length=100)
+    calibrated_at: Moment | None = None
 
     @field_validator("device_info")
     @classmethod
     def _is_an_object(cls, value: str) -> str:
-        try:
-            found = json.loads(value)
-        except (ValueError, RecursionError):
-            found = None
-        if isinstance(found, dict):
-            return value
-        msg = "it must be the text of a JSON object"
-        raise ValueError(msg)
+        faults: list[str] = []
+        plain_object(value.encode("utf-8", "surrogatepass"), "it", faults)
+        if faults:
+            raise ValueError("; ".join(faults))
+        return value
 
-    @field_validator("calibrated_at")
+    @field_validator("calibrated_at", mode="before")
     @classmethod
-    def _is_a_time(cls, value: str | None) -> str | None:
-        """Take a time without a zone as UTC."""
-        if value is None:
-            return None
-        moment = datetime.fromisoformat(value)
-        return value if moment.tzinfo else f"{value}+00:00"
+    def _is_a_time(cls, value: Any) -> Any:
+        return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
 class Wanted(NamedTuple):

@@ -110,10 +110,10 @@ def read_form(content_type: str, body: bytes) -> tuple[dict[str, str], bytes]:
     files: list[bytes] = []
 
     def on_field(field: Field) -> None:
-        value = field.value or b""
-        if len(fields) >= MAX_FIELDS or len(value) > MAX_FIELD_BYTES:
-            raise BadForm("the form has more fields, or longer ones, than were given out")
-        fields[(field.field_name or b"").decode("utf-8", "replace")] = value.decode("utf-8", "replace")
+        name, value = (field.field_name or b"").decode("utf-8", "replace"), field.value or b""
+        if len(fields) >= MAX_FIELDS or name in fields or len(value) > MAX_FIELD_BYTES:
+            raise BadForm("the form has other fields, or longer ones, than were given out")
+        fields[name] = value.decode("utf-8", "replace")
 
     def on_file(file: File) -> None:
         if files or file.field_name != b"file":

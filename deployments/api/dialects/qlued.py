@@ -156,7 +156,9 @@ class Version:
             job, backend = _job(calls, caller, request, values)
             if job.state is not JobState.DONE:
                 return _status(job, job_document(job, of_result=named))
-            return JSONResponse(result_document(calls.result(caller, job.job_id), backend, counted=named))
+            return calls.result(
+                caller, job.job_id, lambda found: JSONResponse(result_document(found, backend, counted=named))
+            )
 
         return await self._door(request, values).ask(answer)
 
@@ -170,7 +172,7 @@ class Version:
         if tokens is None:
             return
         calls: Calls = request.app.state.calls
-        if not await asyncio.to_thread(lambda: any(calls.is_known(token) for token in tokens)):
+        if not await asyncio.to_thread(lambda: any(calls.visits.is_known(token) for token in tokens)):
             raise NotSignedIn("unknown" if tokens else "missing")
 
     def _door(self, request: Request, values: Values) -> Door:

@@ -9,6 +9,7 @@ from deployments.api.pages.answers import PageRoute, see
 from deployments.api.pages.rendering import render
 from deployments.api.pages.visits import AtForm, AtPage
 from models.pauses import MAX_REASON
+from tasks.backends import registry
 
 router = APIRouter(prefix="/ui/backends", route_class=PageRoute, include_in_schema=False)
 
@@ -37,6 +38,7 @@ async def show_backend(request: Request, visit: AtPage, name: str) -> Response:
         plain=[each for each in config["supported_instructions"] if each not in described],
         as_json=json.dumps(config, indent=2, ensure_ascii=False),
         may_submit=visit.may_submit,
+        is_outside=registry.served_outside(name),
         may_pause=visit.caller.role == "operator",
     )
 

@@ -1,21 +1,30 @@
 """A job's page, what is done with the job, and what can be downloaded of it."""
 
-import io
-import json
+import functools
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
 from deployments.api.pages.answers import PageRoute, see
+from deployments.api.pages.diff_page import diff_page
 from deployments.api.pages.job_page import job_page
 from deployments.api.pages.rendering import render
 from deployments.api.pages.visits import AtForm, AtPage
+from deployments.api.results import Format, written
+from deployments.api.v1.exports import ZIP, Download
+from deployments.api.v1.jobs import MEDIA_TYPES
+from deployments.api.views import JobView
+from models.errors import InputError, NotAuthentic, ResultMissing, UnknownJob
+from models.identity.access import Act
 
 router = APIRouter(prefix="/ui/jobs/{job_id}", route_class=PageRoute, include_in_schema=False)
 
 MAX_WAIT = 25.0
 MOST_KEY = 100
+MOST_ID = 200
+
+_FORMATS: dict[str, Format] = {"json": "json", "csv": "csv", "parquet": "parquet"}
 
 
 @router.get("")
@@ -32,7 +41,7 @@ async def live(request: Request, visit: AtPage, job_id: str, seen: int = -1) -> 
     caller = visit.caller
     if job.seq == seen:
         has_changed = await visit.calls.waits.until_changed(caller, job, MAX_WAIT)
-        caller = await visit.ask(lambda calls, caller: calls.again(caller))
+        caller = await visit.ask(lambda calls, caller: calls.visits.again(caller))
         if not has_changed:
             return Response(status_code=204)
     found = await visit.ask(lambda calls, _caller: job_page(calls, caller, job.job_id))
@@ -76,34 +85,46 @@ async def document(visit: AtPage, job_id: str) -> Response:
     """Return the document as it was handed in."""
     job = await visit.ask(lambda calls, caller: calls.job(caller, job_id))
     content = await visit.ask(lambda calls, caller: calls.document(caller, job.job_id))
-    return _download(content, "application/json", f"{job.job_id}-document.json")
+    return download(content, "application/json", f"{job.job_id}-document.json")
+
+
+@router.get("/archive.zip")
+async def archive(visit: AtPage, job_id: str) -> Response:
+    """Return all that is on record of the job, as a file that proves itself."""
+    job = await visit.ask(lambda calls, caller: calls.job(caller, job_id, Act.ARCHIVE))
+    exports = visit.calls.exports
+    file = await exports.made(visit.caller, lambda: exports.archive([job]))
+    return Download(file, exports, visit.caller, ZIP, f"{job.job_id}.zip")
+
+
+@router.get("/diff")
+async def diff(request: Request, visit: AtPage, job_id: str) -> Response:
+    """Show in what the job and another one differ."""
+    job = await visit.ask(lambda calls, caller: calls.job(caller, job_id, Act.EXPORT))
+    other, wrong = request.query_params.get("with", "")[:MOST_ID].strip(), ""
+    found: dict[str, Any] | None = None
+    try:
+        if other:
+            found = await visit.ask(lambda calls, caller: diff_page(calls, caller, job, other))
+    except (InputError, NotAuthentic, ResultMissing) as error:
+        missing = "There is no such job to compare it with, or it is not yours."
+        wrong = missing if isinstance(error, UnknownJob) else f"{error}."
+    values = {"job": JobView.of(job), "other": other, "found": found, "wrong": wrong}
+    return render(request, "diff.html", visit, here="jobs", code=422 if wrong else 200, **values)
 
 
 @router.get("/result.{kind}")
 async def result(visit: AtPage, job_id: str, kind: str) -> Response:
     """Return the result of a job that is DONE, as JSON, CSV or Parquet."""
-    if kind not in _MEDIA_TYPES:
+    known = _FORMATS.get(kind)
+    if known is None:
         raise HTTPException(404)
     job = await visit.ask(lambda calls, caller: calls.job(caller, job_id))
-    content = await visit.ask(lambda calls, caller: _written(calls.result(caller, job.job_id), kind))
-    return _download(content, _MEDIA_TYPES[kind], f"{job.job_id}.{kind}")
+    make = functools.partial(written, kind=known)
+    content = await visit.ask(lambda calls, caller: calls.result(caller, job.job_id, make))
+    return download(content, MEDIA_TYPES[known], f"{job.job_id}.{kind}")
 
 
-_MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
-
-
-def _written(document: dict[str, Any], kind: str) -> bytes:
-    if kind == "json":
-        return json.dumps(document, ensure_ascii=False).encode("utf-8")
-    from deployments.api.tables import frame_of  # noqa: PLC0415 - pandas takes a second to import
-
-    frame = frame_of(document)
-    if kind == "csv":
-        return frame.to_csv(index=False).encode("utf-8")
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
-    return buffer.getvalue()
-
-
-def _download(content: bytes, media_type: str, name: str) -> Response:
+def download(content: bytes, media_type: str, name: str) -> Response:
+    """Return a file that the browser stores."""
     return Response(content, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})

@@ -62,6 +62,7 @@ def job_page(calls: Calls, caller: Caller, job_id: str) -> dict[str, Any]:
             "rerun": Act.RERUN in acts and is_final and not why_no_document,
             "hide": Act.HIDE in acts and is_final and not job.is_hidden,
             "export": Act.EXPORT in acts,
+            "archive": Act.ARCHIVE in acts,
         },
     }
 
@@ -82,7 +83,7 @@ def _result(calls: Calls, caller: Caller, job: Job, acts: frozenset[Act]) -> tup
     if job.uploaded is not None and job.uploaded.bytes > MOST_DRAWN:
         return None, "The result is too large for a figure here; download it."
     try:
-        return shown(calls.result(caller, job.job_id)), ""
+        return calls.result(caller, job.job_id, shown), ""
     except (NotAuthentic, ResultMissing) as error:
         return None, f"{error}."
     except QuledgerError:

@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse
 from deployments.api.pages.timeline import size_of, tone
 from models.errors import printable
 from models.job import State
+from models.labels import in_a_line
 
 if TYPE_CHECKING:
     from deployments.api.pages.visits import Visit
@@ -113,5 +114,14 @@ def _environment(filters: Mapping[str, Any]) -> Environment:
 
 
 _ENVIRONMENT = _environment(
-    {"iso": _iso, "utc": _utc, "tone": _tone, "brief": _brief, "words": _words, "size": size_of, "markup": Markup}
+    {
+        "labels": in_a_line,
+        "iso": _iso,
+        "utc": _utc,
+        "tone": _tone,
+        "brief": _brief,
+        "words": _words,
+        "size": size_of,
+        "markup": Markup,
+    }
 )

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, FastAPI, HTTPException
 from starlette.responses import Response
 
-from deployments.api.pages import account, api_docs, backends, job, jobs, operators, sign_in, submit
+from deployments.api.pages import account, api_docs, backends, groups, job, jobs, operators, sign_in, submit
 from deployments.api.pages.answers import PageRoute
 from deployments.api.pages.rendering import MEDIA_TYPES, STATIC, VERSIONS
 from deployments.api.pages.session_files import SessionFiles
@@ -38,6 +38,6 @@ def add_pages(app: FastAPI, services: Services) -> None:
     """
     files = SessionFiles(services.settings.home.expanduser())
     app.state.sessions = Sessions(files.key, files)
-    parts = (sign_in, backends, jobs, job, submit, account, operators, api_docs)
+    parts = (sign_in, backends, jobs, job, groups, submit, account, operators, api_docs)
     for each in (*(part.router for part in parts), router):
         app.include_router(each)

@@ -43,7 +43,7 @@ async def sign_in(request: Request, form: Annotated[Form, Depends(form_of)]) -> 
     """Begin a session for whoever shows a token."""
     go_on, token = local_path(form.text("next")), form.text("token", MOST_TOKEN).strip()
     try:
-        caller = await asyncio.to_thread(request.app.state.calls.caller, token)
+        caller = await asyncio.to_thread(request.app.state.calls.visits.caller, token)
     except NotSignedIn as error:
         text = str(error) if token else "this needs a token"
         return render(request, "sign_in.html", code=401, next=go_on, wrong=_sentence(text), said="")

@@ -90,7 +90,7 @@ async def visit_of(request: Request) -> Visit:
     session = request.app.state.sessions.read(request.cookies.get(COOKIE))
     if session is None:
         raise NotSignedIn("missing")
-    caller = await asyncio.to_thread(request.app.state.calls.caller_with, session.token_id)
+    caller = await asyncio.to_thread(request.app.state.calls.visits.caller_with, session.token_id)
     return Visit(request, session, caller)
 
 

@@ -97,6 +97,16 @@ async def withdraw_calibration(
     return JSONResponse(await door.ask(lambda calls, caller: calls.calibrations.withdraw(caller, sha256, reason)))
 
 
+@router.post("/calibrations/{sha256}/reinstate", response_model=VersionView, responses=problems(403, 404))
+async def reinstate_calibration(
+    door: AtDoor,
+    sha256: Hash,
+    reason: Annotated[str, Query(min_length=1, max_length=MAX_REASON, description="It is kept in the log.")],
+) -> Response:
+    """Take back the withdrawal of a configuration and calibration, as an operator."""
+    return JSONResponse(await door.ask(lambda calls, caller: calls.calibrations.reinstate(caller, sha256, reason)))
+
+
 class Standing(BaseModel, extra="forbid"):
     """Which results are listed."""
 

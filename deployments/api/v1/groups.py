@@ -1,29 +1,41 @@
 """Groups of jobs: sweeps are handed in, and their results read side by side."""
 
 import asyncio
+import contextlib
 import io
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from deployments.api.calls import Outcome
+from deployments.api.calls import Calls, Outcome
 from deployments.api.door import AtDoor
 from deployments.api.problems import problem_of
 from deployments.api.requests import JobRequest
-from deployments.api.responses import problems
+from deployments.api.responses import Responses, problems
+from deployments.api.results import Format
 from deployments.api.v1.bodies import Body, described, read_body
-from deployments.api.v1.jobs import PARQUET, Format
+from deployments.api.v1.jobs import PARQUET
 from deployments.api.v1.submissions import MAX_BATCH
-from deployments.group_results import Table
+from deployments.group_results import Measured, Table
 from models.errors import BadName, JobRejected, QuledgerError
-from models.groups import MAX_PARAMETERS, is_group_name
+from models.groups import MAX_PARAMETERS, Cell, group_faults, is_group_name
+from models.identity.access import Caller
 from models.job import State
 from models.labels import MAX_LABELS
 from models.sweeps import BadSweep, RowFault, Template, document_bytes, row_keys
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 router = APIRouter(prefix="/groups", tags=["groups"])
+
+MAX_SWEPT = 64_000_000
+"""Bytes of the documents of one sweep, which a short template and many rows make: so much is in memory at once."""
+
+LARGE_SWEEP = 1_000_000
 
 Name = Annotated[str, Path(max_length=100, description="Name of the group.")]
 
@@ -64,11 +76,11 @@ class SweepIn(Body):
     priority: int = Field(default=0, ge=-1_000_000, le=1_000_000)
     labels: dict[str, str] = Field(default={}, max_length=MAX_LABELS)
 
-    def requests(self) -> "tuple[Template, list[JobRequest]]":
-        """Return the template and the job of each row.
+    def requests(self) -> tuple[Template, list[JobRequest | QuledgerError]]:
+        """Return the template, and of each row its job or what is wrong with its cells.
 
         Raises:
-            BadSweep: template and rows do not fit together.
+            BadSweep: template and rows do not fit together, or make too much.
             BadName: no group can have this name.
         """
         if not is_group_name(self.group):
@@ -77,19 +89,33 @@ class SweepIn(Body):
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         if wrong := template.unknown(columns, self.carry):
             raise BadSweep("; ".join(wrong))
-        return template, [
-            JobRequest(
-                backend=self.backend,
-                document=document_bytes(template.filled(row)),
-                project=self.project,
-                priority=self.priority,
-                key=key,
-                labels=self.labels,
-                group=self.group,
-                parameters=[row],
-            )
-            for row, key in zip(self.rows, row_keys(self.group, self.rows), strict=True)
-        ]
+        made, size = [], 0
+        for row, key in zip(self.rows, row_keys(self.group, self.rows), strict=True):
+            made.append(self._request(template, row, key))
+            size += len(made[-1].document) if isinstance(made[-1], JobRequest) else 0
+            if size > MAX_SWEPT:
+                raise BadSweep(
+                    f"its documents have more than {MAX_SWEPT / 1e6:g} MB together; make several sweeps of it"
+                )
+        return template, made
+
+    def is_large(self) -> bool:
+        """Return whether its documents may take much memory."""
+        return len(document_bytes(self.template)) * len(self.rows) > LARGE_SWEEP
+
+    def _request(self, template: Template, row: dict[str, Cell], key: str) -> JobRequest | QuledgerError:
+        if faults := group_faults(self.group, [row]):
+            return JobRejected(*faults)
+        return JobRequest(
+            backend=self.backend,
+            document=document_bytes(template.filled(row)),
+            project=self.project,
+            priority=self.priority,
+            key=key,
+            labels=self.labels,
+            group=self.group,
+            parameters=[row],
+        )
 
 
 class SweptFault(BaseModel):
@@ -131,9 +157,10 @@ async def submit_sweep(request: Request, door: AtDoor) -> Response:
     """Hand in a job for each row, those that are not there yet; rows with faults are left out and named."""
     caller = await door.caller()
     wanted = await read_body(request, SweepIn, lambda body: body)
-    template, requests = await asyncio.to_thread(wanted.requests)
-    outcomes = await door.calls.submit(caller, requests)
-    return JSONResponse(_answered(wanted, template, outcomes))
+    async with door.calls.many if wanted.is_large() else contextlib.nullcontext():
+        template, requests = await asyncio.to_thread(wanted.requests)
+        outcomes = await door.calls.submit(caller, requests)
+    return JSONResponse(await asyncio.to_thread(_answered, wanted, template, outcomes))
 
 
 def _answered(wanted: SweepIn, template: Template, outcomes: list[Outcome]) -> dict[str, Any]:
@@ -173,19 +200,15 @@ async def get_group(door: AtDoor, name: Name) -> Response:
     return JSONResponse((await door.ask(lambda calls, caller: calls.groups.summary(caller, name))).value())
 
 
-@router.get(
-    "/{name}/results",
-    responses=problems(
-        404,
-        422,
-        also={
-            200: {
-                "content": {"application/json": {}, "text/csv": {}, PARQUET: {}},
-                "description": "The table; `next` of the JSON, and the header X-Next-Cursor, lead to more jobs.",
-            }
-        },
-    ),
-)
+_TABLE: Responses = {
+    200: {
+        "content": {"application/json": {}, "text/csv": {}, PARQUET: {}},
+        "description": "The table; `next` of the JSON, and the header X-Next-Cursor, lead to more jobs.",
+    }
+}
+
+
+@router.get("/{name}/results", responses=problems(404, 422, also=_TABLE))
 async def get_results(  # noqa: PLR0913 - one parameter an option
     door: AtDoor,
     name: Name,
@@ -195,20 +218,42 @@ async def get_results(  # noqa: PLR0913 - one parameter an option
     limit: Annotated[int, Query(ge=1, le=1000, description="Jobs.")] = 1000,
 ) -> Response:
     """Return the results of a group, what was swept as columns: means, counts of levels, or counts of outcomes."""
+    found, following = await door.ask(lambda calls, caller: calls.groups.results(caller, name, limit, cursor))
 
     def made() -> Response:
-        from deployments.group_frames import records, results_frame  # noqa: PLC0415 - pandas takes a second to import
+        from deployments.group_frames import results_frame  # noqa: PLC0415 - pandas takes a second to import
 
-        frame = results_frame(found, table)
-        more = {"X-Next-Cursor": following} if following else {}
-        if wanted == "json":
-            troubles = [problem_of(each.trouble).detail for each in found if each.trouble]
-            return JSONResponse({"rows": records(frame), "troubles": troubles, "next": following}, headers=more)
-        if wanted == "csv":
-            return Response(frame.to_csv(index=False), media_type="text/csv", headers=more)
-        buffer = io.BytesIO()
-        frame.to_parquet(buffer, index=False)
-        return Response(buffer.getvalue(), media_type=PARQUET, headers=more)
+        return _answer(results_frame(found, table), wanted, found, following)
 
-    found, following = await door.ask(lambda calls, caller: calls.groups.results(caller, name, limit, cursor))
     return await asyncio.to_thread(made)
+
+
+@router.get("/{name}/compare/{other}", responses=problems(404, 422, also=_TABLE))
+async def compare(
+    door: AtDoor, name: Name, other: Name, wanted: Annotated[Format, Query(alias="format")] = "json"
+) -> Response:
+    """Return the means of two groups side by side, where their parameters are the same."""
+
+    def made(calls: Calls, caller: Caller) -> Response:
+        from deployments.group_frames import compared_frame  # noqa: PLC0415 - as above
+
+        one, two = (calls.groups.whole(caller, each) for each in (name, other))
+        return _answer(compared_frame(one, two), wanted, [*one, *two], None)
+
+    return await door.ask(made)
+
+
+def _answer(frame: "pd.DataFrame", wanted: Format, found: Sequence[Measured], following: str | None) -> Response:
+    more = {"X-Next-Cursor": following} if following else {}
+    if wanted == "json":
+        from deployments.group_frames import records  # noqa: PLC0415 - as above
+
+        troubles = [problem_of(each.trouble).detail for each in found if each.trouble]
+        return JSONResponse({"rows": records(frame), "troubles": troubles, "next": following}, headers=more)
+    if wanted == "csv":
+        from deployments.csv_text import csv_of  # noqa: PLC0415 - as above
+
+        return Response(csv_of(frame), media_type="text/csv", headers=more)
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return Response(buffer.getvalue(), media_type=PARQUET, headers=more)

@@ -1,6 +1,8 @@
 """Jobs are listed, and followed to their results."""
 
-import io
+import functools
+from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Response
@@ -9,14 +11,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from deployments.api.calls import Calls
 from deployments.api.door import AtDoor
+from deployments.api.records import MAX_THEN
 from deployments.api.responses import problems
+from deployments.api.results import Format, written
 from deployments.api.views import EventView, JobView
+from models import clock
 from models.clock import UtcDatetime
 from models.identity.access import Caller
 from models.job import FINAL, State
 from models.labels import MAX_LABELS, labels_said
+from models.moments import moment_of
 from models.why import Why
 from storage.log import job_lists
+from storage.log.past import handed_in_by
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -37,11 +44,13 @@ class JobList(BaseModel):
     Attributes:
         next: cursor of the next page; null on the last one.
         total: how many jobs there are in all, where that was asked.
+        at: the time as of which the jobs stand, where that was asked; to be given again with `next`.
     """
 
     jobs: list[JobView]
     next: str | None
     total: int | None = None
+    at: datetime | None = None
 
 
 def _in_words(value: object) -> object:
@@ -52,11 +61,12 @@ def _in_words(value: object) -> object:
     return value
 
 
+AT = "As it stood then: a time with its zone, or so long ago (90m)."
 Moment = Annotated[UtcDatetime, BeforeValidator(_in_words)]
 
 
-class Filters(BaseModel):
-    """What a list of jobs is narrowed to."""
+class Narrowing(BaseModel):
+    """Which jobs are meant: those to which all of it applies."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -70,35 +80,57 @@ class Filters(BaseModel):
     )
     since: Moment | None = Field(default=None, description="Handed in then or later; a time with its zone.")
     until: Moment | None = Field(default=None, description="Handed in before then; a time with its zone.")
+
+    def query(self) -> job_lists.Query:
+        """Return the list of these jobs, newest first.
+
+        Raises:
+            BadName: a label cannot be one.
+        """
+        return job_lists.Query(
+            backend=self.backend,
+            states=frozenset(self.state),
+            user=self.user,
+            project=self.project,
+            since=self.since,
+            until=self.until,
+            group=self.group,
+            labels=tuple(labels_said(self.label).items()),
+        )
+
+
+class Filters(Narrowing):
+    """What a list of jobs is narrowed to."""
+
     q: str = Field(default="", max_length=200, description="The beginning of the id.")
     sort: Literal["newest", "oldest"] = "newest"
     cursor: str = Field(default="", max_length=400, description="From `next` of the page before.")
     limit: int = Field(default=50, ge=1, le=1000)
     total: bool = Field(default=False, description="Count them all too.")
+    at: str = Field(
+        default="",
+        max_length=40,
+        description=f"{AT} At most {MAX_THEN} jobs a page; it goes with neither `state` nor `label`.",
+        examples=["1m"],
+    )
 
 
 @router.get("", response_model=JobList, responses=problems(422))
 async def list_jobs(door: AtDoor, filters: Annotated[Filters, Query()]) -> Response:
     """List your jobs and those of your projects, a page at a time; operators list all."""
-    query = job_lists.Query(
-        backend=filters.backend,
-        states=frozenset(filters.state),
-        user=filters.user,
-        project=filters.project,
-        since=filters.since,
-        until=filters.until,
-        prefix=filters.q,
-        group=filters.group,
-        labels=tuple(labels_said(filters.label).items()),
-        newest_first=filters.sort == "newest",
-    )
+    query = replace(filters.query(), prefix=filters.q, newest_first=filters.sort == "newest")
+    at = moment_of(filters.at, "at", clock.now(), ago=True) if filters.at else None
 
     def listed(calls: Calls, caller: Caller) -> str:
-        page = calls.page(caller, query, limit=filters.limit, cursor=filters.cursor)
-        total = calls.count(caller, query) if filters.total else None
-        return JobList(jobs=list(map(JobView.of, page.jobs)), next=page.next_cursor, total=total).model_dump_json()
+        if at is None:
+            page = calls.page(caller, query, limit=filters.limit, cursor=filters.cursor)
+        else:
+            page = calls.records.page_then(caller, query, at, limit=filters.limit, cursor=filters.cursor)
+        total = calls.count(caller, query if at is None else handed_in_by(query, at)) if filters.total else None
+        found = JobList(jobs=list(map(JobView.of, page.jobs)), next=page.next_cursor, total=total, at=at)
+        return found.model_dump_json()
 
-    is_short = filters.limit <= SHORT and not (filters.total or filters.label)
+    is_short = filters.limit <= SHORT and not (filters.total or filters.label or filters.at)
     found = await (door.look(listed) if is_short else door.ask(listed))
     return Response(found, media_type="application/json")
 
@@ -112,9 +144,14 @@ async def get_job(
     door: AtDoor,
     job_id: JobId,
     wait: Wait = 0,
+    at: Annotated[str, Query(max_length=40, description=f"{AT} Without `wait` and without an ETag.")] = "",
     if_none_match: Annotated[str | None, Header(description="The ETag that you have.", max_length=200)] = None,
 ) -> Response:
-    """Return where a job stands; with `wait` as soon as that changes."""
+    """Return where a job stands; with `wait` as soon as that changes, with `at` where it stood then."""
+    if at:
+        moment = moment_of(at, "at", clock.now(), ago=True)
+        then = await door.ask(lambda calls, caller: calls.records.then(calls.job(caller, job_id), moment))
+        return Response(JobView.of(then).model_dump_json(), media_type="application/json")
     job, caller = await door.look(lambda calls, caller: (calls.job(caller, job_id), caller))
     seen = _version(if_none_match)
     if wait and job.state not in FINAL and seen in (None, job.seq):
@@ -167,8 +204,8 @@ async def get_document(door: AtDoor, job_id: JobId) -> Response:
     return Response(content, media_type="application/json")
 
 
-Format = Literal["json", "csv", "parquet"]
 PARQUET = "application/vnd.apache.parquet"
+MEDIA_TYPES: dict[Format, str] = {"json": "application/json", "csv": "text/csv", "parquet": PARQUET}
 
 
 @router.get(
@@ -192,20 +229,12 @@ async def get_result(
     wait: Wait = 0,
 ) -> Response:
     """Return the result of a job that is DONE: the one that was accepted, checked against its hash and signature."""
+    make = functools.partial(written, kind=wanted)
     if not wait:
-        document = await door.ask(lambda calls, caller: calls.result(caller, job_id))
+        content = await door.ask(lambda calls, caller: calls.result(caller, job_id, make))
     else:
         job, caller = await door.look(lambda calls, caller: (calls.job(caller, job_id), caller))
         await door.calls.wait_for_end(caller, job, wait)
         caller = await door.look_again(caller, lambda _calls, caller: caller)
-        document = await door.run(lambda calls: calls.result(caller, job.job_id))
-    if wanted == "json":
-        return JSONResponse(document)
-    from deployments.api.tables import frame_of  # noqa: PLC0415 - pandas takes a second to import
-
-    frame = frame_of(document)
-    if wanted == "csv":
-        return Response(frame.to_csv(index=False), media_type="text/csv")
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
-    return Response(buffer.getvalue(), media_type=PARQUET)
+        content = await door.run(lambda calls: calls.result(caller, job.job_id, make))
+    return Response(content, media_type=MEDIA_TYPES[wanted])

@@ -33,14 +33,14 @@ def test_users_see_what_the_engine_says_of_its_device(outside: FrontDoor, alice:
     assert found["description"].startswith("The qubit device K-7, run by an engine of its own")
 
     engine = EngineCalls(outside)
-    body = {"device_info": json.dumps(INFO), "calibrated_at": "2026-01-02T03:04:05"}
+    body = {"device_info": json.dumps(INFO), "calibrated_at": "2026-01-02"}
     assert engine.ask("PATCH", "/devices/kawasaki/device_info", json=body).json() == {"message": "Device data updated"}
     assert engine.ask("PATCH", "/devices/kawasaki", json={"n_qubits": 2}).status_code == 200
     assert engine.ask("PATCH", "/devices/kawasaki/status", json={"status": "available"}).status_code == 200
     found = seen(outside, alice)
     assert (found["status"], found["n_qubits"]) == ("available", 2)
     assert json.loads(found["device_info"]) == INFO
-    assert found["calibrated_at"] == "2026-01-02T03:04:05.000000+00:00"
+    assert found["calibrated_at"] == "2026-01-02T00:00:00.000000+00:00"
     view = outside.ask("alice", "GET", "/v1/backends/kawasaki").json()["config"]
     assert (view["simulator"], view["status_msg"], view["max_experiments"]) == (False, "available", 1)
 

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from storage.audit.verify import Verifier
+from storage.identity.pauses import pause, resume
 from tests.api.conftest import FrontDoor
 from tests.api.engines.engine_calls import SAMPLED, EngineCalls, brought, packed, refused, submitted
 from tests.api.oqtopus_laboratory import PROGRAM, Oqtopus, fetched
@@ -68,6 +69,23 @@ def test_a_job_from_its_submission_to_its_result(outside: FrontDoor, alice: Oqto
     ]
     assert {event.actor for event in outside.services.log.history(job_id)[1:]} == {"device/kawasaki"}
     assert list(Verifier(outside.services.log.engine, outside.services.stores).all()) == []
+
+
+def test_a_device_that_is_paused_keeps_what_its_engine_has(outside: FrontDoor, engine: EngineCalls):
+    """Either kind of pause gives it nothing new, and takes nothing back."""
+    ready, waiting = submitted(outside), submitted(outside)
+    assert engine.say(ready, "ready").status_code == 200
+    for drain_down in (True, False):
+        pause(outside.directory, "kawasaki", drain_down=drain_down, actor="test")
+        assert engine.jobs() == []
+        assert refused(engine.say(waiting, "ready"), 409)
+        assert engine.say(ready, "running").status_code == 200
+    key = engine.bring(ready)
+    assert engine.say(ready, "succeeded", output_files=[key]).status_code == 200
+    resume(outside.directory, "kawasaki", actor="test")
+    assert engine.say(waiting, "ready").status_code == 200
+    assert engine.say(waiting, "failed").status_code == 200
+    assert kinds(outside, ready)[-1] == "completed"
 
 
 def test_what_was_said_and_not_answered_is_said_again(outside: FrontDoor, engine: EngineCalls):

@@ -26,6 +26,15 @@ CALLS = (
     ("PATCH", "/devices/kawasaki/device_info", {"device_info": "{}"}),
 )
 
+UNLIKE_JSON = (
+    '{"a": NaN}',
+    '{"a": 1e999}',
+    r'{"a": "\ud800"}',
+    r'{"\ud800": 1}',
+    f'{{"a": {"[" * 80}{"]" * 80}}}',
+    "[]",
+)
+
 
 def over(outside: FrontDoor, job_id: str) -> None:
     """Let the lease of a job run out, as if its engine had fallen silent."""
@@ -210,6 +219,20 @@ def test_bodies_have_their_shape(outside: FrontDoor, alice: Oqtopus, engine: Eng
         ("/status", {"status": "asleep"}),
         ("/device_info", {"device_info": "[]"}),
         ("/device_info", {"device_info": "{}", "calibrated_at": "yesterday"}),
+        ("/device_info", {"device_info": "{}", "calibrated_at": "0001-01-01T00:00:00+14:00"}),
+        ("/device_info", {"device_info": "{}", "calibrated_at": "9999-12-31T23:59:59-14:00"}),
+        *(("/device_info", {"device_info": unlike}) for unlike in UNLIKE_JSON),
     ):
         refused(engine.ask("PATCH", f"/devices/kawasaki{path}", json=body), 400)
+    refused(engine.ask("GET", "/jobs", params={"device_id": "kawasaki", "timestamp": "0001-01-01T00:00:00+14:00"}), 400)
     assert alice.status(job_id) == "submitted"
+
+
+def test_what_not_everybody_can_read_is_not_kept_with_a_job(outside: FrontDoor, engine: EngineCalls):
+    """It would stand in every list of the device's jobs, for each of its engines."""
+    job_id = submitted(outside)
+    engine.runs(job_id)
+    for unlike in UNLIKE_JSON:
+        refused(engine.ask("PUT", f"/jobs/{job_id}/transpiler_info", content=unlike), 400)
+    assert engine.job(job_id)["transpiler_info"] == {}
+    engine.say(job_id, "failed")

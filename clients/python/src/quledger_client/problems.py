@@ -1,0 +1,89 @@
+"""Answers that are no success, as errors."""
+
+import json
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from time import time
+from typing import Any
+
+from quledger_client.errors import (
+    Conflict,
+    Fault,
+    NotAllowed,
+    NotFound,
+    QuledgerError,
+    Refused,
+    TooMany,
+    Unreachable,
+)
+from quledger_client.wire import Answer
+
+_KINDS: dict[int, type[QuledgerError]] = {
+    401: NotAllowed,
+    403: NotAllowed,
+    404: NotFound,
+    409: Conflict,
+    502: Unreachable,
+    503: Unreachable,
+    504: Unreachable,
+}
+_FAULTY = frozenset({400, 413, 422, 431})
+
+
+def error_of(answer: Answer, problem: Any = None) -> QuledgerError:
+    """Return the error that an answer is.
+
+    Args:
+        problem: the problem document, where it is a part of the body.
+    """
+    if not answer.status:
+        return Unreachable(answer.lost)
+    problem = _problem(answer) if problem is None else problem
+    status = problem.get("status") if isinstance(problem.get("status"), int) else answer.status
+    message = str(problem.get("detail") or problem.get("title") or f"the server answers {_named(status)}")
+    kind = str(problem.get("type", ""))
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return TooMany(message, retry_after=retry_after(answer), kind=kind)
+    if status in _FAULTY:
+        given = problem.get("faults")
+        faults = fault_list(given) if isinstance(given, list) else []
+        return Refused(message, faults, status=status, kind=kind)
+    return _KINDS.get(status, QuledgerError)(message, status=status, kind=kind)
+
+
+def fault_list(values: list[Any]) -> list[Fault]:
+    """Return faults as they stand in a problem document, or in what is shown of a job."""
+    return [Fault(_place(each), str(each.get("message", ""))) for each in values if isinstance(each, dict)]
+
+
+def retry_after(answer: Answer) -> float | None:
+    """Return after how many seconds the server wants to be asked again; None if it does not say."""
+    text = answer.headers.get("retry-after", "").strip()
+    if text.isdecimal():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time())
+    except (ValueError, TypeError):
+        return None
+
+
+def _problem(answer: Answer) -> dict[str, Any]:
+    try:
+        found = json.loads(answer.body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _place(fault: dict[str, Any]) -> str:
+    where = [str(fault["experiment"])] if fault.get("experiment") else []
+    if fault.get("instruction") is not None:
+        where.append(f"[{fault['instruction']}]")
+    return ".".join([*where, *([str(fault["field"])] if fault.get("field") else [])])
+
+
+def _named(status: int) -> str:
+    try:
+        return f"{status} ({HTTPStatus(status).phrase})"
+    except ValueError:
+        return str(status)

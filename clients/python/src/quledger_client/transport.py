@@ -1,0 +1,153 @@
+"""Requests over HTTP, for threads and for event loops; all that decides anything is in the calls.
+
+This file alone imports httpx, which takes longer than all else here: it is imported when the first request is sent.
+"""
+
+import asyncio
+import time
+from importlib import metadata
+from typing import Any
+
+import httpx
+
+from quledger_client.endpoint import Endpoint
+from quledger_client.wire import Answer, Call, Request, T
+
+_UNAUTHORIZED = 401
+_KEPT_ALIVE = 20
+
+
+class _Bearer(httpx.Auth):
+    """Shows the token; no setting of the machine puts another one in its place."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    def auth_flow(self, request: httpx.Request) -> Any:
+        request.headers["Authorization"] = f"Bearer {self._endpoint.token.reveal()}"
+        yield request
+
+
+class _Base:
+    def __init__(self, endpoint: Endpoint, timeout: float, concurrency: int) -> None:
+        self._endpoint, self._timeout = endpoint, timeout
+        self._settings: dict[str, Any] = {
+            "auth": _Bearer(endpoint),
+            "headers": {"User-Agent": f"quledger-client/{_version()}", "Accept": "application/json, */*;q=0.5"},
+            "timeout": timeout,
+            "limits": httpx.Limits(max_connections=concurrency, max_keepalive_connections=_KEPT_ALIVE),
+            "trust_env": not endpoint.is_local,  # no proxy gets to see what is meant for this machine
+        }
+
+    def _arguments(self, request: Request) -> dict[str, Any]:
+        return {
+            "method": request.method,
+            "url": self._endpoint.url + request.path,
+            "params": list(request.query) or None,
+            "content": request.body,
+            "headers": dict(request.headers),
+            "timeout": httpx.Timeout(self._timeout, read=self._timeout + request.seconds),
+        }
+
+    def _lost(self, error: httpx.HTTPError | httpx.InvalidURL) -> Answer:
+        where = self._endpoint.url
+        was_sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+        if isinstance(error, httpx.TimeoutException):
+            return Answer(lost=f"{where} does not answer (waited {self._timeout:g} s)", was_sent=was_sent)
+        why = f" ({error})" if str(error) else ""
+        what = "the connection broke" if was_sent else "nothing answers there"
+        return Answer(lost=f"{where}: {what}{why}", was_sent=was_sent)
+
+    def _is_stale(self, answer: Answer) -> bool:
+        """Return whether another address or token is to be tried at once."""
+        refused = answer.status == _UNAUTHORIZED or (not answer.status and not answer.was_sent)
+        return refused and self._endpoint.has_changed()
+
+
+class Transport(_Base):
+    """Waits with the thread that calls; several threads may."""
+
+    def __init__(self, endpoint: Endpoint, timeout: float, concurrency: int) -> None:
+        super().__init__(endpoint, timeout, concurrency)
+        self._http = httpx.Client(**self._settings)
+
+    def run(self, call: Call[T]) -> T:
+        """Do a call to its end."""
+        try:
+            step = next(call)
+            while True:
+                if step.request is None:
+                    time.sleep(step.pause)
+                    answer = Answer()
+                else:
+                    answer = self._sent(step.request)
+                step = call.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _sent(self, request: Request) -> Answer:
+        answer = self._send(request)
+        return self._send(request) if self._is_stale(answer) else answer
+
+    def _send(self, request: Request) -> Answer:
+        # Whatever goes wrong is raised from here or further up: the frames below hold the token.
+        try:
+            return _answer(self._http.request(**self._arguments(request)))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return self._lost(error)
+        except KeyboardInterrupt:
+            pass
+        raise KeyboardInterrupt
+
+
+class AsyncTransport(_Base):
+    """Waits with the event loop."""
+
+    def __init__(self, endpoint: Endpoint, timeout: float, concurrency: int) -> None:
+        super().__init__(endpoint, timeout, concurrency)
+        self._http = httpx.AsyncClient(**self._settings)
+
+    async def run(self, call: Call[T]) -> T:
+        """Do a call to its end."""
+        try:
+            step = next(call)
+            while True:
+                if step.request is None:
+                    await asyncio.sleep(step.pause)
+                    answer = Answer()
+                else:
+                    answer = await self._sent(step.request)
+                step = call.send(answer)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def _sent(self, request: Request) -> Answer:
+        answer = await self._send(request)
+        return await self._send(request) if self._is_stale(answer) else answer
+
+    async def _send(self, request: Request) -> Answer:
+        try:
+            return _answer(await self._http.request(**self._arguments(request)))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return self._lost(error)
+
+
+def _answer(response: httpx.Response) -> Answer:
+    return Answer(
+        response.status_code, {name.lower(): value for name, value in response.headers.items()}, response.content
+    )
+
+
+def _version() -> str:
+    try:
+        return metadata.version("quledger-client")
+    except metadata.PackageNotFoundError:
+        return "0"

@@ -1,0 +1,95 @@
+"""What the server says of jobs, events and backends, as typed values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+View: TypeAlias = Mapping[str, Any]
+"""A job as the API shows it."""
+
+STATES = ("QUEUED", "CLAIMED", "VALIDATED", "COMPILED", "EXECUTED", "UPLOADED", "DONE")
+"""In the order in which a job comes through them."""
+
+FINAL = frozenset({"DONE", "ERROR", "CANCELLED", "WITHDRAWN"})
+
+
+def moment(text: str | None) -> datetime | None:
+    """Return a time as the API writes it, with its zone; None where there is none."""
+    return datetime.fromisoformat(text) if text else None
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event of a job; `data` holds what its kind says."""
+
+    seq: int
+    kind: str
+    attempt: int
+    at: datetime | None
+    data: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, value: View) -> "Event":
+        """Return an event as the API shows it."""
+        return cls(value["seq"], value["kind"], value["attempt"], moment(value["recorded_at"]), value["data"])
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why a job stands where it does, and when it goes on.
+
+    Attributes:
+        lines: all of it in sentences.
+        place: in the queue, 1 is next; None where it does not wait in line.
+        starts: when it is expected to start; None where that is not known.
+        ends: when it is expected to end; the same.
+        data: all that the server says.
+    """
+
+    lines: tuple[str, ...]
+    place: int | None
+    starts: datetime | None
+    ends: datetime | None
+    data: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+    @classmethod
+    def of(cls, value: View) -> "Why":
+        """Return it from what the API says."""
+        start, end, queue = (value.get(name) or {} for name in ("start", "end", "queue"))
+        expected = moment(start.get("expected")), moment(end.get("expected"))
+        return cls(tuple(value["lines"]), queue.get("place"), *expected, value)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A job that would be taken.
+
+    Attributes:
+        is_checked: whether its document was checked as its run will check it.
+        shots: of all its experiments; None where it was not checked.
+    """
+
+    backend: str
+    is_checked: bool
+    shots: int | None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was measured of a backend, with the configuration that held then.
+
+    Attributes:
+        value: as the backend gives it, any JSON value; None where it has none.
+        withdrawn: why it was withdrawn; None where it was not.
+    """
+
+    backend: str
+    sha256: str
+    since: datetime | None
+    configuration: Mapping[str, Any]
+    value: Any
+    withdrawn: str | None

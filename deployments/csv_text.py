@@ -1,0 +1,30 @@
+"""Tables as CSV that a spreadsheet may open: no text of a user is a formula in it."""
+
+import contextlib
+from typing import Any
+
+import pandas as pd
+
+_BEGINS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_of(frame: pd.DataFrame) -> str:
+    """Return a table as CSV. A text that a spreadsheet would take for a formula has an apostrophe before it."""
+    safe = frame.rename(columns=_plain)
+    for place, kind in enumerate(frame.dtypes):
+        if pd.api.types.is_object_dtype(kind) or pd.api.types.is_string_dtype(kind):
+            safe.isetitem(place, [_plain(cell) for cell in frame.iloc[:, place]])
+    text: str = safe.to_csv(index=False)
+    return text
+
+
+def _plain(cell: Any) -> Any:
+    """Return a cell as it is written; a number is no formula, nor is a sign before letters and digits, as in `+x`."""
+    if not isinstance(cell, str) or not cell.startswith(_BEGINS):
+        return cell
+    if cell[0] in "+-" and cell[1:].replace("_", "").isalnum():
+        return cell
+    with contextlib.suppress(ValueError):
+        float(cell)
+        return cell
+    return f"'{cell}"

@@ -1,0 +1,233 @@
+"""Our own client in Python, against the front door and a drain as their users start them."""
+
+import asyncio
+import gc
+import os
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+import pytest
+from quledger_client import (
+    AsyncClient,
+    Client,
+    Conflict,
+    JobFailed,
+    NotAllowed,
+    NotFound,
+    PartlyRefused,
+    Refused,
+)
+
+from tests.installation import Installation, Started
+from tests.waiting import until
+
+ROOT = Path(__file__).parents[2]
+
+SPIN = [["load", [0], [50]], ["rlx", [0], [3.141592653589793]], ["measure", [0], []]]
+JOBS = int(os.environ.get("QULEDGER_TEST_CLIENT_JOBS", "100"))
+"""`make clients` makes a thousand."""
+
+BELL = 'OPENQASM 3; include "stdgates.inc"; qubit[2] q; bit[2] c; h q[0]; cx q[0], q[1]; c = measure q;'
+
+
+class Laboratory(NamedTuple):
+    """A laboratory with a user."""
+
+    installation: Installation
+    url: str
+    token: str
+
+    def client(self) -> Client:
+        """Return a client of its user."""
+        return Client(self.url, self.token)
+
+
+def served(installation: Installation, port: str = "0") -> tuple[Started, str]:
+    """Start a front door; return it and its address."""
+    serving = installation.start("serve", "--port", port)
+    told = until(lambda: serving.printed().partition("Quledger answers at ")[2], told=serving.printed)
+    return serving, told.partition("/ui")[0]
+
+
+@pytest.fixture(scope="module")
+def laboratory(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Iterator[Laboratory]:
+    """A laboratory that serves and drains."""
+    installation = Installation(tmp_path_factory.mktemp("laboratory"), prefect_api)
+    installation.environment["QULEDGER_API_REQUESTS_A_MINUTE"] = "1000000"
+    installation.run("user", "add", "ann")
+    token = installation.run("token", "new", "ann").stdout.strip()
+    serving, url = served(installation)
+    draining = installation.start("drain")
+    try:
+        yield Laboratory(installation, url, token)
+    finally:
+        for process in (serving, draining):
+            process.terminate()
+        for process in (serving, draining):
+            process.wait(60)
+
+
+def test_a_job_from_its_submission_to_its_result(laboratory: Laboratory):
+    """And what is asked about it on the way: 50 spins turned by pi all end in level 50."""
+    with laboratory.client() as client:
+        job = client.submit("singlequdit", SPIN, shots=20, labels={"sample": "A7"}, group="g1", key="k1")
+        assert client.submit("singlequdit", SPIN, shots=20, labels={"sample": "A7"}, group="g1", key="k1") == job
+        result = job.result(60)
+        assert result.counts() == {"50": 20}
+        assert result.memory() == ["50"] * 20
+        assert result[0].means() == [(50.0, 0.0)]
+        assert result.probabilities("experiment_0") == {"50": 1.0}
+        assert (job.state, job.is_final, job.labels, job.group) == ("DONE", True, {"sample": "A7"}, "g1")
+        kinds = [event.kind for event in job.history()]
+        assert (kinds[0], kinds[-1]) == ("submitted", "uploaded") or "executed" in kinds
+        assert job.why().lines == ("the job has ended: it is DONE",)
+        assert job.document()["experiment_0"] == {"instructions": SPIN, "num_wires": 1, "shots": 20}
+        assert len(job.payload) == 64
+        again = client.job(job.id[:10])
+        assert again == job
+        assert again.result().counts() == {"50": 20}
+        assert list(client.jobs(label={"sample": "A7"}, backend="singlequdit", status="done", group="g1")) == [job]
+        assert job.label(sample=None, used="yes") == {"used": "yes"}
+        derived = job.rerun(key="k2")
+        assert derived.derived_from == job.id
+        assert derived.result(60).counts() == {"50": 20}
+        assert job.rerun(key="k2") == derived
+
+
+def test_a_program_of_qubits_with_an_event_loop(laboratory: Laboratory):
+    """Several at once, and a list of them."""
+
+    async def together() -> None:
+        async with AsyncClient(laboratory.url, laboratory.token) as client:
+            jobs = await client.submit_many([("qubits", BELL)] * 3, shots=100, labels={"loop": "1"})
+            results = await asyncio.gather(*(job.result(60) for job in jobs))
+            assert [sum(result.counts().values()) for result in results] == [100] * 3
+            assert all(set(result.counts()) <= {"00", "11"} for result in results)
+            assert {job async for job in client.jobs(label="loop=1")} == set(jobs)
+            backend = await client.backend("qubits")
+            assert "program" in str(await backend.schema())
+            with pytest.raises(NotFound):
+                await client.job("nope")
+            assert (await jobs[0].history())[0].kind == "submitted"
+
+    asyncio.run(together())
+
+
+def test_what_is_wrong_is_said_at_once(laboratory: Laboratory):
+    """Of one job, and of many."""
+    with laboratory.client() as client:
+        with pytest.raises(Refused) as caught:
+            client.submit("singlequdit", [["load", [0], [5000]], ["rlx", [0], [-1]]], shots=0)
+        assert [fault.field for fault in caught.value.faults] == [
+            "experiment_0.shots",
+            "experiment_0.[0].params[0]",
+            "experiment_0.[1].params[0]",
+            "experiment_0.instructions",
+        ]
+        assert client.check("singlequdit", SPIN, shots=7).shots == 7
+        with pytest.raises(PartlyRefused) as partly:
+            client.submit_many([("singlequdit", SPIN), ("nope", SPIN)], shots=1)
+        assert isinstance(partly.value.errors[1], NotFound)
+        good, bad = partly.value.jobs
+        assert bad is None
+        assert good.wait(60).state == "DONE"
+    with Client(laboratory.url, "qlg_wrong") as client, pytest.raises(NotAllowed):
+        client.me()
+
+
+def test_backends_say_what_they_can_do(laboratory: Laboratory):
+    """With limits, gates, schema, and the calibration that results stand on."""
+    with laboratory.client() as client:
+        by_name = {backend.name: backend for backend in client.backends()}
+        rydberg = by_name["rydberg"]
+        assert (rydberg.limits.wires, rydberg.limits.shots, rydberg.status) == (5, 1_000_000, "available")
+        gate = next(each for each in rydberg.gates if each.name == "rydberg_full")
+        assert (gate.parameters, gate.couplings) == (("omega", "delta", "phi"), ((0, 1, 2, 3, 4),))
+        assert rydberg.schema()["type"] == "object"
+        client.submit("noisyqubits", BELL, shots=1).result(60)
+        noisy = client.backend("noisyqubits").calibration()
+        assert noisy is not None
+        assert noisy.configuration["display_name"] == "noisyqubits"
+        assert noisy.withdrawn is None
+
+
+def test_a_job_is_cancelled(laboratory: Laboratory):
+    """One that has ended is not."""
+    laboratory.installation.run("pause", "multiqudit")
+    with laboratory.client() as client:
+        job = client.submit("multiqudit", [["rlx", [0], [1.0]], ["measure", [0], []]], shots=1)
+        assert client.backend("multiqudit").status == "paused"
+        assert job.cancel("not needed") == "CANCELLED"
+        with pytest.raises(Conflict):
+            job.cancel()
+        with pytest.raises(JobFailed, match="ended in CANCELLED"):
+            job.result()
+    laboratory.installation.run("resume", "multiqudit")
+
+
+@pytest.mark.parametrize("page", ["docs/python.md", "clients/python/README.md"])
+def test_the_examples_of_the_docs_run(laboratory: Laboratory, page: str, monkeypatch: pytest.MonkeyPatch):
+    """As they stand, in their order, with what the server has left in the home."""
+    monkeypatch.setenv("QULEDGER_HOME", str(laboratory.installation.home))
+    examples = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    assert examples
+    names: dict[str, Any] = {}
+    for example in examples:
+        exec(compile(example, page, "exec"), names)
+    names["client"].close()
+
+
+@pytest.mark.slow
+def test_a_wait_outlives_its_server(laboratory: Laboratory, tmp_path: Any):
+    """It is killed, is gone for a while, and another one stands in its place."""
+    installation = Installation(tmp_path, None)
+    installation.run("user", "add", "ann")
+    token = installation.run("token", "new", "ann").stdout.strip()
+    serving, url = served(installation)
+    with Client(url, token) as client:
+        job = client.submit("singlequdit", SPIN, shots=3)
+        found: list[str] = []
+        waiting = threading.Thread(target=lambda: found.append(job.wait(120).state))
+        waiting.start()
+        serving.kill()
+        serving.wait(30)
+        again, _ = served(installation, url.rpartition(":")[2])
+        try:
+            with Client(url, token) as other:
+                other.job(job.id).cancel()
+            waiting.join(60)
+            assert found == ["CANCELLED"]
+        finally:
+            again.terminate()
+            again.wait(60)
+
+
+@pytest.mark.slow
+def test_many_jobs_leave_nothing_behind(laboratory: Laboratory):
+    """No open file, no thread, and no objects that nobody needs."""
+    laboratory.installation.run("pause", "singlequdit")
+    process = psutil.Process(os.getpid())
+    with laboratory.client() as client:
+
+        def once() -> None:
+            job = client.submit("singlequdit", SPIN, shots=1)
+            client.run(client.calls.cancel(job.id, ""))
+            assert job.wait(30).state == "CANCELLED"
+
+        def held() -> tuple[int, int, int]:
+            gc.collect()
+            return process.num_fds(), threading.active_count(), len(gc.get_objects())
+
+        for _ in range(20):
+            once()
+        before = held()
+        for _ in range(JOBS):
+            once()
+        after = held()
+    laboratory.installation.run("resume", "singlequdit")
+    assert after[:2] == before[:2]
+    assert after[2] - before[2] < JOBS / 2

@@ -1,0 +1,162 @@
+"""`quledger backends check`: the template is good, and what is broken in it is named."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tasks.backends import registry
+from tasks.backends.conformance import conformance
+from tasks.jobs.checking import Checker
+from tasks.services import Services
+from tests.program import Program
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE = ROOT / "examples" / "my_machine"
+
+BROKEN = """
+import os
+
+from my_machine import Faulty, MyMachine
+
+
+class Takes(MyMachine):
+    def validate(self, document):
+        return [{"name": name, "shots": 20} for name in document or {}]
+
+
+class Raises(MyMachine):
+    def validate(self, document):
+        document.values()
+        return super().validate(document)
+
+
+class OnlyOne(MyMachine):
+    def validate(self, document):
+        try:
+            return super().validate(document)
+        except Faulty as error:
+            error.faults = error.faults[:1]
+            raise
+
+
+class Refuses(MyMachine):
+    example = {"experiment_0": {}}
+
+
+class Bare(MyMachine):
+    example = None
+
+
+class Uncounted(MyMachine):
+    def validate(self, document):
+        return [{"name": each["name"]} for each in super().validate(document)]
+
+
+class Chance(MyMachine):
+    def compile(self, experiments, seed):
+        return super().compile(experiments, os.getpid())
+
+
+class Unseeded(MyMachine):
+    def execute(self, program):
+        return super().execute(program | {"seed": os.getpid()})
+
+
+class Short(MyMachine):
+    def execute(self, program):
+        return []
+
+
+class Dies(MyMachine):
+    def execute(self, program):
+        os._exit(1)
+
+
+class Gates(MyMachine):
+    config = MyMachine.config | {"supported_instructions": ["measure"], "max_shots": 0}
+
+
+class Opens(MyMachine):
+    access = {"network": "perhaps"}
+
+
+for each in MyMachine.__subclasses__():
+    each.config = each.config | {"display_name": each.__name__.lower()}
+"""
+
+NAMED = {
+    "Takes": "a document whose instructions are null is taken",
+    "Raises": "at a document that is null `validate` raises AttributeError",
+    "OnlyOne": "a document with a fault in each of two experiments is refused with 1 fault instead of all 2",
+    "Refuses": "it does not take it: ",
+    "Bare": "it has no `example`; name a file with one by --document",
+    "Uncounted": "of 1 experiment and 20 shots `validate` returns 1 experiment and 0 shots",
+    "Chance": "of one document and one seed `compile` makes two programs",
+    "Unseeded": "of one program it has two results",
+    "Short": "the backend must return one result per experiment",
+    "Dies": "the job's process",
+    "Gates": "config.max_shots is 0; at least 1 is needed",
+    "Opens": "its access is wrong in network",
+}
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Program:
+    """The command line where the template and all that is broken are installed."""
+    site = tmp_path / "site"
+    about = site / "machines-1.dist-info"
+    about.mkdir(parents=True)
+    (site / "my_machine.py").write_text((TEMPLATE / "my_machine.py").read_text())
+    (site / "broken_machines.py").write_text(BROKEN)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: machines\nVersion: 1\n")
+    points = "".join(f"{name.lower()} = broken_machines:{name}\n" for name in NAMED)
+    (about / "entry_points.txt").write_text(f"[quledger.backends]\nmymachine = my_machine:MyMachine\n{points}")
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{site}")
+    registry.load.cache_clear()
+    return Program(tmp_path / "home", capsys)
+
+
+def test_the_template_is_good(program: Program) -> None:
+    """Everything was looked at, and there is nothing to say."""
+    checks = program.json("backends", "check", "mymachine")
+    assert len(checks) == 10
+    assert [each for each in checks if each["faults"] or each["advice"]] == []
+    assert "32 documents that it has to refuse" in {each["check"] for each in checks}
+
+
+def test_what_is_broken_is_named(program: Program) -> None:
+    """In each of twelve ways; and what can be looked at is, whatever else is wrong."""
+
+    async def found(services: Services) -> dict[str, list[str]]:
+        async with Checker(services) as checker, services.sandbox.borrowed():
+            checks = {name: await conformance(services, checker, name.lower(), None) for name in NAMED}
+        return {name: [fault for each in several for fault in each.faults] for name, several in checks.items()}
+
+    with program.services() as services:
+        faults = asyncio.run(found(services))
+    assert {name: faults[name] for name, said in NAMED.items() if not any(said in each for each in faults[name])} == {}
+    assert "config.supported_instructions lacks the gate 'pulse'" in faults["Gates"]
+    assert program("backends", "check", "bare")[0] == 3
+
+
+def test_one_of_ours_is_tried_with_a_document(program: Program, tmp_path: Path) -> None:
+    """And a backend that is not there, or a file that is none, is the caller's to put right."""
+    said = program.said("backends", "check", "singlequdit", "--document", str(ROOT / "examples/rabi_oscillation.json"))
+    assert said.endswith("singlequdit: nothing is wrong\n")
+    assert "no backend is called" in program.refused("backends", "check", "nowhere")
+    program.refused("backends", "check", "mymachine", "--document", str(tmp_path / "missing.json"))
+
+
+def test_the_templates_own_tests_pass(tmp_path: Path) -> None:
+    """As whoever copies it runs them."""
+    copy = shutil.copytree(TEMPLATE, tmp_path / "mine")
+    environment = os.environ | {"PYTHONPATH": str(copy)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "tests"]
+    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, "4 passed" in done.stdout) == (0, True), done.stdout + done.stderr
