@@ -1,15 +1,20 @@
-"""Tables as CSV that a spreadsheet may open: no text of a user is a formula in it."""
+"""Tables as CSV that a spreadsheet or a terminal may show: no text of a user does anything there."""
 
 import contextlib
 from typing import Any
 
 import pandas as pd
 
-_BEGINS = ("=", "+", "-", "@", "\t", "\r")
+from models.characters import spelt_out
+
+_BEGINS = ("=", "+", "-", "@")
 
 
 def csv_of(frame: pd.DataFrame) -> str:
-    """Return a table as CSV. A text that a spreadsheet would take for a formula has an apostrophe before it."""
+    """Return a table as CSV.
+
+    A text that a spreadsheet would take for a formula has an apostrophe before it; what cannot be seen is spelt out.
+    """
     safe = frame.rename(columns=_plain)
     for place, kind in enumerate(frame.dtypes):
         if pd.api.types.is_object_dtype(kind) or pd.api.types.is_string_dtype(kind):
@@ -20,7 +25,10 @@ def csv_of(frame: pd.DataFrame) -> str:
 
 def _plain(cell: Any) -> Any:
     """Return a cell as it is written; a number is no formula, nor is a sign before letters and digits, as in `+x`."""
-    if not isinstance(cell, str) or not cell.startswith(_BEGINS):
+    if not isinstance(cell, str):
+        return cell
+    cell = spelt_out(cell)
+    if not cell.startswith(_BEGINS):
         return cell
     if cell[0] in "+-" and cell[1:].replace("_", "").isalnum():
         return cell

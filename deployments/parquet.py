@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deployments.frames import counts_frame, values_frame
-from models.errors import UnreadableFile
 from models.events import Event
+from models.files import UnwritableFile
 from models.job import Job
 
 What = Literal["jobs", "events", "results"]
@@ -91,15 +91,17 @@ def writing(path: Path, what: What) -> Iterator[pq.ParquetWriter]:
     """Write a file beside its name and put it there when it is whole; if the block raises, nothing is changed.
 
     Raises:
-        UnreadableFile: it cannot be written.
+        UnwritableFile: it is no file, or cannot be written.
     """
+    if path.exists() and not path.is_file():
+        raise UnwritableFile(path, "a folder, pipe or device is there, and no file")
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with pq.ParquetWriter(beside, _schema(what)) as writer:
             yield writer
         os.replace(beside, path)
     except OSError as error:
-        raise UnreadableFile(str(path), error.strerror or "unknown reason") from None
+        raise UnwritableFile(path, error.strerror or "unknown reason") from None
     finally:
         beside.unlink(missing_ok=True)
 

@@ -2,12 +2,13 @@
 
 import os
 import time
+from dataclasses import replace
 
 from flows.prefect_api.health import question
 from models import clock
-from models.health import DATABASE, PREFECT, SCHEDULES, Health, Part, judge_clocks
+from models.health import DATABASE, PREFECT, Health, Part, judge_clocks
 from tasks.health.questions import prefect_of_drains, questions
-from tasks.health.side_by_side import Answer, Question, SideBySide
+from tasks.health.side_by_side import Answer, SideBySide
 from tasks.services import Services
 
 
@@ -28,7 +29,7 @@ class Checkup:
         services = self._services
         asked = questions(services)
         url = self._prefect or os.environ.get("PREFECT_API_URL", "")
-        prefect = question(url) if url else Question((PREFECT, SCHEDULES), self._ask_found, whose=DATABASE)
+        prefect = question(url) if url else replace(question(""), asks=self._ask_found, whose=DATABASE)
         found = self._asking.ask([*asked, prefect], began)
         clocks = {who: by for answer in found for who, by in answer.clocks.items()}
         parts = [part for answer in found for part in answer.parts]

@@ -127,12 +127,17 @@ class Period(BaseModel):
 
 
 class Ledger(BaseModel):
-    """The versions of one backend by their hash, and the times for which they held, in order."""
+    """The versions of one backend by their hash, and the times for which they held, in order.
+
+    Attributes:
+        first: place of the first of these times among all of the backend; more than 0 where older ones are left out.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     versions: dict[str, Calibration] = {}
     periods: tuple[Period, ...] = ()
+    first: int = 0
 
     @property
     def current(self) -> str:
@@ -169,10 +174,8 @@ class Ledger(BaseModel):
             "recorded_at": old.recorded_at or at,
         }
         ended = (*self.periods[:-1], *(period.model_copy(update={"until": at}) for period in self.periods[-1:]))
-        return Ledger(
-            versions=self.versions | {fact.sha256: old.model_copy(update=new)},
-            periods=(*ended, Period(sha256=fact.sha256, since=at)),
-        )
+        versions = self.versions | {fact.sha256: old.model_copy(update=new)}
+        return self.model_copy(update={"versions": versions, "periods": (*ended, Period(sha256=fact.sha256, since=at))})
 
     def after_reinstatement(self, fact: CalibrationReinstated) -> "Ledger":
         """Return the ledger after a withdrawal was taken back; without one nothing changes."""

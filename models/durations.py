@@ -1,10 +1,13 @@
 """How long jobs take, and how many run at once, by those that ended of late."""
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from statistics import median
-from typing import NamedTuple
+
+from models.warming import Ran, Warming
+
+__all__ = ["Ran"]
 
 FEW = 8
 """Of fewer jobs alike nothing is concluded; those of the whole backend are taken instead."""
@@ -13,43 +16,36 @@ FEW = 8
 NEWEST = 100
 """So many of the newest runs of a kind say how long one takes: machines are busy now and idle then."""
 
+TRIES = 9
+"""So often it is drawn how long a beginning takes."""
+
 RECENT = 200
 """So many of the newest runs say how many run at once."""
-
-
-class Ran(NamedTuple):
-    """A run that has ended; times in seconds.
-
-    Attributes:
-        size: of the document, in bytes.
-        waited: from when the job was received.
-        began: on any clock that all runs share.
-        seconds: from the claim to the end.
-    """
-
-    backend: str
-    user: str
-    size: int
-    waited: float
-    began: float
-    seconds: float
 
 
 class Durations:
     """How long jobs take, by those that ended of late."""
 
     def __init__(self, runs: Sequence[Ran]) -> None:
-        self.runs = runs
+        self.runs = sorted(runs, key=lambda run: run.began, reverse=True)
+        self.warming = Warming(runs)
+        first = [run for run in self.runs if self.warming.is_beginning(run.worker, run.backend, run.began)]
+        beginnings = set(first)
+        usual = [run for run in self.runs if run not in beginnings]
+        # Of a backend of which little else is known, beginnings say how long its jobs take.
+        known = {name for name, number in Counter(run.backend for run in usual).items() if number >= FEW}
+        self._usual_runs = [run for run in self.runs if run not in beginnings or run.backend not in known]
         self._seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
         self._usual: dict[tuple[str, str], float] = {}
-        for run in sorted(runs, key=lambda run: run.began, reverse=True):
+        for run in self._usual_runs:
             for lane in {(run.backend, run.user), (run.backend, ""), ("", "")}:
                 if len(self._seconds[lane]) < NEWEST:
                     self._seconds[lane].append(run.seconds)
+        self.warming.learn([run for run in first if run.backend in known], self.usual)
 
     def knows(self, backend: str) -> int:
         """Return how many jobs of a backend are known, up to `NEWEST`."""
-        return len(self._seconds.get((backend, ""), ()))
+        return min(NEWEST, sum(run.backend == backend for run in self.runs))
 
     def of(self, backend: str, user: str) -> list[float]:
         """Return the seconds of jobs like those of a user at a backend; of all jobs where that is new, or a second."""
@@ -59,11 +55,16 @@ class Durations:
                 return found
         return self._seconds.get(("", "")) or [1.0]
 
-    def left(self, backend: str, user: str, elapsed: float, chance: random.Random) -> float:
+    def left(self, backend: str, user: str, elapsed: float, chance: random.Random, more: Sequence[float] = ()) -> float:
         """Draw how many more seconds a job takes that has been under way for so long: by those that took longer.
 
-        One that takes longer than any of its kind may be one of a drain that has just begun, as others were before.
+        Args:
+            more: by how much longer jobs take that are a beginning, where it is one.
         """
+        if more:
+            drawn = [chance.choice(self.of(backend, user)) + chance.choice(more) for _ in range(TRIES)]
+            if longer := [each for each in drawn if each > elapsed]:
+                return chance.choice(longer) - elapsed
         for seconds in (self.of(backend, user), self._seconds.get((backend, ""), []), self._seconds.get(("", ""), [])):
             if longer := [each for each in seconds if each > elapsed]:
                 return chance.choice(longer) - elapsed
@@ -78,7 +79,8 @@ class Durations:
 
     def like(self, backend: str, user: str, size: int) -> list[float]:
         """Return the seconds of jobs whose documents are about as large, of the user if there are enough of them."""
-        alike = [run for run in self.runs if run.backend == backend and size <= 2 * run.size and run.size <= 2 * size]
+        of = [run for run in self._usual_runs if run.backend == backend]
+        alike = [run for run in of if size <= 2 * run.size and run.size <= 2 * size]
         for found in ([run.seconds for run in alike if run.user == user], [run.seconds for run in alike]):
             if len(found) >= FEW:
                 return found

@@ -2,12 +2,12 @@
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import NamedTuple
 
 from models.durations import Durations
-from models.service_order import Lane, Played, Scene, play
+from models.service_order import Draw, Lane, Played, Scene, Under, play
 
 ROUNDS = 21
 BUDGET = 10_000
@@ -47,8 +47,8 @@ def forecast(scene: Scene, durations: Durations, job_id: str, own: Sequence[floa
         known: of how many jobs of its backend the durations are.
     """
     chance = random.Random(job_id)  # noqa: S311 - protects nothing
-    left = [median([durations.left(*each, chance) for _ in range(9)]) for each in scene.running]
-    usual = play(scene, durations.usual, left, job_id)
+    left = [median([_left(durations, each, chance) for _ in range(9)]) for each in scene.running]
+    usual = play(scene, _first_longer(scene, durations.usual, median), left, job_id)
     starts: list[float] = []
     ends: list[float] = []
     while len(starts) < ROUNDS and (not starts or len(starts) * sum(usual.served.values()) < BUDGET):
@@ -73,8 +73,25 @@ def _round(scene: Scene, durations: Durations, chance: random.Random, job_id: st
             seconds = known[backend, user] = durations.of(backend, user)
         return seconds[int(draw_number() * len(seconds))]
 
-    left = [durations.left(*each, chance) for each in scene.running]
-    return play(scene, draw, left, job_id, backend)
+    left = [_left(durations, each, chance) for each in scene.running]
+    return play(scene, _first_longer(scene, draw, chance.choice), left, job_id, backend)
+
+
+def _left(durations: Durations, each: Under, chance: random.Random) -> float:
+    return durations.left(each.backend, each.user, each.seconds, chance, each.more)
+
+
+def _first_longer(scene: Scene, draw: Draw, pick: Callable[[Sequence[float]], float]) -> Draw:
+    """Return what draws the seconds of jobs, where the first one of a backend that is cold takes longer."""
+    cold = dict(scene.cold)
+    if not cold:
+        return draw
+
+    def longer(backend: str, user: str) -> float:
+        more = cold.pop(backend, None)
+        return draw(backend, user) + (pick(more) if more else 0.0)
+
+    return longer
 
 
 def span(drawn: Sequence[float], known: int) -> Span:

@@ -47,6 +47,27 @@ def moment_of(text: str, what: str, now: datetime, *, ago: bool = False) -> date
         return _refuse(text, what)
 
 
+def window_of(since: str, until: str, now: datetime, *, dashes: str = "") -> tuple[datetime | None, datetime | None]:
+    """Return the times from which on and before which; None where nothing is said.
+
+    Args:
+        dashes: what stands before their names where these are options.
+
+    Raises:
+        BadName: one of them is no time; both are named.
+    """
+    found: list[datetime | None] = []
+    wrong: list[str] = []
+    for name, text in (("since", since), ("until", until)):
+        try:
+            found.append(moment_of(text, f"{dashes}{name}", now, ago=True) if text else None)
+        except BadName as error:
+            wrong.append(str(error))
+    if wrong:
+        raise BadName("; ".join(wrong))
+    return found[0], found[1]
+
+
 def _refuse(text: str, what: str) -> datetime:
     raise BadName(
         f"{what}: {echo(text)} is no time; write one with its zone, such as 2026-12-01T08:00Z, or a span such as"

@@ -19,11 +19,16 @@ class Head(NamedTuple):
 
 
 class Under(NamedTuple):
-    """A job under way, and for how many seconds it has been."""
+    """A job under way, and for how many seconds it has been.
+
+    Attributes:
+        more: by how many seconds others took longer that were as much of a beginning; nothing where it is none.
+    """
 
     backend: str
     user: str
     seconds: float
+    more: Sequence[float] = ()
 
 
 Lane = tuple[str, str]
@@ -38,6 +43,7 @@ class Scene(NamedTuple):
         slots: how many jobs run at once.
         most: how many of them of one backend; no limit for one that is missing.
         opens: in how many seconds something of a backend may begin; at once where it is missing.
+        cold: by how many seconds the next job of a backend may take longer; not at all where it is missing.
     """
 
     queues: Mapping[Lane, Sequence[Head]]
@@ -45,6 +51,7 @@ class Scene(NamedTuple):
     slots: int
     most: Mapping[str, int] = {}
     opens: Mapping[str, float] = {}
+    cold: Mapping[str, Sequence[float]] = {}
 
 
 Draw = Callable[[str, str], float]

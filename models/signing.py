@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from models.errors import NotAuthentic
-from models.keys import from_b64url
+from models.keys import from_b64url, is_kid
 
 ALGORITHM = "EdDSA"
 PARTS = frozenset({"header", "payload", "signature"})
@@ -58,6 +58,13 @@ class Signed(BaseModel):
 def is_signed(document: Any) -> bool:
     """Return whether a document claims to be signed: the contract's readers tell by its three parts, and no others."""
     return isinstance(document, dict) and set(document) == PARTS
+
+
+def named_key(document: Any) -> str | None:
+    """Return the id of the key with which a signed document says to be signed; None where it says none that can be."""
+    head = document["header"] if is_signed(document) else None
+    kid = head.get("kid") if isinstance(head, dict) else None
+    return kid if isinstance(kid, str) and is_kid(kid) else None
 
 
 def unwrapped(document: Any) -> Any:

@@ -51,7 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
         if kinds & SERVED or SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker("server")
     yield
-    files = {item: item.path.relative_to(Path(__file__).parent).as_posix() for item in items}
+    # Those of the client stand beside it, outside this folder.
+    files = {item: Path(os.path.relpath(item.path, Path(__file__).parent)).as_posix() for item in items}
     places = {name: place for place, name in enumerate(order.in_order(files.values()))}
     items.sort(key=lambda item: places[files[item]])
 

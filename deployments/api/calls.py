@@ -69,7 +69,7 @@ class Calls:
         self.groups = Groups(services, self.results)
         self.bulk = Bulk(services)
         self.overview = Overview(services, directory, self.laboratory.checkups)
-        self.calibrations, self.records = CalibrationCalls(services), Records(services)
+        self.calibrations, self.records = CalibrationCalls(services), Records(services, self.results)
         self._services, self._directory, self._checker, self._committer = services, directory, checker, committer
         self._log = services.log
         self.many = asyncio.Semaphore(MANY)

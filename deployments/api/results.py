@@ -44,9 +44,16 @@ class Results:
         Raises:
             TooManyLarge: too many wait already.
         """
-        is_large = job.uploaded is not None and job.uploaded.bytes > LARGE_BYTES
-        with self._in_turn() if is_large else contextlib.nullcontext():
+        with self.turn(job.uploaded.bytes if job.uploaded else 0):
             return make(result_document(self._services, job.job_id))
+
+    def turn(self, size: int) -> contextlib.AbstractContextManager[None]:
+        """Let the block read so many bytes of results: of large ones while nobody else does.
+
+        Raises:
+            TooManyLarge: too many wait already.
+        """
+        return self._in_turn() if size > LARGE_BYTES else contextlib.nullcontext()
 
     @contextlib.contextmanager
     def _in_turn(self) -> Iterator[None]:

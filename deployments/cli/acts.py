@@ -14,7 +14,7 @@ from models.bulk import BulkAct
 from models.errors import BadName, echo
 from models.job import Job, State
 from models.labels import labels_said
-from models.moments import moment_of
+from models.moments import window_of
 from models.names import one_spelling
 from models.words import count_of
 from storage.log.job_lists import Query
@@ -45,11 +45,7 @@ class Which:
         Raises:
             InputError: an option cannot be what it is, or there is none.
         """
-        now = clock.now()
-        since, until = (
-            moment_of(text, f"--{name}", now, ago=True) if text else None
-            for name, text in (("since", self.since), ("until", self.until))
-        )
+        since, until = window_of(self.since, self.until, clock.now(), dashes="--")
         query = Query(
             everything=True,
             backend=self.backend,

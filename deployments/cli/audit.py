@@ -64,7 +64,7 @@ def verify(job_id: str | None = None, *, prefect: bool | None = None, as_json: J
     if verification.silent:
         print(f"quledger: {verification.silent}", file=sys.stderr)
     for sentence in verification.logged:
-        print(f"quledger: within a day there were {sentence}", file=sys.stderr)
+        print(f"quledger: within a day: {sentence}", file=sys.stderr)
     return 3 if count else 1 if verification.silent or verification.incomplete else 0
 
 

@@ -82,7 +82,8 @@ def withdraw(sha256: str, *, reason: str, as_json: Json = False) -> int:
     version = found.calibration
     count = job_lists.count(current().log.engine, _standing_on(version.sha256))
     value = {"backend": found.backend, "sha256": version.sha256, **withdrawal(version), "results": count}
-    text = f"withdrawn: {version.sha256[:SHOWN]} of {found.backend}; results that stand on it: {count}"
+    said = f"withdrawn ({version.reason}): {version.sha256[:SHOWN]} of {found.backend}"
+    text = f"{said}; results that stand on it: {count}"
     print_output(value, lambda: print(text), as_json=as_json)
     return 0
 

@@ -103,7 +103,7 @@ def shell(
 
     Args:
         query: One statement; without it they are read from standard input, each up to a semicolon at the end of a line.
-        write: Let statements change what the triggers of the log allow. Stop everything else before.
+        write: Let statements change what is no event and guards none. Stop everything else before.
         profile: Say how long each statement took.
     """
     failed = False

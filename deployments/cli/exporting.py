@@ -11,7 +11,7 @@ from models import clock
 from models.errors import BadName, InputError, echo
 from models.job import Job, State
 from models.labels import labels_said
-from models.moments import moment_of
+from models.moments import window_of
 from models.names import one_spelling
 from models.words import count_of
 from storage.log import job_lists
@@ -74,6 +74,7 @@ def export(  # noqa: PLR0913 - one parameter an option
         raise InputError("say what is to be written: --archive, --jobs, --events or --results, each with a file")
     if state and state.upper() not in State.__members__:
         raise BadName(f"{echo(state)} is no state; there are: {', '.join(State)}")
+    begin, end = window_of(since, until, clock.now(), dashes="--")
     query = Query(
         everything=True,
         with_hidden=True,
@@ -83,8 +84,8 @@ def export(  # noqa: PLR0913 - one parameter an option
         states=frozenset({State(state.upper())}) if state else frozenset(),
         group=group,
         labels=tuple(labels_said(label or []).items()),
-        since=moment_of(since, "--since", clock.now(), ago=True) if since else None,
-        until=moment_of(until, "--until", clock.now(), ago=True) if until else None,
+        since=begin,
+        until=end,
     )
     if job_ids and query != Query(everything=True, with_hidden=True):
         raise InputError("name jobs, or say to which all of this applies, not both")
@@ -99,6 +100,8 @@ def export(  # noqa: PLR0913 - one parameter an option
     left_out = [*lost.values()]
     if archive:
         ids = [job.job_id for page in _pages(services, wanted, query) for job in page]
+        if not ids:
+            raise BadName("an archive of no job proves nothing: none is as the options say")
         manifest = write_archive(services, ids, archive, with_programs=programs)
         said["archive"] = {"file": str(archive), "jobs": len(manifest.jobs), "members": len(manifest.members)}
         missing = [(job_id, *each) for job_id, job in manifest.jobs.items() for each in job.left_out.items()]

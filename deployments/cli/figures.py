@@ -3,14 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from models.errors import InputError, echo
-
-
-class UnwritableFile(InputError):
-    """A file that the command line names cannot be written."""
-
-    def __init__(self, file: Path, reason: str) -> None:
-        super().__init__(f"the file {echo(str(file))} cannot be written: {reason}")
+from models.files import UnwritableFile
 
 
 def write_figure(file: Path, svg: str) -> None:

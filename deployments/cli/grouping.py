@@ -14,7 +14,7 @@ from deployments.group_results import Measured, Table, jobs_of, measured, varied
 from deployments.groups import GroupSummary, list_groups, summary_of
 from deployments.sweep_figures import group_svg, in_axis, sparklines
 from models.clock import to_text
-from models.errors import BadName, NotAuthentic
+from models.errors import BadName, NotAuthentic, ResultMissing
 from models.words import count_of
 from tasks.services import current
 
@@ -84,6 +84,8 @@ def _measured(name: str, user: str) -> list[Measured]:
 
 
 def _draw(found: list[Measured], file: Path | None) -> None:
+    if not any(each.found is not None and each.found.shots for each in found):
+        raise ResultMissing("there is nothing to draw: no job of the group has a result yet")
     if file is not None:
         write_figure(file, group_svg(found))
         return

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table, table_lines
 from models.backend import BackendConfig
+from models.characters import spelt_out
 from models.clock import to_text
 from models.event_text import what_happened
 from models.events import Event
@@ -33,7 +34,8 @@ def status(job: Job, more: Mapping[str, str] = MappingProxyType({})) -> None:
     """Print where a job stands.
 
     Args:
-        more: `cancelled`, who wanted that and why; `held`, why nothing is done with it until the log has been restored.
+        more: `cancelled`, who wanted that and why; `paused`, why nothing of its backend begins; `held`, why nothing is
+            done with it until the log has been restored.
     """
     seconds = (job.updated_at - job.submitted_at).total_seconds()
     rows: dict[str, str | Cell] = {
@@ -54,6 +56,7 @@ def status(job: Job, more: Mapping[str, str] = MappingProxyType({})) -> None:
     show_table(console, (Column("name"), Column("id")), [(Cell(f"{'job':<9}", "bold"), job.job_id)], heading=False)
     show_table(console, columns, [(Cell(name, "bold"), value) for name, value in rows.items()], heading=False)
     hint = {State.DONE: f"quledger result {job.job_id}", State.QUEUED: "quledger drain --until-empty"}
+    hint |= {State.QUEUED: f"quledger why {job.job_id}"} if "paused" in more else {}
     following = "quledger restore" if "held" in more else hint.get(job.state, f"quledger history {job.job_id}")
     print_line(f"\nNext: {following}")
 
@@ -143,7 +146,8 @@ def _backend(row: dict[str, Any]) -> Row:
 
 def print_line(text: str, style: str = "dim") -> None:
     """Print a line as it is: no markup in it is read, and it is not cut."""
-    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    shown = "\n".join(map(spelt_out, text.split("\n")))
+    console.print(shown, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def _state(job: Job) -> Cell:

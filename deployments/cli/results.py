@@ -63,10 +63,8 @@ def print_text(document: dict[str, Any]) -> None:
     for name, frame in counts_frame(document).groupby("experiment", sort=False):
         histogram(str(name), dict(zip(frame["outcome"], frame["count"], strict=True)))
     for row in values_frame(document).itertuples():
-        render.print_line(
-            f"{row.experiment}: {row.exp_value:.6g} ± {row.std:.2g} ({row.shots} shots for each group of terms)",
-            style="",
-        )
+        value = f"{row.exp_value:.6g} ± {row.std:.2g} ({row.shots} shots for each group of terms)"
+        render.print_line(f"{printable(str(row.experiment))}: {value}", style="")
 
 
 HISTOGRAM = (Column("outcome", ColumnKind.TEXT), Column("bar"), Column("count"), Column("share"))
@@ -85,7 +83,7 @@ def histogram(title: str, counts: dict[str, int]) -> None:
     rest = shots - sum(counts[outcome] for outcome in kept)
     if rest:
         rows.append(("others", "", str(rest), f"{rest / shots:.3f}"))
-    render.print_line(f"{title}: {shots} shots", style="italic")
+    render.print_line(f"{printable(title)}: {shots} shots", style="italic")
     show_table(render.console, HISTOGRAM, rows, heading=False, least_text=LEAST_OUTCOME)
     render.console.print()
 

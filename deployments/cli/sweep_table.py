@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from models.errors import InputError, echo
 from models.groups import MAX_PARAMETERS, MAX_ROWS, cell_fault, column_fault
 from models.sweeps import Row, RowFault, cell_of
+from models.words import count_of
 
 MAX_BYTES = 20_000_000
+_SEPARATORS = {";": "semicolons", "\t": "tabs"}
+"""What spreadsheets write between columns in some countries."""
 
 
 def read_table(content: bytes) -> tuple[list[str], list[Row]]:
@@ -44,6 +47,9 @@ def _wrong(columns: list[str]) -> Iterator[str]:
     if len(columns) > MAX_PARAMETERS:
         yield f"there are {len(columns)} columns; at most {MAX_PARAMETERS} are taken"
         return
+    if len(columns) == 1 and (mark := next((each for each in _SEPARATORS if each in columns[0]), "")):
+        yield f"columns are separated by commas, and {echo(columns[0])} has {_SEPARATORS[mark]}"
+        return
     for place, name in enumerate(columns, 1):
         if fault := column_fault(name):
             yield f"column {place} is called {echo(name)}: {fault}"
@@ -53,7 +59,9 @@ def _wrong(columns: list[str]) -> Iterator[str]:
 
 def _row(number: int, columns: list[str], cells: list[str]) -> Row:
     if len(cells) != len(columns):
-        return Row(number, {}, (RowFault("", f"it has {len(cells)} cells; the heading has {len(columns)}"),))
+        return Row(
+            number, {}, (RowFault("", f"it has {count_of(len(cells), 'cell')}; the heading has {len(columns)}"),)
+        )
     faults = []
     read = {}
     for name, text in zip(columns, cells, strict=True):

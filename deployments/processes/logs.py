@@ -1,5 +1,6 @@
 """Warnings on the operator's terminal, and the log files in the home."""
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -142,6 +143,8 @@ def _is_news(record: logging.LogRecord) -> bool:
     """Say whether a record is news to the operator."""
     # Prefect says so with the exception that there is, or with none.
     broke = record.exc_info is not None and record.exc_info[0] is not None
+    if record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError):
+        return False  # whoever was told to stop has stopped, also in the midst of writing what is asked for again
     if record.name in {"prefect.flow_runs", "prefect.task_runs"} and not broke:
         if _STOPPED in record.getMessage():
             return False  # whoever was told to stop has stopped

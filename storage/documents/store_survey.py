@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from models.adoption import Found
 from models.names import dated_id, is_display_name, is_job_id
-from models.results import fault_of_document
-from models.signing import unwrapped
+from models.results import fault_of_document, unlike_json
+from models.signing import is_signed, named_key, unwrapped
 from models.status import StatusDocument
 from storage import layout
 from storage.providers.protocol import StorageProvider, get_or_none
@@ -83,7 +83,8 @@ class Survey:
         """Return the status of a job; None where there is none that can be read."""
         content = get_or_none(self._storage, layout.status(backend, job_id)) if backend else None
         try:
-            status = None if content is None else StatusDocument.model_validate(json.loads(content))
+            found = None if content is None else json.loads(content)
+            status = None if found is None or unlike_json(found) else StatusDocument.model_validate(found)
         except (ValidationError, ValueError, RecursionError):
             return None
         return status if status is not None and status.job_id == job_id else None
@@ -92,8 +93,11 @@ class Survey:
         """Return the result of a job; None where there is none that is whole."""
         content = get_or_none(self._storage, layout.result(backend, job_id)) if backend else None
         try:
-            document: Any = None if content is None else unwrapped(json.loads(content))
+            lies_there = None if content is None else json.loads(content)
         except (ValueError, RecursionError):
             return None
+        if is_signed(lies_there) and named_key(lies_there) is None:
+            return None
+        document: Any = unwrapped(lies_there)
         is_whole = isinstance(document, dict) and document.get("job_id") == job_id and not fault_of_document(document)
         return content if is_whole else None

@@ -24,7 +24,7 @@ def calibration_rows(backend: str, ledger: Ledger) -> Iterator[tuple[Table, dict
             "withdrawn_at": _written(each.withdrawn_at),
         }
         yield CALIBRATION, row
-    for number, period in enumerate(ledger.periods):
+    for number, period in enumerate(ledger.periods, ledger.first):
         times = {"since": to_text(period.since), "until": _written(period.until)}
         yield PERIOD, {"backend": backend, "number": number, "sha256": period.sha256} | times
 

@@ -24,6 +24,7 @@ from models.identity.facts import ControlFact
 from models.identity.people import BackendRecord, Fold
 from models.identity.streams import backend_stream
 from models.names import MAX_NAMED, id_meant
+from storage.identity.backend_records import record_of
 from storage.identity.calibration_rows import CALIBRATION, PERIOD, calibration_of, read
 from storage.identity.directory import Directory
 from storage.log.database import reading
@@ -78,8 +79,11 @@ class Calibrations:
             return (ledger.fact_of(version),) if is_needed(ledger) else ()
 
         try:
-            if is_needed(self.ledger(backend, with_text=False)):
-                self._directory.change(backend_stream(backend), decide, actor=self._actor)
+            stream, about = backend_stream(backend), {version.sha256}
+            with reading(self._engine) as connection:
+                found = record_of(connection, stream, about)
+            if decide(found):
+                self._directory.change(stream, decide, actor=self._actor, about=about)
         except (LogError, NotChanged) as error:
             _LOG.warning("calibration_unrecorded action=try_again backend=%s: %s", backend, error)
             return False
@@ -133,7 +137,7 @@ class Calibrations:
         if not backends:
             raise NotChanged(f"the calibration {sha256[:16]} was not withdrawn")
         for backend in backends:
-            self._directory.change(backend_stream(backend), decide, actor=by)
+            self._directory.change(backend_stream(backend), decide, actor=by, about={sha256})
         return self.find(sha256)
 
     def hash_of(self, text: str) -> str:

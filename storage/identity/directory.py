@@ -34,9 +34,10 @@ from models.identity.facts import (
 )
 from models.identity.limits import NO_LIMITS, Limits
 from models.identity.people import Fold, Person, Project, Token
-from models.identity.streams import BACKEND, check_stream_name, is_name, parts
+from models.identity.streams import check_stream_name, is_name, parts
 from models.identity.tokens import NewToken, new_token
 from storage.identity import streams
+from storage.identity.backend_records import is_of_backend, record_of, versions_in
 from storage.identity.directory_reader import DirectoryReader
 from storage.identity.views import ACCOUNT, NAME_LINK, TOKEN
 from storage.log.database import writing
@@ -69,16 +70,24 @@ class Directory(DirectoryReader):
         """
         return self.change(stream, lambda _fold: facts, actor=actor)
 
-    def change(self, stream: str, decide: Decide, *, actor: str) -> Fold:
-        """Append what `decide` says, while nobody else appends to any stream; else as `append`."""
+    def change(self, stream: str, decide: Decide, *, actor: str, about: Collection[str] = ()) -> Fold:
+        """Append what `decide` says, while nobody else appends to any stream; else as `append`.
+
+        Args:
+            about: of the stream of a backend, hashes of the versions that `decide` has to know; the ledger that it is
+                given holds no others.
+        """
         check_stream_name(stream)
         with writing(self.engine) as connection:
-            if parts(stream)[0] == BACKEND:
+            if is_of_backend(stream):
                 # After the last claim that does not know of it, before the first that does.
                 dialect_of(connection).in_turn(connection, Turn.CLAIM)
             dialect_of(connection).in_turn(connection, Turn.CONTROL)
-            fold = streams.fold_of(connection, stream)
-            for fact in decide(fold):
+            fold: Fold | None = self._fold_of(connection, stream, about)
+            facts = decide(fold)
+            if missing := versions_in(facts) - set(about):
+                fold = self._fold_of(connection, stream, missing | set(about))
+            for fact in facts:
                 _check(connection, stream, fold, fact)
                 try:
                     fold = streams.write(connection, stream, fold, fact, actor=actor, now=self._now())
@@ -87,6 +96,10 @@ class Directory(DirectoryReader):
             if fold is None:
                 raise _missing(stream)
             return fold
+
+    @staticmethod
+    def _fold_of(connection: Connection, stream: str, about: Collection[str]) -> Fold | None:
+        return record_of(connection, stream, about) if is_of_backend(stream) else streams.fold_of(connection, stream)
 
     def issue(
         self,

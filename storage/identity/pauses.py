@@ -10,7 +10,7 @@ from models.identity.facts import BackendPaused, BackendResumed, ControlFact
 from models.identity.people import BackendRecord, Fold
 from models.identity.streams import backend_stream
 from models.pauses import MAX_REASON, Pause
-from storage.identity import streams
+from storage.identity.backend_records import record_of
 from storage.identity.directory import Directory
 from storage.log.database import reading
 
@@ -50,7 +50,7 @@ def resume(directory: Directory, backend: str, *, actor: str) -> Pause | None:
     """
     stream = backend_stream(backend)
     with reading(directory.engine) as connection:
-        if streams.fold_of(connection, stream) is None:
+        if record_of(connection, stream) is None:
             return None
     before: Pause | None = None
 

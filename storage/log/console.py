@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine
@@ -34,7 +34,7 @@ def ask(engine: Engine, statement: str, *, write: bool = False) -> Rows:
     """Run one statement in a transaction of its own.
 
     Args:
-        write: it may change something, as far as the triggers of the log allow it.
+        write: it may change something, but no event, and nothing that guards them.
 
     Raises:
         BadQuery: the database refuses it, or without `write` it is none that reads.
@@ -44,12 +44,14 @@ def ask(engine: Engine, statement: str, *, write: bool = False) -> Rows:
         raise BadQuery(f"without --write a statement begins with {', '.join(READS[:-1])} or {READS[-1]}")
     began = time.monotonic()
     with _transaction(engine, write=write) as connection:
+        dialect = dialect_of(connection)
         try:
-            cursor = dialect_of(connection).run_alone(connection, statement)
-            columns = [each[0] for each in cursor.description or ()]
-            rows = cursor.fetchmany(MOST_ROWS + 1) if columns else []
+            with dialect.append_only(connection) if write else nullcontext():
+                cursor = dialect.run_alone(connection, statement)
+                columns = [each[0] for each in cursor.description or ()]
+                rows = cursor.fetchmany(MOST_ROWS + 1) if columns else []
         except connection.dialect.loaded_dbapi.Error as error:
-            raise BadQuery(printable(str(error).partition("\n")[0])) from None
+            raise BadQuery(_words(str(error), write=write)) from None
     found = [[_plain(value) for value in row] for row in rows[:MOST_ROWS]]
     return Rows(columns, found, len(rows) > MOST_ROWS, time.monotonic() - began)
 
@@ -67,6 +69,16 @@ def _transaction(engine: Engine, *, write: bool) -> Iterator[Connection]:
             with dialect.read_only(connection):
                 yield connection
             transaction.rollback()
+
+
+def _words(said: str, *, write: bool) -> str:
+    if said.startswith("not authorized"):
+        return (
+            "events, triggers and other files are not changed, whoever asks"
+            if write
+            else "it would change something, or go outside of the database; --write lets it change what is no event"
+        )
+    return printable(said.partition("\n")[0])
 
 
 def _plain(value: Any) -> Any:

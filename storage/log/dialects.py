@@ -61,6 +61,9 @@ class Dialect(Protocol):
     def read_only(self, connection: Connection) -> contextlib.AbstractContextManager[None]:
         """Refuse whatever would change something, and whatever would switch that off."""
 
+    def append_only(self, connection: Connection) -> contextlib.AbstractContextManager[None]:
+        """Refuse, by the driver's own error, whatever touches an event or a trigger, and would switch that off."""
+
     def run_alone(self, connection: Connection, statement: str) -> Any:
         """Return the driver's cursor for one statement to the letter; several at once are refused by its own error."""
 

@@ -14,6 +14,7 @@ from sqlalchemy import URL, Connection, Engine, Row, Select, create_engine, even
 from sqlalchemy.exc import OperationalError
 
 from models.errors import BadSetting, LogUnavailable, printable
+from storage.log.tables import EVENT_TABLES
 
 CONNECT_SECONDS = 10
 IDLE_SECONDS = 20
@@ -30,6 +31,16 @@ _MAY_TOO_MUCH = text(
     "SELECT rolsuper AND to_regrole('pg_read_all_data') IS NOT NULL FROM pg_roles WHERE rolname = current_user"
 )
 _SET_PATIENCE = text("SELECT set_config('lock_timeout', :patience, true)")
+_GUARDED = text(
+    "WITH guarded AS (SELECT tg.oid, tg.xmin, tg.tgfoid FROM pg_trigger tg JOIN pg_class c ON c.oid = tg.tgrelid"
+    " WHERE NOT tg.tgisinternal AND c.relnamespace = current_schema()::regnamespace)"
+    " SELECT c.oid, c.xmin::text, n_tup_ins + n_tup_upd + n_tup_del FROM pg_class c"
+    " LEFT JOIN pg_stat_xact_user_tables s ON s.relid = c.oid"
+    " WHERE c.relname = ANY(:tables) AND c.relnamespace = current_schema()::regnamespace"
+    " UNION ALL SELECT oid, xmin::text, 0 FROM guarded"
+    " UNION ALL SELECT oid, xmin::text, 1 FROM pg_proc WHERE oid IN (SELECT tgfoid FROM guarded) ORDER BY 1, 3"
+)
+"""The versions of the tables of events, of triggers and of what these call; how many rows were written so far."""
 _HELD = "55P03"
 _DISTURBED = "another process was in the way; try again"
 _GONE = "the server went away; wait until it is back"
@@ -179,6 +190,14 @@ class Postgres:
         if connection.execute(_MAY_TOO_MUCH).scalar():
             connection.execute(text("SET LOCAL ROLE pg_read_all_data"))
         yield
+
+    @contextlib.contextmanager
+    def append_only(self, connection: Connection) -> Iterator[None]:
+        """Look afterwards whether an event, its table or what guards it was touched, and refuse that."""
+        before = connection.execute(_GUARDED, {"tables": list(EVENT_TABLES)}).all()
+        yield
+        if connection.execute(_GUARDED, {"tables": list(EVENT_TABLES)}).all() != before:
+            raise connection.dialect.loaded_dbapi.IntegrityError("events are append-only")
 
     def run_alone(self, connection: Connection, statement: str) -> Any:
         """Run it as a prepared one, of which the server takes no two in one text: the second might begin anew."""

@@ -13,6 +13,7 @@ from sqlalchemy import URL, Connection, Engine, Row, Select, create_engine, even
 from sqlalchemy.exc import DisconnectionError
 
 from models.errors import BadSetting, LogUnavailable
+from storage.log.tables import EVENT_TABLES
 
 POOL = 40
 
@@ -97,6 +98,16 @@ class Sqlite:
         """Have SQLite refuse what writes, attaches another file or would switch that off."""
         raw: Any = connection.connection.dbapi_connection
         raw.set_authorizer(_only_reads)
+        try:
+            yield
+        finally:
+            raw.set_authorizer(None)
+
+    @contextlib.contextmanager
+    def append_only(self, connection: Connection) -> Iterator[None]:
+        """Have SQLite refuse what touches an event, a trigger or another file, or would switch that off."""
+        raw: Any = connection.connection.dbapi_connection
+        raw.set_authorizer(_keeps_events)
         try:
             yield
         finally:
@@ -188,6 +199,23 @@ def _only_reads(action: int, what: str | None, *_about: str | None) -> int:
     if action in _READS and what != "load_extension":
         return sqlite3.SQLITE_OK
     return sqlite3.SQLITE_OK if action == sqlite3.SQLITE_PRAGMA and what in _TOLD else sqlite3.SQLITE_DENY
+
+
+_CHANGES = frozenset({sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE, sqlite3.SQLITE_DROP_TABLE})
+_NEVER = frozenset(
+    {
+        *(sqlite3.SQLITE_CREATE_TRIGGER, sqlite3.SQLITE_CREATE_TEMP_TRIGGER, sqlite3.SQLITE_CREATE_VTABLE),
+        *(sqlite3.SQLITE_DROP_TRIGGER, sqlite3.SQLITE_DROP_TEMP_TRIGGER, sqlite3.SQLITE_DROP_VTABLE),
+        *(sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_TRANSACTION, sqlite3.SQLITE_SAVEPOINT),
+    }
+)
+
+
+def _keeps_events(action: int, what: str | None, about: str | None, *_where: str | None) -> int:
+    if action in _READS or action == sqlite3.SQLITE_PRAGMA:
+        return _only_reads(action, what)
+    table = what if action in _CHANGES else about if action == sqlite3.SQLITE_ALTER_TABLE else None
+    return sqlite3.SQLITE_DENY if action in _NEVER or table in EVENT_TABLES else sqlite3.SQLITE_OK
 
 
 def _begin(connection: Connection) -> None:

@@ -10,6 +10,9 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, String, Text, false, text
 from sqlmodel import Field, SQLModel
 
+EVENT_TABLES = ("event", "control_event", "set_aside")
+"""Tables whose rows are never changed."""
+
 NOBODY_DUE = "~"
 """A place in line behind every time."""
 

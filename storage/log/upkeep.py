@@ -19,14 +19,15 @@ from sqlalchemy.engine import URL, make_url
 from models.errors import InputError, LogUnavailable, printable
 from storage.log.database import HEAD, MIGRATIONS, engine_of, reading, unavailable, version_of
 from storage.log.dialects import dialect_of
+from storage.log.tables import EVENT_TABLES
 
 TRIGGERS = {
     "sqlite": frozenset(
-        {f"{table}_no_{verb}" for table in ("event", "control_event", "set_aside") for verb in ("update", "delete")}
+        {f"{table}_no_{verb}" for table in EVENT_TABLES for verb in ("update", "delete")}
         | {"queue_enter", "queue_enter_again", "queue_released"}
     ),
     "postgresql": frozenset(
-        {f"{table}_append_only" for table in ("event", "control_event", "set_aside")}
+        {f"{table}_append_only" for table in EVENT_TABLES}
         | {"event_no_delete", "queue_enter", "queue_enter_again", "queue_released"}
     ),
 }

@@ -10,6 +10,7 @@ from models import clock
 from models.durations import Ran
 from models.job import Job, Phase
 from models.service_order import Head, Lane, Under
+from models.warming import Warming
 from storage.log.database import reading
 from storage.log.tables import ENDS_A_RUN, OPEN, EventRow, HeldRow, JobRow, LeaseRow
 
@@ -52,10 +53,11 @@ _OWN_BEFORE = (
     )
 )
 _RUNNING = select(_JOB.c.fold).where(_JOB.c.phase == Phase.RUNNING.value)
-_CLAIMED = select(_EVENT.c.job_id, func.max(_EVENT.c.recorded_at)).where(
-    _EVENT.c.job_id.in_(bindparam("job_ids", expanding=True)), _EVENT.c.kind == "claimed"
+_CLAIMED = (
+    select(_EVENT.c.job_id, _EVENT.c.recorded_at, _EVENT.c.actor)
+    .where(_EVENT.c.job_id.in_(bindparam("job_ids", expanding=True)), _EVENT.c.kind == "claimed")
+    .order_by(_EVENT.c.job_id, _EVENT.c.seq)
 )
-_CLAIMED = _CLAIMED.group_by(_EVENT.c.job_id)
 _ENDS = (
     select(_EVENT.c.job_id, _EVENT.c.attempt, _EVENT.c.recorded_at)
     .where(ENDS_A_RUN)
@@ -64,7 +66,7 @@ _ENDS = (
     .subquery()
 )
 _RUNS = (
-    select(_JOB.c.backend, _JOB.c.user, _JOB.c.fold, _EVENT.c.recorded_at, _ENDS.c.recorded_at)
+    select(_JOB.c.backend, _JOB.c.user, _JOB.c.fold, _EVENT.c.recorded_at, _ENDS.c.recorded_at, _EVENT.c.actor)
     .select_from(_ENDS.join(_JOB, _JOB.c.job_id == _ENDS.c.job_id).join(_EVENT, _EVENT.c.job_id == _ENDS.c.job_id))
     .where(_EVENT.c.attempt == _ENDS.c.attempt, _EVENT.c.kind == "claimed")
 )
@@ -74,19 +76,27 @@ _LEASE = select(_LEASES.c.lease_until).where(
 )
 
 
+class Running(NamedTuple):
+    """A job under way: since when, and who claimed it."""
+
+    job: Job
+    since: datetime
+    worker: str
+
+
 class Stand(NamedTuple):
     """How the queues stand.
 
     Attributes:
         counts: how many jobs wait, of each user at each backend; with those that are held.
         queues: the jobs themselves, in the order that each user wants; of very many the first ones.
-        running: jobs that are under way, and since when.
+        running: jobs that are under way.
         runs: the newest runs that have ended.
     """
 
     counts: Mapping[Lane, int]
     queues: Mapping[Lane, list[Head]]
-    running: list[tuple[Job, datetime]]
+    running: list[Running]
     runs: list[Ran]
 
     @property
@@ -94,9 +104,17 @@ class Stand(NamedTuple):
         """Whether all that waits was looked at."""
         return sum(self.counts.values()) <= MOST
 
-    def under(self, now: datetime) -> list[Under]:
+    def under(self, now: datetime, warming: Warming) -> list[Under]:
         """Return what is under way, in the words of a forecast."""
-        return [Under(job.backend, job.user, max(0.0, (now - at).total_seconds())) for job, at in self.running]
+        return [
+            Under(
+                job.backend,
+                job.user,
+                max(0.0, (now - since).total_seconds()),
+                warming.cost(worker, job.backend, since.timestamp()),
+            )
+            for job, since, worker in self.running
+        ]
 
 
 def stand(engine: Engine) -> Stand:
@@ -148,21 +166,21 @@ def _each(counts: Mapping[Lane, int]) -> int:
     return each
 
 
-def _running(connection: Connection) -> list[tuple[Job, datetime]]:
+def _running(connection: Connection) -> list[Running]:
     jobs = [Job.model_validate_json(fold) for fold in connection.scalars(_RUNNING)]
     ids = {"job_ids": [job.job_id for job in jobs]}
-    claimed: dict[str, str] = {row[0]: row[1] for row in connection.execute(_CLAIMED, ids)} if jobs else {}
-    return [
-        (job, datetime.fromisoformat(claimed[job.job_id]) if job.job_id in claimed else job.updated_at) for job in jobs
-    ]
+    # Of several claims of a job the last one counts.
+    rows = connection.execute(_CLAIMED, ids).all() if jobs else []
+    claims = {job_id: (datetime.fromisoformat(at), worker) for job_id, at, worker in rows}
+    return [Running(job, *claims.get(job.job_id, (job.updated_at, ""))) for job in jobs]
 
 
 def _runs(connection: Connection) -> list[Ran]:
     found = []
-    for backend, user, fold, claimed_at, ended_at in connection.execute(_RUNS):
+    for backend, user, fold, claimed_at, ended_at, worker in connection.execute(_RUNS):
         job = Job.model_validate_json(fold)
         began, ended = datetime.fromisoformat(claimed_at), datetime.fromisoformat(ended_at)
         waited = (began - job.received_at).total_seconds()
         seconds = max(0.0, (ended - began).total_seconds())
-        found.append(Ran(backend, user, job.document_bytes, waited, began.timestamp(), seconds))
+        found.append(Ran(backend, user, job.document_bytes, waited, began.timestamp(), seconds, worker))
     return found

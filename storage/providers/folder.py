@@ -42,8 +42,10 @@ class FolderStorage:
         self._root = os.fsdecode(unquote_to_bytes(os.fsencode(parts.path))).rstrip("/")
 
     def get(self, path: str) -> bytes:
-        """Return the document."""
-        with _errors(path), open(self._full(path), "rb") as file:
+        """Return the document; what lies there and is no file, such as a pipe, is none, and is not waited for."""
+        with _errors(path), open(self._full(path), "rb", opener=_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise DocumentMissing(path)
             return file.read()
 
     def put(self, path: str, content: bytes) -> None:
@@ -122,6 +124,10 @@ class FolderStorage:
 
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}"
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 @contextlib.contextmanager

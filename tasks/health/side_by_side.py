@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from models.health import Part
@@ -34,9 +34,10 @@ class Question:
     """What is asked of one thing, and the parts that are unknown until it answers.
 
     Attributes:
-        parts: names; the first one is down if there is no answer, or another thing that it asks is.
+        parts: names; the first one is down if there is no answer.
         asks: may block for ever.
-        whose: the part that is down instead, where that is another question's.
+        whose: another question's part, without whose answer there can be none: if that is silent or down, these parts
+            are not known.
         do: what to do if it does not answer.
     """
 
@@ -64,7 +65,9 @@ class SideBySide:
         until = (time.monotonic() if began is None else began) + self._deadline
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
-        return [found.get(question.parts[0]) or self._silence(question) for question in questions]
+        # What is still under way may answer while this is read.
+        known = dict(found)
+        return [known.get(question.parts[0]) or self._silence(question, known) for question in questions]
 
     def _begin(self, question: Question, found: dict[str, Answer]) -> threading.Thread:
         name = question.parts[0]
@@ -81,8 +84,11 @@ class SideBySide:
         thread.start()
         return thread
 
-    def _silence(self, question: Question) -> Answer:
+    def _silence(self, question: Question, known: Mapping[str, Answer]) -> Answer:
         seconds = time.monotonic() - self._hanging[question.parts[0]][1]
+        other = [part for answer in known.values() for part in answer.parts if part.name == question.whose]
+        if any(part.status in {"ok", "odd"} for part in other):
+            question = replace(question, whose="")
         return Answer(parts_unknown(question, f"it has not answered for {span_of(timedelta(seconds=seconds))}"))
 
 

@@ -19,7 +19,7 @@ from models.errors import (
 from models.facts import Adopted, AdoptedError, Fact, Submitted
 from models.job import Job
 from models.names import dated_id
-from models.signing import is_signed
+from models.signing import named_key
 from models.status import DETAIL_DONE, StatusDocument
 from storage import layout
 from storage.documents.job_documents import JobDocuments
@@ -117,7 +117,7 @@ class Adopter:
             path=layout.result(found.backend, found.job_id),
             bytes=len(content),
             sha256=hashlib.sha256(content).hexdigest(),
-            kid=document["header"]["kid"] if is_signed(document) else None,
+            kid=named_key(document),
         )
 
     def _put(self, found: Found, place: Place) -> str:

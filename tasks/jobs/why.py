@@ -17,7 +17,7 @@ from models.service_order import Scene
 from models.why import Attempt, Expected, Hold, Queue, Why, turn
 from storage.log import waiting
 from storage.log.pauses import pauses
-from storage.log.waiting import Stand
+from storage.log.waiting import Running, Stand
 from tasks.services import Services
 
 PATIENCE = timedelta(seconds=15)
@@ -87,7 +87,9 @@ def _scene(  # noqa: PLR0913 - what a queue depends on
         del opens[backend]  # what comes before what is told all the same
     settings = services.settings
     at_once = slots(durations.runs, len(stand.running), settings.concurrency)
-    return Scene(queues, stand.under(now), at_once, settings.most_at_once, opens)
+    running = [(each.worker, each.job.backend) for each in stand.running]
+    cold = durations.warming.to_come(running, {name for name, _ in queues})
+    return Scene(queues, stand.under(now, durations.warming), at_once, settings.most_at_once, opens, cold)
 
 
 def _place(services: Services, job: Job, stand: Stand, scene: Scene, found: Forecast) -> tuple[Queue, Forecast]:
@@ -139,13 +141,17 @@ def _reason(services: Services, job: Job) -> str:
 
 
 def _under_way(services: Services, job: Job, stand: Stand, durations: Durations, now: datetime) -> dict[str, Any]:
-    since = next((at for each, at in stand.running if each.job_id == job.job_id), job.updated_at)
-    elapsed = max(0.0, (now - since).total_seconds())
+    found = (each for each in stand.running if each.job.job_id == job.job_id)
+    _, since, worker = next(found, Running(job, job.updated_at, ""))
+    elapsed, more = (
+        max(0.0, (now - since).total_seconds()),
+        durations.warming.cost(worker, job.backend, since.timestamp()),
+    )
     seconds, chance = durations.like(job.backend, job.user, job.document_bytes), Random(job.job_id)  # noqa: S311
     known = durations.knows(job.backend)
-    longer = [each for each in seconds if each > elapsed]
+    longer = [] if more else [each for each in seconds if each > elapsed]
     drawn = [each - elapsed for each in longer] or [
-        durations.left(job.backend, job.user, elapsed, chance) for _ in range(ROUNDS)
+        durations.left(job.backend, job.user, elapsed, chance, more) for _ in range(ROUNDS)
     ]
     left = span(drawn, known)
     attempt = Attempt(

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from deployments.cli.app import COMMANDS as REGISTERED
-from deployments.cli.app import GROUPS, app
+from deployments.cli.app import app
+from deployments.cli.commands import COMMANDS as REGISTERED
+from deployments.cli.commands import GROUPS
 from models.settings import Settings, redact_url
 from tests.installation import Installation
 

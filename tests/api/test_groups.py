@@ -50,6 +50,14 @@ def test_labels_are_set_and_found(door: FrontDoor) -> None:
     problem(door.ask("alice", "GET", "/v1/jobs?label=x"), 422)
 
 
+def test_labels_are_not_changed_for_ever(door: FrontDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With each change the history is written anew: a thousand of them cost as much as a million events."""
+    monkeypatch.setattr("tasks.jobs.labelling.MAX_EVENTS", 2)
+    path = f"/v1/jobs/{door.submit('alice')}/labels"
+    for value, code in (("1", 200), ("2", 200), ("2", 200), ("3", 422)):
+        assert door.ask("alice", "PATCH", path, json={"labels": {"a": value}}).status_code == code
+
+
 def listed(door: FrontDoor, user: str, **filters: Any) -> list[dict[str, Any]]:
     """Return the jobs that a list shows."""
     found: list[dict[str, Any]] = door.ask(user, "GET", "/v1/jobs", params=filters).json()["jobs"]
@@ -103,7 +111,7 @@ def test_large_results_are_read_one_at_a_time(door: FrontDoor, monkeypatch: pyte
         finish(door.services, job_id, experiment("experiment_0", "1", "2"))
     results: Results = door.app.state.calls.results
     monkeypatch.setattr("deployments.api.results.LARGE_BYTES", 0)
-    monkeypatch.setattr("deployments.api.groups.MAX_READ", 300)
+    monkeypatch.setattr("deployments.api.lists.MAX_READ", 300)
     job = door.services.log.get(jobs[0])
     with contextlib.ExitStack() as others:
         waiting = ThreadPoolExecutor(MAX_WAITING)

@@ -78,7 +78,7 @@ def test_a_figure_over_two_parameters(door: FrontDoor, visitors: dict[str, Visit
         finish(door.services, job_id, experiment("experiment_0", str(place)))
     page = visitors["bob"].get("/ui/groups/grid")
     assert page.count('<rect class="cell"') == 4
-    assert "Mean of the first wire or bit" in words(page)
+    assert "Mean of the first wire or bit, from 0 (faint) to 3:" in words(page)
 
 
 def test_two_jobs_are_compared(door: FrontDoor, visitors: dict[str, Visitor]) -> None:

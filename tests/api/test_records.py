@@ -68,11 +68,16 @@ def test_two_jobs_side_by_side(door: FrontDoor) -> None:
 
 def test_results_that_are_too_large_are_not_read(door: FrontDoor, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is said that they were not compared."""
-    monkeypatch.setattr("deployments.api.records.MAX_COMPARED", 10)
     job_id = door.submit("alice")
-    finish(door.services, job_id, experiment("experiment_0", "1"))
+    finish(door.services, job_id, experiment("experiment_0", *"1" * 400))
+    monkeypatch.setattr("deployments.api.records.MAX_COMPARED", 1000)
     said = door.ask("alice", "GET", f"/v1/jobs/{job_id}/diff/{job_id}").json()
     assert (said["results"], "too large" in said["note"]) == (None, True)
+    monkeypatch.setattr("deployments.api.records.MAX_COMPARED", 10)
+    assert (
+        "documents are too large"
+        in problem(door.ask("alice", "GET", f"/v1/jobs/{job_id}/diff/{job_id}"), 422)["detail"]
+    )
 
 
 def test_the_schemas_of_all_documents(door: FrontDoor) -> None:

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.browser.axe import axe_source, faults_of_page, prepare_page
@@ -182,6 +183,10 @@ def test_axe_finds_nothing_wrong(browser: Browser, laboratory: Laboratory) -> No
     sign_in(browser, laboratory, "olga")
     jobs = laboratory.installation.json("list")
     done = next(job["job_id"] for job in jobs if job["state"] == "DONE")
+    template = {"experiment_0": SWEEP["experiment_3"] | {"shots": "{shots}"}}
+    body = {"backend": "singlequdit", "template": template, "group": "swept", "rows": [{"shots": 10}, {"shots": 20}]}
+    headers = {"Authorization": f"Bearer {laboratory.tokens['olga']}"}
+    assert httpx.post(f"{laboratory.address}/v1/groups", json=body, headers=headers).json()["submitted"] == 2
     paths = [
         "backends",
         "backends/qubits",
@@ -189,6 +194,7 @@ def test_axe_finds_nothing_wrong(browser: Browser, laboratory: Laboratory) -> No
         f"jobs/{done}",
         f"jobs/{done}/diff?with={done}",
         "groups",
+        "groups/swept?with=swept",
         "submit",
         "account",
         "users",
@@ -198,9 +204,10 @@ def test_axe_finds_nothing_wrong(browser: Browser, laboratory: Laboratory) -> No
     found = {}
     for path in [*(f"/ui/{each}" for each in paths), "/v1/docs", "/ui/sign-in"]:
         browser.open(f"{laboratory.address}{path}")
+        named = path.partition("?")[0].strip("/").replace("/", "-").replace(done, "job")
         for scheme, width in LOOKS:
             look(browser, scheme, width)
-            keep(browser, f"{path.strip('/').replace('/', '-').replace(done, 'job')}-{scheme}-{width}")
+            keep(browser, f"{named}-{scheme}-{width}")
             assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth"), (path, width)
         prepare_page(browser, source)
         for scheme, width in LOOKS:

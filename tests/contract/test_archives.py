@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import re
 import struct
 import subprocess
@@ -127,6 +128,7 @@ def test_an_archive_proves_itself_without_the_laboratory(program: Program, tmp_p
     found = program.json("verify-archive", str(file))
     assert (found["faults"], found["jobs"], found["kid"]) == ([], 2, "lab-1" if is_signed else None)
     code, out = script(file)
+    assert len(SCRIPT.read_text().splitlines()) <= 60
     assert (code, out) == (0, f"2 jobs, and nothing is wrong; {'signed' if is_signed else 'not signed'}\n")
     if is_signed:
         key = tmp_path / "lab.json"
@@ -227,7 +229,10 @@ def hostile() -> dict[str, bytes]:
         for name in ("../../etc/passwd", "manifest.json"):
             file.writestr(name, b"{}")
     end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 65535, 65535, 2**31, 0, 0)
+    entry = b"PK\x01\x02" + struct.pack("<4B4HL2L5H2L", 20, 3, 20, 0, 0, 0, 0, 33, 0, 0, 0, 1, *[0] * 6) + b"a"
+    more = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 100 * len(entry), 0, 0)
     return {
+        "more members than it says": entry * 100 + more,
         "a bomb": zipped(compression=zipfile.ZIP_DEFLATED),
         "nested": zipped(),
         "a path": names.getvalue(),
@@ -248,6 +253,15 @@ def test_a_hostile_archive_is_refused(which: str, tmp_path: Path, capsys: pytest
     assert {each.name for each in tmp_path.iterdir()} == {"sent.zip", "home"}
 
 
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """A pipe that nobody writes into, a device without an end, a folder."""
+    os.mkfifo(tmp_path / "pipe.zip")
+    for path in (str(tmp_path / "pipe.zip"), "/dev/zero", str(tmp_path)):
+        code, _, err = Program(tmp_path / "home", capsys)("verify-archive", path)
+        assert code == 2
+        assert "cannot be read" in err
+
+
 def test_an_export_is_whole_or_not_there(program: Program, tmp_path: Path):
     """A result that is not the accepted one is not exported; a file is not written over."""
     file = tmp_path / "jobs.zip"
@@ -256,6 +270,8 @@ def test_an_export_is_whole_or_not_there(program: Program, tmp_path: Path):
     code, _, err = program("export", "done", "--archive", str(file))
     assert (code, "not the one that was accepted" in err) == (3, True)
     assert [each.name for each in tmp_path.iterdir()] == ["home"]
+    assert "none is as the options say" in program.refused("export", "--group", "nosuch", "--archive", str(file))
+    assert not file.exists()
     file.write_text("mine")
     assert "is there already" in program.refused("export", "cancelled", "--archive", str(file))
     assert file.read_text() == "mine"

@@ -1,18 +1,24 @@
 """The ledger of calibrations in the log, and the results that stand on them."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from models import clock
 from models.calibrations import UnknownCalibration, Version, version_of
 from models.facts import Compiled, Executed, Validated
 from models.identity.errors import NotChanged
+from models.identity.people import BackendRecord
 from models.job import Job
 from storage.audit.rebuild import rebuild
 from storage.audit.verify import Verifier
+from storage.identity import streams
+from storage.identity.backend_records import record_of
 from storage.identity.calibrations import Calibrations
 from storage.identity.directory import Directory
+from storage.identity.pauses import pause, resume
 from storage.log import job_lists
 from storage.log.database import reading, writing
 from storage.log.job_lists import Query
@@ -137,3 +143,31 @@ def test_a_withdrawal_is_an_event_and_the_views_follow(lab: LogFixture):
         connection.execute(text("UPDATE job SET calibration = 'x'"))
     found = {(each.job_id, each.what) for each in Verifier(engine, lab.stores).all()}
     assert {("backend/fake", "view"), ("old", "view")} <= found
+
+
+def test_an_append_reads_a_few_rows_however_long_the_stream_is(lab: LogFixture):
+    """And yet leaves the views as the whole stream tells them, also of what was first said long ago."""
+    calibrations, directory = ledger(lab), Directory(lab.log.engine)
+    versions = [a_version(place / 100) for place in range(5)]
+    for version in [*versions, *versions[::-1], versions[2]]:
+        calibrations.publish("fake", version)
+        pause(directory, "fake", reason=version.sha256[:8], actor="op")
+        pause(directory, "fake", reason=version.sha256[:8], until=clock.now() + timedelta(hours=1), actor="op")
+    calibrations.withdraw(versions[0].sha256, "laser off", by="op")
+    calibrations.withdraw(versions[4].sha256, "laser off", by="op")
+    calibrations.reinstate(versions[0].sha256, "it was on", by="op")
+    ledger(lab, "other").ensure("fake", versions[3])
+    resume(directory, "fake", actor="op")
+    held = [period.sha256 for period in calibrations.ledger("fake").periods]
+    assert held == [version.sha256 for version in (*versions, *versions[-2::-1], versions[2])]
+    lab.relay.update_all()
+    assert list(Verifier(lab.log.engine, lab.stores).all()) == []
+    with reading(lab.log.engine) as connection:
+        found = record_of(connection, "backend/fake", {versions[1].sha256})
+        whole = streams.fold_of(connection, "backend/fake")
+    assert isinstance(whole, BackendRecord)
+    assert found is not None
+    assert (found.seq, found.last_hash, found.added_at) == (whole.seq, whole.last_hash, whole.added_at)
+    assert (set(found.ledger.versions), len(found.ledger.periods)) == ({versions[1].sha256}, 1)
+    assert found.ledger.versions[versions[1].sha256] == whole.ledger.versions[versions[1].sha256]
+    assert (found.ledger.current, found.ledger.first) == (whole.ledger.current, len(whole.ledger.periods) - 1)

@@ -206,13 +206,49 @@ def test_the_shell_changes_nothing(log_fixtures: Houses, tmp_path: Path, stateme
 
 
 def test_the_shell_writes_where_it_is_told_to_and_never_an_event(log_fixtures: Houses, tmp_path: Path) -> None:
-    """The triggers of the log hold for everybody."""
+    """However it is put: neither an event, nor its table, nor what guards it."""
     lab = log_fixtures(tmp_path)
     lab.submit("first")
-    ask(lab.log.engine, "UPDATE job SET priority = 3", write=True)
-    assert ask(lab.log.engine, "SELECT priority FROM job").rows == [[3]]
-    with pytest.raises(BadQuery):
-        ask(lab.log.engine, "UPDATE event SET actor = 'eve'", write=True)
+    engine = lab.log.engine
+    ask(engine, "UPDATE job SET priority = 3", write=True)
+    for statement in ("CREATE INDEX mine ON job (priority)", "DROP INDEX mine"):
+        ask(engine, statement, write=True)
+    assert ask(engine, "SELECT priority FROM job").rows == [[3]]
+    before = b"".join(dump(engine))
+    sqlite = engine.dialect.name == "sqlite"
+    for statement in (
+        "UPDATE event SET actor = 'eve'",
+        "INSERT INTO event SELECT * FROM event",
+        "INSERT INTO set_aside SELECT 1",
+        "DROP TABLE control_event",
+        "ALTER TABLE event RENAME TO mine",
+        *(SQLITE_TRICKS if sqlite else POSTGRES_TRICKS),
+    ):
+        with pytest.raises(BadQuery):
+            ask(engine, statement, write=True)
+    assert b"".join(dump(engine)) == before
+    assert upkeep.faults_of(engine) == []
+
+
+SQLITE_TRICKS = (
+    "DROP TRIGGER event_no_delete",
+    "INSERT OR REPLACE INTO event SELECT * FROM event",
+    "CREATE TRIGGER t AFTER UPDATE ON job BEGIN DELETE FROM event; END",
+    "PRAGMA writable_schema = 1",
+    "ATTACH ':memory:' AS other",
+    "COMMIT",
+)
+POSTGRES_TRICKS = (
+    "DROP TRIGGER event_no_delete ON event",
+    "ALTER TABLE event DISABLE TRIGGER ALL",
+    "TRUNCATE control_event",
+    "CREATE OR REPLACE FUNCTION event_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$",
+    "DO $$ BEGIN SET LOCAL session_replication_role = replica; UPDATE event SET actor = 'eve'; END $$",
+    (
+        "DO $$ BEGIN ALTER TABLE event DISABLE TRIGGER ALL; DELETE FROM event; ALTER TABLE event ENABLE TRIGGER ALL;"
+        " END $$"
+    ),
+)
 
 
 @on("sqlite")

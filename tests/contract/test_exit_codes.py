@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from deployments.cli.app import COMMANDS, GROUPS, _run
+from deployments.cli.app import _run
+from deployments.cli.commands import COMMANDS, GROUPS
 from storage import layout
 from storage.log.database import writing
 from tests.contract.log_fixture import LogFixture
@@ -74,6 +75,12 @@ NEED_NO_LOG = {
 """Commands that ask no database, or need a file, a key or another server first."""
 
 
+IN_GROUPS = {
+    *("add", "set", "limits", "link", "unlink", "import-qlued"),
+    *("upgrade", "current", "backup", "size", "shell", "rotate"),
+}
+"""Commands of users, projects, keys and the database, which no route does."""
+
 ELSEWHERE = {"backends check", "submit", "group", "diff", "rerun", "verify-archive"}
 """Commands that end with 3 in tests of their own."""
 
@@ -95,6 +102,15 @@ def test_every_command_stands_in_the_table_once() -> None:
     """With what 2 means for it."""
     assert set(table()) == ALL
     assert all(two for _, two, _ in table().values())
+
+
+def test_every_command_has_a_route_or_a_reason() -> None:
+    """In the table of docs/api.md; some groups of commands stand there as a whole."""
+    text = (README.parent / "docs" / "api.md").read_text().partition("## Command by command")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| (`[^|]+?) \| ([^|]+) \|$", text, re.MULTILINE))
+    said = {name for names in rows for quoted in re.findall(r"`([^`]+)`", names) for name in quoted.split()}
+    assert {word for name in ALL for word in name.split()} <= said | IN_GROUPS
+    assert all("/v1" in answer or answer.startswith("none: ") for answer in rows.values())
 
 
 @pytest.mark.parametrize("command", sorted(ALL))

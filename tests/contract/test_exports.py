@@ -1,6 +1,7 @@
 """Tables of jobs, events and results: their columns are documented, their rows are the log's."""
 
 import json
+import os
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -70,7 +71,10 @@ def test_filters_and_what_is_left_out(program: Program, tmp_path: Path):
     assert (code, json.loads(out)["results"]["rows"]) == (1, 1)
     assert "the result of job first is not in the storage any more" in err
     assert "is no state" in program.refused("export", "--jobs", file, "--state", "over")
-    assert "cannot be read" in program.refused("export", "--jobs", str(tmp_path / "nosuch" / "x.parquet"))
+    os.mkfifo(pipe := tmp_path / "pipe")
+    for place in (tmp_path / "nosuch" / "x.parquet", tmp_path, pipe):
+        assert "cannot be written" in program.refused("export", "--jobs", str(place))
+    assert pipe.is_fifo()
     assert not list(tmp_path.glob(".*"))
 
 

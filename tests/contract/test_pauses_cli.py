@@ -25,7 +25,9 @@ def test_a_backend_is_paused_and_resumed(program: Program):
     assert "singlequdit is paused: laser alignment" in program.said("backends")
     (row,) = [each for each in program.json("backends") if each["display_name"] == "singlequdit"]
     assert (row["pause"]["reason"], row["pause"]["until"], row["pending_jobs"]) == ("laser alignment", None, 1)
-    assert "singlequdit is paused: laser alignment" in program.said("status", job.strip())
+    shown = program.said("status", job.strip())
+    assert "singlequdit is paused: laser alignment" in shown
+    assert f"Next: quledger why {job.strip()}" in shown
     assert program.json("resume", "singlequdit") == {"backend": "singlequdit", "was_paused": True}
     assert program.said("resume", "singlequdit") == "singlequdit was not paused\n"
     assert "paused" not in program.said("backends")

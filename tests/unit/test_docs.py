@@ -41,7 +41,7 @@ def test_a_jobs_way_is_walked_in_thirty_files_that_are_there():
 
 def test_the_files_and_tests_that_the_docs_name_are_there():
     """By their path, or its end; `NAME.py` is one that a reader is to make."""
-    folders = ("benchmarks", "deployments", "examples", "flows", "models", "storage", "tasks", "tests")
+    folders = ("benchmarks", "clients", "deployments", "examples", "flows", "models", "storage", "tasks", "tests")
     files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     known = {"/".join(path.parts[-length:]) for path in files for length in range(1, 6)}
     tests = "".join(path.read_text() for path in files if path.name.startswith("test_"))

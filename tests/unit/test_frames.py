@@ -33,5 +33,6 @@ def test_no_text_is_a_formula_in_a_spreadsheet():
     assert head == ["'=x", "n"]
     assert [row[0] for row in rows] == [*(f"'{each}" for each in formulas), *plain]
     assert rows[0][1] == "-6"
+    assert csv_of(pd.DataFrame(["\x1b[2J=1"], columns=["\r=x"])) == "\\u000d=x\n\\u001b[2J=1\n"
     same = pd.DataFrame([["=a", "=b"]], columns=["one", "one"])
     assert csv_of(same) == "one,one\n'=a,'=b\n"

@@ -175,7 +175,7 @@ def test_open_is_who_can_hand_in_and_read() -> None:
 
 
 def test_what_hangs_is_named_and_not_asked_twice() -> None:
-    """The others answer; what depends on it is unknown; a question that breaks is an answer too."""
+    """What depends on it is unknown, on one that is well down itself; a question that breaks is an answer too."""
     asked, over = [], threading.Event()
 
     def hang() -> Answer:
@@ -188,14 +188,16 @@ def test_what_hangs_is_named_and_not_asked_twice() -> None:
         Question(("slow", "behind it"), hang, do="look at it"),
         Question(("broken",), lambda: 1 / 0),  # type: ignore[arg-type,return-value]
         Question(("dependent",), lambda: over.wait(60), whose="slow"),  # type: ignore[arg-type,return-value]
+        Question(("silent",), lambda: over.wait(60), whose=WELL.name, do="look"),  # type: ignore[arg-type,return-value]
     ]
     asking = SideBySide(deadline=0.2)
     began = time.monotonic()
     for _ in range(2):
-        fine, slow, broken, dependent = (answer.parts for answer in asking.ask(questions))
-        assert [part.status for part in (*fine, *slow, *broken, *dependent)] == [
-            *("ok", "down", "unknown", "down", "unknown"),
+        fine, slow, broken, dependent, silent = (answer.parts for answer in asking.ask(questions))
+        assert [part.status for part in (*fine, *slow, *broken, *dependent, *silent)] == [
+            *("ok", "down", "unknown", "down", "unknown", "down"),
         ]
+        assert (silent[0].do, "has not answered for" in silent[0].says) == ("look", True)
         assert (slow[0].name, slow[0].do) == ("slow", "look at it")
         assert "has not answered for" in slow[0].says
         assert broken[0].says == "it could not be asked (ZeroDivisionError)"

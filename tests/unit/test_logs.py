@@ -1,5 +1,6 @@
 """Logs of server and worker: what is written into them, and what is said of them."""
 
+import asyncio
 import io
 import logging
 import sys
@@ -54,6 +55,7 @@ def test_what_is_no_error_of_ours_is_left_out_by_name(written: io.StringIO, monk
     for text in ("Crash detected! {}.", "Finished in state Crashed('{}.')"):
         stopped = text.format("Execution was cancelled by the runtime environment")
         runs.error(stopped, extra={"flow_name": "drain-queue"})
+    logging.getLogger("prefect.server").error("Error flushing 8 events", exc_info=asyncio.CancelledError())
     assert written.getvalue() == ""
     runs.error("Finished in state Failed", extra={"flow_name": "verify"})
     places.error("Function 'concurrency lease renewal' failed after 3 attempts")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models.errors import BadName
-from models.moments import moment_of, span_of
+from models.moments import moment_of, span_of, window_of
 
 NOW = datetime(2026, 11, 27, 10, 0, tzinfo=UTC)
 
@@ -55,3 +55,10 @@ def test_what_is_none_is_refused(text: str):
     with pytest.raises(BadName, match=r"^--until: .* is no time; write one with its zone") as raised:
         moment_of(text, "--until", NOW)
     assert len(str(raised.value)) < 400
+
+
+def test_both_ends_of_a_window_are_named_where_both_are_wrong() -> None:
+    """And nothing said is no end."""
+    with pytest.raises(BadName, match=r"--since: 'then' is no time.*--until: 'now' is no time"):
+        window_of("then", "now", NOW, dashes="--")
+    assert window_of("2d", "", NOW) == (NOW - timedelta(days=2), None)

@@ -165,7 +165,7 @@ def test_a_table_is_read_row_by_row():
     assert columns == ["theta", "name"]
     assert [(row.number, row.cells) for row in rows[:1]] == [(1, {"theta": 0.5, "name": "a"})]
     assert [[fault.column for fault in row.faults] for row in rows[1:]] == [["theta"], [""], [""], ["theta", "name"]]
-    assert rows[2].faults[0].message == "it has 1 cells; the heading has 2"
+    assert rows[2].faults[0].message == "it has 1 cell; the heading has 2"
 
 
 @pytest.mark.parametrize(
@@ -173,6 +173,8 @@ def test_a_table_is_read_row_by_row():
     [
         (b"", "has no rows"),
         (b"a,b\n", "has no rows"),
+        (b"a;b\n1;2\n", "columns are separated by commas, and 'a;b' has semicolons"),
+        (b"a\tb\n1\t2\n", "has tabs"),
         (b"a,a,,{x}\n1,2,3,4\n", "two columns are called 'a'; column 3 is called ''"),
         (b"a\n\xff\n", "not UTF-8"),
         (b'a\n"x\n', "no CSV"),

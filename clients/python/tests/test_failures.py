@@ -1,6 +1,8 @@
 """What a client makes of lost connections, proxies and limits."""
 
 import json
+import pickle
+import threading
 import traceback
 from typing import Any
 
@@ -9,6 +11,8 @@ import pytest
 from quledger_client import (
     Client,
     Conflict,
+    Fault,
+    JobFailed,
     JobSpec,
     NotAllowed,
     NotFound,
@@ -17,6 +21,7 @@ from quledger_client import (
     TimedOut,
     TooMany,
     Unreachable,
+    transport,
 )
 
 TOKEN = "qlg_0123456789ab_" + "5" * 48
@@ -140,8 +145,6 @@ def test_patience_ends(server: Any, say: Any):
 
 
 def test_a_server_that_says_nothing_is_not_waited_for_without_end(server: Any, say: Any):
-    import threading  # noqa: PLC0415
-
     over = threading.Event()
     server.script = lambda _asked: (over.wait(10), say(200, {}))[1]
     try:
@@ -270,3 +273,41 @@ def test_an_id_leads_nowhere_else(server: Any, say: Any):
         "/v1/jobs/a%2Fb%3Fc%23d",
         "/v1/jobs/a%20b",
     ]
+
+
+def test_an_error_comes_whole_out_of_another_process():
+    for error in (
+        JobFailed("j1", "ERROR", "no light", [Fault("a", "b")]),
+        Refused("m", [Fault("x", "y"), Fault("z", "w")], status=422),
+        TooMany("later", retry_after=3),
+    ):
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
+
+
+def test_more_may_wait_than_are_held(server: Any, say: Any, monkeypatch: pytest.MonkeyPatch):
+    """And another request goes past them."""
+    monkeypatch.setattr(transport, "MOST_HELD", 2)
+    over, held = threading.Event(), []
+
+    def script(asked: Any) -> Any:
+        if "wait=" in asked.path:
+            held.append(asked.path)
+            over.wait(20)
+            return say(200, DONE)
+        return say(200, VIEW)
+
+    server.script = script
+    with Client(server.url, TOKEN) as client:
+        job = client.job("j1")
+        threads = [threading.Thread(target=client.job("j1").wait, args=(30, False)) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        while len(held) < 2:
+            over.wait(0.01)
+        assert job.status() == "QUEUED"
+        assert len(held) == 2
+        over.set()
+        for thread in threads:
+            thread.join(30)
+        assert len(held) == 5

@@ -39,7 +39,8 @@ def group_figure(found: Sequence[Measured]) -> Figure | None:
     across = shorten(printable(axes[0]))
     if len(axes) > 1:
         up = shorten(printable(axes[1]))
-        svg, caption = _grid(axes[0], axes[1], done), f"Mean of the first wire or bit: {up} upwards, {across} across"
+        svg, span = _grid(axes[0], axes[1], done)
+        caption = f"Mean of the first wire or bit, {span}: {up} upwards, {across} across"
     else:
         is_bits = any(isinstance(each.found, Counted) and each.found.is_bits for each in done)
         svg = _curve(across, points_of(done, axes[0]), "bit" if is_bits else "wire")
@@ -89,7 +90,8 @@ def _curve(axis: str, points: Points, wires_are: str) -> str:
     return picture(IDENTITY, bottom + BELOW, f"Means over {axis}", about, parts)
 
 
-def _grid(across: str, up: str, found: Sequence[Measured]) -> str:
+def _grid(across: str, up: str, found: Sequence[Measured]) -> tuple[str, str]:
+    """Return the heat map, empty where there is none to draw, and what its shades mean."""
     cells: defaultdict[tuple[float, float], list[float]] = defaultdict(list)
     for each in found:
         if across in each.parameters and up in each.parameters and each.found and (means := each.found.means()):
@@ -97,7 +99,7 @@ def _grid(across: str, up: str, found: Sequence[Measured]) -> str:
     columns, rows = sorted({x for x, _ in cells}), sorted({y for _, y in cells}, reverse=True)
     mean = {place: sum(values) / len(values) for place, values in cells.items()}
     if not mean or max(len(columns), len(rows)) > MAX_CELLS or not all(map(math.isfinite, mean.values())):
-        return ""
+        return "", ""
     low, high = min(mean.values()), max(mean.values())
     left, top = label_width([f"{y:.4g}" for y in rows]), MARGIN
     wide, tall = (WIDTH - MARGIN - left) / len(columns), min(28.0, 2 * PLOT / len(rows))
@@ -128,8 +130,9 @@ def _grid(across: str, up: str, found: Sequence[Measured]) -> str:
     parts.append(
         text((left + WIDTH - MARGIN) / 2, bottom + 36, shorten(printable(across)), anchor="middle", kind="what")
     )
-    about = f"{len(columns)} by {len(rows)} values; means from {low:.4g}, faint, to {high:.4g}."
-    return picture(IDENTITY, bottom + BELOW, "Means over two parameters", about, parts)
+    span = f"from {low:.4g} (faint) to {high:.4g}"
+    about = f"{len(columns)} by {len(rows)} values; means {span}."
+    return picture(IDENTITY, bottom + BELOW, "Means over two parameters", about, parts), span
 
 
 def _ends(lows: Sequence[float], highs: Sequence[float]) -> tuple[float, float]:

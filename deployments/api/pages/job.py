@@ -3,7 +3,7 @@
 import functools
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
 from deployments.api.pages.answers import PageRoute, see
@@ -15,7 +15,7 @@ from deployments.api.results import Format, written
 from deployments.api.v1.exports import ZIP, Download
 from deployments.api.v1.jobs import MEDIA_TYPES
 from deployments.api.views import JobView
-from models.errors import NotAuthentic, ResultMissing, UnknownJob
+from models.errors import InputError, NotAuthentic, ResultMissing, UnknownJob
 from models.identity.access import Act
 
 router = APIRouter(prefix="/ui/jobs/{job_id}", route_class=PageRoute, include_in_schema=False)
@@ -23,6 +23,8 @@ router = APIRouter(prefix="/ui/jobs/{job_id}", route_class=PageRoute, include_in
 MAX_WAIT = 25.0
 MOST_KEY = 100
 MOST_ID = 200
+
+_FORMATS: dict[str, Format] = {"json": "json", "csv": "csv", "parquet": "parquet"}
 
 
 @router.get("")
@@ -104,7 +106,7 @@ async def diff(request: Request, visit: AtPage, job_id: str) -> Response:
     try:
         if other:
             found = await visit.ask(lambda calls, caller: diff_page(calls, caller, job, other))
-    except (UnknownJob, ResultMissing, NotAuthentic) as error:
+    except (InputError, NotAuthentic, ResultMissing) as error:
         missing = "There is no such job to compare it with, or it is not yours."
         wrong = missing if isinstance(error, UnknownJob) else f"{error}."
     values = {"job": JobView.of(job), "other": other, "found": found, "wrong": wrong}
@@ -112,12 +114,15 @@ async def diff(request: Request, visit: AtPage, job_id: str) -> Response:
 
 
 @router.get("/result.{kind}")
-async def result(visit: AtPage, job_id: str, kind: Format) -> Response:
+async def result(visit: AtPage, job_id: str, kind: str) -> Response:
     """Return the result of a job that is DONE, as JSON, CSV or Parquet."""
+    known = _FORMATS.get(kind)
+    if known is None:
+        raise HTTPException(404)
     job = await visit.ask(lambda calls, caller: calls.job(caller, job_id))
-    make = functools.partial(written, kind=kind)
+    make = functools.partial(written, kind=known)
     content = await visit.ask(lambda calls, caller: calls.result(caller, job.job_id, make))
-    return download(content, MEDIA_TYPES[kind], f"{job.job_id}.{kind}")
+    return download(content, MEDIA_TYPES[known], f"{job.job_id}.{kind}")
 
 
 def download(content: bytes, media_type: str, name: str) -> Response:

@@ -16,7 +16,7 @@ from models.bulk import BulkAct
 from models.identity.access import Caller
 from models.job import State
 from models.labels import MAX_LABELS, labels_said
-from models.moments import moment_of
+from models.moments import window_of
 from storage.log.job_lists import Query
 
 router = APIRouter(tags=["jobs"])
@@ -48,11 +48,7 @@ class Which(Body):
         Raises:
             InputError: a time or a label is none.
         """
-        now = clock.now()
-        since, until = (
-            moment_of(text, name, now, ago=True) if text else None
-            for name, text in (("since", self.since), ("until", self.until))
-        )
+        since, until = window_of(self.since, self.until, clock.now())
         return Query(
             backend=self.backend,
             user=self.user,

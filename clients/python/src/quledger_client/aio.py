@@ -8,7 +8,7 @@ from typing import Any, Self
 from quledger_client.asking import PATIENCE
 from quledger_client.backends import AsyncBackend
 from quledger_client.calls import Calls, filters_of
-from quledger_client.client import CONNECTIONS, TIMEOUT
+from quledger_client.client import TIMEOUT
 from quledger_client.endpoint import Endpoint, Secret
 from quledger_client.errors import QuledgerError
 from quledger_client.jobs import JobInfo
@@ -56,7 +56,7 @@ class AsyncClient:
         if self._is_closed:
             raise QuledgerError("this client is closed")
         if self._transport is None:
-            self._transport = AsyncTransport(self._endpoint, self._timeout, CONNECTIONS)
+            self._transport = AsyncTransport(self._endpoint, self._timeout)
         return await self._transport.run(call)
 
     async def close(self) -> None:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from quledger_client.transport import Transport
 
 TIMEOUT = 30.0
-CONNECTIONS = 20
 
 
 class Client:
@@ -78,7 +77,7 @@ class Client:
                 if self._transport is None:
                     from quledger_client.transport import Transport  # noqa: PLC0415 - httpx is slow to import
 
-                    self._transport = Transport(self._endpoint, self._timeout, CONNECTIONS)
+                    self._transport = Transport(self._endpoint, self._timeout)
         return self._transport.run(call)
 
     def close(self) -> None:

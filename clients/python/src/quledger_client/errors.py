@@ -36,6 +36,10 @@ class QuledgerError(Exception):
         super().__init__(message)
         self.status, self.type, self.was_repeated = status, kind, False
 
+    def __reduce__(self) -> "tuple[Any, ...]":
+        # Another process that gets it makes it from its values, whatever its kind was made of.
+        return _remade, (type(self), self.args, vars(self))
+
 
 class Refused(QuledgerError):
     """What was asked has faults; nothing was stored.
@@ -113,6 +117,13 @@ class PartlyRefused(Refused):
             for fault in (error.faults if isinstance(error, Refused) else [Fault("", str(error))])
         ]
         super().__init__(f"{len(self.errors)} of {len(self.jobs)} jobs were not taken", faults)
+
+
+def _remade(kind: type[QuledgerError], args: tuple[Any, ...], values: dict[str, Any]) -> QuledgerError:
+    error = kind.__new__(kind)
+    error.args = args
+    vars(error).update(values)
+    return error
 
 
 def _listed(message: str, faults: Sequence[Fault]) -> str:

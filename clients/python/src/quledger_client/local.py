@@ -3,13 +3,28 @@
 import json
 import os
 import stat
+import sys
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
-from quledger_client.endpoint import Endpoint, Secret
+from quledger_client.endpoint import Endpoint, Secret, is_loopback
 from quledger_client.errors import NotAllowed, Unreachable
 
 FILE = "local-access.json"
 MAX_BYTES = 10_000
+
+
+class _Left(NamedTuple):
+    """What a server has left.
+
+    Attributes:
+        doubt: why the file is not to be trusted; empty if it is.
+    """
+
+    url: str
+    token: Secret
+    doubt: str
 
 
 def local_endpoint(home: "str | os.PathLike[str] | None" = None) -> Endpoint:
@@ -17,44 +32,40 @@ def local_endpoint(home: "str | os.PathLike[str] | None" = None) -> Endpoint:
 
     Raises:
         Unreachable: none has.
-        NotAllowed: others than its owner can read the file, or it is not the file of a server of this machine.
+        NotAllowed: others than its owner can read the file, or it names another machine.
     """
     path = Path(home or os.environ.get("QULEDGER_HOME") or "~/.quledger").expanduser() / FILE
     url, token = _read(path)
-    endpoint = Endpoint(url, token, lambda: _again(path))
-    if not endpoint.is_local:
-        raise NotAllowed(f"{path} names a server that is not on this machine")
-    return endpoint
+    return Endpoint(url, token, lambda: _again(path))
 
 
 def _again(path: Path) -> tuple[str, Secret] | None:
     """Return what a server has left that was started since."""
     try:
-        url, token = _read(path)
+        return _read(path)
     except (NotAllowed, Unreachable):
         return None
-    return (url, token) if Endpoint(url, token).is_local else None
 
 
 def _read(path: Path) -> tuple[str, Secret]:
-    found, why = _opened(path)
-    if found is None:  # raised here, where no value of the file is in any frame
+    # What is wrong is raised here, where no value of the file is in any frame.
+    left, why = _opened(path)
+    if left is None:
         raise Unreachable(why)
-    url, token, mode, owner = found
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise NotAllowed(f"{path} may be read by others (mode {mode:04o}); delete it and start the server again")
-    if owner is not None and owner != os.getuid():
-        raise NotAllowed(f"{path} belongs to somebody else")
-    return url, token
+    if left.doubt:
+        raise NotAllowed(f"{path} {left.doubt}")
+    if not _is_near(left.url):
+        raise NotAllowed(f"{path} names a server that is not on this machine")
+    return left.url, left.token
 
 
-def _opened(path: Path) -> tuple[tuple[str, Secret, int, int | None] | None, str]:
-    """Return address, token, mode and owner; or None, and why there are none."""
+def _opened(path: Path) -> tuple[_Left | None, str]:
+    """Return what was left; or None, and why there is nothing."""
     try:
         with path.open("rb") as file:
-            mode, owner = _mode_and_owner(file.fileno())
+            doubt = _doubt(file.fileno())
             found = json.loads(file.read(MAX_BYTES))
-            return (str(found["url"]), Secret(str(found["token"])), mode, owner), ""
+            return _Left(str(found["url"]), Secret(str(found["token"])), doubt), ""
     except FileNotFoundError:
         return None, f"no server has left its address in {path.parent}; is `quledger up` running?"
     except OSError as error:
@@ -63,9 +74,21 @@ def _opened(path: Path) -> tuple[tuple[str, Secret, int, int | None] | None, str
         return None, f"{path} is not what a server leaves there; start it again"
 
 
-def _mode_and_owner(handle: int) -> tuple[int, int | None]:
-    """Return who may do what with an open file; nothing of it where permissions say something else."""
-    if os.name != "posix":
-        return 0, None
-    found = os.fstat(handle)
-    return stat.S_IMODE(found.st_mode), found.st_uid
+def _doubt(handle: int) -> str:
+    """Return why an open file is not its owner's alone; on Windows the folder of a user says that."""
+    doubt = ""
+    if sys.platform != "win32":
+        found = os.fstat(handle)
+        mode = stat.S_IMODE(found.st_mode)
+        if found.st_uid != os.getuid():
+            doubt = "belongs to somebody else"
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            doubt = f"may be read by others (mode {mode:04o}); delete it and start the server again"
+    return doubt
+
+
+def _is_near(url: str) -> bool:
+    try:
+        return is_loopback(urlsplit(url).hostname or "")
+    except ValueError:
+        return False

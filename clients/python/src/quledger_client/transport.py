@@ -4,6 +4,8 @@ This file alone imports httpx, which takes longer than all else here: it is impo
 """
 
 import asyncio
+import contextlib
+import threading
 import time
 from importlib import metadata
 from typing import Any
@@ -15,6 +17,11 @@ from quledger_client.wire import Answer, Call, Request, T
 
 _UNAUTHORIZED = 401
 _KEPT_ALIVE = 20
+_KEPT_SECONDS = 3.0
+"""Servers close what is idle for longer, and what is sent at that moment is lost."""
+
+MOST_HELD = 100
+"""Requests that the server holds at once; others go past them. It holds 200 of a user."""
 
 
 class _Bearer(httpx.Auth):
@@ -29,13 +36,15 @@ class _Bearer(httpx.Auth):
 
 
 class _Base:
-    def __init__(self, endpoint: Endpoint, timeout: float, concurrency: int) -> None:
+    def __init__(self, endpoint: Endpoint, timeout: float) -> None:
         self._endpoint, self._timeout = endpoint, timeout
         self._settings: dict[str, Any] = {
             "auth": _Bearer(endpoint),
             "headers": {"User-Agent": f"quledger-client/{_version()}", "Accept": "application/json, */*;q=0.5"},
             "timeout": timeout,
-            "limits": httpx.Limits(max_connections=concurrency, max_keepalive_connections=_KEPT_ALIVE),
+            "limits": httpx.Limits(
+                max_connections=None, max_keepalive_connections=_KEPT_ALIVE, keepalive_expiry=_KEPT_SECONDS
+            ),
             "trust_env": not endpoint.is_local,  # no proxy gets to see what is meant for this machine
         }
 
@@ -67,9 +76,10 @@ class _Base:
 class Transport(_Base):
     """Waits with the thread that calls; several threads may."""
 
-    def __init__(self, endpoint: Endpoint, timeout: float, concurrency: int) -> None:
-        super().__init__(endpoint, timeout, concurrency)
+    def __init__(self, endpoint: Endpoint, timeout: float) -> None:
+        super().__init__(endpoint, timeout)
         self._http = httpx.Client(**self._settings)
+        self._held = threading.BoundedSemaphore(MOST_HELD)
 
     def run(self, call: Call[T]) -> T:
         """Do a call to its end."""
@@ -90,8 +100,9 @@ class Transport(_Base):
         self._http.close()
 
     def _sent(self, request: Request) -> Answer:
-        answer = self._send(request)
-        return self._send(request) if self._is_stale(answer) else answer
+        with self._held if request.seconds else contextlib.nullcontext():
+            answer = self._send(request)
+            return self._send(request) if self._is_stale(answer) else answer
 
     def _send(self, request: Request) -> Answer:
         # Whatever goes wrong is raised from here or further up: the frames below hold the token.
@@ -107,9 +118,10 @@ class Transport(_Base):
 class AsyncTransport(_Base):
     """Waits with the event loop."""
 
-    def __init__(self, endpoint: Endpoint, timeout: float, concurrency: int) -> None:
-        super().__init__(endpoint, timeout, concurrency)
+    def __init__(self, endpoint: Endpoint, timeout: float) -> None:
+        super().__init__(endpoint, timeout)
         self._http = httpx.AsyncClient(**self._settings)
+        self._held = asyncio.BoundedSemaphore(MOST_HELD)
 
     async def run(self, call: Call[T]) -> T:
         """Do a call to its end."""
@@ -130,8 +142,9 @@ class AsyncTransport(_Base):
         await self._http.aclose()
 
     async def _sent(self, request: Request) -> Answer:
-        answer = await self._send(request)
-        return await self._send(request) if self._is_stale(answer) else answer
+        async with self._held if request.seconds else contextlib.nullcontext():
+            answer = await self._send(request)
+            return await self._send(request) if self._is_stale(answer) else answer
 
     async def _send(self, request: Request) -> Answer:
         try:
