@@ -1,8 +1,13 @@
 """What the gates of the libraries do, by the specifications, under every modifier."""
 
+import json
+
 import numpy as np
 import pytest
 
+from tasks.backends.qubits.backend import Qubits
+from tasks.backends.qubits.device import DEFAULT
+from tasks.backends.registry import load
 from tests.unit.openqasm_matrices import MODIFIERS, QELIB1, STANDARD, Matrix, X, builtin_u, control, on, p, phased, same
 from tests.unit.openqasm_programs import ANGLES, HEAD2, HEAD3, call, unitary
 
@@ -46,3 +51,15 @@ def test_phases_count_where_a_gate_is_controlled():
     twice = phased(1.9 / 3, on(2, [(control(tilt(0.7, 1.9)), (0, 1)), (tilt(1.9, 0.7), (0,))]))
     less = X @ p(0.4) @ X
     assert same(on(3, [(control(twice), (2, 0, 1)), (less, (1,))]), unitary(text))
+
+
+@pytest.mark.parametrize(
+    ("body", "pauli"), [("", "Z 0"), ("x q[0]; x q[0];", "Z 1"), ("h q[0]; cx q[0], q[1];", "Z 2")]
+)
+def test_an_estimation_of_a_qubit_that_nothing_happens_to(body: str, pauli: str):
+    """Also where another process reads the compiled program: its text does not name that qubit."""
+    operator = [{"pauli": pauli, "coeff": 1.0}]
+    document = {"program": f"{HEAD3}qubit[3] q; {body}", "shots": 10, "job_type": "estimation", "operator": operator}
+    program = load("qubits").compile(load("qubits").validate(document), 1)
+    (found,) = Qubits("qubits", DEFAULT, noisy=False).execute(json.loads(json.dumps(program)))
+    assert found["data"]["exp_value"] == 1.0

@@ -103,6 +103,10 @@ def compile_experiment(checked: Checked, device: Device, simulation_seed: int, t
 
 def text_of(circuit: QuantumCircuit) -> str:
     """Return a circuit on physical qubits as OpenQASM 3."""
+    if not circuit.data:
+        # A text without any operation names no physical qubit, and could not be read again.
+        circuit = circuit.copy()
+        circuit.barrier(0)
     text: str = qasm3.dumps(circuit)
     return text
 

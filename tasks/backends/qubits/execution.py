@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from qiskit import QuantumCircuit, transpile
-from qiskit.circuit import Clbit
+from qiskit.circuit import Clbit, Qubit
 from qiskit_aer.noise import NoiseModel
 
 from tasks.backends.qubits.circuits import reordered, sources
@@ -38,7 +38,7 @@ def run(item: dict[str, Any], circuit: QuantumCircuit | None, device: Device, *,
             raise ValueError(
                 f"the compiled program cannot be read: {'; '.join(map(str, read.marks + read.too_costly))}"
             )
-        circuit = reordered(read.circuit, item["bit_order"])
+        circuit = _widened(reordered(read.circuit, item["bit_order"]), max(item["final_layout"]) + 1)
     noise = noise_model(device) if noisy else None
     matrices = readout(device) if noisy else np.tile(np.eye(2), (device.n_qubits, 1, 1))
     if item["job_type"] == "estimation":
@@ -57,6 +57,13 @@ def run(item: dict[str, Any], circuit: QuantumCircuit | None, device: Device, *,
             "seeds": {"simulation": item["seed_simulation"], "transpilation": item["seed_transpilation"]},
         },
     }
+
+
+def _widened(circuit: QuantumCircuit, qubits: int) -> QuantumCircuit:
+    """Return a circuit with at least so many qubits: a text names none beyond the last one that does something."""
+    if circuit.num_qubits < qubits:
+        circuit.add_bits([Qubit() for _ in range(qubits - circuit.num_qubits)])
+    return circuit
 
 
 def _sample(item: dict[str, Any], circuit: QuantumCircuit, noise: NoiseModel | None, matrices: Real) -> dict[str, Any]:

@@ -1,0 +1,151 @@
+"""An estimator of Qiskit, whose runs are estimation jobs of the laboratory."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qiskit.primitives import BaseEstimatorV2
+from qiskit.primitives.containers.estimator_pub import EstimatorPub
+from qiskit.quantum_info import SparseObservable
+
+from quledger_client.errors import Refused
+from quledger_client.qiskit.jobs import QuledgerPrimitiveJob
+from quledger_client.qiskit.programs import program_of
+from quledger_client.qiskit.runs import as_json, seeded
+
+if TYPE_CHECKING:
+    from quledger_client.qiskit.backend import QuledgerBackend
+
+
+@dataclass
+class EstimatorOptions:
+    """Options of an estimator.
+
+    Attributes:
+        default_precision: of a PUB that does not say its own, where the run does not either.
+        seed: of all random outcomes of a run; None for one that the laboratory draws.
+        mitigation: of readout errors: `none`, `pseudo_inverse` or `least_square`.
+        labels: words to find the jobs by.
+        group: name of the group that they belong to.
+        experiment: further options of each experiment, such as `transpiler_info`.
+    """
+
+    default_precision: float = 1 / 64
+    seed: int | None = None
+    mitigation: str = "none"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    group: str = ""
+    experiment: Mapping[str, Any] = field(default_factory=dict)
+
+
+class EstimatorV2(BaseEstimatorV2):  # type: ignore[misc]  # Qiskit is published without types
+    """Estimates expectation values on a backend; a run is one job, with an experiment for each value.
+
+    A precision p takes 1 / p**2 shots for each group of terms that are measured together, which is
+    the standard error of a Pauli product in the worst case. What it came to be stands beside each value. A precision of
+    0 asks a simulator for exact values.
+
+    Args:
+        options: see `EstimatorOptions`; a dictionary of some of them will do.
+    """
+
+    def __init__(self, backend: "QuledgerBackend", options: EstimatorOptions | Mapping[str, Any] | None = None) -> None:
+        self.backend = backend
+        self.options = options if isinstance(options, EstimatorOptions) else EstimatorOptions(**(options or {}))
+
+    def run(
+        self,
+        pubs: Iterable[Any],
+        *,
+        precision: float | None = None,
+        labels: Mapping[str, str] | None = None,
+        key: str | None = None,
+    ) -> QuledgerPrimitiveJob:
+        """Hand in a run.
+
+        Args:
+            precision: of PUBs that do not say their own.
+            labels: words to find it by, beside those of the options.
+            key: the same key is the same job, however often it is handed in.
+
+        Raises:
+            Refused: it has faults; all of them are listed.
+            ValueError: a precision is less than 0.
+        """
+        wanted = self.options.default_precision if precision is None else precision
+        experiments, about = estimation([EstimatorPub.coerce(pub, wanted) for pub in pubs], self.backend, self.options)
+        labels = {**self.options.labels, **(labels or {})}
+        run = self.backend.hand_in(experiments, about, labels=labels, group=self.options.group, key=key)
+        return QuledgerPrimitiveJob(run)
+
+
+def estimation(
+    pubs: Iterable[EstimatorPub], backend: "QuledgerBackend", options: EstimatorOptions
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the experiments of a run, PUB by PUB, and what is said about it.
+
+    Raises:
+        ValueError: a precision is less than 0.
+    """
+    experiments: list[dict[str, Any]] = []
+    said: list[dict[str, Any]] = []
+    for number, pub in enumerate(pubs):
+        shots = shots_for(pub.precision, number)
+        program = program_of(pub.circuit, backend.target, measures=False)
+        bound = np.asarray(pub.parameter_values.bind_all(program.circuit))
+        texts = np.array([program.text(each) for each in np.ravel(bound)], dtype=object).reshape(bound.shape)
+        programs, observables = np.broadcast_arrays(texts, np.asarray(pub.observables))
+        common = {"job_type": "estimation", "shots": shots, **program.options(), **options.experiment}
+        if pub.precision == 0:
+            common["simulator_info"] = {"method": "state_vector"}
+        if options.mitigation != "none":
+            common["mitigation_info"] = {"ro_error_mitigation": options.mitigation}
+        experiments += [
+            {"program": text, "operator": operator_of(observable), **common}
+            for text, observable in zip(np.ravel(programs), np.ravel(observables), strict=True)
+        ]
+        metadata = as_json(pub.circuit.metadata)
+        said.append({"shape": list(pub.shape), "precision": pub.precision, "shots": shots, "metadata": metadata})
+    return seeded(experiments, options.seed), {"kind": "estimator", "pubs": said}
+
+
+def shots_for(precision: float, number: int = 0) -> int:
+    """Return how many shots a precision takes; exact values take one.
+
+    Args:
+        number: of the PUB, for the message.
+
+    Raises:
+        ValueError: it is less than 0.
+    """
+    if not (precision >= 0 and math.isfinite(precision)):
+        message = f"the {number}-th pub has precision {precision}; it must be 0 or more"
+        raise ValueError(message)
+    if precision == 0:
+        return 1
+    # Rounding must not add a shot: 1 / 0.1**2 is 100.
+    return max(1, math.ceil(round(1 / precision**2, 6)))
+
+
+def operator_of(observable: Mapping[str, complex]) -> list[dict[str, Any]]:
+    """Return an observable as the laboratory writes it.
+
+    Args:
+        observable: label -> coefficient; the last character of a label is qubit 0, and projectors may be in it.
+
+    Raises:
+        Refused: a coefficient is no real number.
+    """
+    terms = SparseObservable.from_list(list(observable.items())).as_paulis().simplify(0).to_sparse_list()
+    wrong = [value for _, _, value in terms if abs(value.imag) > 0]
+    if wrong:
+        raise Refused(f"an observable has the coefficient {wrong[0]}; it must be a real number")
+    return [
+        {
+            "pauli": " ".join(f"{pauli} {qubit}" for pauli, qubit in zip(paulis, qubits, strict=True)) or "I",
+            "coeff": c.real,
+        }
+        for paulis, qubits, c in terms
+    ] or [{"pauli": "I", "coeff": 0.0}]

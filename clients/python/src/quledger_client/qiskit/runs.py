@@ -1,0 +1,138 @@
+"""A run of Qiskit as jobs of the laboratory: one, or as many as its experiments need."""
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from quledger_client.errors import Conflict, NotFound, PartlyRefused
+from quledger_client.work import JobSpec
+
+if TYPE_CHECKING:
+    from quledger_client.client import Client
+    from quledger_client.jobs import Job
+    from quledger_client.results import ExperimentResult
+
+ABOUT = "quledger_qiskit"
+"""Key in the first experiment of each job under which stands what the run was; the laboratory passes over it."""
+
+LABEL = "qiskit_run"
+"""Label of the jobs of a run that are more than one."""
+
+MAX_SEED = 2**32 - 1
+
+
+class Run:
+    """The jobs of one run, in the order of its experiments.
+
+    Attributes:
+        about: what the run was, as it stands in their documents.
+    """
+
+    def __init__(self, jobs: "Sequence[Job]", about: Mapping[str, Any]) -> None:
+        self.jobs, self.about = tuple(jobs), about
+
+    def experiments(self, timeout: float | None = None) -> "list[ExperimentResult]":
+        """Return what all experiments have found, as soon as they have.
+
+        Raises:
+            JobFailed: a job ended without a result.
+        """
+        return [each for job in self.jobs for each in job.result(timeout)]
+
+    def states(self) -> list[str]:
+        """Ask for the state of each job; one that has ended is not asked again."""
+        return [job.state if job.is_final else job.status() for job in self.jobs]
+
+    def cancel(self) -> bool:
+        """Cancel what has not ended, and return whether there was anything."""
+        found = False
+        for job in self.jobs:
+            try:
+                job.cancel()
+            except Conflict:
+                continue
+            found = True
+        return found
+
+
+def hand_in(  # noqa: PLR0913 - one parameter an option
+    client: "Client",
+    backend: str,
+    experiments: Sequence[Mapping[str, Any]],
+    about: Mapping[str, Any],
+    *,
+    most: int,
+    labels: Mapping[str, str] | None = None,
+    group: str = "",
+    key: str | None = None,
+    project: str = "",
+) -> Run:
+    """Hand in the experiments of a run, at most so many in a job.
+
+    Raises:
+        Refused: one has faults; those that were taken are cancelled.
+    """
+    run = uuid.uuid4().hex if key is None else key
+    parts = [experiments[start : start + most] for start in range(0, len(experiments), most)]
+    labels = {**(labels or {}), **({LABEL: run} if len(parts) > 1 else {})}
+    specs = []
+    for number, part in enumerate(parts):
+        said = {ABOUT: {**about, "run": run, "part": number, "parts": len(parts)}}
+        document = {f"experiment_{place}": {**each, **(said if place == 0 else {})} for place, each in enumerate(part)}
+        own = run if len(parts) == 1 else f"{run}-{number}"
+        specs.append(JobSpec(backend, document, key=own, labels=labels, group=group, project=project))
+    if len(specs) == 1:
+        spec = specs[0]
+        job = client.submit(backend, spec.work, key=spec.key, labels=labels, group=group or None, project=project)
+        return Run([job], about)
+    try:
+        return Run(client.submit_many(specs), about)
+    except PartlyRefused as refused:
+        Run([job for job in refused.jobs if job is not None], about).cancel()
+        raise
+
+
+def found_again(client: "Client", job: "Job") -> Run | None:
+    """Return the run that a job belongs to; None where it is of none.
+
+    Raises:
+        NotFound: another job of the run is not there any more.
+    """
+    about = said_of(job)
+    if about is None:
+        return None
+    if about["parts"] == 1:
+        return Run([job], about)
+    places = {}
+    for each in client.jobs(label={LABEL: about["run"]}):
+        said = said_of(each)
+        if said is not None and said["run"] == about["run"]:
+            places[said["part"]] = each
+    if len(places) != about["parts"]:
+        raise NotFound(f"the run of {job.id} had {about['parts']} jobs; {len(places)} of them are there")
+    return Run([places[part] for part in sorted(places)], about)
+
+
+def said_of(job: "Job") -> Mapping[str, Any] | None:
+    """Return what the document of a job says about its run; None where it was not handed in by this package."""
+    first = job.document().get("experiment_0")
+    said = first.get(ABOUT) if isinstance(first, Mapping) else None
+    return said if isinstance(said, Mapping) else None
+
+
+def seeded(experiments: Iterable[Mapping[str, Any]], seed: int | None) -> list[dict[str, Any]]:
+    """Return experiments with seeds that follow from one, another one each; without one the laboratory has its own."""
+    own = [dict(each) for each in experiments]
+    if seed is not None:
+        for place, each in enumerate(own):
+            each["seed"] = (seed + place) % (MAX_SEED + 1)
+    return own
+
+
+def as_json(value: Any) -> Any:
+    """Return what JSON can say of the metadata of a circuit: all of it, or an empty object."""
+    try:
+        return json.loads(json.dumps(value or {}, allow_nan=False))
+    except (TypeError, ValueError):
+        return {}

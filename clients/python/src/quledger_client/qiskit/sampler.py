@@ -1,0 +1,101 @@
+"""A sampler of Qiskit, whose runs are sampling jobs of the laboratory."""
+
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qiskit.primitives import BaseSamplerV2
+from qiskit.primitives.containers.sampler_pub import SamplerPub
+
+from quledger_client.qiskit.bits import registers_of
+from quledger_client.qiskit.jobs import QuledgerPrimitiveJob
+from quledger_client.qiskit.programs import program_of
+from quledger_client.qiskit.runs import as_json, seeded
+
+if TYPE_CHECKING:
+    from quledger_client.qiskit.backend import QuledgerBackend
+
+
+@dataclass
+class SamplerOptions:
+    """Options of a sampler.
+
+    Attributes:
+        default_shots: of a PUB that does not say its own, where the run does not either.
+        seed: of all random outcomes of a run; None for one that the laboratory draws.
+        labels: words to find the jobs by.
+        group: name of the group that they belong to.
+        experiment: further options of each experiment, such as `transpiler_info`.
+    """
+
+    default_shots: int = 1024
+    seed: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    group: str = ""
+    experiment: Mapping[str, Any] = field(default_factory=dict)
+
+
+class SamplerV2(BaseSamplerV2):  # type: ignore[misc]  # Qiskit is published without types
+    """Samples circuits on a backend; a run is one job, with an experiment for each set of parameters.
+
+    Args:
+        options: see `SamplerOptions`; a dictionary of some of them will do.
+    """
+
+    def __init__(self, backend: "QuledgerBackend", options: SamplerOptions | Mapping[str, Any] | None = None) -> None:
+        self.backend = backend
+        self.options = options if isinstance(options, SamplerOptions) else SamplerOptions(**(options or {}))
+
+    def run(
+        self,
+        pubs: Iterable[Any],
+        *,
+        shots: int | None = None,
+        labels: Mapping[str, str] | None = None,
+        key: str | None = None,
+    ) -> QuledgerPrimitiveJob:
+        """Hand in a run.
+
+        Args:
+            shots: of PUBs that do not say their own.
+            labels: words to find it by, beside those of the options.
+            key: the same key is the same job, however often it is handed in.
+
+        Raises:
+            Refused: it has faults; all of them are listed.
+        """
+        wanted = self.options.default_shots if shots is None else shots
+        experiments, about = sampling([SamplerPub.coerce(pub, wanted) for pub in pubs], self.backend, self.options)
+        labels = {**self.options.labels, **(labels or {})}
+        run = self.backend.hand_in(experiments, about, labels=labels, group=self.options.group, key=key)
+        return QuledgerPrimitiveJob(run)
+
+
+def sampling(
+    pubs: Iterable[SamplerPub], backend: "QuledgerBackend", options: SamplerOptions
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the experiments of a run, PUB by PUB, and what is said about it."""
+    experiments: list[dict[str, Any]] = []
+    said: list[dict[str, Any]] = []
+    for number, pub in enumerate(pubs):
+        if not pub.circuit.cregs:
+            text = f"the {number}-th pub's circuit has no classical register, so its result will be empty"
+            warnings.warn(text, UserWarning, stacklevel=3)
+        program = program_of(pub.circuit, backend.target)
+        bound = pub.parameter_values.bind_all(program.circuit)
+        experiments += [
+            {"program": program.text(each), "shots": pub.shots, **program.options(), **options.experiment}
+            for each in np.ravel(bound)
+        ]
+        said.append(
+            {
+                "shape": list(pub.shape),
+                "shots": pub.shots,
+                "bits": list(program.bits),
+                "registers": registers_of(pub.circuit),
+                "metadata": as_json(pub.circuit.metadata),
+            }
+        )
+    return seeded(experiments, options.seed), {"kind": "sampler", "pubs": said}

@@ -1,0 +1,182 @@
+"""PUBs of Qiskit as experiments, and what comes back, on the real simulator."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, transpile
+from qiskit.circuit import Parameter
+from qiskit.circuit.library import UnitaryGate
+from qiskit.primitives.containers.estimator_pub import EstimatorPub
+from qiskit.primitives.containers.sampler_pub import SamplerPub
+from qiskit.quantum_info import SparsePauliOp
+from quledger_client.errors import Refused
+from quledger_client.qiskit import EstimatorV2, SamplerV2
+from quledger_client.qiskit.estimator import EstimatorOptions, estimation, operator_of, shots_for
+from quledger_client.qiskit.sampler import SamplerOptions, sampling
+
+from tests.unit.qiskit_laboratory import ideal, laboratory
+
+THETA = Parameter("theta")
+
+
+def turned() -> QuantumCircuit:
+    """Return one qubit that is turned by theta and read."""
+    circuit = QuantumCircuit(1, 1)
+    circuit.rx(THETA, 0)
+    circuit.measure(0, 0)
+    return circuit
+
+
+def test_parameters_are_broadcast():
+    """An experiment for each set, in the order of the array, and the results in its shape."""
+    values = np.array([[0, math.pi, 0], [math.pi, 0, math.pi]])
+    backend = ideal()
+    experiments, about = sampling([SamplerPub.coerce((turned(), values[..., None]), 5)], backend, SamplerOptions())
+    assert len(experiments) == 6
+    assert json.dumps(about)
+    assert "rx(0)" in experiments[0]["program"]
+    assert "rx(pi)" in experiments[3]["program"]
+    (result,) = SamplerV2(backend).run([(turned(), values[..., None])], shots=5).result()
+    assert result.data.shape == (2, 3)
+    found = [[result.data.c.get_int_counts((row, column)) for column in range(3)] for row in range(2)]
+    assert found == [[{0: 5}, {1: 5}, {0: 5}], [{1: 5}, {0: 5}, {1: 5}]]
+
+
+def test_observables_are_broadcast_against_parameters():
+    """Shape (2, 1) of parameters and (3,) of observables make (2, 3) values."""
+    circuit = turned().remove_final_measurements(inplace=False)
+    pub = (circuit, ["X", "Y", "Z"], np.array([[[0.0]], [[math.pi / 2]]]))
+    experiments, about = estimation([EstimatorPub.coerce(pub, 0.1)], ideal(), EstimatorOptions(seed=5))
+    assert [each["operator"][0]["pauli"] for each in experiments] == ["X 0", "Y 0", "Z 0"] * 2
+    assert [each["seed"] for each in experiments] == [5, 6, 7, 8, 9, 10]
+    assert about["pubs"][0]["shape"] == [2, 3]
+    exact = EstimatorV2(ideal()).run([pub], precision=0).result()[0].data
+    assert exact.evs == pytest.approx(np.array([[0, 0, 1], [0, -1, 0]]), abs=1e-9)
+    assert not exact.stds.any()
+    found = EstimatorV2(ideal(), {"seed": 3}).run([pub], precision=0.02).result()[0]
+    assert found.data.evs == pytest.approx(exact.evs, abs=0.1)
+    assert found.data.stds == pytest.approx(np.array([[0.02, 0.02, 0], [0.02, 0, 0.02]]), abs=1e-4)
+    assert found.metadata["shots"] == 2500
+
+
+@pytest.mark.parametrize(("precision", "shots"), [(0.1, 100), (0.01, 10_000), (1 / 64, 4096), (0.3, 12), (2, 1)])
+def test_precision_is_shots(precision: float, shots: int):
+    """Those that a Pauli product takes in the worst case."""
+    assert shots_for(precision) == shots
+
+
+@pytest.mark.parametrize("precision", [-0.1, math.nan, math.inf])
+def test_a_precision_that_is_none(precision: float):
+    """It is refused before anything is handed in."""
+    with pytest.raises(ValueError, match="the 3-th pub has precision"):
+        shots_for(precision, 3)
+
+
+def test_operators():
+    """The last character of a label is qubit 0; projectors are written out; the identity needs no qubit."""
+    assert operator_of({"IXZ": 2.0}) == [{"pauli": "Z 0 X 1", "coeff": 2.0}]
+    assert operator_of({"II": 0.5}) == [{"pauli": "I", "coeff": 0.5}]
+    found = {each["pauli"]: each["coeff"] for each in operator_of({"0": 1.0})}
+    assert found == {"I": 0.5, "Z 0": 0.5}
+    with pytest.raises(Refused, match="a real number"):
+        operator_of({"X": 1j})
+
+
+def test_several_registers_keep_their_bits_together():
+    """Also in an order of their own, with a bit in two of them, and with one that nothing is written to."""
+    qubits, one, two, three = QuantumRegister(3), *(ClassicalRegister(2, name) for name in ("one", "two", "three"))
+    both = ClassicalRegister(name="both", bits=[two[1], one[0]])
+    circuit = QuantumCircuit(qubits, one, two, three, both)
+    circuit.x(0)
+    circuit.h(1)
+    circuit.cx(1, 2)
+    circuit.measure([0, 1, 2], [two[1], one[0], one[1]])
+    data = SamplerV2(ideal(), {"seed": 1}).run([circuit], shots=200).result()[0].data
+    assert set(data.one.get_counts()) == {"00", "11"}
+    assert data.two.get_counts() == {"10": 200}
+    assert data.three.get_counts() == {"00": 200}
+    first = data.one.get_bitstrings()
+    assert [each[0] for each in data.both.get_bitstrings()] == [each[1] for each in first]
+    assert {each[1] for each in data.both.get_bitstrings()} == {"1"}
+
+
+def test_measurements_on_the_way_and_branches():
+    """With a bit that is in no register, and registers whose names OpenQASM has for itself."""
+    circuit = QuantumCircuit(QuantumRegister(2), ClassicalRegister(1, "if"), ClassicalRegister(2, "out"))
+    circuit.x(0)
+    circuit.measure(0, 0)
+    with circuit.if_test((circuit.cregs[0], 1)):
+        circuit.append(UnitaryGate(np.array([[0, 1], [1, 0]])), [1])
+    circuit.measure(1, 2)
+    backend = ideal()
+    (result,) = SamplerV2(backend).run([circuit], shots=7).result()
+    assert result.data["if"].get_counts() == {"1": 7}
+    assert result.data.out.get_counts() == {"10": 7}
+    assert backend.run(circuit, shots=7).result().get_counts() == {"10 1": 7}
+    assert backend.run(circuit, shots=7, memory=True).result().get_memory() == ["10 1"] * 7
+
+
+def test_what_measures_nothing_is_nothing():
+    """All bits are 0."""
+    circuit = QuantumCircuit(2, 2)
+    circuit.x(0)
+    assert SamplerV2(ideal()).run([circuit], shots=3).result()[0].data.c.get_counts() == {"00": 3}
+    with pytest.warns(UserWarning, match="no classical register"):
+        assert not SamplerV2(ideal()).run([QuantumCircuit(1)]).result()[0].data.keys()
+
+
+def test_a_transpiled_circuit_keeps_its_qubits():
+    """What is read of them has their errors; nothing is compiled again."""
+    provider = laboratory()
+    noisy = provider.backend("noisyqubits")
+    circuit = QuantumCircuit(1)
+    circuit.x(0)
+    circuit.measure_all()
+    placed = transpile(circuit, noisy, initial_layout=[4], optimization_level=1)
+    job = noisy.run(placed, shots=10_000, seed_simulator=3)
+    assert job.jobs[0].result()[0].data["transpiled"]["program"].count("$4") >= 2
+    assert job.result().get_counts()["0"] == pytest.approx(1100, abs=150)
+    observable = SparsePauliOp("Z").apply_layout(placed.layout)
+    raw = EstimatorV2(noisy).run([(placed.remove_final_measurements(inplace=False), observable)], precision=0.01)
+    better = EstimatorV2(noisy, {"mitigation": "pseudo_inverse"})
+    mitigated = better.run([(placed.remove_final_measurements(inplace=False), observable)], precision=0.01)
+    # P(0 | 1) = 0.11, P(1 | 0) = 0.015
+    assert raw.result()[0].data.evs == pytest.approx(-0.78, abs=0.05)
+    assert mitigated.result()[0].data.evs == pytest.approx(-1, abs=0.05)
+
+
+def test_a_run_of_many_experiments_is_several_jobs_and_one_run():
+    """Found again by the id of any, and by label once."""
+    provider = laboratory()
+    backend = provider.backend("qubits")
+    values = np.linspace(0, math.pi, 120)[:, None]
+    job = SamplerV2(backend, {"labels": {"sample": "A7"}}).run([(turned(), values)], shots=2)
+    assert len(job.jobs) == 2
+    assert job.labels["sample"] == "A7"
+    assert job.result()[0].data.shape == (120,)
+    again = provider.job(job.jobs[1].id)
+    assert again.job_id() == job.job_id()
+    assert again.result()[0].data.c.get_counts(119) == {"1": 2}
+    assert [each.job_id() for each in provider.jobs(label={"sample": "A7"})] == [job.job_id()]
+    assert again.done()
+    assert not again.cancel()
+    one = backend.run(turned().assign_parameters([0.0]), shots=3, labels={"sample": "B"})
+    assert next(provider.jobs(label={"sample": "B"})).result().get_counts() == {"0": 3}
+    assert one.done()
+
+
+def test_what_cannot_be_run_is_refused():
+    """Before anything is handed in, or by the laboratory."""
+    backend = ideal()
+    with pytest.raises(Refused, match="parameters without a value"):
+        backend.run(turned())
+    with pytest.raises(Refused, match="13 qubits"):
+        backend.run(QuantumCircuit(13))
+    with pytest.raises(Refused, match="run takes circuits; got int"):
+        backend.run([1])
+    with pytest.raises(Refused, match="shots"):
+        backend.run(turned().assign_parameters([0.0]), shots=0)
+    with pytest.raises(Refused, match="nothing to run"):
+        SamplerV2(backend).run([])
