@@ -81,7 +81,7 @@ IN_GROUPS = {
 }
 """Commands of users, projects, keys and the database, which no route does."""
 
-ELSEWHERE = {"backends check", "submit", "group", "diff", "rerun", "verify-archive"}
+ELSEWHERE = {"backends check", "storages", "submit", "group", "diff", "rerun", "verify-archive"}
 """Commands that end with 3 in tests of their own."""
 
 
