@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 
 from models.clock import UtcDatetime
 from models.errors import BadName, KeyUnusable, echo
+from models.words import without_prefix
 
 KEY_BYTES = 32
 
@@ -127,7 +128,9 @@ class Jwk(BaseModel):
         try:
             key = cls.model_validate(value)
         except ValidationError as error:
-            faults = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'key'}: {each['msg']}" for each in error.errors())
+            faults = "; ".join(
+                f"{'.'.join(map(str, e['loc'])) or 'key'}: {without_prefix(e['msg'])}" for e in error.errors()
+            )
             raise KeyUnusable(f"it is no key: {faults}") from None
         if (key.d is not None) is not private:
             raise KeyUnusable("it is a private key, and a public one belongs here" if key.d else "it is no private key")

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from models.errors import MAX_MESSAGE, InputError, printable
 from models.job_language.openqasm_opening import BYTE_ORDER_MARK, is_openqasm
 from models.storable import LINE, TEXT, WHOLE_NUMBER
+from models.words import without_prefix
 
 MAX_WIRES = 1000
 
@@ -129,7 +130,9 @@ class JobRequest(BaseModel):
         try:
             return cls.model_validate(value)
         except ValidationError as error:
-            faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'job'}: {e['msg']}" for e in error.errors())
+            faults = "; ".join(
+                f"{'.'.join(map(str, e['loc'])) or 'job'}: {without_prefix(e['msg'])}" for e in error.errors()
+            )
             raise InputError(f"the job cannot be submitted: {printable(faults, MAX_MESSAGE)}") from None
 
     def job_document(self) -> bytes:

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from models.errors import BadSetting, echo
 from models.json_text import read_json
 from models.notices import KINDS, OF_OPERATORS, Kind, key_of
+from models.words import without_prefix
 
 Seconds = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 _FIELD = re.compile(r'field "(\w+)"')
@@ -160,7 +161,9 @@ class Settings(BaseSettings):
             settings = cls(**overrides)
             settings.home.expanduser()
         except ValidationError as error:
-            wrong = "; ".join(f"QULEDGER_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+            wrong = "; ".join(
+                f"QULEDGER_{str(e['loc'][0]).upper()}: {without_prefix(e['msg'])}" for e in error.errors()
+            )
             raise BadSetting(wrong) from None
         except SettingsError as error:
             name = _FIELD.search(str(error))

@@ -1,4 +1,4 @@
-"""Numbers in sentences."""
+"""Numbers in sentences, and the words of pydantic."""
 
 from datetime import timedelta
 
@@ -13,6 +13,11 @@ def count_of(number: int, what: str) -> str:
 def no_or_count_of(number: int, what: str) -> str:
     """Return the same, but for nothing: no shots."""
     return count_of(number, what) if number else f"no {what}s"
+
+
+def without_prefix(message: str) -> str:
+    """Return what a check of ours said, without what pydantic puts before it."""
+    return message.removeprefix("Value error, ")
 
 
 def span_of(span: timedelta) -> str:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from models.errors import BadSetting, StorageInactive, StorageRefused, StorageUnavailable, echo
 from models.logins import Address
 from models.settings import BLOCK, STORAGE_NAME
+from models.words import without_prefix
 from storage.providers.in_words import InWords
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import open_storage
@@ -173,6 +174,6 @@ def _load(name: str) -> Described | None:
 def _fault(kind: type[BaseModel], place: tuple[int | str, ...], message: str) -> str:
     """Return what is wrong with a block, and what its field is to hold."""
     if not place:
-        return message.removeprefix("Value error, ")
+        return without_prefix(message)
     field = kind.model_fields.get(str(place[0]))
     return f"the field {place[0]} cannot be that" + (f" ({field.description})" if field and field.description else "")

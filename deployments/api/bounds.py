@@ -183,8 +183,11 @@ class Bounds:
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> Problem | None:
         host = headers.get(b"host", b"").decode("latin-1").lower()
-        name = host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
-        if "*" not in self._hosts and name not in self._hosts:
+        end = host.index("]") + 1 if host.startswith("[") and "]" in host else 0
+        name, colon, port = host[end:].partition(":")
+        # It becomes a part of addresses in answers: `localhost:1@elsewhere` leads to another host.
+        is_port = not colon or (port.isascii() and port.isdigit())
+        if not is_port or ("*" not in self._hosts and host[:end] + name not in self._hosts):
             return _PROBLEMS["host"]
         if not self._rates.take(self._address(scope, headers)):
             return _PROBLEMS["rate"]

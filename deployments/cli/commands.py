@@ -211,7 +211,10 @@ DB_COMMANDS = {
         "Look whether the database is whole: file, version, tables, triggers; end with code 3 if something differs.",
     ),
     "backup": ("db:backup", "Copy the database while it is used, and read the copy back."),
-    "size": ("sizes:show_size", "Show what database and storage take, how that grows, when the disk is full."),
+    "size": (
+        "sizes:show_size",
+        "Show how much room database and storage take, for each job and each day, and when the disk is full.",
+    ),
     "shell": ("db:shell", "Ask the database in SQL; it changes nothing unless told so."),
 }
 """The same of `quledger db`."""

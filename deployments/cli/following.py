@@ -14,8 +14,9 @@ from deployments.cli import render
 from deployments.cli.output import Json, print_output
 from deployments.group_results import jobs_of
 from models.clock import to_text
-from models.errors import BadName
+from models.errors import BadName, LogError
 from models.job import FINAL, Job, State
+from storage.log.pauses import pauses
 from tasks.jobs.following import following
 from tasks.jobs.results import result_document
 from tasks.services import Services, current
@@ -143,12 +144,25 @@ def ends_of(
             break
         if tell and time.monotonic() > hint_at:
             hint_at = math.inf
-            if all(jobs[each].attempt == 0 for each in waiting):
-                print("nobody has taken what waits so far; `quledger drain` runs it", file=sys.stderr)
+            print(*_what_keeps(services, [jobs[each] for each in waiting]), sep="", end="", file=sys.stderr)
     if waiting and tell:
         some = f"{', '.join(list(waiting)[:5])}{' ...' if len(waiting) > 5 else ''}"  # noqa: PLR2004 - a line of them
         print(f"quledger: the time is over; not ended: {some}", file=sys.stderr)
     return {each: jobs[each] for each in dict.fromkeys(job_ids)}
+
+
+def _what_keeps(services: Services, jobs: list[Job]) -> list[str]:
+    """Return why jobs that nobody has taken so far wait, a line each."""
+    if any(job.attempt for job in jobs):
+        return []
+    paused = {}
+    # A log that is away for a moment is no end of waiting.
+    with contextlib.suppress(LogError):
+        paused = pauses(services.log.engine)
+    backends = {job.backend for job in jobs}
+    if backends <= paused.keys():
+        return [f"{paused[backend]}\n" for backend in sorted(backends)]
+    return ["nobody has taken what waits so far; `quledger drain` runs it\n"]
 
 
 def _value(job: Job) -> dict[str, Any]:

@@ -230,7 +230,8 @@ class _Check:
             angle = item if type(item) is float else as_float(item)
             if angle is None or not spec.low <= angle <= spec.high or (spec.whole and angle != int(angle)):
                 sort, what = ("a whole number" if spec.whole else "a number"), spec.parameters[index]
-                right = f"{what} must be {sort} from {spec.low:g} to {spec.high!r}"
+                high = int(spec.high) if spec.whole else spec.high
+                right = f"{what} must be {sort} from {spec.low:g} to {high!r}"
                 self.fault(f"got {preview(item)}; {right}", f"params[{index}]")
             else:
                 params.append(angle)

@@ -40,7 +40,7 @@ class Sqlite:
             raise BadSetting(msg)
         path = Path(str(url.database))
         if existing and not (path.is_file() and path.stat().st_size):
-            msg = f"there is no event log at sqlite:///{path}"
+            msg = f"there is no event log at sqlite:///{path}; one that was lost comes back by `quledger restore`"
             raise LogUnavailable(msg)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

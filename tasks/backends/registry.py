@@ -210,10 +210,9 @@ def _checked(point: EntryPoint) -> Backend:
     try:
         published = BackendConfig.model_validate(config, from_attributes=True)
     except ValidationError as error:
-        fields = ", ".join(".".join(map(str, item["loc"])) or "all" for item in error.errors())
-        raise BadSetting(f"{what} does not fit: its config is wrong in {fields}") from None
+        raise BadSetting(f"{what} does not fit: its config is wrong in {_places(error)}") from None
     if published.display_name != point.name:
-        raise BadSetting(f"{what} does not fit: its display name is {published.display_name!r}")
+        raise BadSetting(f"{what} does not fit: its display name is {published.display_name!r}, not {point.name!r}")
     return _PlugIn(made, published, _declared(made, what), _schema(made, what))
 
 
@@ -222,8 +221,12 @@ def _declared(made: object, what: str) -> Access | None:
     try:
         return None if declared is None else Access.model_validate(declared, from_attributes=True)
     except ValidationError as error:
-        fields = ", ".join(".".join(map(str, item["loc"])) or "all" for item in error.errors())
-        raise BadSetting(f"{what} does not fit: its access is wrong in {fields}") from None
+        raise BadSetting(f"{what} does not fit: its access is wrong in {_places(error)}") from None
+
+
+def _places(error: ValidationError) -> str:
+    """Return all fields that are wrong, each with why."""
+    return ", ".join(f"{'.'.join(map(str, item['loc'])) or 'all'} ({item['msg']})" for item in error.errors())
 
 
 def _schema(made: object, what: str) -> dict[str, Any] | None:

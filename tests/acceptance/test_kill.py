@@ -54,7 +54,7 @@ def check(installation: Installation, ids: list[str]) -> None:
 def test_kill_9_loses_no_job(stored_installation: Installation):
     """A drain that is killed in mid-job leaves jobs running; the next one waits for their leases and ends them all."""
     installation = stored_installation
-    ids = fill(installation, 12)
+    ids = fill(installation, 7)
     drain = installation.start("drain", QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
     try:
         until(
@@ -83,7 +83,7 @@ def test_a_closed_terminal_gives_jobs_back(stored_installation: Installation):
     Nor is it an error that it was stopped.
     """
     installation = stored_installation
-    ids = fill(installation, 8)
+    ids = fill(installation, 5)
     drain = installation.start("drain")
     until(lambda: mirrored(installation, "jobs/finished/singlequdit") >= 1)
     started = time.monotonic()

@@ -116,7 +116,13 @@ def test_what_needs_no_body_brings_none(monkeypatch: pytest.MonkeyPatch) -> None
     assert [asked(bounded(), [b"123456"], method=method)[0] for method in ("GET", "DELETE", "POST")] == [413, 413, 200]
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "", "127.0.0.1.evil.example"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example", "evil.example:8000", "", "127.0.0.1.evil.example"),
+        *("127.0.0.1:1@evil.example", "127.0.0.1:80/x", "127.0.0.1:²"),
+    ],
+)
 def test_another_host_is_refused(host: str) -> None:
     """A page of another site whose name is made to lead here cannot ask us."""
     assert asked(bounded(), host=host)[0] == 421

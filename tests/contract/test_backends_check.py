@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,17 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{site}")
     registry.load.cache_clear()
     return Program(tmp_path / "home", capsys)
+
+
+def test_the_template_is_installed_with_what_is_there(tmp_path: Path) -> None:
+    """`pip install --no-build-isolation`, in the environment that the lock makes, offers the backend."""
+    copy = shutil.copytree(TEMPLATE, tmp_path / "mine", ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "pip", "install", "--no-build-isolation", "--no-deps", "--no-index", "--target"]
+    done = subprocess.run([*command, tmp_path / "site", copy], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (offered,) = next(distributions(name="my-machine", path=[str(tmp_path / "site")])).entry_points
+    assert (offered.group, offered.name, offered.value) == ("quledger.backends", "mymachine", "my_machine:MyMachine")
+    assert (tmp_path / "site" / "my_machine.py").exists()
 
 
 def test_the_template_is_good(program: Program) -> None:

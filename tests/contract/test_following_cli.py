@@ -193,3 +193,15 @@ def test_only_what_has_changed_is_read_again(tmp_path: Path, log_fixtures: House
     assert log.in_sight(1) == {"b": 2, "a": 0}
     with pytest.raises(LogUnavailable):
         next(following(log, lambda: (_ for _ in ()).throw(LogUnavailable("away"))))  # type: ignore[arg-type]
+
+
+@on("sqlite")
+def test_who_waits_is_told_what_keeps_the_job(program: Program, monkeypatch: pytest.MonkeyPatch):
+    """A pause where there is one, else that nobody has taken it."""
+    monkeypatch.setattr("deployments.cli.following.HINT_SECONDS", 0)
+    job = submitted(program)
+    assert "nobody has taken what waits" in program("wait", job, "--timeout", "0.5")[2]
+    program.said("pause", "singlequdit", "--reason", "laser")
+    code, out, err = program("wait", job, "--timeout", "0.5")
+    assert (code, out, err.splitlines()[0]) == (1, "", "singlequdit is paused: laser")
+    assert "nobody" not in err

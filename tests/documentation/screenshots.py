@@ -48,7 +48,7 @@ def make(folder: Path) -> list[Path]:
             browser.type_into("#token", token)
             browser.click("button.main")
             browser.until("location.pathname === '/ui/jobs' && document.readyState === 'complete'")
-            pages = {"jobs": "jobs", "job": f"jobs/{job}", "submit": "submit", "laboratory": "laboratory"}
+            pages = {"job": f"jobs/{job}", "submit": "submit", "laboratory": "laboratory"}
             return [_picture(browser, f"{address}/ui/{path}", name) for name, path in pages.items()]
     finally:
         for program in programs:

@@ -205,6 +205,12 @@ class Misnamed(Machine):
     config: Any = Machine.config | {"display_name": "other"}
 
 
+class Shouting(Machine):
+    """Its name has letters that no backend's may have."""
+
+    config: Any = Machine.config | {"display_name": "MACHINE"}
+
+
 class Unconfigured(Machine):
     """Its configuration is not one."""
 
@@ -281,8 +287,9 @@ def test_a_plug_in_is_a_backend(plug_in: Any) -> None:
     ("attribute", "reason"),
     [
         ("Halfway", "no execute"),
-        ("Misnamed", "'other'"),
+        ("Misnamed", "its display name is 'other', not 'machine'"),
         ("Unconfigured", "config"),
+        ("Shouting", "config is wrong in display_name .*a-z0-9"),
         ("Vague", "access is wrong in paths.0"),
         ("Unheard", "access is wrong in everything"),
         ("Unschemed", "document_schema is no JSON object"),

@@ -117,6 +117,12 @@ def test_a_wrong_instruction_is_named(instruction: Any, field: str | None) -> No
     assert places(document(["rlz", [0], [0.1]], instruction, MEASURE)) == [(1, field)]
 
 
+def test_a_range_of_whole_numbers_is_said_in_whole_numbers() -> None:
+    """The fault of a number of atoms says between which ones it has to be."""
+    (fault,) = faults(document(["load", [0], [501]], MEASURE))
+    assert fault.message == "got 501; atoms must be a whole number from 1 to 500"
+
+
 @pytest.mark.parametrize("angle", [0, 0.0, -0.0, 1e-320, 2 * math.pi, "1e-3", True])
 def test_the_ends_of_a_range_belong_to_it(angle: Any) -> None:
     """An angle at either end of its range, a negative zero and the smallest numbers are accepted."""

@@ -72,7 +72,7 @@ def test_pauses_grow(attempts: int, seconds: int) -> None:
     [
         ({"WEBHOOK": "https://h/x"}, "QULEDGER_WEBHOOK_SECRET has to be set"),
         ({"WEBHOOK": "file:///etc/passwd", "WEBHOOK_SECRET": "x" * 16}, "QULEDGER_WEBHOOK: "),
-        ({"WEBHOOK": "https://h/x", "WEBHOOK_SECRET": "short"}, "QULEDGER_WEBHOOK_SECRET: "),
+        ({"WEBHOOK": "https://h/x", "WEBHOOK_SECRET": "short"}, "QULEDGER_WEBHOOK_SECRET: it has less"),
         ({"WEBHOOK": "https://h/x", "WEBHOOK_SECRET": "whsec_!"}, "QULEDGER_WEBHOOK_SECRET: "),
         ({"MAIL_SERVER": "smtps://u:topsecret@h"}, "QULEDGER_MAIL_FROM and QULEDGER_MAIL_TO have to be set"),
         ({"MAIL_SERVER": "https://u:topsecret@h"}, "QULEDGER_MAIL_SERVER: "),

@@ -18,7 +18,7 @@ from deployments.api.requests import JobRequest
 from models.errors import JobRejected, QuledgerError, UnknownBackend, printable
 from models.requests import EXAMPLE, MAX_PROGRAM
 from models.requests import JobRequest as FormOfJob
-from models.words import count_of
+from models.words import count_of, without_prefix
 
 router = APIRouter(prefix="/ui", route_class=PageRoute, include_in_schema=False)
 
@@ -161,7 +161,7 @@ def _wrong_fields(error: ValidationError) -> list[PlacedFault]:
     faults = []
     for each in error.errors(include_url=False):
         name = str(each["loc"][0]) if each["loc"] else "program"
-        faults.append(PlacedFault(name, printable(each["msg"].removeprefix("Value error, ")), name))
+        faults.append(PlacedFault(name, printable(without_prefix(each["msg"])), name))
     return faults
 
 
