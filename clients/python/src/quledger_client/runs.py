@@ -84,7 +84,7 @@ def hand_in(  # noqa: PLR0913 - one parameter an option
     labels = {**(labels or {}), **({LABEL: run} if len(parts) > 1 else {})}
     specs = []
     for number, part in enumerate(parts):
-        said = {ABOUT: {**about, "run": run, "part": number, "parts": len(parts)}}
+        said = {ABOUT: {**about, "run": run if len(parts) > 1 else "", "part": number, "parts": len(parts)}}
         document = {f"experiment_{place}": {**each, **(said if place == 0 else {})} for place, each in enumerate(part)}
         own = run if len(parts) == 1 else f"{run}-{number}"
         specs.append(JobSpec(backend, document, key=own, labels=labels, group=group, project=project))
