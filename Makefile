@@ -21,7 +21,7 @@ PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder
 
 # Clients of other front ends, each a folder in tests/clients; those that are installed in seconds are in every test run.
 QUICK_CLIENTS := oqtopus
-CLIENTS := $(QUICK_CLIENTS) quri qlued
+CLIENTS := $(QUICK_CLIENTS) quri qlued pennylane
 
 # Sets $$python to the first Python that will do, or stops with a sentence that says what is missing.
 FIND_PYTHON = python=; for candidate in python3.11 python3 python; do \

@@ -2,8 +2,11 @@
 
 import asyncio
 import gc
+import json
+import math
 import os
 import re
+import subprocess
 import threading
 import urllib.parse
 from collections.abc import Iterator
@@ -12,6 +15,8 @@ from typing import Any, NamedTuple
 
 import psutil
 import pytest
+from qiskit import QuantumCircuit
+from qiskit.providers import JobStatus
 from quledger_client import (
     AsyncClient,
     Client,
@@ -22,11 +27,13 @@ from quledger_client import (
     PartlyRefused,
     Refused,
 )
+from quledger_client.qiskit import EstimatorV2, QuledgerProvider, SamplerV2
 
 from tests.installation import Installation, Started
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
+PENNYLANE = ROOT / ".venv-pennylane" / "bin" / "python"
 
 SPIN = [["load", [0], [50]], ["rlx", [0], [3.141592653589793]], ["measure", [0], []]]
 JOBS = int(os.environ.get("QULEDGER_TEST_CLIENT_JOBS", "100"))
@@ -156,6 +163,60 @@ def test_backends_say_what_they_can_do(laboratory: Laboratory):
         assert noisy.withdrawn is None
 
 
+def test_qiskit_runs_on_it(laboratory: Laboratory):
+    """Circuits and primitives; runs are found again by another program."""
+    with laboratory.client() as client:
+        provider = QuledgerProvider(client)
+        assert [each.name for each in provider.backends()] == ["qubits", "noisyqubits"]
+        backend = provider.backend("qubits")
+        circuit = QuantumCircuit(2, name="bell")
+        circuit.h(0)
+        circuit.cx(0, 1)
+        estimator = EstimatorV2(backend, {"labels": {"of": "qiskit"}})
+        value = estimator.run([(circuit, ["ZZ", "XX", "YY"])], precision=0.1)
+        circuit.measure_all()
+        job = backend.run([circuit] * 2, shots=100, labels={"of": "qiskit"}, key="bells")
+        assert backend.run([circuit] * 2, shots=100, labels={"of": "qiskit"}, key="bells").job_id() == job.job_id()
+        assert [sum(counts.values()) for counts in job.result(60).get_counts()] == [100, 100]
+        assert value.result(60)[0].data.evs.tolist() == [1, 1, -1]
+        assert job.status() is JobStatus.DONE
+        again = provider.job(job.job_id()[:12])
+        assert again.result().get_counts(0) == job.result().get_counts(0)
+        assert [each.job_id() for each in provider.jobs(label="of=qiskit")] == [job.job_id(), value.job_id()]
+        with pytest.raises(Refused, match="experiment_0"):
+            SamplerV2(backend).run([circuit], shots=10**8)
+        with pytest.raises(NotFound, match="not handed in from Qiskit"):
+            provider.job(client.submit("qubits", BELL, shots=1).id)
+    laboratory.installation.run("pause", "noisyqubits")
+    with laboratory.client() as client:
+        backend = QuledgerProvider(client).backend("noisyqubits")
+        waiting = SamplerV2(backend).run([circuit])
+        assert waiting.status() is JobStatus.QUEUED
+        assert (waiting.cancel(), waiting.cancel(), waiting.cancelled()) == (True, False, True)
+    laboratory.installation.run("resume", "noisyqubits")
+
+
+@pytest.mark.skipif(not PENNYLANE.exists(), reason="PennyLane's environment is missing: make clients")
+def test_pennylane_runs_on_it(laboratory: Laboratory):
+    """The examples of its page, a value, and its gradient, the circuits of which are one job."""
+    done = subprocess.run(
+        [PENNYLANE, ROOT / "tests" / "clients" / "pennylane" / "calls.py"],
+        env={"PYTHONPATH": str(ROOT / "clients/python/src"), "QULEDGER_HOME": str(laboratory.installation.home)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout)
+    assert found["correlation"] == pytest.approx(math.cos(0.4), abs=0.1)
+    assert found["variance"] == pytest.approx(1, abs=0.02)
+    assert set(found["counts"]) == {"00", "11"}
+    assert found["probabilities"][1] == pytest.approx(math.sin(0.2) ** 2, abs=0.07)
+    assert found["gradient"] == pytest.approx(-math.sin(1), abs=0.1)
+    assert found["jobs"] == [2, 1, 3, 3]  # experiments, the newest job first
+
+
 def test_a_job_is_cancelled(laboratory: Laboratory):
     """One that has ended is not."""
     laboratory.installation.run("pause", "multiqudit")
@@ -170,7 +231,7 @@ def test_a_job_is_cancelled(laboratory: Laboratory):
     laboratory.installation.run("resume", "multiqudit")
 
 
-@pytest.mark.parametrize("page", ["docs/python.md", "clients/python/README.md"])
+@pytest.mark.parametrize("page", ["docs/python.md", "docs/qiskit.md", "clients/python/README.md"])
 def test_the_examples_of_the_docs_run(laboratory: Laboratory, page: str, monkeypatch: pytest.MonkeyPatch):
     """As they stand, in their order, with what the server has left in the home."""
     monkeypatch.setenv("QULEDGER_HOME", str(laboratory.installation.home))

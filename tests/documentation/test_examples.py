@@ -19,7 +19,7 @@ from tests.documentation.shell import Shell, free_port
 
 ALL = os.environ.get("QULEDGER_TEST_DOCS") == "all"
 RUN = {"sh", "python"}
-ELSEWHERE = {"docs/python.md": "tests/clients/test_python.py"}
+ELSEWHERE = dict.fromkeys(("docs/python.md", "docs/qiskit.md", "docs/pennylane.md"), "tests/clients/test_python.py")
 """Pages whose examples are one program in an environment of its own -> the test that runs it."""
 SHOWN = {"text", "json", "toml", "yaml", "ini", "nginx", "css", "mermaid", ""}
 TO_FILL_IN = re.compile(r"(?<![\w$\"{<'-])(ID|OTHER|HASH|KID|BACKEND|NAME|JOB)(?![\w=-])")

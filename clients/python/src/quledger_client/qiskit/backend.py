@@ -12,8 +12,8 @@ from quledger_client.errors import Refused
 from quledger_client.qiskit.bits import registers_of
 from quledger_client.qiskit.jobs import QuledgerJob
 from quledger_client.qiskit.programs import program_of
-from quledger_client.qiskit.runs import Run, as_json, hand_in, seeded
 from quledger_client.qiskit.target import target_of
+from quledger_client.runs import Run, as_json, hand_in, seeded
 
 if TYPE_CHECKING:
     from quledger_client.backends import Backend

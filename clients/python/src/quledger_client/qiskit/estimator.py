@@ -13,7 +13,7 @@ from qiskit.quantum_info import SparseObservable
 from quledger_client.errors import Refused
 from quledger_client.qiskit.jobs import QuledgerPrimitiveJob
 from quledger_client.qiskit.programs import program_of
-from quledger_client.qiskit.runs import as_json, seeded
+from quledger_client.runs import as_json, seeded
 
 if TYPE_CHECKING:
     from quledger_client.qiskit.backend import QuledgerBackend

@@ -14,7 +14,7 @@ from quledger_client.views import FINAL
 
 if TYPE_CHECKING:
     from quledger_client.qiskit.backend import QuledgerBackend
-    from quledger_client.qiskit.runs import Run
+    from quledger_client.runs import Run
 
 
 def status_of(states: list[str]) -> JobStatus:

@@ -8,8 +8,8 @@ from quledger_client.errors import NotFound
 from quledger_client.jobs import Job
 from quledger_client.qiskit.backend import QuledgerBackend
 from quledger_client.qiskit.jobs import QuledgerJob, QuledgerPrimitiveJob
-from quledger_client.qiskit.runs import found_again, said_of
 from quledger_client.qiskit.target import is_of_qubits
+from quledger_client.runs import found_again, said_of
 
 
 class QuledgerProvider:
@@ -90,7 +90,7 @@ class QuledgerProvider:
                     yield found
 
     def _of(self, job: Job) -> QuledgerJob | QuledgerPrimitiveJob | None:
-        run = found_again(self.client, job)
+        run = found_again(self.client, job, ("run", "sampler", "estimator"))
         if run is None:
             return None
         return QuledgerJob(self.backend(job.backend), run) if run.about["kind"] == "run" else QuledgerPrimitiveJob(run)

@@ -12,7 +12,7 @@ from qiskit.primitives.containers.sampler_pub import SamplerPub
 from quledger_client.qiskit.bits import registers_of
 from quledger_client.qiskit.jobs import QuledgerPrimitiveJob
 from quledger_client.qiskit.programs import program_of
-from quledger_client.qiskit.runs import as_json, seeded
+from quledger_client.runs import as_json, seeded
 
 if TYPE_CHECKING:
     from quledger_client.qiskit.backend import QuledgerBackend

@@ -1,8 +1,9 @@
-"""A run of Qiskit as jobs of the laboratory: one, or as many as its experiments need."""
+"""A run of another front end as jobs of the laboratory: one, or as many as its experiments need."""
 
 import json
+import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quledger_client.errors import Conflict, NotFound, PartlyRefused
@@ -13,10 +14,10 @@ if TYPE_CHECKING:
     from quledger_client.jobs import Job
     from quledger_client.results import ExperimentResult
 
-ABOUT = "quledger_qiskit"
+ABOUT = "quledger_run"
 """Key in the first experiment of each job under which stands what the run was; the laboratory passes over it."""
 
-LABEL = "qiskit_run"
+LABEL = "quledger_run"
 """Label of the jobs of a run that are more than one."""
 
 MAX_SEED = 2**32 - 1
@@ -37,8 +38,13 @@ class Run:
 
         Raises:
             JobFailed: a job ended without a result.
+            TimedOut: not all have ended after so many seconds; they go on.
         """
-        return [each for job in self.jobs for each in job.result(timeout)]
+        end = None if timeout is None else time.monotonic() + timeout
+        found: list[ExperimentResult] = []
+        for job in self.jobs:
+            found += job.result(None if end is None else max(0.0, end - time.monotonic()))
+        return found
 
     def states(self) -> list[str]:
         """Ask for the state of each job; one that has ended is not asked again."""
@@ -78,7 +84,7 @@ def hand_in(  # noqa: PLR0913 - one parameter an option
     labels = {**(labels or {}), **({LABEL: run} if len(parts) > 1 else {})}
     specs = []
     for number, part in enumerate(parts):
-        said = {ABOUT: {**about, "run": run, "part": number, "parts": len(parts)}}
+        said = {ABOUT: {**about, "run": run if len(parts) > 1 else "", "part": number, "parts": len(parts)}}
         document = {f"experiment_{place}": {**each, **(said if place == 0 else {})} for place, each in enumerate(part)}
         own = run if len(parts) == 1 else f"{run}-{number}"
         specs.append(JobSpec(backend, document, key=own, labels=labels, group=group, project=project))
@@ -93,14 +99,14 @@ def hand_in(  # noqa: PLR0913 - one parameter an option
         raise
 
 
-def found_again(client: "Client", job: "Job") -> Run | None:
-    """Return the run that a job belongs to; None where it is of none.
+def found_again(client: "Client", job: "Job", kinds: Container[str]) -> Run | None:
+    """Return the run that a job belongs to; None where it is of none, or of another kind.
 
     Raises:
         NotFound: another job of the run is not there any more.
     """
     about = said_of(job)
-    if about is None:
+    if about is None or about["kind"] not in kinds:
         return None
     if about["parts"] == 1:
         return Run([job], about)
@@ -118,7 +124,7 @@ def said_of(job: "Job") -> Mapping[str, Any] | None:
     """Return what the document of a job says about its run; None where it was not handed in by this package."""
     first = job.document().get("experiment_0")
     said = first.get(ABOUT) if isinstance(first, Mapping) else None
-    return said if isinstance(said, Mapping) else None
+    return said if isinstance(said, Mapping) and said.keys() >= {"kind", "run", "part", "parts"} else None
 
 
 def seeded(experiments: Iterable[Mapping[str, Any]], seed: int | None) -> list[dict[str, Any]]:

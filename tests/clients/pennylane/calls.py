@@ -1,0 +1,44 @@
+"""What PennyLane asks of a laboratory: the examples of its page, and a gradient; prints what came back as JSON."""
+
+import contextlib
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pennylane as qml
+
+ROOT = Path(__file__).parents[3]
+
+names: dict[str, Any] = {}
+text = (ROOT / "docs" / "pennylane.md").read_text("utf-8")
+with contextlib.redirect_stdout(sys.stderr):
+    for example in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        exec(compile(example, "docs/pennylane.md", "exec"), names)
+
+correlation, variance, counts, probabilities = names["correlated"](0.4)
+
+
+@qml.set_shots(2000)
+@qml.qnode(names["device"])
+def turned(angle: Any) -> Any:
+    """Return cos(angle)."""
+    qml.RX(angle, wires=0)
+    return qml.expval(qml.Z(0))
+
+
+gradient = qml.grad(turned)(qml.numpy.array(1.0, requires_grad=True))
+documents = [job.document() for job in names["client"].jobs(label="sample=A7")]
+found = {
+    "correlation": float(correlation),
+    "variance": float(variance),
+    "counts": {str(outcome): int(count) for outcome, count in counts.items()},
+    "probabilities": [float(each) for each in probabilities],
+    "gradient": float(gradient),
+    "jobs": [
+        len(each) for each in documents if each["experiment_0"].get("quledger_run", {}).get("kind") == "pennylane"
+    ],
+}
+names["client"].close()
+print(json.dumps(found))
