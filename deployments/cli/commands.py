@@ -113,7 +113,7 @@ COMMANDS = {
     ),
     "demo": (
         "demo:demo",
-        "Submit seven real jobs to all four backends, two of them bad, run them, and show what came out.",
+        "Submit seven real jobs to the four simulators of atoms, two of them bad, run them, and show what came out.",
     ),
 }
 """Command -> the function below `deployments.cli` that does it, and the line about it in the help."""

@@ -51,7 +51,7 @@ STORIES = (
 
 
 def demo(*, folder: Path = Path(".demo"), as_json: Json = False) -> int:
-    """Submit seven real jobs to all four backends, two of them bad, run them, and show what came out.
+    """Submit seven real jobs to the four simulators of atoms, two of them bad, run them, and show what came out.
 
     Args:
         folder: Where the demo keeps its database and storage; it is made anew.

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, RootModel, Tag, ValidationError
 
 Wires = Annotated[list[Annotated[int, Field(ge=0, lt=1)]], Field(min_length=1, max_length=1)]
 Angle = Annotated[float, Field(ge=0, le=6.3, description="radians")]
@@ -13,12 +13,23 @@ Pulse = tuple[Literal["pulse"], Wires, tuple[Angle]]
 Measure = tuple[Literal["measure"], Wires, tuple[()]]
 
 
+def name_of(row: Any) -> str | None:
+    """Return which instruction a row means, so that its faults are those of this one alone."""
+    return row[0] if isinstance(row, (list, tuple)) and row and isinstance(row[0], str) else None
+
+
+Instruction = Annotated[
+    Annotated[Pulse, Tag("pulse")] | Annotated[Measure, Tag("measure")],
+    Discriminator(name_of, "instruction", "an instruction is pulse or measure: [name, [wire], [parameters]]"),
+]
+
+
 class Experiment(BaseModel):
     """What runs together, so often."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    instructions: list[Pulse | Measure]
+    instructions: list[Instruction]
     shots: int = Field(ge=1, le=1000)
     num_wires: Literal[1]
 

@@ -23,5 +23,11 @@ def test_a_pulse_turns_the_spin(angle: float, low: int, high: int) -> None:
 
 def test_all_faults_are_named() -> None:
     with pytest.raises(Faulty) as caught:
-        MyMachine().validate({"a": {"instructions": [["push", [0], []]], "shots": 0, "num_wires": 1}})
-    assert len(caught.value.faults) >= 2
+        MyMachine().validate(
+            {"a": {"instructions": [["push", [0], []], ["pulse", [0], [7]]], "shots": 0, "num_wires": 1}}
+        )
+    assert caught.value.faults == [
+        "a.instructions.0: an instruction is pulse or measure: [name, [wire], [parameters]]",
+        "a.instructions.1.pulse.2.0: Input should be less than or equal to 6.3",
+        "a.shots: Input should be greater than or equal to 1",
+    ]
