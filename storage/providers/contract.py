@@ -167,8 +167,8 @@ def _listed(trial: _Trial) -> Iterator[str]:
     sizes = {f"{number:032x}": number for number in range(LISTED)}
     before = clock.now()
     for name, size in sizes.items():
-        trial.storage.put(trial.path(name), json.dumps({"x": "x" * size}).encode())
-    found = [each for each in trial.storage.entries(trial.folder) if each.name.removesuffix(".json") in sizes]
+        trial.storage.put(trial.path(f"listed/{name}"), json.dumps({"x": "x" * size}).encode())
+    found = list(trial.storage.entries(f"{trial.folder}/listed"))
     if sorted(each.name for each in found) != sorted(f"{name}.json" for name in sizes):
         yield f"of {LISTED} documents that were just written the listing has {len(found)}"
     if len({each.size for each in found}) < len(found):
@@ -186,14 +186,13 @@ def _raced(trial: _Trial) -> Iterator[str]:
     abilities = trial.storage.abilities
     for _ in range(ROUNDS):
         path, places = trial.path(), [trial.path() for _ in range(RACERS)]
-        if (
-            abilities.conditional_create
-            and (won := trial.winners(functools.partial(_create, trial.storage, path))) != 1
-        ):
+        creation = functools.partial(_create, trial.storage, path)
+        move = functools.partial(_move, trial.storage, path, places)
+        if abilities.conditional_create and (won := trial.winners(creation)) != 1:
             yield f"of {RACERS} that create one document at once {won} succeed"
             return
         trial.storage.put(path, ONE)
-        if abilities.atomic_move and (won := trial.winners(functools.partial(_move, trial.storage, path, places))) != 1:
+        if abilities.atomic_move and (won := trial.winners(move)) != 1:
             yield f"of {RACERS} that move one document at once {won} succeed"
             return
 

@@ -117,7 +117,7 @@ def test_a_job_from_signing_in_to_its_figure(browser: Browser, laboratory: Labor
     browser.type_into("#token", "qlg_000000000000_wrong")
     browser.click("button.main")
     browser.shows("This token is not known here.")
-    assert browser.evaluate("document.activeElement.id") == "token"
+    browser.until("document.activeElement.id === 'token'")  # the browser does so after the page is there
     sign_in(browser, laboratory, "alice")
     browser.shows("There is no job yet.")
     submit(browser, laboratory, "singlequdit", SWEEP)
