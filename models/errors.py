@@ -26,8 +26,7 @@
     │   ├── LogBroken             a stored event is not what was written
     │   └── LogUnavailable        the database cannot be used now
     ├── StorageError          the storage said no
-    │   ├── DocumentMissing
-    │   ├── DocumentExists
+    │   ├── DocumentMissing, DocumentExists
     │   ├── StorageUnavailable    trying again later may help
     │   │   ├── StorageInactive       somebody has switched it off
     │   │   └── StorageFull           it has no room for this document now

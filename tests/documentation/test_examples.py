@@ -9,6 +9,7 @@ import re
 import tomllib
 from itertools import pairwise
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -41,7 +42,8 @@ def tried(page: Path) -> list[Block]:
 @pytest.mark.parametrize("page", [each for each in PAGES if tried(each)], ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_does_what_it_says(page: Path, tmp_path: Path, prefect_api: str):
     """Each command works; what stands behind it as its output is what it prints, where `…` is anything."""
-    ports = {port: str(free_port()) for port in ("8000", "4200")}
+    # `quledger up` takes the Prefect that is there, as the shell has its address.
+    ports = {"8000": str(free_port()), "4200": str(urlsplit(prefect_api).port)}
     shell = Shell(tmp_path, prefect_api)
     script = ["trap 'echo \"$BASH_COMMAND\" >&2' ERR"]
     for number, block in enumerate(tried(page)):
