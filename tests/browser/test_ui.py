@@ -131,6 +131,7 @@ def _runs(site: Site) -> list[dict[str, Any]]:
 
 def read_page(browser: Browser) -> str:
     """Open the Markdown page of the run that is shown, and return its text."""
+    browser.shows("Finished in state")  # the logs are the last that moves on the page
     browser.click_text("Artifacts", TAB)
     browser.click_text("MARKDOWN")
     browser.shows("History")
