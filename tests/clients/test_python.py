@@ -215,6 +215,10 @@ def test_pennylane_runs_on_it(laboratory: Laboratory):
     assert found["probabilities"][1] == pytest.approx(math.sin(0.2) ** 2, abs=0.07)
     assert found["gradient"] == pytest.approx(-math.sin(1), abs=0.1)
     assert found["jobs"] == [2, 1, 3, 3]  # experiments, the newest job first
+    # J = pi / 2 swaps two spins of one atom, t = pi / 2 moves two fermions on.
+    assert found["spins"] == [0.5, 0.0, ["0 1"]]
+    assert found["fermions"] == [0.0, 0.0, 1.0, 1.0]
+    assert found["refused"] == ["PauliZ", "RX", "instruction 0 (rlx), params[0]"]
 
 
 def test_a_job_is_cancelled(laboratory: Laboratory):

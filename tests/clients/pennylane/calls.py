@@ -2,12 +2,14 @@
 
 import contextlib
 import json
+import math
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import pennylane as qml
+from quledger_client import Refused
 
 ROOT = Path(__file__).parents[3]
 
@@ -40,5 +42,22 @@ found = {
         len(each) for each in documents if each["experiment_0"].get("quledger_run", {}).get("kind") == "pennylane"
     ],
 }
+(spin, both, levels), sites = names["exchanged"](math.pi / 2), names["hopped"](math.pi / 2)
+found |= {"spins": [float(spin), float(both), sorted(levels)], "fermions": [float(each) for each in sites]}
+
+
+@qml.set_shots(10)
+@qml.qnode(names["spins"])
+def wrong() -> Any:
+    """Return what cannot be measured of a gate that is not there, and of one that does not fit."""
+    qml.RX(1.0, wires=0)
+    names["RLx"](-1.0, wires=0)
+    return qml.expval(qml.Z(0))
+
+
+try:
+    wrong()
+except Refused as error:
+    found["refused"] = sorted(each.field for each in error.faults)
 names["client"].close()
 print(json.dumps(found))

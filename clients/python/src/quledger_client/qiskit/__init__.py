@@ -7,6 +7,7 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError(message, name=error.name) from None
 
 from quledger_client.qiskit.backend import QuledgerBackend
+from quledger_client.qiskit.cold_atoms import cold_atom_circuit
 from quledger_client.qiskit.estimator import EstimatorV2
 from quledger_client.qiskit.jobs import QuledgerJob, QuledgerPrimitiveJob
 from quledger_client.qiskit.provider import QuledgerProvider
@@ -19,4 +20,5 @@ __all__ = [
     "QuledgerPrimitiveJob",
     "QuledgerProvider",
     "SamplerV2",
+    "cold_atom_circuit",
 ]
