@@ -131,7 +131,6 @@ def _runs(site: Site) -> list[dict[str, Any]]:
 
 def read_page(browser: Browser) -> str:
     """Open the Markdown page of the run that is shown, and return its text."""
-    browser.shows("Finished in state")  # the logs are the last that moves on the page
     browser.click_text("Artifacts", TAB)
     browser.click_text("MARKDOWN")
     browser.shows("History")
@@ -189,6 +188,7 @@ def test_a_sweep_is_one_figure_on_light_and_dark_pages(site: Site, browser: Brow
     run_id = site.launch("run-job", job={"backend": "singlequdit", "document": document})
     site.run(run_id, "Completed")
     browser.open(site.page(run_id))
+    browser.shows("Finished in state")  # the logs are the last that moves on the page
     assert "20 experiments, 2,000 shots" in read_page(browser)
     shown = "[...document.images].filter(image => image.checkVisibility() && image.naturalWidth > 0).length"
     for scheme in ("light", "dark"):
