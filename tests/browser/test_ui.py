@@ -60,6 +60,14 @@ class Site:
         until(lambda: self.ask(f"/flow_runs/{run_id}")["state_name"] in states, pause=0.2)
         return dict(self.ask(f"/flow_runs/{run_id}"))
 
+    def recorded(self, run_id: str, tasks: int) -> None:
+        """Wait until Prefect knows that so many tasks of a run have ended; the page of a run that is over asks once."""
+        body = {
+            "flow_runs": {"id": {"any_": [run_id]}},
+            "task_runs": {"state": {"type": {"any_": ["COMPLETED", "FAILED"]}}},
+        }
+        until(lambda: len(self.ask("/task_runs/filter", body)) == tasks, pause=0.2)
+
     def artifact(self, key: str) -> str:
         """Wait until there is an artifact with this key, and return the id of the latest."""
         body = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"}
@@ -157,6 +165,7 @@ def test_a_job_from_the_form_to_its_histogram(site: Site, browser: Browser) -> N
     assert site.installation.json("status", job_id)["state"] == "DONE"
     assert "singlequdit" in run["tags"]
 
+    site.recorded(run["id"], 4)
     browser.open(site.page(run["id"]))
     browser.shows(job_id, "Completed", "4 Task runs", "validated: 1 experiment", "uploaded:", "singlequdit")
     browser.click_text("Task Runs", TAB)
