@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from models import clock
-from models.errors import DocumentExists, DocumentMissing, StorageError
+from models.errors import DocumentExists, DocumentMissing
 from storage import layout
 from storage.providers.protocol import StorageProvider, get_or_none
 
@@ -78,9 +78,8 @@ class _Trial:
 
     def clear(self) -> None:
         """Leave nothing behind."""
-        with contextlib.suppress(StorageError):
-            for path in self.used:
-                self.storage.delete(path)
+        for path in self.used:
+            self.storage.delete(path)
 
 
 _Check = Callable[[_Trial], Iterator[str]]
