@@ -8,9 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, text
 
 from storage.log.dialects import dialect_of
-from storage.log.tables import EventRow
-
-EVENT: Any = EventRow.__table__  # type: ignore[attr-defined]
+from storage.log.tables import EVENT
 
 # Read through the key, a part at a time: sorting would copy the whole table first.
 _ALL = select(EVENT).order_by(EVENT.c.job_id, EVENT.c.seq).execution_options(yield_per=500)
