@@ -214,7 +214,7 @@ def asked_by_pennylane(laboratory: Laboratory, script: str) -> Any:
 def test_pennylane_runs_on_it(laboratory: Laboratory):
     """The examples of its page, a value, and its gradient, the circuits of which are one job."""
     found = asked_by_pennylane(laboratory, "calls.py")
-    assert found["correlation"] == pytest.approx(math.cos(0.4), abs=0.1)
+    assert found["correlation"] == 1  # both wires are turned together
     assert found["variance"] == pytest.approx(1, abs=0.02)
     assert set(found["counts"]) == {"00", "11"}
     assert found["probabilities"][1] == pytest.approx(math.sin(0.2) ** 2, abs=0.07)
