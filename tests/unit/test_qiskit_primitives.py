@@ -6,7 +6,8 @@ import math
 import numpy as np
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, transpile
-from qiskit.circuit import Parameter
+from qiskit.circuit import Clbit, Parameter
+from qiskit.circuit.classical import expr
 from qiskit.circuit.library import UnitaryGate
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.sampler_pub import SamplerPub
@@ -116,6 +117,64 @@ def test_measurements_on_the_way_and_branches():
     assert result.data.out.get_counts() == {"10": 7}
     assert backend.run(circuit, shots=7).result().get_counts() == {"10 1": 7}
     assert backend.run(circuit, shots=7, memory=True).result().get_memory() == ["10 1"] * 7
+
+
+def test_a_bit_may_be_in_two_registers_that_branches_read():
+    """Whichever of them they read; the counts of a run are of the bits, since no cut makes registers of them."""
+    one, two = ClassicalRegister(2, "one"), ClassicalRegister(2, "two")
+    both = ClassicalRegister(name="both", bits=[one[1], two[0]])
+    circuit = QuantumCircuit(QuantumRegister(2), one, two, both)
+    circuit.x(0)
+    circuit.measure(0, one[1])
+    for condition in ((both, 1), expr.equal(one, 2), expr.less(expr.bit_xor(one, two), 3)):
+        with circuit.if_test(condition):
+            circuit.x(1)
+    with circuit.switch(both) as case, case(1):
+        circuit.x(0)
+    circuit.measure([1, 0], two)
+    backend = ideal()
+    (result,) = SamplerV2(backend).run([circuit], shots=7).result()
+    assert {name: result.data[name].get_counts() for name in ("one", "two", "both")} == {
+        "one": {"10": 7},
+        "two": {"01": 7},
+        "both": {"11": 7},
+    }
+    assert backend.run(circuit, shots=7).result().get_counts() == {"0110": 7}
+
+
+def test_counts_with_a_bit_in_no_register_are_those_of_its_bits():
+    """Also where it comes first."""
+    circuit = QuantumCircuit(QuantumRegister(1), [Clbit()], ClassicalRegister(2, "two"))
+    circuit.x(0)
+    circuit.measure([0, 0], [0, 2])
+    assert ideal().run(circuit, shots=3).result().get_counts() == {"101": 3}
+
+
+def test_a_loop_may_be_left():
+    """And what follows in a turn passed over."""
+    circuit = QuantumCircuit(2, 2)
+    with circuit.for_loop(range(5)):
+        circuit.x(0)
+        circuit.measure(0, 0)
+        with circuit.if_test((0, 1)):
+            circuit.continue_loop()
+        circuit.x(1)
+        circuit.measure(1, 1)
+        with circuit.if_test((1, 1)):
+            circuit.break_loop()
+    circuit.measure([0, 1], [0, 1])
+    assert ideal().run(circuit, shots=3).result().get_counts() == {"10": 3}
+
+
+def test_exact_values_are_those_of_a_simulator_without_errors():
+    """Elsewhere a precision of 0 is refused as Qiskit's own estimator of backends does."""
+    circuit = QuantumCircuit(1)
+    circuit.ry(1.0, 0)
+    (exact,) = EstimatorV2(ideal()).run([(circuit, "Z")], precision=0).result()
+    assert exact.data.evs == pytest.approx(math.cos(1), abs=1e-12)
+    noisy = EstimatorV2(laboratory().backend("noisyqubits"))
+    with pytest.raises(ValueError, match="the 1-th pub has precision 0, but noisyqubits errs"):
+        noisy.run([(circuit, "Z"), (circuit, "Z", None, 0)], precision=0.1)
 
 
 def test_what_measures_nothing_is_nothing():

@@ -5,6 +5,7 @@ import json
 import pytest
 from qiskit import QuantumCircuit, transpile
 from quledger_client.errors import NotFound
+from quledger_client.qiskit.calibration import errors_of
 from quledger_client.qiskit.target import is_of_qubits, target_of
 
 from models.job_language import coldatoms
@@ -45,6 +46,26 @@ def test_a_target_has_the_gates_with_their_errors():
     assert target["rz"].keys() == {(0,), (1,), (2,)}
     flow = {"if_else", "switch_case", "for_loop", "while_loop", "break_loop", "continue_loop", "reset", "measure"}
     assert set(target.operation_names) == flow | {"cx", "rz", "sx", "x"}
+
+
+@pytest.mark.parametrize(
+    "calibration",
+    [
+        None,
+        7,
+        {"readout": 1, "gate_errors": {"cx": 1}},
+        {
+            "readout": [1, {"qubit": "0"}, {"qubit": 0, "prob_meas1_prep0": 0.1, "prob_meas0_prep1": None}],
+            "gate_errors": [{"gate": "cx", "error": "much"}, {"gate": "cx", "error": 0.1, "qubits": [[0], 1]}],
+        },
+    ],
+)
+def test_a_calibration_of_another_form_says_nothing_of_errors(calibration: object):
+    """It may be any JSON."""
+    target = target_of(TRIANGLE.config.model_dump(mode="json"), calibration)
+    assert target["cx"][0, 1].error is None
+    assert target["measure"][0,] is None
+    assert not errors_of(calibration)
 
 
 def test_a_device_may_have_any_gate_that_a_description_knows():

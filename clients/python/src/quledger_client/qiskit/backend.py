@@ -10,6 +10,7 @@ from qiskit.transpiler import Target
 
 from quledger_client.errors import Refused
 from quledger_client.qiskit.bits import registers_of
+from quledger_client.qiskit.calibration import errors_of
 from quledger_client.qiskit.jobs import QuledgerJob
 from quledger_client.qiskit.programs import program_of
 from quledger_client.qiskit.target import target_of
@@ -44,8 +45,17 @@ class QuledgerBackend(BackendV2):  # type: ignore[misc]  # Qiskit is published w
     @cached_property
     def target(self) -> Target:
         """What it can do, with the errors that hold now; the calibration is asked for once."""
+        return target_of(self.info.configuration, self._measured)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it has exact expectation values: a simulator of which no errors are known."""
+        return self.info.is_simulator and not errors_of(self._measured)
+
+    @cached_property
+    def _measured(self) -> Any:
         calibration = self.info.calibration()
-        return target_of(self.info.configuration, None if calibration is None else calibration.value)
+        return None if calibration is None else calibration.value
 
     @property
     def max_circuits(self) -> None:

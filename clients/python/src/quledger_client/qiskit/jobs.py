@@ -123,11 +123,20 @@ class QuledgerPrimitiveJob(_Asked, BasePrimitiveJob):  # type: ignore[misc]  # a
 def _result(found: Any, said: dict[str, Any]) -> ExperimentResult:
     registers, order = said["registers"], said["bits"]
     memory = [hex(number_of(each, order)) for each in found.memory] or None
+    slots = sum(place is not None for place in order)
     header = {
         "name": said["name"],
-        "creg_sizes": [[name, len(bits)] for name, bits in registers],
-        "memory_slots": sum(place is not None for place in order),
+        # Qiskit cuts an outcome into registers of these sizes, which is wrong where a bit is in none or in two.
+        "creg_sizes": [[name, len(bits)] for name, bits in registers if bits]
+        if _side_by_side(registers, slots)
+        else [],
+        "memory_slots": slots,
         "metadata": said["metadata"],
     }
     data = ExperimentResultData(counts=counts_of(found.counts(), order), memory=memory)
     return ExperimentResult(found.shots, True, data, header=header)
+
+
+def _side_by_side(registers: list[list[Any]], slots: int) -> bool:
+    """Return whether each bit is in one register, and all of them are in their order."""
+    return [place for _, bits in registers for place in bits] == list(range(slots))
