@@ -6,15 +6,17 @@ import math
 import numpy as np
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, transpile
-from qiskit.circuit import Clbit, Parameter
+from qiskit.circuit import Clbit, Gate, Parameter
 from qiskit.circuit.classical import expr
 from qiskit.circuit.library import UnitaryGate
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.sampler_pub import SamplerPub
+from qiskit.providers import JobStatus
 from qiskit.quantum_info import SparsePauliOp
 from quledger_client.errors import Refused
 from quledger_client.qiskit import EstimatorV2, SamplerV2
 from quledger_client.qiskit.estimator import EstimatorOptions, estimation, operator_of, shots_for
+from quledger_client.qiskit.jobs import status_of
 from quledger_client.qiskit.sampler import SamplerOptions, sampling
 
 from tests.unit.qiskit_laboratory import ideal, laboratory
@@ -227,6 +229,23 @@ def test_a_run_of_many_experiments_is_several_jobs_and_one_run():
     assert one.done()
 
 
+@pytest.mark.parametrize(
+    ("states", "status"),
+    [
+        (["QUEUED", "QUEUED"], JobStatus.QUEUED),
+        (["DONE", "QUEUED"], JobStatus.RUNNING),
+        (["CANCELLED", "EXECUTED"], JobStatus.RUNNING),
+        (["ERROR", "QUEUED"], JobStatus.RUNNING),
+        (["DONE", "CANCELLED"], JobStatus.CANCELLED),
+        (["ERROR", "CANCELLED"], JobStatus.ERROR),
+        (["DONE", "DONE"], JobStatus.DONE),
+    ],
+)
+def test_a_run_has_ended_when_all_of_its_jobs_have(states: list[str], status: JobStatus):
+    """Then one that failed decides, then one that was cancelled."""
+    assert status_of(states) is status
+
+
 def test_what_cannot_be_run_is_refused():
     """Before anything is handed in, or by the laboratory."""
     backend = ideal()
@@ -238,5 +257,14 @@ def test_what_cannot_be_run_is_refused():
         backend.run([1])
     with pytest.raises(Refused, match="shots"):
         backend.run(turned().assign_parameters([0.0]), shots=0)
+    with pytest.raises(Refused, match=r"seed: got -1; it must be a whole number from 0 to 4294967295"):
+        backend.run(turned().assign_parameters([0.0]), seed_simulator=-1)
+    for made, name in ((lambda on: on.delay(3, 0), "delay"), (lambda on: on.append(Gate("own", 1, []), [0]), "own")):
+        circuit = QuantumCircuit(1, 1)
+        circuit.measure(0, 0)
+        with circuit.if_test((0, 1)):
+            made(circuit)
+        with pytest.raises(Refused, match=f"has {name}, which the laboratory has no gates for"):
+            backend.run(circuit)
     with pytest.raises(Refused, match="nothing to run"):
         SamplerV2(backend).run([])

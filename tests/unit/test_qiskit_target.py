@@ -77,6 +77,15 @@ def test_a_device_may_have_any_gate_that_a_description_knows():
     assert {len(next(iter(target[name]))) for name in GATES[2]} == {2}
 
 
+def test_a_withdrawn_calibration_says_no_errors():
+    """The target leaves them open; exact values there are none all the same."""
+    backend = laboratory(TRIANGLE).backend("triangle")
+    backend.info.withdrawn = "the laser was off"
+    assert backend.target["cx"][0, 1].error is None
+    assert not backend.is_exact
+    assert laboratory().backend("qubits").is_exact
+
+
 def test_circuits_are_transpiled_to_it():
     """And stand on its qubits then."""
     backend = laboratory(TRIANGLE).backend("triangle")

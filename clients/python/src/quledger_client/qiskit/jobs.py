@@ -18,14 +18,12 @@ if TYPE_CHECKING:
 
 
 def status_of(states: list[str]) -> JobStatus:
-    """Return the status of a run from the states of its jobs."""
+    """Return the status of a run from the states of its jobs; it has ended when all of them have."""
+    if not all(state in FINAL for state in states):
+        return JobStatus.QUEUED if all(state == "QUEUED" for state in states) else JobStatus.RUNNING
     if "ERROR" in states:
         return JobStatus.ERROR
-    if {"CANCELLED", "WITHDRAWN"} & set(states):
-        return JobStatus.CANCELLED
-    if all(state in FINAL for state in states):
-        return JobStatus.DONE
-    return JobStatus.QUEUED if all(state == "QUEUED" for state in states) else JobStatus.RUNNING
+    return JobStatus.CANCELLED if {"CANCELLED", "WITHDRAWN"} & set(states) else JobStatus.DONE
 
 
 class _Asked:
@@ -62,6 +60,11 @@ class _Asked:
     def in_final_state(self) -> bool:
         """Return whether it has ended."""
         return self.status() in (JobStatus.DONE, JobStatus.CANCELLED, JobStatus.ERROR)
+
+    def withdrawn(self) -> list[str]:
+        """Return why calibrations that the result stands on were withdrawn; empty where none was."""
+        found = (each.calibration() for each in self.jobs)
+        return list(dict.fromkeys(each.withdrawn for each in found if each is not None and each.withdrawn is not None))
 
     def cancel(self) -> bool:
         """Cancel it; return whether anything of it had not ended."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import ClassicalRegister, QuantumRegister
-from qiskit.transpiler import Target
+from qiskit.transpiler import Target, TranspilerError
 
 from quledger_client.errors import Refused
 from quledger_client.qiskit.openqasm import shares_bits, text_of
@@ -49,7 +49,7 @@ def program_of(circuit: QuantumCircuit, target: Target, *, measures: bool = True
         measures: it has to measure something; a bit of our own is added where it does not.
 
     Raises:
-        Refused: it has more qubits than the device, or none.
+        Refused: it has more qubits than the device, or none, or what the laboratory has no gates for.
     """
     if not 0 < circuit.num_qubits <= target.num_qubits:
         message = f"the circuit {circuit.name} has {circuit.num_qubits} qubits; the device has 1 to {target.num_qubits}"
@@ -57,13 +57,39 @@ def program_of(circuit: QuantumCircuit, target: Target, *, measures: bool = True
     placed = _is_placed(circuit, target, range(circuit.num_qubits))
     plain, bits = _plain(circuit)
     if not placed and any(each.operation.name not in {*STANDARD, "barrier"} for each in plain.data):
-        plain = transpile(plain, target=written(plain.num_qubits), optimization_level=0)
+        plain = _in_known_gates(plain)
     if measures and not _measures(plain):
         unused = ClassicalRegister(1, "quledger_nothing")
         plain.add_register(unused)
         plain.measure(0, unused[0])
         bits = (*bits, None)
     return Program(plain, bits, placed)
+
+
+def _in_known_gates(circuit: QuantumCircuit) -> QuantumCircuit:
+    try:
+        return transpile(circuit, target=written(circuit.num_qubits), optimization_level=0)
+    except TranspilerError:
+        unknown = ", ".join(sorted(_without_meaning(circuit))) or "an operation"
+    raise Refused(f"the circuit {circuit.name} has {unknown}, which the laboratory has no gates for")
+
+
+def _without_meaning(circuit: QuantumCircuit) -> set[str]:
+    """Return the names of all that is neither known nor defined by what is."""
+    found: set[str] = set()
+    for each in circuit.data:
+        operation = each.operation
+        blocks = _blocks(operation)
+        if blocks or operation.name in {*NAMES, "barrier"}:
+            parts = blocks
+        elif operation.definition is None:
+            found.add(operation.name)
+            continue
+        else:
+            parts = (operation.definition,)
+        for part in parts:
+            found |= _without_meaning(part)
+    return found
 
 
 def _measures(circuit: QuantumCircuit) -> bool:
