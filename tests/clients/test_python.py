@@ -161,6 +161,21 @@ def test_backends_say_what_they_can_do(laboratory: Laboratory):
         assert noisy is not None
         assert noisy.configuration["display_name"] == "noisyqubits"
         assert noisy.withdrawn is None
+        job = SamplerV2(QuledgerProvider(client).backend("noisyqubits")).run([measured()], shots=1)
+        job.result(60)
+        stood_on = job.jobs[0].calibration()
+        assert stood_on is not None
+        assert (stood_on.sha256, stood_on.value, job.withdrawn()) == (noisy.sha256, noisy.value, [])
+        laboratory.installation.run("backends", "withdraw", noisy.sha256, "--reason", "a test")
+        assert job.withdrawn() == ["a test"]
+        laboratory.installation.run("backends", "reinstate", noisy.sha256, "--reason", "it is over")
+
+
+def measured() -> QuantumCircuit:
+    """Return one qubit that is read."""
+    circuit = QuantumCircuit(1)
+    circuit.measure_all()
+    return circuit
 
 
 def test_qiskit_runs_on_it(laboratory: Laboratory):

@@ -16,7 +16,7 @@ from pennylane.transforms import broadcast_expand, defer_measurements, split_non
 from pennylane.transforms.core import CompilePipeline, transform
 
 from quledger_client.pennylane.device import LaboratoryDevice
-from quledger_client.pennylane.programs import GATES, is_known, program_of
+from quledger_client.pennylane.programs import GATES, NOTHING, is_known, program_of
 
 NAME = "quledger.qubits"
 
@@ -53,7 +53,11 @@ class QubitDevice(LaboratoryDevice):
         pipeline.add_transform(split_non_commuting, grouping_strategy="wires")
         pipeline.add_transform(_turned)
         pipeline.add_transform(
-            decompose, target_gates=set(GATES), stopping_condition=is_known, skip_initial_state_prep=False, name=NAME
+            decompose,
+            target_gates={*GATES, *NOTHING},
+            stopping_condition=is_known,
+            skip_initial_state_prep=False,
+            name=NAME,
         )
         pipeline.add_transform(
             validate_measurements, analytic_measurements=_is_exact, sample_measurements=_is_of_shots, name=NAME
