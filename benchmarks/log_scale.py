@@ -21,6 +21,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from sqlalchemy import insert
+from sqlmodel import SQLModel
 
 from models.clock import to_text
 from models.errors import Fault
@@ -46,7 +47,7 @@ from storage.documents.job_documents import history_document
 from storage.log.database import open_database, writing
 from storage.log.event_log import EventLog
 from storage.log.rows import event_row, job_row
-from storage.log.tables import EVENT, JOB, MIRROR
+from storage.log.tables import EventRow, JobRow, MirrorRow
 from storage.providers.registry import open_storage
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -58,7 +59,7 @@ DOCUMENT = (
     b'{"experiment_0": {"instructions": [["rlx", [0], [1.57]], ["measure", [0], []]], "num_wires": 1, "shots": 100}}'
 )
 SHA = "5" * 64
-TABLES = (EVENT, JOB, MIRROR)
+TABLES: list[Any] = [SQLModel.metadata.tables[row.__tablename__] for row in (EventRow, JobRow, MirrorRow)]
 
 
 def submitted(number: int) -> Submitted:

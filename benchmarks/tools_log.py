@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import event, insert
+from sqlmodel import SQLModel
 
 from models import clock
 from models.calibrations import version_of
@@ -40,7 +41,7 @@ from storage import layout
 from storage.identity.pauses import pause
 from storage.log.database import writing
 from storage.log.rows import job_row
-from storage.log.tables import EVENT, JOB, MIRROR
+from storage.log.tables import EventRow, JobRow, MirrorRow
 from tasks.backends import registry
 from tasks.services import Services
 
@@ -57,6 +58,7 @@ DOCUMENT = (
     b'{"experiment_0": {"instructions": [["rydberg_full", [0, 1, 2, 3, 4], [2.2, 0, 0]], ["measure", [0], []],'
     b' ["measure", [1], []]], "num_wires": 2, "shots": 100}}'
 )
+EVENT, JOB, MIRROR = (SQLModel.metadata.tables[row.__tablename__] for row in (EventRow, JobRow, MirrorRow))
 ENDED = ("done",) * 16 + ("retried", "failed", "cancelled", "done")
 ZERO = datetime.fromisoformat("2001-01-01T00:00:00+00:00")
 

@@ -14,13 +14,13 @@ from storage.log import usage
 from storage.log.database import writing
 from storage.log.histories import histories, tolerate_corruption
 from storage.log.rows import job_row
-from storage.log.tables import JOB, MIRROR
+from storage.log.tables import JobRow, MirrorRow
 
 BATCH = 500
 """Jobs that are written at once; no more than that many are in memory."""
 
-_ADD_JOB = insert(JOB)
-_ADD_CURSOR = insert(MIRROR)
+_ADD_JOB = insert(JobRow.__table__)  # type: ignore[attr-defined]
+_ADD_CURSOR = insert(MirrorRow.__table__)  # type: ignore[attr-defined]
 _RANGE = "job_id > :after AND job_id <= :last"
 # Without its lease a running attempt would be taken for dead; the lease of any other attempt counts no more.
 _DROP_LEASES = text(

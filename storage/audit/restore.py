@@ -29,7 +29,7 @@ from storage.log.database import writing
 from storage.log.dialects import Turn, dialect_of
 from storage.log.holds import Held, put, release
 from storage.log.rows import event_row, job_row
-from storage.log.tables import EVENT, JOB, MIRROR, SET_ASIDE
+from storage.log.tables import EventRow, JobRow, MirrorRow, SetAsideRow
 from storage.providers.protocol import StorageProvider
 
 BATCH = 200
@@ -39,17 +39,20 @@ BATCH_BYTES = 16_000_000
 """... and no more than so many bytes of histories, with the last one on top."""
 
 _VIEWS = ("job", "mirror", "lease")
-_ADD_EVENT = insert(EVENT)
-_ADD_JOB = insert(JOB)
-_ADD_CURSOR = insert(MIRROR)
-_ADD_SET_ASIDE = insert(SET_ASIDE)
+_EVENT: Any = EventRow.__table__  # type: ignore[attr-defined]
+_JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
+_MIRROR: Any = MirrorRow.__table__  # type: ignore[attr-defined]
+_ADD_EVENT = insert(_EVENT)
+_ADD_JOB = insert(_JOB)
+_ADD_CURSOR = insert(_MIRROR)
+_ADD_SET_ASIDE = insert(SetAsideRow.__table__)  # type: ignore[attr-defined]
 _OURS = (
-    select(EVENT.c.job_id, EVENT.c.hash)
-    .where(EVENT.c.job_id.in_(bindparam("job_ids", expanding=True)))
-    .order_by(EVENT.c.job_id, EVENT.c.seq)
+    select(_EVENT.c.job_id, _EVENT.c.hash)
+    .where(_EVENT.c.job_id.in_(bindparam("job_ids", expanding=True)))
+    .order_by(_EVENT.c.job_id, _EVENT.c.seq)
 )
-_BEHIND_FORK = select(EVENT).where(EVENT.c.job_id == bindparam("job_id"), EVENT.c.seq >= bindparam("seq"))
-_DROP_EVENTS = delete(EVENT).where(EVENT.c.job_id == bindparam("job_id"), EVENT.c.seq >= bindparam("seq"))
+_BEHIND_FORK = select(_EVENT).where(_EVENT.c.job_id == bindparam("job_id"), _EVENT.c.seq >= bindparam("seq"))
+_DROP_EVENTS = delete(_EVENT).where(_EVENT.c.job_id == bindparam("job_id"), _EVENT.c.seq >= bindparam("seq"))
 
 
 class Fork(NamedTuple):

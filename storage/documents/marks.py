@@ -21,11 +21,12 @@ from models.audit import Finding
 from models.errors import DocumentMissing, QuledgerError
 from storage import failpoints, layout
 from storage.log.database import reading, writing
-from storage.log.tables import LOG_MARK
+from storage.log.tables import LogMarkRow
 from storage.providers.protocol import StorageProvider
 from storage.providers.stores import Stores
 
-_GET = select(LOG_MARK.c.log_id, LOG_MARK.c.mark, LOG_MARK.c.marked_at)
+_MARK: Any = LogMarkRow.__table__  # type: ignore[attr-defined]
+_GET = select(_MARK.c.log_id, _MARK.c.mark, _MARK.c.marked_at)
 
 _LOG = logging.getLogger("quledger.marks")
 
@@ -110,7 +111,7 @@ class Marks:
                 # Under our eyes. Its mark is not raised, or it might come to be the one that was lost.
                 self._gone_back()
                 return
-            connection.execute(update(LOG_MARK).values(mark=LOG_MARK.c.mark + 1, marked_at=clock.to_text(clock.now())))
+            connection.execute(update(_MARK).values(mark=_MARK.c.mark + 1, marked_at=clock.to_text(clock.now())))
             mark = mark_of(connection)
         self._newest = mark.mark
         failpoints.point("mark.raised")
@@ -150,7 +151,7 @@ def take_over(connection: Connection, mark: Mark) -> None:
         return
     marked_at = clock.to_text(clock.now())
     values = {"log_id": mark.log_id, "mark": max(mark.mark, ours.mark), "marked_at": marked_at}
-    connection.execute(update(LOG_MARK).values(**values))
+    connection.execute(update(_MARK).values(**values))
 
 
 def mark_in(storage: StorageProvider) -> Mark | None:

@@ -9,8 +9,7 @@ from models.errors import echo
 from models.identity.checking import check_stream
 from models.identity.people import Fold
 from storage.identity.streams import streams
-from storage.identity.tables import TOKEN
-from storage.identity.views import TOLD_BY_NO_EVENT, VIEWS, Key, Row, add, key_of, rows_of, stream_of
+from storage.identity.views import TOKEN, TOLD_BY_NO_EVENT, VIEWS, Key, Row, add, key_of, rows_of, stream_of
 from storage.log.database import reading
 from storage.log.dialects import Turn, dialect_of
 from storage.log.histories import tolerate_corruption

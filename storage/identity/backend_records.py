@@ -16,26 +16,14 @@ from models.identity.facts import ControlFact
 from models.identity.people import BackendRecord
 from models.identity.streams import BACKEND, parts
 from models.pauses import Pause
-from storage.identity.calibration_rows import calibration_of, read
-from storage.identity.tables import CALIBRATION, CALIBRATION_PERIOD, CONTROL_EVENT
-from storage.log.tables import PAUSE
+from storage.identity.calibration_rows import CALIBRATION, PERIOD, calibration_of, read
+from storage.identity.streams import EVENT
+from storage.identity.views import PAUSE
 
-_LAST = (
-    select(CONTROL_EVENT)
-    .where(CONTROL_EVENT.c.stream == bindparam("stream"))
-    .order_by(CONTROL_EVENT.c.seq.desc())
-    .limit(1)
-)
-_BEGAN = select(CONTROL_EVENT.c.recorded_at).where(
-    CONTROL_EVENT.c.stream == bindparam("stream"), CONTROL_EVENT.c.seq == 0
-)
+_LAST = select(EVENT).where(EVENT.c.stream == bindparam("stream")).order_by(EVENT.c.seq.desc()).limit(1)
+_BEGAN = select(EVENT.c.recorded_at).where(EVENT.c.stream == bindparam("stream"), EVENT.c.seq == 0)
 _PAUSED = select(PAUSE).where(PAUSE.c.backend == bindparam("backend"))
-_HOLDS = (
-    select(CALIBRATION_PERIOD)
-    .where(CALIBRATION_PERIOD.c.backend == bindparam("backend"))
-    .order_by(CALIBRATION_PERIOD.c.number.desc())
-    .limit(1)
-)
+_HOLDS = select(PERIOD).where(PERIOD.c.backend == bindparam("backend")).order_by(PERIOD.c.number.desc()).limit(1)
 _VERSIONS = select(CALIBRATION).where(
     CALIBRATION.c.backend == bindparam("backend"), CALIBRATION.c.sha256.in_(bindparam("about", expanding=True))
 )

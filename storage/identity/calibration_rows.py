@@ -8,7 +8,10 @@ from sqlalchemy import Table
 
 from models.calibrations import Calibration, Ledger
 from models.clock import to_text
-from storage.identity.tables import CALIBRATION, CALIBRATION_PERIOD
+from storage.identity.tables import CalibrationPeriodRow, CalibrationRow
+
+CALIBRATION: Table = CalibrationRow.__table__  # type: ignore[attr-defined]
+PERIOD: Table = CalibrationPeriodRow.__table__  # type: ignore[attr-defined]
 
 
 def calibration_rows(backend: str, ledger: Ledger) -> Iterator[tuple[Table, dict[str, Any]]]:
@@ -23,7 +26,7 @@ def calibration_rows(backend: str, ledger: Ledger) -> Iterator[tuple[Table, dict
         yield CALIBRATION, row
     for number, period in enumerate(ledger.periods, ledger.first):
         times = {"since": to_text(period.since), "until": _written(period.until)}
-        yield CALIBRATION_PERIOD, {"backend": backend, "number": number, "sha256": period.sha256} | times
+        yield PERIOD, {"backend": backend, "number": number, "sha256": period.sha256} | times
 
 
 def calibration_of(row: Any) -> Calibration:

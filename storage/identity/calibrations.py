@@ -25,9 +25,8 @@ from models.identity.people import BackendRecord, Fold
 from models.identity.streams import backend_stream
 from models.names import MAX_NAMED, id_meant
 from storage.identity.backend_records import record_of
-from storage.identity.calibration_rows import calibration_of, read
+from storage.identity.calibration_rows import CALIBRATION, PERIOD, calibration_of, read
 from storage.identity.directory import Directory
-from storage.identity.tables import CALIBRATION, CALIBRATION_PERIOD
 from storage.log.database import reading
 from storage.log.standing import backend_on, results_begin_with
 
@@ -185,11 +184,7 @@ class Calibrations:
         with reading(self._engine) as connection:
             found = connection.execute(select(*columns).where(CALIBRATION.c.backend == backend)).mappings()
             versions = {row["sha256"]: calibration_of({"content": "", **row}) for row in found}
-            held = connection.execute(
-                select(CALIBRATION_PERIOD)
-                .where(CALIBRATION_PERIOD.c.backend == backend)
-                .order_by(CALIBRATION_PERIOD.c.number)
-            )
+            held = connection.execute(select(PERIOD).where(PERIOD.c.backend == backend).order_by(PERIOD.c.number))
             periods = tuple(
                 Period(sha256=row["sha256"], since=datetime.fromisoformat(row["since"]), until=read(row["until"]))
                 for row in held.mappings()

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine, bindparam, func, select
 
-from storage.identity.tables import DEVICE, TOKEN
+from storage.identity.views import DEVICE, TOKEN
 from storage.log.database import reading
 
 _REPORTED = select(DEVICE).where(DEVICE.c.name == bindparam("name"))

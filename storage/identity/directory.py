@@ -39,7 +39,7 @@ from models.identity.tokens import NewToken, new_token
 from storage.identity import streams
 from storage.identity.backend_records import is_of_backend, record_of, versions_in
 from storage.identity.directory_reader import DirectoryReader
-from storage.identity.tables import ACCOUNT, NAME_LINK, TOKEN
+from storage.identity.views import ACCOUNT, NAME_LINK, TOKEN
 from storage.log.database import writing
 from storage.log.dialects import Turn, dialect_of
 

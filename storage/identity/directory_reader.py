@@ -17,7 +17,7 @@ from models.identity.people import Person, Project, Token
 from models.identity.streams import device_stream, is_name, project_stream, user_stream
 from models.identity.tokens import LOCAL_NOTE, MOST_SECRET, is_token_id, token_sha256
 from storage.identity import streams
-from storage.identity.tables import ACCOUNT, MEMBERSHIP, NAME_LINK, TOKEN
+from storage.identity.views import ACCOUNT, MEMBERSHIP, NAME_LINK, TOKEN
 from storage.log.database import reading, writing
 from storage.log.dialects import Turn, dialect_of
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from sqlalchemy import Engine, select
 
 from models.identity.limits import NO_LIMITS, Limits
-from storage.identity.tables import ACCOUNT, PROJECT
+from storage.identity.views import ACCOUNT, PROJECT
 from storage.log.database import reading
 
 BATCH = 500

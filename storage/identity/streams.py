@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, Table, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from models import clock
@@ -16,12 +16,14 @@ from models.identity.facts import ControlFact
 from models.identity.people import Fold, apply, changes_anything
 from models.notices import of_control
 from storage.identity import views
-from storage.identity.tables import CONTROL_EVENT
+from storage.identity.tables import ControlEventRow
 from storage.log import outbox
 
-_ADD = insert(CONTROL_EVENT)
-_ONE = select(CONTROL_EVENT).where(CONTROL_EVENT.c.stream == bindparam("stream")).order_by(CONTROL_EVENT.c.seq)
-_ALL = select(CONTROL_EVENT).order_by(CONTROL_EVENT.c.stream, CONTROL_EVENT.c.seq).execution_options(yield_per=500)
+EVENT: Table = ControlEventRow.__table__  # type: ignore[attr-defined]
+
+_ADD = insert(EVENT)
+_ONE = select(EVENT).where(EVENT.c.stream == bindparam("stream")).order_by(EVENT.c.seq)
+_ALL = select(EVENT).order_by(EVENT.c.stream, EVENT.c.seq).execution_options(yield_per=500)
 
 
 def fold_of(connection: Connection, stream: str) -> Fold | None:
@@ -47,7 +49,7 @@ def folds(connection: Connection, kind: str) -> Iterator[Fold]:
 def streams(connection: Connection, kind: str = "") -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Yield the name of each stream, or of those of one kind, and its events as they are stored, in order."""
     # The next character after the slash ends the range; an index serves it in both databases.
-    query = _ALL.where(CONTROL_EVENT.c.stream >= f"{kind}/", CONTROL_EVENT.c.stream < f"{kind}0") if kind else _ALL
+    query = _ALL.where(EVENT.c.stream >= f"{kind}/", EVENT.c.stream < f"{kind}0") if kind else _ALL
     for stream, rows in groupby(connection.execute(query).mappings(), key=lambda row: row["stream"]):
         yield stream, [dict(row) for row in rows]
 

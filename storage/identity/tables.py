@@ -3,126 +3,145 @@
 Nothing of them is ever mirrored into a storage.
 """
 
-from sqlalchemy import Boolean, Column, Integer, Table, Text
+from sqlalchemy import Index, Text, text
+from sqlmodel import Field, SQLModel
 
-from storage.log.tables import METADATA, words
-
-CONTROL_EVENT = Table(
-    "control_event",
-    METADATA,
-    Column("stream", words(200), primary_key=True),
-    Column("seq", Integer, primary_key=True),
-    Column("kind", words(40), nullable=False),
-    Column("data", Text, nullable=False),
-    Column("recorded_at", words(40), nullable=False),
-    Column("actor", words(200), nullable=False),
-    Column("prev_hash", words(64), nullable=False),
-    Column("hash", words(64), nullable=False),
-)
-"""One event, as `models.identity.control_events.ControlEvent`. Database triggers refuse UPDATE and DELETE."""
+from storage.log.tables import words
 
 
-ACCOUNT = Table(
-    "account",
-    METADATA,
-    Column("name", words(100), primary_key=True),
-    Column("role", words(10), nullable=False),
-    Column("is_enabled", Boolean, nullable=False),
-    Column("added_at", words(40), nullable=False),
-    Column("limits", Text, nullable=False),
-)
-"""A user; `limits` is `models.identity.limits.Limits` as JSON."""
+class ControlEventRow(SQLModel, table=True):
+    """One event, as `models.identity.control_events.ControlEvent`. Database triggers refuse UPDATE and DELETE."""
+
+    __tablename__ = "control_event"
+
+    stream: str = Field(primary_key=True, sa_type=words(200))
+    seq: int = Field(primary_key=True)
+    kind: str = Field(sa_type=words(40))
+    data: str = Field(sa_type=Text)
+    recorded_at: str = Field(sa_type=words(40))
+    actor: str = Field(sa_type=words(200))
+    prev_hash: str = Field(sa_type=words(64))
+    hash: str = Field(sa_type=words(64))
 
 
-PROJECT = Table(
-    "project",
-    METADATA,
-    Column("name", words(100), primary_key=True),
-    Column("added_at", words(40), nullable=False),
-    Column("limits", Text, nullable=False),
-)
-"""A project; `limits` as those of a user."""
+class AccountRow(SQLModel, table=True):
+    """A user; `limits` is `models.identity.limits.Limits` as JSON."""
+
+    __tablename__ = "account"
+
+    name: str = Field(primary_key=True, sa_type=words(100))
+    role: str = Field(sa_type=words(10))
+    is_enabled: bool
+    added_at: str = Field(sa_type=words(40))
+    limits: str = Field(sa_type=Text)
 
 
-MEMBERSHIP = Table(
-    "membership",
-    METADATA,
-    Column("project", words(100), primary_key=True),
-    Column("user", words(100), primary_key=True),
-    Column("role", words(10), nullable=False),
-)
-"""That a user belongs to a project."""
+class ProjectRow(SQLModel, table=True):
+    """A project; `limits` as those of a user."""
+
+    __tablename__ = "project"
+
+    name: str = Field(primary_key=True, sa_type=words(100))
+    added_at: str = Field(sa_type=words(40))
+    limits: str = Field(sa_type=Text)
 
 
-DEVICE = Table(
-    "device",
-    METADATA,
-    Column("name", words(100), primary_key=True),
-    Column("status", words(20), nullable=False),
-    Column("n_qubits", Integer),
-    Column("device_info", Text, nullable=False),
-    Column("calibrated_at", words(40), nullable=False),
-)
-"""A device that an engine outside serves, as the engine says it stands; what it has not said is empty or NULL."""
+class MembershipRow(SQLModel, table=True):
+    """That a user belongs to a project."""
+
+    __tablename__ = "membership"
+
+    project: str = Field(primary_key=True, sa_type=words(100))
+    user: str = Field(primary_key=True, sa_type=words(100))
+    role: str = Field(sa_type=words(10))
+
+    __table_args__ = (Index("ix_membership_user", "user"),)
 
 
-NAME_LINK = Table(
-    "name_link",
-    METADATA,
-    Column("name", words(200), primary_key=True),
-    Column("user", words(100), nullable=False),
-)
-"""That jobs which came in under a name without a token are a user's to see."""
+class DeviceRow(SQLModel, table=True):
+    """A device that an engine outside serves, as the engine says it stands; what it has not said is empty or NULL."""
+
+    __tablename__ = "device"
+
+    name: str = Field(primary_key=True, sa_type=words(100))
+    status: str = Field(sa_type=words(20))
+    n_qubits: int | None = Field(default=None)
+    device_info: str = Field(sa_type=Text)
+    calibrated_at: str = Field(sa_type=words(40))
 
 
-TOKEN = Table(
-    "token",
-    METADATA,
-    Column("token_id", words(20), primary_key=True),
-    Column("sha256", words(64), nullable=False),
-    Column("user", words(100), nullable=False),
-    Column("device", words(100), nullable=False),
-    Column("scopes", words(40), nullable=False),
-    Column("note", words(200), nullable=False),
-    Column("issued_at", words(40), nullable=False),
-    Column("expires_at", words(40), nullable=False),
-    Column("revoked_at", words(40), nullable=False),
-    Column("last_used_at", words(40), nullable=False),
-)
-"""A token, of a user or of a device; the other one of the two is empty, as are times that there are not.
+class NameLinkRow(SQLModel, table=True):
+    """That jobs which came in under a name without a token are a user's to see."""
 
-Attributes:
-    scopes: with a blank between them.
-    last_used_at: the one thing here that no event says, to the minute; empty before the first use.
-"""
+    __tablename__ = "name_link"
+
+    name: str = Field(primary_key=True, sa_type=words(200))
+    user: str = Field(sa_type=words(100))
+
+    __table_args__ = (Index("ix_name_link_user", "user"),)
 
 
-CALIBRATION = Table(
-    "calibration",
-    METADATA,
-    Column("backend", words(100), primary_key=True),
-    Column("sha256", words(64), primary_key=True),
-    Column("config_sha256", words(64), nullable=False),
-    Column("content", Text, nullable=False),
-    Column("recorded_at", words(40), nullable=False),
-    Column("withdrawn_at", words(40), nullable=False),
-    Column("withdrawn_by", words(200), nullable=False),
-    Column("reason", words(500), nullable=False),
-)
-"""A version of a backend, as `models.calibrations.Calibration`; what there is not is empty.
+class TokenRow(SQLModel, table=True):
+    """A token, of a user or of a device; the other one of the two is empty, as are times that there are not.
 
-Attributes:
-    content: its text.
-"""
+    Attributes:
+        scopes: with a blank between them.
+        last_used_at: the one thing here that no event says, to the minute; empty before the first use.
+    """
+
+    __tablename__ = "token"
+
+    token_id: str = Field(primary_key=True, sa_type=words(20))
+    sha256: str = Field(sa_type=words(64))
+    user: str = Field(sa_type=words(100))
+    device: str = Field(sa_type=words(100))
+    scopes: str = Field(sa_type=words(40))
+    note: str = Field(sa_type=words(200))
+    issued_at: str = Field(sa_type=words(40))
+    expires_at: str = Field(sa_type=words(40))
+    revoked_at: str = Field(sa_type=words(40))
+    last_used_at: str = Field(sa_type=words(40))
+
+    __table_args__ = (Index("ix_token_sha256", "sha256", unique=True), Index("ix_token_user", "user"))
 
 
-CALIBRATION_PERIOD = Table(
-    "calibration_period",
-    METADATA,
-    Column("backend", words(100), primary_key=True),
-    Column("number", Integer, primary_key=True),
-    Column("sha256", words(64), nullable=False),
-    Column("since", words(40), nullable=False),
-    Column("until", words(40), nullable=False),
-)
-"""A time for which a version held, by its place among those of the backend; `until` is empty while it does."""
+class CalibrationRow(SQLModel, table=True):
+    """A version of a backend, as `models.calibrations.Calibration`; what there is not is empty.
+
+    Attributes:
+        content: its text.
+    """
+
+    __tablename__ = "calibration"
+
+    backend: str = Field(primary_key=True, sa_type=words(100))
+    sha256: str = Field(primary_key=True, sa_type=words(64))
+    config_sha256: str = Field(sa_type=words(64))
+    content: str = Field(sa_type=Text)
+    recorded_at: str = Field(sa_type=words(40))
+    withdrawn_at: str = Field(sa_type=words(40))
+    withdrawn_by: str = Field(sa_type=words(200))
+    reason: str = Field(sa_type=words(500))
+
+    __table_args__ = (
+        Index("ix_calibration_sha256", "sha256"),
+        Index(
+            "ix_calibration_withdrawn",
+            "withdrawn_at",
+            "sha256",
+            sqlite_where=text("withdrawn_at <> ''"),
+            postgresql_where=text("withdrawn_at <> ''"),
+        ),
+    )
+
+
+class CalibrationPeriodRow(SQLModel, table=True):
+    """A time for which a version held, by its place among those of the backend; `until` is empty while it does."""
+
+    __tablename__ = "calibration_period"
+
+    backend: str = Field(primary_key=True, sa_type=words(100))
+    number: int = Field(primary_key=True)
+    sha256: str = Field(sa_type=words(64))
+    since: str = Field(sa_type=words(40))
+    until: str = Field(sa_type=words(40))

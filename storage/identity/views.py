@@ -8,20 +8,20 @@ from models.clock import to_text
 from models.identity.people import BackendRecord, Device, Fold, Person, Project, Token
 from models.identity.streams import BACKEND, parts
 from models.pauses import Pause
-from storage.identity.calibration_rows import calibration_rows
-from storage.identity.tables import (
-    ACCOUNT,
-    CALIBRATION,
-    CALIBRATION_PERIOD,
-    DEVICE,
-    MEMBERSHIP,
-    NAME_LINK,
-    PROJECT,
-    TOKEN,
-)
-from storage.log.tables import PAUSE
+from storage.identity.calibration_rows import CALIBRATION, PERIOD, calibration_rows
+from storage.identity.tables import AccountRow, DeviceRow, MembershipRow, NameLinkRow, ProjectRow, TokenRow
+from storage.log.tables import PauseRow
 
-VIEWS = (ACCOUNT, PROJECT, MEMBERSHIP, NAME_LINK, TOKEN, DEVICE, PAUSE, CALIBRATION, CALIBRATION_PERIOD)
+ACCOUNT: Table = AccountRow.__table__  # type: ignore[attr-defined]
+DEVICE: Table = DeviceRow.__table__  # type: ignore[attr-defined]
+PROJECT: Table = ProjectRow.__table__  # type: ignore[attr-defined]
+MEMBERSHIP: Table = MembershipRow.__table__  # type: ignore[attr-defined]
+NAME_LINK: Table = NameLinkRow.__table__  # type: ignore[attr-defined]
+TOKEN: Table = TokenRow.__table__  # type: ignore[attr-defined]
+
+PAUSE: Table = PauseRow.__table__  # type: ignore[attr-defined]
+
+VIEWS = (ACCOUNT, PROJECT, MEMBERSHIP, NAME_LINK, TOKEN, DEVICE, PAUSE, CALIBRATION, PERIOD)
 
 TOLD_BY_NO_EVENT = "last_used_at"
 """The column of `token` that is kept as it is."""
@@ -60,7 +60,7 @@ def key_of(table: Table, row: Row) -> Key:
 
 def stream_of(table: Table, row: Row) -> str:
     """Return the stream whose events a row repeats."""
-    if table in (PAUSE, CALIBRATION, CALIBRATION_PERIOD):
+    if table in (PAUSE, CALIBRATION, PERIOD):
         return f"{BACKEND}/{row['backend']}"
     if table is TOKEN:
         return f"device/{row['device']}" if row["device"] else f"user/{row['user']}"

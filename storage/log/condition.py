@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
@@ -13,8 +13,14 @@ from models import clock
 from models.errors import LogUnavailable
 from models.health import Sign
 from storage.log.database import reading, writing
-from storage.log.tables import EVENT, JOB, MIRROR, NOT_HELD
-from storage.log.upkeep_tables import DRAIN, PROBE
+from storage.log.tables import NOT_HELD, EventRow, JobRow, MirrorRow
+from storage.log.upkeep_tables import DrainRow, ProbeRow
+
+_DRAIN: Any = DrainRow.__table__  # type: ignore[attr-defined]
+_PROBE: Any = ProbeRow.__table__  # type: ignore[attr-defined]
+_MIRROR: Any = MirrorRow.__table__  # type: ignore[attr-defined]
+_EVENT: Any = EventRow.__table__  # type: ignore[attr-defined]
+_JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
 
 LOOKED_AT = 5000
 """Of so many mirrors that are behind the oldest event is looked for."""
@@ -23,27 +29,27 @@ KEPT = timedelta(days=1)
 """So long the last sign of life of a drain is kept that ended without a word."""
 
 _LATE = (
-    select(MIRROR.c.job_id, MIRROR.c.seq)
+    select(_MIRROR.c.job_id, _MIRROR.c.seq)
     .where(text("behind"), text("NOT EXISTS (SELECT 1 FROM held WHERE held.job_id = mirror.job_id)"))
     .limit(LOOKED_AT)
     .subquery()
 )
-_LAG = select(func.count(), func.min(EVENT.c.recorded_at)).select_from(
-    _LATE.join(EVENT, (EVENT.c.job_id == _LATE.c.job_id) & (EVENT.c.seq == _LATE.c.seq + 1))
+_LAG = select(func.count(), func.min(_EVENT.c.recorded_at)).select_from(
+    _LATE.join(_EVENT, (_EVENT.c.job_id == _LATE.c.job_id) & (_EVENT.c.seq == _LATE.c.seq + 1))
 )
-_OLDEST = select(JOB.c.backend, func.min(JOB.c.received_at)).where(JOB.c.phase == "waiting", NOT_HELD)
-_OLDEST = _OLDEST.group_by(JOB.c.backend)
+_OLDEST = select(_JOB.c.backend, func.min(_JOB.c.received_at)).where(_JOB.c.phase == "waiting", NOT_HELD)
+_OLDEST = _OLDEST.group_by(_JOB.c.backend)
 _NEWEST = (
-    select(JOB.c.job_id, JOB.c.backend)
-    .where(JOB.c.submitted_at >= bindparam("since"), JOB.c.state == "DONE")
-    .order_by(JOB.c.submitted_at.desc(), JOB.c.job_id.desc())
+    select(_JOB.c.job_id, _JOB.c.backend)
+    .where(_JOB.c.submitted_at >= bindparam("since"), _JOB.c.state == "DONE")
+    .order_by(_JOB.c.submitted_at.desc(), _JOB.c.job_id.desc())
     .limit(bindparam("limit"))
     .subquery()
 )
 _STEPS = (
-    select(_NEWEST.c.backend, EVENT.c.job_id, EVENT.c.kind, EVENT.c.recorded_at)
-    .select_from(_NEWEST.join(EVENT, EVENT.c.job_id == _NEWEST.c.job_id))
-    .order_by(EVENT.c.job_id, EVENT.c.seq)
+    select(_NEWEST.c.backend, _EVENT.c.job_id, _EVENT.c.kind, _EVENT.c.recorded_at)
+    .select_from(_NEWEST.join(_EVENT, _EVENT.c.job_id == _NEWEST.c.job_id))
+    .order_by(_EVENT.c.job_id, _EVENT.c.seq)
 )
 
 
@@ -62,11 +68,11 @@ def write_and_read(engine: Engine) -> None:
     """
     now = clock.to_text(clock.now())
     with writing(engine) as connection:
-        if not connection.execute(update(PROBE).values(written_at=now)).rowcount:
+        if not connection.execute(update(_PROBE).values(written_at=now)).rowcount:
             with suppress(IntegrityError), connection.begin_nested():
-                connection.execute(insert(PROBE).values(name="health", written_at=now))
+                connection.execute(insert(_PROBE).values(name="health", written_at=now))
     with reading(engine) as connection:
-        found = connection.execute(select(PROBE.c.written_at)).scalar()
+        found = connection.execute(select(_PROBE.c.written_at)).scalar()
     if found is None or found < now:  # another one may have written since
         raise LogUnavailable("the event log cannot be used: a row that was just written is not there")
 
@@ -114,16 +120,16 @@ def put_sign(  # noqa: PLR0913 - what a sign of life says
         "prefect": prefect[:500],
     }
     with writing(engine) as connection:
-        if not connection.execute(update(DRAIN).where(DRAIN.c.worker == worker).values(row)).rowcount:
-            connection.execute(insert(DRAIN).values(row | {"worker": worker}))
-            connection.execute(delete(DRAIN).where(DRAIN.c.seen_at < clock.to_text(now - KEPT)))
+        if not connection.execute(update(_DRAIN).where(_DRAIN.c.worker == worker).values(row)).rowcount:
+            connection.execute(insert(_DRAIN).values(row | {"worker": worker}))
+            connection.execute(delete(_DRAIN).where(_DRAIN.c.seen_at < clock.to_text(now - KEPT)))
 
 
 def remove_sign(engine: Engine, worker: str, began_at: datetime) -> None:
     """Take the sign of a drain away that ends in good order; that of a later one of the same process stays."""
-    mine = (DRAIN.c.worker == worker) & (DRAIN.c.began_at == clock.to_text(began_at))
+    mine = (_DRAIN.c.worker == worker) & (_DRAIN.c.began_at == clock.to_text(began_at))
     with writing(engine) as connection:
-        connection.execute(delete(DRAIN).where(mine))
+        connection.execute(delete(_DRAIN).where(mine))
 
 
 def signs(engine: Engine) -> list[tuple[Sign, str]]:
@@ -133,7 +139,7 @@ def signs(engine: Engine) -> list[tuple[Sign, str]]:
 
 
 def _signs(connection: Connection) -> list[tuple[Sign, str]]:
-    rows = connection.execute(select(DRAIN).order_by(DRAIN.c.began_at, DRAIN.c.worker)).mappings()
+    rows = connection.execute(select(_DRAIN).order_by(_DRAIN.c.began_at, _DRAIN.c.worker)).mappings()
     return [
         (
             Sign(

@@ -9,22 +9,25 @@ from sqlalchemy import Engine, and_, bindparam, delete, func, or_, select
 from models import clock
 from models.job import Job, State
 from storage.log.database import reading, writing
-from storage.log.tables import JOB, NOT_HELD, PAYLOAD
+from storage.log.tables import NOT_HELD, JobRow, PayloadRow
+
+_JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
+_PAYLOAD: Any = PayloadRow.__table__  # type: ignore[attr-defined]
 
 BATCH = 500
 
 _OLD = (
-    select(JOB.c.submitted_at, JOB.c.job_id, JOB.c.fold)
+    select(_JOB.c.submitted_at, _JOB.c.job_id, _JOB.c.fold)
     .where(
-        JOB.c.state == State.DONE.value,
-        JOB.c.submitted_at < bindparam("before"),
+        _JOB.c.state == State.DONE.value,
+        _JOB.c.submitted_at < bindparam("before"),
         or_(
-            JOB.c.submitted_at > bindparam("after"),
-            and_(JOB.c.submitted_at == bindparam("after"), JOB.c.job_id > bindparam("after_id")),
+            _JOB.c.submitted_at > bindparam("after"),
+            and_(_JOB.c.submitted_at == bindparam("after"), _JOB.c.job_id > bindparam("after_id")),
         ),
         NOT_HELD,
     )
-    .order_by(JOB.c.submitted_at, JOB.c.job_id)
+    .order_by(_JOB.c.submitted_at, _JOB.c.job_id)
     .limit(BATCH)
 )
 
@@ -53,7 +56,7 @@ def done_before(engine: Engine, before: datetime) -> Iterator[Job]:
 
 def payloads_before(engine: Engine, before: datetime) -> Sum:
     """Return how many payloads were stored before a moment."""
-    query = select(func.count(), func.coalesce(func.sum(PAYLOAD.c.size), 0)).where(_is_before(before))
+    query = select(func.count(), func.coalesce(func.sum(_PAYLOAD.c.size), 0)).where(_is_before(before))
     with reading(engine) as connection:
         number, size = connection.execute(query).one()
     return Sum(number, int(size))
@@ -62,9 +65,9 @@ def payloads_before(engine: Engine, before: datetime) -> Sum:
 def remove_payloads(engine: Engine, before: datetime) -> int:
     """Remove the payloads that were stored before a moment; the jobs that were made from them have their copies."""
     with writing(engine) as connection:
-        removed: int = connection.execute(delete(PAYLOAD).where(_is_before(before))).rowcount
+        removed: int = connection.execute(delete(_PAYLOAD).where(_is_before(before))).rowcount
     return removed
 
 
 def _is_before(before: datetime) -> Any:
-    return PAYLOAD.c.created_at < clock.to_text(before)
+    return _PAYLOAD.c.created_at < clock.to_text(before)

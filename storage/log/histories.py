@@ -8,7 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, text
 
 from storage.log.dialects import dialect_of
-from storage.log.tables import EVENT
+from storage.log.tables import EventRow
+
+EVENT: Any = EventRow.__table__  # type: ignore[attr-defined]
 
 # Read through the key, a part at a time: sorting would copy the whole table first.
 _ALL = select(EVENT).order_by(EVENT.c.job_id, EVENT.c.seq).execution_options(yield_per=500)

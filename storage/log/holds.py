@@ -2,22 +2,23 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, bindparam, delete, func, select, text
 
 from models import clock
 from storage.log.database import reading, writing
 from storage.log.dialects import Turn, dialect_of
-from storage.log.tables import HELD
+from storage.log.tables import HeldRow
 
+_HELD: Any = HeldRow.__table__  # type: ignore[attr-defined]
 _PUT = text(
     "INSERT INTO held (job_id, storage, why, since) VALUES (:job_id, :storage, :why, :since)"
     " ON CONFLICT (job_id) DO UPDATE SET storage = excluded.storage, why = excluded.why"
 )
-_DROP = delete(HELD).where(HELD.c.job_id.in_(bindparam("job_ids", expanding=True)))
-_REASONS = select(HELD.c.job_id, HELD.c.why).where(HELD.c.job_id.in_(bindparam("job_ids", expanding=True)))
-_IDS = select(HELD.c.job_id).where(HELD.c.job_id.in_(bindparam("job_ids", expanding=True)))
+_DROP = delete(_HELD).where(_HELD.c.job_id.in_(bindparam("job_ids", expanding=True)))
+_REASONS = select(_HELD.c.job_id, _HELD.c.why).where(_HELD.c.job_id.in_(bindparam("job_ids", expanding=True)))
+_IDS = select(_HELD.c.job_id).where(_HELD.c.job_id.in_(bindparam("job_ids", expanding=True)))
 
 BATCH = 500
 """Ids that one statement names."""
@@ -52,7 +53,7 @@ class Holds:
     def why(self, job_id: str) -> str:
         """Return why a job is held; empty if it is not."""
         with reading(self._engine) as connection:
-            return connection.execute(select(HELD.c.why).where(HELD.c.job_id == job_id)).scalar() or ""
+            return connection.execute(select(_HELD.c.why).where(_HELD.c.job_id == job_id)).scalar() or ""
 
     def among(self, job_ids: Iterable[str]) -> set[str]:
         """Return those of the ids whose jobs are held."""
@@ -66,15 +67,15 @@ class Holds:
     def count(self) -> int:
         """Return how many jobs are held."""
         with reading(self._engine) as connection:
-            return connection.execute(select(func.count()).select_from(HELD)).scalar() or 0
+            return connection.execute(select(func.count()).select_from(_HELD)).scalar() or 0
 
     def all(self, *, storage: str | None = None, after: str = "", limit: int = BATCH) -> list[Held]:
         """Return the first jobs that are held behind an id, in the order of their ids."""
-        query = select(HELD.c.job_id, HELD.c.storage, HELD.c.why).where(HELD.c.job_id > after)
+        query = select(_HELD.c.job_id, _HELD.c.storage, _HELD.c.why).where(_HELD.c.job_id > after)
         if storage is not None:
-            query = query.where(HELD.c.storage == storage)
+            query = query.where(_HELD.c.storage == storage)
         with reading(self._engine) as connection:
-            return [Held(*row) for row in connection.execute(query.order_by(HELD.c.job_id).limit(limit))]
+            return [Held(*row) for row in connection.execute(query.order_by(_HELD.c.job_id).limit(limit))]
 
 
 def reasons(connection: Connection, job_ids: Sequence[str]) -> dict[str, str]:

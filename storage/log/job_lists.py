@@ -40,14 +40,15 @@ from storage.log.tables import (
     HIDDEN,
     IN_A_GROUP,
     IN_A_PROJECT,
-    JOB,
     OPEN,
     PROVEN,
     PROVEN_SEEN,
     UNPROVEN,
+    JobRow,
 )
 
-_KEY = (JOB.c.submitted_at, JOB.c.job_id)
+_JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
+_KEY = (_JOB.c.submitted_at, _JOB.c.job_id)
 _SEEN = text("NOT hidden")
 ENDED = text("ended <> ''")
 
@@ -145,7 +146,7 @@ def page(engine: Engine, query: Query, *, limit: int = 50, cursor: str = "") -> 
     with reading(engine) as connection:
         keys = _keys(connection, query, behind, limit + 1)
         shown = [job_id for _, job_id in keys[:limit]]
-        folds = select(JOB.c.job_id, JOB.c.fold).where(JOB.c.job_id.in_(shown))
+        folds = select(_JOB.c.job_id, _JOB.c.fold).where(_JOB.c.job_id.in_(shown))
         jobs = {job_id: Job.model_validate_json(fold) for job_id, fold in connection.execute(folds)} if shown else {}
     next_cursor = _cursor(query, keys[limit - 1]) if len(keys) > limit else None
     return Page([jobs[job_id] for job_id in shown], next_cursor)
@@ -177,19 +178,19 @@ def count_by_state(engine: Engine, query: Query) -> dict[State, int]:
     with reading(engine) as connection:
         rest = [*_only_few(connection, query), *_rest(query, None)]
         for where in _lanes(query, apart=True):
-            states = select(JOB.c.state, func.count()).where(*where, *rest).group_by(JOB.c.state)
+            states = select(_JOB.c.state, func.count()).where(*where, *rest).group_by(_JOB.c.state)
             counts.update({State(state): number for state, number in connection.execute(states)})
     return {state: counts[state] for state in State if counts[state]}
 
 
 def groups(engine: Engine, query: Query, most: int) -> list[GroupRow]:
     """Return the groups to which jobs of a list belong, the one that was last used first, at most `most`."""
-    columns = select(JOB.c.group_name, func.count(), func.max(JOB.c.submitted_at))
+    columns = select(_JOB.c.group_name, func.count(), func.max(_JOB.c.submitted_at))
     jobs: Counter[str] = Counter()
     last: dict[str, str] = {}
     with reading(engine) as connection:
         for where in _lanes(query, apart=True):
-            found = columns.where(IN_A_GROUP, *where, *_rest(query, None)).group_by(JOB.c.group_name)
+            found = columns.where(IN_A_GROUP, *where, *_rest(query, None)).group_by(_JOB.c.group_name)
             for name, number, when in connection.execute(found):
                 jobs[name] += number
                 last[name] = max(when, last.get(name, ""))
@@ -204,7 +205,7 @@ def _is_of_no_job(query: Query) -> bool:
 
 
 def _count(connection: Connection, where: Sequence[Condition]) -> int:
-    return connection.execute(select(func.count()).select_from(JOB).where(*where)).scalar() or 0
+    return connection.execute(select(func.count()).select_from(_JOB).where(*where)).scalar() or 0
 
 
 def _keys(connection: Connection, query: Query, behind: Key | None, most: int) -> list[Key]:
@@ -244,17 +245,16 @@ def _whose(query: Query, *, apart: bool) -> Iterator[tuple[list[Condition], bool
     if query.everything:
         owners, names = ([query.user], (query.user,)) if query.user else ([], ())
         if not query.user and query.calibrations and not query.project:
-            for each in query.calibrations:
-                yield [CALIBRATED, JOB.c.calibration == each], False
+            yield from (([CALIBRATED, _JOB.c.calibration == each], False) for each in query.calibrations)
         elif not query.user:
-            yield [IN_A_PROJECT, JOB.c.project == query.project] if query.project else [], False
+            yield [IN_A_PROJECT, _JOB.c.project == query.project] if query.project else [], False
     for owner in owners:
-        yield [PROVEN, JOB.c.owner == owner], True
+        yield [PROVEN, _JOB.c.owner == owner], True
     for name in names:
-        yield [UNPROVEN, JOB.c.user == name], False
-    others = [JOB.c.owner != query.owner] if apart else []
+        yield [UNPROVEN, _JOB.c.user == name], False
+    others = [_JOB.c.owner != query.owner] if apart else []
     for project in query.projects if not query.everything else ():
-        yield [PROVEN, IN_A_PROJECT, JOB.c.project == project, *others], False
+        yield [PROVEN, IN_A_PROJECT, _JOB.c.project == project, *others], False
 
 
 def _states(states: frozenset[State]) -> Iterator[list[Condition]]:
@@ -262,28 +262,28 @@ def _states(states: frozenset[State]) -> Iterator[list[Condition]]:
     if states == frozenset(State):
         return
     if State.QUEUED in states:
-        yield [OPEN, JOB.c.phase == Phase.WAITING.value]
+        yield [OPEN, _JOB.c.phase == Phase.WAITING.value]
     if running := states & RUNNING:
-        every = [] if running == RUNNING else [JOB.c.state.in_(sorted(running))]
-        yield [OPEN, JOB.c.phase == Phase.RUNNING.value, *every]
+        every = [] if running == RUNNING else [_JOB.c.state.in_(sorted(running))]
+        yield [OPEN, _JOB.c.phase == Phase.RUNNING.value, *every]
     for state in sorted(states & FINAL):
-        yield [ENDED, *([] if state is State.DONE else [ENDED_OTHERWISE]), JOB.c.ended == state.value]
+        yield [ENDED, *([] if state is State.DONE else [ENDED_OTHERWISE]), _JOB.c.ended == state.value]
 
 
 def _rest(query: Query, behind: Key | None) -> Iterator[Condition]:
     """Yield what every job of the list has to be."""
-    for column, value in ((JOB.c.backend, query.backend), (JOB.c.user, query.user), (JOB.c.project, query.project)):
+    for column, value in ((_JOB.c.backend, query.backend), (_JOB.c.user, query.user), (_JOB.c.project, query.project)):
         if value:
             yield column == value
     if query.group:
-        yield from (IN_A_GROUP, JOB.c.group_name == query.group)
+        yield from (IN_A_GROUP, _JOB.c.group_name == query.group)
     yield from (has_label(*label) for label in query.labels)
     if query.calibrations:
-        yield from (CALIBRATED, JOB.c.calibration.in_(query.calibrations))
+        yield from (CALIBRATED, _JOB.c.calibration.in_(query.calibrations))
     if query.since is not None and (query.newest_first or behind is None):
-        yield JOB.c.submitted_at >= clock.to_text(query.since)
+        yield _JOB.c.submitted_at >= clock.to_text(query.since)
     if query.until is not None and (not query.newest_first or behind is None):
-        yield JOB.c.submitted_at < clock.to_text(query.until)
+        yield _JOB.c.submitted_at < clock.to_text(query.until)
     if behind is not None:
         yield tuple_(*_KEY) < behind if query.newest_first else tuple_(*_KEY) > behind
 
@@ -293,14 +293,14 @@ def _only_few(connection: Connection, query: Query) -> list[Condition]:
     if query.prefix and not is_job_id(query.prefix):
         return [literal(value=False)]
     # In the order of their bytes, and "~" comes after all that an id may hold.
-    begins: list[Condition] = [JOB.c.job_id >= query.prefix, JOB.c.job_id < f"{query.prefix}~"]
+    begins: list[Condition] = [_JOB.c.job_id >= query.prefix, _JOB.c.job_id < f"{query.prefix}~"]
     if not query.prefix:
-        begins = [IN_A_GROUP, JOB.c.group_name == query.group] if query.group else []
+        begins = [IN_A_GROUP, _JOB.c.group_name == query.group] if query.group else []
     if not begins:
         return _of_backend(connection, query)
-    few = select(JOB.c.job_id).where(*begins).limit(FEW + 1)
-    found = connection.scalars(few.order_by(JOB.c.job_id) if query.prefix else few).all()
-    return begins if len(found) > FEW else [JOB.c.job_id.in_(found)]
+    few = select(_JOB.c.job_id).where(*begins).limit(FEW + 1)
+    found = connection.scalars(few.order_by(_JOB.c.job_id) if query.prefix else few).all()
+    return begins if len(found) > FEW else [_JOB.c.job_id.in_(found)]
 
 
 def _of_backend(connection: Connection, query: Query) -> list[Condition]:
@@ -308,8 +308,8 @@ def _of_backend(connection: Connection, query: Query) -> list[Condition]:
     if not query.backend or not query.everything or query.user or query.project or query.calibrations:
         return []
     # In the words of the queue's index, which holds all that is counted here.
-    jobs: list[Condition] = [JOB.c.phase.in_([phase.value for phase in Phase]), JOB.c.backend == query.backend]
-    found = select(JOB.c.job_id).where(*jobs).limit(MANY + 1).subquery()
+    jobs: list[Condition] = [_JOB.c.phase.in_([phase.value for phase in Phase]), _JOB.c.backend == query.backend]
+    found = select(_JOB.c.job_id).where(*jobs).limit(MANY + 1).subquery()
     return [] if (connection.scalar(select(func.count()).select_from(found)) or 0) > MANY else jobs
 
 

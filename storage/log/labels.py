@@ -1,10 +1,13 @@
 """Labels as one column of the view, and the conditions that find them in it."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func
 
-from storage.log.tables import JOB, LABELLED
+from storage.log.tables import LABELLED, JobRow
+
+_JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
 
 
 def written(labels: Mapping[str, str]) -> str:
@@ -19,4 +22,4 @@ def has_label(name: str, value: str) -> ColumnElement[bool]:
     """Return the condition that a job has this label."""
     line = f"\n{name}={value}\n"
     # Both databases compare like this to the letter; LIKE of SQLite takes A for a.
-    return and_(LABELLED, func.replace(JOB.c.labels, line, "") != JOB.c.labels)
+    return and_(LABELLED, func.replace(_JOB.c.labels, line, "") != _JOB.c.labels)

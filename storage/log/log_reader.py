@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, bindparam, func, select
 
@@ -15,11 +15,14 @@ from models.names import MAX_NAMED, id_meant, is_job_id
 from storage.log.database import reading
 from storage.log.job_lists import MAX_PAGE, Query, page
 from storage.log.rows import event_of, get_job
-from storage.log.tables import EVENT, JOB, NOT_HELD, OPEN
+from storage.log.tables import NOT_HELD, OPEN, EventRow, JobRow
 
-_GET_EVENTS = select(EVENT).where(EVENT.c.job_id == bindparam("job_id")).order_by(EVENT.c.seq)
-_RUNNING_JOBS = select(JOB.c.fold).where(JOB.c.phase == Phase.RUNNING.value)
-_OPEN = JOB.c.phase.in_([Phase.WAITING.value, Phase.RUNNING.value])
+_EVENT: Any = EventRow.__table__  # type: ignore[attr-defined]
+_JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
+
+_GET_EVENTS = select(_EVENT).where(_EVENT.c.job_id == bindparam("job_id")).order_by(_EVENT.c.seq)
+_RUNNING_JOBS = select(_JOB.c.fold).where(_JOB.c.phase == Phase.RUNNING.value)
+_OPEN = _JOB.c.phase.in_([Phase.WAITING.value, Phase.RUNNING.value])
 
 NO_LABELS: Mapping[str, str] = {}
 
@@ -68,7 +71,7 @@ class LogReader:
         if not is_job_id(text):
             raise UnknownJob(text)
         # In the order of their bytes, and "~" comes after all that an id may hold.
-        query = select(JOB.c.job_id).where(JOB.c.job_id >= text, JOB.c.job_id < f"{text}~").order_by(JOB.c.job_id)
+        query = select(_JOB.c.job_id).where(_JOB.c.job_id >= text, _JOB.c.job_id < f"{text}~").order_by(_JOB.c.job_id)
         with reading(self.engine) as connection:
             found = connection.scalars(query.limit(MAX_NAMED + 1)).all()
         job_id = id_meant(text, found)
@@ -80,11 +83,11 @@ class LogReader:
         """Return what is known of those of the ids that have a job."""
         wanted = list(job_ids)
         found: dict[str, Known] = {}
-        columns = select(JOB.c.job_id, JOB.c.backend, JOB.c.storage, JOB.c.state)
+        columns = select(_JOB.c.job_id, _JOB.c.backend, _JOB.c.storage, _JOB.c.state)
         with reading(self.engine) as connection:
             for start in range(0, len(wanted), BATCH):
                 part = wanted[start : start + BATCH]
-                for job_id, backend, storage, state in connection.execute(columns.where(JOB.c.job_id.in_(part))):
+                for job_id, backend, storage, state in connection.execute(columns.where(_JOB.c.job_id.in_(part))):
                     found[job_id] = Known(backend, storage, State(state))
         return found
 
@@ -97,13 +100,13 @@ class LogReader:
 
     def history_after(self, job_id: str, seq: int) -> list[Event]:
         """Return the events of the job that came after this one, first to last."""
-        query = _GET_EVENTS.where(EVENT.c.seq > seq)
+        query = _GET_EVENTS.where(_EVENT.c.seq > seq)
         with reading(self.engine) as connection:
             return [event_of(row) for row in connection.execute(query, {"job_id": job_id})]
 
     def states(self, job_ids: Collection[str]) -> dict[str, tuple[State, int]]:
         """Return the state of each of these jobs that there are, and the number of its last event."""
-        query = select(JOB.c.job_id, JOB.c.state, JOB.c.seq).where(JOB.c.job_id.in_(list(job_ids)))
+        query = select(_JOB.c.job_id, _JOB.c.state, _JOB.c.seq).where(_JOB.c.job_id.in_(list(job_ids)))
         with reading(self.engine) as connection:
             return {job_id: (State(state), seq) for job_id, state, seq in connection.execute(query)}
 
@@ -121,11 +124,11 @@ class LogReader:
         Args:
             most: so many of the newest, of those that run, and of those that wait.
         """
-        newest = (JOB.c.submitted_at.desc(), JOB.c.job_id.desc())
-        parts = [select(JOB.c.job_id, JOB.c.seq).order_by(*newest).limit(most)]
+        newest = (_JOB.c.submitted_at.desc(), _JOB.c.job_id.desc())
+        parts = [select(_JOB.c.job_id, _JOB.c.seq).order_by(*newest).limit(most)]
         for phase in (Phase.RUNNING, Phase.WAITING):
-            oldest = select(JOB.c.job_id, JOB.c.seq).where(OPEN, JOB.c.phase == phase.value)
-            parts.append(oldest.order_by(JOB.c.submitted_at, JOB.c.job_id).limit(most))
+            oldest = select(_JOB.c.job_id, _JOB.c.seq).where(OPEN, _JOB.c.phase == phase.value)
+            parts.append(oldest.order_by(_JOB.c.submitted_at, _JOB.c.job_id).limit(most))
         with reading(self.engine) as connection:
             return {job_id: seq for part in parts for job_id, seq in connection.execute(part)}
 
@@ -133,7 +136,7 @@ class LogReader:
         """Yield the facts that began these jobs, each with the job's id, in no order."""
         wanted = list(job_ids)
         for start in range(0, len(wanted), FEW):
-            query = select(EVENT).where(EVENT.c.job_id.in_(wanted[start : start + FEW]), EVENT.c.seq == 0)
+            query = select(_EVENT).where(_EVENT.c.job_id.in_(wanted[start : start + FEW]), _EVENT.c.seq == 0)
             with reading(self.engine) as connection:
                 events = [event_of(row) for row in connection.execute(query)]
             for event in events:
@@ -146,7 +149,7 @@ class LogReader:
         Raises:
             UnknownJob: there is none.
         """
-        query = select(EVENT).where(EVENT.c.job_id == job_id, EVENT.c.seq == 0)
+        query = select(_EVENT).where(_EVENT.c.job_id == job_id, _EVENT.c.seq == 0)
         with reading(self.engine) as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
@@ -163,8 +166,8 @@ class LogReader:
         Raises:
             UnknownJob: there is none.
         """
-        kinds = EVENT.c.kind.in_(["submitted", "replaced"])
-        query = select(EVENT).where(EVENT.c.job_id == job_id, kinds).order_by(EVENT.c.seq.desc()).limit(1)
+        kinds = _EVENT.c.kind.in_(["submitted", "replaced"])
+        query = select(_EVENT).where(_EVENT.c.job_id == job_id, kinds).order_by(_EVENT.c.seq.desc()).limit(1)
         with reading(self.engine) as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
@@ -204,10 +207,10 @@ class LogReader:
         Args:
             storages: names of the storages whose jobs are counted; None for all.
         """
-        query = select(JOB.c.backend, JOB.c.phase, func.count()).where(_OPEN, NOT_HELD)
+        query = select(_JOB.c.backend, _JOB.c.phase, func.count()).where(_OPEN, NOT_HELD)
         query = query.group_by("backend", "phase")
         if storages is not None:
-            query = query.where(JOB.c.storage.in_(storages))
+            query = query.where(_JOB.c.storage.in_(storages))
         counts: dict[str, dict[str, int]] = {}
         with reading(self.engine) as connection:
             for backend, phase, number in connection.execute(query):
@@ -216,13 +219,13 @@ class LogReader:
 
     def open_by_storage(self) -> dict[str, int]:
         """Return how many jobs have not ended and are not held, by the name of their storage as they know it."""
-        query = select(JOB.c.storage, func.count()).where(_OPEN, NOT_HELD).group_by(JOB.c.storage)
+        query = select(_JOB.c.storage, func.count()).where(_OPEN, NOT_HELD).group_by(_JOB.c.storage)
         with reading(self.engine) as connection:
             return {storage: number for storage, number in connection.execute(query)}  # noqa: C416 - rows are no pairs
 
     def recent(self, since: datetime) -> dict[str, dict[str, int]]:
         """Return how many of the jobs submitted since then are in each state, by backend."""
-        query = select(JOB.c.backend, JOB.c.state, func.count()).where(JOB.c.submitted_at >= clock.to_text(since))
+        query = select(_JOB.c.backend, _JOB.c.state, func.count()).where(_JOB.c.submitted_at >= clock.to_text(since))
         counts: dict[str, dict[str, int]] = {}
         with reading(self.engine) as connection:
             for backend, state, number in connection.execute(query.group_by("backend", "state")):

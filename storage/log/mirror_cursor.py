@@ -1,19 +1,22 @@
 """How far the mirror of each job has come. An append marks its job as behind, in the same transaction."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, bindparam, func, select, text, update
 
 from storage.log.database import reading, writing
-from storage.log.tables import JOB, MIRROR
+from storage.log.tables import JobRow, MirrorRow
+
+_MIRROR: Any = MirrorRow.__table__  # type: ignore[attr-defined]
+_JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
 
 # Held first, so that the next statement sees the job's events as of now: on PostgreSQL a statement that waits for
 # a row goes on with what the other tables held before, and would take back what an append has just said.
-_HOLD = select(MIRROR.c.seq).where(MIRROR.c.job_id == bindparam("job_id")).with_for_update()
+_HOLD = select(_MIRROR.c.seq).where(_MIRROR.c.job_id == bindparam("job_id")).with_for_update()
 # Behind again if the log has moved on meanwhile: a late relay may have written what is no longer the newest.
 _ADVANCE = (
-    update(MIRROR)
-    .where(MIRROR.c.job_id == bindparam("_job_id"))
+    update(_MIRROR)
+    .where(_MIRROR.c.job_id == bindparam("_job_id"))
     .values(
         seq=bindparam("_seq"),
         place=bindparam("_place"),
@@ -21,16 +24,16 @@ _ADVANCE = (
     )
 )
 _BEHIND = (
-    select(MIRROR.c.job_id, func.coalesce(JOB.c.storage, ""))
-    .select_from(MIRROR.outerjoin(JOB, JOB.c.job_id == MIRROR.c.job_id))
+    select(_MIRROR.c.job_id, func.coalesce(_JOB.c.storage, ""))
+    .select_from(_MIRROR.outerjoin(_JOB, _JOB.c.job_id == _MIRROR.c.job_id))
     .where(text("behind"), text("NOT EXISTS (SELECT 1 FROM held WHERE held.job_id = mirror.job_id)"))
-    .where(MIRROR.c.job_id > bindparam("after"))
-    .order_by(MIRROR.c.job_id)
+    .where(_MIRROR.c.job_id > bindparam("after"))
+    .order_by(_MIRROR.c.job_id)
 )
-_COUNT_BEHIND = select(func.count()).select_from(MIRROR).where(text("behind"))
-_PLACE = update(MIRROR).where(MIRROR.c.job_id == bindparam("_job_id")).values(place=bindparam("_place"))
-_PLACE_IF = _PLACE.where(MIRROR.c.place == bindparam("_known"))
-_GET = select(MIRROR.c.seq, MIRROR.c.place).where(MIRROR.c.job_id == bindparam("job_id"))
+_COUNT_BEHIND = select(func.count()).select_from(_MIRROR).where(text("behind"))
+_PLACE = update(_MIRROR).where(_MIRROR.c.job_id == bindparam("_job_id")).values(place=bindparam("_place"))
+_PLACE_IF = _PLACE.where(_MIRROR.c.place == bindparam("_known"))
+_GET = select(_MIRROR.c.seq, _MIRROR.c.place).where(_MIRROR.c.job_id == bindparam("job_id"))
 
 
 class Position(NamedTuple):

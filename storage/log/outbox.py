@@ -14,18 +14,22 @@ from models import clock
 from models.notices import GIVEN_UP, Notice, of_health
 from storage.log.database import reading, writing
 from storage.log.dialects import Turn, dialect_of
-from storage.log.upkeep_tables import NOTICE, SUBSCRIBER, TOLD_HEALTH
+from storage.log.upkeep_tables import NoticeRow, SubscriberRow, ToldHealthRow
 
-_ADD = insert(NOTICE).from_select(
+_SUBSCRIBER: Any = SubscriberRow.__table__  # type: ignore[attr-defined]
+_NOTICE: Any = NoticeRow.__table__  # type: ignore[attr-defined]
+_TOLD: Any = ToldHealthRow.__table__  # type: ignore[attr-defined]
+
+_ADD = insert(_NOTICE).from_select(
     ["notice_id", "subscriber", "content", "noticed_at", "not_before", "attempts"],
     select(
-        bindparam("notice_id", type_=NOTICE.c.notice_id.type),
-        SUBSCRIBER.c.name,
-        bindparam("content", type_=NOTICE.c.content.type),
-        bindparam("at", type_=NOTICE.c.noticed_at.type),
-        bindparam("at", type_=NOTICE.c.not_before.type),
+        bindparam("notice_id", type_=_NOTICE.c.notice_id.type),
+        _SUBSCRIBER.c.name,
+        bindparam("content", type_=_NOTICE.c.content.type),
+        bindparam("at", type_=_NOTICE.c.noticed_at.type),
+        bindparam("at", type_=_NOTICE.c.not_before.type),
         literal(0),
-    ).where(SUBSCRIBER.c.kinds.like(bindparam("kind"))),
+    ).where(_SUBSCRIBER.c.kinds.like(bindparam("kind"))),
 )
 
 HOLD = timedelta(seconds=120)
@@ -61,23 +65,23 @@ def subscribe(engine: Engine, subscribers: Mapping[str, Sequence[str]], now: dat
     Returns:
         Those that are told no more.
     """
-    stale = SUBSCRIBER.c.named_at < clock.to_text(now - GIVEN_UP)
+    stale = _SUBSCRIBER.c.named_at < clock.to_text(now - GIVEN_UP)
     with writing(engine) as connection:
         for name, kinds in subscribers.items():
             row = {"kinds": f" {' '.join(kinds)} ", "named_at": clock.to_text(now)}
-            if not connection.execute(update(SUBSCRIBER).where(SUBSCRIBER.c.name == name).values(row)).rowcount:
-                connection.execute(insert(SUBSCRIBER).values(row | {"name": name}))
-        gone = list(connection.execute(select(SUBSCRIBER.c.name).where(stale)).scalars())
+            if not connection.execute(update(_SUBSCRIBER).where(_SUBSCRIBER.c.name == name).values(row)).rowcount:
+                connection.execute(insert(_SUBSCRIBER).values(row | {"name": name}))
+        gone = list(connection.execute(select(_SUBSCRIBER.c.name).where(stale)).scalars())
         if gone:
-            connection.execute(delete(NOTICE).where(NOTICE.c.subscriber.in_(gone)))
-            connection.execute(delete(SUBSCRIBER).where(SUBSCRIBER.c.name.in_(gone)))
+            connection.execute(delete(_NOTICE).where(_NOTICE.c.subscriber.in_(gone)))
+            connection.execute(delete(_SUBSCRIBER).where(_SUBSCRIBER.c.name.in_(gone)))
     return gone
 
 
 def take(engine: Engine, subscriber: str, now: datetime) -> list[Taken]:
     """Take a few notices that are due, oldest first; whoever dies with them leaves them to others, after a while."""
-    due = and_(NOTICE.c.subscriber == subscriber, NOTICE.c.not_before <= clock.to_text(now))
-    query = select(NOTICE).where(due).order_by(NOTICE.c.noticed_at, NOTICE.c.notice_id).limit(AT_ONCE)
+    due = and_(_NOTICE.c.subscriber == subscriber, _NOTICE.c.not_before <= clock.to_text(now))
+    query = select(_NOTICE).where(due).order_by(_NOTICE.c.noticed_at, _NOTICE.c.notice_id).limit(AT_ONCE)
     with reading(engine) as connection:
         # A glance without the write lock: mostly there is nothing.
         if connection.execute(query.limit(1)).first() is None:
@@ -85,31 +89,31 @@ def take(engine: Engine, subscriber: str, now: datetime) -> list[Taken]:
     with writing(engine) as connection:
         rows = connection.execute(query.with_for_update(skip_locked=True)).mappings().all()
         ids = [row["notice_id"] for row in rows]
-        mine = and_(NOTICE.c.subscriber == subscriber, NOTICE.c.notice_id.in_(ids))
-        held = {"not_before": clock.to_text(now + HOLD), "attempts": NOTICE.c.attempts + 1}
+        mine = and_(_NOTICE.c.subscriber == subscriber, _NOTICE.c.notice_id.in_(ids))
+        held = {"not_before": clock.to_text(now + HOLD), "attempts": _NOTICE.c.attempts + 1}
         if ids:
-            connection.execute(update(NOTICE).where(mine).values(held))
+            connection.execute(update(_NOTICE).where(mine).values(held))
     return [Taken(_notice(dict(row)), row["attempts"] + 1) for row in rows]
 
 
 def told(engine: Engine, subscriber: str, notice_id: str) -> None:
     """Take a notice away that was told, or was given up."""
     with writing(engine) as connection:
-        connection.execute(delete(NOTICE).where(_is(subscriber, notice_id)))
+        connection.execute(delete(_NOTICE).where(_is(subscriber, notice_id)))
 
 
 def put_off(engine: Engine, subscriber: str, notice_id: str, until: datetime) -> None:
     """Have a notice tried again later."""
     with writing(engine) as connection:
         values = {"not_before": clock.to_text(until)}
-        connection.execute(update(NOTICE).where(_is(subscriber, notice_id)).values(values))
+        connection.execute(update(_NOTICE).where(_is(subscriber, notice_id)).values(values))
 
 
 def untold(engine: Engine) -> dict[str, Untold]:
     """Return what waits for each subscriber; those for whom nothing waits are left out."""
     query = select(
-        NOTICE.c.subscriber, func.count(), func.min(NOTICE.c.noticed_at), func.max(NOTICE.c.attempts)
-    ).group_by(NOTICE.c.subscriber)
+        _NOTICE.c.subscriber, func.count(), func.min(_NOTICE.c.noticed_at), func.max(_NOTICE.c.attempts)
+    ).group_by(_NOTICE.c.subscriber)
     with reading(engine) as connection:
         rows = connection.execute(query).all()
     return {name: Untold(number, datetime.fromisoformat(since), attempts) for name, number, since, attempts in rows}
@@ -126,20 +130,20 @@ def put_health(
     """
     with writing(engine) as connection:
         dialect_of(connection).in_turn(connection, Turn.HEALTH)
-        found = connection.execute(select(TOLD_HEALTH.c.down)).scalar()
+        found = connection.execute(select(_TOLD.c.down)).scalar()
         notice = of_health(json.loads(found or "[]") if before is None else before, down, now)
         if notice is None and before is None:
             return None
         row = {"down": json.dumps(sorted(down))}
-        if not connection.execute(update(TOLD_HEALTH).values(row)).rowcount:
-            connection.execute(insert(TOLD_HEALTH).values(row | {"name": "health"}))
+        if not connection.execute(update(_TOLD).values(row)).rowcount:
+            connection.execute(insert(_TOLD).values(row | {"name": "health"}))
         if notice is not None:
             put(connection, notice)
     return notice
 
 
 def _is(subscriber: str, notice_id: str) -> Any:
-    return and_(NOTICE.c.subscriber == subscriber, NOTICE.c.notice_id == notice_id)
+    return and_(_NOTICE.c.subscriber == subscriber, _NOTICE.c.notice_id == notice_id)
 
 
 def _notice(row: Mapping[str, Any]) -> Notice:

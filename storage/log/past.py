@@ -12,9 +12,9 @@ from models.events import Event
 from models.job import Job
 from models.past import NotYet, job_at
 from storage.log.database import reading
+from storage.log.histories import EVENT
 from storage.log.job_lists import Page, Query, page
 from storage.log.rows import event_of
-from storage.log.tables import EVENT
 
 _OF_JOBS = (
     select(EVENT)

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, select
 
 from models import clock
 from models.pauses import Pause
 from storage.log.database import reading
-from storage.log.tables import PAUSE
+from storage.log.tables import PauseRow
 
-_IN_FORCE = select(PAUSE).where((PAUSE.c.until == "") | (PAUSE.c.until > bindparam("now")))
+_PAUSE: Any = PauseRow.__table__  # type: ignore[attr-defined]
+_IN_FORCE = select(_PAUSE).where((_PAUSE.c.until == "") | (_PAUSE.c.until > bindparam("now")))
 
 
 def in_force(connection: Connection, now: datetime) -> dict[str, Pause]:

@@ -15,9 +15,11 @@ from models.errors import InputError, echo
 from models.usage import Amount, Bounds
 from storage.log.database import reading, writing
 from storage.log.dialects import Turn, dialect_of
-from storage.log.tables import JOB, PAYLOAD, PROVEN
+from storage.log.tables import PROVEN, JobRow, PayloadRow
 from storage.log.usage import Allowance
 
+_JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
+_PAYLOAD: Any = PayloadRow.__table__  # type: ignore[attr-defined]
 _PUT = text(
     "INSERT INTO payload (owner, sha256, size, created_at, content)"
     " VALUES (:owner, :sha256, :size, :created_at, :content) ON CONFLICT (owner, sha256) DO NOTHING"
@@ -84,7 +86,7 @@ class Payloads:
         Raises:
             UnknownPayload: this user keeps none of this hash.
         """
-        query = select(PAYLOAD.c.content).where(PAYLOAD.c.owner == owner, PAYLOAD.c.sha256 == sha256)
+        query = select(_PAYLOAD.c.content).where(_PAYLOAD.c.owner == owner, _PAYLOAD.c.sha256 == sha256)
         with reading(self._engine) as connection:
             content = connection.execute(query).scalar()
         if content is None:
@@ -93,7 +95,7 @@ class Payloads:
 
     def all(self, owner: str, *, after: str = "", limit: int = LISTED) -> list[Payload]:
         """Return the user's first payloads behind a hash, in the order of their hashes."""
-        query = _about(owner).where(PAYLOAD.c.sha256 > after).order_by(PAYLOAD.c.sha256).limit(limit)
+        query = _about(owner).where(_PAYLOAD.c.sha256 > after).order_by(_PAYLOAD.c.sha256).limit(limit)
         with reading(self._engine) as connection:
             return [_payload(row) for row in connection.execute(query)]
 
@@ -104,20 +106,20 @@ class Payloads:
             UnknownPayload: this user keeps none of this hash.
             PayloadInUse: a job of his was made from it.
         """
-        jobs = select(JOB.c.job_id).where(PROVEN, JOB.c.owner == owner, JOB.c.document_sha256 == sha256).limit(1)
-        of_hash = (PAYLOAD.c.owner == owner, PAYLOAD.c.sha256 == sha256)
+        jobs = select(_JOB.c.job_id).where(PROVEN, _JOB.c.owner == owner, _JOB.c.document_sha256 == sha256).limit(1)
+        of_hash = (_PAYLOAD.c.owner == owner, _PAYLOAD.c.sha256 == sha256)
         with writing(self._engine) as connection:
-            held = connection.execute(select(PAYLOAD.c.size).where(*of_hash).with_for_update()).scalar()
+            held = connection.execute(select(_PAYLOAD.c.size).where(*of_hash).with_for_update()).scalar()
             if held is None:
                 raise UnknownPayload(sha256)
             if (job_id := connection.execute(jobs).scalar()) is not None:
                 raise PayloadInUse(sha256, job_id)
-            connection.execute(delete(PAYLOAD).where(*of_hash))
+            connection.execute(delete(_PAYLOAD).where(*of_hash))
 
 
 def _about(owner: str, sha256: str | None = None) -> Any:
-    query = select(PAYLOAD.c.sha256, PAYLOAD.c.size, PAYLOAD.c.created_at).where(PAYLOAD.c.owner == owner)
-    return query if sha256 is None else query.where(PAYLOAD.c.sha256 == sha256)
+    query = select(_PAYLOAD.c.sha256, _PAYLOAD.c.size, _PAYLOAD.c.created_at).where(_PAYLOAD.c.owner == owner)
+    return query if sha256 is None else query.where(_PAYLOAD.c.sha256 == sha256)
 
 
 def _payload(row: Any) -> Payload:

@@ -8,7 +8,7 @@ first that says just what is. So it costs the same however many users and jobs w
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, String, bindparam, delete, func, select, text, update
 
@@ -18,17 +18,22 @@ from models.job import Job, Phase
 from models.retry import LONGEST
 from storage.log.dialects import dialect_of
 from storage.log.rows import GET_JOB, find_job
-from storage.log.tables import JOB, NOBODY_DUE, NOT_HELD, NOT_PAUSED, QUEUE
+from storage.log.tables import NOBODY_DUE, NOT_HELD, NOT_PAUSED, JobRow, QueueRow
+
+_JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
+_QUEUE: Any = QueueRow.__table__  # type: ignore[attr-defined]
 
 # A job that somebody else is just writing to is not waited for.
-LOCK_WAITING = GET_JOB.where(JOB.c.phase == Phase.WAITING.value, NOT_HELD).with_for_update(skip_locked=True)
+LOCK_WAITING = GET_JOB.where(_JOB.c.phase == Phase.WAITING.value, NOT_HELD).with_for_update(skip_locked=True)
 
 _IS_DUE_AGAIN = text("again_at <> '' AND (again_at <= :now OR again_at > :beyond)")
-_ANYBODY = select(QUEUE.c.user).where(
-    QUEUE.c.backend.in_(bindparam("backends", expanding=True)), QUEUE.c.received_at < NOBODY_DUE, NOT_PAUSED
+_ANYBODY = select(_QUEUE.c.user).where(
+    _QUEUE.c.backend.in_(bindparam("backends", expanding=True)), _QUEUE.c.received_at < NOBODY_DUE, NOT_PAUSED
 )
 # Rows that somebody else holds are left to the next claim, here and below.
-_ASLEEP = select(QUEUE.c.backend, QUEUE.c.storage, QUEUE.c.user).where(_IS_DUE_AGAIN).with_for_update(skip_locked=True)
+_ASLEEP = (
+    select(_QUEUE.c.backend, _QUEUE.c.storage, _QUEUE.c.user).where(_IS_DUE_AGAIN).with_for_update(skip_locked=True)
+)
 _AWAKE = {"received_at": "", "job_id": "", "again_at": ""}
 
 # The first row of each storage; and the first of those that lie so far ahead that a wrong clock must have written them.
@@ -48,37 +53,37 @@ _FIRST = text("""
             ORDER BY received_at, job_id LIMIT 1)
     ) FROM lane WHERE lane.storage IS NOT NULL
 """).bindparams(bindparam("without", expanding=True, type_=String()))
-_OF = (QUEUE.c.backend == bindparam("_backend")) & (QUEUE.c.storage == bindparam("_storage"))
-_OF_USER = _OF & (QUEUE.c.user == bindparam("_user"))
-_ROW = select(QUEUE.c.received_at, QUEUE.c.job_id).where(_OF_USER)
+_OF = (_QUEUE.c.backend == bindparam("_backend")) & (_QUEUE.c.storage == bindparam("_storage"))
+_OF_USER = _OF & (_QUEUE.c.user == bindparam("_user"))
+_ROW = select(_QUEUE.c.received_at, _QUEUE.c.job_id).where(_OF_USER)
 _TRY_ROW = _ROW.with_for_update(skip_locked=True)
-_PUT_ROW = update(QUEUE).where(_OF_USER)
-_DROP_ROW = delete(QUEUE).where(_OF_USER)
-_LANES_OF = select(QUEUE.c.storage, QUEUE.c.user, QUEUE.c.received_at).where(
-    QUEUE.c.backend == bindparam("_backend"),
-    QUEUE.c.storage.in_(bindparam("storages", expanding=True)),
-    QUEUE.c.user.in_(bindparam("users", expanding=True)),
+_PUT_ROW = update(_QUEUE).where(_OF_USER)
+_DROP_ROW = delete(_QUEUE).where(_OF_USER)
+_LANES_OF = select(_QUEUE.c.storage, _QUEUE.c.user, _QUEUE.c.received_at).where(
+    _QUEUE.c.backend == bindparam("_backend"),
+    _QUEUE.c.storage.in_(bindparam("storages", expanding=True)),
+    _QUEUE.c.user.in_(bindparam("users", expanding=True)),
 )
-_WAITING = select(JOB.c.priority, JOB.c.received_at, JOB.c.job_id).where(
-    JOB.c.phase == Phase.WAITING.value,
-    JOB.c.backend == bindparam("_backend"),
-    JOB.c.user == bindparam("_user"),
-    JOB.c.storage == bindparam("_storage"),
+_WAITING = select(_JOB.c.priority, _JOB.c.received_at, _JOB.c.job_id).where(
+    _JOB.c.phase == Phase.WAITING.value,
+    _JOB.c.backend == bindparam("_backend"),
+    _JOB.c.user == bindparam("_user"),
+    _JOB.c.storage == bindparam("_storage"),
 )
 # As `models.retry.is_due` says.
 _HEAD = (
     _WAITING.where(text("(not_before <= :now OR not_before > :beyond)"), NOT_HELD)
-    .order_by(JOB.c.priority.desc(), JOB.c.received_at, JOB.c.job_id)
+    .order_by(_JOB.c.priority.desc(), _JOB.c.received_at, _JOB.c.job_id)
     .limit(1)
 )
-_AGAIN_AT = _WAITING.with_only_columns(func.min(JOB.c.not_before)).where(
+_AGAIN_AT = _WAITING.with_only_columns(func.min(_JOB.c.not_before)).where(
     text("not_before <> '' AND not_before > :now AND not_before <= :beyond")
 )
 _RUNNING_BY_BACKEND = (
-    select(JOB.c.backend, func.count()).where(JOB.c.phase == Phase.RUNNING.value, NOT_HELD).group_by(JOB.c.backend)
+    select(_JOB.c.backend, func.count()).where(_JOB.c.phase == Phase.RUNNING.value, NOT_HELD).group_by(_JOB.c.backend)
 )
 _RUNNING_BY_USER = (
-    select(JOB.c.user, func.count()).where(JOB.c.phase == Phase.RUNNING.value, NOT_HELD).group_by(JOB.c.user)
+    select(_JOB.c.user, func.count()).where(_JOB.c.phase == Phase.RUNNING.value, NOT_HELD).group_by(_JOB.c.user)
 )
 
 
@@ -125,10 +130,10 @@ def may_have_next(
     connection: Connection, backends: Sequence[str], now: datetime, storages: Sequence[str] | None
 ) -> bool:
     """Say whether a look at the queues may be worth while; nothing is written for it."""
-    anybody = _ANYBODY if storages is None else _ANYBODY.where(QUEUE.c.storage.in_(storages))
+    anybody = _ANYBODY if storages is None else _ANYBODY.where(_QUEUE.c.storage.in_(storages))
     if connection.execute(anybody.limit(1), {"backends": list(backends), **_times(now)}).first() is not None:
         return True
-    return connection.execute(select(QUEUE.c.user).where(_IS_DUE_AGAIN).limit(1), _times(now)).first() is not None
+    return connection.execute(select(_QUEUE.c.user).where(_IS_DUE_AGAIN).limit(1), _times(now)).first() is not None
 
 
 MOST_RAISED = 200

@@ -16,15 +16,19 @@ from models.job import Job, Phase, apply
 from models.notices import job_ended
 from models.submissions import owner_of
 from storage.log import labels, outbox, usage
-from storage.log.tables import EVENT, JOB, MIRROR
+from storage.log.tables import EventRow, JobRow, MirrorRow
 
-_ADD_EVENT = insert(EVENT)
-_ADD_JOB = insert(JOB)
-_ADD_CURSOR = insert(MIRROR)
-_PUT_JOB = update(JOB).where(JOB.c.job_id == bindparam("_job_id"), JOB.c.seq == bindparam("_seq"))
-_PUT_BEHIND = update(MIRROR).where(MIRROR.c.job_id == bindparam("_job_id"))
+_EVENT: Any = EventRow.__table__  # type: ignore[attr-defined]
+_JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
+_MIRROR: Any = MirrorRow.__table__  # type: ignore[attr-defined]
+
+_ADD_EVENT = insert(_EVENT)
+_ADD_JOB = insert(_JOB)
+_ADD_CURSOR = insert(_MIRROR)
+_PUT_JOB = update(_JOB).where(_JOB.c.job_id == bindparam("_job_id"), _JOB.c.seq == bindparam("_seq"))
+_PUT_BEHIND = update(_MIRROR).where(_MIRROR.c.job_id == bindparam("_job_id"))
 _UNMIRRORED = {"seq": -1, "place": "", "behind": True}
-GET_JOB = select(JOB.c.fold).where(JOB.c.job_id == bindparam("job_id"))
+GET_JOB = select(_JOB.c.fold).where(_JOB.c.job_id == bindparam("job_id"))
 LOCK_JOB = GET_JOB.with_for_update()
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, func, select, text
 
@@ -10,9 +10,11 @@ from models import clock
 from models.growth import RECENT_DAYS
 from models.job import Job
 from storage.log.database import reading
-from storage.log.tables import JOB, PAYLOAD
+from storage.log.tables import JobRow, PayloadRow
 
-_NEWEST_DONE = select(JOB.c.fold).where(text("ended <> ''")).order_by(JOB.c.submitted_at.desc(), JOB.c.job_id.desc())
+_JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
+_PAYLOAD: Any = PayloadRow.__table__  # type: ignore[attr-defined]
+_NEWEST_DONE = select(_JOB.c.fold).where(text("ended <> ''")).order_by(_JOB.c.submitted_at.desc(), _JOB.c.job_id.desc())
 
 
 class Sizes(NamedTuple):
@@ -33,11 +35,11 @@ def sizes(engine: Engine, now: datetime) -> Sizes:
     """
     since = clock.to_text(now - timedelta(days=RECENT_DAYS))
     with reading(engine) as connection:
-        payloads = connection.scalar(select(func.coalesce(func.sum(PAYLOAD.c.size), 0))) or 0
+        payloads = connection.scalar(select(func.coalesce(func.sum(_PAYLOAD.c.size), 0))) or 0
         # Through the index of the newest jobs, which holds all that is asked.
-        jobs = connection.scalar(select(func.count(JOB.c.submitted_at))) or 0
-        recent = connection.scalar(select(func.count()).where(JOB.c.submitted_at >= since)) or 0
-        first = connection.scalar(select(func.min(JOB.c.submitted_at)))
+        jobs = connection.scalar(select(func.count(_JOB.c.submitted_at))) or 0
+        recent = connection.scalar(select(func.count()).where(_JOB.c.submitted_at >= since)) or 0
+        first = connection.scalar(select(func.min(_JOB.c.submitted_at)))
         if engine.dialect.name == "postgresql":
             database = connection.scalar(text("SELECT pg_database_size(current_database())")) or 0
         else:

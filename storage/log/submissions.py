@@ -8,7 +8,7 @@ What is written is made before the transaction begins: nobody waits for the log 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, select
 
@@ -25,10 +25,12 @@ from storage.log import holds, usage
 from storage.log.database import LogDisturbed, writing
 from storage.log.dialects import Turn, dialect_of
 from storage.log.rows import add_jobs
-from storage.log.tables import EVENT, JOB
+from storage.log.tables import EventRow, JobRow
 
-_BEGUN = select(JOB.c.job_id, JOB.c.fold, EVENT.c.data).join(
-    EVENT, (EVENT.c.job_id == JOB.c.job_id) & (EVENT.c.seq == 0)
+_EVENT: Any = EventRow.__table__  # type: ignore[attr-defined]
+_JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
+_BEGUN = select(_JOB.c.job_id, _JOB.c.fold, _EVENT.c.data).join(
+    _EVENT, (_EVENT.c.job_id == _JOB.c.job_id) & (_EVENT.c.seq == 0)
 )
 
 NO_LIMITS: Mapping[str, Bounds] = {}
@@ -194,7 +196,7 @@ class _Known:
         self._jobs |= dict.fromkeys(wanted)
         for start in range(0, len(wanted), holds.BATCH):
             part = wanted[start : start + holds.BATCH]
-            for job_id, fold, data in self._connection.execute(_BEGUN.where(JOB.c.job_id.in_(part))):
+            for job_id, fold, data in self._connection.execute(_BEGUN.where(_JOB.c.job_id.in_(part))):
                 self._jobs[job_id] = _read(job_id, fold, data)
         if self._refuse_held:
             self._held |= holds.reasons(self._connection, wanted)

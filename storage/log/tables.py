@@ -5,31 +5,18 @@ SQLite and PostgreSQL alike; states are plain strings. Text is in the order of i
 the server was set up.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-    false,
-    text,
-)
-
-METADATA = MetaData()
-"""What the tables belong to; `storage.schema` has all of them."""
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, String, Text, false, text
+from sqlmodel import Field, SQLModel
 
 EVENT_TABLES = ("event", "control_event", "set_aside")
 """Tables whose rows are never changed."""
 
 NOBODY_DUE = "~"
 """A place in line behind every time."""
+
+_PAUSED = text("phase = 'waiting' AND not_before <> ''")
 
 PROVEN = text("owner <> ''")
 PROVEN_SEEN = text("owner <> '' AND NOT hidden")
@@ -47,155 +34,195 @@ CALIBRATED = text("calibration <> ''")
 """Conditions of indexes that hold a part of `job`; a query that is to use one says it in the same words."""
 
 
+def _part(name: str, *columns: Any, where: Any) -> Index:
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
 def words(length: int) -> Any:
     """Return the type of a short text; PostgreSQL, which would enforce the length, is not told it."""
     return String(length).with_variant(Text(collation="C"), "postgresql")
 
 
-def _envelope() -> Iterator[Column[Any]]:
-    """Yield the columns that two tables of events share."""
-    yield Column("attempt", Integer, nullable=False)
-    yield Column("kind", words(40), nullable=False)
-    yield Column("data", Text, nullable=False)
-    yield Column("recorded_at", words(40), nullable=False)
-    yield Column("actor", words(200), nullable=False)
-    yield Column("flow_run_id", words(40))
-    yield Column("prev_hash", words(64), nullable=False)
+class _EventColumns(SQLModel):
+    attempt: int
+    kind: str = Field(sa_type=words(40))
+    data: str = Field(sa_type=Text)
+    recorded_at: str = Field(sa_type=words(40))
+    actor: str = Field(sa_type=words(200))
+    flow_run_id: str | None = Field(default=None, sa_type=words(40))
+    prev_hash: str = Field(sa_type=words(64))
 
 
-EVENT = Table(
-    "event",
-    METADATA,
-    *_envelope(),
-    Column("job_id", words(200), primary_key=True),
-    Column("seq", Integer, primary_key=True),
-    Column("hash", words(64), nullable=False),
-)
-"""One event, as `models.events.Event`. Database triggers refuse UPDATE and DELETE."""
+class EventRow(_EventColumns, table=True):
+    """One event, as `models.events.Event`. Database triggers refuse UPDATE and DELETE."""
+
+    __tablename__ = "event"
+
+    job_id: str = Field(primary_key=True, sa_type=words(200))
+    seq: int = Field(primary_key=True)
+    hash: str = Field(sa_type=words(64))
+
+    # How long jobs took of late.
+    __table_args__ = (_part("ix_event_ended", "recorded_at", "job_id", where=ENDS_A_RUN),)
 
 
-JOB = Table(
-    "job",
-    METADATA,
-    Column("job_id", words(200), primary_key=True),
-    Column("backend", words(100), nullable=False),
-    Column("user", words(200), nullable=False),
-    Column("project", words(200), nullable=False),
-    Column("phase", words(10), nullable=False),
-    Column("state", words(20), nullable=False),
-    Column("priority", Integer, nullable=False),
-    Column("received_at", words(40), nullable=False),
-    Column("submitted_at", words(40), nullable=False),
-    Column("not_before", words(40), nullable=False, default=""),
-    Column("attempt", Integer, nullable=False),
-    Column("seq", Integer, nullable=False),
-    Column("fold", Text, nullable=False),
-    Column("storage", words(100), nullable=False, default="", server_default=""),
-    Column("owner", words(200), nullable=False, default="", server_default=""),
-    Column("hidden", Boolean, nullable=False, default=False, server_default=false()),
-    Column("ended", words(20), nullable=False, default="", server_default=""),
-    Column("document_sha256", words(64), nullable=False, default="", server_default=""),
-    Column("labels", words(2100), nullable=False, default="", server_default=""),
-    Column("group_name", words(100), nullable=False, default="", server_default=""),
-    Column("calibration", words(64), nullable=False, default="", server_default=""),
-)
-"""A view: the fold of a job's events, written in the same transaction as the append.
+class JobRow(SQLModel, table=True):
+    """A view: the fold of a job's events, written in the same transaction as the append.
 
-Attributes:
-    fold: `models.job.Job` as JSON; the other columns repeat what queries need.
-    not_before: empty where the job may be claimed at once.
-    storage: name of the storage that holds its documents; empty for the first one of the settings.
-    owner: the user, where he has proven that the job is his; else empty.
-    ended: the final state; empty before. Indexes name it in place of `state`, which changes with every event.
-    document_sha256: of the newest document of a job that has an owner; else empty.
-    labels: as `storage.log.labels.written`; empty without any.
-    group_name: of the group that it belongs to; empty for none.
-    calibration: hash of what its result stands on; empty before it has run.
-"""
+    Attributes:
+        fold: `models.job.Job` as JSON; the other columns repeat what queries need.
+        not_before: empty where the job may be claimed at once.
+        storage: name of the storage that holds its documents; empty for the first one of the settings.
+        owner: the user, where he has proven that the job is his; else empty.
+        ended: the final state; empty before. Indexes name it in place of `state`, which changes with every event.
+        document_sha256: of the newest document of a job that has an owner; else empty.
+        labels: as `storage.log.labels.written`; empty without any.
+        group_name: of the group that it belongs to; empty for none.
+        calibration: hash of what its result stands on; empty before it has run.
+    """
 
+    __tablename__ = "job"
 
-QUEUE = Table(
-    "queue",
-    METADATA,
-    Column("backend", words(100), primary_key=True),
-    Column("storage", words(100), primary_key=True),
-    Column("user", words(200), primary_key=True),
-    Column("received_at", words(40), nullable=False),
-    Column("job_id", words(200), nullable=False),
-    Column("again_at", words(40), nullable=False),
-)
-"""A user with waiting jobs: none of them that may be claimed comes before this place in line.
+    job_id: str = Field(primary_key=True, sa_type=words(200))
+    backend: str = Field(sa_type=words(100))
+    user: str = Field(sa_type=words(200))
+    project: str = Field(sa_type=words(200))
+    phase: str = Field(sa_type=words(10))
+    state: str = Field(sa_type=words(20))
+    priority: int
+    received_at: str = Field(sa_type=words(40))
+    submitted_at: str = Field(sa_type=words(40))
+    not_before: str = Field(default="", sa_type=words(40))
+    attempt: int
+    seq: int
+    fold: str = Field(sa_column=Column(Text, nullable=False))
+    storage: str = Field(default="", sa_type=words(100), sa_column_kwargs={"server_default": ""})
+    owner: str = Field(default="", sa_type=words(200), sa_column_kwargs={"server_default": ""})
+    hidden: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    ended: str = Field(default="", sa_type=words(20), sa_column_kwargs={"server_default": ""})
+    document_sha256: str = Field(default="", sa_type=words(64), sa_column_kwargs={"server_default": ""})
+    labels: str = Field(default="", sa_type=words(2100), sa_column_kwargs={"server_default": ""})
+    group_name: str = Field(default="", sa_type=words(100), sa_column_kwargs={"server_default": ""})
+    calibration: str = Field(default="", sa_type=words(64), sa_column_kwargs={"server_default": ""})
 
-It may say less than is true, never more; see `storage.log.queue`. Triggers on `job` and `held` lower it.
-
-Attributes:
-    received_at: of the head of the queue, or before that; `NOBODY_DUE` while none may be claimed.
-    job_id: of that job.
-    again_at: when the next of the jobs may be claimed that pause; empty where none does.
-"""
-
-
-LEASE = Table(
-    "lease",
-    METADATA,
-    Column("job_id", words(200), primary_key=True),
-    Column("attempt", Integer, nullable=False),
-    Column("lease_until", words(40), nullable=False),
-)
-"""The newest heartbeat of a running attempt. Not history: without a row, the claim's own lease counts."""
+    __table_args__ = (
+        # The head of each user's queue, in the order of service.
+        Index("ix_job_queue", "phase", "backend", "user", text("priority DESC"), "received_at", "job_id"),
+        # PostgreSQL would now and then look for waiting jobs in it too, and read all of another backend's.
+        Index("ix_job_running", "phase", "user", postgresql_where=text("phase = 'running'")),
+        Index("ix_job_recent", "submitted_at", "job_id"),
+        _part("ix_job_paused", "backend", "user", "not_before", where=_PAUSED),
+        # Lists, newest or oldest first (`storage.log.job_lists`), and what is counted against limits.
+        _part("ix_job_owner", "owner", "submitted_at", "job_id", where=PROVEN_SEEN),
+        _part("ix_job_hidden", "owner", "submitted_at", "job_id", where=HIDDEN),
+        _part("ix_job_user", "user", "submitted_at", "job_id", where=UNPROVEN),
+        _part("ix_job_project", "project", "submitted_at", "job_id", where=IN_A_PROJECT),
+        _part("ix_job_group", "group_name", "submitted_at", "job_id", where=IN_A_GROUP),
+        _part("ix_job_labelled", "submitted_at", "job_id", "labels", where=LABELLED),
+        _part("ix_job_open", "phase", "submitted_at", "job_id", where=OPEN),
+        _part("ix_job_open_owner", "owner", "phase", "submitted_at", "job_id", where=PROVEN_OPEN),
+        _part("ix_job_open_project", "project", "phase", "submitted_at", "job_id", where=PROVEN_OPEN),
+        _part("ix_job_ended", "ended", "submitted_at", "job_id", where=ENDED_OTHERWISE),
+        _part("ix_job_ended_owner", "owner", "ended", "submitted_at", "job_id", where=PROVEN_ENDED),
+        _part("ix_job_calibration", "calibration", "submitted_at", "job_id", where=CALIBRATED),
+        # What keeps a payload.
+        _part("ix_job_document", "owner", "document_sha256", where=PROVEN),
+    )
 
 
-MIRROR = Table(
-    "mirror",
-    METADATA,
-    Column("job_id", words(200), primary_key=True),
-    Column("seq", Integer, nullable=False, default=-1),
-    Column("place", words(500), nullable=False, default=""),
-    Column("behind", Boolean, nullable=False, default=True),
-)
-"""How far a job's documents in the storage follow its events.
+class QueueRow(SQLModel, table=True):
+    """A user with waiting jobs: none of them that may be claimed comes before this place in line.
 
-Attributes:
-    seq: of the last event that was mirrored; -1 before the first.
-    place: where the job document lies below the storage's root; empty where that is not known.
-    behind: whether events wait to be mirrored.
-"""
+    It may say less than is true, never more; see `storage.log.queue`. Triggers on `job` and `held` lower it.
+
+    Attributes:
+        received_at: of the head of the queue, or before that; `NOBODY_DUE` while none may be claimed.
+        job_id: of that job.
+        again_at: when the next of the jobs may be claimed that pause; empty where none does.
+    """
+
+    __tablename__ = "queue"
+
+    backend: str = Field(primary_key=True, sa_type=words(100))
+    storage: str = Field(primary_key=True, sa_type=words(100))
+    user: str = Field(primary_key=True, sa_type=words(200))
+    received_at: str = Field(sa_type=words(40))
+    job_id: str = Field(sa_type=words(200))
+    again_at: str = Field(sa_type=words(40))
+
+    __table_args__ = (
+        Index("ix_queue_turn", "backend", "storage", "received_at", "job_id", "user"),
+        Index(
+            "ix_queue_again", "again_at", sqlite_where=text("again_at <> ''"), postgresql_where=text("again_at <> ''")
+        ),
+    )
 
 
-HELD = Table(
-    "held",
-    METADATA,
-    Column("job_id", words(200), primary_key=True),
-    Column("storage", words(100), nullable=False),
-    Column("why", words(500), nullable=False),
-    Column("since", words(40), nullable=False),
-)
-"""A job with which nothing is done, since its mirrored history is no part of the log's. It need not be in the log.
+class LeaseRow(SQLModel, table=True):
+    """The newest heartbeat of a running attempt. Not history: without a row, the claim's own lease counts."""
 
-Attributes:
-    why: in what they differ, one clause.
-"""
+    __tablename__ = "lease"
+
+    job_id: str = Field(primary_key=True, sa_type=words(200))
+    attempt: int
+    lease_until: str = Field(sa_type=words(40))
+
+
+class MirrorRow(SQLModel, table=True):
+    """How far a job's documents in the storage follow its events.
+
+    Attributes:
+        seq: of the last event that was mirrored; -1 before the first.
+        place: where the job document lies below the storage's root; empty where that is not known.
+        behind: whether events wait to be mirrored.
+    """
+
+    __tablename__ = "mirror"
+
+    job_id: str = Field(primary_key=True, sa_type=words(200))
+    seq: int = -1
+    place: str = Field(default="", sa_type=words(500))
+    behind: bool = True
+
+    __table_args__ = (
+        Index("ix_mirror_behind", "job_id", sqlite_where=text("behind"), postgresql_where=text("behind")),
+    )
+
+
+class HeldRow(SQLModel, table=True):
+    """A job with which nothing is done, since its mirrored history is no part of the log's. It need not be in the log.
+
+    Attributes:
+        why: in what they differ, one clause.
+    """
+
+    __tablename__ = "held"
+
+    job_id: str = Field(primary_key=True, sa_type=words(200))
+    storage: str = Field(sa_type=words(100))
+    why: str = Field(sa_type=words(500))
+    since: str = Field(sa_type=words(40))
 
 
 NOT_HELD = text("NOT EXISTS (SELECT 1 FROM held WHERE held.job_id = job.job_id)")
 """Condition on a row of `job`: nothing is done with a job that is held."""
 
 
-PAUSE = Table(
-    "pause",
-    METADATA,
-    Column("backend", words(100), primary_key=True),
-    Column("drain_down", Boolean, nullable=False),
-    Column("reason", words(200), nullable=False),
-    Column("until", words(40), nullable=False),
-    Column("since", words(40), nullable=False),
-    Column("by", words(200), nullable=False),
-)
-"""A view of the control streams of backends: `models.pauses.Pause`, also one that is over by itself.
+class PauseRow(SQLModel, table=True):
+    """A view of the control streams of backends: `models.pauses.Pause`, also one that is over by itself.
 
-Attributes:
-    until: empty where somebody has to resume.
-"""
+    Attributes:
+        until: empty where somebody has to resume.
+    """
+
+    __tablename__ = "pause"
+
+    backend: str = Field(primary_key=True, sa_type=words(100))
+    drain_down: bool
+    reason: str = Field(sa_type=words(200))
+    until: str = Field(sa_type=words(40))
+    since: str = Field(sa_type=words(40))
+    by: str = Field(sa_type=words(200))
 
 
 NOT_PAUSED = text(
@@ -204,54 +231,53 @@ NOT_PAUSED = text(
 """Condition on a row of `queue`: something of its backend may begin."""
 
 
-USAGE = Table(
-    "usage",
-    METADATA,
-    Column("who", words(210), primary_key=True),
-    Column("day", words(10), primary_key=True),
-    Column("jobs", BigInteger, nullable=False),
-    Column("shots", BigInteger, nullable=False),
-    Column("microseconds", BigInteger, nullable=False),
-    Column("bytes", BigInteger, nullable=False),
-)
-"""A view: what the jobs of one user or project have used on one day, of jobs that have an owner alone.
+class UsageRow(SQLModel, table=True):
+    """A view: what the jobs of one user or project have used on one day, of jobs that have an owner alone.
 
-Attributes:
-    who: `user/NAME` or `project/NAME`.
-    day: as YYYY-MM-DD in UTC; empty for all days together.
-    bytes: of documents.
-"""
+    Attributes:
+        who: `user/NAME` or `project/NAME`.
+        day: as YYYY-MM-DD in UTC; empty for all days together.
+        bytes: of documents.
+    """
 
+    __tablename__ = "usage"
 
-PAYLOAD = Table(
-    "payload",
-    METADATA,
-    Column("owner", words(200), primary_key=True),
-    Column("sha256", words(64), primary_key=True),
-    Column("size", BigInteger, nullable=False),
-    Column("created_at", words(40), nullable=False),
-    Column("content", LargeBinary, nullable=False),
-)
-"""A document that a user keeps here for his jobs, by the hash of its bytes."""
+    who: str = Field(primary_key=True, sa_type=words(210))
+    day: str = Field(primary_key=True, sa_type=words(10))
+    jobs: int = Field(sa_type=BigInteger)
+    shots: int = Field(sa_type=BigInteger)
+    microseconds: int = Field(sa_type=BigInteger)
+    bytes: int = Field(sa_type=BigInteger)
 
 
-LOG_MARK = Table(
-    "log_mark",
-    METADATA,
-    Column("log_id", words(64), primary_key=True),
-    Column("mark", Integer, nullable=False),
-    Column("marked_at", words(40), nullable=False),
-)
-"""The one row that says which log this is, and how far it has come; see `storage.documents.marks`."""
+class PayloadRow(SQLModel, table=True):
+    """A document that a user keeps here for his jobs, by the hash of its bytes."""
+
+    __tablename__ = "payload"
+
+    owner: str = Field(primary_key=True, sa_type=words(200))
+    sha256: str = Field(primary_key=True, sa_type=words(64))
+    size: int = Field(sa_type=BigInteger)
+    created_at: str = Field(sa_type=words(40))
+    content: bytes = Field(sa_type=LargeBinary)
 
 
-SET_ASIDE = Table(
-    "set_aside",
-    METADATA,
-    *_envelope(),
-    Column("job_id", words(200), primary_key=True),
-    Column("hash", words(64), primary_key=True),
-    Column("seq", Integer, nullable=False),
-    Column("set_aside_at", words(40), nullable=False),
-)
-"""An event that a restore took out of a history, because the mirror had gone another way; kept for ever."""
+class LogMarkRow(SQLModel, table=True):
+    """The one row that says which log this is, and how far it has come; see `storage.documents.marks`."""
+
+    __tablename__ = "log_mark"
+
+    log_id: str = Field(primary_key=True, sa_type=words(64))
+    mark: int
+    marked_at: str = Field(sa_type=words(40))
+
+
+class SetAsideRow(_EventColumns, table=True):
+    """An event that a restore took out of a history, because the mirror had gone another way; kept for ever."""
+
+    __tablename__ = "set_aside"
+
+    job_id: str = Field(primary_key=True, sa_type=words(200))
+    hash: str = Field(primary_key=True, sa_type=words(64))
+    seq: int
+    set_aside_at: str = Field(sa_type=words(40))

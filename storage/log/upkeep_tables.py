@@ -1,75 +1,79 @@
 """Small tables beside the log: signs of life of drains, and what is still to be told. Nothing in them is history."""
 
-from sqlalchemy import Column, Float, Integer, Table, Text
+from sqlalchemy import Index, Text
+from sqlmodel import Field, SQLModel
 
-from storage.log.tables import METADATA, words
-
-DRAIN = Table(
-    "drain",
-    METADATA,
-    Column("worker", words(200), primary_key=True),
-    Column("began_at", words(40), nullable=False),
-    Column("seen_at", words(40), nullable=False),
-    Column("every", Float, nullable=False),
-    Column("backends", Text, nullable=False),
-    Column("prefect", words(500), nullable=False, default=""),
-)
-"""The last sign of life of a drain; one that ends in good order takes it away. Not history.
-
-Attributes:
-    every: seconds between two signs.
-    backends: whose queues it serves, as JSON.
-    prefect: address of the Prefect API that it uses, without secrets.
-"""
+from storage.log.tables import words
 
 
-PROBE = Table(
-    "probe",
-    METADATA,
-    Column("name", words(40), primary_key=True),
-    Column("written_at", words(40), nullable=False),
-)
-"""What whoever asks whether the database takes a row has written last; of no other use."""
+class DrainRow(SQLModel, table=True):
+    """The last sign of life of a drain; one that ends in good order takes it away. Not history.
+
+    Attributes:
+        every: seconds between two signs.
+        backends: whose queues it serves, as JSON.
+        prefect: address of the Prefect API that it uses, without secrets.
+    """
+
+    __tablename__ = "drain"
+
+    worker: str = Field(primary_key=True, sa_type=words(200))
+    began_at: str = Field(sa_type=words(40))
+    seen_at: str = Field(sa_type=words(40))
+    every: float
+    backends: str = Field(sa_type=Text)
+    prefect: str = Field(default="", sa_type=words(500))
 
 
-SUBSCRIBER = Table(
-    "subscriber",
-    METADATA,
-    Column("name", words(40), primary_key=True),
-    Column("kinds", Text, nullable=False),
-    Column("named_at", words(40), nullable=False),
-)
-"""A way on which somebody is told what happens, as long as the settings of a process name it.
+class ProbeRow(SQLModel, table=True):
+    """What whoever asks whether the database takes a row has written last; of no other use."""
 
-Attributes:
-    kinds: what he is told, as ` job.ended health.bad `.
-    named_at: when a process last said that its settings name it.
-"""
+    __tablename__ = "probe"
+
+    name: str = Field(primary_key=True, sa_type=words(40))
+    written_at: str = Field(sa_type=words(40))
 
 
-TOLD_HEALTH = Table(
-    "told_health",
-    METADATA,
-    Column("name", words(40), primary_key=True),
-    Column("down", Text, nullable=False),
-)
-"""The one row with the parts that were down when that was last told, as JSON; not history."""
+class SubscriberRow(SQLModel, table=True):
+    """A way on which somebody is told what happens, as long as the settings of a process name it.
+
+    Attributes:
+        kinds: what he is told, as ` job.ended health.bad `.
+        named_at: when a process last said that its settings name it.
+    """
+
+    __tablename__ = "subscriber"
+
+    name: str = Field(primary_key=True, sa_type=words(40))
+    kinds: str = Field(sa_type=Text)
+    named_at: str = Field(sa_type=words(40))
 
 
-NOTICE = Table(
-    "notice",
-    METADATA,
-    Column("notice_id", words(40), primary_key=True),
-    Column("subscriber", words(40), primary_key=True),
-    Column("content", Text, nullable=False),
-    Column("noticed_at", words(40), nullable=False),
-    Column("not_before", words(40), nullable=False),
-    Column("attempts", Integer, nullable=False),
-)
-"""What one subscriber is still to be told; written in the transaction of what it is about, gone when it was told.
+class ToldHealthRow(SQLModel, table=True):
+    """The one row with the parts that were down when that was last told, as JSON; not history."""
 
-Attributes:
-    notice_id: the same for whoever hears of the same thing, however often.
-    content: as JSON, to the letter as it is told.
-    not_before: when it may be tried (again).
-"""
+    __tablename__ = "told_health"
+
+    name: str = Field(primary_key=True, sa_type=words(40))
+    down: str = Field(sa_type=Text)
+
+
+class NoticeRow(SQLModel, table=True):
+    """What one subscriber is still to be told; written in the transaction of what it is about, gone when it was told.
+
+    Attributes:
+        notice_id: the same for whoever hears of the same thing, however often.
+        content: as JSON, to the letter as it is told.
+        not_before: when it may be tried (again).
+    """
+
+    __tablename__ = "notice"
+
+    notice_id: str = Field(primary_key=True, sa_type=words(40))
+    subscriber: str = Field(primary_key=True, sa_type=words(40))
+    content: str = Field(sa_type=Text)
+    noticed_at: str = Field(sa_type=words(40))
+    not_before: str = Field(sa_type=words(40))
+    attempts: int
+
+    __table_args__ = (Index("ix_notice_due", "subscriber", "not_before", "noticed_at"),)

@@ -16,7 +16,12 @@ from models.job import Phase
 from models.submissions import owner_of
 from models.usage import Amount, Bounds, LimitReached, Used, amount_of, counted_for, day_of, why_too_much
 from storage.log.database import reading
-from storage.log.tables import EVENT, JOB, PAYLOAD, PROVEN, PROVEN_OPEN, USAGE
+from storage.log.tables import PROVEN, PROVEN_OPEN, EventRow, JobRow, PayloadRow, UsageRow
+
+_EVENT: Any = EventRow.__table__  # type: ignore[attr-defined]
+_JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
+_PAYLOAD: Any = PayloadRow.__table__  # type: ignore[attr-defined]
+_USAGE: Any = UsageRow.__table__  # type: ignore[attr-defined]
 
 ALL_DAYS = ""
 
@@ -26,13 +31,13 @@ _ADD = text(
     " jobs = usage.jobs + excluded.jobs, shots = usage.shots + excluded.shots,"
     " microseconds = usage.microseconds + excluded.microseconds, bytes = usage.bytes + excluded.bytes"
 )
-_OF = select(USAGE.c.day, USAGE.c.shots, USAGE.c.microseconds, USAGE.c.bytes).where(
-    USAGE.c.who == bindparam("who"), USAGE.c.day.in_([ALL_DAYS, bindparam("today")])
+_OF = select(_USAGE.c.day, _USAGE.c.shots, _USAGE.c.microseconds, _USAGE.c.bytes).where(
+    _USAGE.c.who == bindparam("who"), _USAGE.c.day.in_([ALL_DAYS, bindparam("today")])
 )
 _COUNTED = (
-    select(JOB.c.owner, JOB.c.project, EVENT.c.data, EVENT.c.recorded_at)
-    .join(EVENT, EVENT.c.job_id == JOB.c.job_id)
-    .where(PROVEN, EVENT.c.kind.in_(["submitted", "executed"]))
+    select(_JOB.c.owner, _JOB.c.project, _EVENT.c.data, _EVENT.c.recorded_at)
+    .join(_EVENT, _EVENT.c.job_id == _JOB.c.job_id)
+    .where(PROVEN, _EVENT.c.kind.in_(["submitted", "executed"]))
     .execution_options(yield_per=500)
 )
 
@@ -123,9 +128,9 @@ def expected(connection: Connection) -> Rows:
 def remake(connection: Connection) -> None:
     """Make the view anew from the events."""
     rows = expected(connection)
-    connection.execute(delete(USAGE))
+    connection.execute(delete(_USAGE))
     if rows:
-        connection.execute(insert(USAGE), [_row(key, amount) for key, amount in rows.items()])
+        connection.execute(insert(_USAGE), [_row(key, amount) for key, amount in rows.items()])
 
 
 def differences(connection: Connection) -> list[str]:
@@ -134,7 +139,7 @@ def differences(connection: Connection) -> list[str]:
         right = expected(connection)
     except LogBroken as error:
         return [str(error)]
-    columns = (USAGE.c.who, USAGE.c.day, USAGE.c.jobs, USAGE.c.shots, USAGE.c.microseconds, USAGE.c.bytes)
+    columns = (_USAGE.c.who, _USAGE.c.day, _USAGE.c.jobs, _USAGE.c.shots, _USAGE.c.microseconds, _USAGE.c.bytes)
     stored = {(row[0], row[1]): Amount(*row[2:]) for row in connection.execute(select(*columns))}
     wrong = (key for key in sorted(right.keys() | stored) if right.get(key, Amount()) != stored.get(key, Amount()))
     return [f"`usage` differs from the events for {who}{f' on {day}' if day else ''}" for who, day in wrong]
@@ -144,12 +149,12 @@ def _used(connection: Connection, who: str, now: datetime) -> Used:
     kind, _, name = who.partition("/")
     found = {row.day: row for row in connection.execute(_OF, {"who": who, "today": day_of(now)})}
     total, today = found.get(ALL_DAYS), found.get(day_of(now))
-    column = JOB.c.owner if kind == "user" else JOB.c.project
-    waiting = select(func.count()).select_from(JOB)
-    waiting = waiting.where(PROVEN_OPEN, column == name, JOB.c.phase == Phase.WAITING.value)
+    column = _JOB.c.owner if kind == "user" else _JOB.c.project
+    waiting = select(func.count()).select_from(_JOB)
+    waiting = waiting.where(PROVEN_OPEN, column == name, _JOB.c.phase == Phase.WAITING.value)
     kept = 0
     if kind == "user":
-        kept = connection.execute(select(func.sum(PAYLOAD.c.size)).where(PAYLOAD.c.owner == name)).scalar() or 0
+        kept = connection.execute(select(func.sum(_PAYLOAD.c.size)).where(_PAYLOAD.c.owner == name)).scalar() or 0
     return Used(
         connection.execute(waiting).scalar() or 0,
         today.shots if today else 0,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, bindparam, func, select, text
 
@@ -12,7 +12,11 @@ from models.job import Job, Phase
 from models.service_order import Head, Lane, Under
 from models.warming import Warming
 from storage.log.database import reading
-from storage.log.tables import ENDS_A_RUN, EVENT, HELD, JOB, LEASE, OPEN
+from storage.log.tables import ENDS_A_RUN, OPEN, EventRow, HeldRow, JobRow, LeaseRow
+
+_JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
+_EVENT: Any = EventRow.__table__  # type: ignore[attr-defined]
+_LEASES: Any = LeaseRow.__table__  # type: ignore[attr-defined]
 
 MOST = 10_000
 """So many waiting jobs are looked at; of more, those that come first of each user, and those that came first of all."""
@@ -20,16 +24,16 @@ MOST = 10_000
 RUNS = 1000
 """So many of the newest runs say how long jobs take."""
 
-_WAITS = JOB.c.phase == Phase.WAITING.value
+_WAITS = _JOB.c.phase == Phase.WAITING.value
 # Asked once: to ask for each row costs more than all the rest.
-_HELD = select(HELD.c.job_id).limit(MOST)
-_COUNTS = select(JOB.c.backend, JOB.c.user, func.count()).where(_WAITS)
-_COUNTS = _COUNTS.group_by(JOB.c.backend, JOB.c.user)
-_COLUMNS = (JOB.c.backend, JOB.c.user, JOB.c.priority, JOB.c.received_at, JOB.c.job_id)
+_HELD = select(HeldRow.__table__.c.job_id).limit(MOST)  # type: ignore[attr-defined]
+_COUNTS = select(_JOB.c.backend, _JOB.c.user, func.count()).where(_WAITS)
+_COUNTS = _COUNTS.group_by(_JOB.c.backend, _JOB.c.user)
+_COLUMNS = (_JOB.c.backend, _JOB.c.user, _JOB.c.priority, _JOB.c.received_at, _JOB.c.job_id)
 # In the order of the index, which holds all of it.
-_IN_ORDER = (JOB.c.backend, JOB.c.user, JOB.c.priority.desc(), JOB.c.received_at, JOB.c.job_id)
+_IN_ORDER = (_JOB.c.backend, _JOB.c.user, _JOB.c.priority.desc(), _JOB.c.received_at, _JOB.c.job_id)
 _ALL = select(*_COLUMNS).where(_WAITS).order_by(*_IN_ORDER)
-_NTH = func.row_number().over(partition_by=(JOB.c.backend, JOB.c.user), order_by=_IN_ORDER[2:]).label("nth")
+_NTH = func.row_number().over(partition_by=(_JOB.c.backend, _JOB.c.user), order_by=_IN_ORDER[2:]).label("nth")
 _RANKED = select(*_COLUMNS, _NTH).where(_WAITS).subquery()
 _FIRST = (
     select(*(_RANKED.c[column.name] for column in _COLUMNS))
@@ -37,38 +41,38 @@ _FIRST = (
     .order_by(_RANKED.c.nth, _RANKED.c.received_at)
     .limit(MOST // 2)
 )
-_OLDEST = select(*_COLUMNS).where(OPEN, _WAITS).order_by(JOB.c.submitted_at).limit(MOST // 2)
+_OLDEST = select(*_COLUMNS).where(OPEN, _WAITS).order_by(_JOB.c.submitted_at).limit(MOST // 2)
 _OWN_BEFORE = (
     select(func.count())
-    .select_from(JOB)
+    .select_from(_JOB)
     .where(
         _WAITS,
-        JOB.c.backend == bindparam("backend"),
-        JOB.c.user == bindparam("user"),
+        _JOB.c.backend == bindparam("backend"),
+        _JOB.c.user == bindparam("user"),
         text("(priority > :priority OR (priority = :priority AND (received_at, job_id) < (:received_at, :job_id)))"),
     )
 )
-_RUNNING = select(JOB.c.fold).where(JOB.c.phase == Phase.RUNNING.value)
+_RUNNING = select(_JOB.c.fold).where(_JOB.c.phase == Phase.RUNNING.value)
 _CLAIMED = (
-    select(EVENT.c.job_id, EVENT.c.recorded_at, EVENT.c.actor)
-    .where(EVENT.c.job_id.in_(bindparam("job_ids", expanding=True)), EVENT.c.kind == "claimed")
-    .order_by(EVENT.c.job_id, EVENT.c.seq)
+    select(_EVENT.c.job_id, _EVENT.c.recorded_at, _EVENT.c.actor)
+    .where(_EVENT.c.job_id.in_(bindparam("job_ids", expanding=True)), _EVENT.c.kind == "claimed")
+    .order_by(_EVENT.c.job_id, _EVENT.c.seq)
 )
 _ENDS = (
-    select(EVENT.c.job_id, EVENT.c.attempt, EVENT.c.recorded_at)
+    select(_EVENT.c.job_id, _EVENT.c.attempt, _EVENT.c.recorded_at)
     .where(ENDS_A_RUN)
-    .order_by(EVENT.c.recorded_at.desc())
+    .order_by(_EVENT.c.recorded_at.desc())
     .limit(RUNS)
     .subquery()
 )
 _RUNS = (
-    select(JOB.c.backend, JOB.c.user, JOB.c.fold, EVENT.c.recorded_at, _ENDS.c.recorded_at, EVENT.c.actor)
-    .select_from(_ENDS.join(JOB, JOB.c.job_id == _ENDS.c.job_id).join(EVENT, EVENT.c.job_id == _ENDS.c.job_id))
-    .where(EVENT.c.attempt == _ENDS.c.attempt, EVENT.c.kind == "claimed")
+    select(_JOB.c.backend, _JOB.c.user, _JOB.c.fold, _EVENT.c.recorded_at, _ENDS.c.recorded_at, _EVENT.c.actor)
+    .select_from(_ENDS.join(_JOB, _JOB.c.job_id == _ENDS.c.job_id).join(_EVENT, _EVENT.c.job_id == _ENDS.c.job_id))
+    .where(_EVENT.c.attempt == _ENDS.c.attempt, _EVENT.c.kind == "claimed")
 )
-_OLDER = select(func.count()).select_from(JOB).where(_WAITS, text("(received_at, job_id) < (:received_at, :job_id)"))
-_LEASE = select(LEASE.c.lease_until).where(
-    LEASE.c.job_id == bindparam("job_id"), LEASE.c.attempt == bindparam("attempt")
+_OLDER = select(func.count()).select_from(_JOB).where(_WAITS, text("(received_at, job_id) < (:received_at, :job_id)"))
+_LEASE = select(_LEASES.c.lease_until).where(
+    _LEASES.c.job_id == bindparam("job_id"), _LEASES.c.attempt == bindparam("attempt")
 )
 
 

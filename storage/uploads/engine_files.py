@@ -2,21 +2,23 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Engine, bindparam, delete, select, text
 
 from models import clock
 from models.clock import to_text
 from storage.log.database import reading, writing
-from storage.uploads.tables import ENGINE_FILE
+from storage.uploads.tables import EngineFileRow
 
 KEPT = timedelta(days=1)
 """So long a file is kept at least whose job never came to an end."""
 
-_OF_JOB = ENGINE_FILE.c.job_id == bindparam("id")
-_OF_ATTEMPT = _OF_JOB & (ENGINE_FILE.c.attempt == bindparam("of"))
-_FOUND = select(ENGINE_FILE.c.item, ENGINE_FILE.c.content).where(_OF_ATTEMPT)
-_REMOVE_ONE = delete(ENGINE_FILE).where(_OF_ATTEMPT, ENGINE_FILE.c.item == bindparam("which"))
+_TABLE: Any = EngineFileRow.__table__  # type: ignore[attr-defined]
+_OF_JOB = _TABLE.c.job_id == bindparam("id")
+_OF_ATTEMPT = _OF_JOB & (_TABLE.c.attempt == bindparam("of"))
+_FOUND = select(_TABLE.c.item, _TABLE.c.content).where(_OF_ATTEMPT)
+_REMOVE_ONE = delete(_TABLE).where(_OF_ATTEMPT, _TABLE.c.item == bindparam("which"))
 # One statement, since several servers may be brought the same file at once.
 _PUT = text(
     "INSERT INTO engine_file (job_id, attempt, item, uploaded_at, content)"
@@ -24,10 +26,10 @@ _PUT = text(
     " ON CONFLICT (job_id, attempt, item)"
     " DO UPDATE SET uploaded_at = excluded.uploaded_at, content = excluded.content"
 )
-_REMOVE = delete(ENGINE_FILE).where(_OF_JOB)
+_REMOVE = delete(_TABLE).where(_OF_JOB)
 _OLD = (
-    select(ENGINE_FILE.c.job_id, ENGINE_FILE.c.attempt, ENGINE_FILE.c.item)
-    .where(ENGINE_FILE.c.uploaded_at <= bindparam("before"))
+    select(_TABLE.c.job_id, _TABLE.c.attempt, _TABLE.c.item)
+    .where(_TABLE.c.uploaded_at <= bindparam("before"))
     .with_for_update(skip_locked=True)
 )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, select, update
 
@@ -11,7 +11,7 @@ from models.clock import to_text
 from models.errors import InputError, UnknownJob
 from models.names import is_job_id, new_job_id
 from storage.log.database import reading, writing
-from storage.uploads.tables import REGISTRATION
+from storage.uploads.tables import RegistrationRow
 
 KEPT = timedelta(days=1)
 """After that a registration is as if it had never been."""
@@ -22,20 +22,15 @@ MAX_OPEN = 1000
 MAX_BYTES = 500_000_000
 """Bytes of uploads of a user that are kept at once."""
 
-_OF_JOB = REGISTRATION.c.job_id == bindparam("id")
-_FOUND = select(REGISTRATION).where(_OF_JOB)
-_USED = select(func.count(), func.coalesce(func.sum(REGISTRATION.c.size), 0)).where(
-    REGISTRATION.c.user == bindparam("who")
-)
-_FILL = update(REGISTRATION).where(_OF_JOB, REGISTRATION.c.content.is_(None))
-_REMOVE = delete(REGISTRATION).where(_OF_JOB)
+_TABLE: Any = RegistrationRow.__table__  # type: ignore[attr-defined]
+_OF_JOB = _TABLE.c.job_id == bindparam("id")
+_FOUND = select(_TABLE).where(_OF_JOB)
+_USED = select(func.count(), func.coalesce(func.sum(_TABLE.c.size), 0)).where(_TABLE.c.user == bindparam("who"))
+_FILL = update(_TABLE).where(_OF_JOB, _TABLE.c.content.is_(None))
+_REMOVE = delete(_TABLE).where(_OF_JOB)
 # Two servers that do this at once do not wait for each other: what one has locked is left to it.
-_OLD = (
-    select(REGISTRATION.c.job_id)
-    .where(REGISTRATION.c.registered_at <= bindparam("before"))
-    .with_for_update(skip_locked=True)
-)
-_REMOVE_OLD = delete(REGISTRATION).where(REGISTRATION.c.job_id.in_(_OLD))
+_OLD = select(_TABLE.c.job_id).where(_TABLE.c.registered_at <= bindparam("before")).with_for_update(skip_locked=True)
+_REMOVE_OLD = delete(_TABLE).where(_TABLE.c.job_id.in_(_OLD))
 
 
 class TooManyRegistered(InputError):
@@ -84,7 +79,7 @@ class Registrations:
             count, used = _used(connection, user)
             if count >= MAX_OPEN:
                 raise TooManyRegistered(count, used)
-            connection.execute(insert(REGISTRATION), row)
+            connection.execute(insert(_TABLE), row)
         return job_id
 
     def get(self, job_id: str) -> Registration:

@@ -9,11 +9,12 @@ from sqlalchemy import Engine, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from storage.log.database import reading, writing
-from storage.uploads.tables import SECRET
+from storage.uploads.tables import SecretRow
 
 BYTES = 32
 
-_VALUE = select(SECRET.c.value).where(SECRET.c.name == bindparam("name"))
+_TABLE = SecretRow.__table__  # type: ignore[attr-defined]
+_VALUE = select(_TABLE.c.value).where(_TABLE.c.name == bindparam("name"))
 
 
 def shared_secret(engine: Engine, name: str) -> bytes:
@@ -25,7 +26,7 @@ def shared_secret(engine: Engine, name: str) -> bytes:
             return bytes(found)
         try:
             with writing(engine) as connection:
-                connection.execute(insert(SECRET), {"name": name, "value": secrets.token_bytes(BYTES)})
+                connection.execute(insert(_TABLE), {"name": name, "value": secrets.token_bytes(BYTES)})
         except IntegrityError:  # another server was first
             continue
     with reading(engine) as connection:

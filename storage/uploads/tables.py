@@ -1,42 +1,44 @@
 """The tables of what is uploaded before it is a fact: it is gone after a day, and never mirrored."""
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Table
+from sqlalchemy import BigInteger, LargeBinary
+from sqlmodel import Field, SQLModel
 
-from storage.log.tables import METADATA, words
-
-REGISTRATION = Table(
-    "registration",
-    METADATA,
-    Column("job_id", words(200), primary_key=True),
-    Column("user", words(200), nullable=False),
-    Column("registered_at", words(40), nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Column("content", LargeBinary),
-)
-"""An id that a user was given for a job.
-
-Attributes:
-    size: bytes of the content; 0 without one.
-    content: the input, once it was uploaded.
-"""
+from storage.log.tables import words
 
 
-ENGINE_FILE = Table(
-    "engine_file",
-    METADATA,
-    Column("job_id", words(200), primary_key=True),
-    Column("attempt", Integer, primary_key=True),
-    Column("item", words(40), primary_key=True),
-    Column("uploaded_at", words(40), nullable=False),
-    Column("content", LargeBinary, nullable=False),
-)
-"""A file that the engine of a device has brought in an attempt, before it says what became of the job."""
+class RegistrationRow(SQLModel, table=True):
+    """An id that a user was given for a job.
+
+    Attributes:
+        size: bytes of the content; 0 without one.
+        content: the input, once it was uploaded.
+    """
+
+    __tablename__ = "registration"
+
+    job_id: str = Field(primary_key=True, sa_type=words(200))
+    user: str = Field(index=True, sa_type=words(200))
+    registered_at: str = Field(index=True, sa_type=words(40))
+    size: int = Field(sa_type=BigInteger)
+    content: bytes | None = Field(default=None, sa_type=LargeBinary)
 
 
-SECRET = Table(
-    "secret",
-    METADATA,
-    Column("name", words(40), primary_key=True),
-    Column("value", LargeBinary, nullable=False),
-)
-"""A secret that the servers of one log share, and nobody else knows."""
+class EngineFileRow(SQLModel, table=True):
+    """A file that the engine of a device has brought in an attempt, before it says what became of the job."""
+
+    __tablename__ = "engine_file"
+
+    job_id: str = Field(primary_key=True, sa_type=words(200))
+    attempt: int = Field(primary_key=True)
+    item: str = Field(primary_key=True, sa_type=words(40))
+    uploaded_at: str = Field(index=True, sa_type=words(40))
+    content: bytes = Field(sa_type=LargeBinary)
+
+
+class SecretRow(SQLModel, table=True):
+    """A secret that the servers of one log share, and nobody else knows."""
+
+    __tablename__ = "secret"
+
+    name: str = Field(primary_key=True, sa_type=words(40))
+    value: bytes = Field(sa_type=LargeBinary)
