@@ -148,6 +148,10 @@ bench-api: .cache/bench-peer/.installed install ## measure the HTTP API beside a
 bench-results: install ## measure results of a million shots: how soon they are a DataFrame, and how long others wait; BENCH_ARGS is handed on
 	@$(BIN)/python benchmarks/results.py $(BENCH_ARGS)
 
+.PHONY: bench-client
+bench-client: install ## hand in a thousand jobs with the Python client, wait for each, and say what its process holds; BENCH_ARGS is handed on
+	@$(BIN)/python benchmarks/client_jobs.py $(BENCH_ARGS)
+
 .cache/bench-peer/.installed: benchmarks/peer/requirements.lock | .venv/.locked
 	@$(FIND_PYTHON); echo "Making .cache/bench-peer with $$("$$python" --version) ..."; "$$python" -m venv --clear --without-pip .cache/bench-peer
 	@echo "Installing the packages of $< ..."

@@ -6,16 +6,16 @@ result while this one asks where a job stands, again and again. Run it with `pyt
 """
 
 import argparse
+import contextlib
 import functools
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "clients/python/src"))
 
@@ -24,10 +24,10 @@ import pandas as pd
 from laboratory import Laboratory
 from measuring import median
 from processes import cpu_seconds, machine
-from quledger_client import Client, Job
+from quledger_client import Client
 
 SHOTS = 1_000_000
-LINE = "| {:30} | {:>6} | {:>8} | {:>12} | {:>12} | {:>21} |"
+LINE = "| {:30} | {:>11} | {:>12} | {:>12} | {:>14} |"
 WAITS = "| {:30} | {:>6} | {:>6} | {:>12} | {:>7} | {:>10} |"
 FETCH = """
 import sys, urllib.request
@@ -70,37 +70,37 @@ def main() -> None:
     """Measure, and print tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument(
+        "--links", type=float, nargs="*", default=(1000, 100), help="networks too, in megabits a second"
+    )
     given = parser.parse_args()
-    print(machine(), flush=True)
-    with tempfile.TemporaryDirectory() as folder:
+    print(f"{machine()}, pandas {pd.__version__}", flush=True)
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as ends:
         laboratory = Laboratory(Path(folder))
-        with Client(laboratory.url, laboratory.token, timeout=300) as client, _plain(laboratory) as plain:
-            jobs = {title: client.submit(name, work) for title, (name, work, _) in JOBS.items()}
-            large = client.submit("fermions", LARGE)
-            draining = laboratory.drain()
-            for job in (*jobs.values(), large):
-                job.wait(600, progress=False)
-            draining.end()
-            _waits(laboratory, plain, large)
-            print(LINE.format("wall, CPU in ms", "MB", "rows", "transfer", "DataFrame", "ratio: least / median"))
-            for title, job in jobs.items():
-                _compared(title, client, plain, job, given.rounds)
-        print(machine())
+        ways = [ends.enter_context(way) for way in _ways(laboratory, given.links)]
+        near = ways[0]
+        # The server checks a result when it is first asked for: one is transferred first, the other made a DataFrame.
+        jobs = {title: [near.client.submit(name, work).id for _ in range(2)] for title, (name, work, _) in JOBS.items()}
+        large = near.client.submit("fermions", LARGE).id
+        draining = laboratory.drain()
+        for job_id in (*(each for both in jobs.values() for each in both), large):
+            near.client.job(job_id).wait(900, progress=False)
+        draining.end()
+        _waits(laboratory, near.plain, large)
+        print(LINE.format("wall, CPU of the caller in ms", "", "transfer", "DataFrame", "least / median"))
+        for title, (one, other) in jobs.items():
+            _compared(title, "first", [(near.transfer(one), near.frame(other, title))])
+            for way in ways:
+                _compared(title, way.title, [way.both(one, title, turn) for turn in range(given.rounds + 1)][1:])
+    print(machine())
 
 
-@contextmanager
-def _plain(laboratory: Laboratory) -> Iterator[httpx.Client]:
-    headers = {"Authorization": f"Bearer {laboratory.token}"}
-    with httpx.Client(base_url=laboratory.url, headers=headers, timeout=300, trust_env=False) as plain:
-        yield plain
-
-
-def _waits(laboratory: Laboratory, plain: httpx.Client, job: Job) -> None:
+def _waits(laboratory: Laboratory, plain: httpx.Client, job_id: str) -> None:
     """Let another process fetch a large result in all ways, and print how long others waited meanwhile."""
-    path = f"/v1/jobs/{job.id}"
+    path = f"/v1/jobs/{job_id}"
     quiet = _asked(plain, path, lambda: time.monotonic() > end) if (end := time.monotonic() + 2) else []
     print(f"status, nothing else asked for: p50 {median(quiet) * 1e3:.1f} ms, longest {max(quiet) * 1e3:.0f} ms")
-    qlued = f"/api/v2/fermions/get_job_result?job_id={job.id}&token={laboratory.token}"
+    qlued = f"/api/v2/fermions/get_job_result?job_id={job_id}&token={laboratory.token}"
     ways = {
         "JSON": f"{path}/result",
         "JSON again": f"{path}/result",
@@ -156,25 +156,53 @@ class Step:
         return f"{median([each.wall for each in steps]) * 1e3:.0f}, {median([each.cpu for each in steps]) * 1e3:.0f}"
 
 
-def _compared(title: str, client: Client, plain: httpx.Client, job: Job, rounds: int) -> None:
-    """Transfer a result, and make a DataFrame of it, in turn; the first round warms them up."""
+@dataclass
+class Way:
+    """A way to the server: with plain httpx, and with the client."""
 
-    def transfer() -> None:
-        plain.get(f"/v1/jobs/{job.id}/result").raise_for_status()
+    title: str
+    plain: httpx.Client
+    client: Client
 
-    def frame() -> pd.DataFrame:
-        return client.job(job.id).result().to_frame(shots=JOBS[title][-1])
+    def __enter__(self) -> Self:
+        return self
 
-    transfers: list[Step] = []
-    frames: list[Step] = []
-    for turn in range(rounds + 1):
-        # What comes first finds more of the machine's caches cold: both do, in turn.
-        pair = (Step.of(transfer), Step.of(frame)) if turn % 2 else (Step.of(frame), Step.of(transfer))[::-1]
-        transfers, frames = ([*transfers, pair[0]], [*frames, pair[1]]) if turn else ([], [])
-    ratios = sorted(made.wall / moved.wall for moved, made in zip(transfers, frames, strict=True))
-    size = len(plain.get(f"/v1/jobs/{job.id}/result").content) / 1e6
-    ratio = f"{ratios[0]:.2f} / {median(ratios):.2f}"
-    print(LINE.format(title, f"{size:.1f}", len(frame()), Step.median(transfers), Step.median(frames), ratio))
+    def __exit__(self, *_error: object) -> None:
+        self.plain.close()
+        self.client.close()
+
+    def transfer(self, job_id: str) -> Step:
+        """Get a result, its body read whole."""
+        return Step.of(lambda: self.plain.get(f"/v1/jobs/{job_id}/result").raise_for_status())
+
+    def frame(self, job_id: str, title: str) -> Step:
+        """Get it as a DataFrame."""
+        return Step.of(lambda: self.client.job(job_id).result().to_frame(shots=JOBS[title][-1]))
+
+    def both(self, job_id: str, title: str, turn: int) -> tuple[Step, Step]:
+        """Do both; what comes first finds more of the machine's caches cold, so each does in turn."""
+        if turn % 2:
+            return self.transfer(job_id), self.frame(job_id, title)
+        made = self.frame(job_id, title)
+        return self.transfer(job_id), made
+
+
+def _ways(laboratory: Laboratory, links: Sequence[float]) -> Iterator[Way]:
+    for megabits in (0.0, *links):
+        url = laboratory.linked(megabits) if megabits else laboratory.url
+        headers = {"Authorization": f"Bearer {laboratory.token}"}
+        plain = httpx.Client(base_url=url, headers=headers, timeout=300, trust_env=False)
+        title = f"{megabits:g} Mbit/s" if megabits else "loopback"
+        yield Way(title, plain, Client(url, laboratory.token, timeout=300))
+
+
+def _compared(title: str, how: str, pairs: Sequence[tuple[Step, Step]]) -> None:
+    """Print how long the transfer of a result took, and the way to its DataFrame."""
+    transfers, frames = zip(*pairs, strict=True)
+    ratios = sorted(made.wall / moved.wall for moved, made in pairs)
+    print(
+        LINE.format(title, how, Step.median(transfers), Step.median(frames), f"{ratios[0]:.2f} / {median(ratios):.2f}")
+    )
     sys.stdout.flush()
 
 

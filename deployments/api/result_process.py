@@ -36,7 +36,7 @@ class Made(NamedTuple):
     """
 
     span: tuple[int, int] | None
-    content: bytes
+    content: memoryview
 
 
 def made_apart(content: bytes, accepted: Accepted, form: Form) -> Made:
@@ -53,13 +53,13 @@ def made_apart(content: bytes, accepted: Accepted, form: Form) -> Made:
         "options": dict(form.options),
     }
     answer = _asked(json.dumps(request).encode("ascii"), content)
-    head, _, made = answer.partition(b"\n")
-    if not head:
+    end = answer.find(b"\n")
+    if end < 0:
         raise StorageUnavailable("the result cannot be read now: the process that reads it ended too early")
-    said = json.loads(head)
+    said = json.loads(answer[:end])
     if said["fault"] is not None:
         raise NotAuthentic(said["fault"])
-    return Made(tuple(said["span"]) if said["span"] else None, made)
+    return Made(tuple(said["span"]) if said["span"] else None, memoryview(answer)[end + 1 :])
 
 
 def _asked(request: bytes, content: bytes) -> bytes:

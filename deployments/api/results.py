@@ -71,7 +71,7 @@ class Results:
             if span is None:
                 span, made = made_apart(content, accepted, form)
                 if span is None:
-                    return memoryview(made)
+                    return made
                 self._remember(name, span)
             return memoryview(content)[slice(*span)]
 

@@ -104,7 +104,7 @@ def test_a_result_in_all_forms() -> None:
     """As a table, and in the words of other front ends."""
 
     def made(form: Form) -> bytes:
-        return made_apart(TEXT, accepted(TEXT), form).content
+        return bytes(made_apart(TEXT, accepted(TEXT), form).content)
 
     assert made(FORMS["csv"]).splitlines()[1] == b"experiment_0,0 1,2,0.6666666666666666"
     assert made(FORMS["parquet"])[:4] == b"PAR1"

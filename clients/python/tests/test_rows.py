@@ -21,6 +21,7 @@ BITS = experiment(0, ["01", "11", "01"], counts={"11": 1, "01": 2})
 @pytest.fixture(autouse=True)
 def _however_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "LEAST", 0)
+    monkeypatch.setattr(rows, "_PART", 8)
 
 
 def document(*experiments: Any) -> dict[str, Any]:

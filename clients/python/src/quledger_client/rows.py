@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 LEAST = 100_000
 """Bytes of a result that is worth it."""
+
+_PART = 1 << 18
+"""Characters that are read at a time."""
 
 _WINDOW = 8
 """Characters that are looked at together: as many as a number of 64 bits has bytes."""
@@ -29,7 +33,7 @@ class Coded(NamedTuple):
     """
 
     outcomes: list[str]
-    codes: "np.ndarray[Any, np.dtype[np.int64]]"
+    codes: "np.ndarray[Any, np.dtype[np.signedinteger[Any]]]"
 
     def counts(self) -> dict[str, int]:
         """Return how often each outcome was found."""
@@ -71,36 +75,58 @@ class Rows:
         """The shots by numbers; None without pandas, and where their text is an unusual one."""
         try:
             import numpy as np  # noqa: PLC0415 - it may be missing, and takes its time
-            import pandas as pd  # noqa: PLC0415
+            import pandas as pd  # noqa: F401, PLC0415
         except ModuleNotFoundError:
             return None
-        start, size = self._start, self._end - self._start
-        text = self._body[start : self._end] + bytes(_LONGEST)
-        quotes = np.flatnonzero(np.frombuffer(text, np.uint8, size) == ord('"'))
-        if not len(quotes):
-            return None
-        starts, ends = quotes[0::2] + 1, quotes[1::2]
-        widths = ends - starts
-        longest = int(widths.max())
-        # Between two texts stands the same as between the first two, a comma; around them stands nothing.
-        gap = text[ends[0] + 1 : starts[1] - 1] if len(starts) > 1 else b","
-        around = text[: quotes[0]] + text[ends[-1] + 1 : size]
-        if around.strip() or gap not in {b",", b", "} or longest > _LONGEST:
-            return None
-        gaps = np.ndarray(size, "<u2", text, 0, (1,))[ends[:-1] + 1]
-        if (starts[1:] - ends[:-1] != len(gap) + 2).any() or (gaps != int.from_bytes((gap + b'"')[:2], "little")).any():
-            return None
-        windows = np.ndarray(size + _LONGEST - _WINDOW, "<u8", text, 0, (1,))
-        masks = np.array([(1 << 8 * kept) - 1 for kept in range(_WINDOW + 1)], np.uint64)
-        outcomes, codes = [b""], np.zeros(len(starts), np.int64)
-        for place in range(0, longest, _WINDOW):
-            read = windows[starts + place] & masks[np.clip(widths - place, 0, _WINDOW)]
-            parts, values = pd.factorize(read)
-            ends_of = [int(value).to_bytes(_WINDOW, "little").rstrip(b"\0") for value in values]
-            whole = pd.factorize(codes * len(ends_of) + parts) if place else (parts, np.arange(len(ends_of)))
-            codes, pairs = whole
-            outcomes = [outcomes[pair // len(ends_of)] + ends_of[pair % len(ends_of)] for pair in pairs.tolist()]
-        return Coded([outcome.decode("utf-8") for outcome in outcomes], codes)
+        places: dict[str, int] = {}
+        codes = []
+        for text in self._parts():
+            part = _coded(text)
+            if part is None:
+                return None
+            here = [places.setdefault(outcome, len(places)) for outcome in part.outcomes]
+            codes.append(np.array(here, np.int32).take(part.codes))
+        return Coded(list(places), np.concatenate(codes)) if codes else None
+
+    def _parts(self) -> Iterator[bytes]:
+        """Yield the texts in parts, which fit into the caches of a processor, without what stands between them."""
+        start = self._start
+        while start < self._end:
+            end = self._body.find(b'",', start + _PART, self._end) + 1 or self._end
+            yield self._body[start:end]
+            start = end + 1
+
+
+def _coded(part: bytes) -> Coded | None:
+    """Return the shots in a part by numbers; None where the texts in it are unusual ones, or something else."""
+    import numpy as np  # noqa: PLC0415 - as above
+    import pandas as pd  # noqa: PLC0415
+
+    size, text = len(part), part + bytes(_LONGEST)
+    quotes = np.flatnonzero(np.frombuffer(text, np.uint8, size) == ord('"'))
+    if not len(quotes) or len(quotes) % 2:
+        return None
+    starts, ends = quotes[0::2] + 1, quotes[1::2]
+    widths = ends - starts
+    longest = int(widths.max())
+    # Between two texts stands the same as between the first two, a comma; around them stands nothing.
+    gap = text[ends[0] + 1 : starts[1] - 1] if len(starts) > 1 else b","
+    around = text[: quotes[0]] + text[ends[-1] + 1 : size]
+    if around.strip() or gap not in {b",", b", "} or longest > _LONGEST:
+        return None
+    gaps = np.ndarray(size, "<u2", text, 0, (1,))[ends[:-1] + 1]
+    if (starts[1:] - ends[:-1] != len(gap) + 2).any() or (gaps != int.from_bytes((gap + b'"')[:2], "little")).any():
+        return None
+    windows = np.ndarray(size + _LONGEST - _WINDOW, "<u8", text, 0, (1,))
+    masks = np.array([(1 << 8 * kept) - 1 for kept in range(_WINDOW + 1)], np.uint64)
+    outcomes, codes = [b""], np.zeros(len(starts), np.int64)
+    for place in range(0, longest, _WINDOW):
+        read = windows[starts + place] & masks[np.clip(widths - place, 0, _WINDOW)]
+        parts, values = pd.factorize(read)
+        ends_of = [int(value).to_bytes(_WINDOW, "little").rstrip(b"\0") for value in values]
+        codes, pairs = pd.factorize(codes * len(ends_of) + parts)
+        outcomes = [outcomes[pair // len(ends_of)] + ends_of[pair % len(ends_of)] for pair in pairs.tolist()]
+    return Coded([outcome.decode("utf-8") for outcome in outcomes], codes)
 
 
 def cut_out(body: bytes) -> tuple[Any, list[Rows]] | None:
