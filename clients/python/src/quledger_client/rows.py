@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 LEAST = 100_000
 """Bytes of a result that is worth it."""
 
-_PART = 1 << 18
+_PART = 1 << 20
 """Characters that are read at a time."""
 
 _WINDOW = 8
@@ -124,6 +124,9 @@ def _coded(part: bytes) -> Coded | None:
         read = windows[starts + place] & masks[np.clip(widths - place, 0, _WINDOW)]
         parts, values = pd.factorize(read)
         ends_of = [int(value).to_bytes(_WINDOW, "little").rstrip(b"\0") for value in values]
+        if not place:
+            outcomes, codes = ends_of, parts
+            continue
         codes, pairs = pd.factorize(codes * len(ends_of) + parts)
         outcomes = [outcomes[pair // len(ends_of)] + ends_of[pair % len(ends_of)] for pair in pairs.tolist()]
     return Coded([outcome.decode("utf-8") for outcome in outcomes], codes)
