@@ -8,9 +8,9 @@ from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2, Options
 from qiskit.transpiler import Target
 
+from quledger_client.calibrations import errors_of
 from quledger_client.errors import Refused
 from quledger_client.qiskit.bits import registers_of
-from quledger_client.qiskit.calibration import errors_of
 from quledger_client.qiskit.jobs import QuledgerJob
 from quledger_client.qiskit.programs import program_of
 from quledger_client.qiskit.target import target_of
