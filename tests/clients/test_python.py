@@ -161,6 +161,21 @@ def test_backends_say_what_they_can_do(laboratory: Laboratory):
         assert noisy is not None
         assert noisy.configuration["display_name"] == "noisyqubits"
         assert noisy.withdrawn is None
+        job = SamplerV2(QuledgerProvider(client).backend("noisyqubits")).run([measured()], shots=1)
+        job.result(60)
+        stood_on = job.jobs[0].calibration()
+        assert stood_on is not None
+        assert (stood_on.sha256, stood_on.value, job.withdrawn()) == (noisy.sha256, noisy.value, [])
+        laboratory.installation.run("backends", "withdraw", noisy.sha256, "--reason", "a test")
+        assert job.withdrawn() == ["a test"]
+        laboratory.installation.run("backends", "reinstate", noisy.sha256, "--reason", "it is over")
+
+
+def measured() -> QuantumCircuit:
+    """Return one qubit that is read."""
+    circuit = QuantumCircuit(1)
+    circuit.measure_all()
+    return circuit
 
 
 def test_qiskit_runs_on_it(laboratory: Laboratory):
@@ -220,6 +235,12 @@ def test_pennylane_runs_on_it(laboratory: Laboratory):
     assert found["probabilities"][1] == pytest.approx(math.sin(0.2) ** 2, abs=0.07)
     assert found["gradient"] == pytest.approx(-math.sin(1), abs=0.1)
     assert found["jobs"] == [2, 1, 3, 3]  # experiments, the newest job first
+    up = math.sin(0.2) ** 2
+    total, variance, matrix, outcomes = found["exact"]
+    assert [total, variance, matrix] == pytest.approx([3 - 2 * up, 4 * up * (1 - up), 1 - up], abs=1e-9)
+    assert outcomes == pytest.approx([1 - up, 0, 0, up], abs=1e-9)
+    assert found["exact_gradient"] == pytest.approx(-math.sin(1), abs=1e-9)
+    assert found["inexact"].endswith("quledger.qubits on noisyqubits, which errs")
     # J = pi / 2 swaps two spins of one atom, t = pi / 2 moves two fermions on.
     assert found["spins"] == [0.5, 0.0, ["0 1"]]
     assert found["fermions"] == [0.0, 0.0, 1.0, 1.0]
