@@ -218,6 +218,7 @@ def test_a_run_of_many_experiments_is_several_jobs_and_one_run():
     assert len(job.jobs) == 2
     assert job.labels["sample"] == "A7"
     assert job.result()[0].data.shape == (5,)
+    assert [len(each.document()["experiment_0"]["quledger_run"].get("pubs", ())) for each in job.jobs] == [1, 0]
     again = provider.job(job.jobs[1].id)
     assert again.job_id() == job.job_id()
     assert again.result()[0].data.c.get_counts(4) == {"1": 2}
