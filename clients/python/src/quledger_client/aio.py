@@ -193,7 +193,7 @@ class AsyncJob(JobInfo):
             if self._result is None:
                 await self.wait(timeout, progress)
                 self._expect_result()
-                self._result = Result(await self._client.run(self._client.calls.result(self.id)))
+                self._result = Result.read(await self._client.run(self._client.calls.result(self.id)))
             return self._result
 
     async def cancel(self, reason: str = "") -> str:

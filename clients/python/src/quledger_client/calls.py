@@ -139,9 +139,10 @@ class Calls:
         """Return where a job stands."""
         return self.value(path_of(job_id))
 
-    def result(self, job_id: str) -> Call[dict[str, Any]]:
-        """Return the result document of a job that is DONE."""
-        return self.value(f"{path_of(job_id)}/result")
+    def result(self, job_id: str) -> Call[bytes]:
+        """Return the result document of a job that is DONE, as its text."""
+        answer = yield from self.get(f"{path_of(job_id)}/result")
+        return answer.body
 
     def document(self, job_id: str) -> Call[dict[str, Any]]:
         """Return the document of a job."""

@@ -139,7 +139,7 @@ class Job(JobInfo):
         if self._result is None:
             self.wait(timeout, progress)
             self._expect_result()
-            self._result = Result(self._client.run(self._client.calls.result(self.id)))
+            self._result = Result.read(self._client.run(self._client.calls.result(self.id)))
         return self._result
 
     def cancel(self, reason: str = "") -> str:

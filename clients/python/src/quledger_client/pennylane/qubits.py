@@ -1,14 +1,11 @@
 """A device of PennyLane for the qubit backends: circuits with shots are sampling jobs, others estimations."""
 
-from collections.abc import Mapping
 from functools import cached_property
-from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pennylane.devices import Device, ExecutionConfig
-from pennylane.devices.modifiers import simulator_tracking, single_tape_support
+from pennylane.devices import ExecutionConfig
 from pennylane.devices.preprocess import (
     decompose,
     no_analytic,
@@ -21,11 +18,10 @@ from pennylane.transforms import broadcast_expand, defer_measurements, split_non
 from pennylane.transforms.core import CompilePipeline, transform
 
 from quledger_client.calibrations import errors_of
-from quledger_client.client import Client
+from quledger_client.pennylane.device import LaboratoryDevice, Part
 from quledger_client.pennylane.exact import experiments_of as exact_experiments
 from quledger_client.pennylane.exact import is_exact
 from quledger_client.pennylane.programs import GATES, NOTHING, is_known, program_of
-from quledger_client.runs import hand_in, seeded
 
 NAME = "quledger.qubits"
 
@@ -60,42 +56,14 @@ def _turned(tape: Any) -> tuple[Any, Any]:
     return (tape.copy(operations=[*tape.operations, *gates]),), _first
 
 
-@simulator_tracking
-@single_tape_support
-class QubitDevice(Device):  # type: ignore[misc]  # as above
-    """A qubit backend; the circuits of one execution are one job.
+class QubitDevice(LaboratoryDevice):
+    """A qubit backend: `qubits`, or the one that is named.
 
-    Args:
-        wires: how many, or their labels; those of each circuit if there are none.
-        shots: of circuits that do not say their own; without any, a simulator without errors has exact values.
-        backend: its name.
-        client: of the laboratory; that of this machine if there is none.
-        seed: of all random outcomes; None for seeds that the laboratory draws.
-        labels: words to find the jobs by.
-        group: name of the group that they belong to.
+    Without shots, a simulator without errors has exact values.
     """
 
-    def __init__(  # noqa: PLR0913 - one parameter an option
-        self,
-        wires: Any = None,
-        shots: Any = None,
-        *,
-        backend: str = "qubits",
-        client: Client | None = None,
-        seed: int | None = None,
-        labels: Mapping[str, str] | None = None,
-        group: str = "",
-    ) -> None:
-        super().__init__(wires=wires, shots=shots)
-        self.client = Client.local() if client is None else client
-        self.backend = self.client.backend(backend)
-        self._seeds = None if seed is None else np.random.default_rng(seed)
-        self._options: dict[str, Any] = {"labels": labels, "group": group}
-
-    @property
-    def name(self) -> str:
-        """By which `pennylane.device` finds it."""
-        return NAME
+    place: ClassVar[str] = NAME
+    usual: ClassVar[str] = "qubits"
 
     def preprocess_transforms(self, execution_config: ExecutionConfig | None = None) -> CompilePipeline:
         """Return what makes circuits of gates and measurements that the laboratory knows."""
@@ -121,55 +89,28 @@ class QubitDevice(Device):  # type: ignore[misc]  # as above
         pipeline.add_transform(broadcast_expand)
         return pipeline
 
-    def execute(self, circuits: Any, execution_config: ExecutionConfig | None = None) -> tuple[Any, ...]:
-        """Run circuits, all of them as one job, and return what their measurements say.
+    def experiment(self, tape: Any, wires: Any) -> dict[str, Any]:
+        """Return the program of a circuit and its shots."""
+        return {"program": program_of(tape, wires), "shots": tape.shots.total_shots}
 
-        Raises:
-            Refused: they have faults; all of them are listed.
-            JobFailed: the job ended without a result.
-        """
-        del execution_config
-        parts = [_experiments(each, self.wires or each.wires) for each in circuits]
-        experiments = [experiment for part, _ in parts for experiment in part]
-        if not experiments:
-            return ()
-        seed = None if self._seeds is None else int(self._seeds.integers(2**32))
-        run = hand_in(
-            self.client,
-            self.backend.name,
-            seeded(experiments, seed),
-            {"kind": "pennylane"},
-            most=self.backend.limits.experiments,
-            **self._options,
-        )
-        found = iter(run.experiments())
-        return tuple(made(list(islice(found, len(part)))) for part, made in parts)
+    def part(self, tape: Any, wires: Any) -> Part:
+        """Return the experiments of a circuit; those without shots are estimations."""
+        if tape.shots:
+            return super().part(tape, wires)
+        experiments, made = exact_experiments(tape, wires)
+        return Part(experiments, lambda found: made([each.expectation for each in found]))
+
+    def outcomes(self, memory: list[str], size: int) -> NDArray[np.int64]:
+        """Return the bits of each shot, shape (shots, wires)."""
+        read = np.frombuffer("".join(memory).encode(), dtype=np.uint8).reshape(len(memory), size)
+        return (read[:, ::-1] - ord("0")).astype(np.int64)
+
+    def value(self, measurement: Any, outcomes: Any, tape: Any, wires: Any) -> Any:
+        """Return what PennyLane makes of these bits."""
+        del tape
+        return measurement.process_samples(outcomes, wires)
 
     @cached_property
     def _is_exact(self) -> bool:
         calibration = self.backend.calibration() if self.backend.is_simulator else None
         return self.backend.is_simulator and (calibration is None or not errors_of(calibration.value))
-
-
-def _experiments(tape: Any, wires: Any) -> tuple[list[dict[str, Any]], Any]:
-    """Return the experiments of a tape, and what their results make of its measurements."""
-    if tape.shots:
-        experiment = {"program": program_of(tape, wires), "shots": tape.shots.total_shots}
-        return [experiment], lambda found: _measured(tape, _samples(found[0].memory, len(wires)), wires)
-    experiments, made = exact_experiments(tape, wires)
-    return experiments, lambda found: made([each.expectation for each in found])
-
-
-def _samples(memory: list[str], size: int) -> NDArray[np.int64]:
-    """Return the bits of each shot, shape (shots, wires)."""
-    read = np.frombuffer("".join(memory).encode(), dtype=np.uint8).reshape(len(memory), size)
-    return (read[:, ::-1] - ord("0")).astype(np.int64)
-
-
-def _measured(tape: Any, samples: NDArray[np.int64], wires: Any) -> Any:
-    """Return what the measurements of a tape make of its shots, nested as PennyLane wants it."""
-    results = []
-    for first, last in tape.shots.bins():
-        values = tuple(each.process_samples(samples[first:last], wires) for each in tape.measurements)
-        results.append(values[0] if len(values) == 1 else values)
-    return tuple(results) if tape.shots.has_partitioned_shots else results[0]
