@@ -28,7 +28,7 @@ from tasks.sandbox.fork_client import ONE_THREAD
 from tasks.sandbox.job_process import PRELOADED
 from tests.logging_variables import LOGGING
 
-COMMANDS = ("app", "audit", "config", "jobs", "keys", "people", "reconcile", "results", "serving", "tokens")
+COMMANDS = ("app", "audit", "config", "demo", "jobs", "keys", "people", "reconcile", "results", "serving", "tokens")
 STORAGES = ("fsspec_storage", "mongodb.mongo_storage", "s3.s3_storage")
 """Not Dropbox, whose library reads addresses as it is imported."""
 
