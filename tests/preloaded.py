@@ -36,7 +36,10 @@ COLD_ATOMS = ("fermions", "multiqudit", "rydberg", "singlequdit")
 EARLY = (
     *(f"deployments.cli.{name}" for name in COMMANDS),
     *PRELOADED,
+    "deployments.api.app",
+    "deployments.processes.connections",
     "deployments.processes.drain",
+    "deployments.processes.embedded_api",
     "deployments.processes.up",
     "flows.prefect_api.client",
     "storage.audit.rebuild",

@@ -14,13 +14,14 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 FORK_SERVER = "tasks.sandbox.fork_server"
 SERVER = "deployments.processes.embedded_server"
 WORKER = "deployments.processes.embedded_worker"
+API = "deployments.processes.embedded_api"
 COMMANDS = "deployments.processes.prefect_commands"
 
 MESSAGE_BYTES = 100_000
@@ -87,17 +88,22 @@ def _wait_and_become(module: str, channel: socket.socket) -> NoReturn:
     how = json.loads(message)
     if how["new_session"]:
         os.setsid()
-    _take_files(dict(zip(how["numbers"], files, strict=True)))
-    os.chdir(how["folder"])
+    take_files(dict(zip(how["numbers"], files, strict=True)))
+    become(module, how["arguments"], how["environment"], how["folder"])
+
+
+def become(module: str, arguments: Sequence[str], environment: Mapping[str, str], folder: str) -> NoReturn:
+    """Be a module that is run as a program, in a process that was forked and has its files."""
+    os.chdir(folder)
     os.environ.clear()
-    os.environ.update(how["environment"])
-    sys.argv = [module, *how["arguments"]]
+    os.environ.update(environment)
+    sys.argv = [module, *arguments]
     Path("/proc/self/comm").write_text(name_of(module))  # its command line stays that of the tests' fork server
     if module != FORK_SERVER:
         from tests.preloaded import AGAIN  # noqa: PLC0415 - this module is imported where nothing is preloaded, too
 
         AGAIN.begin()
-    if module == WORKER:
+    if module in {API, WORKER}:
         stand_by([FORK_SERVER])
     code = 1
     try:
@@ -112,7 +118,7 @@ def _wait_and_become(module: str, channel: socket.socket) -> NoReturn:
         os._exit(code)
 
 
-def _take_files(files: dict[int, int]) -> None:
+def take_files(files: dict[int, int]) -> None:
     """Have these files under these numbers, and no others beyond the standard ones."""
     beyond = {number: fcntl.fcntl(file, fcntl.F_DUPFD, BEYOND_ALL) for number, file in files.items()}
     os.closerange(3, BEYOND_ALL)

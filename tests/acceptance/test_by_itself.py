@@ -26,6 +26,11 @@ OFTEN = {
 }
 WAIT_SECONDS = 300
 SHORT_HOUR = 15
+FOLLOWED = 2
+"""So many scheduled drains follow the first one, and another follows them."""
+
+DROP_SECONDS = 4
+"""Between two jobs: several in each short hour, so that one of them comes while drains change."""
 
 
 @pytest.fixture(scope="module")
@@ -97,12 +102,12 @@ def test_one_drain_follows_the_other_without_a_gap(room: ControlRoom):
     dropped: dict[str, datetime] = {}
 
     def drains_have_followed() -> bool:
-        if len(fired(room, "drain-queue", "COMPLETED")) < 3:
+        if len(fired(room, "drain-queue", "COMPLETED")) < FOLLOWED:
             dropped[room.drop(1001 + len(dropped))] = datetime.now(UTC)
             return False
         return True
 
-    until(drains_have_followed, WAIT_SECONDS, pause=2, max_pause=2)
+    until(drains_have_followed, WAIT_SECONDS, pause=DROP_SECONDS, max_pause=DROP_SECONDS)
     room.wait(lambda: {room.installation.states().get(job) for job in (*dropped, long)} == {"DONE"}, WAIT_SECONDS)
     assert {room.installation.log.get(job).attempt for job in (*dropped, long)} == {1}
     assert max(seconds_to_done(room, job, at) for job, at in dropped.items()) < 2 * SHORT_HOUR

@@ -1,12 +1,13 @@
 """A run of another front end as jobs of the laboratory: one, or as many as its experiments need."""
 
 import json
+import operator
 import time
 import uuid
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from quledger_client.errors import Conflict, NotFound, PartlyRefused
+from quledger_client.errors import Conflict, NotFound, PartlyRefused, Refused
 from quledger_client.work import JobSpec
 
 if TYPE_CHECKING:
@@ -127,12 +128,19 @@ def said_of(job: "Job") -> Mapping[str, Any] | None:
     return said if isinstance(said, Mapping) and said.keys() >= {"kind", "run", "part", "parts"} else None
 
 
-def seeded(experiments: Iterable[Mapping[str, Any]], seed: int | None) -> list[dict[str, Any]]:
-    """Return experiments with seeds that follow from one, another one each; without one the laboratory has its own."""
+def seeded(experiments: Iterable[Mapping[str, Any]], seed: Any) -> list[dict[str, Any]]:
+    """Return experiments with seeds that follow from one, another one each; without one the laboratory has its own.
+
+    Raises:
+        Refused: the seed is none.
+    """
     own = [dict(each) for each in experiments]
     if seed is not None:
+        first = operator.index(seed) if hasattr(seed, "__index__") else -1
+        if not 0 <= first <= MAX_SEED:
+            raise Refused(f"seed: got {seed!r}; it must be a whole number from 0 to {MAX_SEED}")
         for place, each in enumerate(own):
-            each["seed"] = (seed + place) % (MAX_SEED + 1)
+            each["seed"] = (first + place) % (MAX_SEED + 1)
     return own
 
 

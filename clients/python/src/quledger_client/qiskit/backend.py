@@ -8,6 +8,7 @@ from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2, Options
 from qiskit.transpiler import Target
 
+from quledger_client.calibrations import errors_of
 from quledger_client.errors import Refused
 from quledger_client.qiskit.bits import registers_of
 from quledger_client.qiskit.jobs import QuledgerJob
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from quledger_client.backends import Backend
     from quledger_client.client import Client
     from quledger_client.qiskit.provider import QuledgerProvider
+    from quledger_client.views import Calibration
 
 
 class QuledgerBackend(BackendV2):  # type: ignore[misc]  # Qiskit is published without types
@@ -43,9 +45,21 @@ class QuledgerBackend(BackendV2):  # type: ignore[misc]  # Qiskit is published w
 
     @cached_property
     def target(self) -> Target:
-        """What it can do, with the errors that hold now; the calibration is asked for once."""
-        calibration = self.info.calibration()
-        return target_of(self.info.configuration, None if calibration is None else calibration.value)
+        """What it can do, with the errors that hold now, if they were not withdrawn; they are asked for once."""
+        measured = self._calibration
+        if measured is None or measured.withdrawn is not None:
+            return target_of(self.info.configuration)
+        return target_of(self.info.configuration, measured.value)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it has exact expectation values: a simulator of which no errors are known."""
+        measured = self._calibration
+        return self.info.is_simulator and (measured is None or not errors_of(measured.value))
+
+    @cached_property
+    def _calibration(self) -> "Calibration | None":
+        return self.info.calibration()
 
     @property
     def max_circuits(self) -> None:
