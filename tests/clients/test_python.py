@@ -235,6 +235,12 @@ def test_pennylane_runs_on_it(laboratory: Laboratory):
     assert found["probabilities"][1] == pytest.approx(math.sin(0.2) ** 2, abs=0.07)
     assert found["gradient"] == pytest.approx(-math.sin(1), abs=0.1)
     assert found["jobs"] == [2, 1, 3, 3]  # experiments, the newest job first
+    up = math.sin(0.2) ** 2
+    total, variance, matrix, outcomes = found["exact"]
+    assert [total, variance, matrix] == pytest.approx([3 - 2 * up, 4 * up * (1 - up), 1 - up], abs=1e-9)
+    assert outcomes == pytest.approx([1 - up, 0, 0, up], abs=1e-9)
+    assert found["exact_gradient"] == pytest.approx(-math.sin(1), abs=1e-9)
+    assert found["inexact"].endswith("quledger.qubits on noisyqubits, which errs")
     # J = pi / 2 swaps two spins of one atom, t = pi / 2 moves two fermions on.
     assert found["spins"] == [0.5, 0.0, ["0 1"]]
     assert found["fermions"] == [0.0, 0.0, 1.0, 1.0]

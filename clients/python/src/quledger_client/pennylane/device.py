@@ -1,7 +1,8 @@
 """What the devices have in common: the circuits of one execution, as experiments of one run of the laboratory."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from pennylane.devices import Device
@@ -12,6 +13,13 @@ from quledger_client.errors import Fault, Refused
 from quledger_client.runs import MAX_SEED, hand_in, seeded
 
 
+class Part(NamedTuple):
+    """The experiments of one circuit, and what their results make of its measurements, nested as PennyLane has it."""
+
+    experiments: list[dict[str, Any]]
+    made: Callable[[list[Any]], Any]
+
+
 @simulator_tracking
 @single_tape_support
 class LaboratoryDevice(Device):  # type: ignore[misc]  # PennyLane is published without types
@@ -19,7 +27,7 @@ class LaboratoryDevice(Device):  # type: ignore[misc]  # PennyLane is published 
 
     Args:
         wires: how many, or their labels; those of each circuit if there are none.
-        shots: of circuits that do not say their own; exact results there are none.
+        shots: of circuits that do not say their own.
         backend: its name.
         client: of the laboratory; that of this machine if there is none.
         seed: of all random outcomes; None for seeds that the laboratory draws.
@@ -66,38 +74,46 @@ class LaboratoryDevice(Device):  # type: ignore[misc]  # PennyLane is published 
             JobFailed: a job ended without a result.
         """
         del execution_config
-        if not circuits:
-            return ()
-        wires = [self.wires or each.wires for each in circuits]
-        experiments = self._experiments(circuits, wires)
+        parts = self._parts(circuits)
+        experiments = [experiment for part in parts for experiment in part.experiments]
+        found = iter(self._results(experiments) if experiments else ())
+        return tuple(part.made(list(islice(found, len(part.experiments)))) for part in parts)
+
+    def _results(self, experiments: list[dict[str, Any]]) -> list[Any]:
         seed = None if self._seeds is None else int(self._seeds.integers(MAX_SEED + 1))
-        run = hand_in(
+        return hand_in(
             self.client,
             self.backend.name,
             seeded(experiments, seed),
             {"kind": "pennylane"},
             most=self.backend.limits.experiments,
             **self._options,
-        )
-        found = zip(circuits, run.experiments(), wires, strict=True)
-        return tuple(self._measured(tape, each.memory, on) for tape, each, on in found)
+        ).experiments()
 
-    def _experiments(self, circuits: Sequence[Any], wires: Sequence[Any]) -> list[dict[str, Any]]:
-        """Return the experiments of circuits.
+    def _parts(self, circuits: Sequence[Any]) -> list[Part]:
+        """Return the experiments of each circuit.
 
         Raises:
             Refused: they have faults; where there are several circuits, each fault says of which it is.
         """
-        experiments, faults = [], []
-        for place, (tape, on) in enumerate(zip(circuits, wires, strict=True)):
+        parts, faults = [], []
+        for place, tape in enumerate(circuits):
             try:
-                experiments.append(self.experiment(tape, on))
+                parts.append(self.part(tape, self.wires or tape.wires))
             except Refused as error:
                 where = f"circuit {place}, " if len(circuits) > 1 else ""
                 faults += [Fault(f"{where}{each.field or 'wires'}", each.message) for each in error.faults]
         if faults:
             raise Refused("the circuit has faults" if len(circuits) == 1 else "the circuits have faults", faults)
-        return experiments
+        return parts
+
+    def part(self, tape: Any, wires: Any) -> Part:
+        """Return the experiments of a circuit: one with shots.
+
+        Raises:
+            Refused: it has faults; all of them are listed.
+        """
+        return Part([self.experiment(tape, wires)], lambda found: self._measured(tape, found[0].memory, wires))
 
     def _measured(self, tape: Any, memory: list[str], wires: Any) -> Any:
         """Return what the measurements of a circuit make of its shots, nested as PennyLane wants it."""

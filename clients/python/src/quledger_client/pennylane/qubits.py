@@ -1,5 +1,6 @@
-"""A device of PennyLane for the qubit backends: circuits with shots, as sampling jobs of the laboratory."""
+"""A device of PennyLane for the qubit backends: circuits with shots are sampling jobs, others estimations."""
 
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,10 +13,14 @@ from pennylane.devices.preprocess import (
     validate_measurements,
 )
 from pennylane.measurements import ClassicalShadowMP, SampleMeasurement, ShadowExpvalMP
+from pennylane.ops import QubitUnitary
 from pennylane.transforms import broadcast_expand, defer_measurements, split_non_commuting
 from pennylane.transforms.core import CompilePipeline, transform
 
-from quledger_client.pennylane.device import LaboratoryDevice
+from quledger_client.calibrations import errors_of
+from quledger_client.pennylane.device import LaboratoryDevice, Part
+from quledger_client.pennylane.exact import experiments_of as exact_experiments
+from quledger_client.pennylane.exact import is_exact
 from quledger_client.pennylane.programs import GATES, NOTHING, is_known, program_of
 
 NAME = "quledger.qubits"
@@ -27,18 +32,35 @@ def _is_of_shots(measurement: Any) -> bool:
     )
 
 
-def _is_exact(_measurement: Any) -> bool:
-    return False
+def _first(results: Any) -> Any:
+    return results[0]
+
+
+def _parts(operation: Any) -> Any:
+    """Return what an operation is made of; one that PennyLane has no decomposition of is its matrix."""
+    if operation.has_decomposition or not operation.has_matrix:
+        return operation.decomposition()
+    return [QubitUnitary(operation.matrix(), wires=operation.wires)]
 
 
 @transform  # type: ignore[untyped-decorator]  # PennyLane is published without types
-def _turned(tape: Any) -> tuple[tuple[Any, ...], Any]:
-    """Return a tape that ends in the eigenbases of its observables, no two of which share a wire."""
-    return (tape.copy(operations=[*tape.operations, *tape.diagonalizing_gates]),), lambda results: results[0]
+def _apart(tape: Any) -> tuple[Any, Any]:
+    """Return tapes of observables that share no wire; exact values need no such thing."""
+    return split_non_commuting(tape, grouping_strategy="wires") if tape.shots else ((tape,), _first)
+
+
+@transform  # type: ignore[untyped-decorator]  # as above
+def _turned(tape: Any) -> tuple[Any, Any]:
+    """Return a tape with shots that ends in the eigenbases of its observables."""
+    gates = tape.diagonalizing_gates if tape.shots else []
+    return (tape.copy(operations=[*tape.operations, *gates]),), _first
 
 
 class QubitDevice(LaboratoryDevice):
-    """A qubit backend: `qubits`, or the one that is named."""
+    """A qubit backend: `qubits`, or the one that is named.
+
+    Without shots, a simulator without errors has exact values.
+    """
 
     place: ClassVar[str] = NAME
     usual: ClassVar[str] = "qubits"
@@ -47,20 +69,22 @@ class QubitDevice(LaboratoryDevice):
         """Return what makes circuits of gates and measurements that the laboratory knows."""
         del execution_config
         pipeline = CompilePipeline()
-        pipeline.add_transform(no_analytic, name=NAME)
+        if not self._is_exact:
+            pipeline.add_transform(no_analytic, name=f"{NAME} on {self.backend.name}, which errs")
         pipeline.add_transform(validate_device_wires, self.wires, name=NAME)
         pipeline.add_transform(defer_measurements, allow_postselect=False)
-        pipeline.add_transform(split_non_commuting, grouping_strategy="wires")
+        pipeline.add_transform(_apart)
         pipeline.add_transform(_turned)
         pipeline.add_transform(
             decompose,
             target_gates={*GATES, *NOTHING},
             stopping_condition=is_known,
             skip_initial_state_prep=False,
+            decomposer=_parts,
             name=NAME,
         )
         pipeline.add_transform(
-            validate_measurements, analytic_measurements=_is_exact, sample_measurements=_is_of_shots, name=NAME
+            validate_measurements, analytic_measurements=is_exact, sample_measurements=_is_of_shots, name=NAME
         )
         pipeline.add_transform(broadcast_expand)
         return pipeline
@@ -68,6 +92,13 @@ class QubitDevice(LaboratoryDevice):
     def experiment(self, tape: Any, wires: Any) -> dict[str, Any]:
         """Return the program of a circuit and its shots."""
         return {"program": program_of(tape, wires), "shots": tape.shots.total_shots}
+
+    def part(self, tape: Any, wires: Any) -> Part:
+        """Return the experiments of a circuit; those without shots are estimations."""
+        if tape.shots:
+            return super().part(tape, wires)
+        experiments, made = exact_experiments(tape, wires)
+        return Part(experiments, lambda found: made([each.expectation for each in found]))
 
     def outcomes(self, memory: list[str], size: int) -> NDArray[np.int64]:
         """Return the bits of each shot, shape (shots, wires)."""
@@ -78,3 +109,8 @@ class QubitDevice(LaboratoryDevice):
         """Return what PennyLane makes of these bits."""
         del tape
         return measurement.process_samples(outcomes, wires)
+
+    @cached_property
+    def _is_exact(self) -> bool:
+        calibration = self.backend.calibration() if self.backend.is_simulator else None
+        return self.backend.is_simulator and (calibration is None or not errors_of(calibration.value))
