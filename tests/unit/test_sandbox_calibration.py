@@ -1,8 +1,14 @@
-"""A calibration may ask a machine: the job that stands on it does, within its limits, and nothing before it."""
+"""A calibration may ask a machine: the job that stands on it does, within its limits; nobody else waits for long."""
 
 import json
+import threading
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from models.errors import BadSetting
+from tasks.backends import registry
 from tasks.sandbox import child
 from tasks.sandbox.rlimits import Meter
 from tests.unit import sandbox_fakes
@@ -38,3 +44,28 @@ def test_a_machine_is_asked_once_and_by_its_job() -> None:
     assert told["calibration_sha256"] == answer["calibration_sha256"]
     assert json.loads(text)["calibration"] == {"asked": 1}
     assert len(ASKED) == 1
+
+
+def test_a_machine_that_does_not_answer_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked once, and its answer is taken when it comes."""
+    answers, asked = threading.Event(), list[int]()
+
+    class Waiting(SimpleNamespace):
+        config = sandbox_fakes.CONFIG
+
+        @property
+        def calibration(self) -> Any:
+            asked.append(1)
+            answers.wait()
+            return {"readout": 0.01}
+
+    monkeypatch.setattr(registry, "ANSWERING", 0.05)
+    monkeypatch.setattr(registry, "load", lambda _: Waiting())
+    for _ in range(2):
+        with pytest.raises(BadSetting, match="the calibration of waiting cannot be used: TimeoutError"):
+            registry.version("waiting")
+    assert len(asked) == 1
+    late = registry._ASKED["waiting"]
+    answers.set()
+    late.result(10)
+    assert json.loads(registry.version("waiting").text)["calibration"] == {"readout": 0.01}
