@@ -119,21 +119,23 @@ class ForkedProcess:
 
 
 class ForkedModule(ForkedProcess):
-    """A module of ours that is started by `subprocess.Popen`, with a pipe as its standard input, and then forked."""
+    """A module of ours that is run as a program, for those who would start it by `subprocess.Popen`."""
 
     def __init__(
-        self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, pass_fds: Sequence[int], **more: Any
+        self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, pass_fds: Sequence[int] = (), **more: Any
     ) -> None:
-        """Start it."""
+        """Start it; what it prints goes to the file `stdout`, if there is one, and `stdin` may be a pipe."""
         module, *arguments = command[command.index("-m") + 1 :]
-        self.args, output = list(command), more.get("stdout", subprocess.DEVNULL)
+        self.args, output = list(command), more.get("stdout")
         theirs, ours = os.pipe()
         self.stdin = os.fdopen(ours, "wb")
         with os.fdopen(theirs) as given, open(os.devnull, "wb") as nothing:
-            printed = (nothing if output == subprocess.DEVNULL else output).fileno()
+            printed = (output or nothing).fileno()
             files = {0: given.fileno(), 1: printed, 2: printed, **{number: number for number in pass_fds}}
             kept = {number: reduction.DupFd(file) for number, file in files.items()}
             self._start(_be_module, module, arguments, dict(env), str(cwd), kept)
+        if more.get("stdin") != subprocess.PIPE:
+            self.stdin.close()
 
 
 @contextlib.contextmanager
@@ -213,4 +215,5 @@ def _started_by(arguments: Sequence[str], environment: Mapping[str, str]) -> lis
     server = [] if "PREFECT_API_URL" in environment and arguments[0] != "demo" else [SERVER]
     if arguments[0] != "up":
         return [*server, FORK_SERVER]
-    return [*server, WORKER, COMMANDS, *([] if "--no-api" in arguments else [API])]
+    kept = [*server, WORKER, *([] if "--no-api" in arguments else [API])]
+    return [*kept, COMMANDS, *kept]  # each of them twice: one that dies is started again

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.control_room import LONG, ControlRoom, control_room
-from tests.processes_in_waiting import SERVER, WORKER, name_of
+from tests.processes_in_waiting import SERVER, WORKER
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -59,16 +59,6 @@ def fired(room: ControlRoom, name: str, *states: str) -> set[str]:
 def seconds_to_done(room: ControlRoom, job_id: str, dropped: datetime) -> float:
     """Return how long after that moment a job was done."""
     return float((room.installation.log.get(job_id).updated_at - dropped).total_seconds())
-
-
-def process(room: ControlRoom, module: str) -> int:
-    """Return the process that runs a module of ours."""
-    for pid in room.processes():
-        place = Path(f"/proc/{pid}")
-        started = module.encode() in (place / "cmdline").read_bytes().split(b"\0")
-        if started or (place / "comm").read_text().strip() == name_of(module):
-            return pid
-    raise AssertionError(module)
 
 
 def test_the_work_pool_shows_that_it_is_served(room: ControlRoom):
@@ -147,7 +137,7 @@ def test_of_missed_runs_only_the_last_one_runs(room: ControlRoom):
     """A worker that comes back late does not do again and again what is to be done now; what it left out is said."""
     schedule(room, "reconcile", 2)
     before = fired(room, "reconcile", "CANCELLED")
-    worker = process(room, WORKER)
+    worker = room.process_of(WORKER)
     os.kill(worker, signal.SIGSTOP)
     try:
         room.wait(lambda: len(room.runs("reconcile", "Late")) > 3, WAIT_SECONDS)
@@ -165,7 +155,7 @@ def test_of_missed_runs_only_the_last_one_runs(room: ControlRoom):
 @pytest.mark.parametrize(("which", "number"), [(WORKER, 3001), (SERVER, 3002)])
 def test_what_is_killed_is_started_again_and_said(room: ControlRoom, which: str, number: int):
     """Worker or server dies by `kill -9`: jobs are served again, no place is lost, and the operator is told."""
-    os.kill(process(room, which), signal.SIGKILL)
+    os.kill(room.process_of(which), signal.SIGKILL)
     job = room.drop(number)
     room.wait(lambda: room.installation.states().get(job) == "DONE", WAIT_SECONDS)
     room.wait(lambda: f"{which.rpartition('_')[2]}.log" in room.output.read_text(), WAIT_SECONDS)

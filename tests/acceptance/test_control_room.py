@@ -16,6 +16,7 @@ import yaml
 from tests.control_room import GOOD, LONG, ControlRoom, control_room
 from tests.installation import ROOT
 from tests.postgres import Server
+from tests.processes_in_waiting import API
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 
@@ -39,7 +40,7 @@ def test_the_front_door_stands_beside_prefect(room: ControlRoom):
         job_id = posted.json()["job_id"]
         result = client.get(f"/v1/jobs/{job_id}/result?wait=60")
         assert (result.status_code, result.json()["job_id"]) == (200, job_id)
-        (api,) = [pid for pid in room.processes() if "embedded_api" in Path(f"/proc/{pid}/cmdline").read_text()]
+    api = room.process_of(API)
     os.kill(api, signal.SIGKILL)
     room.wait(lambda: api not in room.processes())
     # Its port is never closed: whoever comes meanwhile is answered as soon as it is back.

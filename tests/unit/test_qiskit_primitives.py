@@ -1,5 +1,6 @@
 """PUBs of Qiskit as experiments, and what comes back, on the real simulator."""
 
+import itertools
 import json
 import math
 
@@ -17,8 +18,10 @@ from quledger_client.errors import Refused
 from quledger_client.qiskit import EstimatorV2, SamplerV2
 from quledger_client.qiskit.estimator import EstimatorOptions, estimation, operator_of, shots_for
 from quledger_client.qiskit.jobs import status_of
+from quledger_client.qiskit.options import KNOWN
 from quledger_client.qiskit.sampler import SamplerOptions, sampling
 
+from models.job_language.qubits import GROUPS
 from tests.unit.qiskit_laboratory import ideal, laboratory
 
 THETA = Parameter("theta")
@@ -218,6 +221,7 @@ def test_a_run_of_many_experiments_is_several_jobs_and_one_run():
     assert len(job.jobs) == 2
     assert job.labels["sample"] == "A7"
     assert job.result()[0].data.shape == (5,)
+    assert [len(each.document()["experiment_0"]["quledger_run"].get("pubs", ())) for each in job.jobs] == [1, 0]
     again = provider.job(job.jobs[1].id)
     assert again.job_id() == job.job_id()
     assert again.result()[0].data.c.get_counts(4) == {"1": 2}
@@ -255,6 +259,15 @@ def test_what_cannot_be_run_is_refused():
         backend.run(QuantumCircuit(13))
     with pytest.raises(Refused, match="run takes circuits; got int"):
         backend.run([1])
+    for run in (
+        lambda: backend.run(turned().assign_parameters([0.0]), shot=3, meas_level=1),
+        lambda: SamplerV2(backend, {"experiment": {"shot": 3, "meas_level": 1}}).run(
+            [turned().assign_parameters([0.0])]
+        ),
+    ):
+        with pytest.raises(Refused) as caught:
+            run()
+        assert [each.field for each in caught.value.faults] == ["meas_level", "shot"]
     with pytest.raises(Refused, match="shots"):
         backend.run(turned().assign_parameters([0.0]), shots=0)
     with pytest.raises(Refused, match=r"seed: got -1; it must be a whole number from 0 to 4294967295"):
@@ -268,3 +281,10 @@ def test_what_cannot_be_run_is_refused():
             backend.run(circuit)
     with pytest.raises(Refused, match="nothing to run"):
         SamplerV2(backend).run([])
+
+
+def test_options_are_those_of_the_laboratory():
+    """Qiskit's measurement level of bits is the only one there is."""
+    assert {*GROUPS, *itertools.chain(*GROUPS.values()), "seed"} == KNOWN
+    run = ideal().run(turned().assign_parameters([0.0]), shots=2, meas_level=2, method="state_vector")
+    assert run.result().get_counts() == {"0": 2}

@@ -85,7 +85,9 @@ def hand_in(  # noqa: PLR0913 - one parameter an option
     labels = {**(labels or {}), **({LABEL: run} if len(parts) > 1 else {})}
     specs = []
     for number, part in enumerate(parts):
-        said = {ABOUT: {**about, "run": run if len(parts) > 1 else "", "part": number, "parts": len(parts)}}
+        # The first job has all of it: each of many would have that of all others.
+        own_about = about if number == 0 else {"kind": about["kind"]}
+        said = {ABOUT: {**own_about, "run": run if len(parts) > 1 else "", "part": number, "parts": len(parts)}}
         document = {f"experiment_{place}": {**each, **(said if place == 0 else {})} for place, each in enumerate(part)}
         own = run if len(parts) == 1 else f"{run}-{number}"
         specs.append(JobSpec(backend, document, key=own, labels=labels, group=group, project=project))
@@ -116,6 +118,7 @@ def found_again(client: "Client", job: "Job", kinds: Container[str]) -> Run | No
         said = said_of(each)
         if said is not None and said["run"] == about["run"]:
             places[said["part"]] = each
+            about = said if said["part"] == 0 else about
     if len(places) != about["parts"]:
         raise NotFound(f"the run of {job.id} had {about['parts']} jobs; {len(places)} of them are there")
     return Run([places[part] for part in sorted(places)], about)

@@ -12,6 +12,7 @@ from quledger_client.calibrations import errors_of
 from quledger_client.errors import Refused
 from quledger_client.qiskit.bits import registers_of
 from quledger_client.qiskit.jobs import QuledgerJob
+from quledger_client.qiskit.options import checked
 from quledger_client.qiskit.programs import program_of
 from quledger_client.qiskit.target import target_of
 from quledger_client.runs import Run, as_json, hand_in, seeded
@@ -91,6 +92,7 @@ class QuledgerBackend(BackendV2):  # type: ignore[misc]  # Qiskit is published w
         Raises:
             Refused: they have faults; all of them are listed.
         """
+        options = checked(experiment)
         circuits = [run_input] if isinstance(run_input, QuantumCircuit) else list(run_input)
         wrong = [type(each).__name__ for each in circuits if not isinstance(each, QuantumCircuit)]
         if wrong or not circuits:
@@ -106,7 +108,7 @@ class QuledgerBackend(BackendV2):  # type: ignore[misc]  # Qiskit is published w
         experiments, said = [], []
         for circuit in circuits:
             program = program_of(circuit, self.target)
-            experiments.append({"program": program.text(), **common, **program.options(), **experiment})
+            experiments.append({"program": program.text(), **common, **program.options(), **options})
             said.append(
                 {
                     "name": circuit.name,

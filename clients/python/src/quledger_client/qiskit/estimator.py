@@ -12,6 +12,7 @@ from qiskit.quantum_info import SparseObservable
 
 from quledger_client.errors import Refused
 from quledger_client.qiskit.jobs import QuledgerPrimitiveJob
+from quledger_client.qiskit.options import checked
 from quledger_client.qiskit.programs import program_of
 from quledger_client.runs import as_json, seeded
 
@@ -89,6 +90,7 @@ def estimation(
     Raises:
         ValueError: a precision is less than 0, or is 0 on a backend that errs.
     """
+    further = checked(options.experiment)
     experiments: list[dict[str, Any]] = []
     said: list[dict[str, Any]] = []
     for number, pub in enumerate(pubs):
@@ -100,7 +102,7 @@ def estimation(
         bound = np.asarray(pub.parameter_values.bind_all(program.circuit))
         texts = np.array([program.text(each) for each in np.ravel(bound)], dtype=object).reshape(bound.shape)
         programs, observables = np.broadcast_arrays(texts, np.asarray(pub.observables))
-        common = {"job_type": "estimation", "shots": shots, **program.options(), **options.experiment}
+        common = {"job_type": "estimation", "shots": shots, **program.options(), **further}
         if pub.precision == 0:
             common["simulator_info"] = {"method": "state_vector"}
         if options.mitigation != "none":
