@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -40,7 +41,12 @@ BUILT_IN = {
 
 _NAME = re.compile(r"[a-z0-9]+")
 _LOADED: set[str] = set()
+_ASKED: dict[str, "Future[JSON]"] = {}
+"""The calibrations that were asked for and have not come."""
 _STEPS = ("validate", "compile", "execute")
+
+ANSWERING = 5.0
+"""So many seconds a plug-in has to say what its calibration is, or its configuration is published alone."""
 
 SLOW = 10.0
 """A plug-in that is not loaded after so many seconds is named in the log, for whoever waits."""
@@ -118,10 +124,37 @@ def version(name: str) -> Version:
     backend = load(name)
     config = BackendConfig.model_validate(backend.config, from_attributes=True)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
-            return version_of(config, getattr(backend, "calibration", None))
+        return version_of(config, _calibration(name, backend))
     except (Exception, SystemExit) as error:  # whatever a foreign module does
         raise BadSetting(f"the calibration of {name} cannot be used: {type(error).__name__}") from error
+
+
+def _calibration(name: str, backend: Backend) -> JSON:
+    """Return what a backend says; a machine that does not answer is left alone until it does, and holds up no other.
+
+    Raises:
+        TimeoutError: it has not answered.
+    """
+    if ours(name):
+        return getattr(backend, "calibration", None)
+    answer = _ASKED.get(name)
+    seconds = ANSWERING if answer is None else 0.0
+    if answer is None:
+        answer = _ASKED[name] = Future()
+        threading.Thread(target=_ask, args=[answer, backend], daemon=True).start()
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            return answer.result(seconds)
+    finally:
+        if answer.done():
+            _ASKED.pop(name, None)
+
+
+def _ask(answer: "Future[JSON]", backend: Backend) -> None:
+    try:
+        answer.set_result(getattr(backend, "calibration", None))
+    except BaseException as error:  # noqa: BLE001 - whatever a foreign module does, who asked is told
+        answer.set_exception(error)
 
 
 def document_schema(name: str) -> dict[str, Any]:
