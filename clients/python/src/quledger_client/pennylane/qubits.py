@@ -36,7 +36,7 @@ def _first(results: Any) -> Any:
     return results[0]
 
 
-def _parts(operation: Any) -> Any:
+def _decomposed(operation: Any) -> Any:
     """Return what an operation is made of; one that PennyLane has no decomposition of is its matrix."""
     if operation.has_decomposition or not operation.has_matrix:
         return operation.decomposition()
@@ -80,7 +80,8 @@ class QubitDevice(LaboratoryDevice):
             target_gates={*GATES, *NOTHING},
             stopping_condition=is_known,
             skip_initial_state_prep=False,
-            decomposer=_parts,
+            decomposer=_decomposed,
+            num_work_wires=0,
             name=NAME,
         )
         pipeline.add_transform(
