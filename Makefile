@@ -144,6 +144,10 @@ bench-qubits: install ## measure the qubits: mitigation, shots beside plain Aer,
 bench-api: .cache/bench-peer/.installed install ## measure the HTTP API beside a minimal Django app; BENCH_ARGS is handed on (7 min)
 	@$(BIN)/python benchmarks/api.py $(BENCH_ARGS)
 
+.PHONY: bench-results
+bench-results: install ## measure results of a million shots: how soon they are a DataFrame, and how long others wait; BENCH_ARGS is handed on
+	@$(BIN)/python benchmarks/results.py $(BENCH_ARGS)
+
 .cache/bench-peer/.installed: benchmarks/peer/requirements.lock | .venv/.locked
 	@$(FIND_PYTHON); echo "Making .cache/bench-peer with $$("$$python" --version) ..."; "$$python" -m venv --clear --without-pip .cache/bench-peer
 	@echo "Installing the packages of $< ..."

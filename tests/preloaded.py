@@ -48,7 +48,9 @@ EARLY = (
     *(f"tasks.backends.coldatoms.{name}" for name in COLD_ATOMS),
     "tasks.backends.qubits.backend",
     *(f"tasks.jobs.{name}" for name in ("leases", "submission")),
-    *("anyio._backends._asyncio", "rich.status"),  # what others import when they are first used
+    "storage.uploads.tables",
+    # What others import when they are first used.
+    *("alembic.command", "alembic.ddl", "alembic.runtime.environment", "anyio._backends._asyncio", "rich.status"),
 )
 WITH_PREFECT = (
     "deployments.deploy",

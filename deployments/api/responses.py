@@ -1,5 +1,7 @@
 """What the OpenAPI document says of answers that are no success."""
 
+import copy
+import functools
 from typing import Any
 
 from deployments.api.problems import MEDIA_TYPE, TITLES, Problem
@@ -22,6 +24,11 @@ def problems(*codes: int, also: Responses | None = None) -> Responses:
 
 def problem(code: int) -> dict[str, Any]:
     """Return the response of one code."""
+    return {"description": TITLES[code], "content": {MEDIA_TYPE: {"schema": copy.deepcopy(_schema())}}}
+
+
+@functools.cache
+def _schema() -> dict[str, Any]:
     schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schema.pop("$defs", None)
-    return {"description": TITLES[code], "content": {MEDIA_TYPE: {"schema": schema}}}
+    return schema
