@@ -26,6 +26,9 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
+SELDOM = {"pause": 0.5, "max_pause": 1.0}
+"""Each time it is asked is a process of its own."""
+
 
 class Prefect:
     """A Prefect server whose scheduler is switched off, and with it a deployment of ours that it should schedule."""
@@ -39,6 +42,7 @@ class Prefect:
             self.url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
             self.process = ForkedModule(
                 python.command("deployments.processes.embedded_server", str(listening.fileno())),
+                stdin=subprocess.PIPE,
                 cwd=home(settings),
                 env=environment,
                 pass_fds=(listening.fileno(),),
@@ -116,12 +120,12 @@ def test_what_is_stopped_or_full_is_named(
 
         def named(part: str) -> str:
             """Ask until a part is down, which a machine that has much else to do may see late; return how it is."""
-            found = until(lambda: asked(installation).get(part), 60)
+            found = until(lambda: asked(installation).get(part), 60, **SELDOM)
             return f"{found['says']}; {found['do']}"
 
-        until(lambda: set(asked(installation)) == {"drains", "schedules"}, 120)
+        until(lambda: set(asked(installation)) == {"drains", "schedules"}, 120, **SELDOM)
         drain = installation.start("drain")
-        until(lambda: set(asked(installation)) == {"schedules"}, 120)
+        until(lambda: set(asked(installation)) == {"schedules"}, 120, **SELDOM)
         assert "Prefect's scheduler is switched off, so no schedule fires" in named("schedules")
         with stopped(postgres.process.pid):
             assert "has not answered" in asked(installation)["database"]["says"]

@@ -120,7 +120,7 @@ def test_a_drain_obeys_nothing_that_lies_around(tmp_path: Path, place: Place):
         ]
 
 
-@pytest.mark.parametrize("command", [("--help",), ("config",), ("backends",), ("list",), ("verify",), ("reconcile",)])
+@pytest.mark.parametrize("command", [("--help",), ("backends",), ("verify",), ("reconcile",)])
 def test_every_command_is_ours(tmp_path: Path, place: Place, command: tuple[str, ...]):
     """Whatever the `PYTHONPATH` holds, the program imports its own packages."""
     installation = Installation(tmp_path, None)
