@@ -79,6 +79,7 @@ def test_counts_within_chance_and_beyond():
     assert (row["same"], row["distance"], row["p_value"]) == (True, 0.0, None)
 
 
+@pytest.mark.slow
 def test_the_p_value_is_uniform_where_there_is_nothing_to_find():
     """Also with rare outcomes: of 200 pairs about 5 % fall below 0.05."""
     rng = np.random.default_rng(1)
