@@ -12,7 +12,7 @@ import pytest
 import deployments.processes.prefect_server
 from deployments.processes.prefect_server import prefect_server
 from models.settings import Settings
-from tests import forked, order, prefect_home, processes
+from tests import forked, new_logs, order, prefect_home, processes
 from tests.contract.storages import Servers
 from tests.installation import Installation, installation_on
 from tests.postgres import Server, postgres_server
@@ -85,6 +85,13 @@ def forked_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             each.share(tmp_path_factory.getbasetemp().parent)
     yield
     forked.end()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def new_logs_of_sqlite() -> Iterator[None]:
+    """What the migrations do is tried in tests/migration; the others need only what they make."""
+    with new_logs.quickly_made():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import event
 
 from models.settings import Settings
@@ -151,6 +152,7 @@ def killed_at(nth: int, folder: Path, url: str) -> bool:
     return os.WIFSIGNALED(code)
 
 
+@pytest.mark.slow
 @on("sqlite")
 def test_it_may_be_killed_at_each_step_and_done_again(databases: Databases, tmp_path: Path):
     """Each job is taken over once, and who reads the store meanwhile sees what has ended as it was."""

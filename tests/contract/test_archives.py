@@ -114,6 +114,7 @@ def rewritten(path: Path, change: Change) -> bytes:
     return made.getvalue()
 
 
+@pytest.mark.slow
 def test_an_archive_proves_itself_without_the_laboratory(program: Program, tmp_path: Path):
     """Home and storage may be gone; a foreign key is not the laboratory's; each changed byte is found."""
     file, is_signed = tmp_path / "jobs.zip", bool(program.json("keys", "show"))
@@ -180,6 +181,7 @@ def dropping(name: str) -> Change:
     return lambda each, content: None if each == name else content
 
 
+@pytest.mark.slow
 def test_the_script_finds_what_was_changed_in_each_member(program: Program, tmp_path: Path):
     """Of the members that it reads, which are all of them."""
     file, changed = tmp_path / "jobs.zip", tmp_path / "changed.zip"
@@ -190,6 +192,7 @@ def test_the_script_finds_what_was_changed_in_each_member(program: Program, tmp_
         assert (code, out[:6]) == (3, "wrong:"), name
 
 
+@pytest.mark.slow
 def test_a_forger_who_makes_all_hashes_anew_meets_the_chain(program: Program, tmp_path: Path):
     """A result that is put in with a new manifest is not the one of the history."""
     file, changed = tmp_path / "jobs.zip", tmp_path / "changed.zip"
@@ -262,6 +265,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, capsys: pytest.Captur
         assert "cannot be read" in err
 
 
+@pytest.mark.slow
 def test_an_export_is_whole_or_not_there(program: Program, tmp_path: Path):
     """A result that is not the accepted one is not exported; a file is not written over."""
     file = tmp_path / "jobs.zip"

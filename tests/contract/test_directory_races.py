@@ -4,6 +4,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from models.identity.facts import ProjectAdded, UserAdded
 from models.identity.streams import project_stream, user_stream
 from storage.audit.rebuild import rebuild
@@ -12,6 +14,8 @@ from storage.identity.directory import Directory
 from tests.contract.databases import Databases
 from tests.contract.directory_racers import add_users, add_users_for_ever, change_one_user, use_tokens
 from tests.processes import SECONDS, process, run_together
+
+pytestmark = pytest.mark.slow
 
 RACERS, NUMBER, LEAST = 3, 20, 10
 

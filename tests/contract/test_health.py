@@ -152,6 +152,7 @@ def test_a_storage_that_loses_what_was_written_is_named(tmp_path: Path) -> None:
         try_storage(Forgetful(tmp_path.as_uri()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["database", "storage", "prefect"])
 def test_what_hangs_is_named_in_time(what: str, silent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And everything else is asked all the same."""

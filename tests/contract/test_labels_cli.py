@@ -96,6 +96,7 @@ def test_what_is_wrong_with_labels_is_said(program: Program):
     assert program.json("status", job)["labels"] == {"a": "1"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("databases", ["sqlite"], indirect=True)
 def test_documents_are_checked_and_not_stored(program: Program, tmp_path: Path):
     """Each file for itself, with all its faults in the words of `submit`; without a log or a storage."""

@@ -83,6 +83,7 @@ def at_once(*works: Callable[[], object]) -> None:
         raise errors[0]
 
 
+@pytest.mark.slow
 def test_four_processes_share_a_queue_in_turn(url: str, databases: Databases):
     """Each of 100 jobs is claimed once, and after every single claim all users have had their share."""
     log = EventLog(databases.open(url))
@@ -97,6 +98,7 @@ def test_four_processes_share_a_queue_in_turn(url: str, databases: Databases):
         assert max(share.values()) - min(share[each] for each in range(4)) <= 1
 
 
+@pytest.mark.slow
 def test_four_processes_open_an_empty_database(request: pytest.FixtureRequest, tmp_path: Path, databases: Databases):
     """Whoever comes first makes the tables, and nobody stumbles."""
     if databases.kind == "sqlite":
@@ -210,6 +212,7 @@ def test_many_heartbeats_and_many_ends_do_not_wait_for_each_other(url: str, data
     assert all([event.kind for event in log.history(job_id)].count("lease_expired") == 1 for job_id in jobs)
 
 
+@pytest.mark.slow
 def test_a_rebuild_beside_writers(url: str, databases: Databases):
     """While the views are made anew, others submit, claim and give back: all wait their turn, nothing is lost."""
     log = EventLog(databases.open(url))

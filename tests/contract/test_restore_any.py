@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -94,6 +95,7 @@ class Walk:
         return Adopted(detail="Got", error_message="None", path=there.path, bytes=there.bytes, sha256=there.sha256)
 
 
+@pytest.mark.slow
 # Each example makes databases of its own.
 @settings(
     max_examples=15,

@@ -59,10 +59,9 @@ def test_of_two_processes_one_moves_to_a_free_place(store: Store):
     check_moves_together(store, racing.by_processes(shared(store), racing.move_together))
 
 
-@pytest.mark.parametrize("passages", [1, 8])
-def test_a_mover_that_is_killed_loses_nothing(store: Store, passages: int):
+def test_a_mover_that_is_killed_loses_nothing(store: Store):
     """Wherever a mover is killed, each document is whole in at least one place, and the next move finishes it."""
-    number = passages + 12
+    number, passages = 16, 4
     url = shared(store)
     prepare(store, number)
     racing.kill_a_mover(url, number, passages)

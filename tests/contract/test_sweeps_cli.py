@@ -61,6 +61,7 @@ def finish_all(services: Services) -> None:
         finish(services, job.job_id, experiment("experiment_0", *[str(level)] * 3, "0"))
 
 
+@pytest.mark.slow
 def test_a_sweep_with_bad_rows_is_completed_by_a_second_run(program: Program):
     """97 of 100 rows have results, 3 are named with their columns, and the second run adds only what is missing."""
     Path("rabi.csv").write_text(table(bad=BAD))
@@ -145,6 +146,7 @@ def test_results_go_into_files(program: Program):
     assert program.said("result", job, "--plot") == "mean of wire 0  ▁  3 to 3\n"
 
 
+@pytest.mark.slow
 @on("sqlite")
 def test_a_whole_sweep_can_be_one_job(program: Program):
     """With an experiment for each row; what is missing comes as another job of the group."""

@@ -150,6 +150,7 @@ def test_ends_of_jobs_and_pauses_are_told_once(laboratory: Laboratory, receiver:
     assert len(set(receiver.ids())) == 3
 
 
+@pytest.mark.slow
 def test_a_receiver_that_fails_is_told_later(laboratory: Laboratory, receiver: Receiver) -> None:
     """Errors and redirects, which are not followed, count as not told; then all of it comes, each by its own id."""
     for number in range(7):
@@ -187,6 +188,7 @@ def tell_for_ever(folder: str, url: str, hook: str) -> None:
     Teller(Services(settings)).tell()
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_while_it_tells_loses_nothing(
     laboratory: Laboratory, receiver: Receiver, tmp_path: Path
 ) -> None:

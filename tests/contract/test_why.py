@@ -194,6 +194,7 @@ def test_jobs_that_failed_tell_too(lab: Lab):
     assert lab.why("k").known_runs == 1
 
 
+@pytest.mark.slow
 @on("sqlite")
 def test_a_thousand_jobs_of_another_user_and_a_thousand_names(lab: Lab, monkeypatch: pytest.MonkeyPatch):
     """Places are right, whether all that waits is looked at or its beginning alone; jobs are served as was said."""

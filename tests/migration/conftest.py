@@ -5,6 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from tests import new_logs
+
+
+@pytest.fixture(autouse=True)
+def migrations() -> Iterator[None]:
+    """New logs are made by the migrations themselves."""
+    with new_logs.by_migrations():
+        yield
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], str]]:

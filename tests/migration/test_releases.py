@@ -1,17 +1,22 @@
 """The home of a release as it was left behind: today's program upgrades it, finds nothing wrong, goes on with it."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 
+from models import clock
+from models.job import State
 from models.settings import Settings
 from storage.audit.restore import restore
 from storage.audit.verify import Verifier
 from storage.log.database import HEAD, open_database, reading
+from storage.log.event_log import EventLog
 from storage.providers.registry import open_storage
+from tasks.jobs.leases import expire_leases
 from tasks.services import Services
 from tests.installation import Installation
 from tests.releases.frozen import FrozenHome
@@ -46,6 +51,7 @@ STATES = {
     "CANCELLED",
     "WITHDRAWN",
 }
+FINAL = {"DONE", "ERROR", "CANCELLED", "WITHDRAWN"}
 SAID = ("backend", "user", "project", "priority", "state", "status", "detail", "error_message", "attempt", "failures")
 
 
@@ -86,10 +92,14 @@ def test_the_home_holds_every_kind_of_event_and_state(home: FrozenHome):
 def test_it_is_upgraded_verified_and_restored(
     home: FrozenHome, fresh: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ):
-    """After the migrations all events are as they were written, nothing differs, and the mirror gives the same log."""
+    """After the migrations all events are as they were written, nothing differs, and the mirror gives the same log.
+
+    What waited, or was in a dead worker's hands, is claimed again.
+    """
     url = fresh("quledger")
     home.fill(url)
     engine = open_database(url)
+    monkeypatch.setenv("QULEDGER_DATABASE", url)
     services = Services(settings_of(home, monkeypatch))
     assert rows(engine, "SELECT version_num FROM alembic_version") == [(HEAD,)]
     heads = rows(
@@ -107,10 +117,20 @@ def test_it_is_upgraded_verified_and_restored(
     assert rows(again, EVENTS) == rows(engine, EVENTS)
     folds = "SELECT * FROM job ORDER BY job_id"
     assert rows(again, folds) == rows(engine, folds)
+
+    expire_leases(services)
+    later = EventLog(engine, lambda: clock.now() + timedelta(hours=1))
+    left = {job_id: said["listed"] for job_id, said in home.expected.items() if said["listed"]["state"] not in FINAL}
+    backends = sorted({listed["backend"] for listed in left.values()})
+    served = iter(lambda: later.claim(backends, "w", clock.now() + timedelta(hours=2)), None)
+    assert {job.job_id for job in served} == {job_id for job_id in left if not left[job_id]["cancel_requested"]}
+    assert {later.get(job_id).state for job_id in left if left[job_id]["cancel_requested"]} == {State.CANCELLED}
+    services.log.engine.dispose()
     engine.dispose()
     again.dispose()
 
 
+@pytest.mark.parametrize("fresh", ["sqlite"], indirect=True)
 def test_a_drain_goes_on_with_its_jobs(home: FrozenHome, fresh: Callable[[str], str], prefect_api: str):
     """What ended stays as the release told it; what waited or was in a dead worker's hands comes to its end."""
     url = fresh("quledger")
@@ -119,10 +139,9 @@ def test_a_drain_goes_on_with_its_jobs(home: FrozenHome, fresh: Callable[[str], 
     installation.environment |= home.settings | {"QULEDGER_DATABASE": url}
     installation.run("drain", "--until-empty")
     listed = {job["job_id"]: job for job in installation.json("list", "--limit", "1000")}
-    final = {"DONE", "ERROR", "CANCELLED", "WITHDRAWN"}
     for job_id, said in home.expected.items():
         before = said["listed"]
-        if before["state"] in final:
+        if before["state"] in FINAL:
             assert {name: listed[job_id][name] for name in SAID} == {name: before[name] for name in SAID}
         else:
             wanted = "CANCELLED" if before["cancel_requested"] else "DONE"

@@ -143,6 +143,7 @@ def annihilators(modes: int) -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sites", "seed"), [(2, 0), (3, 1), (3, 2), (3, 3)])
 def test_fermions_agree_with_jordan_wigner(sites: int, seed: int, method: str) -> None:
     """Random circuits of fermions, loads in between included, give what Jordan-Wigner matrices give."""

@@ -44,6 +44,7 @@ def made(kind: type[Circuit], wires: int) -> Circuit:
     return kind(wires) if kind in (MultiQudit, Rydberg) else kind()
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(data=st.data(), place=st.integers(0, 3))
 def test_what_is_added_is_what_the_laboratory_takes(data: st.DataObject, place: int):

@@ -87,6 +87,7 @@ def test_the_tail_of_chi_squared(degrees: int):
         assert chance_of_more(squared, degrees) == pytest.approx(chdtrc(degrees, squared), rel=1e-9, abs=1e-300)
 
 
+@pytest.mark.slow
 def test_the_p_value_is_uniform_where_there_is_nothing_to_find():
     """Also with rare outcomes: of 200 pairs about 5 % fall below 0.05."""
     rng = np.random.default_rng(1)

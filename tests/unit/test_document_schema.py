@@ -55,6 +55,7 @@ def an_instruction(draw: st.DrawFn, spec: InstructionSpec) -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DEVICES)
 @settings(max_examples=100)
 @given(data=st.data())

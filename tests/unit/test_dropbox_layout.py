@@ -76,6 +76,7 @@ def test_each_document_has_its_place(path: str, expected: list[str]):
     assert list(dropbox.places(path)) == expected
 
 
+@pytest.mark.slow
 @given(BACKENDS, IDS)
 def test_what_is_listed_is_what_was_written(backend: str, job_id: str):
     """A document found at any of its places has its name in its folder again, whatever case Dropbox remembers."""

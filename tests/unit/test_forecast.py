@@ -99,6 +99,7 @@ KINDS = {
 """The lanes of a mixed load: the median of their jobs' seconds, and how much they differ (sigma of a lognormal)."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_four_of_five_starts_are_within_a_factor_of_two(seed: int):
     """A hundred jobs of four kinds are foretold from two hundred runs of the past; then they really run.

@@ -293,6 +293,7 @@ def test_devices_in_a_folder_are_backends(tmp_path: Path, monkeypatch: pytest.Mo
         load("bad")
 
 
+@pytest.mark.slow
 def test_a_job_finds_all_that_it_needs_imported(capfd: pytest.CaptureFixture[str]):
     """The fork server of these backends can import what they need, and its children run a job after that."""
 

@@ -86,6 +86,7 @@ def test_loops_run_over_both_ends(values: str, expected: str):
     assert outcome(f"{HEAD3}qubit[4] q;\nbit[4] c;\nfor int i in {values} {{ x q[i]; }}\nc = measure q;\n") == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("skip", [False, True], ids=["transpiled", "as it stands"])
 def test_registers_are_compared_with_the_whole_number(skip: bool):  # noqa: FBT001 - a parameter of the test
     """A value that the register cannot hold is never reached, whatever its last bits are, in both versions."""

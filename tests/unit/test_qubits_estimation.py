@@ -165,6 +165,7 @@ def test_terms_of_one_group_have_their_covariance_counted():
     assert value_and_std(groups(together), counts)[1] == pytest.approx(2 * single)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("misread", [False, True])
 def test_error_bars_cover_the_exact_value(misread: bool):  # noqa: FBT001 (a case of the test)
     """Over 80 seeds on ten states the exact value is within two standard errors in 93 to 97 % of the runs."""

@@ -129,6 +129,7 @@ def test_a_branch_that_only_assigns_is_left_out_when_it_should_be():
     assert outcomes(HEAD3 + body) == {"011", "100"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "right"),
     [

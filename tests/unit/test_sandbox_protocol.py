@@ -62,6 +62,7 @@ class Beat:
             self._beaten.set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "action",
     [
@@ -94,6 +95,7 @@ def test_a_process_that_babbles_is_ended(action: str) -> None:
     asyncio.run(test())
 
 
+@pytest.mark.slow
 def test_a_large_answer_lets_the_loop_go_on() -> None:
     """An answer of a hundred megabytes is received beside everything else."""
 

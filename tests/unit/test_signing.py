@@ -83,6 +83,7 @@ JSON_VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(JSON_VALUES)
 def test_whatever_is_signed_is_read_back(payload: Any):

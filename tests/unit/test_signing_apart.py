@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import SecretStr
 
@@ -30,6 +31,7 @@ def expected(text: bytes) -> bytes:
     return b'{"header": ' + head + b', "payload": ' + text + b', "signature": "' + signature + b'"}'
 
 
+@pytest.mark.slow
 def test_a_large_payload_has_the_same_signature() -> None:
     """Whichever process makes it, and whether the payload comes as a value or as its text."""
     large = {"results": ["0 1 0 1 0"] * (LARGE // 12)}
@@ -41,6 +43,7 @@ def test_a_large_payload_has_the_same_signature() -> None:
     assert sign_text(small, KEY) == expected(small)
 
 
+@pytest.mark.slow
 def test_the_loop_goes_on_while_a_result_is_signed() -> None:
     """That of 100 MB too; the bytes are not even read here, so they may be anything."""
     text = b"[" * 100_000_000

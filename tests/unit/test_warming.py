@@ -91,6 +91,7 @@ def drained(jobs: list[tuple[str, str, str]], at: float, worker: str, chance: ra
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_four_of_five_starts_are_within_a_factor_of_two_shortly_after_the_first_claims(seed: int):
     """Two drains have run before; the third one has begun its first three jobs two seconds ago."""
