@@ -36,15 +36,17 @@ COLD_ATOMS = ("fermions", "multiqudit", "rydberg", "singlequdit")
 EARLY = (
     *(f"deployments.cli.{name}" for name in COMMANDS),
     *PRELOADED,
+    *("deployments.cli.failures", "deployments.frames"),
     "deployments.processes.drain",
     "deployments.processes.up",
     "flows.prefect_api.client",
-    "storage.audit.rebuild",
-    "storage.audit.restore",
+    *(f"storage.audit.{name}" for name in ("rebuild", "restore", "rollback")),
+    *(f"storage.documents.{name}" for name in ("inbox", "locks", "marks", "relay")),
+    *("storage.identity.calibrations", "storage.log.holds", "storage.log.mirror_cursor", "storage.signatures.signer"),
     *(f"storage.providers.{name}" for name in STORAGES),
     *(f"tasks.backends.coldatoms.{name}" for name in COLD_ATOMS),
     "tasks.backends.qubits.backend",
-    *(f"tasks.jobs.{name}" for name in ("leases", "submission")),
+    *(f"tasks.jobs.{name}" for name in ("claims", "leases", "submission")),
     *("anyio._backends._asyncio", "rich.status"),  # what others import when they are first used
 )
 WITH_PREFECT = (
