@@ -30,8 +30,11 @@ MAX_MEMBERS = 5 * MAX_JOBS + 1000
 MAX_BYTES = 2**32 - 2**20
 """Of a whole archive; a larger one has another format of zip."""
 
+MAX_MANIFEST, MAX_MANIFEST_PARTS = 32_000_000, 500_000
+"""Bytes of a manifest, and how many brackets and commas are in it: more than with the most jobs and members."""
+
 MAX_TEXT = 64_000_000
-"""Of a manifest or a history: as objects it takes many times as much memory."""
+"""Of a history: as objects it takes many times as much memory."""
 
 MAX_RESULT = 512_000_000
 

@@ -8,6 +8,8 @@ from models.errors import BadName, echo
 _SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _LONGEST_TEXT = 40
 _MAX_SPAN = timedelta(days=3650)
+_AHEAD = timedelta(minutes=1)
+"""So far the clock of whoever asks may be ahead of ours."""
 
 
 def span_of(text: str) -> timedelta | None:
@@ -45,6 +47,18 @@ def moment_of(text: str, what: str, now: datetime, *, ago: bool = False) -> date
         return in_utc(datetime.fromisoformat(text)) if "-" in text[:_LONGEST_TEXT] else _refuse(text, what)
     except (ValueError, OverflowError):
         return _refuse(text, what)
+
+
+def past_moment_of(text: str, what: str, now: datetime) -> datetime:
+    """Return the time (UTC) that a text says, no later than now: a time with its zone, or a span ago.
+
+    Raises:
+        BadName: it says neither, or a time to come.
+    """
+    moment = moment_of(text, what, now, ago=True)
+    if moment > now + _AHEAD:
+        raise BadName(f"{what}: {echo(text)} is still to come; nobody knows where a job will stand then")
+    return moment
 
 
 def window_of(since: str, until: str, now: datetime, *, dashes: str = "") -> tuple[datetime | None, datetime | None]:

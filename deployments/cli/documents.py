@@ -45,13 +45,24 @@ def job_document(content: bytes, *, is_qasm: bool, shots: int | None, seed: int 
     return content
 
 
-def content_of(file: Path) -> bytes:
+def content_of(file: Path, most: int = -1) -> bytes:
     """Return what a file holds.
 
+    Args:
+        most: bytes; of a file that holds more, no more than one byte beyond them is read. All there are if negative.
+
     Raises:
-        UnreadableFile: it cannot be read.
+        UnreadableFile: it cannot be read, or holds more.
     """
+    size = most + 1 if most >= 0 else -1
     try:
-        return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        if str(file) == "-":
+            content = sys.stdin.buffer.read(size)
+        else:
+            with file.open("rb") as stream:
+                content = stream.read(size)
     except OSError as error:
         raise UnreadableFile(str(file), error.strerror or "unknown reason") from None
+    if 0 <= most < len(content):
+        raise UnreadableFile(str(file), f"it has more than {most / 1e6:g} MB")
+    return content

@@ -12,7 +12,7 @@ from models.cancelling import why_cancelled
 from models.errors import BadName, InputError, echo
 from models.job import Phase, State
 from models.labels import labels_said
-from models.moments import moment_of
+from models.moments import past_moment_of
 from models.names import one_spelling
 from storage.log.job_lists import MAX_PAGE, Query
 from storage.log.past import one_at, page_at
@@ -34,7 +34,7 @@ def status(job_id: str, *, at: str = "", as_json: Json = False) -> int:
     log = current().log
     job_id = log.id_of(job_id)
     if at:
-        moment = moment_of(at, "--at", clock.now(), ago=True)
+        moment = past_moment_of(at, "--at", clock.now())
         job, more = one_at(log.engine, job_id, moment), {"at": clock.to_text(moment)}
         print_output(render.status_value(job) | more, lambda: render.status(job, more), as_json=as_json)
         return 0
@@ -97,7 +97,7 @@ def list_jobs(  # noqa: PLR0913 - one parameter an option
     if limit < 1:
         raise BadName("the limit has to be at least 1")
     if at:
-        moment = moment_of(at, "--at", clock.now(), ago=True)
+        moment = past_moment_of(at, "--at", clock.now())
         query = Query(everything=True, with_hidden=True, backend=backend, user=one_spelling(user), group=group)
         past = page_at(current().log.engine, query, moment, limit=min(limit, MAX_PAGE)).jobs
         print_output([render.status_value(job) for job in past], lambda: render.jobs(past), as_json=as_json)

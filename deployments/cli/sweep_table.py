@@ -11,6 +11,8 @@ from models.sweeps import Row, RowFault, cell_of
 from models.words import count_of
 
 MAX_BYTES = 20_000_000
+"""The largest file that is read."""
+
 _SEPARATORS = {";": "semicolons", "\t": "tabs"}
 """What spreadsheets write between columns in some countries."""
 
@@ -23,8 +25,6 @@ def read_table(content: bytes) -> tuple[list[str], list[Row]]:
     Raises:
         InputError: there is no table in it; all that is wrong with its heading is named.
     """
-    if len(content) > MAX_BYTES:
-        raise InputError(f"the table has {len(content) / 1e6:.1f} MB; at most {MAX_BYTES / 1e6:g} MB are read")
     try:
         text = io.StringIO(content.decode("utf-8-sig"), newline="")
         # The heading, and one row more than are taken: what follows is not read.

@@ -11,10 +11,10 @@ from cyclopts import Parameter
 from deployments.cli.documents import content_of
 from deployments.cli.operator import each_of
 from deployments.cli.output import print_output
-from deployments.cli.sweep_table import read_table
+from deployments.cli.sweep_table import MAX_BYTES, read_table
 from models.errors import BadName
 from models.submissions import Submission
-from models.sweeps import Template, made_name
+from models.sweeps import BadSweep, Template, made_name
 from models.words import count_of
 from tasks.jobs.sweeps import RowAnswer, Sweep, hand_in
 from tasks.services import current
@@ -39,6 +39,9 @@ class SweepOptions:
     ] = None
 
 
+MAX_SWEPT = 256_000_000
+"""Bytes of the documents of one sweep, which a short template and many rows make: so much is in memory at once."""
+
 NO_SWEEP = SweepOptions()
 
 
@@ -53,12 +56,14 @@ def submit_sweep(job: Submission, options: SweepOptions, *, check: bool, as_json
     """
     if options.sweep is None or options.template is None:
         raise BadName("a sweep needs both --sweep, its table, and --template, its job document")
-    columns, rows = read_table(content_of(options.sweep))
-    raw = content_of(options.template)
+    columns, rows = read_table(content_of(options.sweep, MAX_BYTES))
+    services = current()
+    raw = content_of(options.template, services.settings.max_document_bytes)
+    if len(raw) * len(rows) > MAX_SWEPT:
+        raise BadSweep(f"its documents have more than {MAX_SWEPT / 1e6:g} MB together; make several sweeps of it")
     if not job.group:
         name = made_name(options.sweep.stem, job.backend, job.user, job.project, raw.decode("utf-8", "replace"))
         job = dataclasses.replace(job, group=name)
-    services = current()
     services.check_access(job.storage)
     wanted = Sweep(Template(raw), columns, rows, job, each_of(options.carry), options.as_experiments)
     answers = hand_in(services, wanted, check=check)

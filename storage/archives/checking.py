@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from models.archives import (
     MANIFEST,
     MANIFEST_HASH,
+    MAX_MANIFEST,
+    MAX_MANIFEST_PARTS,
     MAX_RESULT,
     MAX_TEXT,
     ArchivedJob,
@@ -90,9 +92,12 @@ class _Checking:
         """
         if not {MANIFEST, MANIFEST_HASH} <= set(self._archive.names):
             raise NotAuthentic("it has no manifest")
-        self._content = self._archive.get(MANIFEST, MAX_TEXT)
+        self._content = self._archive.get(MANIFEST, MAX_MANIFEST)
         if self._archive.get(MANIFEST_HASH, 100).decode("ascii", "replace") != member_of(self._content).sha256 + "\n":
             raise NotAuthentic("its manifest is not what was written")
+        # As objects, two bytes may take a hundred.
+        if sum(map(self._content.count, (b"{", b"[", b","))) > MAX_MANIFEST_PARTS:
+            raise NotAuthentic("its manifest has more in it than the largest archive needs")
         self._document = _parsed(self._content, MANIFEST)
         kid = taken_apart(self._document).kid if is_signed(self._document) else None
         if kid is not None and not is_kid(kid):

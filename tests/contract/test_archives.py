@@ -8,12 +8,14 @@ import re
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from models.archives import MAX_JOBS, MAX_MANIFEST, MAX_MANIFEST_PARTS, MAX_MEMBERS
 from models.calibrations import version_of
 from models.errors import NotAuthentic
 from models.facts import Cancelled, Compiled, Completed, Executed, Uploaded, Validated
@@ -217,6 +219,15 @@ def test_a_forger_who_makes_all_hashes_anew_meets_the_chain(program: Program, tm
     assert script(changed)[0] == 3
 
 
+def sealed(manifest: bytes) -> bytes:
+    """Return a zip whose manifest has the hash that it should have."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as file:
+        file.writestr("manifest.json", manifest)
+        file.writestr("manifest.sha256", hashlib.sha256(manifest).hexdigest() + "\n")
+    return made.getvalue()
+
+
 def zipped(**options: object) -> bytes:
     """Return a zip with one member, which is no archive of ours."""
     made = io.BytesIO()
@@ -254,6 +265,23 @@ def test_a_hostile_archive_is_refused(which: str, tmp_path: Path, capsys: pytest
     assert (code, err) == (3, "")
     assert "Traceback" not in out
     assert {each.name for each in tmp_path.iterdir()} == {"sent.zip", "home"}
+
+
+def test_a_manifest_of_many_parts_is_not_read(tmp_path: Path):
+    """Two bytes of it would take a hundred as objects; one with the most jobs and members has fewer parts."""
+    path = tmp_path / "sent.zip"
+    path.write_bytes(sealed(b'{"jobs":[' + b"[]," * 1_000_000 + b"[]]}"))
+    tracemalloc.start()
+    with reading(path) as archive:
+        (fault,) = check(archive).faults
+    assert "more in it than the largest archive needs" in fault
+    assert tracemalloc.get_traced_memory()[1] < 30_000_000
+    tracemalloc.stop()
+    member = f'"jobs/{"j" * 60}/document":{{"bytes":1,"sha256":"{"0" * 64}"}},'
+    job = f'"{"j" * 60}":{{"backend":"b","calibration":"","kid":"k","last_hash":"{"0" * 64}","left_out":{{"a":"b"}},'
+    largest = member * MAX_MEMBERS + (job + '"state":"DONE","withdrawn":""},') * MAX_JOBS
+    assert len(largest) < MAX_MANIFEST
+    assert sum(map(largest.count, "{[,")) < MAX_MANIFEST_PARTS
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

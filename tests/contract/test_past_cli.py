@@ -37,6 +37,8 @@ def test_where_a_job_stood(program: Program):
     assert program.json("status", "first", "--at", cancelled["recorded_at"])["state"] == "CANCELLED"
     assert "had not been handed in by" in program.refused("status", "first", "--at", "1h")
     assert "is no time" in program.refused("status", "first", "--at", "yesterday")
+    for command in (("status", "first"), ("list",)):
+        assert "is still to come" in program.refused(*command, "--at", "2999-01-01T00:00Z")
     assert "at   " in program.said("status", "first", "--at", submitted["recorded_at"])
 
 

@@ -198,6 +198,20 @@ def test_a_wrong_call_says_what_is_wrong_and_stores_nothing(program: Program, ar
 
 
 @on("sqlite")
+def test_what_a_sweep_is_made_of_is_bounded(program: Program, monkeypatch: pytest.MonkeyPatch):
+    """A table or a template that is too large is not read to its end; nor is too much made of both."""
+    Path("rabi.csv").write_text("theta,atoms\n1,2\n2,2\n")
+    call = ("submit", "singlequdit", "--sweep", "rabi.csv", "--template", "job.json")
+    monkeypatch.setattr("deployments.cli.sweeping.MAX_SWEPT", 200)
+    assert "make several sweeps of it" in program.refused(*call)
+    monkeypatch.setenv("QULEDGER_MAX_DOCUMENT_MB", "0.0001")
+    assert "the file 'job.json' cannot be read: it has more than 0.0001 MB" in program.refused(*call)
+    assert "has more than 0.0001 MB" in program.refused(*call[:-1], "/dev/zero")
+    assert "has more than 20 MB" in program.refused(*call[:3], "/dev/zero", *call[4:])
+    assert program.json("list") == []
+
+
+@on("sqlite")
 def test_no_group_is_no_group(program: Program):
     """Names that nobody has used, options that go together, and files that cannot be written."""
     assert "no groups" in program.said("group")

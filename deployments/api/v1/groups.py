@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from deployments.api.calls import Calls, Outcome
 from deployments.api.door import AtDoor
@@ -36,6 +36,16 @@ MAX_SWEPT = 64_000_000
 """Bytes of the documents of one sweep, which a short template and many rows make: so much is in memory at once."""
 
 LARGE_SWEEP = 1_000_000
+
+
+def _cell(value: Any) -> Any:
+    if not isinstance(value, bool | int | float | str):
+        raise ValueError("a cell is a number, a text, true or false")  # noqa: TRY004 - as pydantic wants it
+    return value
+
+
+# Said once, not for each type that it is not.
+CellIn = Annotated[bool | int | float | str, BeforeValidator(_cell)]
 
 Name = Annotated[str, Path(max_length=100, description="Name of the group.")]
 
@@ -70,7 +80,7 @@ class SweepIn(Body):
     group: str = Field(max_length=100, description="Its name; the same rows under the same name are the same jobs.")
     backend: str = Field(max_length=100, description="Display name of the backend.")
     template: dict[str, Any] = Field(description="The job document with places for cells.")
-    rows: list[dict[str, bool | int | float | str]] = Field(min_length=1, max_length=MAX_BATCH)
+    rows: list[dict[str, CellIn]] = Field(min_length=1, max_length=MAX_BATCH)
     carry: list[str] = Field(default=[], max_length=MAX_PARAMETERS, description="Parameters that need no place.")
     project: str = Field(default="", max_length=100)
     priority: int = Field(default=0, ge=-1_000_000, le=1_000_000)

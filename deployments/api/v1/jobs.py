@@ -20,7 +20,7 @@ from models.clock import UtcDatetime
 from models.identity.access import Caller
 from models.job import FINAL, State
 from models.labels import MAX_LABELS, labels_said
-from models.moments import moment_of
+from models.moments import past_moment_of
 from models.why import Why
 from storage.log import job_lists
 from storage.log.past import handed_in_by
@@ -119,7 +119,7 @@ class Filters(Narrowing):
 async def list_jobs(door: AtDoor, filters: Annotated[Filters, Query()]) -> Response:
     """List your jobs and those of your projects, a page at a time; operators list all."""
     query = replace(filters.query(), prefix=filters.q, newest_first=filters.sort == "newest")
-    at = moment_of(filters.at, "at", clock.now(), ago=True) if filters.at else None
+    at = past_moment_of(filters.at, "at", clock.now()) if filters.at else None
 
     def listed(calls: Calls, caller: Caller) -> str:
         if at is None:
@@ -149,7 +149,7 @@ async def get_job(
 ) -> Response:
     """Return where a job stands; with `wait` as soon as that changes, with `at` where it stood then."""
     if at:
-        moment = moment_of(at, "at", clock.now(), ago=True)
+        moment = past_moment_of(at, "at", clock.now())
         then = await door.ask(lambda calls, caller: calls.records.then(calls.job(caller, job_id), moment))
         return Response(JobView.of(then).model_dump_json(), media_type="application/json")
     job, caller = await door.look(lambda calls, caller: (calls.job(caller, job_id), caller))
