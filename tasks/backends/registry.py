@@ -187,9 +187,7 @@ def load(name: str) -> Backend:
     plug_in = _plug_ins().get(name)
     if plug_in is None:
         raise UnknownBackend(name, names())
-    slow = threading.Timer(
-        SLOW, _LOG.warning, [f"backend_slow action=wait: {name} is still being loaded; see its import"]
-    )
+    slow = threading.Timer(SLOW, _LOG.warning, ["backend_slow action=wait: %s is still being loaded", name])
     slow.daemon = True
     slow.start()
     try:
