@@ -60,7 +60,9 @@ class Composed:
         secret = dict.fromkeys(("POSTGRES_PASSWORD", "PREFECT_SERVER_DATABASE_PASSWORD"), "x")
         secret["PREFECT_API_AUTH_STRING"] = AUTH
         given |= {name: interpolated(str(value), secret) for name, value in what["environment"].items()}
-        given = {name: value for name, value in given.items() if "DATABASE" not in name and value}
+        given = {
+            name: value for name, value in given.items() if value and not re.search("DATABASE(?!_SQLALCHEMY_)", name)
+        }
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("QULEDGER_", "PREFECT_"))}
         return (
             kept
