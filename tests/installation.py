@@ -134,7 +134,8 @@ class Installation:
             return done.returncode == 0
 
         said: list[str] = []
-        until(is_right, seconds, told=lambda: said[-1])
+        # Each look is two processes.
+        until(is_right, seconds, pause=0.5, max_pause=1.0, told=lambda: said[-1])
 
     def start(self, *arguments: str, **settings: str) -> "Started":
         """Start the program and leave it running."""
