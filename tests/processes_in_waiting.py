@@ -2,7 +2,7 @@
 
 A program starts its server, its worker or its sandbox's fork server when it has threads already, and cannot fork then.
 So they are forked before, wait until the program starts their module, and become the child that `subprocess.Popen`
-would have started, with its arguments, environment, folder and files. The second one of a kind is started as ever.
+would have started, with its arguments, environment, folder and files. One more of a kind is started as ever.
 """
 
 import atexit
@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 FORK_SERVER = "tasks.sandbox.fork_server"
+FORK_SERVERS = [FORK_SERVER] * 2
+"""One for the backends that need nothing of their own, and one for the qubits."""
+
 SERVER = "deployments.processes.embedded_server"
 WORKER = "deployments.processes.embedded_worker"
 API = "deployments.processes.embedded_api"
@@ -30,8 +33,8 @@ MAX_NAME = 15
 BEYOND_ALL = 500
 """A number of no file that a process of ours is given."""
 
-_waiting: dict[str, tuple[int, socket.socket]] = {}
-"""Module -> the child that stands by for it, and how to tell it to go on."""
+_waiting: list[tuple[str, int, socket.socket]] = []
+"""Module, the child that stands by for it, and how to tell that to go on."""
 
 
 def stand_by(modules: Sequence[str]) -> None:
@@ -41,12 +44,12 @@ def stand_by(modules: Sequence[str]) -> None:
         pid = os.fork()
         if pid == 0:
             ours.close()
-            for _, channel in _waiting.values():
+            for *_, channel in _waiting:
                 channel.close()
             _waiting.clear()
             _wait_and_become(module, theirs)
         theirs.close()
-        _waiting[module] = pid, ours
+        _waiting.append((module, pid, ours))
     subprocess.Popen = Popen  # type: ignore[misc]
 
 
@@ -55,14 +58,15 @@ class Popen(subprocess.Popen[Any]):
 
     def _execute_child(self, *given: Any) -> None:
         arguments, _, _, _, pass_fds, cwd, environment = given[:7]
-        module = next((each for each in _waiting if each in arguments), None)
-        if module is None:
+        waiting = next((each for each in _waiting if each[0] in arguments), None)
+        if waiting is None:
             super()._execute_child(*given)  # type: ignore[misc]
             return
         stdin, _, _, stdout, _, stderr = pipes = given[10:16]
         files = {0: stdin, 1: stdout, 2: stderr, **{number: number for number in pass_fds}}
         files = {number: file for number, file in files.items() if file != -1}
-        pid, channel = _waiting.pop(module)
+        _waiting.remove(waiting)
+        module, pid, channel = waiting
         how = {
             "arguments": arguments[arguments.index(module) + 1 :],
             "environment": dict(os.environ if environment is None else environment),
@@ -104,7 +108,7 @@ def become(module: str, arguments: Sequence[str], environment: Mapping[str, str]
 
         AGAIN.begin()
     if module in {API, WORKER}:
-        stand_by([FORK_SERVER])
+        stand_by(FORK_SERVERS)
     code = 1
     try:
         importlib.import_module(module).main()
