@@ -12,7 +12,7 @@ import pytest
 import deployments.processes.prefect_server
 from deployments.processes.prefect_server import prefect_server
 from models.settings import Settings
-from tests import forked, new_logs, order, prefect_home, processes
+from tests import empty_log, forked, new_logs, order, prefect_home, processes
 from tests.contract.storages import Servers
 from tests.installation import Installation, installation_on
 from tests.postgres import Server, postgres_server
@@ -136,8 +136,10 @@ def peer() -> Iterator[Peer]:
 
 @pytest.fixture
 def installation(tmp_path: Path, prefect_api: str) -> Installation:
-    """A laboratory that uses the session's Prefect server."""
-    return Installation(tmp_path, prefect_api)
+    """A laboratory that uses the session's Prefect server; its log is made."""
+    installation = Installation(tmp_path, prefect_api)
+    empty_log.put(installation.home)
+    return installation
 
 
 @pytest.fixture
@@ -146,6 +148,7 @@ def stored_installation(
 ) -> Iterator[Installation]:
     """A laboratory like `installation`, on a storage of the kind that the test is parametrised with."""
     with installation_on(request.param, tmp_path, prefect_api, storage_servers) as installation:
+        empty_log.put(installation.home)
         yield installation
 
 

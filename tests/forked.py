@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import forkserver, reduction
@@ -21,7 +22,7 @@ from unittest import mock
 
 from tests import fork_servers, processes_in_waiting
 from tests.logging_variables import LOGGING
-from tests.processes_in_waiting import API, COMMANDS, FORK_SERVER, SERVER, WORKER
+from tests.processes_in_waiting import API, COMMANDS, FORK_SERVER, FORK_SERVERS, SERVER, WORKER
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,6 +43,7 @@ _OF_PYTHON = _of_python(os.environ)
 _context = multiprocessing.get_context("forkserver")
 # One of its own: other tests fork what has imported something else.
 _server = forkserver.ForkServer()
+_starting = threading.Lock()
 _server.set_forkserver_preload(["tests.preloaded", "tests.forked"])
 
 
@@ -78,7 +80,7 @@ class ForkedProcess:
     def _start(self, target: Callable[..., object], *given: object) -> None:
         # A daemon: the end of the tests waits for no process that one of them has left stopped.
         self._process = _context.Process(target=target, args=given, daemon=True)
-        with mock.patch.object(forkserver, "connect_to_new_process", _server.connect_to_new_process):
+        with _starting, mock.patch.object(forkserver, "connect_to_new_process", _server.connect_to_new_process):
             self._process.start()
         assert self._process.pid is not None
         self.sentinel, self.pid = self._process.sentinel, self._process.pid
@@ -119,7 +121,7 @@ class ForkedProcess:
 
 
 class ForkedModule(ForkedProcess):
-    """A module of ours that is run as a program, for those who would start it by `subprocess.Popen`."""
+    """A module of ours that is started by `subprocess.Popen`, perhaps with a pipe as standard input, and forked."""
 
     def __init__(
         self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, pass_fds: Sequence[int] = (), **more: Any
@@ -129,6 +131,8 @@ class ForkedModule(ForkedProcess):
         self.args, output = list(command), more.get("stdout")
         theirs, ours = os.pipe()
         self.stdin = os.fdopen(ours, "wb")
+        if more.get("stdin") != subprocess.PIPE:
+            self.stdin.close()
         with os.fdopen(theirs) as given, open(os.devnull, "wb") as nothing:
             printed = (output or nothing).fileno()
             files = {0: given.fileno(), 1: printed, 2: printed, **{number: number for number in pass_fds}}
@@ -208,12 +212,14 @@ def _be_module(
 
 def _started_by(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """Return the modules that a command starts as processes of their own."""
-    if arguments[:1] in (["serve"], ["submit"], ["worker"]):
+    if arguments[:1] == ["submit"]:
         return [FORK_SERVER]
+    if arguments[:1] in (["serve"], ["worker"]):
+        return FORK_SERVERS
     if arguments[:1] not in (["demo"], ["drain"], ["up"]):
         return []
     server = [] if "PREFECT_API_URL" in environment and arguments[0] != "demo" else [SERVER]
     if arguments[0] != "up":
-        return [*server, FORK_SERVER]
+        return [*server, *FORK_SERVERS]
     kept = [*server, WORKER, *([] if "--no-api" in arguments else [API])]
     return [*kept, COMMANDS, *kept]  # each of them twice: one that dies is started again

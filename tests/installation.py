@@ -134,6 +134,7 @@ class Installation:
             return done.returncode == 0
 
         said: list[str] = []
+        # Each look is two processes.
         until(is_right, seconds, pause=1.0, max_pause=2.0, told=lambda: said[-1])
 
     def start(self, *arguments: str, **settings: str) -> "Started":

@@ -23,6 +23,7 @@ from pydantic import BaseModel
 
 from models.settings import Settings
 from tasks.backends import registry
+from tasks.backends.qubits import published
 from tasks.prefect_settings import import_prefect, prepare, server_environment
 from tasks.sandbox.fork_client import ONE_THREAD
 from tasks.sandbox.job_process import PRELOADED
@@ -48,7 +49,7 @@ EARLY = (
     *("storage.identity.calibrations", "storage.log.holds", "storage.log.mirror_cursor", "storage.signatures.signer"),
     *(f"storage.providers.{name}" for name in STORAGES),
     *(f"tasks.backends.coldatoms.{name}" for name in COLD_ATOMS),
-    "tasks.backends.qubits.backend",
+    *published.PRELOADED,
     *(f"tasks.jobs.{name}" for name in ("claims", "leases", "submission")),
     "storage.uploads.tables",
     # What others import when they are first used.

@@ -20,13 +20,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 FORK_SERVER = "tasks.sandbox.fork_server"
+FORK_SERVERS = [FORK_SERVER] * 2
+"""One for the backends that need nothing of their own, and one for the qubits."""
+
 SERVER = "deployments.processes.embedded_server"
 WORKER = "deployments.processes.embedded_worker"
 API = "deployments.processes.embedded_api"
 COMMANDS = "deployments.processes.prefect_commands"
 DEPLOY = "deployments.deploy"
 
-STARTED_BY = {API: [FORK_SERVER], DEPLOY: [COMMANDS], WORKER: [FORK_SERVER]}
+STARTED_BY = {API: FORK_SERVERS, DEPLOY: [COMMANDS], WORKER: FORK_SERVERS}
 """What a module that was forked starts in turn."""
 
 MESSAGE_BYTES = 100_000
@@ -46,7 +49,7 @@ def stand_by(modules: Sequence[str]) -> None:
         pid = os.fork()
         if pid == 0:
             ours.close()
-            for _, _, channel in _waiting:
+            for *_, channel in _waiting:
                 channel.close()
             _waiting.clear()
             _wait_and_become(module, theirs)
@@ -60,15 +63,15 @@ class Popen(subprocess.Popen[Any]):
 
     def _execute_child(self, *given: Any) -> None:
         arguments, _, _, _, pass_fds, cwd, environment = given[:7]
-        found = next((each for each in _waiting if each[0] in arguments), None)
-        if found is None:
+        waiting = next((each for each in _waiting if each[0] in arguments), None)
+        if waiting is None:
             super()._execute_child(*given)  # type: ignore[misc]
             return
         stdin, _, _, stdout, _, stderr = pipes = given[10:16]
         files = {0: stdin, 1: stdout, 2: stderr, **{number: number for number in pass_fds}}
         files = {number: file for number, file in files.items() if file != -1}
-        _waiting.remove(found)
-        module, pid, channel = found
+        _waiting.remove(waiting)
+        module, pid, channel = waiting
         how = {
             "arguments": arguments[arguments.index(module) + 1 :],
             "environment": dict(os.environ if environment is None else environment),

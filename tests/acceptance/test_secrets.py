@@ -1,14 +1,18 @@
 """A secret that is put wherever one can be put is found nowhere else: in no database, document, log or output."""
 
 import json
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from sqlalchemy import inspect, text
 
+from deployments.cli.app import _run
 from storage.log.database import open_database, reading
+from tasks.services import use
 from tests.canaries import BREAKING, Canaries, Place
 from tests.control_room import ControlRoom
 from tests.installation import Installation, experiment
@@ -104,6 +108,25 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         guarded.room.client.close()
 
 
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """A call of the program in this process, which ends before Prefect is needed; returns what it says."""
+
+    def call(installation: Installation, *arguments: str, **settings: str) -> str:
+        capsys.readouterr()
+        with mock.patch.dict(os.environ, installation.environment | LOUD | settings, clear=True):
+            use(None)
+            try:
+                _run(list(arguments))
+            finally:
+                use(None)
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return said.out + said.err
+
+    return call
+
+
 def breaks(installation: Installation, canaries: Canaries, name: str, place: Place, **base: str) -> bytes:
     """Use a secret where it does not work; return what was said."""
     secret = canaries.new(name)
@@ -118,21 +141,21 @@ def breaks(installation: Installation, canaries: Canaries, name: str, place: Pla
 
 
 @pytest.mark.parametrize("name", BREAKING)
-def test_a_secret_that_does_not_work_is_not_repeated(tmp_path: Path, guarded: Guarded, name: str):
+def test_a_secret_that_does_not_work_is_not_repeated(
+    tmp_path: Path, guarded: Guarded, call: Callable[..., str], name: str
+):
     """A call that fails because of what holds a secret says so in words that do not hold it, and writes it nowhere."""
     installation, canaries = Installation(tmp_path, guarded.room.installation.api), Canaries()
     base = {"PREFECT_API_AUTH_STRING": guarded.room.installation.environment["PREFECT_API_AUTH_STRING"]}
     said = breaks(installation, canaries, name, BREAKING[name], **base)
     settings = {key: value.format(canaries.new(f"{name}: config")) for key, value in BREAKING[name].settings.items()}
-    done = installation.run("config", check=False, **(base | LOUD | settings))
-    assert "Traceback" not in done.stderr
-    said += (done.stdout + done.stderr).encode()
+    said += call(installation, "config", **(base | settings)).encode()
     assert canaries.in_bytes(said) == set()
     assert canaries.in_files(tmp_path) == {}
     assert canaries.in_files(guarded.folder) == {}
 
 
-def test_a_broken_key_file_is_not_repeated(lone_installation: Installation):
+def test_a_broken_key_file_is_not_repeated(lone_installation: Installation, call: Callable[..., str]):
     """A file of keys that is no more what it was is named, whatever still stands in it."""
     canaries = Canaries()
     folder = lone_installation.home / "keys"
@@ -142,10 +165,9 @@ def test_a_broken_key_file_is_not_repeated(lone_installation: Installation):
         file.touch(mode=0o600)
         file.write_text(shape.format(canaries.new(shape)))
         for arguments in (("keys", "show"), ("keys", "rotate"), ("drain", "--until-empty"), ("config",)):
-            done = lone_installation.run(*arguments, check=False, QULEDGER_SIGN="true", **LOUD)
-            assert canaries.in_bytes((done.stdout + done.stderr).encode()) == set()
-            assert "Traceback" not in done.stderr
-            assert arguments == ("config",) or "keyring.json in QULEDGER_HOME is broken" in done.stderr
+            said = call(lone_installation, *arguments, QULEDGER_SIGN="true")
+            assert canaries.in_bytes(said.encode()) == set()
+            assert arguments == ("config",) or "keyring.json in QULEDGER_HOME is broken" in said
         assert canaries.in_files(lone_installation.home.parent, [file]) == {}
 
 

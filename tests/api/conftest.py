@@ -18,7 +18,9 @@ from models.identity.facts import MemberSet, NameLinked, ProjectAdded, ProjectRo
 from models.identity.streams import project_stream, user_stream
 from models.settings import Settings
 from storage.identity.directory import Directory
+from tasks.sandbox import fork_client
 from tasks.services import Services
+from tests import empty_log, forked
 
 SPIN = {
     "experiment_0": {
@@ -38,6 +40,7 @@ class FrontDoor:
     """
 
     def __init__(self, folder: Path, **settings: Any) -> None:
+        empty_log.put(folder)
         self.services = Services(Settings(home=folder, **settings))
         self.services.open()
         self.directory = Directory(self.services.log.engine)
@@ -91,6 +94,13 @@ class FrontDoor:
         answer = self.ask(user, "POST", "/v1/jobs", json={"backend": "singlequdit", "document": SPIN} | changes)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["job_id"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fork_servers() -> Iterator[None]:
+    """The sandboxes of doors, which check documents, begin with what is imported already."""
+    with forked.forking(fork_client):
+        yield
 
 
 @contextlib.contextmanager

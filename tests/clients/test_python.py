@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 PENNYLANE = ROOT / ".venv-pennylane" / "bin" / "python"
 
 SPIN = [["load", [0], [50]], ["rlx", [0], [3.141592653589793]], ["measure", [0], []]]
-JOBS = int(os.environ.get("QULEDGER_TEST_CLIENT_JOBS", "100"))
+JOBS = int(os.environ.get("QULEDGER_TEST_CLIENT_JOBS", "60"))
 """`make clients` makes a thousand."""
 
 BELL = 'OPENQASM 3; include "stdgates.inc"; qubit[2] q; bit[2] c; h q[0]; cx q[0], q[1]; c = measure q;'
