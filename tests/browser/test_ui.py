@@ -120,6 +120,16 @@ def open_form(site: Site, browser: Browser) -> None:
     browser.click(f"a[href*='/deployments/deployment/{site.deployment('run-job')}']")
     browser.click_text("Run", "button")
     browser.click_text("Custom run")
+    _await_form(browser)
+
+
+def reopen_form(site: Site, browser: Browser) -> None:
+    """Come back to the form by its address."""
+    browser.open(f"{site.address}/deployments/deployment/{site.deployment('run-job')}/run")
+    _await_form(browser)
+
+
+def _await_form(browser: Browser) -> None:
     browser.has(EDITOR)
     browser.shows("Program", "Validate parameters")
 
@@ -210,7 +220,7 @@ def test_a_sweep_is_one_figure_on_light_and_dark_pages(site: Site, browser: Brow
 
 def test_a_bad_job_says_what_is_wrong(site: Site, browser: Browser) -> None:
     """The run of a bad job is Failed, with every fault and without a traceback."""
-    open_form(site, browser)
+    reopen_form(site, browser)
     browser.type_into(EDITOR, '[["nope",[0],[]]]')
     run = site.run(submit_form(site, browser), "Completed", "Failed")
     assert run["state_name"] == "Failed"
@@ -228,7 +238,7 @@ def test_a_bad_job_says_what_is_wrong(site: Site, browser: Browser) -> None:
 
 def test_text_that_is_no_json_can_be_submitted(site: Site, browser: Browser) -> None:
     """The editor of the program takes any text, and the job says what is wrong with it."""
-    open_form(site, browser)
+    reopen_form(site, browser)
     browser.type_into(EDITOR, "turn the spin, please")
     run = site.run(submit_form(site, browser), "Completed", "Failed")
     assert "JSON" in run["state"]["message"]
