@@ -90,8 +90,8 @@ test: peer $(QUICK_CLIENTS:%=.venv-%/.installed) install ## run the linters and 
 	$(END_LINT)
 
 .PHONY: crash
-crash: peer install ## run the whole crash matrix and the runs of 400 jobs (long); `make test` runs a sample
-	@QULEDGER_TEST_CRASH=all $(BIN)/python -m pytest -n 3 --timeout 1800 tests/crash tests/acceptance/test_by_itself.py tests/acceptance/test_control_room.py tests/acceptance/test_postgres.py $(PYTEST_ARGS)
+crash: peer install ## run the whole crash matrix, the runs of 400 jobs and all looks of the pages (long); `make test` runs a sample
+	@QULEDGER_TEST_CRASH=all $(BIN)/python -m pytest -n 3 --timeout 1800 tests/crash tests/acceptance/test_by_itself.py tests/acceptance/test_control_room.py tests/acceptance/test_hostile_launches.py tests/acceptance/test_postgres.py tests/browser/test_pages.py $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: install ## check style, formatting, types and the order of the layers
@@ -143,6 +143,10 @@ bench-qubits: install ## measure the qubits: mitigation, shots beside plain Aer,
 .PHONY: bench-api
 bench-api: .cache/bench-peer/.installed install ## measure the HTTP API beside a minimal Django app; BENCH_ARGS is handed on (7 min)
 	@$(BIN)/python benchmarks/api.py $(BENCH_ARGS)
+
+.PHONY: bench-results
+bench-results: install ## measure results of a million shots: how soon they are a DataFrame, and how long others wait; BENCH_ARGS is handed on
+	@$(BIN)/python benchmarks/results.py $(BENCH_ARGS)
 
 .cache/bench-peer/.installed: benchmarks/peer/requirements.lock | .venv/.locked
 	@$(FIND_PYTHON); echo "Making .cache/bench-peer with $$("$$python" --version) ..."; "$$python" -m venv --clear --without-pip .cache/bench-peer

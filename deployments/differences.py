@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from deployments.comparison import compare_results
 from models.comparison import compare
 from models.job import Job, State
 from tasks.jobs.records import record_of
@@ -32,8 +33,6 @@ def difference_of(services: Services, one: Job, other: Job, *, with_results: boo
     changes = compare(*(record_of(services, job) for job in jobs))
     results: list[dict[str, Any]] | None = None
     if with_results and have_results(jobs):
-        from deployments.comparison import compare_results  # noqa: PLC0415 - pandas takes a second to import
-
         results = compare_results(*(result_document(services, job.job_id) for job in jobs))
     is_same = not changes and all(row["same"] for row in results or ())
     return {"jobs": [job.job_id for job in jobs], "same": is_same, "changes": changes, "results": results}

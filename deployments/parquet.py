@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from deployments.frames import counts_frame, values_frame
+from deployments.result_rows import count_rows, value_rows
 from models.events import Event
 from models.files import UnwritableFile
 from models.job import Job
@@ -158,7 +158,7 @@ def result_rows(job: Job, document: dict[str, Any]) -> Iterator[Row]:
     calibration = job.executed.stands_on if job.executed else None
     of_job = nothing | {"job_id": job.job_id, "backend": job.backend, "calibration": calibration}
     shots = {each["header"]["name"]: each["shots"] for each in document["results"]}
-    for row in counts_frame(document).to_dict("records"):
-        yield of_job | {"shots": shots[row["experiment"]]} | {str(name): value for name, value in row.items()}
-    for row in values_frame(document).to_dict("records"):
-        yield of_job | {str(name): value for name, value in row.items()}
+    for row in count_rows(document):
+        yield of_job | {"shots": shots[row.experiment]} | row._asdict()
+    for value in value_rows(document):
+        yield of_job | value._asdict()

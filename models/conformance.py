@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from models.backend import JSON, BackendConfig
-from models.errors import BackendFailed, JobRejected
+from models.errors import BackendFailed, JobRejected, LimitExceeded
 
 DEEP = 60
 """Levels of a value that is nested as deep as the laboratory lets it in."""
@@ -129,6 +129,8 @@ def fault_of_trial(trial: Trial, verdict: object) -> str | None:
     Args:
         verdict: what `validate` made of it: `JobRejected`, another error, or anything else where it took the document.
     """
+    if limit := limit_of(verdict):
+        return f"at a document {trial.about} `validate` goes on and on: {limit}"
     if isinstance(verdict, JobRejected):
         count = len(verdict.faults) + verdict.more
         if count >= trial.faults:
@@ -142,6 +144,12 @@ def fault_of_trial(trial: Trial, verdict: object) -> str | None:
     if isinstance(verdict, Exception):
         return f"at a document {trial.about} `validate` ends its process: {verdict}"
     return f"a document {trial.about} is taken"
+
+
+def limit_of(verdict: object) -> LimitExceeded | None:
+    """Return which limit `validate` went beyond; its users read that as a document that was refused."""
+    cause = verdict.__cause__ if isinstance(verdict, JobRejected) else None
+    return cause if isinstance(cause, LimitExceeded) else None
 
 
 def config_faults(config: BackendConfig) -> list[str]:

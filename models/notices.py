@@ -5,14 +5,13 @@ over its id, the time at which it is sent, and its bytes.
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from models.clock import to_text
 from models.errors import printable
@@ -21,18 +20,13 @@ from models.identity.control_events import ControlEvent
 from models.identity.facts import BackendPaused, BackendResumed
 from models.identity.streams import parts
 from models.job import Job
+from models.notice_kinds import Kind, key_of
 from models.retry import LONGEST, doubled
-
-Kind = Literal["job.ended", "backend.paused", "backend.resumed", "health.bad", "health.good"]
-
-KINDS: tuple[Kind, ...] = ("job.ended", "backend.paused", "backend.resumed", "health.bad", "health.good")
-OF_OPERATORS: tuple[Kind, ...] = KINDS[1:]
 
 GIVEN_UP = timedelta(days=3)
 """So long somebody is tried to be told of something; its history is in the log for ever."""
 
 FIRST_PAUSE = 2.0
-SECRET_PREFIX = "whsec_"  # noqa: S105 - begins a secret that is base64
 _ID_DIGITS = 32
 
 
@@ -128,20 +122,6 @@ def headers_of(notice: Notice, secret: str, now: datetime) -> dict[str, str]:
         "webhook-timestamp": seconds,
         "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
     }
-
-
-def key_of(secret: str) -> bytes:
-    """Return the key that a secret means: base64 behind `whsec_`, or its own bytes.
-
-    Raises:
-        ValueError: what follows `whsec_` is no base64.
-    """
-    if not secret.startswith(SECRET_PREFIX):
-        return secret.encode()
-    try:
-        return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
-    except binascii.Error:
-        raise ValueError(f"what follows {SECRET_PREFIX} is no base64") from None
 
 
 def next_try(attempts: int, now: datetime, jitter: float) -> datetime:

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from models.errors import BadSetting, echo
 from models.json_text import read_json
-from models.notices import KINDS, OF_OPERATORS, Kind, key_of
+from models.notice_kinds import KINDS, OF_OPERATORS, Kind, key_of
 from models.words import without_prefix
 
 Seconds = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]

@@ -10,11 +10,13 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from models.errors import BadSetting
-from models.settings import Settings
 from tasks import python
+
+if TYPE_CHECKING:
+    from models.settings import Settings
 
 SERVER_ENV = python.ROOT / "deployments" / "prefect-server.env"
 
@@ -67,7 +69,7 @@ def server_settings() -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def home(settings: Settings) -> Path:
+def home(settings: "Settings") -> Path:
     """Return the folder of Prefect's database, which is below our home whatever `PREFECT_HOME` says."""
     return settings.folder / "prefect"
 
@@ -78,7 +80,7 @@ def forget_empty_variables() -> None:
         del os.environ[name]
 
 
-def prepare(settings: Settings) -> None:
+def prepare(settings: "Settings") -> None:
     """Make Prefect's folder and set Prefect's variables in this process; call it before Prefect is imported.
 
     Raises:
@@ -97,6 +99,8 @@ def prepare(settings: Settings) -> None:
 
 
 def _check_variables() -> None:
+    from models.errors import BadSetting  # noqa: PLC0415 - whoever forgets empty variables needs no pydantic
+
     url = os.environ.get("PREFECT_API_URL")
     if url is not None:
         os.environ["PREFECT_API_URL"] = url.rstrip("/")
@@ -112,7 +116,7 @@ def _check_variables() -> None:
             raise BadSetting(f"{name} has to be plain ASCII; with anything else Prefect lets nobody in")
 
 
-def import_prefect(settings: Settings) -> None:
+def import_prefect(settings: "Settings") -> None:
     """Import Prefect once, after `prepare`, from within its own folder, where nobody else has put settings."""
     if "prefect.context" in sys.modules:
         return
@@ -120,7 +124,7 @@ def import_prefect(settings: Settings) -> None:
         importlib.import_module("prefect.context")
 
 
-def server_environment(settings: Settings) -> dict[str, str]:
+def server_environment(settings: "Settings") -> dict[str, str]:
     """Return the environment of our own server: an operator's settings, except those that it needs as we set them."""
     kept = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_OUR_SERVER} | python.variables()
     if not _is_postgresql(kept):
@@ -129,7 +133,7 @@ def server_environment(settings: Settings) -> dict[str, str]:
     return kept | _FIXED
 
 
-def database(settings: Settings) -> Path:
+def database(settings: "Settings") -> Path:
     """Return the file of our own server's database."""
     return home(settings) / "prefect.db"
 

@@ -1,7 +1,8 @@
 """The one place that wires settings to the log, the storage and the sandbox.
 
 It stands below the flows, because each flow run, wherever it was started, opens its services here. Services are handed
-on as an argument: `current` is called where a process, a flow or a command begins, and nowhere below.
+on as an argument: `current` is called where a process, a flow or a command begins, and nowhere below. Each part is
+imported when it is first asked for: most commands need the log alone.
 """
 
 import functools
@@ -23,34 +24,32 @@ from models.errors import BadSetting, StorageError, StorageRefused, echo
 from models.job import Job
 from models.retry import RetryPolicy
 from models.settings import BLOCK, Settings
-from storage.audit.rollback import Rollback
-from storage.documents.inbox import Inbox
-from storage.documents.locks import JobLocks, Locks
-from storage.documents.marks import Marks
-from storage.documents.postgres_locks import PostgresJobLocks
-from storage.documents.relay import Relay
-from storage.identity.calibrations import Calibrations
-from storage.identity.directory import Directory
-from storage.identity.stream_mirror import Written
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
-from storage.log.holds import Holds
-from storage.log.mirror_cursor import MirrorCursor
 from storage.log.sqlite import is_open_to_others
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import keep_logins_out_of_logs, open_storage
 from storage.providers.stores import Opener, Stores, once
-from storage.signatures.key_file import KeyFile
-from storage.signatures.signer import Signer, Signers
 from tasks.backends import registry
-from tasks.jobs.claims import Claims
 from tasks.jobs.wall_clock import Wall
 from tasks.prefect_settings import import_prefect, prepare
-from tasks.sandbox.job_process import SharedSandbox
-from tasks.sandbox.rlimits import Limits
 
 if TYPE_CHECKING:
+    from storage.audit.rollback import Rollback
+    from storage.documents.inbox import Inboxes
+    from storage.documents.locks import Locks
+    from storage.documents.marks import Marks
+    from storage.documents.relay import Relay
+    from storage.identity.calibrations import Calibrations
+    from storage.identity.directory import Directory
+    from storage.identity.stream_mirror import Written
+    from storage.log.holds import Holds
+    from storage.log.mirror_cursor import MirrorCursor
+    from storage.signatures.signer import Signer, Signers
     from tasks.block_storages import BlockFinder
+    from tasks.jobs.claims import Claims
+    from tasks.sandbox.job_process import SharedSandbox
+    from tasks.sandbox.rlimits import Limits
 
 _LOG = logging.getLogger("quledger.services")
 
@@ -107,7 +106,9 @@ class Services:
         self.keys.check(known)
         storages = self.settings.storages
         # The Prefect that keeps the others may still have to be started.
-        askable = [name for name, url in storages.items() if "PREFECT_API_URL" in os.environ or not _is_block(url)]
+        askable = [
+            name for name, url in storages.items() if "PREFECT_API_URL" in os.environ or not url.startswith(BLOCK)
+        ]
         troubles = self.stores.troubles(askable)
         if len(troubles) == len(storages) and not patient:
             raise next(iter(troubles.values()))
@@ -142,23 +143,31 @@ class Services:
         return EventLog(open_database(self.settings.database_url))
 
     @cached_property
-    def directory(self) -> Directory:
+    def directory(self) -> "Directory":
         """The users, projects and devices, in the same database."""
+        from storage.identity.directory import Directory
+
         return Directory(self.log.engine)
 
     @cached_property
-    def calibrations(self) -> Calibrations:
+    def calibrations(self) -> "Calibrations":
         """The configurations and calibrations of backends, as they were from time to time."""
+        from storage.identity.calibrations import Calibrations
+
         return Calibrations(self.directory, self.worker)
 
     @cached_property
-    def claims(self) -> Claims:
+    def claims(self) -> "Claims":
         """What this process has claimed and not seen the end of."""
+        from tasks.jobs.claims import Claims
+
         return Claims(self.log, self.worker, self.settings)
 
     @cached_property
-    def cursor(self) -> MirrorCursor:
+    def cursor(self) -> "MirrorCursor":
         """How far the mirror has come."""
+        from storage.log.mirror_cursor import MirrorCursor
+
         return MirrorCursor(self.log.engine)
 
     @cached_property
@@ -179,12 +188,12 @@ class Services:
     def _block_finder(self) -> "BlockFinder":
         prepare(self.settings)
         import_prefect(self.settings)
-        from tasks.block_storages import BlockFinder  # noqa: PLC0415 - as above
+        from tasks.block_storages import BlockFinder
 
         return BlockFinder()
 
     def _opener(self, url: str) -> Opener:
-        if not _is_block(url):
+        if not url.startswith(BLOCK):
             return once(functools.partial(open_storage, url))
 
         @functools.cache
@@ -192,7 +201,7 @@ class Services:
             # Prefect takes seconds to import, and some commands need it for nothing else.
             prepare(self.settings)
             import_prefect(self.settings)
-            from tasks.block_storages import BlockOpener  # noqa: PLC0415
+            from tasks.block_storages import BlockOpener
 
             return BlockOpener(url)
 
@@ -202,61 +211,82 @@ class Services:
         return open_block
 
     @cached_property
-    def signers(self) -> Signers:
+    def signers(self) -> "Signers":
         """What signs results and configurations, by storage."""
+        from storage.signatures.key_file import KeyFile
+        from storage.signatures.signer import Signers
+
         file = KeyFile(self.settings.folder / "keys")
         return Signers(self.stores, file, which=self.settings.sign, given=self.settings.signing_key)
 
     @cached_property
-    def sandbox(self) -> SharedSandbox:
+    def sandbox(self) -> "SharedSandbox":
         """What forks child processes for jobs, lent to all that run them."""
+        from tasks.sandbox.job_process import SharedSandbox
+
         return SharedSandbox(_kept_secret(self.settings))
 
     @cached_property
-    def keys(self) -> Signer:
+    def keys(self) -> "Signer":
         """The keys with which backends sign, published in all storages."""
         return self.signers.everywhere()
 
     @cached_property
-    def relay(self) -> Relay:
+    def relay(self) -> "Relay":
         """The relay from the log to the storage."""
+        from storage.documents.relay import Relay
+
         return Relay(self.log, self.cursor, self.stores, self.locks, self.marks, FIRST_STATUS_SECONDS)
 
     @cached_property
-    def streams_written(self) -> Written:
+    def streams_written(self) -> "Written":
         """Which streams of backends this process has mirrored."""
         return {}
 
     @cached_property
-    def marks(self) -> Marks:
+    def marks(self) -> "Marks":
         """How far the log has come, told to the storages."""
+        from storage.documents.marks import Marks
+
         return Marks(self.log.engine, self.stores)
 
     @cached_property
-    def rollback(self) -> Rollback:
+    def rollback(self) -> "Rollback":
         """What sees that the log went back in time."""
+        from storage.audit.rollback import Rollback
+
         return Rollback(self.log, self.stores, self.marks)
 
     @cached_property
-    def holds(self) -> Holds:
+    def holds(self) -> "Holds":
         """The jobs of which a mirror knows more than the log."""
+        from storage.log.holds import Holds
+
         return Holds(self.log.engine)
 
     @cached_property
-    def locks(self) -> Locks:
+    def locks(self) -> "Locks":
         """The locks of jobs; they reach as far as the log: over this machine, or over all that use one server."""
         if self.log.engine.dialect.name == "postgresql":
+            from storage.documents.postgres_locks import PostgresJobLocks
+
             return PostgresJobLocks(self.log.engine)
+        from storage.documents.locks import JobLocks
+
         return JobLocks(self.settings.folder / "locks")
 
     @cached_property
-    def inboxes(self) -> "_Inboxes":
+    def inboxes(self) -> "Inboxes":
         """The queue folders of each storage, by its name, made when they are first asked for."""
-        return _Inboxes(self)
+        from storage.documents.inbox import Inboxes
+
+        return Inboxes(self.log, self.stores, self.settings)
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> "Limits":
         """What one job may use in its child process."""
+        from tasks.sandbox.rlimits import Limits
+
         return Limits(
             cpu_seconds=self.settings.cpu_seconds,
             wall_seconds=self.settings.wall_seconds,
@@ -268,23 +298,6 @@ class Services:
     def retries(self) -> RetryPolicy:
         """How often and how patiently a job is tried."""
         return RetryPolicy(self.settings.max_attempts, self.settings.retry_seconds)
-
-
-class _Inboxes(dict[str, Inbox]):
-    def __init__(self, services: Services) -> None:
-        super().__init__()
-        self._services = services
-
-    def __missing__(self, name: str) -> Inbox:
-        settings = self._services.settings
-        self[name] = Inbox(
-            self._services.log,
-            self._services.stores,
-            name,
-            max_bytes=settings.max_document_bytes,
-            settle_seconds=settings.settle_seconds,
-        )
-        return self[name]
 
 
 def _kept_secret(settings: Settings) -> tuple[str, ...]:
@@ -304,10 +317,6 @@ def _check_names(settings: Settings, known: list[str]) -> None:
                 f"QULEDGER_{setting}: no backend is called {', '.join(map(echo, unknown))};"
                 f" there are: {', '.join(known)}"
             )
-
-
-def _is_block(url: str) -> bool:
-    return url.startswith(BLOCK)
 
 
 def _warn_of_readers(engine: Engine) -> None:

@@ -1,5 +1,6 @@
 """Fixtures of all tests that run the program, and the crash matrix at the end of their report."""
 
+import contextlib
 import gc
 import os
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+import deployments.processes.prefect_server
 from deployments.processes.prefect_server import prefect_server
 from models.settings import Settings
 from tests import forked, new_logs, order, prefect_home, processes
@@ -101,7 +103,9 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     before = dict(os.environ)
     os.environ.pop("PREFECT_API_URL", None)
     try:
-        with prefect_server(Settings(home=home)) as url:
+        with contextlib.ExitStack() as stack:
+            with forked.forking(deployments.processes.prefect_server):
+                url = stack.enter_context(prefect_server(Settings(home=home)))
             yield url
     finally:
         os.environ.clear()

@@ -15,6 +15,7 @@ import httpx
 from tests import forked, prefect_home
 from tests.forked import ForkedProcess
 from tests.installation import PROGRAM, ROOT, Installation, experiment
+from tests.processes_in_waiting import name_of
 from tests.waiting import until
 
 READY_SECONDS = 500
@@ -92,6 +93,15 @@ class ControlRoom:
             for task in Path(f"/proc/{pid}/task").glob("*/children"):
                 found += [int(child) for child in task.read_text().split()]
         return found
+
+    def process_of(self, module: str) -> int:
+        """Return the process that runs a module of ours."""
+        for pid in self.processes():
+            place = Path(f"/proc/{pid}")
+            started = module.encode() in (place / "cmdline").read_bytes().split(b"\0")
+            if started or (place / "comm").read_text().strip() == name_of(module):
+                return pid
+        raise AssertionError(module)
 
     def kill(self) -> None:
         """Kill every process at once, as a power cut does."""

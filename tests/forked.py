@@ -12,15 +12,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import forkserver, reduction
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest import mock
 
 from tests import fork_servers, processes_in_waiting
 from tests.logging_variables import LOGGING
-from tests.processes_in_waiting import COMMANDS, FORK_SERVER, SERVER, WORKER
+from tests.processes_in_waiting import API, COMMANDS, FORK_SERVER, SERVER, WORKER
 
 ROOT = Path(__file__).parents[1]
 
@@ -71,17 +72,16 @@ class ForkedProcess:
             files: what it has as standard input, output and error; the caller may close them.
             folder: where it is called.
         """
+        self.args = ["quledger", *arguments]
+        self._start(_be_program, list(arguments), dict(environment), [reduction.DupFd(file) for file in files], folder)
+
+    def _start(self, target: Callable[..., object], *given: object) -> None:
         # A daemon: the end of the tests waits for no process that one of them has left stopped.
-        self._process = _context.Process(
-            target=_be_program,
-            args=(list(arguments), dict(environment), [reduction.DupFd(file) for file in files], folder),
-            daemon=True,
-        )
+        self._process = _context.Process(target=target, args=given, daemon=True)
         with mock.patch.object(forkserver, "connect_to_new_process", _server.connect_to_new_process):
             self._process.start()
         assert self._process.pid is not None
-        self.sentinel = self._process.sentinel
-        self.args, self.pid = ["quledger", *arguments], self._process.pid
+        self.sentinel, self.pid = self._process.sentinel, self._process.pid
 
     @property
     def returncode(self) -> int | None:
@@ -116,6 +116,33 @@ class ForkedProcess:
     def kill(self) -> None:
         """Kill it."""
         self.send_signal(signal.SIGKILL)
+
+
+class ForkedModule(ForkedProcess):
+    """A module of ours that is run as a program, for those who would start it by `subprocess.Popen`."""
+
+    def __init__(
+        self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path, pass_fds: Sequence[int] = (), **more: Any
+    ) -> None:
+        """Start it; what it prints goes to the file `stdout`, if there is one, and `stdin` may be a pipe."""
+        module, *arguments = command[command.index("-m") + 1 :]
+        self.args, output = list(command), more.get("stdout")
+        theirs, ours = os.pipe()
+        self.stdin = os.fdopen(ours, "wb")
+        with os.fdopen(theirs) as given, open(os.devnull, "wb") as nothing:
+            printed = (output or nothing).fileno()
+            files = {0: given.fileno(), 1: printed, 2: printed, **{number: number for number in pass_fds}}
+            kept = {number: reduction.DupFd(file) for number, file in files.items()}
+            self._start(_be_module, module, arguments, dict(env), str(cwd), kept)
+        if more.get("stdin") != subprocess.PIPE:
+            self.stdin.close()
+
+
+@contextlib.contextmanager
+def forking(module: ModuleType) -> Iterator[None]:
+    """Within the block, what this module starts by `subprocess.Popen` is forked."""
+    with mock.patch.object(module, "subprocess", SimpleNamespace(**vars(subprocess) | {"Popen": ForkedModule})):
+        yield
 
 
 def run(
@@ -170,11 +197,23 @@ def _be_program(arguments: list[str], environment: dict[str, str], files: list[A
         processes_in_waiting.end_python()
 
 
+def _be_module(
+    module: str, arguments: list[str], environment: dict[str, str], folder: str, files: dict[int, Any]
+) -> None:
+    """Be a module that is run as a program; it has a session of its own."""
+    os.setsid()
+    processes_in_waiting.take_files({number: file.detach() for number, file in files.items()})
+    processes_in_waiting.become(module, arguments, environment, folder)
+
+
 def _started_by(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     """Return the modules that a command starts as processes of their own."""
-    if arguments[:1] in (["submit"], ["worker"]):
+    if arguments[:1] in (["serve"], ["submit"], ["worker"]):
         return [FORK_SERVER]
-    if arguments[:1] not in (["drain"], ["up"]):
+    if arguments[:1] not in (["demo"], ["drain"], ["up"]):
         return []
-    server = [] if "PREFECT_API_URL" in environment else [SERVER]
-    return [*server, *([WORKER, COMMANDS] if arguments[0] == "up" else [FORK_SERVER])]
+    server = [] if "PREFECT_API_URL" in environment and arguments[0] != "demo" else [SERVER]
+    if arguments[0] != "up":
+        return [*server, FORK_SERVER]
+    kept = [*server, WORKER, *([] if "--no-api" in arguments else [API])]
+    return [*kept, COMMANDS, *kept]  # each of them twice: one that dies is started again

@@ -11,8 +11,10 @@ import sqlite3
 from importlib.metadata import version
 from pathlib import Path
 
+import deployments.processes.prefect_server
 from deployments.processes.prefect_server import prefect_server
 from models.settings import Settings
+from tests import forked
 
 KEPT = Path(__file__).parents[1] / ".cache" / f"started-prefect-{version('prefect')}"
 
@@ -42,7 +44,7 @@ def _start_and_stop(home: Path) -> None:
         if name.startswith(("PREFECT_", "QULEDGER_")):
             del os.environ[name]
     try:
-        with prefect_server(Settings(home=home)):
+        with forked.forking(deployments.processes.prefect_server), prefect_server(Settings(home=home)):
             pass
     finally:
         os.environ.clear()

@@ -28,7 +28,7 @@ from tasks.sandbox.fork_client import ONE_THREAD
 from tasks.sandbox.job_process import PRELOADED
 from tests.logging_variables import LOGGING
 
-COMMANDS = ("app", "audit", "config", "jobs", "keys", "people", "reconcile", "results", "serving", "tokens")
+COMMANDS = ("app", "audit", "config", "demo", "jobs", "keys", "people", "reconcile", "results", "serving", "tokens")
 STORAGES = ("fsspec_storage", "mongodb.mongo_storage", "s3.s3_storage")
 """Not Dropbox, whose library reads addresses as it is imported."""
 
@@ -36,7 +36,10 @@ COLD_ATOMS = ("fermions", "multiqudit", "rydberg", "singlequdit")
 EARLY = (
     *(f"deployments.cli.{name}" for name in COMMANDS),
     *PRELOADED,
+    "deployments.api.app",
+    "deployments.processes.connections",
     "deployments.processes.drain",
+    "deployments.processes.embedded_api",
     "deployments.processes.up",
     "flows.prefect_api.client",
     "storage.audit.rebuild",
@@ -45,7 +48,9 @@ EARLY = (
     *(f"tasks.backends.coldatoms.{name}" for name in COLD_ATOMS),
     "tasks.backends.qubits.backend",
     *(f"tasks.jobs.{name}" for name in ("leases", "submission")),
-    *("anyio._backends._asyncio", "rich.status"),  # what others import when they are first used
+    "storage.uploads.tables",
+    # What others import when they are first used.
+    *("alembic.command", "alembic.ddl", "alembic.runtime.environment", "anyio._backends._asyncio", "rich.status"),
 )
 WITH_PREFECT = (
     "deployments.deploy",

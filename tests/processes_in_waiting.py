@@ -2,7 +2,8 @@
 
 A program starts its server, its worker or its sandbox's fork server when it has threads already, and cannot fork then.
 So they are forked before, wait until the program starts their module, and become the child that `subprocess.Popen`
-would have started, with its arguments, environment, folder and files. The second one of a kind is started as ever.
+would have started, with its arguments, environment, folder and files. Where none stands by any more, it is started as
+ever.
 """
 
 import atexit
@@ -14,14 +15,19 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 FORK_SERVER = "tasks.sandbox.fork_server"
 SERVER = "deployments.processes.embedded_server"
 WORKER = "deployments.processes.embedded_worker"
+API = "deployments.processes.embedded_api"
 COMMANDS = "deployments.processes.prefect_commands"
+DEPLOY = "deployments.deploy"
+
+STARTED_BY = {API: [FORK_SERVER], DEPLOY: [COMMANDS], WORKER: [FORK_SERVER]}
+"""What a module that was forked starts in turn."""
 
 MESSAGE_BYTES = 100_000
 MAX_FILES = 8
@@ -29,23 +35,23 @@ MAX_NAME = 15
 BEYOND_ALL = 500
 """A number of no file that a process of ours is given."""
 
-_waiting: dict[str, tuple[int, socket.socket]] = {}
-"""Module -> the child that stands by for it, and how to tell it to go on."""
+_waiting: list[tuple[str, int, socket.socket]] = []
+"""A module, the child that stands by for it, and how to tell it to go on."""
 
 
 def stand_by(modules: Sequence[str]) -> None:
-    """Fork a child for each module from this process, which has one thread; the first start of each will be it."""
+    """Fork a child for each module from this process, which has one thread; the next start of each will be it."""
     for module in modules:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
         if pid == 0:
             ours.close()
-            for _, channel in _waiting.values():
+            for _, _, channel in _waiting:
                 channel.close()
             _waiting.clear()
             _wait_and_become(module, theirs)
         theirs.close()
-        _waiting[module] = pid, ours
+        _waiting.append((module, pid, ours))
     subprocess.Popen = Popen  # type: ignore[misc]
 
 
@@ -54,14 +60,15 @@ class Popen(subprocess.Popen[Any]):
 
     def _execute_child(self, *given: Any) -> None:
         arguments, _, _, _, pass_fds, cwd, environment = given[:7]
-        module = next((each for each in _waiting if each in arguments), None)
-        if module is None:
+        found = next((each for each in _waiting if each[0] in arguments), None)
+        if found is None:
             super()._execute_child(*given)  # type: ignore[misc]
             return
         stdin, _, _, stdout, _, stderr = pipes = given[10:16]
         files = {0: stdin, 1: stdout, 2: stderr, **{number: number for number in pass_fds}}
         files = {number: file for number, file in files.items() if file != -1}
-        pid, channel = _waiting.pop(module)
+        _waiting.remove(found)
+        module, pid, channel = found
         how = {
             "arguments": arguments[arguments.index(module) + 1 :],
             "environment": dict(os.environ if environment is None else environment),
@@ -87,18 +94,22 @@ def _wait_and_become(module: str, channel: socket.socket) -> NoReturn:
     how = json.loads(message)
     if how["new_session"]:
         os.setsid()
-    _take_files(dict(zip(how["numbers"], files, strict=True)))
-    os.chdir(how["folder"])
+    take_files(dict(zip(how["numbers"], files, strict=True)))
+    become(module, how["arguments"], how["environment"], how["folder"])
+
+
+def become(module: str, arguments: Sequence[str], environment: Mapping[str, str], folder: str) -> NoReturn:
+    """Be a module that is run as a program, in a process that was forked and has its files."""
+    os.chdir(folder)
     os.environ.clear()
-    os.environ.update(how["environment"])
-    sys.argv = [module, *how["arguments"]]
+    os.environ.update(environment)
+    sys.argv = [module, *arguments]
     Path("/proc/self/comm").write_text(name_of(module))  # its command line stays that of the tests' fork server
+    stand_by(STARTED_BY.get(module, ()))
     if module != FORK_SERVER:
         from tests.preloaded import AGAIN  # noqa: PLC0415 - this module is imported where nothing is preloaded, too
 
         AGAIN.begin()
-    if module == WORKER:
-        stand_by([FORK_SERVER])
     code = 1
     try:
         importlib.import_module(module).main()
@@ -112,7 +123,7 @@ def _wait_and_become(module: str, channel: socket.socket) -> NoReturn:
         os._exit(code)
 
 
-def _take_files(files: dict[int, int]) -> None:
+def take_files(files: dict[int, int]) -> None:
     """Have these files under these numbers, and no others beyond the standard ones."""
     beyond = {number: fcntl.fcntl(file, fcntl.F_DUPFD, BEYOND_ALL) for number, file in files.items()}
     os.closerange(3, BEYOND_ALL)

@@ -21,6 +21,7 @@ from deployments.api.overview import Overview
 from deployments.api.reads import Reads
 from deployments.api.records import Records
 from deployments.api.requests import JobRequest, repeated
+from deployments.api.result_files import Form
 from deployments.api.results import Results
 from deployments.api.stored import NamedPayloads, StoredPayloads
 from deployments.api.visits import Visits
@@ -239,6 +240,10 @@ class Calls:
             NotAuthentic: what lies there is not what was accepted.
         """
         return self.results.of(self.job(caller, job_id, Act.EXPORT), make)
+
+    def result_file(self, caller: Caller, job_id: str, form: Form) -> memoryview:
+        """Return the result of a job that is DONE in a form; else as `result`."""
+        return self.results.file(self.job(caller, job_id, Act.EXPORT), form)
 
     async def wait_for_end(self, caller: Caller, job: Job, seconds: float) -> None:
         """Wait until a job has ended, that time is over, or the caller's token has ended.

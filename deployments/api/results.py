@@ -1,21 +1,28 @@
-"""Results as callers get them: one large result at a time, which takes many times its bytes of memory as objects."""
+"""Results as callers get them: one large result at a time, which takes many times its bytes of memory as objects.
+
+A large one is parsed in a process of its own (`result_process.py`), for whoever parses holds all threads. What was
+checked there once goes out as it is stored: its hash says that it is the same.
+"""
 
 import contextlib
-import io
-import json
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
+from deployments.api.result_files import Form, json_file
+from deployments.api.result_process import made_apart
 from models.errors import InputError
 from models.job import Job
-from tasks.jobs.results import result_document
+from tasks.jobs.results import accepted_of, result_bytes, result_document
 from tasks.services import Services
 
 Made = TypeVar("Made")
-Format = Literal["json", "csv", "parquet"]
 
 LARGE_BYTES = 2_000_000
+
+MAX_REMEMBERED = 1000
+"""Results of which is known that they may go out as they are stored."""
 
 MAX_WAITING = 4
 """So many calls wait for their turn with a large result; each holds one of the threads that answer everybody."""
@@ -34,6 +41,7 @@ class Results:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._turn, self._room = threading.Lock(), threading.Semaphore(MAX_WAITING)
+        self._spans: OrderedDict[str, tuple[int, int]] = OrderedDict()
 
     def of(self, job: Job, make: Callable[[dict[str, Any]], Made]) -> Made:
         """Return what is made of the result of a job; see `tasks.jobs.results`.
@@ -46,6 +54,32 @@ class Results:
         """
         with self.turn(job.uploaded.bytes if job.uploaded else 0):
             return make(result_document(self._services, job.job_id))
+
+    def file(self, job: Job, form: Form) -> memoryview:
+        """Return the result of a job in a form; see `tasks.jobs.results`.
+
+        Raises:
+            TooManyLarge: too many large ones are waited for already.
+        """
+        with self.turn(job.uploaded.bytes if job.uploaded else 0):
+            content, accepted = result_bytes(self._services, job), accepted_of(self._services, job)
+            if len(content) <= LARGE_BYTES:
+                return memoryview(form.made_of(accepted.document(content)))
+            accepted.check_hash(content)
+            name = accepted.model_dump_json() if form.write is json_file else ""
+            span = self._spans.get(name)
+            if span is None:
+                span, made = made_apart(content, accepted, form)
+                if span is None:
+                    return memoryview(made)
+                self._remember(name, span)
+            return memoryview(content)[slice(*span)]
+
+    def _remember(self, name: str, span: tuple[int, int]) -> None:
+        """Keep it, while nobody else reads a large result."""
+        self._spans[name] = span
+        if len(self._spans) > MAX_REMEMBERED:
+            self._spans.popitem(last=False)
 
     def turn(self, size: int) -> contextlib.AbstractContextManager[None]:
         """Let the block read so many bytes of results: of large ones while nobody else does.
@@ -64,30 +98,3 @@ class Results:
                 yield
         finally:
             self._room.release()
-
-
-def written(document: dict[str, Any], kind: Format) -> bytes:
-    """Return a result as a file."""
-    if kind == "json":
-        return b"{" + b",".join(_member(name, value) for name, value in document.items()) + b"}"
-    # pandas takes a second to import.
-    from deployments.api.tables import frame_of  # noqa: PLC0415
-    from deployments.csv_text import csv_of  # noqa: PLC0415
-
-    frame = frame_of(document)
-    if kind == "csv":
-        return csv_of(frame).encode("utf-8")
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
-    return buffer.getvalue()
-
-
-def _member(name: str, value: Any) -> bytes:
-    """Return a member of the document as JSON; of a list item by item, for all other threads wait for each of them."""
-    if not isinstance(value, list):
-        return f"{_json(name)}:{_json(value)}".encode()
-    return f"{_json(name)}:[".encode() + b",".join(_json(each).encode() for each in value) + b"]"
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -8,22 +8,20 @@ Exit codes: 0 it worked; 1 it did not work this time (storage, database, Prefect
 result is not the one that was accepted.
 """
 
+import gc
 import itertools
 import json
 import sys
-from importlib import metadata
 
-from cyclopts import App, CycloptsError
+from cyclopts import App
 
 from deployments.cli import terminal
 from deployments.cli.commands import COMMANDS, GROUPS
 from deployments.cli.output import Json
-from deployments.cli.wrong_calls import sentence
-from deployments.processes.logs import write_crash
-from models.errors import BadName, InputError, NotAuthentic, QuledgerError
-from models.settings import Settings
-from tasks.log_files import CLI
 from tasks.prefect_settings import forget_empty_variables
+
+GARBAGE = 100_000
+"""Objects more than before at which Python looks for garbage: nearly all that a command imports stays to its end."""
 
 FLAGS = ["--help", "-h"]
 
@@ -33,6 +31,7 @@ app = App(
     help_flags=FLAGS,
     version=lambda: _version(),  # noqa: PLW0108 - looked up when it is asked for
     version_flags=["--version"],
+    version_format="plaintext",  # markdown takes as long to import as the rest of it
 )
 for name, (function, line) in COMMANDS.items():
     app.command(f"deployments.cli.{function}", name=name, help=line)
@@ -56,6 +55,7 @@ for title, (about, commands) in GROUPS.items():
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    gc.set_threshold(GARBAGE)
     terminal.prepare()
     forget_empty_variables()
     try:
@@ -71,32 +71,16 @@ def _run(arguments: list[str]) -> int:
     try:
         _refuse_empty(arguments)
         code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-    except CycloptsError as error:
-        return _complain(BadName(sentence(error)), 2)
-    except QuledgerError as error:
-        return _complain(error, 2 if isinstance(error, InputError) else 3 if isinstance(error, NotAuthentic) else 1)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
     except terminal.OutputLost:
         raise
     except Exception as error:  # noqa: BLE001 - the last net: nobody is shown a traceback
-        return _complain(_Unforeseen(error), 1)
+        from deployments.cli.failures import code_of, shown  # noqa: PLC0415 - where nothing fails they are not needed
+
+        return _complain(shown(error), code_of(error))
     return code if isinstance(code, int) else 0
-
-
-class _Unforeseen(Exception):
-    """An error that nobody has foreseen; where it came from stands in a log in the home."""
-
-    def __init__(self, error: Exception) -> None:
-        try:
-            log = Settings.read().folder / CLI
-            write_crash(log, error)
-            where = f"the details are in {log}"
-        except (QuledgerError, OSError):
-            where = "the details could not be written into the home"
-        # Its own words may hold a secret.
-        super().__init__(f"this failed, and should not have ({type(error).__name__}); {where}")
 
 
 def _refuse_empty(arguments: list[str]) -> None:
@@ -109,6 +93,8 @@ def _refuse_empty(arguments: list[str]) -> None:
         name, equals, value = argument.partition("=")
         if not argument or (equals and not value and name.startswith("--")):
             name = name or (before if before.startswith("-") else "an argument")
+            from models.errors import BadName  # noqa: PLC0415 - `--version` needs no pydantic
+
             raise BadName(f"{name} is empty; give it a value, or leave it out")
 
 
@@ -120,6 +106,8 @@ def _complain(error: Exception, code: int) -> int:
 
 
 def _version() -> str:
+    from importlib import metadata  # noqa: PLC0415 - a tenth of a second that only this costs
+
     try:
         return metadata.version("quledger")
     except metadata.PackageNotFoundError:

@@ -9,8 +9,6 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from deployments.cli.output import Json, print_output
-from flows.prefect_api import retention
-from flows.prefect_api.client import PrefectSilent, prefect_runs
 from models import clock
 from models.audit import Finding, Run
 from models.errors import BadSetting, StorageError, UnknownJob
@@ -132,6 +130,8 @@ class Verification:
     def _runs_of(self, job_ids: list[str]) -> list[Run]:
         if self.silent:
             return []
+        from flows.prefect_api.client import PrefectSilent, prefect_runs  # noqa: PLC0415 - where Prefect is asked at all
+
         try:
             return prefect_runs(self._url, job_ids)
         except PrefectSilent as error:
@@ -159,6 +159,8 @@ def prune(*, days: float = 30, as_json: Json = False) -> int:
             return log.get(job_id).state in FINAL
         except UnknownJob:
             return False
+
+    from flows.prefect_api import retention  # noqa: PLC0415 - only this command asks Prefect to delete
 
     pruned = retention.prune(url, clock.now() - timedelta(days=days), has_ended)
     deleted = count_of(pruned.runs, "run")

@@ -6,7 +6,7 @@ from pathlib import Path
 from deployments.cli.documents import document_in
 from deployments.cli.output import Json, print_output
 from models.words import count_of
-from tasks.backends.conformance import Check, conformance
+from tasks.backends.conformance import Check, conformance, judging
 from tasks.jobs.checking import Checker
 from tasks.services import Services, current
 
@@ -28,7 +28,10 @@ def check(name: str, *, document: Path | None = None, as_json: Json = False) -> 
 
 
 async def _checks(services: Services, name: str, document: bytes | None) -> list[Check]:
-    async with Checker(services) as checker, services.sandbox.borrowed():  # one sandbox for all runs
+    async with (
+        Checker(services, limits=judging(services.limits)) as checker,
+        services.sandbox.borrowed(),
+    ):  # one for all runs
         return await conformance(services, checker, name, document)
 
 

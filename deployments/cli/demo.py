@@ -1,5 +1,6 @@
 """`quledger demo`: real jobs for all four backends through a real Prefect, shown so that a newcomer understands."""
 
+import itertools
 import json
 import os
 import shutil
@@ -15,8 +16,8 @@ from deployments.cli import render
 from deployments.cli.output import Json
 from deployments.cli.results import histogram
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
-from deployments.frames import counts_frame
 from deployments.processes.drain import flows_ready, run_drain
+from deployments.result_rows import count_rows
 from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
@@ -107,11 +108,10 @@ def _explain(console: Console, services: Services, jobs: dict[str, Job], seconds
     show_table(console, TABLE, [_row(story, jobs[story.name]) for story in STORIES])
 
     console.print("\n[bold]4.[/] One result: with the blockade the outcome '1 1' (both excited) is gone.\n")
-    counts = counts_frame(result_document(services, jobs["rydberg_blockade"].job_id))
-    for (name, frame), title in zip(
-        counts.groupby("experiment", sort=False), ("without blockade", "with blockade"), strict=True
-    ):
-        histogram(f"{name}, {title}", dict(zip(frame["outcome"], frame["count"], strict=True)))
+    counts = count_rows(result_document(services, jobs["rydberg_blockade"].job_id))
+    experiments = itertools.groupby(counts, key=lambda row: row.experiment)
+    for (name, rows), title in zip(experiments, ("without blockade", "with blockade"), strict=True):
+        histogram(f"{name}, {title}", {row.outcome: row.count for row in rows})
 
     job = jobs["rabi_oscillation"]
     console.print("[bold]5.[/] The history of one job: append-only, hash-chained, mirrored into the storage.\n")

@@ -1,5 +1,6 @@
 """`quledger result`: reads the result of a job and prints it; the log and the storage are enough."""
 
+import itertools
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,8 +11,7 @@ from deployments.cli import render
 from deployments.cli.figures import write_figure
 from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
-from deployments.csv_text import csv_of
-from deployments.frames import counts_frame, values_frame
+from deployments.result_rows import count_rows, value_rows
 from deployments.sweep_figures import MAX_EXPERIMENTS, job_svg, sparklines
 from flows.artifacts.outcomes import outcomes_of
 from models.errors import printable
@@ -60,11 +60,11 @@ def print_text(document: dict[str, Any]) -> None:
     """Print a histogram of each experiment, and the expectation values."""
     made_by = printable(f"{document['display_name']} {document['backend_version']}")
     render.print_line(f"{made_by}, job {document['job_id']}", style="")
-    for name, frame in counts_frame(document).groupby("experiment", sort=False):
-        histogram(str(name), dict(zip(frame["outcome"], frame["count"], strict=True)))
-    for row in values_frame(document).itertuples():
+    for name, rows in itertools.groupby(count_rows(document), key=lambda row: row.experiment):
+        histogram(name, {row.outcome: row.count for row in rows})
+    for row in value_rows(document):
         value = f"{row.exp_value:.6g} ± {row.std:.2g} ({row.shots} shots for each group of terms)"
-        render.print_line(f"{printable(str(row.experiment))}: {value}", style="")
+        render.print_line(f"{printable(row.experiment)}: {value}", style="")
 
 
 HISTOGRAM = (Column("outcome", ColumnKind.TEXT), Column("bar"), Column("count"), Column("share"))
@@ -90,6 +90,9 @@ def histogram(title: str, counts: dict[str, int]) -> None:
 
 def _print_csv(document: dict[str, Any]) -> None:
     """Print the counts of a result as CSV; those of estimations are values and standard errors."""
+    from deployments.csv_text import csv_of  # noqa: PLC0415 - pandas takes half a second to import
+    from deployments.frames import counts_frame, values_frame  # noqa: PLC0415 - as above
+
     counts, values = counts_frame(document), values_frame(document)
     if len(counts) or values.empty:
         sys.stdout.write(csv_of(counts))

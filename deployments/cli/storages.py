@@ -28,8 +28,10 @@ def storages(*names: str, contract: bool = False, as_json: Json = False) -> int:
     differs = False
     for name in names or stores.names:
         try:
-            probe(stores.of(name))
-            faults = contract_faults(stores.of(name)) if contract else []
+            store = stores.of(name)
+            faults = contract_faults(store) if contract else []
+            if not faults:
+                probe(store)
         except StorageError as error:
             found[name] = str(error)
             is_off |= {name} if isinstance(error, StorageInactive) else set()

@@ -39,6 +39,17 @@ def _let_writers_wait() -> None:
     AioSqliteConfiguration.begin_transaction = begin_as_writer  # type: ignore[method-assign, assignment]
 
 
+def _read_settings_once() -> None:
+    """Let Prefect tell its settings, which stay as they are in this process, by a hash that is computed once.
+
+    It would do so anew for each client that the server has of itself, for a twentieth of a second each time.
+    """
+    from prefect.settings import Settings, get_current_settings  # noqa: PLC0415 - as in `main`
+
+    known = get_current_settings().hash_key()
+    Settings.hash_key = lambda self: known  # type: ignore[method-assign]  # noqa: ARG005 - called by its name
+
+
 def main() -> None:
     """Serve until the parent has gone."""
     hide_memory()
@@ -47,6 +58,7 @@ def main() -> None:
     from prefect.server.api.server import create_app  # noqa: PLC0415 - as above
 
     _let_writers_wait()
+    _read_settings_once()
     app = create_app()
     gc.freeze()  # what is here now stays, and no collection need look at it again
     record(sys.stderr)

@@ -37,7 +37,7 @@ from flows.draining.periodic import run_periodically
 from flows.health import health
 from flows.prefect_api.engine import flush_prefect, leave_sigterm_alone, run_as
 from flows.prefect_api.names import CLAIMED_JOBS, JOBS
-from flows.prefect_api.run_lists import due
+from flows.prefect_api.run_lists import DueRuns
 from flows.prefect_api.run_sync import crash_dead_runs, is_under_way
 from flows.publish_backends import publish_backends
 from flows.reconcile import reconcile
@@ -78,6 +78,7 @@ class Worker:
 
     def __init__(self, services: Services, client: PrefectClient) -> None:
         self._services, self._client = services, client
+        self._due = DueRuns(client)
         self._flows = FLOWS if services.settings.dispatch else FLOWS | {CLAIMED_JOBS: run_attempt}
         self._deployments: dict[UUID, str] = {}
         self._tasks: dict[asyncio.Task[None], str] = {}
@@ -133,7 +134,7 @@ class Worker:
             return
         drain = next(key for key, name in self._deployments.items() if name == DRAIN)
         now = clock.now()
-        waiting = await due(self._client, [drain], MAX_RUNS, later=True)
+        waiting = await self._due.list([drain], MAX_RUNS, later=True)
         starts = [run.next_scheduled_start_time for run in waiting if run.next_scheduled_start_time]
         if any(start <= now + timedelta(seconds=SOON_SECONDS) for start in starts):
             return  # one is due, and will be taken like any other
@@ -158,7 +159,7 @@ class Worker:
     async def _take_due(self) -> None:
         # Jobs are taken by the drain, in their fair order; only where none runs here they are taken as they come.
         ours = [key for key, name in self._deployments.items() if name != JOBS or DRAIN not in self._tasks.values()]
-        for run in await self._without_missed(await due(self._client, ours, MAX_RUNS)):
+        for run in await self._without_missed(await self._due.list(ours, MAX_RUNS)):
             name = self._deployments.get(run.deployment_id) if run.deployment_id else None
             if name is None or (name == CLAIMED_JOBS and not self._has_room()):
                 continue

@@ -16,7 +16,7 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Completed, Failed, Pending
 
 from flows.prefect_api.names import CLAIMED_JOBS, FLOWS, JOBS, end_state, name_run, tags_of
-from flows.prefect_api.run_lists import due, of_deployments, readable
+from flows.prefect_api.run_lists import DueRuns, of_deployments, readable
 from flows.prefect_api.unreadable_runs import Filters
 from flows.run_job import submit_request, untaken
 from models.errors import AppendConflict, InputError, LogUnavailable, NotRevivable, StorageError
@@ -47,6 +47,7 @@ class PrefectSubmissions:
 
     def __init__(self, services: Services, client: PrefectClient) -> None:
         self._services, self._client = services, client
+        self._due = DueRuns(client)
         self._deployment_id: UUID | None = None
         self._search_at = time.monotonic()
         self._taking: dict[str, asyncio.Event] = {}
@@ -58,7 +59,7 @@ class PrefectSubmissions:
         deployment_id = await self.deployment()
         if deployment_id is None:
             return 0
-        runs = await due(self._client, [deployment_id], AT_ONCE)
+        runs = await self._due.list([deployment_id], AT_ONCE)
         self._fresh = {key: kept for key, kept in self._fresh.items() if time.monotonic() < kept[0] + FRESH_SECONDS}
         for run in runs:
             self._taking[str(run.id)] = taken = asyncio.Event()

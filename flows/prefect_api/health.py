@@ -4,17 +4,18 @@ import functools
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 from pydantic import TypeAdapter
 
-from flows.prefect_api.client import REFUSED, authentication, refusal
 from models import clock
 from models.health import PREFECT, SCHEDULES, Part
 from models.health_of_prefect import Schedule, judge_schedules
 from models.settings import redact_url
 from tasks.health.side_by_side import Answer, Question, parts_unknown
+
+if TYPE_CHECKING:
+    import httpx
 
 ASK_SECONDS = 2.5
 """So long one call may take; all of them together have a deadline besides."""
@@ -38,6 +39,10 @@ def question(url: str) -> Question:
 
 
 def _ask(url: str) -> Answer:
+    import httpx  # noqa: PLC0415 - where there is no Prefect, nothing is asked
+
+    from flows.prefect_api.client import REFUSED, authentication, refusal  # noqa: PLC0415 - as above
+
     named = redact_url(url)
     try:
         with httpx.Client(base_url=url.rstrip("/"), timeout=ASK_SECONDS, headers=authentication()) as client:
@@ -59,7 +64,7 @@ def _ask(url: str) -> Answer:
     return Answer([works, schedules], {} if ahead is None else {"Prefect": ahead})
 
 
-def _ahead(response: httpx.Response, before: datetime, after: datetime) -> float | None:
+def _ahead(response: "httpx.Response", before: datetime, after: datetime) -> float | None:
     """Return by how much Prefect's clock is ahead of ours beyond doubt; its header has whole seconds."""
     try:
         told = parsedate_to_datetime(response.headers["date"]).astimezone(UTC)
@@ -70,7 +75,7 @@ def _ahead(response: httpx.Response, before: datetime, after: datetime) -> float
     return min(0.0, (told - before).total_seconds() + 1.0)
 
 
-def _call(client: httpx.Client, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+def _call(client: "httpx.Client", method: str, path: str, body: dict[str, Any] | None = None) -> Any:
     return client.request(method, path, json=body).raise_for_status().json()
 
 

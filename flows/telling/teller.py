@@ -11,9 +11,6 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from flows.telling.channel import Channel, NotTold
-from flows.telling.mail import Mail
-from flows.telling.prefect_events import PrefectEvents
-from flows.telling.webhook import Webhook
 from models import clock
 from models.errors import LogError
 from models.health import DATABASE, Health
@@ -36,11 +33,17 @@ def channels_of(settings: Settings) -> list[Channel]:
     channels: list[Channel] = []
     if settings.webhook is not None and settings.webhook_secret is not None:
         url, secret = settings.webhook.get_secret_value(), settings.webhook_secret.get_secret_value()
+        from flows.telling.webhook import Webhook  # noqa: PLC0415 - few have one
+
         channels.append(Webhook(url, secret, settings.webhook_kinds))
     if settings.mail_server is not None:
         server = settings.mail_server.get_secret_value()
+        from flows.telling.mail import Mail  # noqa: PLC0415 - as above
+
         channels.append(Mail(server, settings.mail_from, settings.mail_to, settings.mail_kinds))
     if settings.prefect_event_kinds:
+        from flows.telling.prefect_events import PrefectEvents  # noqa: PLC0415 - as above
+
         channels.append(PrefectEvents(settings.prefect_event_kinds))
     return channels
 

@@ -18,6 +18,7 @@ from models.facts import Revived, Submitted
 from models.job import FINAL, State
 from models.names import dated_id, is_job_id
 from models.policy import back_off
+from models.settings import Settings
 from models.sync_copies import copied_from
 from storage import failpoints, layout
 from storage.documents.mended import may_be_mended, mended
@@ -318,3 +319,16 @@ class Inbox:
         if path not in self._done:
             self._done.add(path)
             _LOG.warning("inbox_foreign action=leave path=%s: %s", echo(path), why)
+
+
+class Inboxes(dict[str, Inbox]):
+    """The inbox of each storage, by its name, made when it is first asked for."""
+
+    def __init__(self, log: EventLog, stores: Stores, settings: Settings) -> None:
+        super().__init__()
+        self._log, self._stores, self._settings = log, stores, settings
+
+    def __missing__(self, name: str) -> Inbox:
+        most, settle = self._settings.max_document_bytes, self._settings.settle_seconds
+        self[name] = Inbox(self._log, self._stores, name, max_bytes=most, settle_seconds=settle)
+        return self[name]

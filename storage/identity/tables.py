@@ -3,7 +3,7 @@
 Nothing of them is ever mirrored into a storage.
 """
 
-from sqlalchemy import Index, Text, text
+from sqlalchemy import Text
 from sqlmodel import Field, SQLModel
 
 from storage.log.tables import words
@@ -55,8 +55,6 @@ class MembershipRow(SQLModel, table=True):
     user: str = Field(primary_key=True, sa_type=words(100))
     role: str = Field(sa_type=words(10))
 
-    __table_args__ = (Index("ix_membership_user", "user"),)
-
 
 class DeviceRow(SQLModel, table=True):
     """A device that an engine outside serves, as the engine says it stands; what it has not said is empty or NULL."""
@@ -77,8 +75,6 @@ class NameLinkRow(SQLModel, table=True):
 
     name: str = Field(primary_key=True, sa_type=words(200))
     user: str = Field(sa_type=words(100))
-
-    __table_args__ = (Index("ix_name_link_user", "user"),)
 
 
 class TokenRow(SQLModel, table=True):
@@ -102,8 +98,6 @@ class TokenRow(SQLModel, table=True):
     revoked_at: str = Field(sa_type=words(40))
     last_used_at: str = Field(sa_type=words(40))
 
-    __table_args__ = (Index("ix_token_sha256", "sha256", unique=True), Index("ix_token_user", "user"))
-
 
 class CalibrationRow(SQLModel, table=True):
     """A version of a backend, as `models.calibrations.Calibration`; what there is not is empty.
@@ -122,17 +116,6 @@ class CalibrationRow(SQLModel, table=True):
     withdrawn_at: str = Field(sa_type=words(40))
     withdrawn_by: str = Field(sa_type=words(200))
     reason: str = Field(sa_type=words(500))
-
-    __table_args__ = (
-        Index("ix_calibration_sha256", "sha256"),
-        Index(
-            "ix_calibration_withdrawn",
-            "withdrawn_at",
-            "sha256",
-            sqlite_where=text("withdrawn_at <> ''"),
-            postgresql_where=text("withdrawn_at <> ''"),
-        ),
-    )
 
 
 class CalibrationPeriodRow(SQLModel, table=True):

@@ -7,7 +7,7 @@ the server was set up.
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, String, Text, false, text
+from sqlalchemy import BigInteger, Column, LargeBinary, String, Text, false, text
 from sqlmodel import Field, SQLModel
 
 EVENT_TABLES = ("event", "control_event", "set_aside")
@@ -15,8 +15,6 @@ EVENT_TABLES = ("event", "control_event", "set_aside")
 
 NOBODY_DUE = "~"
 """A place in line behind every time."""
-
-_PAUSED = text("phase = 'waiting' AND not_before <> ''")
 
 PROVEN = text("owner <> ''")
 PROVEN_SEEN = text("owner <> '' AND NOT hidden")
@@ -32,10 +30,6 @@ PROVEN_ENDED = text("ended <> '' AND owner <> ''")
 ENDS_A_RUN = text("kind IN ('completed', 'failed')")
 CALIBRATED = text("calibration <> ''")
 """Conditions of indexes that hold a part of `job`; a query that is to use one says it in the same words."""
-
-
-def _part(name: str, *columns: Any, where: Any) -> Index:
-    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
 def words(length: int) -> Any:
@@ -61,9 +55,6 @@ class EventRow(_EventColumns, table=True):
     job_id: str = Field(primary_key=True, sa_type=words(200))
     seq: int = Field(primary_key=True)
     hash: str = Field(sa_type=words(64))
-
-    # How long jobs took of late.
-    __table_args__ = (_part("ix_event_ended", "recorded_at", "job_id", where=ENDS_A_RUN),)
 
 
 class JobRow(SQLModel, table=True):
@@ -105,30 +96,6 @@ class JobRow(SQLModel, table=True):
     group_name: str = Field(default="", sa_type=words(100), sa_column_kwargs={"server_default": ""})
     calibration: str = Field(default="", sa_type=words(64), sa_column_kwargs={"server_default": ""})
 
-    __table_args__ = (
-        # The head of each user's queue, in the order of service.
-        Index("ix_job_queue", "phase", "backend", "user", text("priority DESC"), "received_at", "job_id"),
-        # PostgreSQL would now and then look for waiting jobs in it too, and read all of another backend's.
-        Index("ix_job_running", "phase", "user", postgresql_where=text("phase = 'running'")),
-        Index("ix_job_recent", "submitted_at", "job_id"),
-        _part("ix_job_paused", "backend", "user", "not_before", where=_PAUSED),
-        # Lists, newest or oldest first (`storage.log.job_lists`), and what is counted against limits.
-        _part("ix_job_owner", "owner", "submitted_at", "job_id", where=PROVEN_SEEN),
-        _part("ix_job_hidden", "owner", "submitted_at", "job_id", where=HIDDEN),
-        _part("ix_job_user", "user", "submitted_at", "job_id", where=UNPROVEN),
-        _part("ix_job_project", "project", "submitted_at", "job_id", where=IN_A_PROJECT),
-        _part("ix_job_group", "group_name", "submitted_at", "job_id", where=IN_A_GROUP),
-        _part("ix_job_labelled", "submitted_at", "job_id", "labels", where=LABELLED),
-        _part("ix_job_open", "phase", "submitted_at", "job_id", where=OPEN),
-        _part("ix_job_open_owner", "owner", "phase", "submitted_at", "job_id", where=PROVEN_OPEN),
-        _part("ix_job_open_project", "project", "phase", "submitted_at", "job_id", where=PROVEN_OPEN),
-        _part("ix_job_ended", "ended", "submitted_at", "job_id", where=ENDED_OTHERWISE),
-        _part("ix_job_ended_owner", "owner", "ended", "submitted_at", "job_id", where=PROVEN_ENDED),
-        _part("ix_job_calibration", "calibration", "submitted_at", "job_id", where=CALIBRATED),
-        # What keeps a payload.
-        _part("ix_job_document", "owner", "document_sha256", where=PROVEN),
-    )
-
 
 class QueueRow(SQLModel, table=True):
     """A user with waiting jobs: none of them that may be claimed comes before this place in line.
@@ -149,13 +116,6 @@ class QueueRow(SQLModel, table=True):
     received_at: str = Field(sa_type=words(40))
     job_id: str = Field(sa_type=words(200))
     again_at: str = Field(sa_type=words(40))
-
-    __table_args__ = (
-        Index("ix_queue_turn", "backend", "storage", "received_at", "job_id", "user"),
-        Index(
-            "ix_queue_again", "again_at", sqlite_where=text("again_at <> ''"), postgresql_where=text("again_at <> ''")
-        ),
-    )
 
 
 class LeaseRow(SQLModel, table=True):
@@ -183,10 +143,6 @@ class MirrorRow(SQLModel, table=True):
     seq: int = -1
     place: str = Field(default="", sa_type=words(500))
     behind: bool = True
-
-    __table_args__ = (
-        Index("ix_mirror_behind", "job_id", sqlite_where=text("behind"), postgresql_where=text("behind")),
-    )
 
 
 class HeldRow(SQLModel, table=True):

@@ -1,6 +1,6 @@
 """Small tables beside the log: signs of life of drains, and what is still to be told. Nothing in them is history."""
 
-from sqlalchemy import Index, Text
+from sqlalchemy import Text
 from sqlmodel import Field, SQLModel
 
 from storage.log.tables import words
@@ -75,5 +75,3 @@ class NoticeRow(SQLModel, table=True):
     noticed_at: str = Field(sa_type=words(40))
     not_before: str = Field(sa_type=words(40))
     attempts: int
-
-    __table_args__ = (Index("ix_notice_due", "subscriber", "not_before", "noticed_at"),)

@@ -8,26 +8,14 @@ from typing import Any
 
 from alembic import context
 from sqlalchemy import Column, Connection
-from sqlmodel import SQLModel
 
 from models.settings import Settings
-from storage.identity import tables as identity_tables
-from storage.log import tables, upkeep_tables
 from storage.log.database import open_database
-from storage.uploads import tables as upload_tables
-
-# Importing them registers the tables.
-for registered in (
-    tables.EventRow,
-    upkeep_tables.DrainRow,
-    identity_tables.ControlEventRow,
-    upload_tables.RegistrationRow,
-):
-    assert registered.metadata is SQLModel.metadata  # noqa: S101
+from storage.schema import SCHEMA
 
 _UNSEEN = {
     index.name
-    for table in SQLModel.metadata.tables.values()
+    for table in SCHEMA.tables.values()
     for index in table.indexes
     if not all(isinstance(expression, Column) for expression in index.expressions)
 }
@@ -38,7 +26,7 @@ def _run(connection: Connection) -> None:
     sqlite = connection.dialect.name == "sqlite"
     context.configure(
         connection=connection,
-        target_metadata=SQLModel.metadata,
+        target_metadata=SCHEMA,
         include_object=lambda _item, name, *_: not (sqlite and name in _UNSEEN),
         process_revision_directives=_number,
         # The caller's transaction covers all steps: a killed migration leaves nothing behind.

@@ -101,6 +101,39 @@ def fits(signed: Signed, key: Jwk) -> bool:
     return True
 
 
+def check_signed(content: bytes, kid: str, key: Jwk | None, signed_at: datetime | None) -> Any:
+    """Return the payload of a document that this key has to have signed; see `Signatures.check`.
+
+    Args:
+        key: the public half; None where nobody knows it.
+
+    Raises:
+        NotAuthentic: says what is wrong.
+    """
+    return _payload(_read(content, kid), key, signed_at)
+
+
+def _read(content: bytes, kid: str | None) -> Signed:
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        raise NotAuthentic("it is not JSON") from None
+    signed = taken_apart(document)
+    if kid is not None and signed.kid != kid:
+        raise NotAuthentic(f"it is signed with the key {echo(signed.kid)} instead of {kid}")
+    return signed
+
+
+def _payload(signed: Signed, key: Jwk | None, signed_at: datetime | None) -> Any:
+    if key is None:
+        raise NotAuthentic(f"it is signed with the key {echo(signed.kid)}, and nobody knows such a key")
+    if not fits(signed, key):
+        raise NotAuthentic(f"it is forged: its signature is not of the key {key.kid} and this content")
+    if key.revoked_at is not None and (signed_at is None or signed_at >= key.revoked_at):
+        raise NotAuthentic(f"it is signed with the key {key.kid}, which is revoked as of {to_text(key.revoked_at)}")
+    return signed.payload
+
+
 class Signatures:
     """Checks the signatures of documents in one storage. It remembers keys, so make a new one for each round.
 
@@ -147,23 +180,10 @@ class Signatures:
             NotAuthentic: says what is wrong.
             StorageUnavailable: the key could not be read.
         """
-        try:
-            document = json.loads(content)
-        except (ValueError, RecursionError):
-            raise NotAuthentic("it is not JSON") from None
-        signed = taken_apart(document)
-        if kid is not None and signed.kid != kid:
-            raise NotAuthentic(f"it is signed with the key {echo(signed.kid)} instead of {kid}")
+        signed = _read(content, kid)
         if kid is None and self._own and signed.kid not in self._own:
             raise NotAuthentic(f"it is signed with the key {echo(signed.kid)}, which is none of this laboratory")
-        key = self.key(signed.kid)
-        if key is None:
-            raise NotAuthentic(f"it is signed with the key {echo(signed.kid)}, and nobody knows such a key")
-        if not fits(signed, key):
-            raise NotAuthentic(f"it is forged: its signature is not of the key {key.kid} and this content")
-        if key.revoked_at is not None and (signed_at is None or signed_at >= key.revoked_at):
-            raise NotAuthentic(f"it is signed with the key {key.kid}, which is revoked as of {to_text(key.revoked_at)}")
-        return signed.payload
+        return _payload(signed, self.key(signed.kid), signed_at)
 
     def fault_of_config(self, backend: str, content: bytes) -> str | None:
         """Return what is wrong with the signature of the configuration that is published for a backend."""

@@ -17,8 +17,8 @@ class RegistrationRow(SQLModel, table=True):
     __tablename__ = "registration"
 
     job_id: str = Field(primary_key=True, sa_type=words(200))
-    user: str = Field(index=True, sa_type=words(200))
-    registered_at: str = Field(index=True, sa_type=words(40))
+    user: str = Field(sa_type=words(200))
+    registered_at: str = Field(sa_type=words(40))
     size: int = Field(sa_type=BigInteger)
     content: bytes | None = Field(default=None, sa_type=LargeBinary)
 
@@ -31,7 +31,7 @@ class EngineFileRow(SQLModel, table=True):
     job_id: str = Field(primary_key=True, sa_type=words(200))
     attempt: int = Field(primary_key=True)
     item: str = Field(primary_key=True, sa_type=words(40))
-    uploaded_at: str = Field(index=True, sa_type=words(40))
+    uploaded_at: str = Field(sa_type=words(40))
     content: bytes = Field(sa_type=LargeBinary)
 
 

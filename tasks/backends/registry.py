@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -40,6 +41,9 @@ BUILT_IN = {
 _NAME = re.compile(r"[a-z0-9]+")
 _LOADED: set[str] = set()
 _STEPS = ("validate", "compile", "execute")
+
+SLOW = 10.0
+"""A plug-in that is not loaded after so many seconds is named in the log, for whoever waits."""
 
 SETTLED_NS = 60 * 10**9
 """So long after a folder of the path has changed, what is installed there is taken to stay as it is."""
@@ -114,8 +118,9 @@ def version(name: str) -> Version:
     backend = load(name)
     config = BackendConfig.model_validate(backend.config, from_attributes=True)
     try:
-        return version_of(config, getattr(backend, "calibration", None))
-    except Exception as error:  # whatever a foreign module does
+        with contextlib.redirect_stdout(sys.stderr):
+            return version_of(config, getattr(backend, "calibration", None))
+    except (Exception, SystemExit) as error:  # whatever a foreign module does
         raise BadSetting(f"the calibration of {name} cannot be used: {type(error).__name__}") from error
 
 
@@ -149,7 +154,15 @@ def load(name: str) -> Backend:
     plug_in = _plug_ins().get(name)
     if plug_in is None:
         raise UnknownBackend(name, names())
-    backend = _checked(plug_in)
+    slow = threading.Timer(
+        SLOW, _LOG.warning, [f"backend_slow action=wait: {name} is still being loaded; see its import"]
+    )
+    slow.daemon = True
+    slow.start()
+    try:
+        backend = _checked(plug_in)
+    finally:
+        slow.cancel()
     _LOADED.add(name)
     return backend
 
@@ -198,11 +211,14 @@ def _checked(point: EntryPoint) -> Backend:
     """Return the plug-in's backend, or say why it is none."""
     what = f"the plug-in {point.name!r} ({point.value})"
     try:
-        made: Any = point.load()
-        if isinstance(made, type) or not hasattr(made, "config"):
-            made = made()
-        config = made.config
-    except Exception as error:  # whatever a foreign module does must not stop the other backends
+        # What it prints is not of the command's output, which may be JSON.
+        with contextlib.redirect_stdout(sys.stderr):
+            made: Any = point.load()
+            if isinstance(made, type) or not hasattr(made, "config"):
+                made = made()
+            config = made.config
+            access, schema = (getattr(made, field, None) for field in ("access", "document_schema"))
+    except (Exception, SystemExit) as error:  # whatever a foreign module does must not stop the other backends
         raise BadSetting(f"{what} cannot be loaded: {type(error).__name__}: {error}") from error
     missing = [step for step in _STEPS if not callable(getattr(made, step, None))]
     if missing:
@@ -213,11 +229,10 @@ def _checked(point: EntryPoint) -> Backend:
         raise BadSetting(f"{what} does not fit: its config is wrong in {_places(error)}") from None
     if published.display_name != point.name:
         raise BadSetting(f"{what} does not fit: its display name is {published.display_name!r}, not {point.name!r}")
-    return _PlugIn(made, published, _declared(made, what), _schema(made, what))
+    return _PlugIn(made, published, _declared(access, what), _schema(schema, what))
 
 
-def _declared(made: object, what: str) -> Access | None:
-    declared = getattr(made, "access", None)
+def _declared(declared: object, what: str) -> Access | None:
     try:
         return None if declared is None else Access.model_validate(declared, from_attributes=True)
     except ValidationError as error:
@@ -229,8 +244,7 @@ def _places(error: ValidationError) -> str:
     return ", ".join(f"{'.'.join(map(str, item['loc'])) or 'all'} ({item['msg']})" for item in error.errors())
 
 
-def _schema(made: object, what: str) -> dict[str, Any] | None:
-    schema: object = getattr(made, "document_schema", None)
+def _schema(schema: object, what: str) -> dict[str, Any] | None:
     if schema is None:
         return None
     with contextlib.suppress(TypeError, ValueError, RecursionError):

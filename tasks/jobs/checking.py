@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 
 from models.errors import Fault, JobRejected, LimitExceeded, SandboxError
 from tasks.sandbox.batches import Validated, validate_all
+from tasks.sandbox.rlimits import Limits
 from tasks.services import Services
 
 MAX_BATCH, MAX_BATCH_BYTES = 100, 1_000_000
@@ -44,10 +45,11 @@ class Checker:
 
     Args:
         at_once: so many children are at work at one time.
+        limits: of each check; those of a job if left out.
     """
 
-    def __init__(self, services: Services, at_once: int = 0) -> None:
-        self._limits = services.limits
+    def __init__(self, services: Services, at_once: int = 0, limits: Limits | None = None) -> None:
+        self._limits = services.limits if limits is None else limits
         self._sandbox = services.sandbox.for_checks(many=True)
         self._free = at_once or os.cpu_count() or 1
         self._callers: deque[deque[_Wanted]] = deque()
@@ -158,5 +160,7 @@ def _verdict(answer: Validated) -> Verdict:
     if isinstance(answer, dict):
         return Checked(answer["experiments"], answer["shots"], answer["cost"])
     if isinstance(answer, LimitExceeded):
-        return JobRejected(Fault(message=str(answer), code="cost"))
+        rejected = JobRejected(Fault(message=str(answer), code="cost"))
+        rejected.__cause__ = answer
+        return rejected
     return answer

@@ -1,15 +1,12 @@
 """Reads the result of a job: the one that was accepted, and none that is not to be trusted."""
 
-import hashlib
-import json
 from typing import Any
 
-from models.errors import DocumentMissing, NotAuthentic, ResultMissing, printable
+from models.errors import DocumentMissing, ResultMissing
 from models.events import uploaded_at
 from models.job import Job, State
-from models.results import fault_of_document
-from models.signing import unwrapped
 from storage import layout
+from tasks.jobs.accepted import Accepted
 from tasks.services import Services
 
 
@@ -22,6 +19,17 @@ def result_document(services: Services, job_id: str) -> dict[str, Any]:
         NotAuthentic: what lies there is not what was accepted or signed.
     """
     job = services.log.get(job_id)
+    content = result_bytes(services, job)
+    return accepted_of(services, job).document(content)
+
+
+def result_bytes(services: Services, job: Job) -> bytes:
+    """Return what lies where the result of a job belongs; nothing is checked.
+
+    Raises:
+        ResultMissing: it has no result (yet); the message says why.
+    """
+    job_id = job.job_id
     if job.state is State.ERROR:
         raise ResultMissing(f"job {job_id} ended in ERROR: {job.reason}")
     if job.state is not State.DONE:
@@ -31,36 +39,24 @@ def result_document(services: Services, job_id: str) -> dict[str, Any]:
             f"the result of job {job_id} was removed: results are kept for so long; its hash is in the log"
         )
     try:
-        content = services.stores.of(job.storage).get(layout.result(job.backend, job_id))
+        return services.stores.of(job.storage).get(layout.result(job.backend, job_id))
     except DocumentMissing:
         raise ResultMissing(f"the result of job {job_id} is not in the storage any more") from None
-    try:
-        document = _accepted(services, job, content)
-    except NotAuthentic as error:
-        raise NotAuthentic(f"the result of job {job_id} is not to be trusted: {error}") from None
-    if (fault := fault_of_document(document)) is not None:
-        raise NotAuthentic(f"the result of job {job_id} cannot be shown: {printable(fault)}")
-    return dict(document)
 
 
-def _accepted(services: Services, job: Job, content: bytes) -> dict[str, Any]:
-    """Return the result in a document, if it is the one that the log has accepted.
+def accepted_of(services: Services, job: Job) -> Accepted:
+    """Return what log and keys say of the result of a job that is DONE.
 
     Raises:
-        NotAuthentic: says why not.
+        StorageUnavailable: the key could not be read.
     """
     uploaded = job.uploaded
-    document: Any
-    if uploaded is not None and uploaded.kid is not None:
-        when = uploaded_at(services.log.history(job.job_id))
-        document = services.signers.signatures(job.storage).check(content, uploaded.kid, when)
-    else:
-        try:
-            document = unwrapped(json.loads(content))
-        except (ValueError, RecursionError):
-            raise NotAuthentic("it is not JSON") from None
-    if uploaded is None or hashlib.sha256(content).hexdigest() != uploaded.sha256:
-        raise NotAuthentic("it is not the one that was accepted, by its hash in the log")
-    if not isinstance(document, dict) or document.get("job_id") != job.job_id:
-        raise NotAuthentic("it is of another job")
-    return document
+    if uploaded is None or uploaded.kid is None:
+        return Accepted(job_id=job.job_id, sha256=uploaded.sha256 if uploaded else None)
+    return Accepted(
+        job_id=job.job_id,
+        sha256=uploaded.sha256,
+        kid=uploaded.kid,
+        key=services.signers.signatures(job.storage).key(uploaded.kid),
+        signed_at=uploaded_at(services.log.history(job.job_id)),
+    )

@@ -39,7 +39,6 @@ class Loaded(NamedTuple):
 
     backend: Backend
     config: BackendConfig
-    version: Version
     versions: dict[str, str]
 
 
@@ -53,7 +52,7 @@ def load(resolver: str, name: str) -> Loaded:
     module, _, function = resolver.partition(":")
     backend: Backend = getattr(importlib.import_module(module), function)(name)
     config = BackendConfig.model_validate(backend.config, from_attributes=True)
-    return Loaded(backend, config, _version(backend, config), versions(backend))
+    return Loaded(backend, config, versions(backend))
 
 
 def _shots_of(experiment: Any) -> int:
@@ -63,8 +62,9 @@ def _shots_of(experiment: Any) -> int:
     return shots if type(shots) is int and shots >= 0 else 0
 
 
-def _version(backend: Backend, config: BackendConfig) -> Version:
-    return version_of(config, getattr(backend, "calibration", None))
+def _version(loaded: Loaded) -> Version:
+    """Return what a backend is now: its calibration may ask a machine, so a job does, and no fork server."""
+    return version_of(loaded.config, getattr(loaded.backend, "calibration", None))
 
 
 def versions(backend: object) -> dict[str, str]:
@@ -109,7 +109,7 @@ class Steps:
         self._meter, self._is_ours = meter, is_ours
         self._experiments: Collection[Any] | None = None
         self._program: tuple[int, JSON] | None = None
-        self._version = loaded.version
+        self._version: Version | None = None
 
     def run(self, step: str, seed: int | None) -> Answer:
         """Run one step: `validate`, `compile` or `execute`; or say what the execution stood on."""
@@ -119,7 +119,8 @@ class Steps:
             case "compile":
                 return self._compile(seed)
             case "describe":
-                return self._hashes(), self._version.text.encode("ascii")
+                version = self._stood_on()
+                return _hashes(version), version.text.encode("ascii")
         return self._execute(seed)
 
     def _validate(self) -> Answer:
@@ -135,9 +136,7 @@ class Steps:
         return {"program_sha256": hashlib.sha256(program).hexdigest(), "seed": seed}, program
 
     def _execute(self, seed: int | None) -> Answer:
-        program, config = self._compiled(seed), self._loaded.config
-        if not self._is_ours:  # a machine may have been measured anew
-            self._version = _version(self._loaded.backend, config)
+        program, config, version = self._compiled(seed), self._loaded.config, self._stood_on()
         started = time.perf_counter()
         results = []
         told_at = started
@@ -162,12 +161,15 @@ class Steps:
             "max_rss_mb": round(self._meter.max_rss / MEGABYTE, 1),
             "is_small": self._meter.is_small,
             "versions": self._loaded.versions,
-            "backend_config_sha256": self._version.config_sha256,
-            "calibration_sha256": self._version.sha256,
+            "backend_config_sha256": version.config_sha256,
+            "calibration_sha256": version.sha256,
         }, document
 
-    def _hashes(self) -> dict[str, str]:
-        return {"config_sha256": self._version.config_sha256, "calibration_sha256": self._version.sha256}
+    def _stood_on(self) -> Version:
+        """Return what the backend was when the execution began, or now if none has."""
+        if self._version is None:
+            self._version = _version(self._loaded)
+        return self._version
 
     def _validated(self) -> Collection[Any]:
         if self._experiments is None:
@@ -182,6 +184,10 @@ class Steps:
                 raise ValueError("the first compilation needs a seed")
             self._program = (seed, self._loaded.backend.compile(experiments, seed))
         return self._program[1]
+
+
+def _hashes(version: Version) -> dict[str, str]:
+    return {"config_sha256": version.config_sha256, "calibration_sha256": version.sha256}
 
 
 class Batch:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.control_room import LONG, ControlRoom, control_room
-from tests.processes_in_waiting import SERVER, WORKER, name_of
+from tests.processes_in_waiting import SERVER, WORKER
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -26,6 +26,11 @@ OFTEN = {
 }
 WAIT_SECONDS = 300
 SHORT_HOUR = 15
+FOLLOWED = 2
+"""So many scheduled drains follow the first one, and another follows them."""
+
+DROP_SECONDS = 4
+"""Between two jobs: several in each short hour, so that one of them comes while drains change."""
 
 
 @pytest.fixture(scope="module")
@@ -54,16 +59,6 @@ def fired(room: ControlRoom, name: str, *states: str) -> set[str]:
 def seconds_to_done(room: ControlRoom, job_id: str, dropped: datetime) -> float:
     """Return how long after that moment a job was done."""
     return float((room.installation.log.get(job_id).updated_at - dropped).total_seconds())
-
-
-def process(room: ControlRoom, module: str) -> int:
-    """Return the process that runs a module of ours."""
-    for pid in room.processes():
-        place = Path(f"/proc/{pid}")
-        started = module.encode() in (place / "cmdline").read_bytes().split(b"\0")
-        if started or (place / "comm").read_text().strip() == name_of(module):
-            return pid
-    raise AssertionError(module)
 
 
 def test_the_work_pool_shows_that_it_is_served(room: ControlRoom):
@@ -97,12 +92,12 @@ def test_one_drain_follows_the_other_without_a_gap(room: ControlRoom):
     dropped: dict[str, datetime] = {}
 
     def drains_have_followed() -> bool:
-        if len(fired(room, "drain-queue", "COMPLETED")) < 3:
+        if len(fired(room, "drain-queue", "COMPLETED")) < FOLLOWED:
             dropped[room.drop(1001 + len(dropped))] = datetime.now(UTC)
             return False
         return True
 
-    until(drains_have_followed, WAIT_SECONDS, pause=2, max_pause=2)
+    until(drains_have_followed, WAIT_SECONDS, pause=DROP_SECONDS, max_pause=DROP_SECONDS)
     room.wait(lambda: {room.installation.states().get(job) for job in (*dropped, long)} == {"DONE"}, WAIT_SECONDS)
     assert {room.installation.log.get(job).attempt for job in (*dropped, long)} == {1}
     assert max(seconds_to_done(room, job, at) for job, at in dropped.items()) < 2 * SHORT_HOUR
@@ -142,7 +137,7 @@ def test_of_missed_runs_only_the_last_one_runs(room: ControlRoom):
     """A worker that comes back late does not do again and again what is to be done now; what it left out is said."""
     schedule(room, "reconcile", 2)
     before = fired(room, "reconcile", "CANCELLED")
-    worker = process(room, WORKER)
+    worker = room.process_of(WORKER)
     os.kill(worker, signal.SIGSTOP)
     try:
         room.wait(lambda: len(room.runs("reconcile", "Late")) > 3, WAIT_SECONDS)
@@ -160,7 +155,7 @@ def test_of_missed_runs_only_the_last_one_runs(room: ControlRoom):
 @pytest.mark.parametrize(("which", "number"), [(WORKER, 3001), (SERVER, 3002)])
 def test_what_is_killed_is_started_again_and_said(room: ControlRoom, which: str, number: int):
     """Worker or server dies by `kill -9`: jobs are served again, no place is lost, and the operator is told."""
-    os.kill(process(room, which), signal.SIGKILL)
+    os.kill(room.process_of(which), signal.SIGKILL)
     job = room.drop(number)
     room.wait(lambda: room.installation.states().get(job) == "DONE", WAIT_SECONDS)
     room.wait(lambda: f"{which.rpartition('_')[2]}.log" in room.output.read_text(), WAIT_SECONDS)

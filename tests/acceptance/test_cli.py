@@ -250,7 +250,7 @@ def test_submit_works_while_the_storage_does_not(lone_installation: Installation
 def test_the_demo_tells_its_story(lone_installation: Installation, tmp_path: Path):
     """`demo` runs seven jobs, two of them bad, and shows table, histogram, history and what to try next."""
     installation = lone_installation
-    done = installation.run("demo", "--folder", str(tmp_path / "demo"), cold=True)
+    done = installation.run("demo", "--folder", str(tmp_path / "demo"))
     assert done.stdout.count("DONE") >= 5
     assert done.stdout.count("ERROR") >= 2
     for part in ("Rabi", "blockade", "█", "submitted", "completed", "What to try next", "not JSON", "rly"):

@@ -1,5 +1,6 @@
 """The life of a job over Dropbox: a server that is killed in mid-drain, a revoked token, sqooler as the client."""
 
+import contextlib
 import functools
 import json
 import time
@@ -82,29 +83,32 @@ def test_a_revoked_token_changes_nothing(installation: Installation, service: Se
     assert installation.history(job) == before
 
 
-@pytest.mark.parametrize("user", ["ann", "ann-marie"])
-def test_sqooler_submits_and_reads_its_result(installation: Installation, service: Service, user: str):
+def test_sqooler_submits_and_reads_its_result(installation: Installation, service: Service):
     """A job that sqooler's DropboxProvider uploads is DONE for it, for a user with a dash too; it sees our backends."""
     installation.run("drain", "--until-empty")
-    with sqooler_peer(SQOOLER_USER=user, **service.environment) as peer:
-        sqooler = functools.partial(peer, installation.url)
-        good = sqooler("submit", "rydberg", (ROOT / "examples" / "rydberg_blockade.json").read_text())
-        bad = sqooler("submit", "rydberg", json.dumps({"experiment_0": {}}))
-        assert sqooler("status", "rydberg", good)["status"] == "INITIALIZING"
+    with contextlib.ExitStack() as stack:
+        sqoolers, good, bad = {}, {}, {}
+        for user in ("ann", "ann-marie"):
+            peer = stack.enter_context(sqooler_peer(SQOOLER_USER=user, **service.environment))
+            sqoolers[user] = sqooler = functools.partial(peer, installation.url)
+            good[user] = sqooler("submit", "rydberg", (ROOT / "examples" / "rydberg_blockade.json").read_text())
+            bad[user] = sqooler("submit", "rydberg", json.dumps({"experiment_0": {}}))
+            assert sqooler("status", "rydberg", good[user])["status"] == "INITIALIZING"
         service.control(clear=True)
-        assert installation.json("drain", "--until-empty") == {"DONE": 1, "ERROR": 1}
+        assert installation.json("drain", "--until-empty") == {"DONE": 2, "ERROR": 2}
 
-        assert installation.history(good)[0]["data"]["user"] == user
-        status = sqooler("status", "rydberg", good)
-        assert (status["job_id"], status["status"], status["error_message"]) == (good, "DONE", "None")
-        result = sqooler("result", "rydberg", good)
-        assert result["status"] == "DONE"
-        assert result["backend_name"] == "default_rydberg_simulator"
-        assert [len(each["data"]["memory"]) for each in result["results"]] == [1000, 1000]
-        failed = sqooler("status", "rydberg", bad)
-        assert failed["status"] == "ERROR"
-        assert "experiment_0" in failed["error_message"]
+        for user, sqooler in sqoolers.items():
+            assert installation.history(good[user])[0]["data"]["user"] == user
+            status = sqooler("status", "rydberg", good[user])
+            assert (status["job_id"], status["status"], status["error_message"]) == (good[user], "DONE", "None")
+            result = sqooler("result", "rydberg", good[user])
+            assert result["status"] == "DONE"
+            assert result["backend_name"] == "default_rydberg_simulator"
+            assert [len(each["data"]["memory"]) for each in result["results"]] == [1000, 1000]
+            failed = sqooler("status", "rydberg", bad[user])
+            assert failed["status"] == "ERROR"
+            assert "experiment_0" in failed["error_message"]
 
-        assert set(sqooler("backends")) >= {"singlequdit", "multiqudit", "fermions", "rydberg", "qubits"}
-        assert sqooler("config", "multiqudit")["n_qubits"] == 5
-        assert sqooler("operational", "multiqudit")["operational"] is True
+            assert set(sqooler("backends")) >= {"singlequdit", "multiqudit", "fermions", "rydberg", "qubits"}
+            assert sqooler("config", "multiqudit")["n_qubits"] == 5
+            assert sqooler("operational", "multiqudit")["operational"] is True

@@ -19,6 +19,7 @@ from tasks import python
 from tasks.prefect_settings import home, server_environment, server_settings
 from tests import prefect_home
 from tests.contract.storages import Servers
+from tests.forked import ForkedModule
 from tests.installation import Installation, installation_on
 from tests.postgres import Server
 from tests.waiting import until
@@ -36,10 +37,8 @@ class Prefect:
         environment |= {"PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false"}
         with socket.create_server(("127.0.0.1", 0)) as listening:
             self.url = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
-            self.process = subprocess.Popen(
+            self.process = ForkedModule(
                 python.command("deployments.processes.embedded_server", str(listening.fileno())),
-                stdin=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
                 cwd=home(settings),
                 env=environment,
                 pass_fds=(listening.fileno(),),
@@ -52,7 +51,6 @@ class Prefect:
 
     def end(self) -> None:
         """End it."""
-        assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.kill()
         self.process.wait()

@@ -1,5 +1,5 @@
 # ruff: noqa: UP031 - JSON is full of braces
-"""Launches that nobody should be able to make, among good ones, from the first moment that Prefect's API answers."""
+"""Launches that nobody should be able to make, among good ones, from the first moment after a power cut."""
 
 import json
 from collections.abc import Iterator
@@ -83,13 +83,26 @@ LATER = (
 )
 
 
+REFUSED = "refused-"
+"""Begins the name of a run that was cleared away."""
+
+UNDER_WAY, MEANWHILE = range(4), 9
+"""The numbers of jobs that were under way at a power cut, and of one that came while nothing ran."""
+
+
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]:
-    """A control room that was up before: everything is registered, and nothing runs."""
-    room = ControlRoom(tmp_path_factory.mktemp("room"))
+    """A control room that a power cut has ended with jobs under way: everything is registered, and nothing runs."""
+    room = ControlRoom(tmp_path_factory.mktemp("room"), QULEDGER_LEASE_SECONDS="5", QULEDGER_PUBLISH_SECONDS="1")
     try:
         room.start()
-        room.stop()
+        for number in UNDER_WAY:
+            room.drop(number)
+        room.wait(room.installation.states)
+        room.kill()
+        room.drop(MEANWHILE)
+        # Only what was killed has so short a lease.
+        del room.installation.environment["QULEDGER_LEASE_SECONDS"]
         yield room
     finally:
         if room.process is not None and room.process.poll() is None:
@@ -114,9 +127,13 @@ def listed(room: ControlRoom) -> list[dict[str, Any]] | None:
     return answer.json() if answer.status_code == httpx.codes.OK else None
 
 
-def test_good_launches_come_through_among_hostile_ones(room: ControlRoom, tmp_path: Path) -> None:
+def drains(room: ControlRoom) -> list[dict[str, Any]]:
+    """Return the drains that have begun."""
+    return [run for run in room.runs("drain-queue") if run["start_time"] and not run["name"].startswith(REFUSED)]
+
+
+def test_good_launches_come_through_among_hostile_ones(room: ControlRoom) -> None:
     """Each good one is DONE in one attempt, each bad one refused or Failed with its reason, and every list answers."""
-    del tmp_path
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ControlRoom, "wait", lambda *_: None)  # not until it is ready: from the first answer on
         room.start()
@@ -156,10 +173,24 @@ def test_good_launches_come_through_among_hostile_ones(room: ControlRoom, tmp_pa
             assert run["state"]["message"], name
             assert "Traceback" not in run["state"]["message"], name
     runs = room.ask("POST", "/flow_runs/filter", json={"deployments": {"id": {"any_": [ids["run-job"]]}}, "limit": 200})
-    refused = [run for run in runs.json() if run["name"].startswith("refused-")]
+    refused = [run for run in runs.json() if run["name"].startswith(REFUSED)]
     assert refused
     assert {run["state_type"] for run in refused} == {"FAILED"}
     assert all("refused: Prefect cannot show" in run["state"]["message"] for run in refused)
     assert "run_unreadable action=" in (room.installation.home / "worker.log").read_text()
     assert not (room.installation.home / "standstill.log").read_text()
     room.installation.verified()
+
+
+def test_a_power_cut_ends_nothing_for_good(room: ControlRoom) -> None:
+    """Every process was killed with jobs under way; since `quledger up` they have ended, and so have new ones."""
+    status = room.installation.store / "status" / "singlequdit" / f"{MEANWHILE:024x}.json"
+    room.wait(status.exists, 60)
+    dropped = [f"{number:024x}" for number in (*UNDER_WAY, MEANWHILE)]
+    room.wait(lambda: [room.installation.states().get(job) for job in dropped] == ["DONE"] * len(dropped))
+    # The drain that was killed is Crashed in Prefect, and holds no place.
+    room.wait(lambda: sorted(run["state_type"] for run in drains(room)) == ["CRASHED", "RUNNING"])
+    processes = room.processes()
+    assert room.stop() == 130
+    room.wait(lambda: not [pid for pid in processes if Path(f"/proc/{pid}").exists()], 10)
+    assert room.installation.findings() == []

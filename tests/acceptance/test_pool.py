@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.control_room import ControlRoom
+from tests.forked import ForkedModule
 from tests.installation import ROOT, experiment
 from tests.waiting import until
 
@@ -25,9 +26,8 @@ def room(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Iterator
     for name in ("models", "storage", "tasks", "flows"):
         (theirs / f"{name}.py").write_text('raise SystemExit("somebody else\'s module was imported")\n')
     room = ControlRoom(tmp_path_factory.mktemp("pool"), api=prefect_api)
-    subprocess.run(
-        [sys.executable, "-m", "deployments.deploy"], env=room.installation.environment, cwd=ROOT, check=True
-    )
+    deploying = ForkedModule([sys.executable, "-m", "deployments.deploy"], env=room.installation.environment, cwd=ROOT)
+    assert deploying.wait(300) == 0
     worker = subprocess.Popen(
         [sys.executable, "-m", "prefect", "worker", "start", "--pool", "quledger"],
         env=room.installation.environment

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from deployments.api.results import MAX_WAITING, Results
+from storage import layout
 from tests.api.conftest import SPIN, FrontDoor
 from tests.api.test_jobs import BAD, problem
 from tests.finished import experiment, finish
@@ -128,7 +129,16 @@ def test_large_results_are_read_one_at_a_time(door: FrontDoor, monkeypatch: pyte
             assert answer.headers["retry-after"] == "5"
         done.set()
         assert [each.result(10) for each in (first, *more)][1:] == [4] * (MAX_WAITING - 1)
-    assert door.ask("alice", "GET", f"/v1/jobs/{jobs[0]}/result").json()["job_id"] == jobs[0]
+    path = layout.result("singlequdit", jobs[0])
+    stored = door.services.stores.of("").get(path)
+    assert door.ask("alice", "GET", f"/v1/jobs/{jobs[0]}/result").content == stored
+    monkeypatch.setattr("deployments.api.results.made_apart", None)  # what was checked once is not parsed again
+    monkeypatch.setattr("deployments.api.sending.PART", 100)
+    again = door.ask("alice", "GET", f"/v1/jobs/{jobs[0]}/result")
+    assert (again.content, again.headers["content-length"]) == (stored, str(len(stored)))
+    door.services.stores.of("").put(path, stored.replace(b'"1"', b'"2"'))
+    assert door.ask("alice", "GET", f"/v1/jobs/{jobs[0]}/result").status_code == 500
+    door.services.stores.of("").put(path, stored)
     table = door.ask("alice", "GET", "/v1/groups/large/results").json()
     assert (len(table["rows"]), bool(table["next"])) == (1, True)
 

@@ -161,6 +161,21 @@ def test_backends_say_what_they_can_do(laboratory: Laboratory):
         assert noisy is not None
         assert noisy.configuration["display_name"] == "noisyqubits"
         assert noisy.withdrawn is None
+        job = SamplerV2(QuledgerProvider(client).backend("noisyqubits")).run([measured()], shots=1)
+        job.result(60)
+        stood_on = job.jobs[0].calibration()
+        assert stood_on is not None
+        assert (stood_on.sha256, stood_on.value, job.withdrawn()) == (noisy.sha256, noisy.value, [])
+        laboratory.installation.run("backends", "withdraw", noisy.sha256, "--reason", "a test")
+        assert job.withdrawn() == ["a test"]
+        laboratory.installation.run("backends", "reinstate", noisy.sha256, "--reason", "it is over")
+
+
+def measured() -> QuantumCircuit:
+    """Return one qubit that is read."""
+    circuit = QuantumCircuit(1)
+    circuit.measure_all()
+    return circuit
 
 
 def test_qiskit_runs_on_it(laboratory: Laboratory):
@@ -196,11 +211,10 @@ def test_qiskit_runs_on_it(laboratory: Laboratory):
     laboratory.installation.run("resume", "noisyqubits")
 
 
-@pytest.mark.skipif(not PENNYLANE.exists(), reason="PennyLane's environment is missing: make clients")
-def test_pennylane_runs_on_it(laboratory: Laboratory):
-    """The examples of its page, a value, and its gradient, the circuits of which are one job."""
+def asked_by_pennylane(laboratory: Laboratory, script: str) -> Any:
+    """Return what a script prints in PennyLane's own environment."""
     done = subprocess.run(
-        [PENNYLANE, ROOT / "tests" / "clients" / "pennylane" / "calls.py"],
+        [PENNYLANE, ROOT / "tests" / "clients" / "pennylane" / script],
         env={"PYTHONPATH": str(ROOT / "clients/python/src"), "QULEDGER_HOME": str(laboratory.installation.home)},
         capture_output=True,
         text=True,
@@ -208,17 +222,47 @@ def test_pennylane_runs_on_it(laboratory: Laboratory):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout)
-    assert found["correlation"] == pytest.approx(math.cos(0.4), abs=0.1)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.skipif(not PENNYLANE.exists(), reason="PennyLane's environment is missing: make clients")
+def test_pennylane_runs_on_it(laboratory: Laboratory):
+    """The examples of its page, a value, and its gradient, the circuits of which are one job."""
+    found = asked_by_pennylane(laboratory, "calls.py")
+    assert found["correlation"] == 1  # both wires are turned together
     assert found["variance"] == pytest.approx(1, abs=0.02)
     assert set(found["counts"]) == {"00", "11"}
     assert found["probabilities"][1] == pytest.approx(math.sin(0.2) ** 2, abs=0.07)
     assert found["gradient"] == pytest.approx(-math.sin(1), abs=0.1)
     assert found["jobs"] == [2, 1, 3, 3]  # experiments, the newest job first
+    up = math.sin(0.2) ** 2
+    total, variance, matrix, outcomes = found["exact"]
+    assert [total, variance, matrix] == pytest.approx([3 - 2 * up, 4 * up * (1 - up), 1 - up], abs=1e-9)
+    assert outcomes == pytest.approx([1 - up, 0, 0, up], abs=1e-9)
+    assert found["exact_gradient"] == pytest.approx(-math.sin(1), abs=1e-9)
+    assert found["inexact"].endswith("quledger.qubits on noisyqubits, which errs")
     # J = pi / 2 swaps two spins of one atom, t = pi / 2 moves two fermions on.
     assert found["spins"] == [0.5, 0.0, ["0 1"]]
     assert found["fermions"] == [0.0, 0.0, 1.0, 1.0]
     assert found["refused"] == ["PauliZ", "RX", "instruction 0 (rlx), params[0]"]
+
+
+@pytest.mark.skipif(not PENNYLANE.exists(), reason="PennyLane's environment is missing: make clients")
+def test_spins_and_fermions_of_pennylane_are_physics(laboratory: Laboratory):
+    """Random circuits beside their Hamiltonians, and a sweep of more circuits than a job takes."""
+    found = asked_by_pennylane(laboratory, "physics.py")
+    assert max(*found["spins"], *found["fermions"]) < 0.03
+    sweep = found["sweep"]
+    assert sweep["jobs"] == [[2, "pennylane"], [1000, "pennylane"]]
+    assert (sweep["seeds"], sweep["levels"]) == (1002, [1002, 20])
+    assert sweep["ends"] == [4.5, -3.5, 0.0, 16.0, 0.0]  # m of four atoms from 2 to -2, twice, and a half of the other
+    assert found["refused"] == {
+        "fermions": ["Lz", "RLx", "instruction 0 (fhop), wires"],
+        "spins": ["Counts"],
+        "far": ["WireError"],
+        "probs": ["Probability"],
+    }
+    assert (found["gradient"], found["shots"]) == ("ValueError", [0.0, 0.0])
 
 
 def test_a_job_is_cancelled(laboratory: Laboratory):

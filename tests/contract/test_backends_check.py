@@ -1,7 +1,9 @@
 """`quledger backends check`: the template is good, and what is broken in it is named."""
 
 import asyncio
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tasks.backends import conformance as tried
 from tasks.backends import registry
-from tasks.backends.conformance import conformance
+from tasks.backends.conformance import Check, conformance
 from tasks.jobs.checking import Checker
 from tasks.services import Services
 from tests.program import Program
@@ -23,6 +26,8 @@ TEMPLATE = ROOT / "examples" / "my_machine"
 
 BROKEN = """
 import os
+import sys
+import time
 
 from my_machine import Faulty, MyMachine
 
@@ -79,6 +84,62 @@ class Opens(MyMachine):
     access = {"network": "perhaps"}
 
 
+class Locked(MyMachine):
+    @property
+    def access(self):
+        raise PermissionError("no key")
+
+
+class Leaves(MyMachine):
+    def __init__(self):
+        sys.exit(4)
+
+
+class Waits(MyMachine):
+    def __init__(self):
+        while True:
+            time.sleep(1)
+
+
+class Unread(MyMachine):
+    @property
+    def example(self):
+        raise FileNotFoundError("example.json")
+
+
+class Adrift(MyMachine):
+    @property
+    def calibration(self):
+        while True:
+            time.sleep(1)
+
+
+class Searches(MyMachine):
+    def validate(self, document):
+        while not document:
+            time.sleep(1)
+        return super().validate(document)
+
+
+class Speaks(MyMachine):
+    print("imported")
+
+    def __init__(self):
+        print("made")
+
+    def validate(self, document):
+        print("validated", flush=True)
+        return super().validate(document)
+
+
+class Mute(MyMachine):
+    example = {name: MyMachine.example["experiment_0"] for name in ("one", "two", "three")}
+
+    def execute(self, program):
+        time.sleep(0.5)
+        return list(super().execute(program))
+
+
 for each in MyMachine.__subclasses__() + Terse.__subclasses__():
     each.config = each.config | {"display_name": each.__name__.lower()}
 """
@@ -99,7 +160,14 @@ NAMED = {
     "Short": ("the backend must return one result per experiment",),
     "Dies": ("the job's process",),
     "Opens": ("its access is wrong in network",),
+    "Locked": ("(broken_machines:Locked) cannot be loaded: PermissionError: no key",),
+    "Leaves": ("(broken_machines:Leaves) cannot be loaded: SystemExit: 4",),
+    "Waits": ("(broken_machines:Waits) cannot be loaded: TimeoutError: it has not ended after 3 s",),
+    "Unread": ("its `example` cannot be used: FileNotFoundError",),
+    "Adrift": ("the calibration of adrift cannot be used: TimeoutError",),
 }
+ODD = ("Searches", "Speaks", "Mute")
+"""What else is tried of them."""
 
 
 @pytest.fixture
@@ -111,7 +179,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     (site / "my_machine.py").write_text((TEMPLATE / "my_machine.py").read_text())
     (site / "broken_machines.py").write_text(BROKEN)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: machines\nVersion: 1\n")
-    points = "".join(f"{name.lower()} = broken_machines:{name}\n" for name in NAMED)
+    points = "".join(f"{name.lower()} = broken_machines:{name}\n" for name in (*NAMED, *ODD))
     (about / "entry_points.txt").write_text(f"[quledger.backends]\nmymachine = my_machine:MyMachine\n{points}")
     monkeypatch.syspath_prepend(site)
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{site}")
@@ -138,12 +206,20 @@ def test_the_template_is_good(program: Program) -> None:
     assert "32 documents that it has to refuse" in {each["check"] for each in checks}
 
 
-def test_what_is_broken_is_named(program: Program) -> None:
-    """In each of thirteen ways; and what can be looked at is, whatever else is wrong."""
+async def checked(services: Services, *names: str, seconds: float = 20.0) -> dict[str, list[Check]]:
+    """Return what is found of each."""
+    limits = services.limits.model_copy(update={"wall_seconds": seconds})
+    async with Checker(services, limits=limits) as checker, services.sandbox.borrowed():
+        return {name: await conformance(services, checker, name.lower(), None) for name in names}
+
+
+def test_what_is_broken_is_named(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In each way; and what can be looked at is, whatever else is wrong."""
+    monkeypatch.setattr(tried, "ANSWERING", 3.0)
 
     async def found(services: Services) -> dict[str, list[str]]:
-        async with Checker(services) as checker, services.sandbox.borrowed():
-            checks = {name: await conformance(services, checker, name.lower(), None) for name in NAMED}
+        checks = await checked(services, *(name for name in NAMED if name != "Adrift"))
+        checks |= await checked(services, "Adrift", seconds=3.0)
         return {name: [fault for each in several for fault in each.faults] for name, several in checks.items()}
 
     with program.services() as services:
@@ -151,6 +227,32 @@ def test_what_is_broken_is_named(program: Program) -> None:
     missed = [(name, said) for name in NAMED for said in NAMED[name] if not any(said in each for each in faults[name])]
     assert missed == [], faults
     assert program("backends", "check", "bare")[0] == 3
+
+
+def test_a_check_ends_where_the_backend_does_not(program: Program) -> None:
+    """A document at which it goes on and on is none that it refuses; the others are not waited for."""
+    with program.services() as services:
+        found = asyncio.run(checked(services, "Searches", seconds=3.0))["Searches"]
+    (faults,) = (each.faults for each in found if each.faults)
+    assert "at a document that is null `validate` goes on and on: the job took more than 3 s" in faults
+    assert faults[-1] == "28 documents after that were not tried"
+
+
+def test_what_a_backend_prints_is_not_in_what_is_answered(program: Program) -> None:
+    """Its output is JSON whatever is imported."""
+    code, out, err = program("backends", "check", "speaks", "--json")
+    assert (code, err.removeprefix("imported\n")) == (0, "made\n")
+    assert [each for each in json.loads(out) if each["faults"] or each["advice"]] == []
+
+
+def test_a_long_silence_is_mentioned(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is no fault."""
+    monkeypatch.setattr(tried, "SLOW", 0.3)
+    with program.services() as services:
+        found = asyncio.run(checked(services, "Mute"))["Mute"]
+    assert [fault for each in found for fault in each.faults] == []
+    (advice,) = (said for each in found for said in each.advice)
+    assert re.fullmatch(r"it said nothing in \d\.\d of its \d\.\d s; a generator in `execute` .*", advice)
 
 
 def test_one_of_ours_is_tried_with_a_document(program: Program, tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, text
-from sqlmodel import SQLModel
 
 from models.errors import BadSetting, LogUnavailable, StorageUnavailable
 from storage.audit.restore import restore
@@ -23,6 +22,7 @@ from storage.log.histories import histories, tolerate_corruption
 from storage.log.mirror_cursor import MirrorCursor
 from storage.log.postgres import Postgres
 from storage.providers.stores import Stores
+from storage.schema import SCHEMA
 from tests.contract.children import hold_a_lock_of_the_log
 from tests.contract.conftest import Houses
 from tests.contract.databases import Databases, on
@@ -161,11 +161,11 @@ def test_the_migration_and_the_models_agree(postgres: Server):
         " WHERE table_schema = 'public' AND table_name <> 'alembic_version'"
     )
     try:
-        SQLModel.metadata.create_all(declared)
+        SCHEMA.create_all(declared)
         with engine.connect() as one, declared.connect() as other:
             assert [
                 each
-                for each in compare_metadata(MigrationContext.configure(one), SQLModel.metadata)
+                for each in compare_metadata(MigrationContext.configure(one), SCHEMA)
                 if not str(each[0]).endswith("_index")
             ] == []
             for each in (query, columns):

@@ -1,13 +1,15 @@
 """`quledger storages --contract`: good storages have no fault, and what a bad one does is said."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from models import clock
 from models.errors import DocumentMissing, StorageUnavailable
 from storage.providers import contract
-from storage.providers.contract import contract_faults
+from storage.providers.contract import NAMED, TWO, contract_faults
 from storage.providers.folder import FolderStorage
 from storage.providers.protocol import Entry
 from tests.contract.storages import Store
@@ -53,6 +55,45 @@ class Keeps(FolderStorage):
         pass
 
 
+class Loses(FolderStorage):
+    def put(self, path: str, content: bytes) -> None:
+        if not content.startswith(TWO[:14]):
+            super().put(path, content)
+
+
+class Lags(FolderStorage):
+    def entries(self, folder: str) -> Iterator[Entry]:
+        return (each for each in super().entries(folder) if clock.now() - each.modified_at > timedelta(minutes=1))
+
+
+class Lowers(FolderStorage):
+    def entries(self, folder: str) -> Iterator[Entry]:
+        return (each._replace(name=each.name.lower()) for each in super().entries(folder))
+
+
+class Flat(FolderStorage):
+    def entries(self, folder: str) -> Iterator[Entry]:
+        return (each for each in super().entries(folder) if each.regular)
+
+    def exists(self, path: str) -> bool:
+        return super().exists(path) or path.endswith("listed")
+
+
+class Raises(FolderStorage):
+    def move(self, source: str, target: str) -> None:
+        raise ConnectionResetError("/srv/lab: password=hunter2")
+
+
+class Unkind(FolderStorage):
+    def get(self, path: str) -> bytes:
+        raise KeyError(path)
+
+    def delete(self, path: str) -> None:
+        if path.endswith(f"{NAMED}.json"):
+            raise PermissionError("/srv/lab")
+        super().delete(path)
+
+
 FAULTS = {
     Forgets: {"a document of 5 MB is not read whole"},
     Overwrites: {
@@ -66,6 +107,36 @@ FAULTS = {
     Keeps: {
         "a document that was deleted is still there",
         "A document is replaced, created once, and gone when it is deleted: it failed with DocumentExists",
+    },
+    Loses: {
+        "`put` does not replace a document",
+        "A document is moved, over another one too: it failed with DocumentMissing",
+    },
+    Lags: {
+        "of 25 documents that were just written the listing has 0",
+        "the listing has no folder, as an entry that is not regular",
+    },
+    Lowers: {"the listing has other names than were written"},
+    Flat: {"the listing has no folder, as an entry that is not regular", "`exists` takes a folder for a document"},
+    Raises: {
+        f"{what}: it failed with ConnectionResetError, which is no StorageError"
+        for what in (
+            "What is not there is said to be missing",
+            "A document is moved, over another one too",
+            "Of several at once, one creates and one moves, where it says so",
+        )
+    },
+    Unkind: {
+        *(
+            f"{what}: it failed with KeyError, which is no StorageError"
+            for what in (
+                "A document is read as it was written",
+                "A document is replaced, created once, and gone when it is deleted",
+                "What is not there is said to be missing",
+                "A document is moved, over another one too",
+            )
+        ),
+        "What was written is deleted again: it failed with PermissionError, which is no StorageError",
     },
 }
 
@@ -85,5 +156,9 @@ def test_it_is_asked_for_at_the_command_line(
     monkeypatch.setattr(contract, "_CHECKS", (lambda _trial: iter(["it forgets", "it lies"]),))
     code, out, _ = program("storages", "--contract")
     assert (code, out) == (3, "it forgets; it lies\n")
+    monkeypatch.undo()
+    monkeypatch.setattr(FolderStorage, "put", lambda *_: (_ for _ in ()).throw(KeyError("a bug")))
+    code, out, _ = program("storages", "--contract")
+    assert (code, out.count("it failed with KeyError, which is no StorageError")) == (3, 5)
     monkeypatch.setattr(FolderStorage, "put", lambda *_: (_ for _ in ()).throw(StorageUnavailable("it is away")))
     assert program("storages", "--contract")[0] == 1

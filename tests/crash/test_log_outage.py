@@ -3,7 +3,6 @@
 Leases are long here: what helps is never that one runs out. QULEDGER_TEST_CRASH=all tries every step.
 """
 
-import asyncio
 import json
 import os
 import signal
@@ -11,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from models.job import State
 from models.settings import Settings
 from models.submissions import Submission
 from tasks.services import Services, use
+from tests.crash.drains import Drains
 from tests.installation import Installation, experiment
 from tests.postgres import postgres_server
 from tests.waiting import until
@@ -30,6 +31,9 @@ from tests.waiting import until
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 JOB = {"experiment_0": experiment(["load", [0], [9]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
 OUTAGE_SECONDS = 0.7
+RESTARTS = 5 if ALL else 3
+"""More than a job has attempts."""
+
 WRITES = ("claim", "append", "expire", "heartbeat", "submit")
 READS = ("get", "history", "document", "running", "counts", "known")
 # The third append of a job is `executed`, the fourth `uploaded` and `completed`.
@@ -78,8 +82,11 @@ class Flaky:
         return call
 
 
+@dataclass(frozen=True, eq=False)
 class FlakyServices(Services):
     """Services on a log that can be made to fail."""
+
+    drains: Drains = field(kw_only=True)
 
     @cached_property
     def log(self) -> Any:
@@ -87,7 +94,7 @@ class FlakyServices(Services):
 
 
 @pytest.fixture
-def log_fixture(tmp_path: Path, prefect_api: str, request: pytest.FixtureRequest) -> Iterator[Any]:
+def log_fixture(tmp_path: Path, prefect_api: str, drains: Drains, request: pytest.FixtureRequest) -> Iterator[Any]:
     """Services of their own on a log that can be made to fail, with Prefect at hand."""
     from prefect.settings import PREFECT_API_URL, temporary_settings  # noqa: PLC0415 - Prefect takes seconds to import
 
@@ -101,7 +108,8 @@ def log_fixture(tmp_path: Path, prefect_api: str, request: pytest.FixtureRequest
         lease_seconds=getattr(request, "param", 600),
         max_attempts=2,
     )
-    services = FlakyServices(settings)
+    services = FlakyServices(settings, drains=drains)
+    drains.lend(services)
     use(services)
     with temporary_settings({PREFECT_API_URL: prefect_api}):
         yield services
@@ -116,7 +124,7 @@ def drain(log_fixture: Any, number: int = 2) -> list[str]:
     ids = [uuid4().hex[:24] for _ in range(number)]
     for job_id in ids:
         log_fixture.stores.of("").put(f"jobs/queued/singlequdit/{job_id}.json", json.dumps(JOB).encode())
-    asyncio.run(drain_queue(backends=["singlequdit"], concurrency=2, time_budget=120))
+    log_fixture.drains.run(drain_queue(backends=["singlequdit"], concurrency=2, time_budget=120))
     return ids
 
 
@@ -165,7 +173,7 @@ def test_a_second_run_of_an_attempt_finds_nothing_to_do(log_fixture: Any):
     elsewhere = Services(log_fixture.settings)
     for services in (log_fixture, elsewhere):
         use(services)
-        state = asyncio.run(run_attempt(job_id, 1, return_state=True))
+        state = log_fixture.drains.run(run_attempt(job_id, 1, return_state=True))
         assert state.message == f"nothing to do: job {job_id} is CLAIMED in attempt 1, in the hands of another worker"
     use(log_fixture)
     assert [event.kind for event in log_fixture.log.history(job_id)] == ["submitted", "claimed"]
@@ -176,7 +184,7 @@ def test_a_second_run_of_an_attempt_finds_nothing_to_do(log_fixture: Any):
     assert elsewhere.worker != log_fixture.worker
 
 
-def test_postgresql_is_restarted_five_times_under_a_lone_drain(tmp_path: Path, prefect_api: str):
+def test_postgresql_is_restarted_again_and_again_under_a_lone_drain(tmp_path: Path, prefect_api: str):
     """In good order and as by a crash, with jobs under way: all end, each once, and nobody helps from outside."""
     with postgres_server() as server:
         installation = Installation(tmp_path, prefect_api)
@@ -197,7 +205,7 @@ def test_postgresql_is_restarted_five_times_under_a_lone_drain(tmp_path: Path, p
         drain = installation.start("drain")
         log = installation.log
         try:
-            for turn in range(5):
+            for turn in range(RESTARTS):
                 until(answering(lambda: any(phases.get("running") for phases in log.counts().values())))
                 server.restart(signal.SIGQUIT if turn % 2 else signal.SIGINT)
                 queue(3)

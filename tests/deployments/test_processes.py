@@ -21,7 +21,7 @@ from deployments.processes.prefect_server import server_settings
 from flows.prefect_api.client import authentication
 from tests import forked, prefect_home
 from tests.deployments.files import FOLDER, ROOT, compose, env_file, interpolated
-from tests.forked import ForkedProcess
+from tests.forked import ForkedModule, ForkedProcess
 from tests.installation import Installation, Started, experiment
 from tests.waiting import until
 
@@ -87,6 +87,8 @@ class Composed:
             if words[0] == "quledger" and forked.can_run(environment):
                 files = (nothing.fileno(), output.fileno(), output.fileno())
                 self.running[service] = ForkedProcess(words[1:], environment, files)
+            elif words[0] == "python" and forked.can_run(environment):
+                self.running[service] = ForkedModule(self.command(service), env=environment, cwd=ROOT, stdout=output)
             else:
                 self.running[service] = subprocess.Popen(
                     self.command(service), env=environment, cwd=ROOT, stdin=nothing, stdout=output, stderr=output

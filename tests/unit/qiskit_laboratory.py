@@ -48,10 +48,11 @@ class Described(BackendInfo):
             {"name": config["display_name"], "config": config, "waiting": 0, "running": 0, "pause": None, "eta": None}
         )
         self._value = getattr(backend, "calibration", None)
+        self.withdrawn: str | None = None
 
     def calibration(self) -> Calibration:
         """Return what it simulates."""
-        return Calibration(self.name, "", None, self.configuration, self._value, None)
+        return Calibration(self.name, "", None, self.configuration, self._value, self.withdrawn)
 
 
 class Here:

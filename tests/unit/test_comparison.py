@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import chdtrc
 
-from deployments.comparison import compare_results
+from deployments.comparison import chance_of_more, compare_results
 from models.calibrations import Calibration, version_of
 from models.comparison import Record, compare
 from models.facts import Compiled
@@ -77,6 +78,13 @@ def test_counts_within_chance_and_beyond():
     assert row["p_value"] > 0.4
     (row,) = compare_results(result(a=["0"] * 9), result(a=["0"] * 9))
     assert (row["same"], row["distance"], row["p_value"]) == (True, 0.0, None)
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 10, 101, 5000])
+def test_the_tail_of_chi_squared(degrees: int):
+    """As scipy has it, near and far from what is expected."""
+    for squared in (0.0, 1e-9, 1.0, 0.9 * degrees, 1.1 * degrees, 5.0 * degrees):
+        assert chance_of_more(squared, degrees) == pytest.approx(chdtrc(degrees, squared), rel=1e-9, abs=1e-300)
 
 
 @pytest.mark.slow

@@ -11,10 +11,27 @@ PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 
 
 def test_every_link_leads_somewhere():
-    """Each relative link names a file that exists; `make docs` follows those into a page too."""
+    """Each relative link names a file that exists."""
     for page in PAGES:
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_link_into_a_page_leads_to_a_heading():
+    """Of another page or of its own, and to one that is there wherever the pages are read."""
+    for page in PAGES:
+        for target, anchor in re.findall(r"\]\((?!https?://)([^)#\s]*)#([^)]+)\)", page.read_text("utf-8")):
+            assert anchor in _anchors((page.parent / target).resolve() if target else page), (
+                f"{page}: {target}#{anchor}"
+            )
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return what leads to the headings of a page: their words in small letters, without what is no letter."""
+    text = re.sub(r"^```.*?^ *```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    shown = [re.sub(r"\[([^]]*)\]\([^)]*\)|[`*]", r"\1", title) for title in titles]
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in shown}
 
 
 def test_every_link_to_the_outside_is_well_formed():

@@ -7,7 +7,8 @@ import pytest
 
 from flows.telling.prefect_events import event_of
 from models.errors import BadSetting
-from models.notices import Notice, headers_of, key_of, line_of, next_try, of_health
+from models.notice_kinds import key_of
+from models.notices import Notice, headers_of, line_of, next_try, of_health
 from models.settings import Settings
 
 AT = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)

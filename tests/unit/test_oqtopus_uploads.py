@@ -19,7 +19,7 @@ from deployments.api.dialects.oqtopus_uploads import (
     form,
     read_form,
     unzipped,
-    zipped,
+    zipped_json,
 )
 
 NOW = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
@@ -91,8 +91,8 @@ def test_one_json_file_is_unpacked() -> None:
     """Stored or deflated, whatever it is called."""
     assert unzipped(packed(("input.json", b'{"program": []}')), MAX) == b'{"program": []}'
     assert unzipped(packed(("a.json", b"{}"), compression=zipfile.ZIP_STORED), MAX) == b"{}"
-    assert unzipped(zipped("result.json", b"[1]"), MAX) == b"[1]"
-    assert zipped("result.json", b"[1]") == zipped("result.json", b"[1]")
+    assert unzipped(zipped_json("result", [1]), MAX, "result.json") == b"[1]"
+    assert zipped_json("result", [1]) == zipped_json("result", [1])
 
 
 @pytest.mark.parametrize(

@@ -100,15 +100,14 @@ def test_a_turn_about_y_is_made_of_others():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_circuits_of_spins(seed: int):
-    """Random ones, of spins of different lengths, with negative angles."""
+    """Random ones, of spins of different lengths, with negative angles of all of them."""
     chance = np.random.default_rng(seed)
     atoms = [int(each) for each in chance.integers(1, 4, 2)]
     rows: list[tuple[str, list[int], list[float]]] = []
     for _ in range(10):
         name = str(chance.choice(["rlx", "rly", "rlz", "rlz2", "rlzlz", "rlxly"]))
         wires = [0, 1] if name in ("rlzlz", "rlxly") else [int(chance.integers(2))]
-        low = -7.0 if name in ("rlx", "rly", "rlz") else 0.0
-        rows.append((name, wires, [float(chance.uniform(low, 7.0))]))
+        rows.append((name, wires, [float(chance.uniform(-14.0, 14.0))]))
     loaded = [("load", [wire], [float(each)]) for wire, each in enumerate(atoms)]
     found = distribution(circuit_of(2, *loaded, *rows), "multiqudit")
     assert distance(found, spins_distribution(atoms, *rows)) < FAR
@@ -163,12 +162,15 @@ def test_circuits_of_fermions(seed: int):
     assert distance(distribution(circuit_of(6, *rows), "fermions"), fermions_distribution(6, *rows)) < FAR
 
 
-def test_hops_over_the_whole_chain():
-    """With its own sign; each spin alone."""
+@pytest.mark.parametrize("j", [-0.7, 0.7])
+def test_hops_over_the_whole_chain(j: float):
+    """With either sign, between two that show it; each spin alone."""
     rows: list[tuple[str, list[int], list[float]]] = [
         ("load", [0], []),
         ("load", [7], []),
-        ("fhop", list(range(8)), [-0.7, -0.7, -0.7]),
+        ("fhop", [0, 1, 4, 5], [0.4]),
+        ("fhop", list(range(8)), [j, j, j]),
+        ("fhop", [2, 3, 6, 7], [0.9]),
     ]
     assert distance(distribution(circuit_of(8, *rows), "fermions"), fermions_distribution(8, *rows)) < FAR
 

@@ -1,21 +1,27 @@
 """PUBs of Qiskit as experiments, and what comes back, on the real simulator."""
 
+import itertools
 import json
 import math
 
 import numpy as np
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, transpile
-from qiskit.circuit import Parameter
+from qiskit.circuit import Clbit, Gate, Parameter
+from qiskit.circuit.classical import expr
 from qiskit.circuit.library import UnitaryGate
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.sampler_pub import SamplerPub
+from qiskit.providers import JobStatus
 from qiskit.quantum_info import SparsePauliOp
 from quledger_client.errors import Refused
 from quledger_client.qiskit import EstimatorV2, SamplerV2
 from quledger_client.qiskit.estimator import EstimatorOptions, estimation, operator_of, shots_for
+from quledger_client.qiskit.jobs import status_of
+from quledger_client.qiskit.options import KNOWN
 from quledger_client.qiskit.sampler import SamplerOptions, sampling
 
+from models.job_language.qubits import GROUPS
 from tests.unit.qiskit_laboratory import ideal, laboratory
 
 THETA = Parameter("theta")
@@ -118,6 +124,64 @@ def test_measurements_on_the_way_and_branches():
     assert backend.run(circuit, shots=7, memory=True).result().get_memory() == ["10 1"] * 7
 
 
+def test_a_bit_may_be_in_two_registers_that_branches_read():
+    """Whichever of them they read; the counts of a run are of the bits, since no cut makes registers of them."""
+    one, two = ClassicalRegister(2, "one"), ClassicalRegister(2, "two")
+    both = ClassicalRegister(name="both", bits=[one[1], two[0]])
+    circuit = QuantumCircuit(QuantumRegister(2), one, two, both)
+    circuit.x(0)
+    circuit.measure(0, one[1])
+    for condition in ((both, 1), expr.equal(one, 2), expr.less(expr.bit_xor(one, two), 3)):
+        with circuit.if_test(condition):
+            circuit.x(1)
+    with circuit.switch(both) as case, case(1):
+        circuit.x(0)
+    circuit.measure([1, 0], two)
+    backend = ideal()
+    (result,) = SamplerV2(backend).run([circuit], shots=7).result()
+    assert {name: result.data[name].get_counts() for name in ("one", "two", "both")} == {
+        "one": {"10": 7},
+        "two": {"01": 7},
+        "both": {"11": 7},
+    }
+    assert backend.run(circuit, shots=7).result().get_counts() == {"0110": 7}
+
+
+def test_counts_with_a_bit_in_no_register_are_those_of_its_bits():
+    """Also where it comes first."""
+    circuit = QuantumCircuit(QuantumRegister(1), [Clbit()], ClassicalRegister(2, "two"))
+    circuit.x(0)
+    circuit.measure([0, 0], [0, 2])
+    assert ideal().run(circuit, shots=3).result().get_counts() == {"101": 3}
+
+
+def test_a_loop_may_be_left():
+    """And what follows in a turn passed over."""
+    circuit = QuantumCircuit(2, 2)
+    with circuit.for_loop(range(5)):
+        circuit.x(0)
+        circuit.measure(0, 0)
+        with circuit.if_test((0, 1)):
+            circuit.continue_loop()
+        circuit.x(1)
+        circuit.measure(1, 1)
+        with circuit.if_test((1, 1)):
+            circuit.break_loop()
+    circuit.measure([0, 1], [0, 1])
+    assert ideal().run(circuit, shots=3).result().get_counts() == {"10": 3}
+
+
+def test_exact_values_are_those_of_a_simulator_without_errors():
+    """Elsewhere a precision of 0 is refused as Qiskit's own estimator of backends does."""
+    circuit = QuantumCircuit(1)
+    circuit.ry(1.0, 0)
+    (exact,) = EstimatorV2(ideal()).run([(circuit, "Z")], precision=0).result()
+    assert exact.data.evs == pytest.approx(math.cos(1), abs=1e-12)
+    noisy = EstimatorV2(laboratory().backend("noisyqubits"))
+    with pytest.raises(ValueError, match="the 1-th pub has precision 0, but noisyqubits errs"):
+        noisy.run([(circuit, "Z"), (circuit, "Z", None, 0)], precision=0.1)
+
+
 def test_what_measures_nothing_is_nothing():
     """All bits are 0."""
     circuit = QuantumCircuit(2, 2)
@@ -157,6 +221,7 @@ def test_a_run_of_many_experiments_is_several_jobs_and_one_run():
     assert len(job.jobs) == 2
     assert job.labels["sample"] == "A7"
     assert job.result()[0].data.shape == (5,)
+    assert [len(each.document()["experiment_0"]["quledger_run"].get("pubs", ())) for each in job.jobs] == [1, 0]
     again = provider.job(job.jobs[1].id)
     assert again.job_id() == job.job_id()
     assert again.result()[0].data.c.get_counts(4) == {"1": 2}
@@ -168,6 +233,23 @@ def test_a_run_of_many_experiments_is_several_jobs_and_one_run():
     assert one.done()
 
 
+@pytest.mark.parametrize(
+    ("states", "status"),
+    [
+        (["QUEUED", "QUEUED"], JobStatus.QUEUED),
+        (["DONE", "QUEUED"], JobStatus.RUNNING),
+        (["CANCELLED", "EXECUTED"], JobStatus.RUNNING),
+        (["ERROR", "QUEUED"], JobStatus.RUNNING),
+        (["DONE", "CANCELLED"], JobStatus.CANCELLED),
+        (["ERROR", "CANCELLED"], JobStatus.ERROR),
+        (["DONE", "DONE"], JobStatus.DONE),
+    ],
+)
+def test_a_run_has_ended_when_all_of_its_jobs_have(states: list[str], status: JobStatus):
+    """Then one that failed decides, then one that was cancelled."""
+    assert status_of(states) is status
+
+
 def test_what_cannot_be_run_is_refused():
     """Before anything is handed in, or by the laboratory."""
     backend = ideal()
@@ -177,7 +259,32 @@ def test_what_cannot_be_run_is_refused():
         backend.run(QuantumCircuit(13))
     with pytest.raises(Refused, match="run takes circuits; got int"):
         backend.run([1])
+    for run in (
+        lambda: backend.run(turned().assign_parameters([0.0]), shot=3, meas_level=1),
+        lambda: SamplerV2(backend, {"experiment": {"shot": 3, "meas_level": 1}}).run(
+            [turned().assign_parameters([0.0])]
+        ),
+    ):
+        with pytest.raises(Refused) as caught:
+            run()
+        assert [each.field for each in caught.value.faults] == ["meas_level", "shot"]
     with pytest.raises(Refused, match="shots"):
         backend.run(turned().assign_parameters([0.0]), shots=0)
+    with pytest.raises(Refused, match=r"seed: got -1; it must be a whole number from 0 to 4294967295"):
+        backend.run(turned().assign_parameters([0.0]), seed_simulator=-1)
+    for made, name in ((lambda on: on.delay(3, 0), "delay"), (lambda on: on.append(Gate("own", 1, []), [0]), "own")):
+        circuit = QuantumCircuit(1, 1)
+        circuit.measure(0, 0)
+        with circuit.if_test((0, 1)):
+            made(circuit)
+        with pytest.raises(Refused, match=f"has {name}, which the laboratory has no gates for"):
+            backend.run(circuit)
     with pytest.raises(Refused, match="nothing to run"):
         SamplerV2(backend).run([])
+
+
+def test_options_are_those_of_the_laboratory():
+    """Qiskit's measurement level of bits is the only one there is."""
+    assert {*GROUPS, *itertools.chain(*GROUPS.values()), "seed"} == KNOWN
+    run = ideal().run(turned().assign_parameters([0.0]), shots=2, meas_level=2, method="state_vector")
+    assert run.result().get_counts() == {"0": 2}

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from qiskit import QuantumCircuit, transpile
+from quledger_client.calibrations import errors_of
 from quledger_client.errors import NotFound
 from quledger_client.qiskit.target import is_of_qubits, target_of
 
@@ -47,6 +48,26 @@ def test_a_target_has_the_gates_with_their_errors():
     assert set(target.operation_names) == flow | {"cx", "rz", "sx", "x"}
 
 
+@pytest.mark.parametrize(
+    "calibration",
+    [
+        None,
+        7,
+        {"readout": 1, "gate_errors": {"cx": 1}},
+        {
+            "readout": [1, {"qubit": "0"}, {"qubit": 0, "prob_meas1_prep0": 0.1, "prob_meas0_prep1": None}],
+            "gate_errors": [{"gate": "cx", "error": "much"}, {"gate": "cx", "error": 0.1, "qubits": [[0], 1]}],
+        },
+    ],
+)
+def test_a_calibration_of_another_form_says_nothing_of_errors(calibration: object):
+    """It may be any JSON."""
+    target = target_of(TRIANGLE.config.model_dump(mode="json"), calibration)
+    assert target["cx"][0, 1].error is None
+    assert target["measure"][0,] is None
+    assert not errors_of(calibration)
+
+
 def test_a_device_may_have_any_gate_that_a_description_knows():
     """Qiskit has all of them under their names."""
     text = {"device_id": "all", "n_qubits": 2, "couplings": [[0, 1]], "basis_gates": sorted(GATES[1] | GATES[2])}
@@ -54,6 +75,15 @@ def test_a_device_may_have_any_gate_that_a_description_knows():
     target = target_of(backend.config.model_dump(mode="json"))
     assert GATES[1] | GATES[2] <= set(target.operation_names)
     assert {len(next(iter(target[name]))) for name in GATES[2]} == {2}
+
+
+def test_a_withdrawn_calibration_says_no_errors():
+    """The target leaves them open; exact values there are none all the same."""
+    backend = laboratory(TRIANGLE).backend("triangle")
+    backend.info.withdrawn = "the laser was off"
+    assert backend.target["cx"][0, 1].error is None
+    assert not backend.is_exact
+    assert laboratory().backend("qubits").is_exact
 
 
 def test_circuits_are_transpiled_to_it():

@@ -10,8 +10,8 @@ from deployments.api.dialects.qlued_documents import (
     error_document,
     full_name,
     job_document,
-    result_document,
 )
+from deployments.api.dialects.qlued_results import result_document
 from deployments.api.problems import Problem
 from models.backend import BackendConfig
 from models.facts import Cancelled, Fact

@@ -286,6 +286,7 @@ def test_devices_in_a_folder_are_backends(tmp_path: Path, monkeypatch: pytest.Mo
     backend = load("triangle")
     assert backend.config.num_wires == 3
     assert "with its gate and readout errors" in backend.config.description
+    assert "with its readout errors" in load("noisyqubits").config.description
     assert needs("triangle")
     assert needs("rydberg") == ()
     with pytest.raises(BadSetting, match=r"bad.*n_qubits"):

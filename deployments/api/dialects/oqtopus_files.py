@@ -1,16 +1,15 @@
 """OQTOPUS: the files of a job, brought and fetched without a token: whoever comes shows a signature of this server."""
 
 import asyncio
-import json
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from deployments.api.dialects.oqtopus_answers import GoneBefore
 from deployments.api.dialects.oqtopus_documents import Sent, check_input
-from deployments.api.dialects.oqtopus_results import result_of, transpile_result_of
-from deployments.api.dialects.oqtopus_uploads import Signer, check_form, read_form, unzipped, zipped
+from deployments.api.dialects.oqtopus_results import result_file
+from deployments.api.dialects.oqtopus_uploads import Signer, check_form, read_form, unzipped, zipped_json
 from deployments.api.registered import Registered
+from deployments.api.result_files import Form
 from deployments.api.results import Results
 from models.errors import UnknownJob
 from tasks.services import Services
@@ -53,18 +52,13 @@ class Files:
         if job.is_hidden:
             raise UnknownJob(job_id)
         if item == "input":
-            return _zip_of(item, Sent.of(log.document(job_id)).input)
-        read = result_of if item == "result" else transpile_result_of
-        return self._results.of(job, lambda document: _zip_of(item, read(document)))
+            return zipped_json(item, Sent.of(log.document(job_id)).input)
+        return bytes(self._results.file(job, Form(result_file, {"item": item})))
 
     def address(self, base: str, job_id: str, item: str) -> str:
         """Return where a file of a job can be fetched for ten minutes."""
         expires, signature = self.signer.signed("GET", job_id, item)
         return f"{base}files/{job_id}/{item}.zip?expires={expires}&signature={signature}"
-
-
-def _zip_of(item: str, value: Any) -> bytes:
-    return zipped(f"{item}.json", json.dumps(value, separators=(",", ":")).encode("ascii"))
 
 
 @router.post("/files")

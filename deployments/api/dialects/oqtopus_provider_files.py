@@ -1,14 +1,13 @@
 """OQTOPUS, provider side: the files of a job, brought and fetched without a key, by a signature for one attempt."""
 
 import asyncio
-import json
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from deployments.api.dialects.oqtopus_brought import ITEMS
 from deployments.api.dialects.oqtopus_provider_views import Wanted, wanted_of
-from deployments.api.dialects.oqtopus_uploads import BadSignature, Signer, read_form, unzipped, zipped
+from deployments.api.dialects.oqtopus_uploads import BadSignature, Signer, read_form, unzipped, zipped_json
 from deployments.api.engines import Engines, NotNow
 from models.errors import UnknownJob
 from models.identity.access import Caller
@@ -75,7 +74,7 @@ class ProviderFiles:
         self._signer.check("GET", job_id, "input", expires, signature)
         job = self._services.log.get(job_id)
         wanted: Wanted = wanted_of(job.backend, self._engines.document(job))
-        return zipped("input.json", json.dumps(wanted.input, separators=(",", ":")).encode("ascii"))
+        return zipped_json("input", wanted.input)
 
 
 def key_of(job: Job, item: str) -> str:

@@ -3,7 +3,14 @@
 import math
 from typing import Any
 
+from deployments.api.dialects.oqtopus_uploads import zipped_json
+
 Counts = dict[str, int]
+
+
+def result_file(document: dict[str, Any], item: str) -> bytes:
+    """Return a zip file with what a result document says: its `result`, or its `transpile_result`."""
+    return zipped_json(item, result_of(document) if item == "result" else transpile_result_of(document))
 
 
 def result_of(document: dict[str, Any]) -> dict[str, Any]:

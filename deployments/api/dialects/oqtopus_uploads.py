@@ -3,13 +3,14 @@
 import hashlib
 import hmac
 import io
+import json
 import logging
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import PurePath
-from typing import Literal
+from typing import Any, Literal
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, FormParser, parse_options_header
@@ -164,11 +165,12 @@ def unzipped(content: bytes, max_bytes: int, called: str = "input.json") -> byte
         raise BadZip("the zip file is broken") from None
 
 
-def zipped(name: str, content: bytes) -> bytes:
-    """Return a zip file with one file in it; the same content gives the same bytes."""
+def zipped_json(item: str, value: Any) -> bytes:
+    """Return a zip file with one file in it, `ITEM.json`; the same value gives the same bytes."""
+    content = json.dumps(value, separators=(",", ":")).encode("ascii")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED, compresslevel=1)
+        archive.writestr(zipfile.ZipInfo(f"{item}.json"), content, zipfile.ZIP_DEFLATED, compresslevel=1)
     return buffer.getvalue()
 
 

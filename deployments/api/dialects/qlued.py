@@ -23,13 +23,15 @@ from deployments.api.dialects.qlued_documents import (
     backend_status_document,
     config_document,
     job_document,
-    result_document,
 )
 from deployments.api.dialects.qlued_requests import Values, job_id_of, job_of_payload, job_of_text, values_of
+from deployments.api.dialects.qlued_results import result_file
 from deployments.api.dialects.qlued_tokens import tokens_of
 from deployments.api.door import Door, bearer
 from deployments.api.laboratory import Laboratory
 from deployments.api.requests import JobRequest
+from deployments.api.result_files import Form
+from deployments.api.sending import in_parts
 from models.errors import QuledgerError, UnknownJob
 from models.identity.access import Caller
 from models.identity.errors import NotSignedIn
@@ -156,9 +158,8 @@ class Version:
             job, backend = _job(calls, caller, request, values)
             if job.state is not JobState.DONE:
                 return _status(job, job_document(job, of_result=named))
-            return calls.result(
-                caller, job.job_id, lambda found: JSONResponse(result_document(found, backend, counted=named))
-            )
+            form = Form(result_file, {"name": backend, "counted": named})
+            return in_parts(calls.result_file(caller, job.job_id, form), "application/json")
 
         return await self._door(request, values).ask(answer)
 

@@ -1,9 +1,8 @@
-"""The documents of qlued's API, as its clients read them: configuration, status, result and error."""
+"""The documents of qlued's API, as its clients read them: configuration, status and error."""
 
-from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
+from deployments.api.dialects.qlued_results import in_words_of_results
 from deployments.api.problems import Problem
 from models.backend import BackendConfig
 from models.job import Job
@@ -19,7 +18,6 @@ UNKNOWN_BACKEND = "Unknown back-end!"
 BAD_CREDENTIALS = "Invalid credentials!"
 BAD_JSON = "The encoding of your json seems not work out!"
 
-_WORDS_OF_RESULTS = {"DONE": "finished", "ERROR": "error"}
 _TRANSIENT = frozenset({408, 429, 503})
 """HTTP codes of what is over soon: whoever waits for a result goes on waiting."""
 
@@ -86,21 +84,7 @@ def job_document(job: Job, *, of_result: bool = False) -> dict[str, Any]:
         of_result: in the words of whoever waits for a result by them.
     """
     document: dict[str, Any] = status_document(job).model_dump()
-    return _in_words_of_results(document) if of_result else document
-
-
-def result_document(result: Mapping[str, Any], name: str, *, counted: bool) -> dict[str, Any]:
-    """Return a result as clients read it.
-
-    Args:
-        name: of the backend, in three parts; the contract leaves it to readers.
-        counted: with counts beside the shots, and in the words of whoever waits for a result by them.
-    """
-    document = {**result, "backend_name": name}
-    if not counted:
-        return document
-    document["results"] = [{**each, "data": _with_counts(each["data"])} for each in result["results"]]
-    return _in_words_of_results(document)
+    return in_words_of_results(document) if of_result else document
 
 
 def error_document(problem: Problem, *, error_message: str = "", of_result: bool = False) -> dict[str, Any]:
@@ -114,13 +98,4 @@ def error_document(problem: Problem, *, error_message: str = "", of_result: bool
     document = StatusDocument(
         job_id=NO_JOB, status="ERROR", detail=detail, error_message=error_message or detail
     ).model_dump()
-    return _in_words_of_results(document) if of_result and problem.status not in _TRANSIENT else document
-
-
-def _with_counts(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {**data, "counts": data.get("counts") or dict(Counter(data["memory"]))}
-
-
-def _in_words_of_results(document: dict[str, Any]) -> dict[str, Any]:
-    word = document["status"]
-    return document | {"status": _WORDS_OF_RESULTS.get(word, word)}
+    return in_words_of_results(document) if of_result and problem.status not in _TRANSIENT else document

@@ -1,6 +1,5 @@
 """A job's page, what is done with the job, and what can be downloaded of it."""
 
-import functools
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
@@ -11,7 +10,8 @@ from deployments.api.pages.diff_page import diff_page
 from deployments.api.pages.job_page import job_page
 from deployments.api.pages.rendering import render
 from deployments.api.pages.visits import AtForm, AtPage
-from deployments.api.results import Format, written
+from deployments.api.result_files import FORMS, Format
+from deployments.api.sending import in_parts
 from deployments.api.v1.exports import ZIP, Download
 from deployments.api.v1.jobs import MEDIA_TYPES
 from deployments.api.views import JobView
@@ -120,11 +120,10 @@ async def result(visit: AtPage, job_id: str, kind: str) -> Response:
     if known is None:
         raise HTTPException(404)
     job = await visit.ask(lambda calls, caller: calls.job(caller, job_id))
-    make = functools.partial(written, kind=known)
-    content = await visit.ask(lambda calls, caller: calls.result(caller, job.job_id, make))
+    content = await visit.ask(lambda calls, caller: calls.result_file(caller, job.job_id, FORMS[known]))
     return download(content, MEDIA_TYPES[known], f"{job.job_id}.{kind}")
 
 
-def download(content: bytes, media_type: str, name: str) -> Response:
+def download(content: bytes | memoryview, media_type: str, name: str) -> Response:
     """Return a file that the browser stores."""
-    return Response(content, media_type=media_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+    return in_parts(content, media_type, {"Content-Disposition": f'attachment; filename="{name}"'})

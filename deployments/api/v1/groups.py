@@ -15,7 +15,7 @@ from deployments.api.door import AtDoor
 from deployments.api.problems import problem_of
 from deployments.api.requests import JobRequest
 from deployments.api.responses import Responses, problems
-from deployments.api.results import Format
+from deployments.api.result_files import Format
 from deployments.api.v1.bodies import Body, described, read_body
 from deployments.api.v1.jobs import PARQUET
 from deployments.api.v1.submissions import MAX_BATCH

@@ -1,6 +1,5 @@
 """Jobs are listed, and followed to their results."""
 
-import functools
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Literal
@@ -13,7 +12,8 @@ from deployments.api.calls import Calls
 from deployments.api.door import AtDoor
 from deployments.api.records import MAX_THEN
 from deployments.api.responses import problems
-from deployments.api.results import Format, written
+from deployments.api.result_files import FORMS, Format
+from deployments.api.sending import in_parts
 from deployments.api.views import EventView, JobView
 from models import clock
 from models.clock import UtcDatetime
@@ -229,12 +229,12 @@ async def get_result(
     wait: Wait = 0,
 ) -> Response:
     """Return the result of a job that is DONE: the one that was accepted, checked against its hash and signature."""
-    make = functools.partial(written, kind=wanted)
+    form = FORMS[wanted]
     if not wait:
-        content = await door.ask(lambda calls, caller: calls.result(caller, job_id, make))
+        content = await door.ask(lambda calls, caller: calls.result_file(caller, job_id, form))
     else:
         job, caller = await door.look(lambda calls, caller: (calls.job(caller, job_id), caller))
         await door.calls.wait_for_end(caller, job, wait)
         caller = await door.look_again(caller, lambda _calls, caller: caller)
-        content = await door.run(lambda calls: calls.result(caller, job.job_id, make))
-    return Response(content, media_type=MEDIA_TYPES[wanted])
+        content = await door.run(lambda calls: calls.result_file(caller, job.job_id, form))
+    return in_parts(content, MEDIA_TYPES[wanted])

@@ -157,7 +157,7 @@ def _config(name: str, device: Device, *, noisy: bool) -> BackendConfig:
         )
         for gate in device.basis_gates
     ]
-    errors = "with its gate and readout errors" if noisy else "without errors"
+    errors = _errors(device, noisy=noisy)
     return BackendConfig(
         description=f"A simulator of the qubit device {device.device_id}, {errors}. It runs OpenQASM 2 and 3.",
         version=VERSION,
@@ -180,3 +180,10 @@ def _config(name: str, device: Device, *, noisy: bool) -> BackendConfig:
         wire_order="interleaved",
         num_species=1,
     )
+
+
+def _errors(device: Device, *, noisy: bool) -> str:
+    if not noisy:
+        return "without errors"
+    kinds = (("gate", any(each.error for each in device.gate_errors)), ("readout", device.misreads))
+    return f"with its {' and '.join(kind for kind, there in kinds if there)} errors"

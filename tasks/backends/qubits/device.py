@@ -75,8 +75,12 @@ class Device(BaseModel):
     @cached_property
     def noisy(self) -> bool:
         """True if any gate or any readout errs."""
-        readout = any(item.prob_meas1_prep0 or item.prob_meas0_prep1 for item in self.readout)
-        return readout or any(item.error for item in self.gate_errors)
+        return self.misreads or any(item.error for item in self.gate_errors)
+
+    @property
+    def misreads(self) -> bool:
+        """True if any readout errs."""
+        return any(item.prob_meas1_prep0 or item.prob_meas0_prep1 for item in self.readout)
 
 
 def readout(device: Device) -> NDArray[np.float64]:

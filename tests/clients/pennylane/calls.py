@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pennylane as qml
+from pennylane.exceptions import DeviceError
 from quledger_client import Refused
+from quledger_client.pennylane import QubitDevice
 
 ROOT = Path(__file__).parents[3]
 
@@ -42,6 +44,28 @@ found = {
         len(each) for each in documents if each["experiment_0"].get("quledger_run", {}).get("kind") == "pennylane"
     ],
 }
+
+
+@qml.qnode(names["device"])
+def exactly(angle: Any) -> Any:
+    """Return values without shots: of a sum, of a matrix, of outcomes, and of a measurement on the way."""
+    qml.RX(angle, wires=0)
+    qml.CNOT(wires=[0, 1])
+    matrix = qml.Hermitian(qml.numpy.array([[1, 1j], [-1j, 0]]), wires=1)
+    return (
+        qml.expval(qml.Z(0) + 2 * qml.Z(0) @ qml.Z(1)),
+        qml.var(qml.Z(1)),
+        qml.expval(matrix),
+        qml.probs(wires=[1, 0]),
+    )
+
+
+found["exact"] = [each.tolist() for each in exactly(0.4)]
+found["exact_gradient"] = float(qml.grad(lambda angle: exactly(angle)[0])(qml.numpy.array(1.0, requires_grad=True)))
+try:
+    qml.QNode(exactly.func, QubitDevice(wires=2, backend="noisyqubits", client=names["client"]))(0.4)
+except DeviceError as error:
+    found["inexact"] = str(error)
 (spin, both, levels), sites = names["exchanged"](math.pi / 2), names["hopped"](math.pi / 2)
 found |= {"spins": [float(spin), float(both), sorted(levels)], "fermions": [float(each) for each in sites]}
 

@@ -16,7 +16,7 @@ from quledger_client.local import local_endpoint
 from quledger_client.progress import shown
 from quledger_client.results import Result
 from quledger_client.transport import AsyncTransport
-from quledger_client.views import Checked, Event, View, Why
+from quledger_client.views import Calibration, Checked, Event, View, Why
 from quledger_client.waiting import wait
 from quledger_client.wire import Call, T
 from quledger_client.work import Cell, JobSpec, Named, Payload, Work, all_of, merged, spec_of
@@ -193,7 +193,7 @@ class AsyncJob(JobInfo):
             if self._result is None:
                 await self.wait(timeout, progress)
                 self._expect_result()
-                self._result = Result(await self._client.run(self._client.calls.result(self.id)))
+                self._result = Result.read(await self._client.run(self._client.calls.result(self.id)))
             return self._result
 
     async def cancel(self, reason: str = "") -> str:
@@ -223,6 +223,10 @@ class AsyncJob(JobInfo):
     async def history(self) -> list[Event]:
         """As `Job.history`."""
         return await self._client.run(self._client.calls.history(self.id))
+
+    async def calibration(self) -> Calibration | None:
+        """As `Job.calibration`."""
+        return await self._client.run(self._client.calls.stands_on(self.id))
 
     async def why(self) -> Why:
         """As `Job.why`."""

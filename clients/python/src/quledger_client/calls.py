@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from quledger_client.asking import PATIENCE, ask
-from quledger_client.errors import Conflict, QuledgerError
+from quledger_client.errors import Conflict, NotFound, QuledgerError
 from quledger_client.problems import error_of
 from quledger_client.views import Calibration, Checked, Event, View, Why, moment
 from quledger_client.wire import Answer, Call, Request, json_body
@@ -72,12 +72,20 @@ class Calls:
         now = next((each for each in periods if each["until"] is None), None)
         if now is None:
             return None
-        version = yield from self.value(f"/v1/calibrations/{now['sha256']}")
-        content = version["content"] or {}
-        withdrawn = (version["reason"] or "withdrawn") if version["withdrawn_at"] else None
-        measured = content.get("calibration")
-        config = content.get("config") or {}
-        return Calibration(name, now["sha256"], moment(now["since"]), config, measured, withdrawn)
+        return _calibration((yield from self.value(f"/v1/calibrations/{now['sha256']}")), now["since"])
+
+    def stands_on(self, job_id: str) -> Call[Calibration | None]:
+        """Return the calibration that the result of a job stands on; None without a result, or where none was kept."""
+        events = yield from self.history(job_id)
+        executed = next((each.data for each in reversed(events) if each.kind == "executed"), {})
+        sha256 = executed.get("calibration_sha256") or executed.get("backend_config_sha256")
+        if not sha256:
+            return None
+        try:
+            version = yield from self.value(f"/v1/calibrations/{sha256}")
+        except NotFound:  # of before there was a ledger of them
+            return None
+        return _calibration(version, version["recorded_at"])
 
     def me(self) -> Call[dict[str, Any]]:
         """Return who you are here."""
@@ -131,9 +139,10 @@ class Calls:
         """Return where a job stands."""
         return self.value(path_of(job_id))
 
-    def result(self, job_id: str) -> Call[dict[str, Any]]:
-        """Return the result document of a job that is DONE."""
-        return self.value(f"{path_of(job_id)}/result")
+    def result(self, job_id: str) -> Call[bytes]:
+        """Return the result document of a job that is DONE, as its text."""
+        answer = yield from self.get(f"{path_of(job_id)}/result")
+        return answer.body
 
     def document(self, job_id: str) -> Call[dict[str, Any]]:
         """Return the document of a job."""
@@ -230,3 +239,10 @@ def _batches(bodies: Sequence[bytes]) -> Iterable[list[bytes]]:
         size += len(body)
     if batch:
         yield batch
+
+
+def _calibration(version: View, since: str | None) -> Calibration:
+    content = version["content"] or {}
+    withdrawn = (version["reason"] or "withdrawn") if version["withdrawn_at"] else None
+    config, measured = content.get("config") or {}, content.get("calibration")
+    return Calibration(version["backend"], version["sha256"], moment(since), config, measured, withdrawn)

@@ -1,6 +1,6 @@
 """Results as pandas objects."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quledger_client.outcomes import numbers
@@ -46,7 +46,7 @@ def shots_frame(results: "Sequence[ExperimentResult]") -> pd.DataFrame:
         Columns `experiment` and `outcome` (categories), `shot` (from 0), and `wire_0`, `wire_1`, ... (or `bit_0`, ...)
         where outcomes are numbers. Experiments without a memory are left out.
     """
-    frames = [_shots(each) for each in results if each.data["memory"]]
+    frames = [_shots(each) for each in results if each.has_memory]
     if not frames:
         return pd.DataFrame(columns=["experiment", "shot", "outcome"])
     whole = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
@@ -57,18 +57,24 @@ def shots_frame(results: "Sequence[ExperimentResult]") -> pd.DataFrame:
 
 def _shots(result: "ExperimentResult") -> pd.DataFrame:
     # Of a million shots each outcome is read once, and then counted by its number.
-    places = {outcome: place for place, outcome in enumerate(result.counts())}
-    memory: list[str] = result.data["memory"]
-    codes = np.fromiter(map(places.__getitem__, memory), dtype=np.int32, count=len(memory))
-    whole = pd.DataFrame(
-        {
-            "experiment": pd.Categorical.from_codes(np.zeros(len(memory), np.int8), pd.Index([result.name])),
-            "shot": np.arange(len(memory)),
-            "outcome": pd.Categorical.from_codes(codes, pd.Index(list(places))),
-        }
-    )
-    shown = [numbers(outcome, is_bits=result.is_bits) for outcome in places]
+    outcomes = list(result.counts())
+    codes = _codes(result, {outcome: place for place, outcome in enumerate(outcomes)})
+    columns: dict[str, Any] = {
+        "experiment": pd.Categorical.from_codes(np.zeros(len(codes), np.int8), pd.Index([result.name])),
+        "shot": np.arange(len(codes)),
+        "outcome": pd.Categorical.from_codes(codes, pd.Index(outcomes)),
+    }
+    shown = [numbers(outcome, is_bits=result.is_bits) for outcome in outcomes]
     word = "bit" if result.is_bits else "wire"
     for number in range(min(map(len, shown))):
-        whole[f"{word}_{number}"] = np.array([each[number] for each in shown], dtype=np.int64)[codes]
-    return whole
+        columns[f"{word}_{number}"] = np.array([each[number] for each in shown], dtype=np.int64)[codes]
+    return pd.DataFrame(columns, copy=False)
+
+
+def _codes(result: "ExperimentResult", places: Mapping[str, int]) -> "np.ndarray[Any, np.dtype[np.int32]]":
+    coded = result._coded  # noqa: SLF001 - of this package
+    if coded is not None:
+        by_code = np.array([places[outcome] for outcome in coded.outcomes], np.int32)
+        return by_code.take(coded.codes)
+    memory: list[str] = result.data["memory"]
+    return np.fromiter(map(places.__getitem__, memory), dtype=np.int32, count=len(memory))

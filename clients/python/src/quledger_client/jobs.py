@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from quledger_client.errors import Fault, JobFailed, QuledgerError
 from quledger_client.problems import fault_list
-from quledger_client.views import FINAL, Event, View, Why, moment
+from quledger_client.views import FINAL, Calibration, Event, View, Why, moment
 
 if TYPE_CHECKING:
     from quledger_client.client import Client
@@ -139,7 +139,7 @@ class Job(JobInfo):
         if self._result is None:
             self.wait(timeout, progress)
             self._expect_result()
-            self._result = Result(self._client.run(self._client.calls.result(self.id)))
+            self._result = Result.read(self._client.run(self._client.calls.result(self.id)))
         return self._result
 
     def cancel(self, reason: str = "") -> str:
@@ -186,6 +186,10 @@ class Job(JobInfo):
     def why(self) -> Why:
         """Return why it stands where it does, and when it goes on."""
         return self._client.run(self._client.calls.why(self.id))
+
+    def calibration(self) -> Calibration | None:
+        """Return what its result stands on, which may be withdrawn; None without a result, or where none was kept."""
+        return self._client.run(self._client.calls.stands_on(self.id))
 
     def document(self) -> dict[str, Any]:
         """Return its document as it was handed in."""

@@ -1,12 +1,16 @@
 """What a job has found."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from quledger_client.errors import QuledgerError
 from quledger_client.outcomes import Mean, are_bits, in_order, means
+from quledger_client.rows import Coded, Rows, cut_out
+from quledger_client.wire import Answer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,13 +24,18 @@ class ExperimentResult:
     Attributes:
         name: of the experiment in the job document.
         shots: how many there were.
-        data: all that the backend returned.
     """
 
-    def __init__(self, value: Mapping[str, Any]) -> None:
+    def __init__(self, value: Mapping[str, Any], rows: Rows | None = None) -> None:
         self.name: str = value["header"]["name"]
         self.shots: int = value["shots"]
-        self.data: Mapping[str, Any] = value["data"]
+        self._data: Mapping[str, Any] = value["data"]
+        self._rows = rows
+
+    @cached_property
+    def data(self) -> Mapping[str, Any]:
+        """All that the backend returned."""
+        return self._data if self._rows is None else {**self._data, "memory": self._rows.texts()}
 
     @property
     def memory(self) -> list[str]:
@@ -35,9 +44,20 @@ class ExperimentResult:
 
     @cached_property
     def _counts(self) -> dict[str, int]:
-        given = self.data.get("counts")
-        found = Counter(self.data["memory"]) if given is None else given
+        found = self._data.get("counts")
+        if found is None:
+            coded = self._coded
+            found = Counter(self.data["memory"]) if coded is None else coded.counts()
         return dict(sorted(found.items(), key=lambda pair: in_order(pair[0])))
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether the outcome of each shot was kept."""
+        return bool(self._data["memory"] if self._rows is None else self._rows)
+
+    @property
+    def _coded(self) -> Coded | None:
+        return None if self._rows is None else self._rows.coded
 
     def counts(self) -> dict[str, int]:
         """Return how often each outcome was found."""
@@ -51,17 +71,17 @@ class ExperimentResult:
     @property
     def expectation(self) -> float | None:
         """The expectation value of an estimation; None of all else."""
-        return self.data.get("exp_value")
+        return self._data.get("exp_value")
 
     @property
     def standard_error(self) -> float | None:
         """The standard error of the expectation value; None of all else."""
-        return self.data.get("stds")
+        return self._data.get("stds")
 
     @cached_property
     def is_bits(self) -> bool:
         """Whether its outcomes are bit strings, bit 0 the last character; else they are numbers with blanks between."""
-        return self.data.get("counts") is not None and are_bits(self._counts)
+        return self._data.get("counts") is not None and are_bits(self._counts)
 
     def means(self) -> list[Mean]:
         """Return the mean, with its standard error, of what each measured wire or bit showed; of bits bit 0 first."""
@@ -77,23 +97,43 @@ class ExperimentResult:
 
 
 class Result(Sequence[ExperimentResult]):
-    """The result of a job: one `ExperimentResult` for each experiment, in the order of the document.
-
-    Attributes:
-        document: all that the server answered.
-    """
+    """The result of a job: one `ExperimentResult` for each experiment, in the order of the document."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        self.document = document
+        self._begin(document)
+
+    @classmethod
+    def read(cls, text: bytes) -> "Result":
+        """Return the result in an answer of the server; its shots are read when they are asked for.
+
+        Raises:
+            QuledgerError: there is none in it.
+        """
+        found = cut_out(text)
+        if found is None:
+            return cls(Answer(body=text).json())
+        result = cls.__new__(cls)
+        result._begin(*found, text)  # noqa: SLF001 - it is of this class
+        return result
+
+    def _begin(self, document: Mapping[str, Any], rows: Sequence[Rows] = (), text: bytes = b"") -> None:
+        self._document, self._text = document, text
         try:
             self.job_id: str = document["job_id"]
             self.backend: str = document["display_name"]
-            self.experiments = tuple(ExperimentResult(each) for each in document["results"])
+            self.experiments = tuple(
+                ExperimentResult(each, of_shots) for each, of_shots in zip_longest(document["results"], rows)
+            )
         except (KeyError, TypeError):
             message = "the answer is no result"
         else:
             return
         raise QuledgerError(message)
+
+    @cached_property
+    def document(self) -> Mapping[str, Any]:
+        """All that the server answered."""
+        return json.loads(self._text) if self._text else self._document
 
     def __getitem__(self, place: Any) -> Any:
         if isinstance(place, str):

@@ -1,12 +1,13 @@
 """A run of another front end as jobs of the laboratory: one, or as many as its experiments need."""
 
 import json
+import operator
 import time
 import uuid
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from quledger_client.errors import Conflict, NotFound, PartlyRefused
+from quledger_client.errors import Conflict, NotFound, PartlyRefused, Refused
 from quledger_client.work import JobSpec
 
 if TYPE_CHECKING:
@@ -84,7 +85,9 @@ def hand_in(  # noqa: PLR0913 - one parameter an option
     labels = {**(labels or {}), **({LABEL: run} if len(parts) > 1 else {})}
     specs = []
     for number, part in enumerate(parts):
-        said = {ABOUT: {**about, "run": run if len(parts) > 1 else "", "part": number, "parts": len(parts)}}
+        # The first job has all of it: each of many would have that of all others.
+        own_about = about if number == 0 else {"kind": about["kind"]}
+        said = {ABOUT: {**own_about, "run": run if len(parts) > 1 else "", "part": number, "parts": len(parts)}}
         document = {f"experiment_{place}": {**each, **(said if place == 0 else {})} for place, each in enumerate(part)}
         own = run if len(parts) == 1 else f"{run}-{number}"
         specs.append(JobSpec(backend, document, key=own, labels=labels, group=group, project=project))
@@ -115,6 +118,7 @@ def found_again(client: "Client", job: "Job", kinds: Container[str]) -> Run | No
         said = said_of(each)
         if said is not None and said["run"] == about["run"]:
             places[said["part"]] = each
+            about = said if said["part"] == 0 else about
     if len(places) != about["parts"]:
         raise NotFound(f"the run of {job.id} had {about['parts']} jobs; {len(places)} of them are there")
     return Run([places[part] for part in sorted(places)], about)
@@ -127,12 +131,19 @@ def said_of(job: "Job") -> Mapping[str, Any] | None:
     return said if isinstance(said, Mapping) and said.keys() >= {"kind", "run", "part", "parts"} else None
 
 
-def seeded(experiments: Iterable[Mapping[str, Any]], seed: int | None) -> list[dict[str, Any]]:
-    """Return experiments with seeds that follow from one, another one each; without one the laboratory has its own."""
+def seeded(experiments: Iterable[Mapping[str, Any]], seed: Any) -> list[dict[str, Any]]:
+    """Return experiments with seeds that follow from one, another one each; without one the laboratory has its own.
+
+    Raises:
+        Refused: the seed is none.
+    """
     own = [dict(each) for each in experiments]
     if seed is not None:
+        first = operator.index(seed) if hasattr(seed, "__index__") else -1
+        if not 0 <= first <= MAX_SEED:
+            raise Refused(f"seed: got {seed!r}; it must be a whole number from 0 to {MAX_SEED}")
         for place, each in enumerate(own):
-            each["seed"] = (seed + place) % (MAX_SEED + 1)
+            each["seed"] = (first + place) % (MAX_SEED + 1)
     return own
 
 

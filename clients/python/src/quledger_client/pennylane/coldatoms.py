@@ -1,146 +1,48 @@
-"""Devices of PennyLane for spins and fermions: their gates, what is measured of them, and the circuits as jobs.
+"""Devices of PennyLane for spins and fermions: their circuits as experiments, and what is read off the outcomes."""
 
-Gates have the conventions of the laboratory (its page about the backends): a gate is exp(-i parameter H), wires of
-spins begin in level 0, wires 2s and 2s + 1 of fermions are spin up and down of site s.
-"""
-
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pennylane.devices import Device, ExecutionConfig
-from pennylane.devices.modifiers import simulator_tracking, single_tape_support
+from pennylane.devices import ExecutionConfig
 from pennylane.devices.preprocess import no_analytic, validate_device_wires
 from pennylane.measurements import CountsMP, ExpectationMP, SampleMP, VarianceMP
-from pennylane.operation import Operation, Operator
-from pennylane.ops import Prod
+from pennylane.ops import Identity, Pow, Prod, SProd, Sum
 from pennylane.transforms import broadcast_expand
 from pennylane.transforms.core import CompilePipeline
 
 from quledger_client.build import Circuit, Fermions, MultiQudit
-from quledger_client.client import Client
+from quledger_client.build.rules import Rules
 from quledger_client.errors import Fault, Refused
+from quledger_client.pennylane.device import LaboratoryDevice
+from quledger_client.pennylane.gates import (
+    ColdAtomGate,
+    Hop,
+    Interact,
+    Level,
+    Load,
+    LoadFermion,
+    Lz,
+    Phase,
+    RLx,
+    RLxLy,
+    RLz,
+    RLz2,
+    RLzLz,
+)
 
 Levels = NDArray[np.int64]
 
 
-class _Gate(Operation):  # type: ignore[misc]  # PennyLane is published without types
-    """A gate of a cold-atom backend: no matrix of qubits says what it does."""
+class _ColdAtomDevice(LaboratoryDevice):
+    gates: ClassVar[frozenset[type[ColdAtomGate]]]
+    observables: ClassVar[tuple[type, ...]]
 
-    grad_method = None
-    instruction: ClassVar[str]
-
-
-class Load(_Gate):
-    """Put atoms on a wire of spins: `Load(atoms, wires=0)`."""
-
-    num_params, num_wires, instruction = 1, 1, "load"
-
-
-class RLx(_Gate):
-    """Evolve a spin under Lx."""
-
-    num_params, num_wires, instruction = 1, 1, "rlx"
-
-
-class RLz(_Gate):
-    """Evolve a spin under Lz."""
-
-    num_params, num_wires, instruction = 1, 1, "rlz"
-
-
-class RLz2(_Gate):
-    """Evolve a spin under Lz squared."""
-
-    num_params, num_wires, instruction = 1, 1, "rlz2"
-
-
-class RLxLy(_Gate):
-    """Let neighbours exchange: J (L+L- + L-L+)."""
-
-    num_params, num_wires, instruction = 1, 2, "rlxly"
-
-
-class RLzLz(_Gate):
-    """Couple neighbours by J LzLz."""
-
-    num_params, num_wires, instruction = 1, 2, "rlzlz"
-
-
-class LoadFermion(_Gate):
-    """Put a fermion on a wire."""
-
-    num_params, num_wires, instruction = 0, 1, "load"
-
-
-class Hop(_Gate):
-    """Let both spins hop between two sites: `Hop(t, wires=[0, 1, 2, 3])`."""
-
-    num_params, num_wires, instruction = 1, 4, "fhop"
-
-
-class Interact(_Gate):
-    """Let n up n down act on every site, whatever wires are named."""
-
-    num_params, num_wires, instruction = 1, None, "fint"
-
-
-class Phase(_Gate):
-    """Let n up + n down act on a site: `Phase(mu, wires=[2, 3])`."""
-
-    num_params, num_wires, instruction = 1, 2, "fphase"
-
-
-class Level(Operator):  # type: ignore[misc]  # as above
-    """The outcome of a wire: the level of a spin (0 is the largest m), the number of fermions of a mode."""
-
-    num_params, num_wires = 0, 1
-
-
-class Lz(Operator):  # type: ignore[misc]  # as above
-    """Half the atoms of a wire of spins less its level."""
-
-    num_params, num_wires = 0, 1
-
-
-@simulator_tracking
-@single_tape_support
-class _ColdAtomDevice(Device):  # type: ignore[misc]  # as above
-    """A cold-atom backend; the circuits of one execution are one job.
-
-    Args:
-        wires: how many.
-        shots: of circuits that do not say their own; exact results there are none.
-        client: of the laboratory; that of this machine if there is none.
-        seed: of all random outcomes; None for seeds that the laboratory draws.
-        labels: words to find the jobs by.
-        group: name of the group that they belong to.
-    """
-
-    kind: ClassVar[type[Circuit]]
-    gates: ClassVar[frozenset[type[_Gate]]]
-    place: ClassVar[str]
-
-    def __init__(  # noqa: PLR0913 - one parameter an option
-        self,
-        wires: Any = None,
-        shots: Any = None,
-        *,
-        client: Client | None = None,
-        seed: int | None = None,
-        labels: Mapping[str, str] | None = None,
-        group: str = "",
-    ) -> None:
-        super().__init__(wires=wires, shots=shots)
-        self.client = Client.local() if client is None else client
-        self._seeds = None if seed is None else np.random.default_rng(seed)
-        self._labels, self._group = labels, group
-
-    @property
-    def name(self) -> str:
-        """By which `pennylane.device` finds it."""
-        return f"quledger.{self.place}"
+    def __init__(self, wires: Any = None, shots: Any = None, **options: Any) -> None:
+        super().__init__(wires=wires, shots=shots, **options)
+        self._rules = Rules.of(self.backend.name, self.backend.schema())
 
     def preprocess_transforms(self, execution_config: ExecutionConfig | None = None) -> CompilePipeline:
         """Return what makes of a circuit those that are run."""
@@ -151,41 +53,15 @@ class _ColdAtomDevice(Device):  # type: ignore[misc]  # as above
         pipeline.add_transform(broadcast_expand)
         return pipeline
 
-    def execute(self, circuits: Any, execution_config: ExecutionConfig | None = None) -> tuple[Any, ...]:
-        """Run circuits, all of them as one job, and return what their measurements say.
-
-        Raises:
-            Refused: they have faults; all of them are listed.
-            JobFailed: the job ended without a result.
-        """
-        del execution_config
-        if not circuits:
-            return ()
-        document = {f"experiment_{place}": self._experiment(tape) for place, tape in enumerate(circuits)}
-        backend = self.kind.usual.backend
-        job = self.client.submit(backend, document, labels=self._labels, group=self._group or None)
-        found = job.result()
-        return tuple(
-            _measured(tape, _levels(each.memory), self._wires_of(tape))
-            for tape, each in zip(circuits, found, strict=True)
-        )
-
-    def _wires_of(self, tape: Any) -> Any:
-        return self.wires or tape.wires
-
-    def _experiment(self, tape: Any) -> dict[str, Any]:
-        """Return the experiment of a circuit, all of whose wires are measured at its end, in their order."""
-        wires = self._wires_of(tape)
-        seed = None if self._seeds is None else int(self._seeds.integers(2**32))
-        circuit = self._empty(len(wires), seed)
-        faults = [fault for each in tape.measurements for fault in _measurement_faults(each)]
+    def experiment(self, tape: Any, wires: Any) -> dict[str, Any]:
+        """Return the experiment of a circuit, all of whose wires are measured in their order."""
+        circuit = self._empty(len(wires))
+        faults = [fault for each in tape.measurements for fault in self._measurement_faults(each)]
         for operation in tape.operations:
             if operation.name == "Barrier":
                 continue
             if type(operation) not in self.gates:
-                faults.append(
-                    Fault(operation.name, f"{self.name} knows {', '.join(sorted(g.__name__ for g in self.gates))}")
-                )
+                faults.append(Fault(operation.name, f"{self.name} knows {_names(self.gates)}"))
                 continue
             try:
                 on = self._on(operation, [wires.index(wire) for wire in operation.wires])
@@ -193,61 +69,110 @@ class _ColdAtomDevice(Device):  # type: ignore[misc]  # as above
                 circuit.add(operation.instruction, on, *values)
             except Refused as error:
                 faults += error.faults
-        for wire in range(len(wires)):
-            circuit.add("measure", wire)
+        try:
+            for wire in range(len(wires)):
+                circuit.add("measure", wire)
+            document = circuit.document(tape.shots.total_shots)
+        except Refused as error:
+            raise Refused("the circuit has faults", [*faults, *error.faults]) from None
         if faults:
             raise Refused("the circuit has faults", faults)
-        (experiment,) = circuit.document(tape.shots.total_shots).values()
-        return dict(experiment)
+        return dict(document["experiment_0"])
 
-    def _empty(self, wires: int, seed: int | None) -> Circuit:
-        return self.kind(wires, seed=seed)
+    def outcomes(self, memory: list[str], size: int) -> Levels:
+        """Return the levels of each shot, shape (shots, wires)."""
+        return np.array([each.split() for each in memory], dtype=np.int64).reshape(len(memory), size)
 
-    def _on(self, _operation: Any, wires: list[int]) -> list[int]:
-        return wires
+    def value(self, measurement: Any, outcomes: Levels, tape: Any, wires: Any) -> Any:
+        """Return what a measurement makes of levels."""
+        if measurement.obs is None:
+            on = [wires.index(wire) for wire in measurement.wires] or list(range(len(wires)))
+            shown: Any = outcomes[:, on]
+            if isinstance(measurement, SampleMP):
+                return shown
+            texts, counts = np.unique([" ".join(map(str, row)) for row in shown], return_counts=True)
+            return dict(zip(texts.tolist(), counts.tolist(), strict=True))
+        atoms = {each.wires[0]: float(each.parameters[0]) for each in tape.operations if isinstance(each, Load)}
+        values = _values(measurement.obs, outcomes, wires, atoms)
+        if isinstance(measurement, ExpectationMP):
+            return values.mean()
+        if isinstance(measurement, VarianceMP):
+            return values.var()
+        if isinstance(measurement, SampleMP):
+            return values
+        numbers, counts = np.unique(values, return_counts=True)
+        return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+
+    def _measurement_faults(self, measurement: Any) -> list[Fault]:
+        """Return why a measurement cannot be made of levels."""
+        name = type(measurement).__name__.removesuffix("MP")
+        is_list = isinstance(measurement, SampleMP | CountsMP)
+        if not is_list and not isinstance(measurement, ExpectationMP | VarianceMP):
+            return [Fault(name, "there are expval, var, sample and counts")]
+        if getattr(measurement, "all_outcomes", False):
+            return [Fault(name, "outcomes that never occurred are not listed; leave out all_outcomes")]
+        if measurement.obs is None:
+            return [] if is_list else [Fault(name, "say of which observable")]
+        return [
+            Fault(each.name, f"there are {_names(self.observables)}, and their sums, products and whole powers")
+            for each in _leaves(measurement.obs)
+            if type(each) not in self.observables
+        ]
+
+    def _empty(self, wires: int) -> Circuit:
+        raise NotImplementedError
+
+    def _on(self, operation: Any, wires: list[int]) -> list[int]:
+        raise NotImplementedError
 
 
 class SpinDevice(_ColdAtomDevice):
-    """Collective spins in a row, of one atom each unless loaded: the backend `multiqudit`."""
+    """Collective spins in a row, of one atom each unless loaded: `multiqudit`, or the backend that is named."""
 
-    kind, place = MultiQudit, "spins"
+    place, usual = "quledger.spins", "multiqudit"
     gates = frozenset({Load, RLx, RLz, RLz2, RLxLy, RLzLz})
+    observables = (Level, Lz)
+
+    def _empty(self, wires: int) -> Circuit:
+        return MultiQudit(wires, rules=self._rules)
+
+    def _on(self, _operation: Any, wires: list[int]) -> list[int]:
+        return sorted(wires)  # what couples two spins does not tell them apart
 
 
 class FermionDevice(_ColdAtomDevice):
-    """Fermions on four sites, which are eight wires: the backend `fermions`."""
+    """Fermions on four sites, which are eight wires: `fermions`, or the backend that is named."""
 
-    kind, place = Fermions, "fermions"
+    place, usual = "quledger.fermions", "fermions"
     gates = frozenset({LoadFermion, Hop, Interact, Phase})
+    observables = (Level,)
 
-    def _empty(self, wires: int, seed: int | None) -> Circuit:
-        del wires
-        return Fermions(seed=seed)
+    def __init__(self, wires: Any = None, shots: Any = None, **options: Any) -> None:
+        # A wire's place says which spin of which site it is; the first that a circuit happens to name may be another.
+        super().__init__(wires=Fermions.usual.wires if wires is None else wires, shots=shots, **options)
+
+    def _empty(self, _wires: int) -> Circuit:
+        return Fermions(rules=self._rules)
 
     def _on(self, operation: Any, wires: list[int]) -> list[int]:
-        return list(range(self.kind.usual.wires)) if isinstance(operation, Interact) else wires
+        return list(range(self._rules.wires)) if isinstance(operation, Interact) else wires
 
 
-def _levels(memory: list[str]) -> Levels:
-    """Return the levels of each shot, shape (shots, wires)."""
-    return np.array([each.split() for each in memory], dtype=np.int64)
+def _names(kinds: Any) -> str:
+    return ", ".join(sorted(each.__name__ for each in kinds))
 
 
-def _measurement_faults(measurement: Any) -> list[Fault]:
-    """Return why a measurement cannot be made of levels."""
-    name = type(measurement).__name__.removesuffix("MP")
-    if not isinstance(measurement, ExpectationMP | VarianceMP | SampleMP | CountsMP):
-        return [Fault(name, "there are expval, var, sample and counts")]
-    factors = _factors(measurement.obs)
-    return [
-        Fault(each.name, "there are Level, Lz, and products of them") for each in factors if type(each) not in _READ
-    ]
+def _leaves(observable: Any) -> list[Any]:
+    """Return what an observable is made of; what is no whole power stands for itself."""
+    if isinstance(observable, Prod | Sum):
+        return [leaf for each in observable.operands for leaf in _leaves(each)]
+    if isinstance(observable, SProd) or (isinstance(observable, Pow) and _is_whole(observable.z)):
+        return _leaves(observable.base)
+    return [] if isinstance(observable, Identity) else [observable]
 
 
-def _factors(observable: Any) -> list[Any]:
-    if observable is None:
-        return []
-    return [inner for each in observable for inner in _factors(each)] if isinstance(observable, Prod) else [observable]
+def _is_whole(power: Any) -> bool:
+    return bool(power >= 0 and power == int(power))
 
 
 _READ: dict[type, Callable[[Levels, float], NDArray[np.float64]]] = {
@@ -258,37 +183,19 @@ _READ: dict[type, Callable[[Levels, float], NDArray[np.float64]]] = {
 
 def _values(observable: Any, levels: Levels, wires: Any, atoms: Mapping[Any, float]) -> NDArray[np.float64]:
     """Return what an observable is in each shot."""
-    found = np.ones(len(levels))
-    for each in _factors(observable):
-        wire = each.wires[0]
-        found = found * _READ[type(each)](levels[:, wires.index(wire)], atoms.get(wire, 1))
-    return found
 
+    def of(part: Any) -> NDArray[np.float64]:
+        return _values(part, levels, wires, atoms)
 
-def _measured(tape: Any, levels: Levels, wires: Any) -> Any:
-    """Return what the measurements of a circuit make of its shots, nested as PennyLane wants it."""
-    atoms = {each.wires[0]: float(each.parameters[0]) for each in tape.operations if isinstance(each, Load)}
-    results = []
-    for first, last in tape.shots.bins():
-        found = tuple(_value(each, levels[first:last], wires, atoms) for each in tape.measurements)
-        results.append(found[0] if len(found) == 1 else found)
-    return tuple(results) if tape.shots.has_partitioned_shots else results[0]
-
-
-def _value(measurement: Any, levels: Levels, wires: Any, atoms: Mapping[Any, float]) -> Any:
-    if measurement.obs is None:
-        on = [wires.index(wire) for wire in measurement.wires] or list(range(len(wires)))
-        shown: Any = levels[:, on]
-        if isinstance(measurement, SampleMP):
-            return shown
-        texts, counts = np.unique([" ".join(map(str, row)) for row in shown], return_counts=True)
-        return dict(zip(texts.tolist(), counts.tolist(), strict=True))
-    values = _values(measurement.obs, levels, wires, atoms)
-    if isinstance(measurement, ExpectationMP):
-        return values.mean()
-    if isinstance(measurement, VarianceMP):
-        return values.var()
-    if isinstance(measurement, SampleMP):
-        return values
-    numbers, counts = np.unique(values, return_counts=True)
-    return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+    if isinstance(observable, Prod):
+        return np.asarray(math.prod(map(of, observable.operands)))
+    if isinstance(observable, Sum):
+        return np.asarray(sum(map(of, observable.operands)))
+    if isinstance(observable, SProd):
+        return np.asarray(float(observable.scalar) * of(observable.base))
+    if isinstance(observable, Pow):
+        return np.asarray(of(observable.base) ** int(observable.z))
+    if isinstance(observable, Identity):
+        return np.ones(len(levels))
+    wire = observable.wires[0]
+    return _READ[type(observable)](levels[:, wires.index(wire)], atoms.get(wire, 1))

@@ -8,9 +8,11 @@ from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2, Options
 from qiskit.transpiler import Target
 
+from quledger_client.calibrations import errors_of
 from quledger_client.errors import Refused
 from quledger_client.qiskit.bits import registers_of
 from quledger_client.qiskit.jobs import QuledgerJob
+from quledger_client.qiskit.options import checked
 from quledger_client.qiskit.programs import program_of
 from quledger_client.qiskit.target import target_of
 from quledger_client.runs import Run, as_json, hand_in, seeded
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from quledger_client.backends import Backend
     from quledger_client.client import Client
     from quledger_client.qiskit.provider import QuledgerProvider
+    from quledger_client.views import Calibration
 
 
 class QuledgerBackend(BackendV2):  # type: ignore[misc]  # Qiskit is published without types
@@ -43,9 +46,21 @@ class QuledgerBackend(BackendV2):  # type: ignore[misc]  # Qiskit is published w
 
     @cached_property
     def target(self) -> Target:
-        """What it can do, with the errors that hold now; the calibration is asked for once."""
-        calibration = self.info.calibration()
-        return target_of(self.info.configuration, None if calibration is None else calibration.value)
+        """What it can do, with the errors that hold now, if they were not withdrawn; they are asked for once."""
+        measured = self._calibration
+        if measured is None or measured.withdrawn is not None:
+            return target_of(self.info.configuration)
+        return target_of(self.info.configuration, measured.value)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it has exact expectation values: a simulator of which no errors are known."""
+        measured = self._calibration
+        return self.info.is_simulator and (measured is None or not errors_of(measured.value))
+
+    @cached_property
+    def _calibration(self) -> "Calibration | None":
+        return self.info.calibration()
 
     @property
     def max_circuits(self) -> None:
@@ -77,6 +92,7 @@ class QuledgerBackend(BackendV2):  # type: ignore[misc]  # Qiskit is published w
         Raises:
             Refused: they have faults; all of them are listed.
         """
+        options = checked(experiment)
         circuits = [run_input] if isinstance(run_input, QuantumCircuit) else list(run_input)
         wrong = [type(each).__name__ for each in circuits if not isinstance(each, QuantumCircuit)]
         if wrong or not circuits:
@@ -92,7 +108,7 @@ class QuledgerBackend(BackendV2):  # type: ignore[misc]  # Qiskit is published w
         experiments, said = [], []
         for circuit in circuits:
             program = program_of(circuit, self.target)
-            experiments.append({"program": program.text(), **common, **program.options(), **experiment})
+            experiments.append({"program": program.text(), **common, **program.options(), **options})
             said.append(
                 {
                     "name": circuit.name,

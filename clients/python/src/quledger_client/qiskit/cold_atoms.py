@@ -5,13 +5,16 @@ Its conventions (release 0.2.1 and later) are other ones, and are converted:
 - `rlxly(g)` is g (LxLx + LyLy), the laboratory's J is that of L+L- + L-L+: J = g / 2.
 - `fhop(j)` is -j (c+c + h.c.), the laboratory's t has no sign: t = -j, which is taken modulo 2 pi.
 - Fermionic wires are spin by spin (all up, then all down), the laboratory's site by site.
-- Angles of turns, of phases and of interactions of fermions may be negative or large; they are taken modulo 2 pi, which
-  no outcome shows.
+- Angles of turns, of Lz squared, of phases and of interactions of fermions may be negative or large; they are taken
+  modulo 2 pi (those of LzLz modulo 4 pi), which no outcome shows.
+- An exchange, or a hopping over the whole chain, of the sign that the laboratory has not stands between turns of each
+  second wire or site by pi.
 """
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from qiskit import QuantumCircuit
 
@@ -78,9 +81,9 @@ _KINDS: dict[str, Callable[[QuantumCircuit, int | None], Circuit]] = {
 _Gate = Callable[[Circuit, list[int], list[float], int], object]
 
 
-def _turned(name: str) -> _Gate:
+def _turned(name: str, period: float = TURN) -> _Gate:
     def add(made: Circuit, wires: list[int], values: list[float], _size: int) -> None:
-        made.add(name, wires, *(value % TURN for value in values))
+        made.add(name, sorted(wires), *(value % period for value in values))
 
     return add
 
@@ -98,11 +101,19 @@ def _rly(made: Circuit, wires: list[int], values: list[float], _size: int) -> No
 
 
 def _rlxly(made: Circuit, wires: list[int], values: list[float], _size: int) -> None:
-    made.add("rlxly", sorted(wires), values[0] / 2)
+    with _signed(made, values[0], [("rlz", [wire]) for wire in sorted(wires)[1::2]]) as coupling:
+        made.add("rlxly", sorted(wires), coupling / 2)
 
 
-def _rlzlz(made: Circuit, wires: list[int], values: list[float], _size: int) -> None:
-    made.add("rlzlz", sorted(wires), *values)
+@contextmanager
+def _signed(made: Circuit, value: float, half_turns: list[tuple[str, list[int]]]) -> Iterator[float]:
+    """Give the size of a coupling, between half turns that give it its sign."""
+    turns = half_turns if value < 0 else []
+    for name, wires in turns:
+        made.add(name, wires, TURN / 2)
+    yield abs(value)
+    for name, wires in turns:
+        made.add(name, wires, TURN / 2)
 
 
 def _one_axis_twisting(made: Circuit, wires: list[int], values: list[float], _size: int) -> None:
@@ -138,9 +149,9 @@ _SPINS: dict[str, _Gate] = {
     "rlx": _turned("rlx"),
     "rly": _rly,
     "rlz": _turned("rlz"),
-    "rlz2": _as_it_is("rlz2"),
+    "rlz2": _turned("rlz2"),
     "rlxly": _rlxly,
-    "rlzlz": _rlzlz,
+    "rlzlz": _turned("rlzlz", 2 * TURN),
     "OAT": _one_axis_twisting,
     "rydberg_blockade": _blockade,
     "rydberg_block": _blockade,
@@ -181,8 +192,10 @@ def _hop(made: Circuit, wires: list[int], values: list[float], size: int) -> Non
         first = SPECIES * min(sites)
         made.add("fhop", range(first, first + 2 * SPECIES), -values[0] % TURN)
     elif len(sites) == SITES and len({*values}) == 1:
-        # The hopping of a pair has whole eigenvalues, that of a chain has not: its sign cannot be turned round.
-        made.add("fhop", range(SPECIES * SITES), -values[0])
+        # The hopping of a pair has whole eigenvalues, so that it has a period; that of a chain has none.
+        second = [("fphase", [SPECIES * site, SPECIES * site + 1]) for site in range(1, SITES, 2)]
+        with _signed(made, -values[0], second) as t:
+            made.add("fhop", range(SPECIES * SITES), t)
     else:
         raise Refused("the laboratory hops between two sites, or over all four alike")
 

@@ -12,6 +12,7 @@ from qiskit.quantum_info import SparseObservable
 
 from quledger_client.errors import Refused
 from quledger_client.qiskit.jobs import QuledgerPrimitiveJob
+from quledger_client.qiskit.options import checked
 from quledger_client.qiskit.programs import program_of
 from quledger_client.runs import as_json, seeded
 
@@ -45,7 +46,7 @@ class EstimatorV2(BaseEstimatorV2):  # type: ignore[misc]  # Qiskit is published
 
     A precision p takes 1 / p**2 shots for each group of terms that are measured together, which is
     the standard error of a Pauli product in the worst case. What it came to be stands beside each value. A precision of
-    0 asks a simulator for exact values.
+    0 asks a simulator without errors for exact values.
 
     Args:
         options: see `EstimatorOptions`; a dictionary of some of them will do.
@@ -72,7 +73,7 @@ class EstimatorV2(BaseEstimatorV2):  # type: ignore[misc]  # Qiskit is published
 
         Raises:
             Refused: it has faults; all of them are listed.
-            ValueError: a precision is less than 0.
+            ValueError: a precision is less than 0, or is 0 on a backend that errs.
         """
         wanted = self.options.default_precision if precision is None else precision
         experiments, about = estimation([EstimatorPub.coerce(pub, wanted) for pub in pubs], self.backend, self.options)
@@ -87,17 +88,21 @@ def estimation(
     """Return the experiments of a run, PUB by PUB, and what is said about it.
 
     Raises:
-        ValueError: a precision is less than 0.
+        ValueError: a precision is less than 0, or is 0 on a backend that errs.
     """
+    further = checked(options.experiment)
     experiments: list[dict[str, Any]] = []
     said: list[dict[str, Any]] = []
     for number, pub in enumerate(pubs):
         shots = shots_for(pub.precision, number)
+        if pub.precision == 0 and not backend.is_exact:
+            message = f"the {number}-th pub has precision 0, but {backend.name} errs: it has no exact values"
+            raise ValueError(message)
         program = program_of(pub.circuit, backend.target, measures=False)
         bound = np.asarray(pub.parameter_values.bind_all(program.circuit))
         texts = np.array([program.text(each) for each in np.ravel(bound)], dtype=object).reshape(bound.shape)
         programs, observables = np.broadcast_arrays(texts, np.asarray(pub.observables))
-        common = {"job_type": "estimation", "shots": shots, **program.options(), **options.experiment}
+        common = {"job_type": "estimation", "shots": shots, **program.options(), **further}
         if pub.precision == 0:
             common["simulator_info"] = {"method": "state_vector"}
         if options.mitigation != "none":

@@ -18,14 +18,12 @@ if TYPE_CHECKING:
 
 
 def status_of(states: list[str]) -> JobStatus:
-    """Return the status of a run from the states of its jobs."""
+    """Return the status of a run from the states of its jobs; it has ended when all of them have."""
+    if not all(state in FINAL for state in states):
+        return JobStatus.QUEUED if all(state == "QUEUED" for state in states) else JobStatus.RUNNING
     if "ERROR" in states:
         return JobStatus.ERROR
-    if {"CANCELLED", "WITHDRAWN"} & set(states):
-        return JobStatus.CANCELLED
-    if all(state in FINAL for state in states):
-        return JobStatus.DONE
-    return JobStatus.QUEUED if all(state == "QUEUED" for state in states) else JobStatus.RUNNING
+    return JobStatus.CANCELLED if {"CANCELLED", "WITHDRAWN"} & set(states) else JobStatus.DONE
 
 
 class _Asked:
@@ -62,6 +60,11 @@ class _Asked:
     def in_final_state(self) -> bool:
         """Return whether it has ended."""
         return self.status() in (JobStatus.DONE, JobStatus.CANCELLED, JobStatus.ERROR)
+
+    def withdrawn(self) -> list[str]:
+        """Return why calibrations that the result stands on were withdrawn; empty where none was."""
+        found = (each.calibration() for each in self.jobs)
+        return list(dict.fromkeys(each.withdrawn for each in found if each is not None and each.withdrawn is not None))
 
     def cancel(self) -> bool:
         """Cancel it; return whether anything of it had not ended."""
@@ -123,11 +126,20 @@ class QuledgerPrimitiveJob(_Asked, BasePrimitiveJob):  # type: ignore[misc]  # a
 def _result(found: Any, said: dict[str, Any]) -> ExperimentResult:
     registers, order = said["registers"], said["bits"]
     memory = [hex(number_of(each, order)) for each in found.memory] or None
+    slots = sum(place is not None for place in order)
     header = {
         "name": said["name"],
-        "creg_sizes": [[name, len(bits)] for name, bits in registers],
-        "memory_slots": sum(place is not None for place in order),
+        # Qiskit cuts an outcome into registers of these sizes, which is wrong where a bit is in none or in two.
+        "creg_sizes": [[name, len(bits)] for name, bits in registers if bits]
+        if _side_by_side(registers, slots)
+        else [],
+        "memory_slots": slots,
         "metadata": said["metadata"],
     }
     data = ExperimentResultData(counts=counts_of(found.counts(), order), memory=memory)
     return ExperimentResult(found.shots, True, data, header=header)
+
+
+def _side_by_side(registers: list[list[Any]], slots: int) -> bool:
+    """Return whether each bit is in one register, and all of them are in their order."""
+    return [place for _, bits in registers for place in bits] == list(range(slots))

@@ -4,18 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from qiskit import QuantumCircuit, qasm3, transpile
+from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import ClassicalRegister, QuantumRegister
-from qiskit.circuit.controlflow import get_control_flow_name_mapping
-from qiskit.transpiler import Target
+from qiskit.transpiler import Target, TranspilerError
 
 from quledger_client.errors import Refused
+from quledger_client.qiskit.openqasm import shares_bits, text_of
+from quledger_client.qiskit.target import FLOW, STANDARD, written
 
-_STANDARD = "x y z h s sdg t tdg sx p rx ry rz u u1 u2 u3 id cx cy cz ch cp crx cry crz cu swap ccx cswap"
-STANDARD = (*_STANDARD.split(), "measure", "reset")
-"""What stdgates.inc means up to a phase as Qiskit does; anything else is written out in these."""
-
-FLOW = tuple(get_control_flow_name_mapping())
 NAMES = frozenset({*STANDARD, *FLOW, "store"})
 
 
@@ -39,13 +35,7 @@ class Program:
         Raises:
             Refused: Qiskit cannot write it so.
         """
-        try:
-            text: str = qasm3.dumps(self.circuit if circuit is None else circuit)
-        except qasm3.QASM3ExporterError as error:
-            message = f"the circuit {self.circuit.name} cannot be written as OpenQASM 3: {error}"
-        else:
-            return text
-        raise Refused(message)
+        return text_of(self.circuit if circuit is None else circuit)
 
     def options(self) -> dict[str, Any]:
         """Return the options of an experiment that leave the qubits where they are."""
@@ -59,7 +49,7 @@ def program_of(circuit: QuantumCircuit, target: Target, *, measures: bool = True
         measures: it has to measure something; a bit of our own is added where it does not.
 
     Raises:
-        Refused: it has more qubits than the device, or none.
+        Refused: it has more qubits than the device, or none, or what the laboratory has no gates for.
     """
     if not 0 < circuit.num_qubits <= target.num_qubits:
         message = f"the circuit {circuit.name} has {circuit.num_qubits} qubits; the device has 1 to {target.num_qubits}"
@@ -67,13 +57,39 @@ def program_of(circuit: QuantumCircuit, target: Target, *, measures: bool = True
     placed = _is_placed(circuit, target, range(circuit.num_qubits))
     plain, bits = _plain(circuit)
     if not placed and any(each.operation.name not in {*STANDARD, "barrier"} for each in plain.data):
-        plain = transpile(plain, basis_gates=[*STANDARD, *FLOW], optimization_level=0)
+        plain = _in_known_gates(plain)
     if measures and not _measures(plain):
         unused = ClassicalRegister(1, "quledger_nothing")
         plain.add_register(unused)
         plain.measure(0, unused[0])
         bits = (*bits, None)
     return Program(plain, bits, placed)
+
+
+def _in_known_gates(circuit: QuantumCircuit) -> QuantumCircuit:
+    try:
+        return transpile(circuit, target=written(circuit.num_qubits), optimization_level=0)
+    except TranspilerError:
+        unknown = ", ".join(sorted(_without_meaning(circuit))) or "an operation"
+    raise Refused(f"the circuit {circuit.name} has {unknown}, which the laboratory has no gates for")
+
+
+def _without_meaning(circuit: QuantumCircuit) -> set[str]:
+    """Return the names of all that is neither known nor defined by what is."""
+    found: set[str] = set()
+    for each in circuit.data:
+        operation = each.operation
+        blocks = _blocks(operation)
+        if blocks or operation.name in {*NAMES, "barrier"}:
+            parts = blocks
+        elif operation.definition is None:
+            found.add(operation.name)
+            continue
+        else:
+            parts = (operation.definition,)
+        for part in parts:
+            found |= _without_meaning(part)
+    return found
 
 
 def _measures(circuit: QuantumCircuit) -> bool:
@@ -116,15 +132,14 @@ def _plain(circuit: QuantumCircuit) -> tuple[QuantumCircuit, tuple[int | None, .
         plain = QuantumCircuit(qubits, *registers, name=circuit.name)
         plain.compose(circuit, inplace=True)
         return plain, tuple(range(circuit.num_clbits))
-    within = [bit for register in circuit.cregs for bit in register]
-    if len(set(within)) != len(within):
-        message = f"the circuit {circuit.name} has a bit in two registers, and branches or loops: that cannot be said"
-        raise Refused(message)
-    loose = [bit for bit in circuit.clbits if bit not in set(within)]
     bare = circuit.copy_empty_like(vars_mode="alike")
     plain = QuantumCircuit(qubits, circuit.clbits, *filter(len, circuit.cregs), name=circuit.name)
     for variable in bare.iter_declared_vars():
         plain.add_uninitialized_var(variable)
     for each in circuit.data:
         plain.append(each.operation, [circuit.find_bit(qubit).index for qubit in each.qubits], each.clbits)
+    if shares_bits(circuit):
+        return plain, tuple(range(circuit.num_clbits))
+    within = [bit for register in circuit.cregs for bit in register]
+    loose = [bit for bit in circuit.clbits if bit not in set(within)]
     return plain, tuple(circuit.find_bit(bit).index for bit in [*loose, *within])

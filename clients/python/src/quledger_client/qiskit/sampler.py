@@ -11,6 +11,7 @@ from qiskit.primitives.containers.sampler_pub import SamplerPub
 
 from quledger_client.qiskit.bits import registers_of
 from quledger_client.qiskit.jobs import QuledgerPrimitiveJob
+from quledger_client.qiskit.options import checked
 from quledger_client.qiskit.programs import program_of
 from quledger_client.runs import as_json, seeded
 
@@ -77,6 +78,7 @@ def sampling(
     pubs: Iterable[SamplerPub], backend: "QuledgerBackend", options: SamplerOptions
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Return the experiments of a run, PUB by PUB, and what is said about it."""
+    further = checked(options.experiment)
     experiments: list[dict[str, Any]] = []
     said: list[dict[str, Any]] = []
     for number, pub in enumerate(pubs):
@@ -86,7 +88,7 @@ def sampling(
         program = program_of(pub.circuit, backend.target)
         bound = pub.parameter_values.bind_all(program.circuit)
         experiments += [
-            {"program": program.text(each), "shots": pub.shots, **program.options(), **options.experiment}
+            {"program": program.text(each), "shots": pub.shots, **program.options(), **further}
             for each in np.ravel(bound)
         ]
         said.append(

@@ -1,9 +1,11 @@
 """What a qubit backend says of itself, as a Target of Qiskit."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from qiskit.circuit import (
+    BoxOp,
     BreakLoopOp,
     ContinueLoopOp,
     ForLoopOp,
@@ -16,12 +18,32 @@ from qiskit.circuit import (
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.transpiler import InstructionProperties, Target
 
+from quledger_client.calibrations import errors_of
+
 KNOWN = get_standard_gate_name_mapping()
 CONTROL_FLOW = {
     "if_else": ((IfElseOp, "if_else"), (SwitchCaseOp, "switch_case")),  # a switch is branches to the laboratory
     "for_loop": ((ForLoopOp, "for_loop"), (BreakLoopOp, "break_loop"), (ContinueLoopOp, "continue_loop")),
     "while_loop": ((WhileLoopOp, "while_loop"), (BreakLoopOp, "break_loop"), (ContinueLoopOp, "continue_loop")),
 }
+
+
+_STANDARD = "x y z h s sdg t tdg sx p rx ry rz u u1 u2 u3 id cx cy cz ch cp crx cry crz cu swap ccx cswap"
+STANDARD = (*_STANDARD.split(), "measure", "reset")
+"""What stdgates.inc means up to a phase as Qiskit does; anything else is written out in these."""
+
+FLOW = {name: kind for kinds in CONTROL_FLOW.values() for kind, name in kinds} | {"box": BoxOp}
+
+
+@cache
+def written(size: int) -> Target:
+    """Return what a circuit of so many qubits may have that is handed in: gates that OpenQASM has a name for."""
+    target = Target(num_qubits=size)
+    for name in STANDARD:
+        target.add_instruction(KNOWN[name])
+    for name, kind in FLOW.items():
+        target.add_instruction(kind, name=name)
+    return target
 
 
 def is_of_qubits(configuration: Mapping[str, Any]) -> bool:
@@ -37,20 +59,19 @@ def target_of(configuration: Mapping[str, Any], calibration: Any = None) -> Targ
         configuration: as it is published.
         calibration: the value that was measured of it; errors that it does not say are left open.
     """
-    measured = calibration if isinstance(calibration, Mapping) else {}
+    errors = errors_of(calibration)
     size, supported = configuration["num_wires"], configuration["supported_instructions"]
     target = Target(description=configuration["display_name"], num_qubits=size)
     for gate in configuration["gates"]:
-        errors = _gate_errors(gate["name"], measured)
         target.add_instruction(
             KNOWN[gate["name"]],
             {
-                place: InstructionProperties(error=errors.get(tuple(sorted(place)), errors.get(())))
+                place: InstructionProperties(error=errors.of(gate["name"], place))
                 for place in _both_ways(gate["coupling_map"])
             },
         )
-    misread = {each["qubit"]: each for each in measured.get("readout", ())}
-    target.add_instruction(Measure(), {(qubit,): _readout(misread.get(qubit)) for qubit in range(size)})
+    readout = {qubit: InstructionProperties(error=error) for qubit, error in errors.readout.items()}
+    target.add_instruction(Measure(), {(qubit,): readout.get(qubit) for qubit in range(size)})
     if "reset" in supported:
         target.add_instruction(Reset(), {(qubit,): None for qubit in range(size)})
     flow = {name: kind for word, kinds in CONTROL_FLOW.items() if word in supported for kind, name in kinds}
@@ -63,18 +84,3 @@ def _both_ways(couplings: Iterable[Iterable[int]]) -> list[tuple[int, ...]]:
     """Return the places of a gate: a coupling has no direction."""
     places = [tuple(each) for each in couplings]
     return list(dict.fromkeys([*places, *(place[::-1] for place in places)]))
-
-
-def _gate_errors(name: str, measured: Mapping[str, Any]) -> dict[tuple[int, ...], float]:
-    """Return the errors of a gate by its qubits, the lower one first; that of all other places stands under ()."""
-    return {
-        tuple(sorted(each.get("qubits") or ())): each["error"]
-        for each in measured.get("gate_errors", ())
-        if each["gate"] == name
-    }
-
-
-def _readout(misread: Mapping[str, Any] | None) -> InstructionProperties | None:
-    if misread is None:
-        return None
-    return InstructionProperties(error=(misread["prob_meas1_prep0"] + misread["prob_meas0_prep1"]) / 2)
