@@ -41,7 +41,7 @@ class Laboratory:
 
     def drain(self) -> Program:
         """Begin to run jobs, until it is ended."""
-        return self._begun("drain")
+        return self._begun("drain", stdout=subprocess.DEVNULL)  # a pipe that nobody reads would stop it
 
     def linked(self, megabits: float) -> str:
         """Return another address of the API, behind a network that is so fast."""
@@ -59,8 +59,8 @@ class Laboratory:
             raise SystemExit(done.stderr[-2000:])
         return done.stdout.strip()
 
-    def _begun(self, *arguments: str) -> Program:
+    def _begun(self, *arguments: str, **more: int) -> Program:
         log = self._folder / f"{arguments[0]}.log"
-        program = Program([*QULEDGER, *arguments], self._environment, log, cwd=self._folder)
+        program = Program([*QULEDGER, *arguments], self._environment, log, cwd=self._folder, **more)
         atexit.register(program.end)  # whatever fails from here on
         return program
