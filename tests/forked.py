@@ -128,18 +128,16 @@ class ForkedModule(ForkedProcess):
     ) -> None:
         """Start it; what it prints goes to the file `stdout`, if there is one, and `stdin` may be a pipe."""
         module, *arguments = command[command.index("-m") + 1 :]
-        self.args, output = list(command), more.get("stdout")
+        self.args, output = list(command), more.get("stdout", subprocess.DEVNULL)
         theirs, ours = os.pipe()
         self.stdin = os.fdopen(ours, "wb")
         if more.get("stdin") != subprocess.PIPE:
             self.stdin.close()
         with os.fdopen(theirs) as given, open(os.devnull, "wb") as nothing:
-            printed = (output or nothing).fileno()
+            printed = (nothing if output == subprocess.DEVNULL else output).fileno()
             files = {0: given.fileno(), 1: printed, 2: printed, **{number: number for number in pass_fds}}
             kept = {number: reduction.DupFd(file) for number, file in files.items()}
             self._start(_be_module, module, arguments, dict(env), str(cwd), kept)
-        if more.get("stdin") != subprocess.PIPE:
-            self.stdin.close()
 
 
 @contextlib.contextmanager
