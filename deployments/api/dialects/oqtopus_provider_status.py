@@ -105,6 +105,8 @@ class Statuses:
             return Ran(b"", 0.0, "")
         wanted = wanted_of(job.backend, self._engines.document(job))
         files = self._engines.files.of(job.job_id, held.number)
+        if "result" not in files:
+            held.check_now()  # whoever has just ended the attempt has removed them
         document = result_document(job.job_id, job.backend, config.version, wanted.asked, files)
         seconds = said.execution_time
         if seconds is None:

@@ -1,9 +1,13 @@
 """The provider API of OQTOPUS over real HTTP: an engine outside serves a device, job by job."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
 
 from storage.audit.verify import Verifier
 from storage.identity.pauses import pause, resume
+from storage.uploads.engine_files import EngineFiles
 from tests.api.conftest import FrontDoor
 from tests.api.engines.engine_calls import SAMPLED, EngineCalls, brought, packed, refused, submitted
 from tests.api.oqtopus_laboratory import PROGRAM, Oqtopus, fetched
@@ -208,6 +212,25 @@ def test_the_end_may_be_said_twice_at_once(outside: FrontDoor, engine: EngineCal
     assert codes <= {200, 409}
     way = [kind for kind in kinds(outside, job_id) if kind != "refused"]
     assert way == ["submitted", "claimed", "validated", "compiled", "executed", "uploaded", "completed"]
+
+
+def test_whoever_comes_late_with_the_end_is_told_that_it_is_over(
+    outside: FrontDoor, engine: EngineCalls, monkeypatch: pytest.MonkeyPatch
+):
+    """Also where the files were removed after he was let in: he is not told to upload them."""
+    job_id = submitted(outside)
+    engine.runs(job_id)
+    engine.bring(job_id)
+    files_of = EngineFiles.of
+
+    def later(files: EngineFiles, *of: Any) -> dict[str, bytes]:
+        monkeypatch.setattr(EngineFiles, "of", files_of)
+        assert engine.say(job_id, "succeeded").status_code == 200
+        return files_of(files, *of)
+
+    monkeypatch.setattr(EngineFiles, "of", later)
+    refused(engine.say(job_id, "succeeded"), 409)
+    assert kinds(outside, job_id)[-1] == "completed"
 
 
 def brought_too(engine: EngineCalls, job_id: str, value: object) -> None:
