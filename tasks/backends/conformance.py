@@ -72,10 +72,11 @@ async def conformance(services: Services, checker: Checker, name: str, document:
     except (BadSetting, TimeoutError) as error:
         return [Check("it can be loaded", (str(error),))]
     config = BackendConfig.model_validate(backend.config, from_attributes=True)
+    calibration = _calibration(name)
     checks = [
         Check("it can be loaded"),
         Check("its configuration", tuple(config_faults(config))),
-        _calibration(name),
+        calibration,
         _access(name),
     ]
     text, fault = _example(backend, document)
@@ -86,6 +87,8 @@ async def conformance(services: Services, checker: Checker, name: str, document:
     if not isinstance(verdict, Checked):
         return checks
     checks.append(await _refusals(checker, name, trials(json.loads(text), config)))
+    if calibration.faults:
+        return checks  # each run would ask for it again
     return [*checks, *await _run_twice(services, name, text, config)]
 
 

@@ -220,11 +220,11 @@ async def checked(services: Services, *names: str, seconds: float = 20.0) -> dic
 def test_what_is_broken_is_named(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """In each way; and what can be looked at is, whatever else is wrong."""
     monkeypatch.setattr(tried, "ANSWERING", 3.0)
+    monkeypatch.setattr(registry, "ANSWERING", 1.0)
     monkeypatch.setattr(tried, "trials", lambda *given: [each for each in trials(*given) if each.about in TRIED])
 
     async def found(services: Services) -> dict[str, list[str]]:
-        checks = await checked(services, *(name for name in NAMED if name != "Adrift"))
-        checks |= await checked(services, "Adrift", seconds=3.0)
+        checks = await checked(services, *NAMED)
         return {name: [fault for each in several for fault in each.faults] for name, several in checks.items()}
 
     with program.services() as services:
