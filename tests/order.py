@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 
 LONG = (
+    "api/test_schema.py",
+    "acceptance/test_by_itself.py",
     "deployments/test_processes.py",
     "acceptance/test_hostile_plug_in.py",
-    "acceptance/test_by_itself.py",
     "acceptance/test_secrets.py",
     "crash/test_matrix.py",
     "acceptance/test_drain.py",
@@ -16,6 +17,7 @@ LONG = (
     "acceptance/test_storages.py",
     "browser/test_pages.py",
     "acceptance/test_dropbox.py",
+    "acceptance/test_set_back.py",
     "acceptance/test_pool.py",
     "acceptance/test_postgres.py",
     "browser/test_ui.py",
@@ -26,8 +28,9 @@ LONG = (
     "crash/test_faults.py",
     "deployments/test_services.py",
     "crash/test_log_outage.py",
+    "contract/test_backends_check.py",
+    "crash/test_overtaken.py",
     "acceptance/test_standstill.py",
-    "api/test_schema.py",
     "migration/test_releases.py",
     "contract/test_archives.py",
     "api/test_oqtopus_files.py",
@@ -40,7 +43,6 @@ LONG = (
     "contract/test_cancelling.py",
     "acceptance/test_prune.py",
     "acceptance/test_verify_cli.py",
-    "acceptance/test_set_back.py",
     "acceptance/test_qubits.py",
     "api/test_oqtopus_killed.py",
     "acceptance/test_sqooler.py",
