@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -160,7 +161,8 @@ def test_watch_of_all_goes_on_until_it_is_interrupted(program: Program, monkeypa
         with program.services() as services:
             cancel(services, waits, by="me")
 
-    monkeypatch.setattr(time, "sleep", sleep)
+    # The pauses of whoever follows, and of no thread besides.
+    monkeypatch.setattr("tasks.jobs.following.time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
     code, out, _ = program("watch")
     assert (code, [line.split()[1:3] for line in out.splitlines()]) == (0, [[waits, "QUEUED"], [waits, "CANCELLED"]])
 
