@@ -7,24 +7,21 @@ is the accepted one. Standard output: one line that says what came of it, and th
 no code of a user or of a plug-in runs here.
 """
 
-import contextlib
 import importlib
 import json
 import os
 import struct
-import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from deployments.api.result_files import Form, json_file
 from models.errors import NotAuthentic, StorageUnavailable
+from storage.one_shot import answer_of
 from tasks.jobs.accepted import Accepted
 
 SIZE = struct.Struct("!Q")
-ROOT = Path(__file__).resolve().parents[2]
-CHUNK = 1 << 20
+MODULE = "deployments.api.result_process"
 
 
 class Made(NamedTuple):
@@ -52,7 +49,8 @@ def made_apart(content: bytes, accepted: Accepted, form: Form) -> Made:
         "function": form.write.__name__,
         "options": dict(form.options),
     }
-    answer = _asked(json.dumps(request).encode("ascii"), content)
+    about = json.dumps(request).encode("ascii")
+    answer = answer_of(MODULE, SIZE.pack(len(about)) + about, content)
     end = answer.find(b"\n")
     if end < 0:
         raise StorageUnavailable("the result cannot be read now: the process that reads it ended too early")
@@ -60,34 +58,6 @@ def made_apart(content: bytes, accepted: Accepted, form: Form) -> Made:
     if said["fault"] is not None:
         raise NotAuthentic(said["fault"])
     return Made(tuple(said["span"]) if said["span"] else None, memoryview(answer)[end + 1 :])
-
-
-def _asked(request: bytes, content: bytes) -> bytes:
-    environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "deployments.api.result_process"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        env=environment | {"PYTHONPATH": str(ROOT)},
-        bufsize=0,
-    ) as process:
-        assert process.stdin is not None  # noqa: S101 - it was made with pipes
-        assert process.stdout is not None  # noqa: S101 - as above
-        answer = b""
-        with contextlib.suppress(OSError):
-            _write(process.stdin.fileno(), SIZE.pack(len(request)) + request)
-            _write(process.stdin.fileno(), content)
-            process.stdin.close()
-            answer = process.stdout.read()
-    return b"" if process.returncode else answer
-
-
-def _write(pipe: int, content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[os.write(pipe, view[:CHUNK]) :]
 
 
 def answer_to(request: bytes, content: bytes) -> Iterator[bytes]:

@@ -7,19 +7,16 @@ end. Standard output: the 64 bytes of the signature. The key is in no argument, 
 """
 
 import json
-import os
 import struct
-import subprocess
 import sys
-from pathlib import Path
 
 from models.errors import KeyUnusable
 from models.keys import KEY_BYTES
 from models.signing import SIGNATURE_BYTES, signing_input
+from storage.one_shot import answer_of
 
 SIZE = struct.Struct("!Q")
-ROOT = Path(__file__).resolve().parents[2]
-CHUNK = 1024 * 1024
+MODULE = "storage.signatures.signing_process"
 
 
 def sign_apart(private: bytes, head: dict[str, str], text: bytes) -> bytes:
@@ -34,34 +31,10 @@ def sign_apart(private: bytes, head: dict[str, str], text: bytes) -> bytes:
         KeyUnusable: the process did not sign; the machine may be short of memory.
     """
     about = json.dumps(head).encode("ascii")
-    environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "storage.signatures.signing_process"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        env=environment | {"PYTHONPATH": str(ROOT)},
-        bufsize=0,
-    ) as process:
-        assert process.stdin is not None  # noqa: S101 - it was made with pipes
-        assert process.stdout is not None  # noqa: S101 - as above
-        try:
-            _write(process.stdin.fileno(), private + SIZE.pack(len(about)) + about)
-            _write(process.stdin.fileno(), text)
-            process.stdin.close()
-            signature = process.stdout.read()
-        except OSError:
-            signature = b""
-    if process.returncode or len(signature) != SIGNATURE_BYTES:
+    signature = answer_of(MODULE, private + SIZE.pack(len(about)) + about, text)
+    if len(signature) != SIGNATURE_BYTES:
         raise KeyUnusable("the process that signs a large result ended without a signature")
     return signature
-
-
-def _write(pipe: int, content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[os.write(pipe, view[:CHUNK]) :]
 
 
 def main() -> None:

@@ -34,7 +34,11 @@ SIGNED = sign(RESULT, KEY)
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do in this process what another one does."""
-    monkeypatch.setattr(result_process, "_asked", lambda request, content: b"".join(answer_to(request, content)))
+
+    def answer_of(_module: str, request: bytes, content: bytes) -> bytes:
+        return b"".join(answer_to(request[SIZE.size :], content))
+
+    monkeypatch.setattr(result_process, "answer_of", answer_of)
 
 
 def accepted(content: bytes, **changes: Any) -> Accepted:
