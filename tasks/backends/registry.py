@@ -60,6 +60,11 @@ def names() -> list[str]:
     return [*BUILT_IN, *published.names(), *sorted(_plug_ins())]
 
 
+def unknown(name: str) -> UnknownBackend:
+    """Return the error that no backend has this name."""
+    return UnknownBackend(name, names(), published.why_missing(name))
+
+
 def knows(name: str) -> bool:
     """Return whether a backend has this name; for ours nothing is looked up."""
     return ours(name) or name in _plug_ins()
@@ -186,7 +191,7 @@ def load(name: str) -> Backend:
         return published.load(name)
     plug_in = _plug_ins().get(name)
     if plug_in is None:
-        raise UnknownBackend(name, names())
+        raise unknown(name)
     slow = threading.Timer(SLOW, _LOG.warning, ["backend_slow action=wait: %s is still being loaded", name])
     slow.daemon = True
     slow.start()
