@@ -62,7 +62,9 @@ def names() -> list[str]:
 
 def unknown(name: str) -> UnknownBackend:
     """Return the error that no backend has this name."""
-    return UnknownBackend(name, names(), published.why_missing(name))
+    is_misnamed = not _NAME.fullmatch(name) and any(point.name == name for point in entry_points(group=GROUP))
+    why = "a package offers it, but names are of small letters and digits alone" if is_misnamed else ""
+    return UnknownBackend(name, names(), why or published.why_missing(name))
 
 
 def knows(name: str) -> bool:
