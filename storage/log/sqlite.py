@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, Row, Select, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
-from models.errors import BadSetting, LogUnavailable
+from models.errors import BadSetting, LogUnavailable, NoLog
 from storage.log.tables import EVENT_TABLES
 
 POOL = 40
@@ -41,7 +41,7 @@ class Sqlite:
         path = Path(str(url.database))
         if existing and not (path.is_file() and path.stat().st_size):
             msg = f"there is no event log at sqlite:///{path}; one that was lost comes back by `quledger restore`"
-            raise LogUnavailable(msg)
+            raise NoLog(msg)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
