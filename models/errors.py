@@ -11,7 +11,6 @@
     │   ├── NotCancellable        a job that has ended
     │   ├── JobHeld               the mirror of the job knows more than the log: restore first
     │   ├── UnreadableFile        a file that the command line names
-    │   ├── LogNotEmpty           the database holds the jobs of another laboratory than the mirror
     │   ├── UnknownKey            there is no such key
     │   ├── KeyExists             there is a key already
     │   └── BadSetting            a setting that cannot be used
@@ -25,6 +24,7 @@
     │   ├── NotAllowed            the state machine has no such transition
     │   ├── LogBroken             a stored event is not what was written
     │   └── LogUnavailable        the database cannot be used now
+    │       └── NoLog                 it holds no log, or is not there
     ├── StorageError          the storage said no
     │   ├── DocumentMissing, DocumentExists
     │   ├── StorageUnavailable    trying again later may help
@@ -190,16 +190,6 @@ class UnreadableFile(InputError):
         super().__init__(f"the file {echo(name)} cannot be read: {reason}")
 
 
-class LogNotEmpty(InputError):
-    """The mirror belongs to another laboratory than the database does."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the database holds jobs already, and none of them is in that mirror;"
-            " set QULEDGER_DATABASE or QULEDGER_HOME to restore elsewhere"
-        )
-
-
 class UnknownKey(InputError):
     """There is no such key."""
 
@@ -246,6 +236,10 @@ class LogBroken(LogError):
 
 class LogUnavailable(LogError):
     """The database cannot be used now."""
+
+
+class NoLog(LogUnavailable):
+    """The database holds no log, or is not there."""
 
 
 class StorageError(QuledgerError):
