@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from quledger_client.errors import QuledgerError
@@ -20,7 +21,7 @@ _LONGEST_HEADER = 1000
 
 def can_read() -> bool:
     """Return whether numpy is installed; it is not imported, which takes its time."""
-    return importlib.util.find_spec("numpy") is not None
+    return sys.modules.get("numpy") is not None or importlib.util.find_spec("numpy") is not None
 
 
 def is_packed(body: bytes) -> bool:
