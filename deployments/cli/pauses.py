@@ -1,5 +1,6 @@
 """`quledger pause` and `quledger resume`: whether anything of a backend begins."""
 
+from deployments.cli.existing import existing
 from deployments.cli.operator import actor
 from deployments.cli.output import Json, print_output
 from models import clock
@@ -46,7 +47,7 @@ def resume(backend: str, *, as_json: Json = False) -> int:
     Args:
         backend: Display name of the backend.
     """
-    known = in_force(current().log.engine)
+    known = in_force(existing().log.engine)
     if backend not in known:
         _expect(backend)
     before = pauses.resume(current().directory, backend, actor=actor())

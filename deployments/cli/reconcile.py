@@ -4,8 +4,8 @@ import asyncio
 import os
 import sys
 
+from deployments.cli.existing import existing
 from deployments.cli.output import Json, print_output
-from models.settings import Settings
 from tasks.jobs.leases import expire_leases
 from tasks.prefect_settings import import_prefect, prepare
 from tasks.services import Services
@@ -14,7 +14,7 @@ from tasks.sweeping import sweep_leftovers, sweep_storages
 
 def reconcile(*, as_json: Json = False) -> int:
     """Bring right what a crash left behind: expired leases, documents that do not follow the log."""
-    services = Services(Settings.read())
+    services = existing()
     unreachable = services.check_access()
     services.rollback.compare_all()
     expired = expire_leases(services)

@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, text
 
-from models.errors import BadSetting, LogUnavailable, StorageUnavailable
+from models.errors import BadSetting, LogUnavailable, NoLog, StorageUnavailable
 from storage.audit.restore import restore
 from storage.documents.postgres_locks import PostgresJobLocks
 from storage.documents.relay import Relay
@@ -100,6 +100,8 @@ def test_an_empty_database_is_no_log(postgres: Server):
     url = postgres.create("no_tables")
     try:
         assert "holds no event log" in refusal(url, existing=True)
+        with pytest.raises(NoLog, match="holds no event log"):
+            open_database(url, begins=False)
         assert postgres.sql(
             "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace", name="no_tables"
         ) == [(0,)]
