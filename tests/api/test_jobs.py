@@ -261,7 +261,7 @@ def test_what_is_kept_is_no_result_without_the_stored_one(door: FrontDoor, monke
     monkeypatch.setattr(Made, "of", None)  # from here on nothing is made
     for query, content in (("?format=npz", made), ("", stored)):
         storage.put(place, stored.replace(b'"1 1"', b'"0 0"'))
-        assert problem(door.ask("alice", "GET", path + query), 500)["type"] == "urn:quledger:not-authentic"
+        assert problem(door.ask("alice", "GET", path + query), 409)["type"] == "urn:quledger:not-authentic"
         storage.delete(place)
         assert problem(door.ask("alice", "GET", path + query), 409)["type"] == "urn:quledger:result-missing"
         storage.put(place, stored)

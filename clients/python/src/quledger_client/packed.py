@@ -16,7 +16,6 @@ MEDIA_TYPE = "application/x-npz"
 
 _MAGIC = b"PK"
 _TYPES = {"document": "|u1", "outcomes": "|u1", "lengths": "<i8", "shots": "|u1 <u2 <u4"}
-_LONGEST_HEADER = 1000
 
 
 def can_read() -> bool:
@@ -95,7 +94,7 @@ def _arrays(body: bytes) -> "dict[str, np.ndarray[Any, Any]]":
             content = io.BytesIO(file.read(member))
             if np.lib.format.read_magic(content) != (1, 0):
                 raise ValueError
-            shape, _, kind = np.lib.format.read_array_header_1_0(content, max_header_size=_LONGEST_HEADER)
+            shape, _, kind = np.lib.format.read_array_header_1_0(content)
             if len(shape) != 1 or kind.str not in types.split():
                 raise ValueError
             arrays[name] = np.frombuffer(content.getbuffer(), kind, offset=content.tell())
