@@ -246,6 +246,8 @@ def test_it_is_sent_for_numpy_where_that_is_wanted(door: FrontDoor, monkeypatch:
         assert (kind(large), large.content, large.headers["vary"]) == ("application/x-npz", wanted.content, "Accept")
     for query, headers in (("?format=json", BOTH), ("", {}), ("", {"Accept": "application/json"})):
         assert kind(door.ask("alice", "GET", path + query, headers=headers)) == "application/json"
+    monkeypatch.setattr("deployments.api.results.MAX_SHORTER_BYTES", len(stored) - 1)
+    assert door.ask("alice", "GET", path, headers=BOTH).content == stored
     problem(door.ask("bob", "GET", f"{path}?format=npz"), 404)
     problem(door.ask("alice", "GET", f"{path}?format=npy"), 422)
     problem(door.ask("alice", "GET", "/v1/groups/g/results?format=npz"), 422)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = "application/x-npz"
 
+MOST_TEXT = 2**30
+"""Characters of all outcomes, each as often as it was found: a short file may stand for more than any memory holds."""
+
 _MAGIC = b"PK"
 _TYPES = {"document": "|u1", "outcomes": "|u1", "lengths": "<i8", "shots": "|u1 <u2 <u4"}
 
@@ -69,6 +72,8 @@ def _unpacked(body: bytes) -> tuple[Any, list[PackedRows]]:
     if [each["data"]["memory"] for each in document["results"]] != [[] for _ in memories]:
         raise ValueError
     found = [_rows(texts, codes) for texts, codes in zip(outcomes, memories, strict=True)]
+    if _stand_for_too_much([rows.coded for rows in found]):
+        raise ValueError
     return document, found
 
 
@@ -77,6 +82,14 @@ def _rows(outcomes: Any, codes: "np.ndarray[Any, Any]") -> PackedRows:
     if not are_texts or len(set(outcomes)) != len(outcomes) or (len(codes) and codes.max() >= len(outcomes)):
         raise ValueError
     return PackedRows(Coded(outcomes, codes))
+
+
+def _stand_for_too_much(found: list[Coded]) -> bool:
+    most = sum(max(map(len, coded.outcomes), default=0) * len(coded.codes) for coded in found)
+    return (
+        most > MOST_TEXT
+        and sum(len(outcome) * count for coded in found for outcome, count in coded.counts().items()) > MOST_TEXT
+    )
 
 
 def _arrays(body: bytes) -> "dict[str, np.ndarray[Any, Any]]":
