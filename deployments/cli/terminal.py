@@ -115,9 +115,9 @@ codecs.register_error(_HANDLER, _spell_out)
 def end(code: int) -> NoReturn:
     """End the process with its exit code, also where something that was asked never answers."""
     if threading.active_count() > 1:
-        from tasks.health.side_by_side import THREADS  # noqa: PLC0415 - few commands have begun a thread
+        from tasks.threads import MAY_HANG  # noqa: PLC0415 - few commands have begun a thread
 
-        if any(thread.name.startswith(THREADS) for thread in threading.enumerate()):
+        if any(thread.name.startswith(MAY_HANG) for thread in threading.enumerate()):
             # Python's own end would tear them out of the libraries in which they wait, which may abort the process.
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OutputLost, OSError):
