@@ -11,7 +11,6 @@
     │   ├── NotCancellable        a job that has ended
     │   ├── JobHeld               the mirror of the job knows more than the log: restore first
     │   ├── UnreadableFile        a file that the command line names
-    │   ├── LogNotEmpty           the database holds the jobs of another laboratory than the mirror
     │   ├── UnknownKey            there is no such key
     │   ├── KeyExists             there is a key already
     │   └── BadSetting            a setting that cannot be used
@@ -187,16 +186,6 @@ class UnreadableFile(InputError):
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"the file {echo(name)} cannot be read: {reason}")
-
-
-class LogNotEmpty(InputError):
-    """The mirror belongs to another laboratory than the database does."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the database holds jobs already, and none of them is in that mirror;"
-            " set QULEDGER_DATABASE or QULEDGER_HOME to restore elsewhere"
-        )
 
 
 class UnknownKey(InputError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from deployments.cli.existing import existing
 from deployments.cli.output import Json, Labels, print_output
 from models import clock
-from models.errors import BadName, InputError, echo
+from models.errors import BadName, InputError, echo, printable
 from models.job import Job, State
 from models.labels import labels_said
 from models.moments import window_of
@@ -154,7 +154,8 @@ def _write_tables(
 
 def _show(said: dict[str, Any]) -> None:
     for what, value in said.items():
+        file = printable(value["file"])
         if what == "archive":
-            print(f"{value['file']}: {count_of(value['jobs'], 'job')}; quledger verify-archive checks it")
+            print(f"{file}: {count_of(value['jobs'], 'job')}; quledger verify-archive checks it")
         else:
-            print(f"{value['file']}: {count_of(value['rows'], 'row')} of {what}")
+            print(f"{file}: {count_of(value['rows'], 'row')} of {what}")

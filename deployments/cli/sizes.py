@@ -64,4 +64,8 @@ def _disk(settings: Settings) -> tuple[int | None, bool]:
 
 
 def _existing(place: Path) -> Path:
-    return next(each for each in (place, *place.parents) if each.exists())
+    for each in (place, *place.parents):
+        with suppress(OSError):  # what may not be looked at lies on the disk of what may
+            each.stat()
+            return each
+    return Path("/")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
 from models.errors import BadSetting, LogUnavailable
@@ -75,6 +75,16 @@ def version_of(engine: Engine) -> str | None:
 
 
 def _engine(url: str, *, existing: bool, patience: float) -> tuple[Engine, Dialect]:
+    parsed, dialect = parsed_url(url)
+    return dialect.engine(parsed, patience, existing=existing), dialect
+
+
+def parsed_url(url: str) -> tuple[URL, Dialect]:
+    """Return the parts of the URL of a database, and of which kind it is.
+
+    Raises:
+        BadSetting: it is of no database that is supported.
+    """
     try:
         parsed = make_url(url)
     except (SQLAlchemyError, ValueError):  # the latter for a port that is no number
@@ -87,7 +97,7 @@ def _engine(url: str, *, existing: bool, patience: float) -> tuple[Engine, Diale
     if parsed.drivername.startswith("sqlite") and "?" in url:
         msg = "the database goes on after its path; write %3F where ? belongs to a name, and no options"
         raise BadSetting(msg)
-    return dialect.engine(parsed, patience, existing=existing), dialect
+    return parsed, dialect
 
 
 @contextlib.contextmanager

@@ -40,7 +40,7 @@ class Sqlite:
             msg = f"the database {url.drivername}:// is not supported; write sqlite:////the/file.db"
             raise BadSetting(msg)
         path = Path(str(url.database))
-        if existing and not (path.is_file() and path.stat().st_size):
+        if existing and not file_size(path):
             msg = f"there is no event log at sqlite:///{path}; one that was lost comes back by `quledger restore`"
             raise NoLog(msg)
         try:
@@ -125,6 +125,22 @@ class Sqlite:
     def words(self, error: BaseException) -> str:
         """Return what SQLite's error means."""
         return _ADVICE.get(str(error), str(error))
+
+
+def file_size(path: Path) -> int | None:
+    """Return the bytes of the file at a path; None where there is none.
+
+    Raises:
+        LogUnavailable: this process may not look there.
+    """
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        msg = f"the event log cannot be used now: its file cannot be looked at: {error.strerror}"
+        raise LogUnavailable(msg) from None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def is_open_to_others(path: Path) -> bool:

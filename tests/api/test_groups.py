@@ -112,6 +112,7 @@ def test_large_results_are_read_one_at_a_time(door: FrontDoor, monkeypatch: pyte
         finish(door.services, job_id, experiment("experiment_0", "1", "2"))
     results: Results = door.app.state.calls.results
     monkeypatch.setattr("deployments.api.results.LARGE_BYTES", 0)
+    monkeypatch.setattr("deployments.api.results.KEPT_BYTES", 0)
     monkeypatch.setattr("deployments.api.lists.MAX_READ", 300)
     job = door.services.log.get(jobs[0])
     with contextlib.ExitStack() as others:
