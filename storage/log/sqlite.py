@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, Row, Select, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
-from models.errors import BadSetting, LogUnavailable, NoLog
+from models.errors import BadSetting, LogUnavailable
+from storage.log.no_log import NoLog
 from storage.log.tables import EVENT_TABLES
 
 POOL = 40
