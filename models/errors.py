@@ -11,7 +11,6 @@
     │   ├── NotCancellable        a job that has ended
     │   ├── JobHeld               the mirror of the job knows more than the log: restore first
     │   ├── UnreadableFile        a file that the command line names
-    │   ├── LogNotEmpty           the database holds the jobs of another laboratory than the mirror
     │   ├── UnknownKey            there is no such key
     │   ├── KeyExists             there is a key already
     │   └── BadSetting            a setting that cannot be used
@@ -25,7 +24,6 @@
     │   ├── NotAllowed            the state machine has no such transition
     │   ├── LogBroken             a stored event is not what was written
     │   └── LogUnavailable        the database cannot be used now
-    │       └── NoLog                 it holds no log, or is not there
     ├── StorageError          the storage said no
     │   ├── DocumentMissing, DocumentExists
     │   ├── StorageUnavailable    trying again later may help
@@ -146,8 +144,9 @@ class UnknownJob(InputError):
 class UnknownBackend(InputError):
     """No backend has this name."""
 
-    def __init__(self, name: str, known: list[str]) -> None:
-        super().__init__(f"no backend is called {echo(name)}; there are: {', '.join(known) or 'none'}")
+    def __init__(self, name: str, known: list[str], why: str = "") -> None:
+        said = f"no backend is called {echo(name)}; there are: {', '.join(known) or 'none'}"
+        super().__init__(f"{said}; {why}" if why else said)
 
 
 class BadName(InputError):
@@ -188,16 +187,6 @@ class UnreadableFile(InputError):
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"the file {echo(name)} cannot be read: {reason}")
-
-
-class LogNotEmpty(InputError):
-    """The mirror belongs to another laboratory than the database does."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the database holds jobs already, and none of them is in that mirror;"
-            " set QULEDGER_DATABASE or QULEDGER_HOME to restore elsewhere"
-        )
 
 
 class UnknownKey(InputError):
@@ -246,10 +235,6 @@ class LogBroken(LogError):
 
 class LogUnavailable(LogError):
     """The database cannot be used now."""
-
-
-class NoLog(LogUnavailable):
-    """The database holds no log, or is not there."""
 
 
 class StorageError(QuledgerError):

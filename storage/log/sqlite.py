@@ -12,12 +12,17 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, Row, Select, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
-from models.errors import BadSetting, LogUnavailable, NoLog
+from models.errors import BadSetting, LogUnavailable
+from storage.log.no_log import NoLog
 from storage.log.tables import EVENT_TABLES
 
 POOL = 40
 
+_PUT_ASIDE = "; put it aside, and `quledger restore` makes it anew from the storage"
+
 _ADVICE = {
+    "file is not a database": f"the file is not a database{_PUT_ASIDE}",
+    "database disk image is malformed": f"its file is damaged{_PUT_ASIDE}",
     "database is locked": "another process holds it; end that process or wait",
     "database or disk is full": "the disk is full; free some space",
     "attempt to write a readonly database": "it may only be read; check the file's owner and mode",
