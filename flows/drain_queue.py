@@ -72,9 +72,9 @@ async def drain_queue(
         BadSetting: one of the names is a plug-in that does not fit. Unasked, such a plug-in is left out.
     """
     services = current()
-    names = registry.usable() if backends is None else backends
+    names = await asyncio.to_thread(registry.usable) if backends is None else backends
     for name in names:
-        # In a thread: what it imports takes seconds, in which the loop goes on.
+        # In a thread, as above: what it imports takes seconds, in which the loop goes on.
         await asyncio.to_thread(registry.load, name)
     run_id, home = str(flow_run.get_id()), services.settings.folder
     async with get_client() as client:

@@ -15,7 +15,7 @@ from deployments.cli import render
 from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Column, show_table
 from models import clock
-from models.errors import BadSetting
+from models.errors import BadSetting, printable
 from models.settings import Settings
 from models.words import count_of, no_or_count_of
 from storage.log import upkeep
@@ -85,7 +85,7 @@ def backup(folder: Path | None = None, *, keep: int = 0, as_json: Json = False) 
     }
     holds = "" if copy.events is None else f", {count_of(copy.events, 'event')}"
     deleted = f"; older ones deleted: {len(gone)}" if gone else ""
-    said = f"{copy.file}: {copy.bytes / 1e6:,.1f} MB{holds}, read back{deleted}"
+    said = f"{printable(str(copy.file))}: {copy.bytes / 1e6:,.1f} MB{holds}, read back{deleted}"
     print_output(value, lambda: print(said), as_json=as_json)
     return 0
 

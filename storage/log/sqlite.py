@@ -13,11 +13,16 @@ from sqlalchemy import URL, Connection, Engine, Row, Select, create_engine, even
 from sqlalchemy.exc import DisconnectionError
 
 from models.errors import BadSetting, LogUnavailable
+from storage.log.no_log import NoLog
 from storage.log.tables import EVENT_TABLES
 
 POOL = 40
 
+_PUT_ASIDE = "; put it aside, and `quledger restore` makes it anew from the storage"
+
 _ADVICE = {
+    "file is not a database": f"the file is not a database{_PUT_ASIDE}",
+    "database disk image is malformed": f"its file is damaged{_PUT_ASIDE}",
     "database is locked": "another process holds it; end that process or wait",
     "database or disk is full": "the disk is full; free some space",
     "attempt to write a readonly database": "it may only be read; check the file's owner and mode",
@@ -39,9 +44,9 @@ class Sqlite:
             msg = f"the database {url.drivername}:// is not supported; write sqlite:////the/file.db"
             raise BadSetting(msg)
         path = Path(str(url.database))
-        if existing and not (path.is_file() and path.stat().st_size):
+        if existing and not file_size(path):
             msg = f"there is no event log at sqlite:///{path}; one that was lost comes back by `quledger restore`"
-            raise LogUnavailable(msg)
+            raise NoLog(msg)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -124,6 +129,22 @@ class Sqlite:
     def words(self, error: BaseException) -> str:
         """Return what SQLite's error means."""
         return _ADVICE.get(str(error), str(error))
+
+
+def file_size(path: Path) -> int | None:
+    """Return the bytes of the file at a path; None where there is none.
+
+    Raises:
+        LogUnavailable: this process may not look there.
+    """
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        msg = f"the event log cannot be used now: its file cannot be looked at: {error.strerror}"
+        raise LogUnavailable(msg) from None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def is_open_to_others(path: Path) -> bool:
