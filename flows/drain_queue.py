@@ -90,8 +90,7 @@ async def drain_queue(
                 await asyncio.to_thread(teller.tell)
 
         async def take_submissions() -> None:
-            if await submissions.poll():
-                scheduler.wake()
+            await submissions.poll(scheduler.free(), scheduler.wake)
 
         async def give_back_owed() -> None:
             # While the log does not answer it is asked again and again: whatever it says first is that it is back.
@@ -120,6 +119,7 @@ async def drain_queue(
                 try:
                     counts = await scheduler.run(until_empty=until_empty, time_budget=time_budget)
                 finally:
+                    await submissions.close()
                     await asyncio.gather(*warming, return_exceptions=True)
             if not scheduler.leaves_jobs():  # otherwise the next drain begins with what is left to do
                 await maintenance.end(poller)

@@ -144,8 +144,9 @@ class UnknownJob(InputError):
 class UnknownBackend(InputError):
     """No backend has this name."""
 
-    def __init__(self, name: str, known: list[str]) -> None:
-        super().__init__(f"no backend is called {echo(name)}; there are: {', '.join(known) or 'none'}")
+    def __init__(self, name: str, known: list[str], why: str = "") -> None:
+        said = f"no backend is called {echo(name)}; there are: {', '.join(known) or 'none'}"
+        super().__init__(f"{said}; {why}" if why else said)
 
 
 class BadName(InputError):

@@ -166,7 +166,9 @@ def judge_notices(waiting: Mapping[str, tuple[int, datetime]], now: datetime) ->
     """
     late = {name: number for name, (number, since) in waiting.items() if now - since > NOTICE_ODD}
     if not late:
-        return Part(name=NOTICES, status="ok", says="nobody waits to be told")
+        number = sum(number for number, _ in waiting.values())
+        says = f"{count_of(number, 'notice')} to be told, for less than {span_of(NOTICE_ODD)}"
+        return Part(name=NOTICES, status="ok", says=says if number else "nobody waits to be told")
     says = ", ".join(f"the {name} has not taken {count_of(number, 'notice')}" for name, number in late.items())
     return Part(name=NOTICES, status="odd", says=says, do="look at the receiver, and at the settings of docs/told.md")
 

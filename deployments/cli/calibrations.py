@@ -9,7 +9,7 @@ from deployments.cli.existing import existing
 from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Column, ColumnKind, show_table
 from models.calibrations import Ledger
-from models.errors import BadName, InputError, UnknownBackend
+from models.errors import BadName, InputError
 from models.names import is_display_name
 from models.standing import periods_of, result_value, version_value, withdrawal
 from storage.log import job_lists
@@ -43,7 +43,7 @@ def history(backend: str, *, as_json: Json = False) -> int:
     """
     ledger = existing().calibrations.ledger(backend, with_text=False) if is_display_name(backend) else Ledger()
     if not ledger.versions and not registry.knows(backend):
-        raise UnknownBackend(backend, registry.names())
+        raise registry.unknown(backend)
     rows = periods_of(ledger)
 
     def show_history() -> None:

@@ -4,7 +4,6 @@ from deployments.cli.existing import existing
 from deployments.cli.operator import actor
 from deployments.cli.output import Json, print_output
 from models import clock
-from models.errors import UnknownBackend
 from models.moments import moment_of
 from storage.identity import pauses
 from storage.log.pauses import pauses as in_force
@@ -65,4 +64,4 @@ def _expect(backend: str) -> None:
         UnknownBackend: there is none.
     """
     if not registry.knows(backend):
-        raise UnknownBackend(backend, registry.names())
+        raise registry.unknown(backend)

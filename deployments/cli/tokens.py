@@ -11,7 +11,7 @@ from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
 from models import clock
 from models.clock import to_text
-from models.errors import BadName, UnknownBackend, echo
+from models.errors import BadName, echo
 from models.identity.errors import UnknownToken
 from models.identity.facts import SCOPES, Scope
 from models.identity.people import TokenState
@@ -65,7 +65,7 @@ def new(  # noqa: PLR0913 - one parameter an option
         if scope:
             raise BadName("--scope is for the tokens of users; one of a device is good for serving it alone")
         if device not in registry.names():
-            raise UnknownBackend(device, registry.names())
+            raise registry.unknown(device)
         if not registry.served_outside(device):
             print(
                 f"quledger: the jobs of {device} are run here, so an engine with this key is refused; a device that one"

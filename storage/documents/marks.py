@@ -137,8 +137,10 @@ def rolled_back(engine: Engine, storage: StorageProvider) -> Iterator[Finding]:
     if there is None:
         return
     if there.log_id != ours.log_id and there.mark:
-        message = "another log has written the storage since; `quledger reconcile` compares what it holds with this one"
-        yield Finding(job_id="", what="ahead", message=message)
+        told = "since; `quledger reconcile` compares what it holds with this one"
+        if not ours.mark:
+            told = "and this one never has; if that one is lost, run `quledger restore`"
+        yield Finding(job_id="", what="ahead", message=f"another log has written the storage {told}")
     elif there.mark > ours.mark:
         message = (
             f"the log went back in time: the storage was written up to mark {there.mark},"

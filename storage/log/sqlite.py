@@ -21,7 +21,11 @@ POOL = 40
 STEPS = 100_000
 """Instructions of SQLite, some milliseconds of work, after which it asks whether the time is up."""
 
+_PUT_ASIDE = "; put it aside, and `quledger restore` makes it anew from the storage"
+
 _ADVICE = {
+    "file is not a database": f"the file is not a database{_PUT_ASIDE}",
+    "database disk image is malformed": f"its file is damaged{_PUT_ASIDE}",
     "database is locked": "another process holds it; end that process or wait",
     "database or disk is full": "the disk is full; free some space",
     "attempt to write a readonly database": "it may only be read; check the file's owner and mode",

@@ -9,8 +9,7 @@ from storage.providers.protocol import StorageProvider
 from storage.providers.registry import probe
 
 Expect = Callable[[str, StorageProvider, bool], bool]
-"""Says of a storage, by its name and whether it is the first one, if it is known what it has to be; raises `StorageLost`
-where it is not."""
+"""Says whether it is known what a storage (its name, it, is it the first one?) has to be; raises `StorageLost`."""
 
 Opener = Callable[[], StorageProvider]
 """Returns the storage, opened at the first call, or raises `StorageUnavailable`, also where it is switched off."""

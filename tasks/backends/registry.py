@@ -54,6 +54,13 @@ def names() -> list[str]:
     return [*BUILT_IN, *published.names(), *sorted(_plug_ins())]
 
 
+def unknown(name: str) -> UnknownBackend:
+    """Return the error that no backend has this name."""
+    is_misnamed = not _NAME.fullmatch(name) and any(point.name == name for point in entry_points(group=GROUP))
+    why = "a package offers it, but names are of small letters and digits alone" if is_misnamed else ""
+    return UnknownBackend(name, names(), why or published.why_missing(name))
+
+
 def knows(name: str) -> bool:
     """Return whether a backend has this name; for ours nothing is looked up."""
     return ours(name) or name in _plug_ins()
@@ -186,7 +193,7 @@ def load_here(name: str) -> Backend:
         return published.load(name)
     plug_in = _plug_ins().get(name)
     if plug_in is None:
-        raise UnknownBackend(name, names())
+        raise unknown(name)
     return plug_ins.made(plug_in)
 
 

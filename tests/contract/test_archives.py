@@ -134,6 +134,8 @@ def test_an_archive_proves_itself_without_the_laboratory(program: Program, tmp_p
     assert len(SCRIPT.read_text().splitlines()) <= 60
     assert (code, out) == (0, f"2 jobs, and nothing is wrong; {'signed' if is_signed else 'not signed'}\n")
     if is_signed:
+        assert program.json("keys", "show")[0]["thumbprint"] == found["thumbprint"]
+        assert f"\n  thumbprint {found['thumbprint']}\n" in program.said("keys", "show")
         key = tmp_path / "lab.json"
         key.write_text(program.said("keys", "show", "lab-1"))
         assert program.json("verify-archive", str(file), "--key", str(key))["trusted"]
