@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deployments.cli.existing import existing
 from deployments.cli.output import Json, Labels, print_output
 from models import clock
 from models.errors import BadName, InputError, echo, printable
@@ -18,7 +19,7 @@ from storage.log import job_lists
 from storage.log.job_lists import Query
 from tasks.jobs.archiving import NEVER_COMPILED, NOT_ASKED_FOR
 from tasks.jobs.archiving import export as write_archive
-from tasks.services import Services, current
+from tasks.services import Services
 
 if TYPE_CHECKING:
     from deployments.parquet import What
@@ -89,7 +90,7 @@ def export(  # noqa: PLR0913 - one parameter an option
     )
     if job_ids and query != Query(everything=True, with_hidden=True):
         raise InputError("name jobs, or say to which all of this applies, not both")
-    services = current()
+    services = existing()
     wanted = [services.log.id_of(each) for each in job_ids]
     said: dict[str, Any] = {}
     lost: dict[str, str] = {}

@@ -13,11 +13,16 @@ from sqlalchemy import URL, Connection, Engine, Row, Select, create_engine, even
 from sqlalchemy.exc import DisconnectionError
 
 from models.errors import BadSetting, LogUnavailable
+from storage.log.no_log import NoLog
 from storage.log.tables import EVENT_TABLES
 
 POOL = 40
 
+_PUT_ASIDE = "; put it aside, and `quledger restore` makes it anew from the storage"
+
 _ADVICE = {
+    "file is not a database": f"the file is not a database{_PUT_ASIDE}",
+    "database disk image is malformed": f"its file is damaged{_PUT_ASIDE}",
     "database is locked": "another process holds it; end that process or wait",
     "database or disk is full": "the disk is full; free some space",
     "attempt to write a readonly database": "it may only be read; check the file's owner and mode",
@@ -41,7 +46,7 @@ class Sqlite:
         path = Path(str(url.database))
         if existing and not file_size(path):
             msg = f"there is no event log at sqlite:///{path}; one that was lost comes back by `quledger restore`"
-            raise LogUnavailable(msg)
+            raise NoLog(msg)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
