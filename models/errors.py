@@ -24,7 +24,6 @@
     │   ├── NotAllowed            the state machine has no such transition
     │   ├── LogBroken             a stored event is not what was written
     │   └── LogUnavailable        the database cannot be used now
-    │       └── NoLog                 it holds no log, or is not there
     ├── StorageError          the storage said no
     │   ├── DocumentMissing, DocumentExists
     │   ├── StorageUnavailable    trying again later may help
@@ -236,10 +235,6 @@ class LogBroken(LogError):
 
 class LogUnavailable(LogError):
     """The database cannot be used now."""
-
-
-class NoLog(LogUnavailable):
-    """The database holds no log, or is not there."""
 
 
 class StorageError(QuledgerError):

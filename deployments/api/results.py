@@ -25,6 +25,9 @@ LARGE_BYTES = 2_000_000
 KEPT_BYTES = 64_000
 """Of results that are not larger nothing is kept: to check one takes as long as the rest of the call."""
 
+MAX_SHORTER_BYTES = 2**30
+"""Of larger ones nobody gets a short file that he did not ask for: who reads it needs memory for what it stands for."""
+
 MAX_WAITING = 4
 """So many calls wait for their turn with a large result; each holds one of the threads that answer everybody."""
 
@@ -75,7 +78,7 @@ class Results:
 
     def shorter_file(self, job: Job) -> memoryview:
         """Return the result of a job as an .npz file where it is large and that is much shorter, else as JSON."""
-        is_large = job.uploaded is not None and job.uploaded.bytes > LARGE_BYTES
+        is_large = job.uploaded is not None and LARGE_BYTES < job.uploaded.bytes <= MAX_SHORTER_BYTES
         return self.file(job, SHORTER if is_large else FORMS["json"])
 
     def turn(self, size: int) -> contextlib.AbstractContextManager[None]:

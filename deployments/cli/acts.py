@@ -110,8 +110,9 @@ def _is_bulk(job_id: str | None, which: Which) -> bool:
 
 
 def _all(act: BulkAct, which: Which, reason: str = "", *, as_json: bool) -> int:
+    query = which.query()
     services = existing()
-    found = bulk.matching(services, act, which.query())
+    found = bulk.matching(services, act, query)
     if which.yes:
         done = bulk.do_all(services, act, found, by="operator", reason=reason)
         failed = [{"job_id": job_id, "message": message} for job_id, message in done.failed.items()]

@@ -1,7 +1,8 @@
 """The services of commands that need a log, and begin none: one that is not there is refused, not made."""
 
-from models.errors import BadSetting, NoLog
+from models.errors import BadSetting
 from storage.log.database import open_database
+from storage.log.no_log import NoLog
 from tasks.services import Services, current
 
 

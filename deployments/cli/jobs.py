@@ -1,5 +1,6 @@
 """The commands that look at jobs."""
 
+import sys
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -127,6 +128,9 @@ def backends(*, as_json: Json = False) -> int:
     except LogNotThere as error:
         said.append(f"No jobs are counted: {error}")
     signer = current().keys
+    good, unusable = registry.survey()
+    for why in unusable.values():
+        print(f"quledger: {why}", file=sys.stderr)
     rows = [
         registry.load(name).config.model_dump()
         | {
@@ -136,7 +140,7 @@ def backends(*, as_json: Json = False) -> int:
             "kid": signer.kid(name),
             "pause": paused[name].model_dump(mode="json", exclude={"backend"}) if name in paused else None,
         }
-        for name in registry.usable()
+        for name in good
     ]
     said += [str(pause) for name, pause in sorted(paused.items())]
     print_output(rows, lambda: render.backends(rows, said), as_json=as_json)

@@ -103,6 +103,9 @@ class Marks:
     def _mark(self, name: str) -> None:
         storage = self._stores.of(name)
         there = mark_in(storage)  # before the log's: marks only grow
+        if there is None and name in self._marked:
+            self._stores.doubt(name)  # it may have been emptied, or its disk unmounted
+            storage = self._stores.of(name)
         with self._lock, writing(self._engine) as connection:
             ours = mark_of(connection)
             if ours.mark < self._newest or (

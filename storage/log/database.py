@@ -8,9 +8,10 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
-from models.errors import BadSetting, LogUnavailable, NoLog
+from models.errors import BadSetting, LogUnavailable
 from models.settings import redact_url
 from storage.log.dialects import Dialect, Turn, dialect_named, dialect_of
+from storage.log.no_log import NoLog
 
 HEAD = "0012"
 """The newest migration; a database of another version is migrated or refused."""

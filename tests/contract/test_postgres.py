@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, text
 
-from models.errors import BadSetting, LogUnavailable, NoLog, StorageUnavailable
+from models.errors import BadSetting, LogUnavailable, StorageUnavailable
 from storage.audit.restore import restore
 from storage.documents.postgres_locks import PostgresJobLocks
 from storage.documents.relay import Relay
@@ -20,6 +20,7 @@ from storage.log.database import open_database, reading
 from storage.log.event_log import EventLog
 from storage.log.histories import histories, tolerate_corruption
 from storage.log.mirror_cursor import MirrorCursor
+from storage.log.no_log import NoLog
 from storage.log.postgres import Postgres
 from storage.providers.stores import Stores
 from storage.schema import SCHEMA

@@ -129,6 +129,9 @@ def test_backends_and_logs() -> None:
     late = judge_backends({"a": None, "k": None}, NOW, {"k"})
     assert late.do == "start the engine of k; start a drain that serves the others"
     assert judge_backends({"k": None, "l": None}, NOW, {"k", "l"}).do == "start the engines of k, l"
+    assert judge_backends({"a": NOW}, NOW, unusable={"a"}).status == "ok"  # a drain has loaded it before
+    hangs = judge_backends({"a": NOW, "b": None, "c": None}, NOW, unusable={"b"})
+    assert hangs.do == "`quledger backends check b` says why b is not loaded; start a drain that serves the others"
     assert judge_logs({}).status == "ok"
     assert judge_logs({"worker.log": 2}).says == "2 errors in worker.log within a day"
 

@@ -91,6 +91,9 @@ BAD = {
     "outcomes that are none": packed(outcomes=text([[0, 1], []])),
     "outcomes as one text": packed(outcomes=text(["01", ""])),
     "outcomes for more": packed(outcomes=text([["0 1", "2 1"], [], []])),
+    "more than any memory holds": packed(
+        outcomes=text([["1 " * 500_000], []]), lengths=np.array([100_000, 0]), shots=np.zeros(100_000, np.uint8)
+    ),
     "no JSON": packed(document=text(b"{")),
     "deep JSON": packed(document=text(b"[" * 1_000_000)),
     "no text": packed(document=text(b"\xff")),
@@ -120,6 +123,13 @@ def test_broken_and_hostile_files_are_refused(what: str):
     finally:
         tracemalloc.stop()
     assert error.value.__cause__ is None
+
+
+def test_what_it_stands_for_is_added_up():
+    long = "1" * 2**20
+    codes = np.array([0] * 5000 + [1], np.uint8)
+    many = packed(outcomes=text([["0", long], []]), lengths=np.array([5001, 0]), shots=codes)
+    assert Result.read(many).counts() == {"0": 5000, long: 1}
 
 
 def test_any_byte_may_be_another_one():

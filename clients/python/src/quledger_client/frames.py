@@ -34,17 +34,18 @@ def counts_frame(results: "Sequence[ExperimentResult]") -> pd.DataFrame:
     if results and all(each.expectation is not None for each in results):
         rows: list[Any] = [(each.name, each.expectation, each.standard_error, each.shots) for each in results]
         return pd.DataFrame(rows, columns=["experiment", "value", "error", "shots"])
-    counted = [each for each in results if each.expectation is None and each.counts()]
-    if not counted:
+    counted = [(each, each.counts()) for each in results if each.expectation is None]
+    lengths = [len(counts) for _, counts in counted]
+    if not any(lengths):
         return pd.DataFrame(columns=["experiment", "outcome", "count", "frequency"])
-    counts = [each.counts() for each in counted]
+    found = np.array([count for _, counts in counted for count in counts.values()])
     columns: dict[str, Any] = {
-        "experiment": [each.name for each, found in zip(counted, counts, strict=True) for _ in found],
-        "outcome": [outcome for found in counts for outcome in found],
-        "count": np.concatenate([np.array(list(found.values())) for found in counts]),
+        "experiment": pd.Index([each.name for each, _ in counted]).repeat(lengths),
+        "outcome": [outcome for _, counts in counted for outcome in counts],
+        "count": found,
+        "frequency": found / np.repeat([max(1, each.shots) for each, _ in counted], lengths),
     }
-    shots = np.repeat([max(1, each.shots) for each in counted], [len(found) for found in counts])
-    return pd.DataFrame(columns | {"frequency": columns["count"] / shots})
+    return pd.DataFrame(columns)
 
 
 def shots_frame(results: "Sequence[ExperimentResult]") -> pd.DataFrame:

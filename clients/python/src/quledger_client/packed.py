@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from quledger_client.errors import QuledgerError
@@ -13,14 +14,16 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = "application/x-npz"
 
+MOST_TEXT = 2**30
+"""Characters of all outcomes, each as often as it was found: a short file may stand for more than any memory holds."""
+
 _MAGIC = b"PK"
 _TYPES = {"document": "|u1", "outcomes": "|u1", "lengths": "<i8", "shots": "|u1 <u2 <u4"}
-_LONGEST_HEADER = 1000
 
 
 def can_read() -> bool:
     """Return whether numpy is installed; it is not imported, which takes its time."""
-    return importlib.util.find_spec("numpy") is not None
+    return sys.modules.get("numpy") is not None or importlib.util.find_spec("numpy") is not None
 
 
 def is_packed(body: bytes) -> bool:
@@ -69,6 +72,8 @@ def _unpacked(body: bytes) -> tuple[Any, list[PackedRows]]:
     if [each["data"]["memory"] for each in document["results"]] != [[] for _ in memories]:
         raise ValueError
     found = [_rows(texts, codes) for texts, codes in zip(outcomes, memories, strict=True)]
+    if _stand_for_too_much([rows.coded for rows in found]):
+        raise ValueError
     return document, found
 
 
@@ -77,6 +82,14 @@ def _rows(outcomes: Any, codes: "np.ndarray[Any, Any]") -> PackedRows:
     if not are_texts or len(set(outcomes)) != len(outcomes) or (len(codes) and codes.max() >= len(outcomes)):
         raise ValueError
     return PackedRows(Coded(outcomes, codes))
+
+
+def _stand_for_too_much(found: list[Coded]) -> bool:
+    most = sum(max(map(len, coded.outcomes), default=0) * len(coded.codes) for coded in found)
+    return (
+        most > MOST_TEXT
+        and sum(len(outcome) * count for coded in found for outcome, count in coded.counts().items()) > MOST_TEXT
+    )
 
 
 def _arrays(body: bytes) -> "dict[str, np.ndarray[Any, Any]]":
@@ -94,7 +107,7 @@ def _arrays(body: bytes) -> "dict[str, np.ndarray[Any, Any]]":
             content = io.BytesIO(file.read(member))
             if np.lib.format.read_magic(content) != (1, 0):
                 raise ValueError
-            shape, _, kind = np.lib.format.read_array_header_1_0(content, max_header_size=_LONGEST_HEADER)
+            shape, _, kind = np.lib.format.read_array_header_1_0(content)
             if len(shape) != 1 or kind.str not in types.split():
                 raise ValueError
             arrays[name] = np.frombuffer(content.getbuffer(), kind, offset=content.tell())
