@@ -64,6 +64,8 @@ def test_a_request_with_faults_is_told_all_of_them(door: FrontDoor, body: bytes,
     """In the words of its fields."""
     found = problem(door.ask("alice", "POST", "/v1/jobs", content=body), 422)
     assert [fault["field"] for fault in found["faults"]] == fields
+    assert found["detail"].startswith(fields[0] or found["faults"][0]["message"])
+    assert "Value error" not in found["detail"]
 
 
 def test_a_document_as_text_is_kept_to_the_letter(door: FrontDoor) -> None:
