@@ -33,6 +33,9 @@ from tests.waiting import until
 PROGRAM = [sys.executable, "-m", "deployments.cli.app"]
 RUN_SECONDS = 250.0
 
+DRAIN = ("drain", "--until-empty", "--backend", "singlequdit")
+"""Serves the one backend that most tests have jobs of: for every further one each drain would do some work more."""
+
 
 class Started:
     """A program that was left running; what it prints goes to a file, for a pipe that nobody reads would stop it."""

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest import mock
 
 from pydantic import BaseModel
 
@@ -28,6 +29,7 @@ from tasks.prefect_settings import import_prefect, prepare, server_environment
 from tasks.sandbox.fork_client import ONE_THREAD
 from tasks.sandbox.job_process import PRELOADED
 from tests.logging_variables import LOGGING
+from tests.prefect_settings_again import KnownSettings, of_prefect
 
 COMMANDS = ("app", "audit", "config", "demo", "jobs", "keys", "people", "reconcile", "results", "serving", "tokens")
 STORAGES = ("fsspec_storage", "mongodb.mongo_storage", "s3.s3_storage")
@@ -90,18 +92,32 @@ def _settings_of_nobody() -> Iterator[None]:
             os.environ.update(before)
 
 
+def _settings_of_a_client() -> KnownSettings:
+    """Read the settings of a program that has the address of a server."""
+    with mock.patch.dict(os.environ):
+        for name in of_prefect(os.environ).keys() - {"PREFECT_HOME"}:
+            del os.environ[name]
+        prepare(Settings(home=Path(os.environ["PREFECT_HOME"]).parent))
+        os.environ["PREFECT_API_URL"] = "http://127.0.0.1:65535/api"
+        with contextlib.chdir(os.environ["PREFECT_HOME"]):
+            return KnownSettings(os.environ, sys.modules["prefect.context"].root_settings_context())
+
+
 class Again(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Imports for the second time what is imported already; to be used in a process that was forked."""
 
-    def __init__(self, with_prefect: set[str], logging: dict[str, Any], said: dict[str, str | None]) -> None:
+    def __init__(
+        self, with_prefect: set[str], settings: KnownSettings, logging: dict[str, Any], said: dict[str, str | None]
+    ) -> None:
         """Keep it.
 
         Args:
+            settings: what Prefect reads in nearly every program that is forked.
             logging: how Prefect logs with the settings of nobody, as nearly every program that is forked does.
             said: what those settings say of it.
         """
         self._modules = {name: sys.modules[name] for name in with_prefect}
-        self._logging, self._said = logging, said
+        self._settings, self._logging, self._said = settings, logging, said
         self._context = sys.modules["prefect.context"]
 
     def begin(self) -> None:
@@ -128,7 +144,7 @@ class Again(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def exec_module(self, module: ModuleType) -> None:
         """Read the settings, or set up the logs, as this import does it for the first time."""
         if module is self._context:
-            module.refresh_global_settings_context()
+            module.GLOBAL_SETTINGS_CONTEXT = self._settings.now() or module.root_settings_context()
             return
         importlib.import_module("prefect.context")
         again, self._modules = self._modules, {}
@@ -174,7 +190,8 @@ def _import_all() -> Again:
         )
         _complete_models()
         registry.names()
-    return Again(with_prefect, logging, said)
+        settings = _settings_of_a_client()
+    return Again(with_prefect, settings, logging, said)
 
 
 AGAIN = _import_all()

@@ -9,7 +9,7 @@ import pytest
 
 from deployments.processes.stop_signals import stop_signals
 from tests.contract.storages import LIVES
-from tests.installation import Installation, experiment
+from tests.installation import DRAIN, Installation, experiment
 from tests.waiting import until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
@@ -68,7 +68,7 @@ def test_kill_9_loses_no_job(stored_installation: Installation):
         drain.communicate()
     left = {job_id for job_id, state in installation.states().items() if state not in {"DONE", "QUEUED"}}
     assert left
-    installation.run("drain", "--until-empty", QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
+    installation.run(*DRAIN, QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
     until(lambda: set(installation.states().values()) == {"DONE"})
     check(installation, ids)
     assert any("lease_expired" in {event["kind"] for event in installation.history(job_id)} for job_id in left)
@@ -95,5 +95,5 @@ def test_a_closed_terminal_gives_jobs_back(stored_installation: Installation):
     assert (installation.home / "drain.log").read_text() == ""
     assert time.monotonic() - started < 30
     assert set(installation.states().values()) <= {"DONE", "QUEUED"}
-    installation.run("drain", "--until-empty")
+    installation.run(*DRAIN)
     check(installation, ids)

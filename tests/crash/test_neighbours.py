@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.installation import Installation, experiment
+from tests.installation import DRAIN, Installation, experiment
 from tests.waiting import until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
@@ -65,7 +65,7 @@ def test_drains_that_are_killed_at_random_share_one_queue(installation: Installa
             each.send_signal(signal.SIGTERM)
         for each in drains:
             each.communicate(timeout=180)
-    installation.run("drain", "--until-empty", **SETTINGS)
+    installation.run(*DRAIN, **SETTINGS)
     assert installation.states() == dict.fromkeys(ids, "DONE")
     histories = {job_id: installation.history(job_id) for job_id in ids}
     check_turns(histories)
@@ -103,7 +103,7 @@ def check_turns(histories: dict[str, list[dict[str, Any]]]) -> None:
 def test_a_spooler_of_the_peer_beside_a_drain_of_ours(installation: Installation):
     """While a laboratory migrates, each job is answered once: by the peer, or by us."""
     ids = fill(installation, 60 if ALL else 30)
-    drain = installation.start("drain", "--until-empty", QULEDGER_CONCURRENCY="2", **SETTINGS)
+    drain = installation.start(*DRAIN, QULEDGER_CONCURRENCY="2", **SETTINGS)
     until(lambda: count(installation.store / "jobs" / "finished" / "singlequdit") >= 2)
     peer = subprocess.Popen(
         [PEER, SPOOLER, str(installation.store)],
@@ -159,7 +159,7 @@ def test_prefects_server_dies_and_comes_back(installation: Installation, tmp_pat
     installation.api = installation.environment["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
     finished = installation.store / "jobs" / "finished" / "singlequdit"
     server = start_prefect(port, tmp_path)
-    drain = installation.start("drain", "--until-empty", **SETTINGS)
+    drain = installation.start(*DRAIN, **SETTINGS)
     try:
         until(lambda: count(finished) >= 4)
         server.kill()
