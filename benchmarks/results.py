@@ -1,8 +1,9 @@
 """How long results of a million shots take to become a DataFrame, beside the mere transfer of the same bytes.
 
 A real `quledger serve`, jobs that a real `quledger drain` has run, and one process that asks: in each round it gets the
-result with plain httpx, its body read whole, and with the client as a DataFrame. Then another process fetches a large
-result while this one asks where a job stands, again and again. Run it with `python benchmarks/results.py`.
+JSON of the result with plain httpx, its body read whole, and with the client a DataFrame, of a job in hand and of
+one that is asked for by its id. Then another process fetches a large result while this one asks where a job stands,
+again and again. Run it with `python benchmarks/results.py`.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from processes import cpu_seconds, machine
 from quledger_client import Client
 
 SHOTS = 1_000_000
-LINE = "| {:30} | {:>11} | {:>12} | {:>12} | {:>14} |"
+LINE = "| {:30} | {:>11} | {:>10} | {:>10} | {:>14} | {:>10} | {:>14} |"
 WAITS = "| {:30} | {:>6} | {:>6} | {:>12} | {:>7} | {:>10} |"
 FETCH = """
 import sys, urllib.request
@@ -79,19 +80,20 @@ def main() -> None:
         laboratory = Laboratory(Path(folder))
         ways = [ends.enter_context(way) for way in _ways(laboratory, given.links)]
         near = ways[0]
-        # The server checks a result when it is first asked for: one is transferred first, the other made a DataFrame.
-        jobs = {title: [near.client.submit(name, work).id for _ in range(2)] for title, (name, work, _) in JOBS.items()}
+        # The server checks a result when it is first asked for: one is transferred first, the others made DataFrames.
+        jobs = {title: [near.client.submit(name, work).id for _ in range(3)] for title, (name, work, _) in JOBS.items()}
         large = near.client.submit("fermions", LARGE).id
         draining = laboratory.drain()
-        for job_id in (*(each for both in jobs.values() for each in both), large):
+        for job_id in (*(each for same in jobs.values() for each in same), large):
             near.client.job(job_id).wait(900, progress=False)
         draining.end()
         _waits(laboratory, near.plain, large)
-        print(LINE.format("wall, CPU of the caller in ms", "", "transfer", "DataFrame", "least / median"))
-        for title, (one, other) in jobs.items():
-            _compared(title, "first", [(near.transfer(one), near.frame(other, title))])
+        ratio = "least / median"
+        print(LINE.format("wall, CPU of the caller in ms", "", "transfer", "in hand", ratio, "by id", ratio))
+        for title, (one, two, three) in jobs.items():
+            _compared(title, "first", [(near.transfer(one), near.in_hand(two, title), near.by_id(three, title))])
             for way in ways:
-                _compared(title, way.title, [way.both(one, title, turn) for turn in range(given.rounds + 1)][1:])
+                _compared(title, way.title, [way.all(one, title, turn) for turn in range(given.rounds + 1)][1:])
     print(machine())
 
 
@@ -104,6 +106,8 @@ def _waits(laboratory: Laboratory, plain: httpx.Client, job_id: str) -> None:
     ways = {
         "JSON": f"{path}/result",
         "JSON again": f"{path}/result",
+        "for numpy": f"{path}/result?format=npz",
+        "for numpy again": f"{path}/result?format=npz",
         "CSV": f"{path}/result?format=csv",
         "qlued's call": qlued,
         "qlued's call, counted": f"{qlued}&username=ann",
@@ -175,16 +179,25 @@ class Way:
         """Get a result, its body read whole."""
         return Step.of(lambda: self.plain.get(f"/v1/jobs/{job_id}/result").raise_for_status())
 
-    def frame(self, job_id: str, title: str) -> Step:
-        """Get it as a DataFrame."""
+    def in_hand(self, job_id: str, title: str) -> Step:
+        """Get it as a DataFrame, of a job that was waited for before."""
+        job = self.client.job(job_id)
+        return Step.of(lambda: job.result().to_frame(shots=JOBS[title][-1]))
+
+    def by_id(self, job_id: str, title: str) -> Step:
+        """Get it as a DataFrame, and ask where the job stands first."""
         return Step.of(lambda: self.client.job(job_id).result().to_frame(shots=JOBS[title][-1]))
 
-    def both(self, job_id: str, title: str, turn: int) -> tuple[Step, Step]:
-        """Do both; what comes first finds more of the machine's caches cold, so each does in turn."""
-        if turn % 2:
-            return self.transfer(job_id), self.frame(job_id, title)
-        made = self.frame(job_id, title)
-        return self.transfer(job_id), made
+    def all(self, job_id: str, title: str, turn: int) -> tuple[Step, ...]:
+        """Do all three; what comes first finds more of the machine's caches cold, so each does in turn."""
+        ways = [
+            lambda: self.transfer(job_id),
+            lambda: self.in_hand(job_id, title),
+            lambda: self.by_id(job_id, title),
+        ]
+        order = [(turn + place) % len(ways) for place in range(len(ways))]
+        done = {place: ways[place]() for place in order}
+        return tuple(done[place] for place in range(len(ways)))
 
 
 def _ways(laboratory: Laboratory, links: Sequence[float]) -> Iterator[Way]:
@@ -196,13 +209,14 @@ def _ways(laboratory: Laboratory, links: Sequence[float]) -> Iterator[Way]:
         yield Way(title, plain, Client(url, laboratory.token, timeout=300))
 
 
-def _compared(title: str, how: str, pairs: Sequence[tuple[Step, Step]]) -> None:
-    """Print how long the transfer of a result took, and the way to its DataFrame."""
-    transfers, frames = zip(*pairs, strict=True)
-    ratios = sorted(made.wall / moved.wall for moved, made in pairs)
-    print(
-        LINE.format(title, how, Step.median(transfers), Step.median(frames), f"{ratios[0]:.2f} / {median(ratios):.2f}")
-    )
+def _compared(title: str, how: str, rounds: Sequence[tuple[Step, ...]]) -> None:
+    """Print how long the transfer of a result took, and each way to its DataFrame."""
+    transfers, *ways = zip(*rounds, strict=True)
+    figures = []
+    for frames in ways:
+        ratios = sorted(made.wall / moved.wall for moved, made in zip(transfers, frames, strict=True))
+        figures += [Step.median(frames), f"{ratios[0]:.2f} / {median(ratios):.2f}"]
+    print(LINE.format(title, how, Step.median(transfers), *figures))
     sys.stdout.flush()
 
 

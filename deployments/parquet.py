@@ -93,17 +93,20 @@ def writing(path: Path, what: What) -> Iterator[pq.ParquetWriter]:
     Raises:
         UnwritableFile: it is no file, or cannot be written.
     """
-    if path.exists() and not path.is_file():
-        raise UnwritableFile(path, "a folder, pipe or device is there, and no file")
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
+        if path.exists() and not path.is_file():
+            raise UnwritableFile(path, "a folder, pipe or device is there, and no file")
         with pq.ParquetWriter(beside, _schema(what)) as writer:
             yield writer
         os.replace(beside, path)
     except OSError as error:
         raise UnwritableFile(path, error.strerror or "unknown reason") from None
+    except UnicodeEncodeError:
+        raise UnwritableFile(path, "its name is not UTF-8 text") from None
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
 
 
 def writer_into(file: BinaryIO, what: What) -> pq.ParquetWriter:

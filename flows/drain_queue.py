@@ -72,9 +72,9 @@ async def drain_queue(
         BadSetting: one of the names is a plug-in that does not fit. Unasked, such a plug-in is left out.
     """
     services = current()
-    names = registry.usable() if backends is None else backends
+    names = await asyncio.to_thread(registry.usable) if backends is None else backends
     for name in names:
-        # In a thread: what it imports takes seconds, in which the loop goes on.
+        # In a thread, as above: what it imports takes seconds, in which the loop goes on.
         await asyncio.to_thread(registry.load, name)
     run_id, home = str(flow_run.get_id()), services.settings.folder
     async with get_client() as client:
@@ -90,8 +90,7 @@ async def drain_queue(
                 await asyncio.to_thread(teller.tell)
 
         async def take_submissions() -> None:
-            if await submissions.poll():
-                scheduler.wake()
+            await submissions.poll(scheduler.free(), scheduler.wake)
 
         async def give_back_owed() -> None:
             # While the log does not answer it is asked again and again: whatever it says first is that it is back.
@@ -120,6 +119,7 @@ async def drain_queue(
                 try:
                     counts = await scheduler.run(until_empty=until_empty, time_budget=time_budget)
                 finally:
+                    await submissions.close()
                     await asyncio.gather(*warming, return_exceptions=True)
             if not scheduler.leaves_jobs():  # otherwise the next drain begins with what is left to do
                 await maintenance.end(poller)

@@ -20,7 +20,9 @@ from pydantic import Field
 from flows.artifacts.job_report import report
 from flows.prefect_api.engine import run_task
 from flows.prefect_api.names import JOB, end_state, name_run
+from flows.prefect_api.waiting_runs import was_cancelled
 from models.errors import LogError, QuledgerError, StorageError
+from models.facts import CancelRequested
 from models.job import FINAL, Job, Phase
 from models.requests import JobRequest
 from models.storable import LINE, WHOLE_NUMBER
@@ -59,11 +61,16 @@ async def run_attempt(
     client, run = _this_run()
     await name_run(client, run, claimed.job)
     failpoints.point("run.begun")
+    is_launched = claimed.job.source == "prefect" and claimed.job.flow_run_id == str(run.id)
     async with hold(services, claimed, str(run.id)) as held:
         try:
+            # A run that was created as running, by whoever claimed the job, was never anything else.
+            if is_launched and await was_cancelled(client, run.id):
+                await held.record(CancelRequested(by="prefect", reason="cancelled in Prefect before it began"))
+                await held.cancel()
             if not await held.take():
                 return Completed(message="the document was gone from the queue: somebody else has the job")
-        except StorageError as error:
+        except (StorageError, LogError) as error:
             await held.fail(error, "submission")
             return Failed(message=str(error))
         state: PrefectState = Completed()
@@ -154,7 +161,12 @@ def untaken(error: Exception) -> str:
 
 def submit_request(services: Services, request: JobRequest, run_id: str) -> Job:
     """Append a launched job to the log; a run that is begun again is the same job."""
-    submission = Submission(
+    return submit_document(services, submission_of(request, run_id))
+
+
+def submission_of(request: JobRequest, run_id: str) -> Submission:
+    """Return what is handed in by a launch."""
+    return Submission(
         backend=request.backend,
         document=request.job_document(),
         user=request.user,
@@ -165,4 +177,3 @@ def submit_request(services: Services, request: JobRequest, run_id: str) -> Job:
         source="prefect",
         run_id=run_id,
     )
-    return submit_document(services, submission)

@@ -11,7 +11,6 @@
     │   ├── NotCancellable        a job that has ended
     │   ├── JobHeld               the mirror of the job knows more than the log: restore first
     │   ├── UnreadableFile        a file that the command line names
-    │   ├── LogNotEmpty           the database holds the jobs of another laboratory than the mirror
     │   ├── UnknownKey            there is no such key
     │   ├── KeyExists             there is a key already
     │   └── BadSetting            a setting that cannot be used
@@ -145,8 +144,9 @@ class UnknownJob(InputError):
 class UnknownBackend(InputError):
     """No backend has this name."""
 
-    def __init__(self, name: str, known: list[str]) -> None:
-        super().__init__(f"no backend is called {echo(name)}; there are: {', '.join(known) or 'none'}")
+    def __init__(self, name: str, known: list[str], why: str = "") -> None:
+        said = f"no backend is called {echo(name)}; there are: {', '.join(known) or 'none'}"
+        super().__init__(f"{said}; {why}" if why else said)
 
 
 class BadName(InputError):
@@ -187,16 +187,6 @@ class UnreadableFile(InputError):
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"the file {echo(name)} cannot be read: {reason}")
-
-
-class LogNotEmpty(InputError):
-    """The mirror belongs to another laboratory than the database does."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the database holds jobs already, and none of them is in that mirror;"
-            " set QULEDGER_DATABASE or QULEDGER_HOME to restore elsewhere"
-        )
 
 
 class UnknownKey(InputError):

@@ -166,7 +166,9 @@ def judge_notices(waiting: Mapping[str, tuple[int, datetime]], now: datetime) ->
     """
     late = {name: number for name, (number, since) in waiting.items() if now - since > NOTICE_ODD}
     if not late:
-        return Part(name=NOTICES, status="ok", says="nobody waits to be told")
+        number = sum(number for number, _ in waiting.values())
+        says = f"{count_of(number, 'notice')} to be told, for less than {span_of(NOTICE_ODD)}"
+        return Part(name=NOTICES, status="ok", says=says if number else "nobody waits to be told")
     says = ", ".join(f"the {name} has not taken {count_of(number, 'notice')}" for name, number in late.items())
     return Part(name=NOTICES, status="odd", says=says, do="look at the receiver, and at the settings of docs/told.md")
 
@@ -215,13 +217,17 @@ def judge_clocks(differences: Mapping[str, float]) -> Part:
 
 
 def judge_backends(
-    checked: Mapping[str, datetime | None], now: datetime, outside: Collection[str] = frozenset()
+    checked: Mapping[str, datetime | None],
+    now: datetime,
+    outside: Collection[str] = frozenset(),
+    unusable: Collection[str] = frozenset(),
 ) -> Part:
     """Say whose queue was not looked at lately.
 
     Args:
         checked: backend -> when its queue was last looked at; None if that is published nowhere.
         outside: those that engines serve: no drain would help them.
+        unusable: plug-ins that do not load, or not in time: no drain serves them, or one that had loaded them before.
     """
     late = {
         name: "never" if at is None else f"{span_of(now - at)} ago"
@@ -234,8 +240,10 @@ def judge_backends(
     named = ", ".join(f"{name} ({when})" for name, when in late.items())
     engines = [name for name in late if name in outside]
     do = [f"start the engine{'' if len(engines) == 1 else 's'} of {', '.join(engines)}"] if engines else []
-    if len(engines) < len(late):
-        do.append("start a drain that serves the others" if engines else "start a drain that serves them")
+    broken = [name for name in late if name in unusable]
+    do += [f"`quledger backends check {name}` says why {name} is not loaded" for name in broken]
+    if len(engines) + len(broken) < len(late):
+        do.append("start a drain that serves the others" if do else "start a drain that serves them")
     return Part(name=BACKENDS, status="odd", says=f"queues last looked at: {named}", do="; ".join(do))
 
 

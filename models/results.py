@@ -12,6 +12,8 @@ from models.words import count_of
 DEEPEST = 64
 """The most levels of a result."""
 
+NO_LIST = "the results are no list"
+
 _LARGEST = 2**63
 _PLAIN = (str, int, float, type(None))
 _NUMBER = (int, float)
@@ -26,15 +28,14 @@ def fault_of(results: Any, *, experiments: int | None = None, expected: Mapping[
         expected: shots of each experiment by its name, in their order; None if they are not known.
     """
     if not isinstance(results, list):
-        return "the results are no list"
+        return NO_LIST
     if (fault := unlike_json(results)) is not None:
         return fault
     wanted = len(expected) if expected is not None else experiments
     if wanted is not None and len(results) != wanted:
         return f"got {count_of(len(results), 'result')} for {count_of(wanted, 'experiment')}"
-    for position, result in enumerate(results):
-        if (fault := _fault_of_one(result)) is not None:
-            return f"result {position}: {fault}"
+    if (fault := _fault_of_each(results)) is not None:
+        return fault
     return None if expected is None else _unlike_asked(results, expected)
 
 
@@ -45,7 +46,10 @@ def fault_of_document(document: Any) -> str | None:
     for name in ("display_name", "backend_version", "job_id"):
         if not isinstance(document.get(name), str):
             return f"{name} is no text"
-    return unlike_json(document) or fault_of(document.get("results"))
+    results = document.get("results")
+    if (fault := unlike_json(document)) is not None:
+        return fault
+    return _fault_of_each(results) if isinstance(results, list) else NO_LIST
 
 
 def expected_of(document: Any) -> dict[str, int] | None:
@@ -55,6 +59,13 @@ def expected_of(document: Any) -> dict[str, int] | None:
     found = {name: each.get("shots") if isinstance(each, dict) else None for name, each in document.items()}
     shots = {name: count for name, count in found.items() if type(count) is int}
     return shots if len(shots) == len(found) else None
+
+
+def _fault_of_each(results: list[Any]) -> str | None:
+    for position, result in enumerate(results):
+        if (fault := _fault_of_one(result)) is not None:
+            return f"result {position}: {fault}"
+    return None
 
 
 def _unlike_asked(results: list[Any], expected: Mapping[str, int]) -> str | None:
@@ -115,8 +126,9 @@ def unlike_json(value: Any) -> str | None:
             elif (fault := _fault_of_leaf(each)) is not None:
                 return fault
             for item in inner:
-                # The commonest by far: the outcomes of the shots.
-                if type(item) is str and item.isascii():
+                # The commonest by far: the outcomes of the shots, and how often each was found.
+                kind = type(item)
+                if (kind is str and item.isascii()) or (kind is int and -_LARGEST <= item < _LARGEST):
                     continue
                 below.append(item)
         if not below:
@@ -127,7 +139,7 @@ def unlike_json(value: Any) -> str | None:
 
 def _fault_of_keys(value: dict[Any, Any]) -> str | None:
     for key in value:
-        if not isinstance(key, str) or not _is_text(key):
+        if not isinstance(key, str) or not (key.isascii() or _is_text(key)):
             return "a name in it is no text"
     return None
 

@@ -15,6 +15,7 @@ from models.words import without_prefix
 
 Seconds = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 _FIELD = re.compile(r'field "(\w+)"')
+_SHAPES: dict[type, str] = {list: """, such as '["...", "..."]'""", dict: """, such as '{"...": ...}'"""}
 Pause = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 
 BLOCK = "block://"
@@ -167,8 +168,9 @@ class Settings(BaseSettings):
             raise BadSetting(wrong) from None
         except SettingsError as error:
             name = _FIELD.search(str(error))
+            shape = _SHAPES.get(type(cls.model_fields[name[1]].default), "") if name else ""
             raise BadSetting(
-                f"QULEDGER_{name[1].upper() if name else '...'}: it is not the JSON that belongs there"
+                f"QULEDGER_{name[1].upper() if name else '...'}: it is not the JSON that belongs there{shape}"
             ) from None
         except RuntimeError:
             raise BadSetting("QULEDGER_HOME: nobody here has the home folder that ~ means; name the folder") from None

@@ -24,6 +24,7 @@ from models.errors import BadSetting, StorageError, StorageRefused, echo
 from models.job import Job
 from models.retry import RetryPolicy
 from models.settings import BLOCK, Settings
+from storage.documents.expected import expect_ours
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
 from storage.log.sqlite import is_open_to_others
@@ -174,9 +175,8 @@ class Services:
     def stores(self) -> Stores:
         """Where front ends put jobs and read results."""
         openers = {name: self._opener(url) for name, url in self.settings.storages.items()}
-        if not self.settings.takes_every_block:
-            return Stores(openers)
-        stores = Stores(openers, self._find_blocks)
+        find = self._find_blocks if self.settings.takes_every_block else None
+        stores = Stores(openers, find, functools.partial(expect_ours, self.settings.database_url))
         stores.find()
         return stores
 

@@ -40,9 +40,10 @@ def watch(pid: int, seconds: float, report: int) -> None:
     os.write(report, f"\n{when} {said}; this is what it was doing:\n".encode())
     os.kill(pid, SIGNAL)
     time.sleep(WRITE_SECONDS)
+    os.kill(pid, signal.SIGKILL)
+    # After that: what nobody reads may hold up whoever writes it.
     sys.stderr.write(f"{said} (see standstill.log)\n")
     sys.stderr.flush()
-    os.kill(pid, signal.SIGKILL)
 
 
 def _is_stopped(pid: int) -> bool:

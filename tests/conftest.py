@@ -3,16 +3,17 @@
 import contextlib
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import hypothesis
 import pytest
+from execnet import XSpec
 
 import deployments.processes.prefect_server
 from deployments.processes.prefect_server import prefect_server
 from models.settings import Settings
-from tests import empty_log, forked, new_logs, order, prefect_home, processes
+from tests import empty_log, forked, new_logs, order, prefect_home, processes, xdist_worker
 from tests.contract.storages import Servers
 from tests.installation import Installation, installation_on
 from tests.postgres import Server, postgres_server
@@ -30,6 +31,12 @@ SERVED = {"postgresql", "s3", "fsspec", "mongodb", "mongod", "dropbox"}
 hypothesis.settings.register_profile("all", deadline=None)
 hypothesis.settings.register_profile("check", deadline=None, max_examples=20)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "all"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[XSpec]) -> None:
+    """The test processes are forked from this one."""
+    xdist_worker.fork(config, specs)
 
 
 @pytest.hookimpl(wrapper=True)

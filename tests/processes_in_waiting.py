@@ -55,7 +55,8 @@ def stand_by(modules: Sequence[str]) -> None:
             _wait_and_become(module, theirs)
         theirs.close()
         _waiting.append((module, pid, ours))
-    subprocess.Popen = Popen  # type: ignore[misc]
+    if modules:
+        subprocess.Popen = Popen  # type: ignore[misc]
 
 
 class Popen(subprocess.Popen[Any]):
@@ -109,8 +110,8 @@ def become(module: str, arguments: Sequence[str], environment: Mapping[str, str]
     sys.argv = [module, *arguments]
     Path("/proc/self/comm").write_text(name_of(module))  # its command line stays that of the tests' fork server
     stand_by(STARTED_BY.get(module, ()))
-    if module != FORK_SERVER:
-        from tests.preloaded import AGAIN  # noqa: PLC0415 - this module is imported where nothing is preloaded, too
+    if "tests.preloaded" in sys.modules and module != FORK_SERVER:
+        from tests.preloaded import AGAIN  # noqa: PLC0415 - as said
 
         AGAIN.begin()
     code = 1

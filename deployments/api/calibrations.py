@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from models.calibrations import Calibration
-from models.errors import InputError, UnknownBackend
+from models.errors import InputError
 from models.identity.access import LABORATORY, PROVEN_SOURCE, Act, Caller, Thing, why_not
 from models.identity.errors import NotPermitted
 from models.job import Job
@@ -31,7 +31,7 @@ class CalibrationCalls:
         _permit(caller, Act.SEE, Thing.job(caller.user, PROVEN_SOURCE, ""))
         found = periods_of(self._ledgers.ledger(backend, with_text=False)) if is_display_name(backend) else []
         if not found and not registry.knows(backend):
-            raise UnknownBackend(backend, registry.names())
+            raise registry.unknown(backend)
         return found
 
     def version(self, caller: Caller, sha256: str) -> dict[str, Any]:

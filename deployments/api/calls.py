@@ -245,6 +245,10 @@ class Calls:
         """Return the result of a job that is DONE in a form; else as `result`."""
         return self.results.file(self.job(caller, job_id, Act.EXPORT), form)
 
+    def shorter_result_file(self, caller: Caller, job_id: str) -> memoryview:
+        """Return it as JSON, or as an .npz file where that is much shorter; else as `result`."""
+        return self.results.shorter_file(self.job(caller, job_id, Act.EXPORT))
+
     async def wait_for_end(self, caller: Caller, job: Job, seconds: float) -> None:
         """Wait until a job has ended, that time is over, or the caller's token has ended.
 

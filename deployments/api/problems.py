@@ -21,19 +21,28 @@ from models import clock
 from models.calibrations import UnknownCalibration
 from models.errors import (
     AppendConflict,
+    DocumentExists,
     DocumentMissing,
     DocumentTooLarge,
     IdempotencyConflict,
     InputError,
     JobHeld,
     JobRejected,
+    KeyUnusable,
+    LogBroken,
     LogUnavailable,
+    MirrorAhead,
+    MirrorBroken,
     NotAllowed,
+    NotAuthentic,
     NotCancellable,
     NotRevivable,
     QuledgerError,
     ResultMissing,
+    SandboxError,
+    StagedResultLost,
     StaleAttempt,
+    StorageRefused,
     StorageUnavailable,
     UnknownBackend,
     UnknownJob,
@@ -42,7 +51,9 @@ from models.errors import (
 from models.groups import UnknownGroup
 from models.identity.errors import NotPermitted, NotSignedIn, UnknownProject, UnknownToken, UnknownUser
 from models.past import NotYet
+from models.pauses import Paused
 from models.usage import LimitReached
+from models.words import without_prefix
 from storage.log.payloads import PayloadInUse, UnknownPayload
 from tasks.jobs.submission import NotEnded
 
@@ -70,8 +81,12 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (JobHeld, 409),
     (PayloadInUse, 409),
     (ResultMissing, 409),
+    (NotAuthentic, 409),
     (DocumentMissing, 409),
+    (DocumentExists, 409),
+    (MirrorAhead, 409),
     (NotAllowed, 409),
+    (Paused, 409),
     (StaleAttempt, 409),
     (AppendConflict, 409),
     (LimitReached, 429),
@@ -81,9 +96,15 @@ _CODES: tuple[tuple[type[QuledgerError], int], ...] = (
     (DocumentTooLarge, 413),
     (LogUnavailable, 503),
     (StorageUnavailable, 503),
+    (StorageRefused, 503),
+    (StagedResultLost, 503),
+    (KeyUnusable, 503),
+    (SandboxError, 503),
+    (LogBroken, 500),
+    (MirrorBroken, 500),
     (InputError, 422),
 )
-"""The first row that an error belongs to says its code; whatever is in none is a fault of the laboratory: 500."""
+"""The first row that an error belongs to says its code; every error that a route can raise belongs to one."""
 
 TITLES = {
     401: "Not signed in",
@@ -155,6 +176,7 @@ _OTHER_WORDS: dict[type[QuledgerError], str] = {
     UnknownJob: "there is no such job, or it is not yours to see",
     UnknownToken: "there is no such token, or it is not yours",
     UnknownProject: "there is no such project, or you do not belong to it",
+    MirrorAhead: "the job is held: what is stored of it says more than the laboratory's log",
 }
 """Where the command line would name a command."""
 
@@ -190,9 +212,14 @@ def _headers(code: int) -> dict[str, str]:
 def answer_error(error: QuledgerError) -> Response:
     """Return the response that says what went wrong."""
     problem = problem_of(error)
-    if problem.status >= 500:  # noqa: PLR2004 - HTTP's own
-        _LOG.error("request_failed action=answer code=%d: %s", problem.status, error)
+    log_ours(error, problem.status)
     return answer(problem, headers_of(error))
+
+
+def log_ours(error: QuledgerError, code: int) -> None:
+    """Tell the operator of an error that is the laboratory's, whatever its caller is told."""
+    if code >= 500 or isinstance(error, NotAuthentic):  # noqa: PLR2004 - HTTP's own
+        _LOG.error("request_failed action=answer code=%d: %s", code, error)
 
 
 def headers_of(error: QuledgerError) -> dict[str, str]:
@@ -231,7 +258,8 @@ def _methods(request: Request) -> list[str]:
 async def on_invalid(_request: Request, error: Exception) -> Response:
     """Answer a request whose fields are wrong: all of them are named."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
-    return answer(invalid(jsonable_encoder(error.errors(), exclude={"ctx", "input", "url"})))
+    found = jsonable_encoder(error.errors(), exclude={"ctx", "input", "url"})
+    return answer(invalid([{**each, "msg": without_prefix(each["msg"])} for each in found]))
 
 
 def invalid(errors: Sequence[Any]) -> Problem:
@@ -240,7 +268,7 @@ def invalid(errors: Sequence[Any]) -> Problem:
         ProblemFault(field=printable(".".join(map(str, each["loc"]))), message=printable(each["msg"]))
         for each in errors[:MAX_INVALID]
     ]
-    detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
+    detail = "; ".join(f"{fault.field}: {fault.message}" if fault.field else fault.message for fault in faults)
     return Problem(type="urn:quledger:invalid-request", title=TITLES[422], status=422, detail=detail, faults=faults)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 from models.signing import payload_text
 
 Format = Literal["json", "csv", "parquet"]
+ResultFormat = Literal[Format, "npz"]
 
 
 class Form(NamedTuple):
@@ -49,4 +50,31 @@ def parquet_file(document: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-FORMS: dict[Format, Form] = {"json": Form(json_file), "csv": Form(csv_file), "parquet": Form(parquet_file)}
+def npz_file(document: dict[str, Any]) -> bytes:
+    """Return the whole of it as numpy reads it."""
+    from deployments.api import result_npz  # noqa: PLC0415 - numpy is needed for nothing else
+
+    return result_npz.npz_file(document)
+
+
+def shorter_file(document: dict[str, Any]) -> bytes:
+    """Return the whole of it, as numpy reads it where that is much shorter than JSON."""
+    from deployments.api import result_npz  # noqa: PLC0415 - as above
+
+    return result_npz.shorter_file(document)
+
+
+FORMS: dict[ResultFormat, Form] = {
+    "json": Form(json_file),
+    "csv": Form(csv_file),
+    "parquet": Form(parquet_file),
+    "npz": Form(npz_file),
+}
+
+SHORTER = Form(shorter_file)
+"""For callers who can read both."""
+
+
+def is_npz(content: memoryview) -> bool:
+    """Return whether a file is one for numpy, and not JSON."""
+    return bytes(content[:2]) == b"PK"

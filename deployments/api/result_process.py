@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from deployments.api.result_files import Form, json_file
+from deployments.api.result_files import Form
 from models.errors import NotAuthentic, StorageUnavailable
 from storage.one_shot import answer_of
 from tasks.jobs.accepted import Accepted
@@ -34,6 +34,17 @@ class Made(NamedTuple):
 
     span: tuple[int, int] | None
     content: memoryview
+
+    @classmethod
+    def of(cls, content: bytes, accepted: Accepted, form: Form) -> "Made":
+        """Make something of a result; else as `made_apart`, in this process."""
+        made = form.made_of(accepted.document(content))
+        span = _span(made, content)
+        return cls(span, memoryview(b"" if span else made))
+
+    def taken_from(self, content: bytes) -> memoryview:
+        """Return what was wanted, given the bytes of the result."""
+        return memoryview(content)[slice(*self.span)] if self.span else self.content
 
 
 def made_apart(content: bytes, accepted: Accepted, form: Form) -> Made:
@@ -60,25 +71,20 @@ def made_apart(content: bytes, accepted: Accepted, form: Form) -> Made:
     return Made(tuple(said["span"]) if said["span"] else None, memoryview(answer)[end + 1 :])
 
 
-def answer_to(request: bytes, content: bytes) -> Iterator[bytes]:
+def answer_to(request: bytes, content: bytes) -> Iterator[bytes | memoryview]:
     """Yield the parts of the answer to a request about the bytes of a result."""
     asked = json.loads(request)
     form = Form(getattr(importlib.import_module(asked["module"]), asked["function"]), asked["options"])
-    made, span, fault = b"", None, None
     try:
-        document = Accepted.model_validate(asked["accepted"]).document(content)
+        made, fault = Made.of(content, Accepted.model_validate(asked["accepted"]), form), None
     except NotAuthentic as error:
-        fault = str(error)
-    else:
-        made = form.made_of(document)
-        if form.write is json_file and (span := _span(made, content)) is not None:
-            made = b""
-    yield json.dumps({"fault": fault, "span": span}).encode("ascii") + b"\n"
-    yield made
+        made, fault = Made(None, memoryview(b"")), str(error)
+    yield json.dumps({"fault": fault, "span": made.span}).encode("ascii") + b"\n"
+    yield made.content
 
 
 def _span(text: bytes, content: bytes) -> tuple[int, int] | None:
-    """Return where the text of a result stands in its bytes; None where these say the same in another way.
+    """Return where the text of a result stands in its bytes; None where it does not, or is no JSON.
 
     Whoever reads this part finds what was checked and nothing else: no name stands twice in it.
     """

@@ -1,28 +1,32 @@
 """Results as callers get them: one large result at a time, which takes many times its bytes of memory as objects.
 
-A large one is parsed in a process of its own (`result_process.py`), for whoever parses holds all threads. What was
-checked there once goes out as it is stored: its hash says that it is the same.
+A large one is parsed in a process of its own (`result_process.py`), for whoever parses holds all threads. What was made
+of it once is kept (`kept_results.py`). Its bytes are read and hashed each time all the same, so that nobody gets what
+is not there any more, or is not what was accepted.
 """
 
 import contextlib
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from deployments.api.result_files import Form, json_file
-from deployments.api.result_process import made_apart
+from deployments.api.kept_results import KeptResults
+from deployments.api.result_files import FORMS, SHORTER, Form
+from deployments.api.result_process import Made, made_apart
 from models.errors import InputError
 from models.job import Job
 from tasks.jobs.results import accepted_of, result_bytes, result_document
 from tasks.services import Services
 
-Made = TypeVar("Made")
+Answer = TypeVar("Answer")
 
 LARGE_BYTES = 2_000_000
 
-MAX_REMEMBERED = 1000
-"""Results of which is known that they may go out as they are stored."""
+KEPT_BYTES = 64_000
+"""Of results that are not larger nothing is kept: to check one takes as long as the rest of the call."""
+
+MAX_SHORTER_BYTES = 2**30
+"""Of larger ones nobody gets a short file that he did not ask for: who reads it needs memory for what it stands for."""
 
 MAX_WAITING = 4
 """So many calls wait for their turn with a large result; each holds one of the threads that answer everybody."""
@@ -41,9 +45,9 @@ class Results:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._turn, self._room = threading.Lock(), threading.Semaphore(MAX_WAITING)
-        self._spans: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._kept = KeptResults()
 
-    def of(self, job: Job, make: Callable[[dict[str, Any]], Made]) -> Made:
+    def of(self, job: Job, make: Callable[[dict[str, Any]], Answer]) -> Answer:
         """Return what is made of the result of a job; see `tasks.jobs.results`.
 
         Args:
@@ -63,23 +67,19 @@ class Results:
         """
         with self.turn(job.uploaded.bytes if job.uploaded else 0):
             content, accepted = result_bytes(self._services, job), accepted_of(self._services, job)
-            if len(content) <= LARGE_BYTES:
+            if len(content) <= KEPT_BYTES:
                 return memoryview(form.made_of(accepted.document(content)))
             accepted.check_hash(content)
-            name = accepted.model_dump_json() if form.write is json_file else ""
-            span = self._spans.get(name)
-            if span is None:
-                span, made = made_apart(content, accepted, form)
-                if span is None:
-                    return made
-                self._remember(name, span)
-            return memoryview(content)[slice(*span)]
+            made = self._kept.get(accepted, form)
+            if made is None:
+                made = (made_apart if len(content) > LARGE_BYTES else Made.of)(content, accepted, form)
+                self._kept.put(accepted, form, made)
+            return made.taken_from(content)
 
-    def _remember(self, name: str, span: tuple[int, int]) -> None:
-        """Keep it, while nobody else reads a large result."""
-        self._spans[name] = span
-        if len(self._spans) > MAX_REMEMBERED:
-            self._spans.popitem(last=False)
+    def shorter_file(self, job: Job) -> memoryview:
+        """Return the result of a job as an .npz file where it is large and that is much shorter, else as JSON."""
+        is_large = job.uploaded is not None and LARGE_BYTES < job.uploaded.bytes <= MAX_SHORTER_BYTES
+        return self.file(job, SHORTER if is_large else FORMS["json"])
 
     def turn(self, size: int) -> contextlib.AbstractContextManager[None]:
         """Let the block read so many bytes of results: of large ones while nobody else does.

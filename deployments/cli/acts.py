@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from deployments.cli import render
+from deployments.cli.existing import existing
 from deployments.cli.output import Json, Labels, print_output
 from models import clock
 from models.bulk import BulkAct
@@ -19,7 +20,6 @@ from models.names import one_spelling
 from models.words import count_of
 from storage.log.job_lists import Query
 from tasks.jobs import bulk, submission
-from tasks.services import current
 
 MOST_SHOWN = 50
 
@@ -74,7 +74,7 @@ def retry(job_id: str | None = None, *, which: Which = NONE, as_json: Json = Fal
     """
     if _is_bulk(job_id, which):
         return _all("retry", which, as_json=as_json)
-    job = submission.revive(current(), current().log.id_of(job_id or ""))
+    job = submission.revive(existing(), existing().log.id_of(job_id or ""))
     value = {"job_id": job.job_id, "state": job.state}
     print_output(value, lambda: print(f"job {job.job_id} waits again"), as_json=as_json)
     return 0
@@ -91,8 +91,8 @@ def cancel(job_id: str | None = None, *, reason: str = "", which: Which = NONE, 
     """
     if _is_bulk(job_id, which):
         return _all("cancel", which, reason, as_json=as_json)
-    job_id = current().log.id_of(job_id or "")
-    job = submission.cancel(current(), job_id, by="operator", reason=reason)
+    job_id = existing().log.id_of(job_id or "")
+    job = submission.cancel(existing(), job_id, by="operator", reason=reason)
     text = f"job {job_id} is cancelled" if job.state is State.CANCELLED else f"job {job_id} is being stopped"
     print_output({"job_id": job_id, "state": job.state}, lambda: print(text), as_json=as_json)
     return 0
@@ -110,8 +110,9 @@ def _is_bulk(job_id: str | None, which: Which) -> bool:
 
 
 def _all(act: BulkAct, which: Which, reason: str = "", *, as_json: bool) -> int:
-    services = current()
-    found = bulk.matching(services, act, which.query())
+    query = which.query()
+    services = existing()
+    found = bulk.matching(services, act, query)
     if which.yes:
         done = bulk.do_all(services, act, found, by="operator", reason=reason)
         failed = [{"job_id": job_id, "message": message} for job_id, message in done.failed.items()]

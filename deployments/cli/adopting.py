@@ -36,11 +36,15 @@ def adopt(*names: str, apply: Annotated[bool, Parameter(negative="")] = False, a
     services = current()
     storages, backends = _meant(services, names)
     found: list[Adoption] = []
+    empty: list[str] = []
     for name in storages:
         adopter = Adopter(services, name, backends)
+        before = len(found)
         found += adopter.run() if apply else [adoption for _, adoption in adopter.plans()]
+        if not backends and len(found) == before and not adopter.known:
+            empty.append(services.stores.of(name).url)
     value = {"applied": apply, "jobs": [each._asdict() for each in found]}
-    print_output(value, lambda: _show(found, applied=apply), as_json=as_json)
+    print_output(value, lambda: _show(found, empty, applied=apply), as_json=as_json)
     return 1 if any(each.plan is Plan.LEFT for each in found) else 0
 
 
@@ -55,13 +59,16 @@ def _meant(services: Services, names: tuple[str, ...]) -> tuple[list[str], list[
     return storages or list(known), backends
 
 
-def _show(found: list[Adoption], *, applied: bool) -> None:
+def _show(found: list[Adoption], empty: list[str], *, applied: bool) -> None:
     if found:
         show_table(
             render.console, COLUMNS, [(each.job_id, each.backend, each.storage, each.plan, each.why) for each in found]
         )
     counts = Counter(each.plan for each in found)
-    said = ", ".join(f"{counts[plan]} {plan}" for plan in Plan if counts[plan]) or "nothing: the log knows all jobs"
+    nothing = "nothing" if empty else "nothing: the log knows all jobs"
+    said = ", ".join(f"{counts[plan]} {plan}" for plan in Plan if counts[plan]) or nothing
     render.print_line(f"{'taken over' if applied else 'would be taken over'}: {said}", style="")
+    for url in empty:
+        render.print_line(f"There are no jobs in {url}; is it where the other spooler has them?", style="")
     if found and not applied:
         render.print_line("Nothing was changed. Stop the other spooler, and say --apply.")

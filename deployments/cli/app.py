@@ -79,7 +79,8 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last net: nobody is shown a traceback
         from deployments.cli.failures import code_of, shown  # noqa: PLC0415 - where nothing fails they are not needed
 
-        return _complain(shown(error), code_of(error))
+        said = shown(error, arguments)
+        return _complain(said, code_of(said))
     return code if isinstance(code, int) else 0
 
 

@@ -205,7 +205,9 @@ def restore(
     )
     lines = [f"not read: {name}: {reason}" for name, reason in left_out.items()]
     lines += [fork.message for fork in forks]
-    lines.append(f"restored {count_of(counts['jobs'], 'job')} with {count_of(counts['events'], 'event')}")
+    is_nothing = not (counts["jobs"] or counts["events"] or forks or left_out)
+    told = ": the log has all that the storages hold" if is_nothing else ""
+    lines.append(f"restored {count_of(counts['jobs'], 'job')} with {count_of(counts['events'], 'event')}{told}")
     lines.append("Next: quledger reconcile")
     value: dict[str, Any] = {**counts, "forks": [fork._asdict() for fork in forks], "left_out": left_out}
     print_output(value, lambda: print("\n".join(lines)), as_json=as_json)

@@ -5,16 +5,16 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from deployments.cli import render
+from deployments.cli.existing import existing
 from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Column, ColumnKind, show_table
 from models.calibrations import Ledger
-from models.errors import BadName, InputError, UnknownBackend
+from models.errors import BadName, InputError
 from models.names import is_display_name
 from models.standing import periods_of, result_value, version_value, withdrawal
 from storage.log import job_lists
 from storage.log.job_lists import MAX_PAGE, Query
 from tasks.backends import registry
-from tasks.services import current
 
 HISTORY = (
     Column("since (UTC)"),
@@ -41,9 +41,9 @@ def history(backend: str, *, as_json: Json = False) -> int:
     Args:
         backend: Display name of the backend.
     """
-    ledger = current().calibrations.ledger(backend, with_text=False) if is_display_name(backend) else Ledger()
+    ledger = existing().calibrations.ledger(backend, with_text=False) if is_display_name(backend) else Ledger()
     if not ledger.versions and not registry.knows(backend):
-        raise UnknownBackend(backend, registry.names())
+        raise registry.unknown(backend)
     rows = periods_of(ledger)
 
     def show_history() -> None:
@@ -63,7 +63,7 @@ def show(sha256: str, *, as_json: Json = False) -> int:
     Args:
         sha256: Its hash, or as much of its beginning as tells it from others.
     """
-    calibrations = current().calibrations
+    calibrations = existing().calibrations
     found = calibrations.find(calibrations.hash_of(sha256))
     version = found.calibration
     value = version_value(found.backend, version)
@@ -78,9 +78,9 @@ def withdraw(sha256: str, *, reason: str, as_json: Json = False) -> int:
         sha256: Its hash, or as much of its beginning as tells it from others.
         reason: Why; whoever looks at such a result is told.
     """
-    found = current().calibrations.withdraw(sha256, reason, by="operator")
+    found = existing().calibrations.withdraw(sha256, reason, by="operator")
     version = found.calibration
-    count = job_lists.count(current().log.engine, _standing_on(version.sha256))
+    count = job_lists.count(existing().log.engine, _standing_on(version.sha256))
     value = {"backend": found.backend, "sha256": version.sha256, **withdrawal(version), "results": count}
     said = f"withdrawn ({version.reason}): {version.sha256[:SHOWN]} of {found.backend}"
     text = f"{said}; results that stand on it: {count}"
@@ -97,9 +97,9 @@ def reinstate(sha256: str, *, reason: str, as_json: Json = False) -> int:
         sha256: Its hash, or as much of its beginning as tells it from others.
         reason: Why; it is kept in the log.
     """
-    found = current().calibrations.reinstate(sha256, reason, by="operator")
+    found = existing().calibrations.reinstate(sha256, reason, by="operator")
     version = found.calibration
-    count = job_lists.count(current().log.engine, _standing_on(version.sha256))
+    count = job_lists.count(existing().log.engine, _standing_on(version.sha256))
     value = {"backend": found.backend, "sha256": version.sha256, **withdrawal(version), "results": count}
     text = f"not withdrawn any more: {version.sha256[:SHOWN]} of {found.backend}; results that stand on it: {count}"
     print_output(value, lambda: print(text), as_json=as_json)
@@ -126,11 +126,11 @@ def results(
         raise InputError("say either --standing-on HASH or --withdrawn")
     if not 1 <= limit <= MAX_PAGE:
         raise BadName(f"the limit is a number from 1 to {MAX_PAGE}")
-    calibrations = current().calibrations
+    calibrations = existing().calibrations
     gone = calibrations.withdrawn()
     hashes = tuple(gone) if withdrawn else (calibrations.hash_of(standing_on),)
     query = _standing_on(*hashes, backend=backend)
-    jobs = job_lists.page(current().log.engine, query, limit=limit).jobs if hashes else []
+    jobs = job_lists.page(existing().log.engine, query, limit=limit).jobs if hashes else []
     rows = [result_value(job, gone) for job in jobs]
 
     def show_results() -> None:

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from deployments.cli.documents import document_in
 from deployments.cli.output import Json, print_output
-from models.errors import InputError, JobRejected, SandboxError, UnknownBackend
+from models.errors import InputError, JobRejected, SandboxError, printable
 from models.submissions import Submission
 from models.words import count_of
 from tasks.backends import registry
@@ -41,7 +41,7 @@ def check(
         seed: Of the same.
     """
     if not registry.knows(backend):
-        raise UnknownBackend(backend, registry.names())
+        raise registry.unknown(backend)
     files = (file, *more)
     found = asyncio.run(_found(current(), backend, files, shots, seed))
     code = max(map(_code, found))
@@ -81,7 +81,7 @@ def _value(verdict: Checked | Wrong) -> dict[str, Any]:
 
 def _print(backend: str, files: tuple[Path, ...], found: list[Checked | Wrong]) -> None:
     for file, verdict in zip(files, found, strict=True):
-        name = f"{file}: " if len(files) > 1 else ""
+        name = f"{printable(str(file))}: " if len(files) > 1 else ""
         if isinstance(verdict, Checked):
             what = f"{count_of(verdict.experiments, 'experiment')}, {count_of(verdict.shots, 'shot')}"
             print(f"{name}{backend} takes it: {what}")

@@ -3,10 +3,10 @@
 from typing import Any
 
 from deployments.cli import render
+from deployments.cli.existing import existing
 from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Column, ColumnKind, Row, show_table
 from deployments.differences import difference_of
-from tasks.services import current
 
 SOMETHING_DIFFERS = 3
 SHOWN = 24
@@ -33,7 +33,7 @@ def diff(one: str, other: str, *, as_json: Json = False) -> int:
         one: The id of a job, or as much of its beginning as tells it from others.
         other: The same of another job.
     """
-    services = current()
+    services = existing()
     value = difference_of(services, *(services.log.get(services.log.id_of(each)) for each in (one, other)))
     changes, results, is_same = value["changes"], value["results"], value["same"]
     print_output(value, lambda: _show(changes, results, is_same=is_same), as_json=as_json)

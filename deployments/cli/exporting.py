@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deployments.cli.existing import existing
 from deployments.cli.output import Json, Labels, print_output
 from models import clock
-from models.errors import BadName, InputError, echo
+from models.errors import BadName, InputError, echo, printable
 from models.job import Job, State
 from models.labels import labels_said
 from models.moments import window_of
@@ -18,7 +19,7 @@ from storage.log import job_lists
 from storage.log.job_lists import Query
 from tasks.jobs.archiving import NEVER_COMPILED, NOT_ASKED_FOR
 from tasks.jobs.archiving import export as write_archive
-from tasks.services import Services, current
+from tasks.services import Services
 
 if TYPE_CHECKING:
     from deployments.parquet import What
@@ -89,7 +90,7 @@ def export(  # noqa: PLR0913 - one parameter an option
     )
     if job_ids and query != Query(everything=True, with_hidden=True):
         raise InputError("name jobs, or say to which all of this applies, not both")
-    services = current()
+    services = existing()
     wanted = [services.log.id_of(each) for each in job_ids]
     said: dict[str, Any] = {}
     lost: dict[str, str] = {}
@@ -153,7 +154,8 @@ def _write_tables(
 
 def _show(said: dict[str, Any]) -> None:
     for what, value in said.items():
+        file = printable(value["file"])
         if what == "archive":
-            print(f"{value['file']}: {count_of(value['jobs'], 'job')}; quledger verify-archive checks it")
+            print(f"{file}: {count_of(value['jobs'], 'job')}; quledger verify-archive checks it")
         else:
-            print(f"{value['file']}: {count_of(value['rows'], 'row')} of {what}")
+            print(f"{file}: {count_of(value['rows'], 'row')} of {what}")

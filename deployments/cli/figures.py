@@ -27,3 +27,5 @@ def write_file(file: Path, write: Callable[[], object]) -> None:
         write()
     except OSError as error:
         raise UnwritableFile(file, error.strerror or "unknown reason") from None
+    except UnicodeEncodeError:
+        raise UnwritableFile(file, "its name is not UTF-8 text") from None

@@ -11,6 +11,7 @@ from rich.console import Group
 from rich.live import Live
 
 from deployments.cli import render
+from deployments.cli.existing import existing
 from deployments.cli.output import Json, print_output
 from deployments.group_results import jobs_of
 from models.clock import to_text
@@ -19,7 +20,7 @@ from models.job import FINAL, Job, State
 from storage.log.pauses import pauses
 from tasks.jobs.following import following
 from tasks.jobs.results import result_document
-from tasks.services import Services, current
+from tasks.services import Services
 
 HINT_SECONDS = 5.0
 """So long nobody takes a job before its user is told what would."""
@@ -42,7 +43,7 @@ def wait(*job_ids: str, group: str = "", timeout: float | None = None, as_json: 
         timeout: Wait at most so many seconds; the code is 1 then.
     """
     expect_seconds(timeout)
-    services = current()
+    services = existing()
     wanted = [services.log.id_of(each) for each in job_ids]
     if group:
         wanted += [job.job_id for job in jobs_of(services.log, group)]
@@ -63,7 +64,7 @@ def watch(*job_ids: str, as_json: Json = False) -> int:
     Args:
         job_ids: Their ids, or as much of the beginning of each as tells it from others.
     """
-    services = current()
+    services = existing()
     wanted = dict.fromkeys(services.log.id_of(each) for each in job_ids)
     jobs: dict[str, Job] = {}
 

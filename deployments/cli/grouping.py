@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from deployments.cli import render
+from deployments.cli.existing import existing
 from deployments.cli.figures import write_figure
 from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Column, show_table
@@ -16,7 +17,6 @@ from deployments.sweep_figures import group_svg, in_axis, sparklines
 from models.clock import to_text
 from models.errors import BadName, NotAuthentic, ResultMissing
 from models.words import count_of
-from tasks.services import current
 
 Flag = Annotated[bool, Parameter(negative="")]
 
@@ -54,7 +54,7 @@ def group(  # noqa: PLR0913 - one parameter an option
     if (csv or parquet or table != "means") and not wants_table:
         raise BadName("--table, --csv and --parquet are for --results and --compare")
     if not wants_table and not plot:
-        summary = summary_of(current().log, name, user=user)
+        summary = summary_of(existing().log, name, user=user)
         print_output(summary.value(), lambda: _print(summary), as_json=as_json)
         return 0
     found = _measured(name, user)
@@ -79,7 +79,7 @@ def group(  # noqa: PLR0913 - one parameter an option
 
 
 def _measured(name: str, user: str) -> list[Measured]:
-    services = current()
+    services = existing()
     return list(measured(services, list(jobs_of(services.log, name, user=user))))
 
 
@@ -99,7 +99,7 @@ def _draw(found: list[Measured], file: Path | None) -> None:
 
 
 def _list(*, as_json: bool) -> int:
-    rows = list_groups(current().log.engine)
+    rows = list_groups(existing().log.engine)
     value = [{"group": row.name, "jobs": row.jobs, "last_submitted_at": to_text(row.last)} for row in rows]
 
     def show() -> None:

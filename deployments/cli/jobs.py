@@ -1,10 +1,12 @@
 """The commands that look at jobs."""
 
+import sys
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from deployments.cli import render
+from deployments.cli.existing import LogNotThere, existing
 from deployments.cli.follow_history import follow_history
 from deployments.cli.output import Json, Labels, print_output
 from models import clock
@@ -14,6 +16,7 @@ from models.job import Phase, State
 from models.labels import labels_said
 from models.moments import past_moment_of
 from models.names import one_spelling
+from models.pauses import Pause
 from storage.log.job_lists import MAX_PAGE, Query
 from storage.log.past import one_at, page_at
 from storage.log.pauses import pauses
@@ -31,7 +34,7 @@ def status(job_id: str, *, at: str = "", as_json: Json = False) -> int:
         job_id: The job's id, or as much of its beginning as tells it from others.
         at: Where it stood then: a time with its zone, such as 2026-12-01T08:00Z, or a span ago, such as 90m.
     """
-    log = current().log
+    log = existing().log
     job_id = log.id_of(job_id)
     if at:
         moment = past_moment_of(at, "--at", clock.now())
@@ -40,11 +43,11 @@ def status(job_id: str, *, at: str = "", as_json: Json = False) -> int:
         return 0
     job = log.get(job_id)
     sha256 = job.executed.stands_on if job.executed else ""
-    gone = current().calibrations.withdrawn([sha256]).get(sha256) if sha256 else None
+    gone = existing().calibrations.withdrawn([sha256]).get(sha256) if sha256 else None
     more = {
         "withdrawn": f"the calibration that it stands on: {gone.reason}" if gone else "",
         "cancelled": why_cancelled(log.history(job_id)) if job.cancel_requested else "",
-        "held": current().holds.why(job_id),
+        "held": existing().holds.why(job_id),
         "paused": str(pauses(log.engine).get(job.backend, "")) if job.phase is Phase.WAITING else "",
     }
     more = {name: text for name, text in more.items() if text}
@@ -59,11 +62,11 @@ def history(job_id: str, *, follow: Annotated[bool, Parameter(negative="")] = Fa
         job_id: The job's id, or as much of its beginning as tells it from others.
         follow: Go on with each event as it is appended, until the job has ended; with --json one value a line.
     """
-    job_id = current().log.id_of(job_id)
+    job_id = existing().log.id_of(job_id)
     if follow:
-        follow_history(current(), job_id, as_json=as_json)
+        follow_history(existing(), job_id, as_json=as_json)
         return 0
-    events = current().log.history(job_id)
+    events = existing().log.history(job_id)
     print_output([render.event_value(event) for event in events], lambda: render.history(events), as_json=as_json)
     return 0
 
@@ -99,10 +102,10 @@ def list_jobs(  # noqa: PLR0913 - one parameter an option
     if at:
         moment = past_moment_of(at, "--at", clock.now())
         query = Query(everything=True, with_hidden=True, backend=backend, user=one_spelling(user), group=group)
-        past = page_at(current().log.engine, query, moment, limit=min(limit, MAX_PAGE)).jobs
+        past = page_at(existing().log.engine, query, moment, limit=min(limit, MAX_PAGE)).jobs
         print_output([render.status_value(job) for job in past], lambda: render.jobs(past), as_json=as_json)
         return 0
-    jobs = current().log.jobs(
+    jobs = existing().log.jobs(
         backend=backend,
         user=one_spelling(user),
         state=state.upper(),
@@ -116,7 +119,18 @@ def list_jobs(  # noqa: PLR0913 - one parameter an option
 
 def backends(*, as_json: Json = False) -> int:
     """List the backends of this installation and how many jobs wait for each."""
-    counts, signer, paused = current().log.counts(), current().keys, pauses(current().log.engine)
+    counts: dict[str, dict[str, int]] = {}
+    paused: dict[str, Pause] = {}
+    said: list[str] = []
+    try:
+        log = existing().log
+        counts, paused = log.counts(), pauses(log.engine)
+    except LogNotThere as error:
+        said.append(f"No jobs are counted: {error}")
+    signer = current().keys
+    good, unusable = registry.survey()
+    for why in unusable.values():
+        print(f"quledger: {why}", file=sys.stderr)
     rows = [
         registry.load(name).config.model_dump()
         | {
@@ -126,8 +140,8 @@ def backends(*, as_json: Json = False) -> int:
             "kid": signer.kid(name),
             "pause": paused[name].model_dump(mode="json", exclude={"backend"}) if name in paused else None,
         }
-        for name in registry.usable()
+        for name in good
     ]
-    said = [str(pause) for name, pause in sorted(paused.items())]
+    said += [str(pause) for name, pause in sorted(paused.items())]
     print_output(rows, lambda: render.backends(rows, said), as_json=as_json)
     return 0

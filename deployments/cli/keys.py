@@ -7,7 +7,8 @@ from typing import Any
 
 from deployments.cli.output import Json
 from models import clock
-from models.errors import BadName, DocumentMissing, KeyExists, UnknownBackend, UnknownKey, echo, printable
+from models.archives import thumbprint
+from models.errors import BadName, DocumentMissing, KeyExists, UnknownKey, echo, printable
 from models.keys import Jwk, Keyring, check_kid
 from models.names import id_meant
 from storage.signatures.signing import new_key
@@ -70,6 +71,7 @@ def show(kid: str = "", *, as_json: Json = False) -> int:
     for row in [] if as_json else rows:
         print(f"{row['kid']}  {row['state']:<9}{' for ' + ', '.join(row['backends']) if row['backends'] else ''}")
         print(f"  public key {row['public']['x']}")
+        print(f"  thumbprint {row['thumbprint']}")
         if "revoked_at" in row["public"]:
             reason = row["public"]["revoked_because"] or "no reason given"
             print(f"  revoked as of {row['public']['revoked_at']}: {reason}")
@@ -123,7 +125,7 @@ def revoke(kid: str, *, since: datetime | None = None, reason: str = "", as_json
 
 def _make_key(backend: str, kid: str, *, first: bool, as_json: bool) -> int:
     if backend != ALL and backend not in registry.names():
-        raise UnknownBackend(backend, registry.names())
+        raise registry.unknown(backend)
     signer = current().keys
     if signer.given() is not None:
         raise KeyExists("QULEDGER_SIGNING_KEY holds the key that signs; unset it here, or put another key into it")
@@ -155,4 +157,10 @@ def _new_kid() -> str:
 def _row(key: Jwk, uses: tuple[str, ...], *, ours: bool) -> dict[str, Any]:
     # Of what is only published nobody here says that it was ever the laboratory's.
     state = "revoked" if key.revoked_at else "signs" if uses else "retired" if ours else "published"
-    return {"kid": key.kid, "state": state, "backends": list(uses), "public": key.document()}
+    return {
+        "kid": key.kid,
+        "state": state,
+        "backends": list(uses),
+        "thumbprint": thumbprint(key),
+        "public": key.document(),
+    }

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from deployments.cli.existing import existing
 from deployments.cli.operator import actor
 from deployments.cli.output import Json, print_output
 from models.errors import BadName
 from models.labels import changes_said, in_a_line
 from tasks.jobs import labelling
-from tasks.services import current
 
 
 def label(job_id: str, *changes: Annotated[str, Parameter(allow_leading_hyphen=True)], as_json: Json = False) -> int:
@@ -24,7 +24,7 @@ def label(job_id: str, *changes: Annotated[str, Parameter(allow_leading_hyphen=T
     if not changes:
         raise BadName("say what is to be changed: NAME=VALUE sets a label, NAME- takes it away")
     said = changes_said(changes)
-    job = labelling.label(current(), current().log.id_of(job_id), said, by=actor())
+    job = labelling.label(existing(), existing().log.id_of(job_id), said, by=actor())
     value = {"job_id": job.job_id, "labels": job.labels}
     print_output(value, lambda: print(f"job {job.job_id}: {in_a_line(job.labels) or 'no labels'}"), as_json=as_json)
     return 0

@@ -1,9 +1,9 @@
 """`quledger pause` and `quledger resume`: whether anything of a backend begins."""
 
+from deployments.cli.existing import existing
 from deployments.cli.operator import actor
 from deployments.cli.output import Json, print_output
 from models import clock
-from models.errors import UnknownBackend
 from models.moments import moment_of
 from storage.identity import pauses
 from storage.log.pauses import pauses as in_force
@@ -46,7 +46,7 @@ def resume(backend: str, *, as_json: Json = False) -> int:
     Args:
         backend: Display name of the backend.
     """
-    known = in_force(current().log.engine)
+    known = in_force(existing().log.engine)
     if backend not in known:
         _expect(backend)
     before = pauses.resume(current().directory, backend, actor=actor())
@@ -64,4 +64,4 @@ def _expect(backend: str) -> None:
         UnknownBackend: there is none.
     """
     if not registry.knows(backend):
-        raise UnknownBackend(backend, registry.names())
+        raise registry.unknown(backend)

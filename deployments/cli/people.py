@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from deployments.cli import render
+from deployments.cli.existing import existing
 from deployments.cli.operator import NOT_CHANGED, LimitOptions, actor, each_of, limit_changes, limits_text
 from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Cell, Column, ColumnKind, show_table
@@ -44,7 +45,7 @@ def add_user(name: str, *, role: Role = "member", as_json: Json = False) -> int:
 
 def list_users(*, as_json: Json = False) -> int:
     """List the users."""
-    users = current().directory.users()
+    users = existing().directory.users()
     columns = (
         Column("user", ColumnKind.NAME),
         Column("role"),
@@ -87,7 +88,7 @@ def set_user(
     facts += [UserDisabled()] if disable else [UserEnabled()] if enable else []
     if not facts:
         raise BadName("say what is to be changed: --role, --disable or --enable")
-    current().directory.append(user_stream(name), *facts, actor=actor())
+    existing().directory.append(user_stream(name), *facts, actor=actor())
     person = current().directory.user(name)
     state = "enabled" if person.is_enabled else "disabled"
     return _print(person, f"the user {name} is {state}, and {_a(person.role)}", as_json=as_json)
@@ -101,7 +102,7 @@ def link(name: str, user: str, *, as_json: Json = False) -> int:
         user: Who may see them.
     """
     name = check_linked_name(name)
-    person = current().directory.append(user_stream(user), NameLinked(name=name), actor=actor())
+    person = existing().directory.append(user_stream(user), NameLinked(name=name), actor=actor())
     return _print(person, f"the user {user} sees the jobs of {echo(name)}", as_json=as_json)
 
 
@@ -113,7 +114,7 @@ def unlink(name: str, user: str, *, as_json: Json = False) -> int:
         user: Who may see them no longer.
     """
     name = check_linked_name(name)
-    person = current().directory.append(user_stream(user), NameUnlinked(name=name), actor=actor())
+    person = existing().directory.append(user_stream(user), NameUnlinked(name=name), actor=actor())
     return _print(person, f"the user {user} does not see the jobs of {echo(name)} any more", as_json=as_json)
 
 
@@ -141,7 +142,7 @@ def add_project(
 
 def list_projects(*, as_json: Json = False) -> int:
     """List the projects."""
-    projects = current().directory.projects()
+    projects = existing().directory.projects()
     columns = (
         Column("project", ColumnKind.NAME),
         Column("members", ColumnKind.TEXT),
@@ -176,6 +177,7 @@ def set_project(
     """
     if not each_of([*(member or []), *(viewer or []), *(remove or [])]):
         raise BadName("say what is to be changed: --member, --viewer or --remove")
+    existing()
     return _set_project(name, [], member, viewer, remove, as_json=as_json)
 
 
@@ -217,7 +219,7 @@ def _set_project(  # noqa: PLR0913 - one parameter an option
 
 def _limit(stream: str, options: LimitOptions, *, as_json: bool) -> int:
     # Without a change this asks for what is there.
-    limits = current().directory.set_limits(stream, limit_changes(options), actor=actor()).model_dump()
+    limits = existing().directory.set_limits(stream, limit_changes(options), actor=actor()).model_dump()
     lines = [f"{name.replace('_', ' '):<18} {'-' if most is None else f'{most:,}'}" for name, most in limits.items()]
     print_output(limits, lambda: print("\n".join(lines)), as_json=as_json)
     return 0

@@ -3,18 +3,28 @@
 import asyncio
 import os
 import sys
+from typing import Annotated
 
+from cyclopts import Parameter
+
+from deployments.cli.existing import existing
 from deployments.cli.output import Json, print_output
-from models.settings import Settings
 from tasks.jobs.leases import expire_leases
 from tasks.prefect_settings import import_prefect, prepare
 from tasks.services import Services
 from tasks.sweeping import sweep_leftovers, sweep_storages
 
 
-def reconcile(*, as_json: Json = False) -> int:
-    """Bring right what a crash left behind: expired leases, documents that do not follow the log."""
-    services = Services(Settings.read())
+def reconcile(*, new_storage: Annotated[bool, Parameter(negative="")] = False, as_json: Json = False) -> int:
+    """Bring right what a crash left behind: expired leases, documents that do not follow the log.
+
+    Args:
+        new_storage: A storage that is empty, though jobs were written there, is new and not lost: write them again.
+    """
+    services = existing()
+    if new_storage:
+        new = services.stores.take_as_new()
+        services.cursor.begin_anew([*new, *([""] if services.stores.full("") in new else [])])
     unreachable = services.check_access()
     services.rollback.compare_all()
     expired = expire_leases(services)

@@ -5,12 +5,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from deployments.cli.existing import existing
 from deployments.cli.output import Json, print_output
 from models.errors import InputError, ResultMissing
 from models.submissions import Submission
 from tasks.jobs import submission
 from tasks.jobs.reruns import changes_since, executed_of
-from tasks.services import current
 
 SOMETHING_DIFFERS = 3
 
@@ -37,7 +37,7 @@ def rerun(  # noqa: PLR0913 - one parameter an option
     """
     if dry_run and not exact:
         raise InputError("--dry-run goes with --exact: it says what is otherwise now")
-    services = current()
+    services = existing()
     job = services.log.get(services.log.id_of(job_id))
     document = services.log.document(job.job_id)
     if document is None:
@@ -75,5 +75,5 @@ def rerun(  # noqa: PLR0913 - one parameter an option
 
 
 def _check(backend: str, document: bytes) -> None:
-    if why_not := submission.check_document(current(), backend, document):
+    if why_not := submission.check_document(existing(), backend, document):
         print(f"quledger: the document is handed in without a check: {why_not}", file=sys.stderr)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from deployments.cli import render
+from deployments.cli.existing import existing
 from deployments.cli.figures import write_figure
 from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
@@ -16,7 +17,6 @@ from deployments.sweep_figures import MAX_EXPERIMENTS, job_svg, sparklines
 from flows.artifacts.outcomes import outcomes_of
 from models.errors import printable
 from tasks.jobs.results import result_document
-from tasks.services import current
 
 BAR = 40
 """Characters of the longest bar of a histogram."""
@@ -43,7 +43,7 @@ def result(
         plot: Draw it instead: a histogram, or heat map and curve of several experiments, into an SVG file if one is
             named; else the means of the experiments as a line here.
     """
-    document = result_document(current(), current().log.id_of(job_id))
+    document = result_document(existing(), existing().log.id_of(job_id))
     if isinstance(plot, Path):
         write_figure(plot, job_svg(document))
     elif plot:

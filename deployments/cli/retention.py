@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from deployments.cli.existing import existing
 from deployments.cli.operator import actor
 from deployments.cli.output import Json, print_output
 from models import clock
@@ -12,7 +13,7 @@ from models.errors import BadSetting
 from models.words import count_of
 from storage.log.expiry import Sum, payloads_before, remove_payloads
 from tasks.jobs.retention import old_results, remove_results
-from tasks.services import Services, current
+from tasks.services import Services
 
 _Days = Annotated[float | None, Parameter(negative="")]
 MAX_DAYS = 36500
@@ -34,7 +35,7 @@ def retention(
         payloads_days: How long a payload is kept; by default QULEDGER_PAYLOADS_DAYS, without which all are.
         apply: Remove them.
     """
-    services = current()
+    services = existing()
     settings = services.settings
     kept = {
         "results": settings.results_days if results_days is None else results_days,

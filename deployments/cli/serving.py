@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from deployments.cli.output import Json, print_output
-from deployments.cli.terminal import OutputLost
+from deployments.cli.terminal import OutputLost, serving
 from deployments.processes import up as everything
 from deployments.processes.drain import run_drain_command, run_worker_command
 from models.errors import BadSetting
@@ -34,9 +34,10 @@ def drain(
     """
     if time_budget is not None and not time_budget > 0:
         raise BadSetting("the time budget has to be a number of seconds above 0")
-    counts, unserved = run_drain_command(
-        backend, concurrency, until_empty=until_empty, time_budget=time_budget, say=None if as_json else _say
-    )
+    with serving():
+        counts, unserved = run_drain_command(
+            backend, concurrency, until_empty=until_empty, time_budget=time_budget, say=None if as_json else _say
+        )
     ended = ", ".join(f"{number} {state}" for state, number in counts.items()) or "no jobs"
     print_output(counts, lambda: print(f"drained: {ended}"), as_json=as_json)
     for reason in unserved:
@@ -56,7 +57,8 @@ def up(*, port: int = 4200, api: bool = True, api_port: int | None = None) -> in
         _check_port(each)
     if api_port is None:
         api_port = API_PORT if port else 0
-    everything.serve(port, _say, api_port=api_port if api else None)
+    with serving():
+        everything.serve(port, _say, api_port=api_port if api else None)
     return 0
 
 
@@ -71,7 +73,8 @@ def serve(*, port: int = API_PORT, host: str = "127.0.0.1") -> int:
     # A second of imports that no drain needs.
     from deployments.processes.serve import serve_api  # noqa: PLC0415
 
-    serve_api(port, _say, host=host)
+    with serving():
+        serve_api(port, _say, host=host)
     return 0
 
 
@@ -88,5 +91,6 @@ def _say(line: str) -> None:
 
 def worker() -> int:
     """Serve the deployments of the Prefect server that PREFECT_API_URL names: jobs, drains, schedules."""
-    run_worker_command()
+    with serving():
+        run_worker_command()
     return 0

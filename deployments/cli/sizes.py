@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import make_url
 
+from deployments.cli.existing import existing
 from deployments.cli.output import Json, print_output
 from models import clock
 from models.errors import QuledgerError
@@ -16,7 +17,7 @@ from models.settings import Settings
 from storage import layout
 from storage.log.sizes import newest_ended, sizes
 from storage.providers.protocol import get_or_none
-from tasks.services import Services, current
+from tasks.services import Services
 
 LOOKED_AT = 20
 """So many jobs are looked at in the storage: as many answers of a storage, times four, are waited for."""
@@ -27,7 +28,7 @@ def show_size(*, as_json: Json = False) -> int:
 
     What the storage holds is told by the documents of the newest jobs that have ended. Example: `quledger db size`.
     """
-    services = current()
+    services = existing()
     found = sizes(services.log.engine, clock.now())
     looked_at = in_storage = 0
     for job in newest_ended(services.log.engine, LOOKED_AT):
@@ -63,4 +64,8 @@ def _disk(settings: Settings) -> tuple[int | None, bool]:
 
 
 def _existing(place: Path) -> Path:
-    return next(each for each in (place, *place.parents) if each.exists())
+    for each in (place, *place.parents):
+        with suppress(OSError):  # what may not be looked at lies on the disk of what may
+            each.stat()
+            return each
+    return Path("/")

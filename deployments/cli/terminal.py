@@ -9,6 +9,7 @@ import os
 import select
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any, NoReturn, TextIO
 
 PLAIN = dict(zip("▁▂▃▄▅▆▇", "_.,-=+*", strict=True)) | {
@@ -25,6 +26,9 @@ PLAIN = dict(zip("▁▂▃▄▅▆▇", "_.,-=+*", strict=True)) | {
 """What stands for our own characters where the terminal or file has no code for them."""
 
 _HANDLER = "quledger.spelt_out"
+
+PATIENCE = 1.0
+"""Seconds that who serves waits for a reader of what it prints, once; far less than the watchdog allows."""
 
 
 class OutputLost(Exception):
@@ -60,16 +64,25 @@ def written(text: str, encoding: str) -> str:
 
 
 class _Descriptor(io.FileIO):
-    """A file descriptor that fails once: what is written after that is lost."""
+    """A file descriptor that fails once: what is written after that is lost.
+
+    Attributes:
+        is_serving: what nobody reads is dropped and counted, since whoever waits for a reader serves nobody.
+    """
+
+    is_serving = False
 
     def __init__(self, number: int, *, silent: bool) -> None:
         super().__init__(number, "w", closefd=False)
         self._silent = silent
         self._failed = False
+        self._dropped = 0
 
     def write(self, content: Any, /) -> int:
         if not self._failed:
             try:
+                if self.is_serving:
+                    return self._offer(bytes(content))
                 # Whoever shares the terminal or pipe may have told it not to let writers wait.
                 while (number := super().write(content)) is None:
                     select.select([], [self], [])
@@ -80,6 +93,33 @@ class _Descriptor(io.FileIO):
             else:
                 return number
         return len(content)
+
+    def _offer(self, content: bytes) -> int:
+        """Write as much as there is room for in time."""
+        rest = content
+        if self._dropped and self._has_room(0.0):
+            rest = b"\n[%d lines were left out here: nobody read them]\n%b" % (self._dropped, content)
+            self._dropped = 0
+        while rest:
+            if not self._has_room(0.0 if self._dropped else PATIENCE):
+                self._dropped += rest.count(b"\n")
+                break
+            # So much never waits where there is room.
+            rest = rest[super().write(rest[: select.PIPE_BUF]) or 0 :]
+        return len(content)
+
+    def _has_room(self, seconds: float) -> bool:
+        return bool(select.select([], [self], [], seconds)[1])
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[None]:
+    """Let nothing that is printed within the block wait for a reader: what nobody reads is left out, and counted."""
+    _Descriptor.is_serving = True
+    try:
+        yield
+    finally:
+        _Descriptor.is_serving = False
 
 
 def _stream(number: int, given: TextIO | None, *, silent: bool) -> TextIO:
@@ -115,9 +155,9 @@ codecs.register_error(_HANDLER, _spell_out)
 def end(code: int) -> NoReturn:
     """End the process with its exit code, also where something that was asked never answers."""
     if threading.active_count() > 1:
-        from tasks.health.side_by_side import THREADS  # noqa: PLC0415 - few commands have begun a thread
+        from tasks.threads import MAY_HANG  # noqa: PLC0415 - few commands have begun a thread
 
-        if any(thread.name.startswith(THREADS) for thread in threading.enumerate()):
+        if any(thread.name.startswith(MAY_HANG) for thread in threading.enumerate()):
             # Python's own end would tear them out of the libraries in which they wait, which may abort the process.
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OutputLost, OSError):

@@ -5,12 +5,13 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from deployments.cli import render
+from deployments.cli.existing import existing
 from deployments.cli.operator import actor, each_of
 from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
 from models import clock
 from models.clock import to_text
-from models.errors import BadName, UnknownBackend, echo
+from models.errors import BadName, echo
 from models.identity.errors import UnknownToken
 from models.identity.facts import SCOPES, Scope
 from models.identity.people import TokenState
@@ -64,7 +65,7 @@ def new(  # noqa: PLR0913 - one parameter an option
         if scope:
             raise BadName("--scope is for the tokens of users; one of a device is good for serving it alone")
         if device not in registry.names():
-            raise UnknownBackend(device, registry.names())
+            raise registry.unknown(device)
         if not registry.served_outside(device):
             print(
                 f"quledger: the jobs of {device} are run here, so an engine with this key is refused; a device that one"
@@ -92,7 +93,7 @@ def list_tokens(user: str = "", *, device: str = "", as_json: Json = False) -> i
         user: Only of this user.
         device: Only of this device.
     """
-    directory = current().directory
+    directory = existing().directory
     if user:
         directory.user(user)
     found = directory.tokens(user=user, device=device)
@@ -112,7 +113,7 @@ def revoke(token_id: str, *, as_json: Json = False) -> int:
     Args:
         token_id: Its id, or the beginning of it; `quledger token list` shows the ids.
     """
-    directory = current().directory
+    directory = existing().directory
     # Whoever has pasted the whole token is not shown its secret again.
     token_id = token_id.removeprefix(f"{PREFIX}_").partition("_")[0]
     meant = id_meant(token_id, [listed.token.token_id for listed in directory.tokens()])

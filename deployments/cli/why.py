@@ -1,9 +1,9 @@
 """`quledger why`: what a job waits for, and when it goes on."""
 
+from deployments.cli.existing import existing
 from deployments.cli.output import Json, print_output
 from deployments.cli.render import print_line
 from tasks.jobs import why as reasons
-from tasks.services import current
 
 
 def why(job_id: str, *, as_json: Json = False) -> int:
@@ -12,7 +12,7 @@ def why(job_id: str, *, as_json: Json = False) -> int:
     Args:
         job_id: The job's id, or as much of its beginning as tells it from others.
     """
-    services = current()
+    services = existing()
     said = reasons.why(services, services.log.get(services.log.id_of(job_id)))
 
     def show() -> None:

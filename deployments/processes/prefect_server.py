@@ -17,10 +17,11 @@ import httpx
 from filelock import FileLock, Timeout
 
 from deployments.processes.logs import open_log
+from deployments.processes.ports import LOOPBACK, listen
 from deployments.processes.prefect_secrets import keep_secret, warn_of_open_logins
 from flows.prefect_api.client import REFUSED, authentication, refusal
 from models import clock
-from models.errors import BadSetting, QuledgerError
+from models.errors import QuledgerError
 from models.settings import Settings, redact_url
 from tasks import python
 from tasks.log_files import SERVER
@@ -81,12 +82,7 @@ def prefect_server(settings: Settings, port: int = 0) -> Iterator[str]:
             raise PrefectUnavailable(msg)
         yield given
         return
-    try:
-        listening = socket.create_server(("127.0.0.1", port))
-    except OSError as error:
-        msg = f"port {port} cannot be listened on ({error.strerror}); name another one with --port"
-        raise BadSetting(msg) from None
-    with listening:
+    with listen(LOOPBACK, port) as listening:
         server = _Server(settings, listening)
         try:
             with _start_lock(settings):

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import os
 import signal
 import socket
 import sys
@@ -12,13 +11,11 @@ from types import FrameType
 from deployments.processes.local_access import is_anybody_there, local_access
 from deployments.processes.logs import record
 from deployments.processes.mirroring import mirrored
+from deployments.processes.ports import LOOPBACK, listen
 from deployments.processes.stop_signals import stop_signals
-from models.errors import BadSetting
 from models.settings import Settings
 from tasks.sandbox.walls import hide_memory
 from tasks.services import Services
-
-LOOPBACK = "127.0.0.1"
 
 MAX_CONNECTIONS = 2000
 """More at once are answered with 503."""
@@ -42,21 +39,6 @@ def serve_api(port: int, say: Callable[[str], None], *, host: str = LOOPBACK) ->
     services.open(patient=True)
     listening = listen(host, port)
     serve_on(services, listening, say)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
-
-    Raises:
-        BadSetting: it cannot.
-    """
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        # Its own words name the address once more.
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        msg = f"{host}:{port} cannot be listened on ({why}); name another port with --port"
-        raise BadSetting(msg) from None
 
 
 def serve_on(services: Services, listening: socket.socket, say: Callable[[str], None]) -> None:

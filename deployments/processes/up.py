@@ -1,6 +1,7 @@
 """Everything in one command: Prefect's server with its UI, all deployments, and a warm worker that serves them."""
 
 import contextlib
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +13,8 @@ from deployments.deploy import POOL, deploy
 from deployments.processes.blocks import Blocks
 from deployments.processes.kept import kept
 from deployments.processes.logs import report_errors, warn_on_terminal
+from deployments.processes.ports import LOOPBACK, expect_free, listen
 from deployments.processes.prefect_server import prefect_server
-from deployments.processes.serve import LOOPBACK, listen
 from deployments.processes.stop_signals import stop_signals
 from flows.prefect_api.client import ask, authentication
 from models import clock
@@ -27,6 +28,8 @@ READY_SECONDS = 180.0
 """How long a worker may take until it serves, on a machine that has much else to do."""
 
 PAUSE = 0.5
+
+API_OPTION = "--api-port"
 
 
 def serve(port: int, say: Callable[[str], None], *, api_port: int | None = None) -> None:
@@ -46,6 +49,8 @@ def serve(port: int, say: Callable[[str], None], *, api_port: int | None = None)
     services = Services(settings)
     # So that a problem with settings, database or storage is reported at once.
     services.open()
+    ours = {} if os.environ.get("PREFECT_API_URL") else {"--port": port}
+    expect_free(ours if api_port is None else ours | {API_OPTION: api_port})
     for number in (signal.SIGINT, *stop_signals()):
         signal.signal(number, _interrupt)
     warn_on_terminal()
@@ -91,7 +96,7 @@ def _front_door(settings: Settings, port: int | None) -> Iterator[tuple[str, Cal
         yield "", lambda: None
         return
     # The socket is ours, so that nobody takes the port while the API is started again.
-    with listen(LOOPBACK, port) as listening:
+    with listen(LOOPBACK, port, API_OPTION) as listening:
         fd, log = listening.fileno(), settings.folder / API
         with kept("the API", "deployments.processes.embedded_api", log, str(fd), fds=(fd,)) as begin:
             yield f"http://{LOOPBACK}:{listening.getsockname()[1]}", begin

@@ -1,20 +1,24 @@
 """Claims jobs in fair order and runs each as a flow run of its own; `models/policy.py` says what is done next."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import Counter
 from dataclasses import replace
 
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import StateType
 
 from flows.draining.handover import Handover, JobsUnderWay
 from flows.draining.inbox_poller import InboxPoller
-from flows.draining.prefect_submissions import CANCELS, TO_BEGIN, PrefectSubmissions, dispatch
+from flows.draining.prefect_submissions import TO_BEGIN, PrefectSubmissions, dispatch
 from flows.prefect_api.engine import new_run, run_as
 from flows.prefect_api.names import tags_of
+from flows.prefect_api.run_sync import was_revived_since
+from flows.prefect_api.waiting_runs import CANCELS
 from flows.run_job import run_attempt
-from models.errors import LogError
+from models.errors import LogError, NotCancellable
 from models.job import FINAL, Job, Phase
 from models.policy import Do, DrainState, Rest, claim_pause, next_action, poll_pause, room
 from storage import failpoints
@@ -84,6 +88,10 @@ class Scheduler:
     def wake(self) -> None:
         """Say that there may be something to claim."""
         self._woken.set()
+
+    def free(self) -> int:
+        """Return how many more jobs may begin now."""
+        return max(self._room(), 0)
 
     def leaves_jobs(self) -> bool:
         """Say whether the process goes on with what is under way, so that the next drain need not wait for it."""
@@ -222,16 +230,27 @@ class Scheduler:
         try:
             run = await self._submissions.run_of(job)
             if run is not None and run.state is not None and run.state.type in CANCELS:
-                await asyncio.to_thread(cancel, self._services, job.job_id, by="prefect")
-                return
+                if await asyncio.to_thread(was_revived_since, self._services, job, run):
+                    run = None
+                else:
+                    await self._cancel(job)
+                    return
             if run is None or run.state is None or run.state.type not in TO_BEGIN:
                 deployment = await self._submissions.deployment()
                 run = await new_run(
                     self._client, run_attempt, job.job_id, parameters, tags_of(job), deployment_id=deployment
                 )
-            await run_as(run_attempt, run, parameters)
+            state = await run_as(run_attempt, run, parameters)
+            if state.type is StateType.CANCELLING:  # Prefect has not let it begin
+                await self._cancel(job)
         except Exception as error:  # noqa: BLE001 - one run that Prefect cannot begin must not end the drain
             _LOG.warning("run_broke action=retry job_id=%s: %s", job.job_id, type(error).__name__)
+
+    async def _cancel(self, job: Job) -> None:
+        with contextlib.suppress(NotCancellable):
+            await asyncio.to_thread(
+                cancel, self._services, job.job_id, by="prefect", reason="cancelled in Prefect before it began"
+            )
 
     async def _is_empty(self) -> bool:
         """Say whether no job waits or runs, in whoever's hands: a dead worker's job comes back when its lease ends.

@@ -8,7 +8,8 @@ flows and tasks, and what they ask the server for. What is left out is only what
 - The engine reads its run once more before it begins; it gets the run that we have just been given.
 - A task run is told of when it runs; that it was Pending a millisecond before is left out.
 - The first heartbeat comes after the first interval: that a run has begun says its state.
-- Nothing is kept of what flows and tasks return, so no file is named for it.
+- Nothing is kept of what flows and tasks return, so no file is named for it, and nobody is asked where
+  that would be.
 - Nobody watches whether a run of a deployment is suspended: Prefect does so with a thread, a connection and a blocked
   event loop for each run. A job that runs goes on; it can be cancelled, which is watched for all runs at once.
 """
@@ -27,11 +28,11 @@ from prefect._flow_run_suspension import FlowRunSuspensionRequest
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import FlowRunCreate
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.context import FlowRunContext
 from prefect.events.worker import EventsWorker
 from prefect.filesystems import NullFileSystem
 from prefect.flow_engine import AsyncFlowRunEngine
 from prefect.logging.handlers import APILogWorker
+from prefect.results import ResultStore
 from prefect.states import Running, to_state_create
 from prefect.task_engine import run_task_async
 from prefect.utilities.callables import get_call_parameters
@@ -64,10 +65,6 @@ class _Engine(AsyncFlowRunEngine[Any, Any]):
         knowing = copy.copy(client or self.client)
         knowing.read_flow_run = self._read  # type: ignore[method-assign]
         async with super().setup_run_context(knowing):
-            context = FlowRunContext.get()
-            assert context is not None  # noqa: S101 - it has just been entered
-            # The type names only what can keep something.
-            context.result_store.result_storage = NullFileSystem()  # type: ignore[assignment]
             yield
 
     @contextlib.contextmanager
@@ -82,6 +79,15 @@ class _Engine(AsyncFlowRunEngine[Any, Any]):
     def _emit_flow_run_heartbeat(self, *template: Any) -> None:
         if next(self._beats):
             super()._emit_flow_run_heartbeat(*template)
+
+
+def _store_of_nothing() -> ResultStore:
+    # The type names only what can keep something.
+    return ResultStore().model_copy(update={"result_storage": NullFileSystem()})
+
+
+# Prefect would ask its server at each run where results are to be kept, and hold the event loop until it answers.
+flow_engine.get_result_store = _store_of_nothing  # type: ignore[attr-defined]
 
 
 def leave_sigterm_alone() -> None:

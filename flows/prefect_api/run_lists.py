@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import httpx
@@ -50,8 +50,15 @@ class DueRuns:
         self._client = client
         self._noted_at: dict[UUID, float] = {}
 
-    async def list(self, deployments: list[UUID], limit: int, *, later: bool = False) -> list[FlowRun]:
-        """Return the scheduled runs of these deployments that are due now; with `later`, those due later too."""
+    async def list(
+        self, deployments: list[UUID], limit: int, *, later: bool = False, without: Sequence[UUID] = ()
+    ) -> list[FlowRun]:
+        """Return the scheduled runs of these deployments that are due now.
+
+        Args:
+            later: return those due later too.
+            without: runs that are left out of a list alone.
+        """
         filters = of_deployments(deployments, StateType.SCHEDULED)
         before = None if later else clock.now()
         # By the steady clock, taken before it is asked.
@@ -69,6 +76,8 @@ class DueRuns:
             body = of_deployments(deployments, StateType.SCHEDULED) | {"limit": limit, "sort": _NEXT_FIRST}
             if before is not None:
                 body["flow_runs"]["next_scheduled_start_time"] = {"before_": before.isoformat()}
+            if without:
+                body["flow_runs"]["id"] = {"not_any_": [str(each) for each in without]}
             answer = await self._client.request("POST", "/flow_runs/filter", json=body)
             return FlowRun.model_validate_list(answer.json())
 

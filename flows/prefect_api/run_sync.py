@@ -19,6 +19,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.objects import State as PrefectState
+from prefect.client.schemas.responses import SetStateStatus
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Cancelled, Crashed
 
@@ -42,6 +43,8 @@ OTHERS = ("drain-queue", "reconcile")
 """Flows whose runs hold a lock on this machine while they are under way."""
 
 _UNDER_WAY = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+_TO_END = [StateType.RUNNING, StateType.PENDING, StateType.PAUSED]
+"""What somebody has cancelled is none of these: `cancel_as_in_prefect` sees to it."""
 
 
 async def crash_dead_runs(services: Services) -> int:
@@ -60,11 +63,12 @@ async def crash_dead_runs(services: Services) -> int:
                     await client.set_flow_run_state(run.id, Crashed(message="its process is gone"), force=True)
                     forget(services.settings.folder, str(run.id))
                     count += 1
-            for run in await _runs(client, _UNDER_WAY):
+            for run in await _runs(client, _TO_END):
                 state = await asyncio.to_thread(_overdue, services, run)
                 if state is not None:
-                    await client.set_flow_run_state(run.id, state, force=True)
-                    count += 1
+                    # Not forced: who has cancelled it since it was listed is heard.
+                    answer = await client.set_flow_run_state(run.id, state)
+                    count += answer.status is SetStateStatus.ACCEPT
             for run in await _recent(client, [StateType.CRASHED]):
                 state = await asyncio.to_thread(_stopped_late, services, run)
                 if state is not None:
@@ -108,7 +112,7 @@ def _cancelled(services: Services, run: FlowRun) -> PrefectState | None:
         # Of another laboratory, unless it was launched here and never begun.
         unborn = cancelling and run.start_time is None and "job" in (run.parameters or {})
         return Cancelled(message="it was cancelled before it began") if unborn else None
-    if job.state not in FINAL and not _was_revived_since(services, job, run):
+    if job.state not in FINAL and not was_revived_since(services, job, run):
         try:
             job = cancel(services, job.job_id, by="prefect", reason="cancelled in Prefect")
         except JobHeld:
@@ -133,7 +137,7 @@ def _job_of(services: Services, run: FlowRun) -> Job | None:
     return None
 
 
-def _was_revived_since(services: Services, job: Job, run: FlowRun) -> bool:
+def was_revived_since(services: Services, job: Job, run: FlowRun) -> bool:
     """Return whether an operator gave the job another chance after its run was cancelled."""
     if run.state is None or job.attempt == 0:
         return False

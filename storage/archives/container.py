@@ -64,10 +64,9 @@ def writing(path: Path) -> Iterator[Writer]:
         InputError: there is such a file already.
         UnwritableFile: it cannot be written.
     """
-    if path.exists():
-        raise InputError(f"{echo(str(path))} is there already; an archive is not written over")
     beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
+        _expect_none(path)
         with open(beside, "xb") as file:
             with writing_into(file) as writer:
                 yield writer
@@ -75,11 +74,21 @@ def writing(path: Path) -> Iterator[Writer]:
             os.fsync(file.fileno())
         os.link(beside, path)
     except FileExistsError:
-        raise InputError(f"{echo(str(path))} is there already; an archive is not written over") from None
+        raise _taken(path) from None
     except OSError as error:
         raise UnwritableFile(path, error.strerror or "unknown reason") from None
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
+
+
+def _expect_none(path: Path) -> None:
+    if path.exists():
+        raise _taken(path)
+
+
+def _taken(path: Path) -> InputError:
+    return InputError(f"{echo(str(path))} is there already; an archive is not written over")
 
 
 class Reader:

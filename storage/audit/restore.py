@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, te
 from models import clock
 from models.audit import check_history
 from models.errors import (
-    LogNotEmpty,
+    InputError,
     MirrorBroken,
     StorageError,
     StorageRefused,
@@ -53,6 +53,16 @@ _OURS = (
 )
 _BEHIND_FORK = select(_EVENT).where(_EVENT.c.job_id == bindparam("job_id"), _EVENT.c.seq >= bindparam("seq"))
 _DROP_EVENTS = delete(_EVENT).where(_EVENT.c.job_id == bindparam("job_id"), _EVENT.c.seq >= bindparam("seq"))
+
+
+class LogNotEmpty(InputError):
+    """The mirror belongs to another laboratory than the database does."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database holds jobs already, and none of them is in that mirror;"
+            " set QULEDGER_DATABASE or QULEDGER_HOME to restore elsewhere"
+        )
 
 
 class Fork(NamedTuple):

@@ -103,6 +103,9 @@ class Marks:
     def _mark(self, name: str) -> None:
         storage = self._stores.of(name)
         there = mark_in(storage)  # before the log's: marks only grow
+        if there is None and name in self._marked:
+            self._stores.doubt(name)  # it may have been emptied, or its disk unmounted
+            storage = self._stores.of(name)
         with self._lock, writing(self._engine) as connection:
             ours = mark_of(connection)
             if ours.mark < self._newest or (
@@ -134,8 +137,10 @@ def rolled_back(engine: Engine, storage: StorageProvider) -> Iterator[Finding]:
     if there is None:
         return
     if there.log_id != ours.log_id and there.mark:
-        message = "another log has written the storage since; `quledger reconcile` compares what it holds with this one"
-        yield Finding(job_id="", what="ahead", message=message)
+        told = "since; `quledger reconcile` compares what it holds with this one"
+        if not ours.mark:
+            told = "and this one never has; if that one is lost, run `quledger restore`"
+        yield Finding(job_id="", what="ahead", message=f"another log has written the storage {told}")
     elif there.mark > ours.mark:
         message = (
             f"the log went back in time: the storage was written up to mark {there.mark},"

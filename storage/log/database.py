@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
 from models.errors import BadSetting, LogUnavailable
 from models.settings import redact_url
 from storage.log.dialects import Dialect, Turn, dialect_named, dialect_of
+from storage.log.no_log import NoLog
 
 HEAD = "0012"
 """The newest migration; a database of another version is migrated or refused."""
@@ -26,23 +27,26 @@ class LogDisturbed(LogUnavailable):
     """Another writer was in the way of a transaction: nothing of it was done, and it may be tried again at once."""
 
 
-def open_database(url: str, *, existing: bool = False, patience: float = BUSY_SECONDS) -> Engine:
+def open_database(url: str, *, existing: bool = False, begins: bool = True, patience: float = BUSY_SECONDS) -> Engine:
     """Return the engine of a database that has today's tables, made or migrated as needed.
 
     Args:
+        begins: make a log where there is none; else only one of another version is migrated.
         existing: make and migrate nothing; a database that is missing, empty or old is refused.
         patience: seconds that a writer waits for the database before it says that it is locked.
 
     Raises:
         BadSetting: the URL is of no database that is supported.
+        NoLog: there is none, and none is to be begun.
         LogUnavailable: the database cannot be reached, is no database, or belongs to a newer Quledger.
     """
-    engine, dialect = _engine(url, existing=existing, patience=patience)
+    engine, dialect = _engine(url, existing=existing or not begins, patience=patience)
     try:
         with unavailable(dialect):
             if existing:
                 _expect_today(engine)
             else:
+                _expect_log(engine, begins=begins)
                 _migrate(engine, dialect)
     except BaseException:
         engine.dispose()
@@ -71,6 +75,16 @@ def version_of(engine: Engine) -> str | None:
 
 
 def _engine(url: str, *, existing: bool, patience: float) -> tuple[Engine, Dialect]:
+    parsed, dialect = parsed_url(url)
+    return dialect.engine(parsed, patience, existing=existing), dialect
+
+
+def parsed_url(url: str) -> tuple[URL, Dialect]:
+    """Return the parts of the URL of a database, and of which kind it is.
+
+    Raises:
+        BadSetting: it is of no database that is supported.
+    """
     try:
         parsed = make_url(url)
     except (SQLAlchemyError, ValueError):  # the latter for a port that is no number
@@ -83,7 +97,7 @@ def _engine(url: str, *, existing: bool, patience: float) -> tuple[Engine, Diale
     if parsed.drivername.startswith("sqlite") and "?" in url:
         msg = "the database goes on after its path; write %3F where ? belongs to a name, and no options"
         raise BadSetting(msg)
-    return dialect.engine(parsed, patience, existing=existing), dialect
+    return parsed, dialect
 
 
 @contextlib.contextmanager
@@ -151,6 +165,15 @@ def _expect_today(engine: Engine) -> None:
         found = f"is of version {version}" if version else "holds no event log"
         msg = f"the database {found}, and this Quledger needs version {HEAD}; nothing was changed"
         raise LogUnavailable(msg)
+
+
+def _expect_log(engine: Engine, *, begins: bool) -> None:
+    if begins:
+        return
+    with engine.connect() as connection:
+        if _version(connection) is None:
+            msg = f"the database {redact_url(str(engine.url))} holds no event log"
+            raise NoLog(msg)
 
 
 def _migrate(engine: Engine, dialect: Dialect) -> None:

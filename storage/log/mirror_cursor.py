@@ -1,5 +1,6 @@
 """How far the mirror of each job has come. An append marks its job as behind, in the same transaction."""
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, bindparam, func, select, text, update
@@ -34,6 +35,13 @@ _COUNT_BEHIND = select(func.count()).select_from(_MIRROR).where(text("behind"))
 _PLACE = update(_MIRROR).where(_MIRROR.c.job_id == bindparam("_job_id")).values(place=bindparam("_place"))
 _PLACE_IF = _PLACE.where(_MIRROR.c.place == bindparam("_known"))
 _GET = select(_MIRROR.c.seq, _MIRROR.c.place).where(_MIRROR.c.job_id == bindparam("job_id"))
+
+
+_BEGIN_ANEW = (
+    update(_MIRROR)
+    .where(_MIRROR.c.job_id.in_(select(_JOB.c.job_id).where(_JOB.c.storage.in_(bindparam("names", expanding=True)))))
+    .values(seq=-1, place="", behind=True)
+)
 
 
 class Position(NamedTuple):
@@ -72,6 +80,15 @@ class MirrorCursor:
                 connection.execute(_PLACE, {"_job_id": job_id, "_place": place})
             else:
                 connection.execute(_PLACE_IF, {"_job_id": job_id, "_place": place, "_known": known})
+
+    def begin_anew(self, names: Collection[str]) -> None:
+        """Have all documents of the jobs of these storages written again.
+
+        Args:
+            names: as jobs know them; the first one of the settings has the empty name too.
+        """
+        with writing(self._engine) as connection:
+            connection.execute(_BEGIN_ANEW, {"names": list(names)})
 
     def behind(self, after: str = "", limit: int | None = None) -> list[tuple[str, str]]:
         """Return the id and the name of the storage of each job that is not held and whose mirror waits for events.

@@ -42,6 +42,7 @@ _GUARDED = text(
 )
 """The versions of the tables of events, of triggers and of what these call; how many rows were written so far."""
 _HELD = "55P03"
+_CANCELLED = "57014"
 _DISTURBED = "another process was in the way; try again"
 _GONE = "the server went away; wait until it is back"
 _BY_STATE = {
@@ -198,6 +199,18 @@ class Postgres:
         yield
         if connection.execute(_GUARDED, {"tables": list(EVENT_TABLES)}).all() != before:
             raise connection.dialect.loaded_dbapi.IntegrityError("events are append-only")
+
+    @contextlib.contextmanager
+    def bounded(self, connection: Connection, seconds: float) -> Iterator[None]:
+        """Have the server end what takes longer, to the end of the transaction."""
+        connection.execute(
+            text("SELECT set_config('statement_timeout', :limit, true)"), {"limit": f"{max(1.0, seconds * 1000):.0f}"}
+        )
+        yield
+
+    def ran_out(self, error: BaseException) -> bool:
+        """Say whether the server ended it because of that."""
+        return getattr(error, "sqlstate", None) == _CANCELLED
 
     def run_alone(self, connection: Connection, statement: str) -> Any:
         """Run it as a prepared one, of which the server takes no two in one text: the second might begin anew."""

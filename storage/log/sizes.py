@@ -10,6 +10,7 @@ from models import clock
 from models.growth import RECENT_DAYS
 from models.job import Job
 from storage.log.database import reading
+from storage.log.sqlite import file_size
 from storage.log.tables import JobRow, PayloadRow
 
 _JOB: Any = JobRow.__table__  # type: ignore[attr-defined]
@@ -56,4 +57,4 @@ def newest_ended(engine: Engine, most: int) -> list[Job]:
 
 def _of_files(path: Path) -> int:
     files = (path.with_name(path.name + end) for end in ("", "-wal", "-shm"))
-    return sum(file.stat().st_size for file in files if file.exists())
+    return sum(file_size(file) or 0 for file in files)

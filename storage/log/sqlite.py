@@ -13,11 +13,19 @@ from sqlalchemy import URL, Connection, Engine, Row, Select, create_engine, even
 from sqlalchemy.exc import DisconnectionError
 
 from models.errors import BadSetting, LogUnavailable
+from storage.log.no_log import NoLog
 from storage.log.tables import EVENT_TABLES
 
 POOL = 40
 
+STEPS = 100_000
+"""Instructions of SQLite, some milliseconds of work, after which it asks whether the time is up."""
+
+_PUT_ASIDE = "; put it aside, and `quledger restore` makes it anew from the storage"
+
 _ADVICE = {
+    "file is not a database": f"the file is not a database{_PUT_ASIDE}",
+    "database disk image is malformed": f"its file is damaged{_PUT_ASIDE}",
     "database is locked": "another process holds it; end that process or wait",
     "database or disk is full": "the disk is full; free some space",
     "attempt to write a readonly database": "it may only be read; check the file's owner and mode",
@@ -39,9 +47,9 @@ class Sqlite:
             msg = f"the database {url.drivername}:// is not supported; write sqlite:////the/file.db"
             raise BadSetting(msg)
         path = Path(str(url.database))
-        if existing and not (path.is_file() and path.stat().st_size):
+        if existing and not file_size(path):
             msg = f"there is no event log at sqlite:///{path}; one that was lost comes back by `quledger restore`"
-            raise LogUnavailable(msg)
+            raise NoLog(msg)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -113,6 +121,21 @@ class Sqlite:
         finally:
             raw.set_authorizer(None)
 
+    @contextlib.contextmanager
+    def bounded(self, connection: Connection, seconds: float) -> Iterator[None]:
+        """Have SQLite ask now and then whether the time is up."""
+        raw: Any = connection.connection.dbapi_connection
+        until = time.monotonic() + seconds
+        raw.set_progress_handler(lambda: time.monotonic() > until, STEPS)
+        try:
+            yield
+        finally:
+            raw.set_progress_handler(None, 0)
+
+    def ran_out(self, error: BaseException) -> bool:
+        """Say whether it was ended in its midst."""
+        return str(error) == "interrupted"
+
     def run_alone(self, connection: Connection, statement: str) -> Any:
         """Run it; SQLite takes one statement at a time."""
         return connection.connection.cursor().execute(statement)
@@ -124,6 +147,22 @@ class Sqlite:
     def words(self, error: BaseException) -> str:
         """Return what SQLite's error means."""
         return _ADVICE.get(str(error), str(error))
+
+
+def file_size(path: Path) -> int | None:
+    """Return the bytes of the file at a path; None where there is none.
+
+    Raises:
+        LogUnavailable: this process may not look there.
+    """
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        msg = f"the event log cannot be used now: its file cannot be looked at: {error.strerror}"
+        raise LogUnavailable(msg) from None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def is_open_to_others(path: Path) -> bool:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 
 from models.errors import InputError, LogUnavailable, printable
-from storage.log.database import HEAD, MIGRATIONS, engine_of, reading, unavailable, version_of
+from storage.log.database import HEAD, MIGRATIONS, engine_of, parsed_url, reading, unavailable, version_of
 from storage.log.dialects import dialect_of
+from storage.log.sqlite import file_size
 from storage.log.tables import EVENT_TABLES
 
 TRIGGERS = {
@@ -67,7 +68,7 @@ def version_at(url: str) -> str | None:
         BadSetting: the URL is of no database that is supported.
         LogUnavailable: it does not answer.
     """
-    if url.startswith("sqlite") and not Path(str(make_url(url).database)).exists():
+    if url.startswith("sqlite") and file_size(Path(str(parsed_url(url)[0].database))) is None:
         return None
     engine = engine_of(url)
     try:
@@ -131,14 +132,13 @@ def back_up(url: str, folder: Path, now: datetime) -> Copy:
     """Copy a database while it is used, as it is at one moment, and read the copy back; only its owner may read it.
 
     Raises:
+        BadSetting: the URL is of no database that is supported.
         LogUnavailable: the database, the disk or the program `pg_dump` is not as it has to be; nothing is left behind.
         BadTarget: there is such a file already, or the folder cannot be made.
     """
-    parsed = make_url(url)
+    parsed, _dialect = parsed_url(url)
     sqlite = parsed.get_backend_name() == "sqlite"
     target = folder / f"quledger-{now:%Y%m%dT%H%M%S.%fZ}.{'db' if sqlite else 'pgdump'}"
-    if target.exists():
-        raise BadTarget(f"{target} is there already")
     with _unfinished(target) as part:
         if sqlite:
             events: int | None = _copy_file(Path(str(parsed.database)), part)
@@ -154,9 +154,11 @@ def _unfinished(target: Path) -> Iterator[Path]:
     part = target.with_name(f".{target.name}.part")
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if target.exists():
+            raise BadTarget(f"{printable(str(target))} is there already")
         os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600))
     except OSError as error:
-        raise BadTarget(f"{target.parent} cannot be written: {error.strerror}") from None
+        raise BadTarget(f"{printable(str(target.parent))} cannot be written: {error.strerror}") from None
     try:
         yield part
         with part.open("rb+") as file:
@@ -168,7 +170,7 @@ def _unfinished(target: Path) -> Iterator[Path]:
 
 
 def _copy_file(source: Path, part: Path) -> int:
-    if not source.is_file():
+    if file_size(source) is None:
         raise LogUnavailable(f"there is no event log at sqlite:///{source}")
     try:
         with (

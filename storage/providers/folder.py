@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from models.errors import BadSetting, DocumentExists, DocumentMissing, StorageUnavailable
 from models.settings import redact_url
+from storage import layout
 from storage.providers.beside import beside_name, is_beside, shortage
 from storage.providers.protocol import Abilities, Entry
 
@@ -40,6 +41,7 @@ class FolderStorage:
             raise BadSetting(msg)
         # As bytes: a name need not be UTF-8, and no two names may become one.
         self._root = os.fsdecode(unquote_to_bytes(os.fsencode(parts.path))).rstrip("/")
+        self._seen: tuple[int, int] | None = None
 
     def get(self, path: str) -> bytes:
         """Return the document; what lies there and is no file, such as a pipe, is none, and is not waited for."""
@@ -51,14 +53,14 @@ class FolderStorage:
     def put(self, path: str, content: bytes) -> None:
         """Write beside and rename."""
         full = self._full(path)
-        with _errors(path, len(content)), _beside(full, content) as beside:
+        with _errors(path, len(content)), self._there(), _beside(full, content) as beside:
             os.replace(beside, full)
             _sync(os.path.dirname(full))
 
     def create(self, path: str, content: bytes) -> None:
         """Write beside and link, so that of several writers the first one wins."""
         full = self._full(path)
-        with _errors(path, len(content)), _beside(full, content) as beside:
+        with _errors(path, len(content)), self._there(), _beside(full, content) as beside:
             try:
                 os.link(beside, full)
             except FileExistsError:
@@ -68,7 +70,7 @@ class FolderStorage:
     def move(self, source: str, target: str) -> None:
         """Rename."""
         origin, full = self._full(source), self._full(target)
-        with _errors(source):
+        with _errors(source), self._there():
             os.makedirs(os.path.dirname(full), exist_ok=True)
             os.replace(origin, full)
             _sync(os.path.dirname(full))
@@ -121,6 +123,26 @@ class FolderStorage:
                         os.unlink(half)
                         swept += 1
         return swept
+
+    @contextlib.contextmanager
+    def _there(self) -> Iterator[None]:
+        """Write only into the folder that was there before, or into another one that is a storage of ours too.
+
+        It is made where there never was one; one that is gone was a disk that is not mounted any more.
+        """
+        now = self._identity()
+        if self._seen is not None and now != self._seen and not os.path.exists(self._full(layout.MARK)):
+            msg = "the folder of the storage is gone, or another one is in its place: is its disk still mounted?"
+            raise StorageUnavailable(msg)
+        yield
+        self._seen = self._identity()
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._root or "/")
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}"

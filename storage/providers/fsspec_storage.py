@@ -63,6 +63,8 @@ CACHING = frozenset({"simplecache", "filecache", "blockcache", "cached"})
 """Links of a chain that answer from what they remember."""
 
 
+UNKNOWN_KIND = "no kind of storage has URLs that begin so; a folder has file:///, S3 s3://, MongoDB mongodb://"
+
 FULL_STATUS = 507
 """What WebDAV and its like answer where there is no room (Insufficient Storage)."""
 
@@ -80,19 +82,21 @@ class FsspecStorage:
 
     def __init__(self, url: str, login: Mapping[str, str]) -> None:
         self.url = redact_url(url)
-        if CACHING & {link.partition("://")[0] for link in url.split("::")}:
+        links = [link.partition("://")[0] for link in url.split("::")]
+        if CACHING & set(links):
             msg = f"the storage {self.url} would be read from a cache, and others write to it too; leave the cache out"
             raise BadSetting(msg)
         try:
             filesystem, root = fsspec.url_to_fs(url, **login)
         except ImportError as error:
-            links = [link.partition("://")[0] for link in url.split("::")]
             package = next((PACKAGES[link] for link in links if link in PACKAGES), None)
             what = f"install the package {package} beside Quledger" if package else printable(str(error))
             msg = f"the storage {self.url} cannot be opened: {what}"
             raise BadSetting(msg) from None
         except (ValueError, TypeError) as error:
-            msg = f"the storage {self.url} cannot be opened: {type(error).__name__}; check its URL and its login"
+            is_known = all(link in fsspec.available_protocols() for link in links)
+            why = f"{type(error).__name__}; check its URL and its login" if is_known else UNKNOWN_KIND
+            msg = f"the storage {self.url} cannot be opened: {why}"
             raise BadSetting(msg) from None
         except Exception as error:  # noqa: BLE001 - a filesystem may connect at once, and raise its own kinds of error
             msg = f"the storage {self.url} cannot be reached: {_reason(error)}"

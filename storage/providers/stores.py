@@ -8,8 +8,15 @@ from models.errors import BadName, StorageError, StorageInactive, StorageUnavail
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import probe
 
+Expect = Callable[[str, StorageProvider, bool], bool]
+"""Says whether it is known what a storage (its name, it, is it the first one?) has to be; raises `StorageLost`."""
+
 Opener = Callable[[], StorageProvider]
 """Returns the storage, opened at the first call, or raises `StorageUnavailable`, also where it is switched off."""
+
+
+class StorageLost(StorageUnavailable):
+    """A storage is empty that should not be: its disk is not mounted, or somebody has emptied it."""
 
 
 class Stores:
@@ -19,14 +26,22 @@ class Stores:
         names: in the order of the settings, then as they were found; a single storage may have the empty name.
     """
 
-    def __init__(self, openers: Mapping[str, Opener], find: Callable[[], Mapping[str, Opener]] | None = None) -> None:
+    def __init__(
+        self,
+        openers: Mapping[str, Opener],
+        find: Callable[[], Mapping[str, Opener]] | None = None,
+        expect: Expect = lambda _name, _storage, _is_first: True,
+    ) -> None:
         """Know these storages.
 
         Args:
             find: looks for more, by their names; one that was found once stays.
+            expect: is asked of each before it is lent, until it is known.
         """
         self._openers = dict(openers)
         self._find = find
+        self._expect = expect
+        self._expected: set[str] = set()
         self.names = list(self._openers)
 
     def find(self) -> None:
@@ -53,7 +68,27 @@ class Stores:
                 where = "is neither among the settings nor a block that PREFECT_API_URL shows"
             msg = f"the storage {echo(name)} {where}"
             raise StorageUnavailable(msg)
-        return opener()
+        storage, full = opener(), self.full(name)
+        if full not in self._expected and self._expect(full, storage, full == self.names[0]):
+            self._expected.add(full)
+        return storage
+
+    def doubt(self, name: str) -> None:
+        """Have a storage looked at again before it is next lent."""
+        self._expected.discard(self.full(name))
+
+    def take_as_new(self) -> list[str]:
+        """Lend those that are lost, since somebody has said that they are new; return their names."""
+        taken = []
+        for name in self.names:
+            try:
+                self.of(name)
+            except StorageLost:
+                self._expected.add(name)
+                taken.append(name)
+            except StorageError:
+                continue
+        return taken
 
     def expect(self, name: str) -> None:
         """Make sure that there is a storage of this name.

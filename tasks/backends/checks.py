@@ -1,7 +1,8 @@
 """The backends for those who only validate: nothing is loaded beforehand, and nothing that only running takes."""
 
 from tasks.backends import registry
-from tasks.backends.registry import access, lasting, load, ours
+from tasks.backends.registry import access, lasting, ours
+from tasks.backends.registry import load_here as load
 
 __all__ = ["access", "lasting", "load", "needs", "ours"]
 

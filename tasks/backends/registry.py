@@ -6,12 +6,10 @@ Nothing is imported before it is asked for.
 """
 
 import contextlib
-import json
 import logging
 import os
 import re
 import sys
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -20,13 +18,13 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
-from pydantic import ValidationError
-
 from models.backend import JSON, Access, Backend, BackendConfig
 from models.calibrations import Version, version_of
 from models.errors import BadSetting, UnknownBackend
 from models.job_language.document_schema import schema_of_any
+from tasks.backends import plug_in as plug_ins
 from tasks.backends.qubits import published
+from tasks.threads import begun_apart
 
 _LOG = logging.getLogger("quledger.backends")
 
@@ -43,13 +41,9 @@ _NAME = re.compile(r"[a-z0-9]+")
 _LOADED: set[str] = set()
 _ASKED: dict[str, "Future[JSON]"] = {}
 """The calibrations that were asked for and have not come."""
-_STEPS = ("validate", "compile", "execute")
 
 ANSWERING = 5.0
 """So many seconds a plug-in has to say what its calibration is, or its configuration is published alone."""
-
-SLOW = 10.0
-"""A plug-in that is not loaded after so many seconds is named in the log, for whoever waits."""
 
 SETTLED_NS = 60 * 10**9
 """So long after a folder of the path has changed, what is installed there is taken to stay as it is."""
@@ -58,6 +52,13 @@ SETTLED_NS = 60 * 10**9
 def names() -> list[str]:
     """Return the names of all backends: the built-in ones, the qubit devices, the plug-ins in alphabetical order."""
     return [*BUILT_IN, *published.names(), *sorted(_plug_ins())]
+
+
+def unknown(name: str) -> UnknownBackend:
+    """Return the error that no backend has this name."""
+    is_misnamed = not _NAME.fullmatch(name) and any(point.name == name for point in entry_points(group=GROUP))
+    why = "a package offers it, but names are of small letters and digits alone" if is_misnamed else ""
+    return UnknownBackend(name, names(), why or published.why_missing(name))
 
 
 def knows(name: str) -> bool:
@@ -140,21 +141,13 @@ def _calibration(name: str, backend: Backend) -> JSON:
     answer = _ASKED.get(name)
     seconds = ANSWERING if answer is None else 0.0
     if answer is None:
-        answer = _ASKED[name] = Future()
-        threading.Thread(target=_ask, args=[answer, backend], daemon=True).start()
+        answer = _ASKED[name] = begun_apart("plug-in", lambda: getattr(backend, "calibration", None))
     try:
         with contextlib.redirect_stdout(sys.stderr):
             return answer.result(seconds)
     finally:
         if answer.done():
             _ASKED.pop(name, None)
-
-
-def _ask(answer: "Future[JSON]", backend: Backend) -> None:
-    try:
-        answer.set_result(getattr(backend, "calibration", None))
-    except BaseException as error:  # noqa: BLE001 - whatever a foreign module does, who asked is told
-        answer.set_exception(error)
 
 
 def document_schema(name: str) -> dict[str, Any]:
@@ -174,6 +167,20 @@ def load(name: str) -> Backend:
 
     Raises:
         UnknownBackend: there is none.
+        BadSetting: a plug-in of this name cannot be imported, does not fit or hangs; it is named.
+    """
+    if ours(name) or name not in _plug_ins():
+        return load_here(name)
+    backend = _LOADS.get(name)
+    _LOADED.add(name)
+    return backend
+
+
+def load_here(name: str) -> Backend:
+    """Return the backend of this name, made anew and without a bound: for a process that is itself bounded.
+
+    Raises:
+        UnknownBackend: there is none.
         BadSetting: a plug-in of this name cannot be imported or does not fit; it is named.
     """
     if name in BUILT_IN:
@@ -186,29 +193,39 @@ def load(name: str) -> Backend:
         return published.load(name)
     plug_in = _plug_ins().get(name)
     if plug_in is None:
-        raise UnknownBackend(name, names())
-    slow = threading.Timer(SLOW, _LOG.warning, ["backend_slow action=wait: %s is still being loaded", name])
-    slow.daemon = True
-    slow.start()
-    try:
-        backend = _checked(plug_in)
-    finally:
-        slow.cancel()
-    _LOADED.add(name)
-    return backend
+        raise unknown(name)
+    return plug_ins.made(plug_in)
+
+
+_LOADS = plug_ins.Loads(load_here)
 
 
 def usable() -> list[str]:
     """Return the names of all backends that can be loaded; a plug-in that does not fit is reported and left out."""
-    good = []
+    good, unusable = survey()
+    for why in unusable.values():
+        _LOG.error("backend_unusable action=leave_out: %s", why)
+    return good
+
+
+def survey(seconds: float = plug_ins.LOADING) -> tuple[list[str], dict[str, str]]:
+    """Return the names of all backends that can be loaded, and why each of the others cannot be used.
+
+    Args:
+        seconds: that a plug-in is waited for at most.
+    """
+    good: list[str] = []
+    unusable: dict[str, str] = {}
     for name in names():
         try:
+            if not ours(name) and name not in _LOADED:
+                _LOADS.expect(name, seconds)
             load(name)
         except BadSetting as error:
-            _LOG.error("backend_unusable action=leave_out: %s", error)
+            unusable[name] = str(error)
         else:
             good.append(name)
-    return good
+    return good, unusable
 
 
 def _plug_ins() -> dict[str, EntryPoint]:
@@ -236,70 +253,3 @@ def _changes() -> tuple[tuple[str, int], ...]:
 def _offered(_: tuple[tuple[str, int], ...]) -> tuple[EntryPoint, ...]:
     """Return what other packages offer; each submission asks, and to read what every package offers takes 7 ms."""
     return tuple(entry_points(group=GROUP))
-
-
-def _checked(point: EntryPoint) -> Backend:
-    """Return the plug-in's backend, or say why it is none."""
-    what = f"the plug-in {point.name!r} ({point.value})"
-    try:
-        # What it prints is not of the command's output, which may be JSON.
-        with contextlib.redirect_stdout(sys.stderr):
-            made: Any = point.load()
-            if isinstance(made, type) or not hasattr(made, "config"):
-                made = made()
-            config = made.config
-            access, schema = (getattr(made, field, None) for field in ("access", "document_schema"))
-    except (Exception, SystemExit) as error:  # whatever a foreign module does must not stop the other backends
-        raise BadSetting(f"{what} cannot be loaded: {type(error).__name__}: {error}") from error
-    missing = [step for step in _STEPS if not callable(getattr(made, step, None))]
-    if missing:
-        raise BadSetting(f"{what} does not fit: it has no {', '.join(missing)}")
-    try:
-        published = BackendConfig.model_validate(config, from_attributes=True)
-    except ValidationError as error:
-        raise BadSetting(f"{what} does not fit: its config is wrong in {_places(error)}") from None
-    if published.display_name != point.name:
-        raise BadSetting(f"{what} does not fit: its display name is {published.display_name!r}, not {point.name!r}")
-    return _PlugIn(made, published, _declared(access, what), _schema(schema, what))
-
-
-def _declared(declared: object, what: str) -> Access | None:
-    try:
-        return None if declared is None else Access.model_validate(declared, from_attributes=True)
-    except ValidationError as error:
-        raise BadSetting(f"{what} does not fit: its access is wrong in {_places(error)}") from None
-
-
-def _places(error: ValidationError) -> str:
-    """Return all fields that are wrong, each with why."""
-    return ", ".join(f"{'.'.join(map(str, item['loc'])) or 'all'} ({item['msg']})" for item in error.errors())
-
-
-def _schema(schema: object, what: str) -> dict[str, Any] | None:
-    if schema is None:
-        return None
-    with contextlib.suppress(TypeError, ValueError, RecursionError):
-        if isinstance(schema, dict) and json.dumps(schema, allow_nan=False):
-            return schema
-    raise BadSetting(f"{what} does not fit: its document_schema is no JSON object")
-
-
-class _PlugIn:
-    """A backend from outside with its configuration and what it declares checked once."""
-
-    def __init__(
-        self, inner: Backend, config: BackendConfig, access: Access | None, schema: dict[str, Any] | None
-    ) -> None:
-        self.config, self.access, self._inner = config, access, inner
-        self.validate, self.compile, self.execute = inner.validate, inner.compile, inner.execute
-        self.document_schema = schema
-
-    @property
-    def example(self) -> JSON:
-        """A job that it takes; None where it does not say."""
-        return getattr(self._inner, "example", None)
-
-    @property
-    def calibration(self) -> JSON:
-        """What was measured of it by now; None where it does not say."""
-        return getattr(self._inner, "calibration", None)

@@ -59,6 +59,9 @@ PATIENCE = 2.0
 FIND_SECONDS = 1.5
 """So long Prefect may take to tell the storages that it keeps."""
 
+LOADING = 1.5
+"""So many seconds each plug-in has to be loaded here, where it is only named; a drain waits longer."""
+
 LISTED = 1000
 """Of so many documents beside it the time of the probe is looked for."""
 
@@ -215,7 +218,8 @@ def _backends(services: Services, opener: Opener) -> Answer:
     try:
         # What is paused is looked at, and is published as if it were not.
         paused: Collection[str] = pauses(engine)
-        names = [name for name in registry.usable() if name not in paused]
+        good, unusable = registry.survey(LOADING)
+        names = [name for name in (*good, *unusable) if name not in paused]
         outside = {name: standing(engine, name).seen_at for name in names if registry.served_outside(name)}
     finally:
         engine.dispose()
@@ -226,7 +230,7 @@ def _backends(services: Services, opener: Opener) -> Answer:
             with suppress(StorageError, ValueError, TypeError, KeyError, RecursionError):
                 published = unwrapped(json.loads(storage.get(layout.config(name))))
                 checked[name] = datetime.fromisoformat(published["last_queue_check"])
-    return Answer([judge_backends(checked, clock.now(), outside)])
+    return Answer([judge_backends(checked, clock.now(), outside, unusable)])
 
 
 def _disk(settings: Settings) -> Answer:

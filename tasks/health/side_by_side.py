@@ -8,13 +8,14 @@ from datetime import timedelta
 
 from models.health import Part
 from models.words import span_of
+from tasks.threads import MAY_HANG
 
 DEADLINE = 3.0
 """So many seconds everything has to answer; with the start of a program it makes five."""
 
 
-THREADS = "health-"
-"""Begins the names of threads that may hang: a process that has nothing else to do need not wait for them."""
+THREADS = f"{MAY_HANG}health-"
+"""Begins the names of these threads."""
 
 
 @dataclass(frozen=True)

@@ -41,17 +41,24 @@ class Adoption(NamedTuple):
 
 
 class Adopter:
-    """Takes over the jobs of one storage that the log does not know."""
+    """Takes over the jobs of one storage that the log does not know.
+
+    Attributes:
+        known: how many it has met that the log knows.
+    """
 
     def __init__(self, services: Services, name: str, wanted: Collection[str] = ()) -> None:
         self._services, self._name = services, services.stores.full(name)
         self._storage: StorageProvider = services.stores.of(name)
+        self.known = 0
         self._survey = Survey(self._storage, registry.usable(), wanted)
 
     def plans(self) -> Iterator[tuple[Found, Adoption]]:
         """Yield what is to be done with each job; nothing is changed."""
         for found in self._survey.jobs():
-            if not self._services.log.known([found.job_id]):
+            if self._services.log.known([found.job_id]):
+                self.known += 1
+            else:
                 plan, why = plan_for(found)
                 yield found, Adoption(found.job_id, found.backend, self._name, plan, why)
 

@@ -23,7 +23,6 @@ from models.errors import (
     SandboxError,
     StaleAttempt,
     StorageError,
-    UnknownBackend,
     printable,
 )
 from models.facts import Cancelled, CancelRequested, Fact, Hidden, Revived, Submitted
@@ -124,7 +123,7 @@ def submit_document(services: Services, submission: Submission, check: Callable[
 def why_refused(services: Services, submission: Submission) -> InputError | None:
     """Return why a job cannot be handed in like this; None where it can."""
     if not registry.knows(submission.backend):
-        return UnknownBackend(submission.backend, registry.names())
+        return registry.unknown(submission.backend)
     if (fault := fault_of(submission, services.settings.max_document_bytes)) is not None:
         return fault
     try:

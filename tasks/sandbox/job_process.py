@@ -192,7 +192,7 @@ class Sandbox:
     def __init__(
         self,
         *,
-        resolver: str = "tasks.backends.registry:load",
+        resolver: str = "tasks.backends.registry:load_here",
         preload: tuple[str, ...] = PRELOADED,
         hidden: tuple[str, ...] = (),
         walls: tuple[str, ...] = ALL,

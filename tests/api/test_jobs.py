@@ -4,10 +4,16 @@ import json
 from typing import Any
 
 import pytest
+from quledger_client import Client, Result
 
+from deployments.api.result_process import Made
+from models.interventions import ResultRemoved
+from storage import layout
 from tests.api.conftest import SPIN, FrontDoor
+from tests.finished import experiment, finish
 
 BAD = {"experiment_0": {"instructions": [["lod", [0], [50]], ["measure", [3], []]], "num_wires": 1, "shots": 0}}
+BOTH = {"Accept": "Application/X-NPZ; q=1, application/json, */*;q=0.5"}
 
 
 def problem(answer: Any, code: int) -> dict[str, Any]:
@@ -58,6 +64,8 @@ def test_a_request_with_faults_is_told_all_of_them(door: FrontDoor, body: bytes,
     """In the words of its fields."""
     found = problem(door.ask("alice", "POST", "/v1/jobs", content=body), 422)
     assert [fault["field"] for fault in found["faults"]] == fields
+    assert found["detail"].startswith(fields[0] or found["faults"][0]["message"])
+    assert "Value error" not in found["detail"]
 
 
 def test_a_document_as_text_is_kept_to_the_letter(door: FrontDoor) -> None:
@@ -209,3 +217,62 @@ def test_a_stream_tells_each_event_and_ends_with_the_job(door: FrontDoor) -> Non
         "event: cancelled",
     ]
     assert door.ask("alice", "GET", path, headers={"Last-Event-ID": "1"}).text.startswith("id: 2\nevent: cancelled\n")
+
+
+def finished(door: FrontDoor) -> tuple[str, str, bytes]:
+    """Return a job that is DONE, where its result is asked for, and the bytes of it."""
+    job_id = door.submit("alice")
+    finish(door.services, job_id, experiment("experiment_0", "0 1", "1 1", "0 1", "0 1"))
+    stored = door.services.stores.of("").get(layout.result("singlequdit", job_id))
+    return job_id, f"/v1/jobs/{job_id}/result", stored
+
+
+def kind(answer: Any) -> str:
+    """Return what was sent."""
+    assert answer.status_code == 200, answer.text
+    return str(answer.headers["content-type"]).partition(";")[0]
+
+
+def test_a_result_is_sent_for_numpy_where_that_is_wanted(door: FrontDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its name always; to who accepts it where the result is large, and it is much shorter."""
+    job_id, path, stored = finished(door)
+    wanted = door.ask("alice", "GET", f"{path}?format=npz")
+    assert (kind(wanted), "vary" in wanted.headers) == ("application/x-npz", False)
+    assert Result.read(wanted.content).document == json.loads(stored)
+    small = door.ask("alice", "GET", path, headers=BOTH)
+    assert (kind(small), small.content, small.headers["vary"]) == ("application/json", stored, "Accept")
+    monkeypatch.setattr("deployments.api.results.LARGE_BYTES", 0)
+    monkeypatch.setattr("deployments.api.results.KEPT_BYTES", 0)
+    for query in ("", "?wait=1"):
+        large = door.ask("alice", "GET", path + query, headers=BOTH)
+        assert (kind(large), large.content, large.headers["vary"]) == ("application/x-npz", wanted.content, "Accept")
+    with Client(door.url, door.token("alice")) as client:
+        found = client.job(job_id).result()
+        assert (found.document, found.counts()) == (json.loads(stored), {"0 1": 3, "1 1": 1})
+    for query, headers in (("?format=json", BOTH), ("", {}), ("", {"Accept": "application/json"})):
+        assert kind(door.ask("alice", "GET", path + query, headers=headers)) == "application/json"
+    monkeypatch.setattr("deployments.api.results.MAX_SHORTER_BYTES", len(stored) - 1)
+    assert door.ask("alice", "GET", path, headers=BOTH).content == stored
+    problem(door.ask("bob", "GET", f"{path}?format=npz"), 404)
+    problem(door.ask("alice", "GET", f"{path}?format=npy"), 422)
+    problem(door.ask("alice", "GET", "/v1/groups/g/results?format=npz"), 422)
+
+
+def test_what_is_kept_is_no_result_without_the_stored_one(door: FrontDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody gets what is not there any more, is not what was accepted, or was removed by the log."""
+    monkeypatch.setattr("deployments.api.results.KEPT_BYTES", 0)
+    job_id, path, stored = finished(door)
+    storage, place = door.services.stores.of(""), layout.result("singlequdit", job_id)
+    made = door.ask("alice", "GET", f"{path}?format=npz").content
+    assert door.ask("alice", "GET", path).content == stored
+    monkeypatch.setattr(Made, "of", None)  # from here on nothing is made
+    for query, content in (("?format=npz", made), ("", stored)):
+        storage.put(place, stored.replace(b'"1 1"', b'"0 0"'))
+        assert problem(door.ask("alice", "GET", path + query), 409)["type"] == "urn:quledger:not-authentic"
+        storage.delete(place)
+        assert problem(door.ask("alice", "GET", path + query), 409)["type"] == "urn:quledger:result-missing"
+        storage.put(place, stored)
+        assert door.ask("alice", "GET", path + query).content == content
+    job = door.services.log.get(job_id)
+    door.services.log.append(job, ResultRemoved(kept_days=1), attempt=job.attempt, actor="test")
+    assert problem(door.ask("alice", "GET", f"{path}?format=npz"), 409)["type"] == "urn:quledger:result-missing"

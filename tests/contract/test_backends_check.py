@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -14,11 +15,12 @@ import pytest
 
 from models.conformance import trials
 from tasks.backends import conformance as tried
-from tasks.backends import registry
+from tasks.backends import plug_in, registry
 from tasks.backends.conformance import Check, conformance
 from tasks.jobs.checking import Checker
 from tasks.services import Services
 from tests.program import Program
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +30,7 @@ TEMPLATE = ROOT / "examples" / "my_machine"
 BROKEN = """
 import os
 import sys
+import threading
 import time
 
 from my_machine import Faulty, MyMachine
@@ -96,10 +99,12 @@ class Leaves(MyMachine):
         sys.exit(4)
 
 
+goes_on = threading.Event()
+
+
 class Waits(MyMachine):
     def __init__(self):
-        while True:
-            time.sleep(1)
+        goes_on.wait()
 
 
 class Unread(MyMachine):
@@ -163,7 +168,7 @@ NAMED = {
     "Opens": ("its access is wrong in network",),
     "Locked": ("(broken_machines:Locked) cannot be loaded: PermissionError: no key",),
     "Leaves": ("(broken_machines:Leaves) cannot be loaded: SystemExit: 4",),
-    "Waits": ("(broken_machines:Waits) cannot be loaded: TimeoutError: it has not ended after 3 s",),
+    "Waits": ("the plug-in 'waits' is not loaded after 3 s",),
     "Unread": ("its `example` cannot be used: FileNotFoundError",),
     "Adrift": ("the calibration of adrift cannot be used: TimeoutError",),
 }
@@ -188,6 +193,9 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.syspath_prepend(site)
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{site}")
     registry.load.cache_clear()
+    monkeypatch.setattr(registry, "_LOADED", set())
+    monkeypatch.setattr(registry, "_LOADS", plug_in.Loads(registry.load_here))
+    monkeypatch.delitem(sys.modules, "broken_machines", raising=False)
     return Program(tmp_path / "home", capsys)
 
 
@@ -220,6 +228,7 @@ async def checked(services: Services, *names: str, seconds: float = 20.0) -> dic
 def test_what_is_broken_is_named(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """In each way; and what can be looked at is, whatever else is wrong."""
     monkeypatch.setattr(tried, "ANSWERING", 3.0)
+    monkeypatch.setattr(plug_in, "LOADING", 3.0)
     monkeypatch.setattr(registry, "ANSWERING", 1.0)
     monkeypatch.setattr(tried, "trials", lambda *given: [each for each in trials(*given) if each.about in TRIED])
 
@@ -232,6 +241,25 @@ def test_what_is_broken_is_named(program: Program, monkeypatch: pytest.MonkeyPat
     missed = [(name, said) for name in NAMED for said in NAMED[name] if not any(said in each for each in faults[name])]
     assert missed == [], faults
     assert program("backends", "check", "bare")[0] == 3
+
+
+def test_a_plug_in_that_hangs_holds_up_no_other(
+    program: Program, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is waited for once, is named with what to do wherever backends are listed, and is had when it comes."""
+    monkeypatch.setattr(plug_in, "LOADING", 1.0)
+    monkeypatch.setattr(plug_in, "SLOW", 0.2)
+    code, out, err = program("backends")
+    assert (code, "mymachine" in out, "rydberg" in out, "waits" in out) == (0, True, True, False)
+    assert "the plug-in 'waits' is not loaded after 1 s, and is left out" in err
+    assert "`quledger backends check waits` tries it alone" in err
+    assert "waits is still being loaded" in caplog.text
+    begun = time.monotonic()
+    assert "waits" not in registry.usable()
+    assert time.monotonic() - begun < 0.5
+    assert "backend_unusable action=leave_out: the plug-in 'waits'" in caplog.text
+    sys.modules["broken_machines"].goes_on.set()
+    until(lambda: "waits" in registry.usable())
 
 
 def test_a_check_ends_where_the_backend_does_not(program: Program) -> None:

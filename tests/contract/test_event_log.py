@@ -282,7 +282,7 @@ def test_a_database_that_is_none_is_refused(tmp_path: Path):
     """A file that is no database is named as such, and stays as it was."""
     path = tmp_path / "log.db"
     path.write_bytes(b"not a database" * 100)
-    with pytest.raises(LogUnavailable):
+    with pytest.raises(LogUnavailable, match="not a database; put it aside, and `quledger restore`"):
         open_database(f"sqlite:///{path}")
     assert path.read_bytes() == b"not a database" * 100
 

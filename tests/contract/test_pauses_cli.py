@@ -44,6 +44,7 @@ def test_a_pause_says_until_when(program: Program):
 
 def test_what_cannot_be_is_refused(program: Program):
     """Nothing is written then."""
+    program.said("db", "upgrade")
     assert "no backend is called 'nosuch'" in program.refused("pause", "nosuch")
     assert "no backend is called 'nosuch'" in program.refused("resume", "nosuch")
     assert "--until: 'soon' is no time" in program.refused("pause", "rydberg", "--until", "soon")

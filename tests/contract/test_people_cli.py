@@ -194,6 +194,7 @@ def test_verify_and_rebuild(program: Program):
 def test_an_empty_laboratory_says_how_to_begin(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """Each list says which command adds the first."""
     program = Program(tmp_path, capsys)
+    program.said("db", "upgrade")
     assert "quledger user add NAME --role operator" in program.said("user", "list")
     assert "quledger project add NAME" in program.said("project", "list")
     assert "quledger token new USER" in program.said("token", "list")

@@ -20,6 +20,7 @@ from storage.log.database import open_database, reading
 from storage.log.event_log import EventLog
 from storage.log.histories import histories, tolerate_corruption
 from storage.log.mirror_cursor import MirrorCursor
+from storage.log.no_log import NoLog
 from storage.log.postgres import Postgres
 from storage.providers.stores import Stores
 from storage.schema import SCHEMA
@@ -100,6 +101,8 @@ def test_an_empty_database_is_no_log(postgres: Server):
     url = postgres.create("no_tables")
     try:
         assert "holds no event log" in refusal(url, existing=True)
+        with pytest.raises(NoLog, match="holds no event log"):
+            open_database(url, begins=False)
         assert postgres.sql(
             "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace", name="no_tables"
         ) == [(0,)]

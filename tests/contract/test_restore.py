@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from models.errors import LogBroken, LogNotEmpty, LogUnavailable, MirrorBroken
+from models.errors import LogBroken, LogUnavailable, MirrorBroken
 from storage.audit.rebuild import rebuild
-from storage.audit.restore import restore
+from storage.audit.restore import LogNotEmpty, restore
 from storage.audit.verify import Verifier
 from storage.documents.job_documents import JobDocuments
 from storage.documents.relay import Relay

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from models.errors import LogNotEmpty
 from models.facts import Cancelled, CancelRequested
 from models.job import State
-from storage.audit.restore import Fork, restore
+from storage.audit.restore import Fork, LogNotEmpty, restore
 from storage.audit.verify import Verifier
 from storage.log.database import reading, writing
 from storage.log.holds import Held, Holds

@@ -222,5 +222,6 @@ def test_a_cache_before_a_storage_is_refused(tmp_path: Path):
 @pytest.mark.parametrize("url", ["/plain/path", "nosuchscheme://x", "", "file://server/share", "file:relative"])
 def test_a_url_that_cannot_be_opened_is_a_bad_setting(url: str):
     """What is no URL of a storage is refused with a sentence."""
-    with pytest.raises(BadSetting):
+    with pytest.raises(BadSetting) as refused:
         open_storage(url)
+    assert ("S3 s3://" in str(refused.value)) == url.startswith("nosuch")

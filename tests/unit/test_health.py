@@ -19,6 +19,7 @@ from models.health import (
     judge_drains,
     judge_logs,
     judge_mirror,
+    judge_notices,
 )
 from models.health_of_prefect import Schedule, judge_schedules
 from models.words import span_of
@@ -128,6 +129,9 @@ def test_backends_and_logs() -> None:
     late = judge_backends({"a": None, "k": None}, NOW, {"k"})
     assert late.do == "start the engine of k; start a drain that serves the others"
     assert judge_backends({"k": None, "l": None}, NOW, {"k", "l"}).do == "start the engines of k, l"
+    assert judge_backends({"a": NOW}, NOW, unusable={"a"}).status == "ok"  # a drain has loaded it before
+    hangs = judge_backends({"a": NOW, "b": None, "c": None}, NOW, unusable={"b"})
+    assert hangs.do == "`quledger backends check b` says why b is not loaded; start a drain that serves the others"
     assert judge_logs({}).status == "ok"
     assert judge_logs({"worker.log": 2}).says == "2 errors in worker.log within a day"
 
@@ -221,3 +225,17 @@ def test_a_process_is_seen_by_the_name_of_its_worker() -> None:
 def test_spans_in_words(seconds: float, said: str) -> None:
     """In the largest unit."""
     assert span_of(timedelta(seconds=seconds)) == said
+
+
+@pytest.mark.parametrize(
+    ("waiting", "status", "says"),
+    [
+        ({}, "ok", "nobody waits to be told"),
+        ({"mail": (1, NOW - MINUTE), "webhook": (2, NOW)}, "ok", "3 notices to be told, for less than 10 minutes"),
+        ({"mail": (1, NOW - HOUR), "webhook": (2, NOW)}, "odd", "the mail has not taken 1 notice"),
+    ],
+)
+def test_notices_that_wait_are_counted(waiting: dict[str, tuple[int, datetime]], status: str, says: str):
+    """A receiver that has not taken any for long is named."""
+    found = judge_notices(waiting, NOW)
+    assert (found.status, found.says) == (status, says)

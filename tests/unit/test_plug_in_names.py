@@ -57,3 +57,12 @@ def test_where_nothing_changes_it_is_read_once(site: Path, monkeypatch: pytest.M
     age(site, -7200)
     assert [registry.names()[-1] for _ in range(3)] == ["machine"] * 3
     assert len(asked) == 4
+
+
+def test_a_name_that_no_backend_can_have_is_told_from_one_that_nobody_offers(site: Path):
+    """A package of such a name is passed over; who asks for it is told why."""
+    install(site, "my-machine")
+    assert str(registry.unknown("my-machine")).endswith(
+        "a package offers it, but names are of small letters and digits alone"
+    )
+    assert "package" not in str(registry.unknown("your-machine"))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from deployments.cli.config import strange
 from models.errors import BadSetting, StorageUnavailable
 from models.settings import Settings
 from storage.log.database import open_database
@@ -84,3 +85,23 @@ def test_a_number_that_nothing_can_have_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(f"QULEDGER_{name}", value)
     with pytest.raises(BadSetting, match=f"QULEDGER_{name}"):
         Settings.read()
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("QULEDGER_MAIL_TO", '["...", "..."]'), ("QULEDGER_DISPATCH", '{"...": ...}')]
+)
+def test_what_is_no_json_is_told_its_shape(monkeypatch: pytest.MonkeyPatch, name: str, shape: str):
+    """A list or an object, and nothing of what was written."""
+    monkeypatch.setenv(name, "secret@example.org")
+    with pytest.raises(BadSetting) as refused:
+        Settings.read()
+    assert str(refused.value) == f"{name}: it is not the JSON that belongs there, such as '{shape}'"
+
+
+def test_a_variable_with_a_slip_in_its_name_is_named():
+    """Nothing reads it, and so nobody else would say so."""
+    variables = ["QULEDGER_HOME", "quledger_sign", "QULEDGER_CRASH", "QULEDGER_CONCURENCY", "QULEDGER_XYZ", "HOME"]
+    assert strange(Settings.model_fields, variables) == [
+        "# 'QULEDGER_CONCURENCY' is set, and is no setting; did you mean QULEDGER_CONCURRENCY?",
+        "# 'QULEDGER_XYZ' is set, and is no setting",
+    ]

@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from deployments.cli import app as program
+from deployments.cli import terminal
 from deployments.cli.tables import Column, show_table
 from models.errors import BadSetting
 from models.settings import Settings
@@ -55,6 +57,34 @@ def test_any_text_is_printed_in_any_encoding(encoding: str, printed: bytes):
     """Our own characters have a plain one in their place, others are spelt out."""
     done = run("", "██ a… 0 ± 1 ü 量 \udcfc ╭─╮ ⠋", PYTHONIOENCODING=encoding)
     assert (done.stdout, done.returncode) == (printed + b"said\n", 0), done.stderr
+
+
+def test_who_serves_waits_for_no_reader(monkeypatch: pytest.MonkeyPatch):
+    """What nobody reads is left out and counted; a line that is read comes whole, and after that all do again."""
+    monkeypatch.setattr(terminal, "PATIENCE", 0.1)
+    read, write = os.pipe()
+    try:
+        out = io.TextIOWrapper(io.BufferedWriter(terminal._Descriptor(write, silent=False)), line_buffering=True)
+        line = "x" * 99 + "\n"
+        begun = time.monotonic()
+        with terminal.serving():
+            for _ in range(2000):
+                out.write(line)
+            assert time.monotonic() - begun < 5.0  # they have 200 kB, a pipe takes 64
+            got = os.read(read, 10**6)
+            assert got.startswith(line.encode() * 600)
+            out.write("at last\n")
+            said = os.read(read, 10**6).decode()
+            left = 2000 - got.count(b"\n")
+            assert said == f"\n[{left} lines were left out here: nobody read them]\nat last\n"
+            out.write("as ever\n")
+            assert os.read(read, 10**6) == b"as ever\n"
+        out.write("over\n")
+        assert os.read(read, 10**6) == b"over\n"
+        out.detach()
+    finally:
+        os.close(read)
+        os.close(write)
 
 
 def test_a_pipe_that_lets_nobody_wait_is_waited_for():

@@ -1,7 +1,9 @@
 """The client for event loops does what the other one does, and its methods are the same."""
 
 import asyncio
+import gc
 import inspect
+import urllib.parse
 from typing import Any
 
 import pytest
@@ -95,3 +97,35 @@ def test_many_jobs_of_which_some_are_refused(server: Any, say: Any):
             assert TOKEN not in repr(client)
 
     asyncio.run(together())
+
+
+def test_waits_that_are_over_leave_nothing_behind(server: Any, say: Any):
+    ended = say(200, VIEW | {"state": "DONE", "version": 9})
+
+    def answer(asked: Any) -> Any:
+        server.asked.clear()  # the server's own
+        if asked.method == "POST":
+            return say(201, {"job_id": "j1", "state": "QUEUED"})
+        return ended if "?wait=" in asked.path else say(200, VIEW)
+
+    server.script = answer
+
+    async def together() -> list[int]:
+        held = []
+        async with AsyncClient(server.url, TOKEN) as client:
+            room = asyncio.Semaphore(4)
+
+            async def once() -> None:
+                async with room:
+                    assert (await (await client.submit("b", {"experiment_0": {}})).wait(30)).state == "DONE"
+
+            for jobs in (20, 20, 120):
+                await asyncio.gather(*(once() for _ in range(jobs)))
+                await asyncio.sleep(0)  # until then the loop itself holds what has been gathered
+                urllib.parse.clear_cache()  # Python's own, of the last hundreds of addresses
+                gc.collect()
+                held.append(len(gc.get_objects()))
+        return held
+
+    _, before, after = asyncio.run(together())
+    assert after - before < 100

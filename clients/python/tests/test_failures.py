@@ -56,6 +56,13 @@ def test_each_problem_is_an_error_of_its_kind(server: Any, say: Any, status: int
     assert len(server.asked) == 1
 
 
+def test_a_server_of_something_else_is_told_from_a_job_that_is_not_there(server: Any, say: Any):
+    server.script = [say(404, {"detail": "Not Found"})]  # Prefect's words
+    with Client(server.url, TOKEN) as client, pytest.raises(NotFound, match="no address of Quledger") as caught:
+        client.me()
+    assert caught.value.status == 404
+
+
 def test_all_faults_are_in_a_list_and_in_the_message(server: Any, say: Any):
     faults = ({"field": "shots", "message": "got 0"}, {"field": "experiment_0.[1]", "message": "no such gate"})
     server.script = [say(422, problem(422, "shots: got 0; experiment_0.[1]: no such gate", *faults))]

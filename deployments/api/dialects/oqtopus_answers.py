@@ -1,7 +1,6 @@
 """OQTOPUS: what goes wrong is `{"message": …}`."""
 
 import functools
-import logging
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.encoders import jsonable_encoder
@@ -12,12 +11,10 @@ from starlette.exceptions import HTTPException
 
 from deployments.api.dialects.oqtopus_uploads import BadSignature
 from deployments.api.engines import NotNow
-from deployments.api.problems import Problem, answer, code_of, headers_of, invalid, problem_of
-from models.errors import InputError, QuledgerError, printable
+from deployments.api.problems import Problem, answer, code_of, headers_of, invalid, log_ours, problem_of
+from models.errors import InputError, NotAuthentic, QuledgerError, printable
 from models.identity.errors import NotSignedIn
 from storage.uploads.registrations import TooManyRegistered, UploadedBefore
-
-_LOG = logging.getLogger("quledger.api")
 
 
 class BadRequest(InputError):
@@ -34,10 +31,12 @@ class GoneBefore(InputError):
 _CODES: dict[type[QuledgerError], int] = {
     BadSignature: 403,
     GoneBefore: 409,
+    NotAuthentic: 500,
     NotNow: 409,
     TooManyRegistered: 429,
     UploadedBefore: 409,
 }
+_OURS = "this failed, and should not have; the operator finds the details in the laboratory's log"
 _BAD_REQUEST = {409: 400, 422: 400}
 """A client of OQTOPUS knows one code for whatever it can put right."""
 
@@ -74,10 +73,9 @@ def message(text: str, code: int = 200, headers: dict[str, str] | None = None) -
 async def _on_error(header: str, _request: Request, error: Exception) -> Response:
     assert isinstance(error, QuledgerError)  # noqa: S101 - it is registered for these alone
     code = _CODES.get(type(error)) or _BAD_REQUEST.get(code_of(error), code_of(error))
-    if code >= 500:  # noqa: PLR2004 - HTTP's own
-        _LOG.error("request_failed action=answer code=%d: %s", code, error)
+    log_ours(error, code)
     # Whoever asks here has no command line of ours, which some texts name at their end.
-    text = problem_of(error).detail.partition("; `quledger")[0]
+    text = _OURS if code == 500 else problem_of(error).detail.partition("; `quledger")[0]  # noqa: PLR2004 - HTTP's own
     if isinstance(error, NotSignedIn) and error.reason == "missing":
         text = f"a token is needed: {header}: TOKEN"
     return message(text, code, headers_of(error))
@@ -95,4 +93,4 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
 
 async def _on_unforeseen(_request: Request, _error: Exception) -> Response:
     # It is raised on, and logged where all requests come through.
-    return message("this failed, and should not have; the operator finds the details in the laboratory's log", 500)
+    return message(_OURS, 500)

@@ -1,7 +1,6 @@
 """What goes wrong, as clients of qlued read it: always the four keys of a status, whatever the HTTP code."""
 
 import functools
-import logging
 
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
@@ -12,11 +11,9 @@ from starlette.responses import Response
 
 from deployments.api.dialects.qlued_documents import BAD_CREDENTIALS, UNKNOWN_BACKEND, error_document
 from deployments.api.dialects.qlued_requests import NotJson
-from deployments.api.problems import Problem, answer, headers_of, invalid, problem_of
+from deployments.api.problems import Problem, answer, headers_of, invalid, log_ours, problem_of
 from models.errors import QuledgerError, UnknownBackend, UnknownJob, printable
 from models.identity.errors import NotSignedIn
-
-_LOG = logging.getLogger("quledger.api")
 
 NOT_ACCEPTABLE = 406
 """The code of jobs that ended in ERROR, of jobs that there are not, and of texts that are no JSON."""
@@ -46,8 +43,7 @@ async def _on_error(request: Request, error: Exception) -> Response:
         known_as = UNKNOWN_BACKEND
     elif isinstance(error, UnknownJob | NotJson):
         problem = problem.model_copy(update={"status": NOT_ACCEPTABLE})
-    if problem.status >= 500:  # noqa: PLR2004 - HTTP's own
-        _LOG.error("request_failed action=answer code=%d: %s", problem.status, error)
+    log_ours(error, problem.status)
     return _answer(request, problem, known_as, headers_of(error))
 
 

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from deployments.api.pages.rendering import HEADERS, render
 from deployments.api.pages.visits import COOKIE, PATH, ForeignForm, visit_of
-from deployments.api.problems import TITLES, Problem, headers_of, invalid, problem_of
+from deployments.api.problems import TITLES, Problem, headers_of, invalid, log_ours, problem_of
 from models.errors import QuledgerError, UnknownJob, printable
 from models.identity.errors import NotSignedIn
 
@@ -80,8 +80,7 @@ async def error_page(request: Request, problem: Problem) -> Response:
 def problem_said(error: QuledgerError) -> Problem:
     """Return an error as it may be said; that of one which is the laboratory's goes to its log alone."""
     problem = problem_of(error)
-    if problem.status >= 500:  # noqa: PLR2004 - HTTP's own
-        _LOG.error("request_failed action=answer code=%d: %s", problem.status, error)
+    log_ours(error, problem.status)
     return problem
 
 

@@ -40,6 +40,12 @@ def has(name: str) -> bool:
     return _installed() and (name in BUILT_IN or name in _described())
 
 
+def why_missing(name: str) -> str:
+    """Return what keeps this qubit device from being one of them; empty where nothing does, or it is none."""
+    is_meant = not _installed() and (name in BUILT_IN or name in _described())
+    return "qubit devices need Qiskit, which is not installed: quledger[qubits] brings it" if is_meant else ""
+
+
 @lru_cache(maxsize=1)
 def _installed() -> bool:
     return all(find_spec(module) is not None for module in REQUIRED)

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from quledger_client.asking import PATIENCE, ask
 from quledger_client.errors import Conflict, NotFound, QuledgerError
+from quledger_client.packed import MEDIA_TYPE, can_read
 from quledger_client.problems import error_of
 from quledger_client.views import Calibration, Checked, Event, View, Why, moment
 from quledger_client.wire import Answer, Call, Request, json_body
@@ -140,8 +141,9 @@ class Calls:
         return self.value(path_of(job_id))
 
     def result(self, job_id: str) -> Call[bytes]:
-        """Return the result document of a job that is DONE, as its text."""
-        answer = yield from self.get(f"{path_of(job_id)}/result")
+        """Return the result document of a job that is DONE, as its text or an .npz file; `Result` reads both."""
+        headers = {"Accept": f"{MEDIA_TYPE}, application/json, */*;q=0.5"} if can_read() else {}
+        answer = yield from ask(Request("GET", f"{path_of(job_id)}/result", headers=headers), self.patience)
         return answer.body
 
     def document(self, job_id: str) -> Call[dict[str, Any]]:

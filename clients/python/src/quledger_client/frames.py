@@ -1,6 +1,6 @@
 """Results as pandas objects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from quledger_client.outcomes import numbers
@@ -13,6 +13,10 @@ try:
     import pandas as pd
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError("this needs pandas: pip install 'quledger-client[pandas]'", name="pandas") from error
+
+
+_PART = 1 << 16
+"""Shots that are looked up at a time."""
 
 
 def series_of(result: "ExperimentResult") -> "pd.Series[int]":
@@ -30,13 +34,18 @@ def counts_frame(results: "Sequence[ExperimentResult]") -> pd.DataFrame:
     if results and all(each.expectation is not None for each in results):
         rows: list[Any] = [(each.name, each.expectation, each.standard_error, each.shots) for each in results]
         return pd.DataFrame(rows, columns=["experiment", "value", "error", "shots"])
-    rows = [
-        (each.name, outcome, count, count / max(1, each.shots))
-        for each in results
-        for outcome, count in each.counts().items()
-        if each.expectation is None
-    ]
-    return pd.DataFrame(rows, columns=["experiment", "outcome", "count", "frequency"])
+    counted = [(each, each.counts()) for each in results if each.expectation is None]
+    lengths = [len(counts) for _, counts in counted]
+    if not any(lengths):
+        return pd.DataFrame(columns=["experiment", "outcome", "count", "frequency"])
+    found = np.array([count for _, counts in counted for count in counts.values()])
+    columns: dict[str, Any] = {
+        "experiment": pd.Index([each.name for each, _ in counted]).repeat(lengths),
+        "outcome": [outcome for _, counts in counted for outcome in counts],
+        "count": found,
+        "frequency": found / np.repeat([max(1, each.shots) for each, _ in counted], lengths),
+    }
+    return pd.DataFrame(columns)
 
 
 def shots_frame(results: "Sequence[ExperimentResult]") -> pd.DataFrame:
@@ -49,32 +58,47 @@ def shots_frame(results: "Sequence[ExperimentResult]") -> pd.DataFrame:
     frames = [_shots(each) for each in results if each.has_memory]
     if not frames:
         return pd.DataFrame(columns=["experiment", "shot", "outcome"])
-    whole = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    if len(frames) == 1:
+        return frames[0]
+    whole = pd.concat(frames, ignore_index=True)
     for name in ("experiment", "outcome"):
         whole[name] = whole[name].astype("category")
     return whole
 
 
 def _shots(result: "ExperimentResult") -> pd.DataFrame:
-    # Of a million shots each outcome is read once, and then counted by its number.
-    outcomes = list(result.counts())
-    codes = _codes(result, {outcome: place for place, outcome in enumerate(outcomes)})
+    # Of a million shots each outcome is read once. Numbers lie side by side, for memory that is new takes its time.
+    categories = list(result.counts())
+    outcomes, codes = _numbered(result, categories)
+    places = {outcome: place for place, outcome in enumerate(categories)}
+    of_outcome = np.array([places[outcome] for outcome in outcomes], np.min_scalar_type(-len(places)))
+    shown = [numbers(outcome, is_bits=result.is_bits) for outcome in outcomes]
+    values = np.array(list(zip(*shown, strict=False)), np.int64)
+    found, shots = np.empty((1 + len(values), len(codes)), np.int64), np.empty(len(codes), of_outcome.dtype)
+    for start in range(0, len(codes), _PART):
+        part = slice(start, start + _PART)
+        index = codes[part].astype(np.intp)  # as numpy wants it, and small enough for the caches of a processor
+        found[0, part] = np.arange(start, start + len(index))
+        of_outcome.take(index, out=shots[part], mode="clip")
+        for row, of_wire in zip(found[1:], values, strict=True):
+            of_wire.take(index, out=row[part], mode="clip")
     columns: dict[str, Any] = {
         "experiment": pd.Categorical.from_codes(np.zeros(len(codes), np.int8), pd.Index([result.name])),
-        "shot": np.arange(len(codes)),
-        "outcome": pd.Categorical.from_codes(codes, pd.Index(outcomes)),
+        "shot": found[0],
+        "outcome": pd.Categorical.from_codes(shots, pd.Index(categories)),
     }
-    shown = [numbers(outcome, is_bits=result.is_bits) for outcome in outcomes]
     word = "bit" if result.is_bits else "wire"
-    for number in range(min(map(len, shown))):
-        columns[f"{word}_{number}"] = np.array([each[number] for each in shown], dtype=np.int64)[codes]
+    columns |= {f"{word}_{number}": row for number, row in enumerate(found[1:])}
     return pd.DataFrame(columns, copy=False)
 
 
-def _codes(result: "ExperimentResult", places: Mapping[str, int]) -> "np.ndarray[Any, np.dtype[np.int32]]":
+def _numbered(
+    result: "ExperimentResult", outcomes: list[str]
+) -> "tuple[list[str], np.ndarray[Any, np.dtype[np.integer[Any]]]]":
+    """Return the outcomes, and of each shot the place of its own."""
     coded = result._coded  # noqa: SLF001 - of this package
     if coded is not None:
-        by_code = np.array([places[outcome] for outcome in coded.outcomes], np.int32)
-        return by_code.take(coded.codes)
+        return coded
     memory: list[str] = result.data["memory"]
-    return np.fromiter(map(places.__getitem__, memory), dtype=np.int32, count=len(memory))
+    places = {outcome: place for place, outcome in enumerate(outcomes)}
+    return outcomes, np.fromiter(map(places.__getitem__, memory), dtype=np.int32, count=len(memory))

@@ -19,7 +19,7 @@ class Mean(NamedTuple):
 
 def are_bits(counts: Mapping[str, int]) -> bool:
     """Return whether the counts that a backend has returned are those of bit strings."""
-    return all(set(outcome) <= _BITS for outcome in counts)
+    return set("".join(counts)) <= _BITS
 
 
 def numbers(outcome: str, *, is_bits: bool) -> list[int]:
@@ -42,6 +42,14 @@ def means(counts: Mapping[str, int], *, is_bits: bool) -> list[Mean]:
         variance = sum(count * (values[place] - mean) ** 2 for values, count in shown) / shots
         found.append(Mean(mean, sqrt(variance / max(1, shots - 1))))
     return found
+
+
+def sorted_counts(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the counts in the order of the numbers that the outcomes are."""
+    whole = "".join(counts)
+    # Of bit strings of one length this is the order of their texts.
+    are_words = whole.split() == [whole] and len(set(map(len, counts))) == 1
+    return {outcome: counts[outcome] for outcome in sorted(counts, key=None if are_words else in_order)}
 
 
 def in_order(outcome: str) -> tuple[tuple[int, str], ...]:

@@ -27,6 +27,7 @@ _KINDS: dict[int, type[QuledgerError]] = {
     503: Unreachable,
     504: Unreachable,
 }
+_ELSEWHERE = "this is no address of Quledger's pages and API; `quledger up` prints it beside that of Prefect"
 _FAULTY = frozenset({400, 413, 422, 431})
 
 
@@ -38,7 +39,10 @@ def error_of(answer: Answer, problem: Any = None) -> QuledgerError:
     """
     if not answer.status:
         return Unreachable(answer.lost)
-    problem = _problem(answer) if problem is None else problem
+    if problem is None:
+        problem = _problem(answer)
+        if answer.status == HTTPStatus.NOT_FOUND and "type" not in problem:
+            return NotFound(_ELSEWHERE, status=answer.status)
     status = problem.get("status") if isinstance(problem.get("status"), int) else answer.status
     message = str(problem.get("detail") or problem.get("title") or f"the server answers {_named(status)}")
     kind = str(problem.get("type", ""))

@@ -1,6 +1,5 @@
 """What a job has found."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -8,7 +7,8 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from quledger_client.errors import QuledgerError
-from quledger_client.outcomes import Mean, are_bits, in_order, means
+from quledger_client.outcomes import Mean, are_bits, means, sorted_counts
+from quledger_client.packed import PackedRows, is_packed, unpacked
 from quledger_client.rows import Coded, Rows, cut_out
 from quledger_client.wire import Answer
 
@@ -26,7 +26,7 @@ class ExperimentResult:
         shots: how many there were.
     """
 
-    def __init__(self, value: Mapping[str, Any], rows: Rows | None = None) -> None:
+    def __init__(self, value: Mapping[str, Any], rows: Rows | PackedRows | None = None) -> None:
         self.name: str = value["header"]["name"]
         self.shots: int = value["shots"]
         self._data: Mapping[str, Any] = value["data"]
@@ -48,7 +48,7 @@ class ExperimentResult:
         if found is None:
             coded = self._coded
             found = Counter(self.data["memory"]) if coded is None else coded.counts()
-        return dict(sorted(found.items(), key=lambda pair: in_order(pair[0])))
+        return sorted_counts(found)
 
     @property
     def has_memory(self) -> bool:
@@ -104,20 +104,20 @@ class Result(Sequence[ExperimentResult]):
 
     @classmethod
     def read(cls, text: bytes) -> "Result":
-        """Return the result in an answer of the server; its shots are read when they are asked for.
+        """Return the result in an answer of the server, JSON or .npz; its shots are read when they are asked for.
 
         Raises:
             QuledgerError: there is none in it.
         """
-        found = cut_out(text)
+        found = unpacked(text) if is_packed(text) else cut_out(text)
         if found is None:
             return cls(Answer(body=text).json())
         result = cls.__new__(cls)
-        result._begin(*found, text)  # noqa: SLF001 - it is of this class
+        result._begin(*found)  # noqa: SLF001 - it is of this class
         return result
 
-    def _begin(self, document: Mapping[str, Any], rows: Sequence[Rows] = (), text: bytes = b"") -> None:
-        self._document, self._text = document, text
+    def _begin(self, document: Mapping[str, Any], rows: Sequence[Rows | PackedRows] = ()) -> None:
+        self._document, self._is_whole = document, not rows
         try:
             self.job_id: str = document["job_id"]
             self.backend: str = document["display_name"]
@@ -133,7 +133,12 @@ class Result(Sequence[ExperimentResult]):
     @cached_property
     def document(self) -> Mapping[str, Any]:
         """All that the server answered."""
-        return json.loads(self._text) if self._text else self._document
+        if self._is_whole:
+            return self._document
+        results = [
+            {**each, "data": of_shots.data} for each, of_shots in zip(self._document["results"], self, strict=True)
+        ]
+        return {**self._document, "results": results}
 
     def __getitem__(self, place: Any) -> Any:
         if isinstance(place, str):

@@ -33,7 +33,7 @@ class Coded(NamedTuple):
     """
 
     outcomes: list[str]
-    codes: "np.ndarray[Any, np.dtype[np.signedinteger[Any]]]"
+    codes: "np.ndarray[Any, np.dtype[np.integer[Any]]]"
 
     def counts(self) -> dict[str, int]:
         """Return how often each outcome was found."""

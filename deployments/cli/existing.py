@@ -1,0 +1,29 @@
+"""The services of commands that need a log, and begin none: one that is not there is refused, not made."""
+
+from models.errors import BadSetting
+from storage.log.database import open_database
+from storage.log.no_log import NoLog
+from tasks.services import Services, current
+
+
+class LogNotThere(BadSetting):
+    """There is no log where the settings say."""
+
+
+def existing() -> Services:
+    """Return the services of this process.
+
+    Raises:
+        LogNotThere: there is no log where the settings say; nothing was made.
+        LogUnavailable: the database cannot be used now.
+    """
+    services = current()
+    if "log" not in vars(services):
+        settings = services.settings
+        try:
+            open_database(settings.database_url, begins=False).dispose()
+        except NoLog as error:
+            where = "where QULEDGER_DATABASE says" if settings.database else "in the home, which QULEDGER_HOME names"
+            said = f"{error}. This is {where}; nothing was made. `quledger submit`, `quledger up`, and what else brings"
+            raise LogNotThere(f"{said} something in, begin a log") from None
+    return services
