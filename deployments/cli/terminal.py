@@ -31,6 +31,10 @@ PATIENCE = 1.0
 """Seconds that who serves waits for a reader of what it prints, once; far less than the watchdog allows."""
 
 
+NARROWEST, WIDEST = 10, 9999
+"""Columns and lines beyond which a size is none: help for none of them would never end."""
+
+
 class OutputLost(Exception):
     """What a command printed could not be written.
 
@@ -56,6 +60,15 @@ def prepare() -> None:
     sys.stdin = sys.stdin or open(0, closefd=False, encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     sys.stdout = _stream(1, sys.stdout, silent=False)
     sys.stderr = _stream(2, sys.stderr, silent=True)
+    settle_size()
+
+
+def settle_size() -> None:
+    """Forget a size of the terminal that is none, such as 0, as if it had not been said."""
+    for name in ("COLUMNS", "LINES"):
+        size = os.environ.get(name, "")
+        if not (size.isascii() and size.isdecimal() and len(size) <= len(str(WIDEST)) and int(size) >= NARROWEST):
+            os.environ.pop(name, None)
 
 
 def written(text: str, encoding: str) -> str:
