@@ -33,8 +33,10 @@ from tests.waiting import until
 PROGRAM = [sys.executable, "-m", "deployments.cli.app"]
 RUN_SECONDS = 250.0
 
-DRAIN = ("drain", "--until-empty", "--backend", "singlequdit")
-"""Serves the one backend that most tests have jobs of: for every further one each drain would do some work more."""
+ONE_BACKEND = ("--backend", "singlequdit")
+"""Has a drain serve the backend that most tests have jobs of: for every further one it would do some work more."""
+
+DRAIN = ("drain", "--until-empty", *ONE_BACKEND)
 
 
 class Started:

@@ -12,7 +12,7 @@ import pytest
 
 from deployments.cli.app import app
 from models.signing import is_signed
-from tests.installation import DRAIN, ROOT, Installation, experiment
+from tests.installation import DRAIN, ONE_BACKEND, ROOT, Installation, experiment
 from tests.waiting import until
 
 SMALL = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
@@ -174,7 +174,7 @@ def test_a_key_that_breaks_makes_jobs_wait(installation: Installation):
     good = ring.read_bytes()
     # A lease that a busy machine keeps: what runs out counts as a failure.
     settings = ON | QUICK | {"QULEDGER_LEASE_SECONDS": "20", "QULEDGER_MAX_ATTEMPTS": "2"}
-    drain = installation.start("drain", **settings)
+    drain = installation.start("drain", *ONE_BACKEND, **settings)
     try:
         # One that finds the key broken as it starts says so and ends: it has to have started.
         first = installation.submit("singlequdit", SMALL)

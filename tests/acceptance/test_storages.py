@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.canaries import Canaries
-from tests.installation import DRAIN, ROOT, Installation, Started, experiment
+from tests.installation import DRAIN, ONE_BACKEND, ROOT, Installation, Started, experiment
 from tests.waiting import until
 
 JOB = {"experiment_0": experiment(["rlx", [0], [3.0]], ["measure", [0], []], shots=7)}
@@ -37,7 +37,7 @@ class Rooms:
         return str(json.loads(path.read_text())["status"]) if path.exists() else ""
 
     def drain(self) -> None:
-        self.drains.append(self.installation.start("drain", **self.settings))
+        self.drains.append(self.installation.start("drain", *ONE_BACKEND, **self.settings))
 
     def stop(self) -> str:
         said = ""

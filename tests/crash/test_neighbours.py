@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.installation import DRAIN, Installation, experiment
+from tests.installation import DRAIN, ONE_BACKEND, Installation, experiment
 from tests.waiting import until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
@@ -41,7 +41,7 @@ def test_drains_that_are_killed_at_random_share_one_queue(installation: Installa
     """Several drains empty one queue while some are killed: each job is DONE, answered once, and users take turns."""
     number, workers, kills = (400, 4, 6) if ALL else (60, 2, 2)
     ids = fill(installation, number)
-    drains = [installation.start("drain", **SETTINGS) for _ in range(workers)]
+    drains = [installation.start("drain", *ONE_BACKEND, **SETTINGS) for _ in range(workers)]
     chance = random.Random(7)
     finished = installation.store / "jobs" / "finished" / "singlequdit"
     try:
@@ -50,7 +50,7 @@ def test_drains_that_are_killed_at_random_share_one_queue(installation: Installa
             victim = chance.randrange(workers)
             drains[victim].send_signal(signal.SIGKILL)
             drains[victim].communicate()
-            drains[victim] = installation.start("drain", **SETTINGS)
+            drains[victim] = installation.start("drain", *ONE_BACKEND, **SETTINGS)
         until(lambda: count(finished) == number, 480)
     except AssertionError as error:
         left = {
