@@ -9,8 +9,9 @@ from tasks.jobs.checking import Checked, Checker
 
 
 async def checked(checker: Checker, submissions: Sequence[Submission]) -> list[Submission | JobRejected]:
-    """Return each submission with its shots, or all of its faults; one that cannot be checked here passes."""
-    verdicts = await checker.check_all([(each.backend, each.document) for each in submissions])
+    """Return each submission of a user with its shots, or all of its faults; one that cannot be checked here passes."""
+    whose = submissions[0].user if submissions else ""
+    verdicts = await checker.check_all([(each.backend, each.document) for each in submissions], whose)
     found: list[Submission | JobRejected] = []
     for submission, verdict in zip(submissions, verdicts, strict=True):
         if isinstance(verdict, Checked):

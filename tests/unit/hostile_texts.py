@@ -27,6 +27,14 @@ def chain(rounds: int, body: str, head: str = "gate g0 a { x a; }\n") -> str:
 REFUSED = {
     "for of more rounds than 64 bits count": HEAD3 + "for int i in [0:99999999999999999999999999999] { x q[0]; }",
     "for of 10^9 rounds": HEAD3 + "for int i in [0:1000000000] { x q[0]; }",
+    "for of 10^9 rounds that do nothing": HEAD3 + "for int i in [0:1000000000] { }",
+    "for of no rounds within one of 10^9": HEAD3 + "for int i in [0:1000000000] { for int j in [1:0] { } }",
+    "loops whose rounds are known late": HEAD3 + "for int i in [0:29999] { for int j in [i-i:29999] { } }",
+    "blocks in such loops": HEAD3
+    + "for int i in [0:9] { for int j in [i-i:9] { "
+    + "for int k in [j-j:9] { " * 9
+    + "{ }"
+    + "}" * 11,
     "for of no step": HEAD3 + "for int i in [0:0:10] { x q[0]; }",
     "for as an index beyond": HEAD3 + "for int i in [0:2] { x q[i]; }",
     "for of functions": HEAD3 + "for int i in [0:9] { rx(sin(i)) q[0]; }",

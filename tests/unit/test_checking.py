@@ -9,6 +9,7 @@ import pytest
 
 from models.errors import BackendFailed, ChildDied, JobRejected, LimitExceeded, SandboxError
 from models.settings import Settings
+from tasks.jobs import checking
 from tasks.jobs.checking import MAX_BATCH, Checked, Checker, Verdict
 from tasks.sandbox.batches import Validated, validate_all
 from tasks.sandbox.job_process import Sandbox
@@ -202,6 +203,45 @@ def test_who_asks_for_little_does_not_wait_for_who_asks_for_much(tmp_path: Path)
     with_checker(tmp_path, test)
 
 
+def test_users_take_turns_however_often_each_of_them_calls(tmp_path: Path) -> None:
+    """One who calls once is served next, not after all calls of another."""
+
+    async def test(checker: Checker) -> None:
+        documents = [("singlequdit", cold_atoms(9))] * MAX_BATCH
+        often = [asyncio.create_task(checker.check_all(documents, "ann")) for _ in range(12)]
+        await asyncio.sleep(0)
+        (verdict,) = await checker.check_all([("rydberg", b"nope")], "ben")
+        assert isinstance(verdict, JobRejected)
+        assert sum(call.done() for call in often) <= 2
+        assert all(isinstance(each, Checked) for verdicts in await asyncio.gather(*often) for each in verdicts)
+
+    with_checker(tmp_path, test)
+
+
+def test_whose_documents_are_slow_leaves_a_process_to_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else two documents that take as long as a job may would keep all others from handing in anything."""
+    monkeypatch.setattr(checking, "SLOW_SECONDS", 0.0)
+
+    async def test(checker: Checker) -> None:
+        documents = [("singlequdit", cold_atoms(9))] * (3 * MAX_BATCH)
+        await checker.check_all(documents[:1], "ann")
+        slow = asyncio.create_task(checker.check_all(documents, "ann"))
+        await asyncio.sleep(0)
+        assert checker._working_for == {"ann": 1}
+        (verdict,) = await checker.check_all([("rydberg", b"nope")], "ben")
+        assert isinstance(verdict, JobRejected)
+        assert not slow.done()
+        await slow
+        asked = asked_for(checker, 3 * MAX_BATCH)
+        await asyncio.sleep(0)
+        assert checker._working_for == {"": 2}
+        await asked
+
+    with_checker(tmp_path, test, at_once=2)
+
+
 def test_what_nobody_waits_for_is_not_begun(tmp_path: Path) -> None:
     """A caller that goes away takes what has not begun with it, and the others are served."""
 
@@ -213,7 +253,7 @@ def test_what_nobody_waits_for_is_not_begun(tmp_path: Path) -> None:
             await gone
         async with asyncio.timeout(20):
             assert isinstance(await checker.check("singlequdit", cold_atoms(5)), Checked)
-        assert not any(checker._callers)
+        assert not checker._askers
 
     with_checker(tmp_path, test)
 

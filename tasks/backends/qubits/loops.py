@@ -30,6 +30,9 @@ MAX_CASES = 64
 MAX_DEPENDING = 70
 """Blocks within one another that may be left out: branches, loops, and what comes after a `break`."""
 
+MAX_LOOPED = 5 * MAX_BUILT
+"""Statements of all rounds of all loops together, also of those that build nothing, each round counted as one more."""
+
 BREAK, CONTINUE = "break", "continue"
 Body = Callable[[], None]
 
@@ -70,6 +73,7 @@ class Flow(GateCalls):
         super().__init__(most_qubits, native)
         self._loops: list[_Loop] = []
         self._flags: dict[tuple[int, str], Clbit] = {}
+        self._looped = 0
         self._depending = 0  # how many blocks stand around this place that may be left out
         self.hidden: list[Clbit] = []
 
@@ -279,6 +283,9 @@ class Flow(GateCalls):
         return context
 
     def _round(self, node: ast.ForInLoop, value: int, context: Any) -> str | None:
+        self._looped += sum(map(_statements, node.block), start=1)
+        if self._looped > MAX_LOOPED:
+            raise TooDear(f"loops run more than {MAX_LOOPED:,} statements; fewer can be written out")
         with LocalScope(context) as inner:
             symbol = Symbol(node.identifier.name, value, types.Int(const=True), Scope.LOCAL, node)
             inner.symbol_table.insert(symbol)  # type: ignore[no-untyped-call]
@@ -304,7 +311,7 @@ class Flow(GateCalls):
             if UNDEFINED.search(str(error.message)) is None:
                 raise
             rounds = 1  # it depends on the variable of the loop around it, and is counted when that has a value
-        return max(rounds, 0) * sum(self._rounds(each, context) for each in node.block)
+        return max(rounds, 0) * max(1, sum(self._rounds(each, context) for each in node.block))
 
 
 def _blocks(node: Any) -> list[Sequence[Any]]:
@@ -312,6 +319,12 @@ def _blocks(node: Any) -> list[Sequence[Any]]:
     if isinstance(node, ast.SwitchStatement):
         return [block.statements for block in (*(block for _, block in node.cases), node.default) if block is not None]
     return [getattr(node, name, None) or [] for name in ("if_block", "else_block", "block", "statements")]
+
+
+def _statements(node: Any) -> int:
+    """Return how many statements one is, with those within it; the rounds of a loop count theirs."""
+    blocks = [] if isinstance(node, ast.ForInLoop) else _blocks(node)
+    return 1 + sum(_statements(each) for block in blocks for each in block)
 
 
 def _leaves(block: Sequence[Any]) -> bool:
