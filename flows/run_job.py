@@ -65,12 +65,13 @@ async def run_attempt(
     async with hold(services, claimed, str(run.id)) as held:
         try:
             # A run that was created as running, by whoever claimed the job, was never anything else.
-            if is_launched and await was_cancelled(client, run.id):
-                await held.record(CancelRequested(by="prefect", reason="cancelled in Prefect before it began"))
+            if is_launched and not held.is_cancelled() and await was_cancelled(client, run.id):
+                with contextlib.suppress(LogError):  # somebody else has asked for it, or the log does not answer
+                    await held.record(CancelRequested(by="prefect", reason="cancelled in Prefect before it began"))
                 await held.cancel()
             if not await held.take():
                 return Completed(message="the document was gone from the queue: somebody else has the job")
-        except (StorageError, LogError) as error:
+        except StorageError as error:
             await held.fail(error, "submission")
             return Failed(message=str(error))
         state: PrefectState = Completed()

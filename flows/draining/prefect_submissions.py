@@ -28,6 +28,9 @@ _LOG = logging.getLogger("quledger.launches")
 AT_ONCE = 50
 """So many launches are taken into the log in one transaction."""
 
+PAGES = 4
+"""So often one look goes on at once where there is more."""
+
 MAX_UNTOLD = 200
 """No more are looked for while Prefect has still to be told of so many."""
 
@@ -58,7 +61,9 @@ class PrefectSubmissions:
             wake: called when jobs have come into the log.
         """
         deployment_id = await self.deployment()
-        while deployment_id is not None and len(self._answers.untold) < MAX_UNTOLD:
+        for _ in range(PAGES):
+            if deployment_id is None or len(self._answers.untold) > MAX_UNTOLD:
+                return
             untold = [UUID(run_id) for run_id in self._answers.untold]
             runs = await self._due.list([deployment_id], AT_ONCE, without=untold)
             new = [run for run in runs if str(run.id) not in self._answers.untold]
@@ -73,7 +78,7 @@ class PrefectSubmissions:
             self._answers.tell(taken, places)
             if any(each.job is not None and each.job.state is State.QUEUED for each in taken):
                 wake()
-            if len(runs) < AT_ONCE:
+            if len(runs) < AT_ONCE or not any(each.job is not None or each.refusal for each in taken):
                 return
             places = 0
 
