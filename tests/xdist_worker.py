@@ -28,7 +28,7 @@ def fork(config: pytest.Config, specs: Sequence[XSpec]) -> None:
             for path in _files(config):
                 importtestmodule(path, config)
             _get_local_constants()  # Hypothesis would look for them in each process
-    except BaseException:  # noqa: BLE001 - also a file that is skipped
+    except (Exception, SystemExit, pytest.skip.Exception):  # noqa: BLE001 - whatever a file does
         return
     finally:
         gc.enable()
