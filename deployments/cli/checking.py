@@ -62,7 +62,7 @@ async def _found(
 
 def _read(services: Services, backend: str, file: Path, shots: int | None, seed: int | None) -> bytes | InputError:
     try:
-        document = document_in(file, shots, seed)
+        document = document_in(file, shots, seed, services.settings.max_document_bytes)
     except InputError as error:
         return error
     return submission.why_refused(services, Submission(backend=backend, document=document)) or document

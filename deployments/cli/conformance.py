@@ -20,8 +20,10 @@ def check(name: str, *, document: Path | None = None, as_json: Json = False) -> 
         name: Display name of the backend; `quledger backends` lists them.
         document: A job that it takes (JSON); by default the `example` that the backend has.
     """
-    given = None if document is None else document_in(document, None, None)
-    checks = asyncio.run(_checks(current(), name, given))
+    services = current()
+    most = services.settings.max_document_bytes
+    given = None if document is None else document_in(document, None, None, most)
+    checks = asyncio.run(_checks(services, name, given))
     value = [{"check": each.name, "faults": list(each.faults), "advice": list(each.advice)} for each in checks]
     print_output(value, lambda: _print(name, checks), as_json=as_json)
     return 3 if any(each.faults for each in checks) else 0

@@ -10,16 +10,17 @@ from models.requests import qasm_document
 USUAL_SHOTS = 1000
 
 
-def document_in(file: Path, shots: int | None, seed: int | None) -> bytes:
+def document_in(file: Path, shots: int | None, seed: int | None, most: int) -> bytes:
     """Return the job document that a file holds, as `job_document`.
 
     Args:
         file: `-` is standard input; a name that ends in .qasm says that it is OpenQASM.
+        most: bytes that it may hold; a device or a pipe may have no end.
 
     Raises:
-        UnreadableFile: it cannot be read.
+        UnreadableFile: it cannot be read, or holds more.
     """
-    return job_document(content_of(file), is_qasm=file.suffix == ".qasm", shots=shots, seed=seed)
+    return job_document(content_of(file, most), is_qasm=file.suffix == ".qasm", shots=shots, seed=seed)
 
 
 def job_document(content: bytes, *, is_qasm: bool, shots: int | None, seed: int | None) -> bytes:
@@ -45,24 +46,23 @@ def job_document(content: bytes, *, is_qasm: bool, shots: int | None, seed: int 
     return content
 
 
-def content_of(file: Path, most: int = -1) -> bytes:
+def content_of(file: Path, most: int) -> bytes:
     """Return what a file holds.
 
     Args:
-        most: bytes; of a file that holds more, no more than one byte beyond them is read. All there are if negative.
+        most: bytes; of a file that holds more, no more than one byte beyond them is read.
 
     Raises:
         UnreadableFile: it cannot be read, or holds more.
     """
-    size = most + 1 if most >= 0 else -1
     try:
         if str(file) == "-":
-            content = sys.stdin.buffer.read(size)
+            content = sys.stdin.buffer.read(most + 1)
         else:
             with file.open("rb") as stream:
-                content = stream.read(size)
+                content = stream.read(most + 1)
     except OSError as error:
         raise UnreadableFile(str(file), error.strerror or "unknown reason") from None
-    if 0 <= most < len(content):
+    if len(content) > most:
         raise UnreadableFile(str(file), f"it has more than {most / 1e6:g} MB")
     return content

@@ -85,7 +85,7 @@ def submit(  # noqa: PLR0913 - one parameter an option
     if timeout is not None and not wait:
         raise BadName("--timeout is for --wait")
     expect_seconds(timeout)
-    document = document_in(file, shots, seed)
+    document = document_in(file, shots, seed, services.settings.max_document_bytes)
     services.check_access(storage)
 
     def checked() -> None:

@@ -31,6 +31,10 @@ PATIENCE = 1.0
 """Seconds that who serves waits for a reader of what it prints, once; far less than the watchdog allows."""
 
 
+NARROWEST, WIDEST = 10, 9999
+"""Columns and lines beyond which a size is none: help for none of them would never end."""
+
+
 class OutputLost(Exception):
     """What a command printed could not be written.
 
@@ -56,6 +60,15 @@ def prepare() -> None:
     sys.stdin = sys.stdin or open(0, closefd=False, encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     sys.stdout = _stream(1, sys.stdout, silent=False)
     sys.stderr = _stream(2, sys.stderr, silent=True)
+    settle_size()
+
+
+def settle_size() -> None:
+    """Forget a size of the terminal that is none, such as 0, as if it had not been said."""
+    for name in ("COLUMNS", "LINES"):
+        size = os.environ.get(name, "")
+        if not (size.isascii() and size.isdecimal() and len(size) <= len(str(WIDEST)) and int(size) >= NARROWEST):
+            os.environ.pop(name, None)
 
 
 def written(text: str, encoding: str) -> str:
@@ -83,6 +96,9 @@ class _Descriptor(io.FileIO):
             try:
                 if self.is_serving:
                     return self._offer(bytes(content))
+                said = self._said_of_dropped()
+                while said and self._has_room(None):
+                    said = said[super().write(said) or 0 :]
                 # Whoever shares the terminal or pipe may have told it not to let writers wait.
                 while (number := super().write(content)) is None:
                     select.select([], [self], [])
@@ -98,8 +114,7 @@ class _Descriptor(io.FileIO):
         """Write as much as there is room for in time."""
         rest = content
         if self._dropped and self._has_room(0.0):
-            rest = b"\n[%d lines were left out here: nobody read them]\n%b" % (self._dropped, content)
-            self._dropped = 0
+            rest = self._said_of_dropped() + content
         while rest:
             if not self._has_room(0.0 if self._dropped else PATIENCE):
                 self._dropped += rest.count(b"\n")
@@ -108,7 +123,12 @@ class _Descriptor(io.FileIO):
             rest = rest[super().write(rest[: select.PIPE_BUF]) or 0 :]
         return len(content)
 
-    def _has_room(self, seconds: float) -> bool:
+    def _said_of_dropped(self) -> bytes:
+        """Return what is to be said of what was left out, once."""
+        number, self._dropped = self._dropped, 0
+        return b"\n[%d lines were left out here: nobody read them]\n" % number if number else b""
+
+    def _has_room(self, seconds: float | None) -> bool:
         return bool(select.select([], [self], [], seconds)[1])
 
 

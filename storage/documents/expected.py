@@ -54,10 +54,10 @@ def _has_mirrored(database_url: str, names: set[str]) -> bool | None:
     )
     try:
         engine = open_database(database_url, existing=True)
+        try:
+            with reading(engine) as connection:
+                return connection.execute(query).first() is not None
+        finally:
+            engine.dispose()
     except QuledgerError:
         return None
-    try:
-        with reading(engine) as connection:
-            return connection.execute(query).first() is not None
-    finally:
-        engine.dispose()

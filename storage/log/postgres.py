@@ -41,6 +41,10 @@ _GUARDED = text(
     " UNION ALL SELECT oid, xmin::text, 1 FROM pg_proc WHERE oid IN (SELECT tgfoid FROM guarded) ORDER BY 1, 3"
 )
 """The versions of the tables of events, of triggers and of what these call; how many rows were written so far."""
+
+MAX_LIMIT = 2**31 - 1
+"""The server counts no more milliseconds."""
+
 _HELD = "55P03"
 _CANCELLED = "57014"
 _DISTURBED = "another process was in the way; try again"
@@ -56,7 +60,7 @@ _BY_STATE = {
     "53200": "the server is out of memory",
     "53300": "the server has no connection left; raise its max_connections or end other clients",
     _HELD: "another process holds it; end that process or wait",
-    "57014": "the server cancelled the statement; check its statement_timeout",
+    _CANCELLED: "the server cancelled the statement; check its statement_timeout",
     "57P01": _GONE,
     "57P02": _GONE,
     "57P03": "the server is just starting or stopping; wait until it is ready",
@@ -203,9 +207,8 @@ class Postgres:
     @contextlib.contextmanager
     def bounded(self, connection: Connection, seconds: float) -> Iterator[None]:
         """Have the server end what takes longer, to the end of the transaction."""
-        connection.execute(
-            text("SELECT set_config('statement_timeout', :limit, true)"), {"limit": f"{max(1.0, seconds * 1000):.0f}"}
-        )
+        limit = min(max(1.0, seconds * 1000), MAX_LIMIT)
+        connection.execute(text("SELECT set_config('statement_timeout', :limit, true)"), {"limit": f"{limit:.0f}"})
         yield
 
     def ran_out(self, error: BaseException) -> bool:

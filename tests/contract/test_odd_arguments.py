@@ -88,6 +88,12 @@ def test_a_backup_of_what_is_no_database_is_2(
         assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("call", ["submit singlequdit", "check singlequdit", "backends check singlequdit --document"])
+def test_a_file_without_an_end_is_refused(call: str, program: Program) -> None:
+    """No more of it is read than a document may hold."""
+    assert "it has more than 16 MB" in program.refused(*call.split(), "/dev/zero")
+
+
 def test_names_of_files_move_no_cursor(program: Program) -> None:
     """A name that holds an escape is spelt out for people; programs get it as it is."""
     name = "\x1b[31mred.parquet"

@@ -59,6 +59,16 @@ def test_any_text_is_printed_in_any_encoding(encoding: str, printed: bytes):
     assert (done.stdout, done.returncode) == (printed + b"said\n", 0), done.stderr
 
 
+@pytest.mark.parametrize("said", ["0", "00", "1", "-5", "²", "٣", "1e3", "x", "", "9" * 20])
+def test_a_size_of_the_terminal_that_is_none_is_not_taken(said: str, monkeypatch: pytest.MonkeyPatch):
+    """Else the help failed, or never ended."""
+    monkeypatch.setenv("COLUMNS", said)
+    monkeypatch.setenv("LINES", "24")
+    terminal.settle_size()
+    assert "COLUMNS" not in os.environ
+    assert os.environ["LINES"] == "24"
+
+
 def test_who_serves_waits_for_no_reader(monkeypatch: pytest.MonkeyPatch):
     """What nobody reads is left out and counted; a line that is read comes whole, and after that all do again."""
     monkeypatch.setattr(terminal, "PATIENCE", 0.1)
@@ -79,8 +89,11 @@ def test_who_serves_waits_for_no_reader(monkeypatch: pytest.MonkeyPatch):
             assert said == f"\n[{left} lines were left out here: nobody read them]\nat last\n"
             out.write("as ever\n")
             assert os.read(read, 10**6) == b"as ever\n"
+            for _ in range(1000):
+                out.write(line)
+            left = 1000 - os.read(read, 10**6).count(b"\n")
         out.write("over\n")
-        assert os.read(read, 10**6) == b"over\n"
+        assert os.read(read, 10**6).decode() == f"\n[{left} lines were left out here: nobody read them]\nover\n"
         out.detach()
     finally:
         os.close(read)
