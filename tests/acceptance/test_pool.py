@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import empty_log
 from tests.control_room import ControlRoom
 from tests.forked import ForkedModule
-from tests.installation import ROOT, experiment
+from tests.installation import DRAIN, ROOT, experiment
 from tests.waiting import until
 
 JOB = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []])}
@@ -26,6 +27,7 @@ def room(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Iterator
     for name in ("models", "storage", "tasks", "flows"):
         (theirs / f"{name}.py").write_text('raise SystemExit("somebody else\'s module was imported")\n')
     room = ControlRoom(tmp_path_factory.mktemp("pool"), api=prefect_api)
+    empty_log.put(room.installation.home)
     deploying = ForkedModule([sys.executable, "-m", "deployments.deploy"], env=room.installation.environment, cwd=ROOT)
     assert deploying.wait(300) == 0
     # Nobody asks here for what runs by schedule, and each run is a process that imports Prefect anew.
@@ -64,13 +66,12 @@ def test_a_heavy_backend_is_handed_on(room: ControlRoom):
     ids = [f"{index:024x}" for index in range(2)]
     for job_id in ids:
         room.installation.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
-    drain = room.installation.start("drain", "--until-empty", **settings)
-    most = 0
+    drain = room.installation.start(*DRAIN, **settings)
+    most, log = 0, room.installation.log
 
     def has_ended() -> bool:
         nonlocal most
-        counts = room.installation.log.counts() if (room.installation.home / "quledger.db").exists() else {}
-        most = max(most, counts.get("singlequdit", {}).get("running", 0))
+        most = max(most, log.counts().get("singlequdit", {}).get("running", 0))
         return drain.poll() is not None
 
     until(has_ended, 600, pause=0.1, max_pause=0.1)
