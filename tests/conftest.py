@@ -41,11 +41,12 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[XSpec]) -> No
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """Look for no garbage while all is imported: there is none, and each look costs more."""
+    """Look for no garbage while all is imported, nor later in what is there then: there is none, and to look costs."""
     gc.disable()
     try:
         return (yield)
     finally:
+        gc.freeze()
         gc.enable()
 
 
@@ -61,9 +62,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
             item.add_marker("server")
     yield
     # Those of the client stand beside it, outside this folder.
-    files = {item: Path(os.path.relpath(item.path, Path(__file__).parent)).as_posix() for item in items}
-    places = {name: place for place, name in enumerate(order.in_order(files.values()))}
-    items.sort(key=lambda item: places[files[item]])
+    paths = dict.fromkeys(item.path for item in items)
+    names = {path: Path(os.path.relpath(path, Path(__file__).parent)).as_posix() for path in paths}
+    places = {name: place for place, name in enumerate(order.in_order(names.values()))}
+    items.sort(key=lambda item: places[names[item.path]])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

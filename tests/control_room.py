@@ -22,16 +22,15 @@ READY_SECONDS = 500
 
 GOOD = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []])}
 
-# About twenty seconds of one core.
-LONG = {
-    "experiment_0": experiment(
-        *(["load", [wire], [atoms]] for wire, atoms in enumerate((4, 4, 4, 8, 8))),
-        *[["multiqudit_full", [0, 1, 2, 3, 4], [1.0] * 5]] * 70,
-        ["measure", [0], []],
-        wires=5,
-        shots=10,
-    )
-}
+
+def computed(seconds: int) -> dict[str, Any]:
+    """Return a job of `multiqudit` that takes about so many seconds of one core."""
+    loads = (["load", [wire], [atoms]] for wire, atoms in enumerate((4, 4, 4, 8, 8)))
+    steps = [["multiqudit_full", [0, 1, 2, 3, 4], [1.0] * 5]] * (7 * seconds // 2)
+    return {"experiment_0": experiment(*loads, *steps, ["measure", [0], []], wires=5, shots=10)}
+
+
+LONG = computed(20)
 
 
 class ControlRoom:

@@ -33,6 +33,11 @@ from tests.waiting import until
 PROGRAM = [sys.executable, "-m", "deployments.cli.app"]
 RUN_SECONDS = 250.0
 
+ONE_BACKEND = ("--backend", "singlequdit")
+"""Has a drain serve the backend that most tests have jobs of: for every further one it would do some work more."""
+
+DRAIN = ("drain", "--until-empty", *ONE_BACKEND)
+
 
 class Started:
     """A program that was left running; what it prints goes to a file, for a pipe that nobody reads would stop it."""

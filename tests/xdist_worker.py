@@ -10,6 +10,7 @@ import pytest
 from _pytest.python import importtestmodule
 from _pytest.warnings import catch_warnings_for_item
 from execnet import XSpec
+from hypothesis.internal.conjecture.providers import _get_local_constants
 
 from tests import processes_in_waiting
 
@@ -26,6 +27,7 @@ def fork(config: pytest.Config, specs: Sequence[XSpec]) -> None:
         with catch_warnings_for_item(config, config.hook, "collect", None):
             for path in _files(config):
                 importtestmodule(path, config)
+            _get_local_constants()  # Hypothesis would look for them in each process
     except BaseException:  # noqa: BLE001 - also a file that is skipped
         return
     finally:

@@ -53,6 +53,7 @@ from models.identity.errors import NotPermitted, NotSignedIn, UnknownProject, Un
 from models.past import NotYet
 from models.pauses import Paused
 from models.usage import LimitReached
+from models.words import without_prefix
 from storage.log.payloads import PayloadInUse, UnknownPayload
 from tasks.jobs.submission import NotEnded
 
@@ -257,7 +258,8 @@ def _methods(request: Request) -> list[str]:
 async def on_invalid(_request: Request, error: Exception) -> Response:
     """Answer a request whose fields are wrong: all of them are named."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
-    return answer(invalid(jsonable_encoder(error.errors(), exclude={"ctx", "input", "url"})))
+    found = jsonable_encoder(error.errors(), exclude={"ctx", "input", "url"})
+    return answer(invalid([{**each, "msg": without_prefix(each["msg"])} for each in found]))
 
 
 def invalid(errors: Sequence[Any]) -> Problem:
@@ -266,7 +268,7 @@ def invalid(errors: Sequence[Any]) -> Problem:
         ProblemFault(field=printable(".".join(map(str, each["loc"]))), message=printable(each["msg"]))
         for each in errors[:MAX_INVALID]
     ]
-    detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
+    detail = "; ".join(f"{fault.field}: {fault.message}" if fault.field else fault.message for fault in faults)
     return Problem(type="urn:quledger:invalid-request", title=TITLES[422], status=422, detail=detail, faults=faults)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from storage.log.database import HEAD, engine_of, open_database
 
 BACKUPS = "backups"
 """The folder of copies in the home."""
+
+STATEMENT_SECONDS = 60.0
 
 
 def upgrade(*, as_json: Json = False) -> int:
@@ -95,6 +98,7 @@ def shell(
     *,
     write: Annotated[bool, Parameter(negative="")] = False,
     profile: Annotated[bool, Parameter(negative="")] = False,
+    seconds: float = STATEMENT_SECONDS,
     as_json: Json = False,
 ) -> int:
     """Ask the database in SQL; it changes nothing unless told so.
@@ -105,12 +109,15 @@ def shell(
         query: One statement; without it they are read from standard input, each up to a semicolon at the end of a line.
         write: Let statements change what is no event and guards none. Stop everything else before.
         profile: Say how long each statement took.
+        seconds: That a statement may take: one that never ends holds up those who write; 0 for any number.
     """
+    if not 0 <= seconds < math.inf:
+        raise BadSetting("--seconds: say a number of seconds; 0 is for any number")
     failed = False
     with _database() as engine:
         for statement in _statements() if query is None else [query]:
             try:
-                _show(ask(engine, statement, write=write), profile=profile, as_json=as_json)
+                _show(ask(engine, statement, write=write, seconds=seconds), profile=profile, as_json=as_json)
             except BadQuery as error:
                 if query is not None:
                     raise

@@ -2,6 +2,7 @@
 
 from models.errors import BadSetting
 from storage.log.database import open_database
+from storage.log.event_log import EventLog
 from storage.log.no_log import NoLog
 from tasks.services import Services, current
 
@@ -21,7 +22,8 @@ def existing() -> Services:
     if "log" not in vars(services):
         settings = services.settings
         try:
-            open_database(settings.database_url, begins=False).dispose()
+            # Where the services look for it when they are asked.
+            vars(services)["log"] = EventLog(open_database(settings.database_url, begins=False))
         except NoLog as error:
             where = "where QULEDGER_DATABASE says" if settings.database else "in the home, which QULEDGER_HOME names"
             said = f"{error}. This is {where}; nothing was made. `quledger submit`, `quledger up`, and what else brings"

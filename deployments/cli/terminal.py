@@ -96,6 +96,9 @@ class _Descriptor(io.FileIO):
             try:
                 if self.is_serving:
                     return self._offer(bytes(content))
+                said = self._said_of_dropped()
+                while said and self._has_room(None):
+                    said = said[super().write(said) or 0 :]
                 # Whoever shares the terminal or pipe may have told it not to let writers wait.
                 while (number := super().write(content)) is None:
                     select.select([], [self], [])
@@ -111,8 +114,7 @@ class _Descriptor(io.FileIO):
         """Write as much as there is room for in time."""
         rest = content
         if self._dropped and self._has_room(0.0):
-            rest = b"\n[%d lines were left out here: nobody read them]\n%b" % (self._dropped, content)
-            self._dropped = 0
+            rest = self._said_of_dropped() + content
         while rest:
             if not self._has_room(0.0 if self._dropped else PATIENCE):
                 self._dropped += rest.count(b"\n")
@@ -121,7 +123,12 @@ class _Descriptor(io.FileIO):
             rest = rest[super().write(rest[: select.PIPE_BUF]) or 0 :]
         return len(content)
 
-    def _has_room(self, seconds: float) -> bool:
+    def _said_of_dropped(self) -> bytes:
+        """Return what is to be said of what was left out, once."""
+        number, self._dropped = self._dropped, 0
+        return b"\n[%d lines were left out here: nobody read them]\n" % number if number else b""
+
+    def _has_room(self, seconds: float | None) -> bool:
         return bool(select.select([], [self], [], seconds)[1])
 
 

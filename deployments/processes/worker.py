@@ -33,6 +33,7 @@ from deployments.processes.prefect_server import PrefectUnavailable
 from deployments.processes.stop_signals import stop_signals
 from flows.drain_queue import drain_queue
 from flows.draining.handover import Handover
+from flows.draining.launch_intake import take_in
 from flows.draining.periodic import run_periodically
 from flows.health import health
 from flows.prefect_api.engine import flush_prefect, leave_sigterm_alone, run_as
@@ -164,6 +165,8 @@ class Worker:
             if name is None or (name == CLAIMED_JOBS and not self._has_room()):
                 continue
             try:
+                if name == JOBS and not await self._hand_in(run):
+                    continue
                 if name == DRAIN and run.auto_scheduled:
                     await self._end_drain()
                 state = await self._claim(run)
@@ -177,6 +180,15 @@ class Worker:
             self._tasks[task] = name
             task.add_done_callback(self._done)
         await self._keep_draining()
+
+    async def _hand_in(self, run: FlowRun) -> bool:
+        """Append the job of a launched run to the log before Prefect hears that somebody has it: no kill loses it then.
+
+        Returns:
+            Whether it is known what becomes of it; otherwise the log is to be asked again.
+        """
+        (taken,) = await asyncio.to_thread(take_in, self._services, [run])
+        return taken.job is not None or bool(taken.refusal)
 
     def _has_room(self) -> bool:
         """Return whether one more job may run in this process: what others hand on shares its places with the drain."""

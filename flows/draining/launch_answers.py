@@ -21,14 +21,17 @@ from tasks.services import Services
 
 _LOG = logging.getLogger("quledger.launches")
 
-CHUNK = 20
+CHUNK = 10
 """So many runs are set to Pending with one request, which Prefect works off one by one."""
 
-AT_ONCE = 2
-"""So many requests of each kind go to Prefect at once: its database has one writer at a time."""
+PENDING_AT_ONCE, OTHERS_AT_ONCE = 4, 2
+"""So many requests of either kind go to Prefect at once: its database has one writer, whose turns all share."""
 
 FRESH_SECONDS = 2.0
 """For how long a run is taken to be as it was when it was listed."""
+
+UNTOLD_SECONDS = 1.0
+"""So long a job that is about to begin waits until Prefect was told of its run, which saves a request."""
 
 MAX_KNOWN = 1000
 """So many waiting runs are remembered, so that they need not be read again when they begin."""
@@ -46,9 +49,11 @@ class LaunchAnswers:
     def __init__(self, services: Services, client: PrefectClient) -> None:
         self._services, self._client = services, client
         self.untold: dict[str, asyncio.Event] = {}
+        # Those of them that begin before that is said.
+        self._begun: set[str] = set()
         # With the time (on the steady clock) until which it is taken to be so.
         self._known: dict[str, tuple[float, FlowRun]] = {}
-        self._pending, self._others = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
+        self._pending, self._others = asyncio.Semaphore(PENDING_AT_ONCE), asyncio.Semaphore(OTHERS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def expect(self, runs: Sequence[FlowRun]) -> None:
@@ -60,6 +65,7 @@ class LaunchAnswers:
         for run in runs:
             if (told := self.untold.pop(str(run.id), None)) is not None:
                 told.set()
+            self._begun.discard(str(run.id))
 
     def tell(self, taken: Sequence[Taken], places: int) -> None:
         """Begin to tell Prefect what became of runs that were expected.
@@ -71,9 +77,16 @@ class LaunchAnswers:
         task.add_done_callback(lambda _: self.release(each.run for each in taken))
 
     async def known(self, run_id: str) -> FlowRun | None:
-        """Return a run that is about to begin as it stands, if that is known; it is not told to wait from here on."""
+        """Return a run that is about to begin as it stands, if that is known; it is not told to wait from here on.
+
+        One of which Prefect is just being told is not waited for any longer than is worth it: Prefect lets no run that
+        is Running become Pending.
+        """
         if (told := self.untold.get(run_id)) is not None:
-            await told.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(told.wait(), UNTOLD_SECONDS)
+        if run_id in self.untold:
+            self._begun.add(run_id)
         until, run = self._known.pop(run_id, (0.0, None))
         return run if time.monotonic() < until else None
 
@@ -114,7 +127,7 @@ class LaunchAnswers:
         accepted = await set_pending(self._client, [run.id for run, _ in runs], message)
         for run, _ in runs:
             self._known.pop(str(run.id), None)
-            if run.id in accepted:
+            if run.id in accepted and str(run.id) not in self._begun:
                 run.state = Pending(message=message)
                 self._keep(run)
         # Another drain may have been so quick that the run had ended, and we have just undone that.

@@ -75,6 +75,9 @@ class _Check:
         device = self.device
         shots = self.number(value, "shots", 1, device.max_shots)
         seed = None if value.get("seed") is None else self.number(value, "seed", 0, MAX_SEED)
+        if "program" in value and "instructions" not in value:
+            self.fault("this is for qubit devices, which run OpenQASM; here it must be instructions", "program")
+            return None
         num_wires = self.num_wires(value)
         order = value.get("wire_order", "interleaved")
         if not isinstance(order, str) or order not in device.wire_orders:

@@ -30,14 +30,15 @@ class Rows(NamedTuple):
     seconds: float
 
 
-def ask(engine: Engine, statement: str, *, write: bool = False) -> Rows:
+def ask(engine: Engine, statement: str, *, write: bool = False, seconds: float = 0.0) -> Rows:
     """Run one statement in a transaction of its own.
 
     Args:
         write: it may change something, but no event, and nothing that guards them.
+        seconds: that it may take; 0 for any number.
 
     Raises:
-        BadQuery: the database refuses it, or without `write` it is none that reads.
+        BadQuery: the database refuses it, it takes longer, or without `write` it is none that reads.
         LogUnavailable: the database does not answer.
     """
     if not write and not statement.lstrip(" \t\r\n(").upper().startswith(READS):
@@ -46,11 +47,18 @@ def ask(engine: Engine, statement: str, *, write: bool = False) -> Rows:
     with _transaction(engine, write=write) as connection:
         dialect = dialect_of(connection)
         try:
-            with dialect.append_only(connection) if write else nullcontext():
+            with (
+                dialect.append_only(connection) if write else nullcontext(),
+                dialect.bounded(connection, seconds) if seconds else nullcontext(),
+            ):
                 cursor = dialect.run_alone(connection, statement)
                 columns = [each[0] for each in cursor.description or ()]
                 rows = cursor.fetchmany(MOST_ROWS + 1) if columns else []
         except connection.dialect.loaded_dbapi.Error as error:
+            if seconds and dialect.ran_out(error):
+                raise BadQuery(
+                    f"the statement was ended after {seconds:g} s; --seconds says how many it may take"
+                ) from None
             raise BadQuery(_words(str(error), write=write)) from None
     found = [[_plain(value) for value in row] for row in rows[:MOST_ROWS]]
     return Rows(columns, found, len(rows) > MOST_ROWS, time.monotonic() - began)

@@ -64,6 +64,12 @@ class Dialect(Protocol):
     def append_only(self, connection: Connection) -> contextlib.AbstractContextManager[None]:
         """Refuse, by the driver's own error, whatever touches an event or a trigger, and would switch that off."""
 
+    def bounded(self, connection: Connection, seconds: float) -> contextlib.AbstractContextManager[None]:
+        """Have a statement that takes longer ended."""
+
+    def ran_out(self, error: BaseException) -> bool:
+        """Say whether the driver's error is that end."""
+
     def run_alone(self, connection: Connection, statement: str) -> Any:
         """Return the driver's cursor for one statement to the letter; several at once are refused by its own error."""
 

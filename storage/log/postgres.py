@@ -41,7 +41,12 @@ _GUARDED = text(
     " UNION ALL SELECT oid, xmin::text, 1 FROM pg_proc WHERE oid IN (SELECT tgfoid FROM guarded) ORDER BY 1, 3"
 )
 """The versions of the tables of events, of triggers and of what these call; how many rows were written so far."""
+
+MAX_LIMIT = 2**31 - 1
+"""The server counts no more milliseconds."""
+
 _HELD = "55P03"
+_CANCELLED = "57014"
 _DISTURBED = "another process was in the way; try again"
 _GONE = "the server went away; wait until it is back"
 _BY_STATE = {
@@ -55,7 +60,7 @@ _BY_STATE = {
     "53200": "the server is out of memory",
     "53300": "the server has no connection left; raise its max_connections or end other clients",
     _HELD: "another process holds it; end that process or wait",
-    "57014": "the server cancelled the statement; check its statement_timeout",
+    _CANCELLED: "the server cancelled the statement; check its statement_timeout",
     "57P01": _GONE,
     "57P02": _GONE,
     "57P03": "the server is just starting or stopping; wait until it is ready",
@@ -198,6 +203,17 @@ class Postgres:
         yield
         if connection.execute(_GUARDED, {"tables": list(EVENT_TABLES)}).all() != before:
             raise connection.dialect.loaded_dbapi.IntegrityError("events are append-only")
+
+    @contextlib.contextmanager
+    def bounded(self, connection: Connection, seconds: float) -> Iterator[None]:
+        """Have the server end what takes longer, to the end of the transaction."""
+        limit = min(max(1.0, seconds * 1000), MAX_LIMIT)
+        connection.execute(text("SELECT set_config('statement_timeout', :limit, true)"), {"limit": f"{limit:.0f}"})
+        yield
+
+    def ran_out(self, error: BaseException) -> bool:
+        """Say whether the server ended it because of that."""
+        return getattr(error, "sqlstate", None) == _CANCELLED
 
     def run_alone(self, connection: Connection, statement: str) -> Any:
         """Run it as a prepared one, of which the server takes no two in one text: the second might begin anew."""

@@ -18,6 +18,9 @@ from storage.log.tables import EVENT_TABLES
 
 POOL = 40
 
+STEPS = 100_000
+"""Instructions of SQLite, some milliseconds of work, after which it asks whether the time is up."""
+
 _PUT_ASIDE = "; put it aside, and `quledger restore` makes it anew from the storage"
 
 _ADVICE = {
@@ -117,6 +120,21 @@ class Sqlite:
             yield
         finally:
             raw.set_authorizer(None)
+
+    @contextlib.contextmanager
+    def bounded(self, connection: Connection, seconds: float) -> Iterator[None]:
+        """Have SQLite ask now and then whether the time is up."""
+        raw: Any = connection.connection.dbapi_connection
+        until = time.monotonic() + seconds
+        raw.set_progress_handler(lambda: time.monotonic() > until, STEPS)
+        try:
+            yield
+        finally:
+            raw.set_progress_handler(None, 0)
+
+    def ran_out(self, error: BaseException) -> bool:
+        """Say whether it was ended in its midst."""
+        return str(error) == "interrupted"
 
     def run_alone(self, connection: Connection, statement: str) -> Any:
         """Run it; SQLite takes one statement at a time."""

@@ -8,8 +8,8 @@ from models.errors import BadName, StorageError, StorageInactive, StorageUnavail
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import probe
 
-Expect = Callable[[str, StorageProvider, bool], None]
-"""Raises `StorageLost` where a storage of this name, which may be the first one, is not what it has to be."""
+Expect = Callable[[str, StorageProvider, bool], bool]
+"""Says whether it is known what a storage (its name, it, is it the first one?) has to be; raises `StorageLost`."""
 
 Opener = Callable[[], StorageProvider]
 """Returns the storage, opened at the first call, or raises `StorageUnavailable`, also where it is switched off."""
@@ -30,13 +30,13 @@ class Stores:
         self,
         openers: Mapping[str, Opener],
         find: Callable[[], Mapping[str, Opener]] | None = None,
-        expect: Expect = lambda _name, _storage, _is_first: None,
+        expect: Expect = lambda _name, _storage, _is_first: True,
     ) -> None:
         """Know these storages.
 
         Args:
             find: looks for more, by their names; one that was found once stays.
-            expect: is asked of each before it is first lent.
+            expect: is asked of each before it is lent, until it is known.
         """
         self._openers = dict(openers)
         self._find = find
@@ -69,8 +69,7 @@ class Stores:
             msg = f"the storage {echo(name)} {where}"
             raise StorageUnavailable(msg)
         storage, full = opener(), self.full(name)
-        if full not in self._expected:
-            self._expect(full, storage, full == self.names[0])
+        if full not in self._expected and self._expect(full, storage, full == self.names[0]):
             self._expected.add(full)
         return storage
 

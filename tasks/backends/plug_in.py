@@ -48,12 +48,13 @@ class Loads:
             BadSetting: it is not loaded; that goes on, and it is had as soon as it is there.
         """
         begun, until, is_first = self._of(name)
+        left = max(0.0, min(seconds, until - time.monotonic()))
         slow = threading.Timer(SLOW, _LOG.warning, ["backend_slow action=wait: %s is still being loaded", name])
         slow.daemon = True
         # What it prints is not of the command's output, which may be JSON.
         with contextlib.redirect_stdout(sys.stderr) if is_first else contextlib.nullcontext():
             slow.start()
-            wait([begun], max(0.0, min(seconds, until - time.monotonic())))
+            wait([begun], left)
             slow.cancel()
         if not begun.done():
             raise BadSetting(

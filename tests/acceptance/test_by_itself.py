@@ -1,5 +1,6 @@
 """What runs by itself under `quledger up` is watched running, at short intervals: schedules, drains, new starts."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -8,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from tests.control_room import LONG, ControlRoom, control_room
-from tests.processes_in_waiting import SERVER, WORKER
+from tests.control_room import ControlRoom, computed, control_room
+from tests.processes_in_waiting import FORK_SERVER, SERVER, WORKER, name_of
 from tests.waiting import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -61,6 +63,21 @@ def seconds_to_done(room: ControlRoom, job_id: str, dropped: datetime) -> float:
     return float((room.installation.log.get(job_id).updated_at - dropped).total_seconds())
 
 
+def computing(room: ControlRoom) -> psutil.Process:
+    """Return the process that computes a job which takes seconds, as soon as it does."""
+    assert room.process is not None
+    program = psutil.Process(room.process.pid)
+
+    def found() -> list[psutil.Process]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            forked = [each for each in program.children(recursive=True) if each.name() == name_of(FORK_SERVER)]
+            return [each for each in forked if each.cpu_times().user > 1]
+        return []
+
+    process: psutil.Process = until(found, WAIT_SECONDS, pause=0.1, max_pause=0.1)[0]
+    return process
+
+
 def test_the_work_pool_shows_that_it_is_served(room: ControlRoom):
     """When `up` says its last line, pool, queue and each deployment are ready, and stay so: no dot is red."""
     assert room.ask("GET", "/work_pools/quledger").json()["status"] == "READY"
@@ -88,7 +105,9 @@ def test_one_drain_follows_the_other_without_a_gap(room: ControlRoom):
     No job waits until the drain after next, which is what a gap looked like. How long they take is recorded elsewhere.
     """
     schedule(room, "drain-queue", SHORT_HOUR, time_budget=SHORT_HOUR - 3)
-    long = room.drop(1000, LONG, backend="multiqudit")
+    long = room.drop(1000, computed(5), backend="multiqudit")
+    process = computing(room)
+    process.suspend()
     dropped: dict[str, datetime] = {}
 
     def drains_have_followed() -> bool:
@@ -97,7 +116,10 @@ def test_one_drain_follows_the_other_without_a_gap(room: ControlRoom):
             return False
         return True
 
-    until(drains_have_followed, WAIT_SECONDS, pause=DROP_SECONDS, max_pause=DROP_SECONDS)
+    try:
+        until(drains_have_followed, WAIT_SECONDS, pause=DROP_SECONDS, max_pause=DROP_SECONDS)
+    finally:
+        process.resume()
     room.wait(lambda: {room.installation.states().get(job) for job in (*dropped, long)} == {"DONE"}, WAIT_SECONDS)
     assert {room.installation.log.get(job).attempt for job in (*dropped, long)} == {1}
     assert max(seconds_to_done(room, job, at) for job, at in dropped.items()) < 2 * SHORT_HOUR

@@ -120,6 +120,7 @@ def test_a_wrong_call_says_what_is_wrong(
     lone_installation: Installation, arguments: tuple[str, ...], code: int, said: str
 ):
     """A call that cannot work ends with code 2 and one sentence, which is JSON if that was asked, and no traceback."""
+    assert lone_installation.states() == {}  # and with it a log is begun
     as_json = arguments[0] != "submit"
     done = lone_installation.run(*arguments, *(["--json"] if as_json else []), check=False)
     assert done.returncode == code

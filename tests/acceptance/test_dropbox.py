@@ -11,7 +11,7 @@ import pytest
 
 from tests.contract.storages import Place, surrounded
 from tests.dropbox_server import REFRESH, SECRET, Service, dropbox_service
-from tests.installation import ROOT, Installation, experiment
+from tests.installation import DRAIN, ROOT, Installation, experiment
 from tests.sqooler_peer import sqooler_peer
 from tests.waiting import until
 
@@ -40,7 +40,7 @@ def test_a_server_that_is_killed_loses_nothing(installation: Installation, servi
     ids += [f"{number:024x}" for number in range(6)]
     for job_id in ids:
         installation.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
-    drain = installation.start("drain", "--until-empty", **SETTINGS)
+    drain = installation.start(*DRAIN, **SETTINGS)
     try:
         until(lambda: 1 <= list(installation.states().values()).count("DONE") < len(ids))
         service.kill()

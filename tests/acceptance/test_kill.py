@@ -9,7 +9,7 @@ import pytest
 
 from deployments.processes.stop_signals import stop_signals
 from tests.contract.storages import LIVES
-from tests.installation import Installation, experiment
+from tests.installation import DRAIN, ONE_BACKEND, Installation, experiment
 from tests.waiting import until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
@@ -55,7 +55,7 @@ def test_kill_9_loses_no_job(stored_installation: Installation):
     """A drain that is killed in mid-job leaves jobs running; the next one waits for their leases and ends them all."""
     installation = stored_installation
     ids = fill(installation, 7)
-    drain = installation.start("drain", QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
+    drain = installation.start("drain", *ONE_BACKEND, QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
     try:
         until(
             lambda: (
@@ -68,7 +68,7 @@ def test_kill_9_loses_no_job(stored_installation: Installation):
         drain.communicate()
     left = {job_id for job_id, state in installation.states().items() if state not in {"DONE", "QUEUED"}}
     assert left
-    installation.run("drain", "--until-empty", QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
+    installation.run(*DRAIN, QULEDGER_LEASE_SECONDS="3", QULEDGER_PUBLISH_SECONDS="1")
     until(lambda: set(installation.states().values()) == {"DONE"})
     check(installation, ids)
     assert any("lease_expired" in {event["kind"] for event in installation.history(job_id)} for job_id in left)
@@ -84,7 +84,7 @@ def test_a_closed_terminal_gives_jobs_back(stored_installation: Installation):
     """
     installation = stored_installation
     ids = fill(installation, 5)
-    drain = installation.start("drain")
+    drain = installation.start("drain", *ONE_BACKEND)
     until(lambda: mirrored(installation, "jobs/finished/singlequdit") >= 1)
     started = time.monotonic()
     drain.send_signal(stop_signals()[-1])
@@ -95,5 +95,5 @@ def test_a_closed_terminal_gives_jobs_back(stored_installation: Installation):
     assert (installation.home / "drain.log").read_text() == ""
     assert time.monotonic() - started < 30
     assert set(installation.states().values()) <= {"DONE", "QUEUED"}
-    installation.run("drain", "--until-empty")
+    installation.run(*DRAIN)
     check(installation, ids)

@@ -15,7 +15,7 @@ from models.settings import Settings
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
 from tests.contract.storages import Servers
-from tests.installation import Installation, experiment, installation_on
+from tests.installation import ONE_BACKEND, Installation, experiment, installation_on
 from tests.postgres import PASSWORD, Server
 from tests.waiting import until
 
@@ -73,7 +73,7 @@ def two_machines(installation: Installation, url: str) -> None:
     homes = [
         SETTINGS | {"QULEDGER_DATABASE": url, "QULEDGER_HOME": str(installation.home / name)} for name in ("one", "two")
     ]
-    drains = [installation.start("drain", **home) for home in homes]
+    drains = [installation.start("drain", *ONE_BACKEND, **home) for home in homes]
     engine = open_database(url)
     log = EventLog(engine)
 

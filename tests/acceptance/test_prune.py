@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from deployments.processes.prefect_server import server_settings
-from tests.installation import Installation, experiment
+from tests.installation import DRAIN, Installation, experiment
 from tests.waiting import until
 
 UNKNOWN = "f" * 24  # the name of no job of any test
@@ -30,7 +30,7 @@ def runs(installation: Installation, job_id: str) -> Any:
 def test_prune_deletes_old_runs_and_nothing_else(installation: Installation):
     """Task runs, artifacts and logs go with the run; the log, the documents and `verify` are as before."""
     job = installation.submit("singlequdit", FLIP)
-    installation.run("drain", "--until-empty")
+    installation.run(*DRAIN)
     (run,) = runs(installation, job)
     until(lambda: of_run(installation, run["id"])["task_runs"] == 4)
     assert of_run(installation, run["id"])["artifacts"] == 2

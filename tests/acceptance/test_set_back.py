@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-from tests.installation import Installation, experiment
+from tests.installation import DRAIN, Installation, experiment
 
 JOB = {"experiment_0": experiment(["load", [0], [50]], ["rlx", [0], [1.57]], ["measure", [0], []], shots=500)}
 SETTINGS = {"QULEDGER_LEASE_SECONDS": "3"}
@@ -26,12 +26,12 @@ def test_an_older_copy_of_the_database_replaces_no_result(tmp_path: Path, prefec
     """The drain names the job and serves the others, `verify` ends with 3, and `restore` puts the log right."""
     installation = Installation(tmp_path, prefect_api)
     installation.queue("singlequdit", "first.json", json.dumps(JOB).encode())
-    installation.run("drain", "--until-empty", check=False, **SETTINGS, QULEDGER_CRASH="take.recorded:kill:1")
+    installation.run(*DRAIN, check=False, **SETTINGS, QULEDGER_CRASH="take.recorded:kill:1")
     copy = tmp_path / "backup.db"
     with sqlite3.connect(installation.home / "quledger.db") as live, sqlite3.connect(copy) as backup:
         live.backup(backup)
     installation.queue("singlequdit", "later.json", json.dumps(JOB).encode())
-    installation.run("drain", "--until-empty", **SETTINGS)
+    installation.run(*DRAIN, **SETTINGS)
     accepted = documents(installation)
     histories = {job_id: installation.history(job_id) for job_id in ("first", "later")}
     for file in installation.home.glob("quledger.db*"):
@@ -40,7 +40,7 @@ def test_an_older_copy_of_the_database_replaces_no_result(tmp_path: Path, prefec
 
     installation.queue("singlequdit", "new.json", json.dumps(JOB).encode())
     assert installation.run("verify", "--no-prefect", check=False).returncode == 3
-    drain = installation.run("drain", "--until-empty", check=False, **SETTINGS)
+    drain = installation.run(*DRAIN, check=False, **SETTINGS)
     assert drain.returncode == 1
     assert "drained: 1 DONE" in drain.stdout
     assert (
@@ -58,4 +58,4 @@ def test_an_older_copy_of_the_database_replaces_no_result(tmp_path: Path, prefec
     assert installation.run("verify", "--no-prefect").stdout == "3 jobs verified: no differences\n"
     assert {job_id: installation.history(job_id) for job_id in histories} == histories
     assert accepted.items() <= documents(installation).items()
-    assert "drained: no jobs" in installation.run("drain", "--until-empty", **SETTINGS).stdout
+    assert "drained: no jobs" in installation.run(*DRAIN, **SETTINGS).stdout

@@ -12,7 +12,7 @@ import pytest
 
 from deployments.cli.app import app
 from models.signing import is_signed
-from tests.installation import ROOT, Installation, experiment
+from tests.installation import DRAIN, ONE_BACKEND, ROOT, Installation, experiment
 from tests.waiting import until
 
 SMALL = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []], shots=50)}
@@ -55,9 +55,9 @@ def test_signing_goes_on_through_rotation_and_can_be_turned_off(installation: In
     assert stat.S_IMODE(ring.parent.stat().st_mode) == 0o700
     assert [key["kid"] for key in json.loads(ring.read_text())["keys"] if key["d"]] == ["two"]
     second = installation.submit("singlequdit", SMALL)
-    installation.run("drain", "--until-empty", **ON)
+    installation.run(*DRAIN, **ON)
     third = installation.submit("singlequdit", SMALL)
-    installation.run("drain", "--until-empty")
+    installation.run(*DRAIN)
     assert [kid_of(installation, job) for job in (first, second, third)] == ["one", "two", None]
     assert installation.read("backends/configs/singlequdit.json")["sign"] is False
     for job, kid in ((first, "one"), (second, "two"), (third, None)):
@@ -90,7 +90,7 @@ def test_what_was_changed_behind_our_back_is_named(installation: Installation):
     """Stripped, forged, foreign and broken signatures, configurations and keys are findings, and never a crash."""
     installation.run("keys", "new", "--kid", "one")
     job = installation.submit("singlequdit", SMALL)
-    installation.run("drain", "--until-empty", **ON)
+    installation.run(*DRAIN, **ON)
     assert findings(installation) == []
     result = installation.store / f"results/singlequdit/{job}.json"
     key = installation.store / "backends/public_keys/one.json"
@@ -150,7 +150,7 @@ def test_a_backend_without_a_key_is_said_at_once(lone_installation: Installation
     ring = installation.home / "keys" / "keyring.json"
 
     def said(**settings: str) -> str:
-        done = installation.run("drain", "--until-empty", check=False, **settings)
+        done = installation.run(*DRAIN, check=False, **settings)
         assert done.returncode == 1
         assert installation.states() == {job: "QUEUED"}
         assert done.stderr.count("\n") == 1
@@ -174,7 +174,7 @@ def test_a_key_that_breaks_makes_jobs_wait(installation: Installation):
     good = ring.read_bytes()
     # A lease that a busy machine keeps: what runs out counts as a failure.
     settings = ON | QUICK | {"QULEDGER_LEASE_SECONDS": "20", "QULEDGER_MAX_ATTEMPTS": "2"}
-    drain = installation.start("drain", **settings)
+    drain = installation.start("drain", *ONE_BACKEND, **settings)
     try:
         # One that finds the key broken as it starts says so and ends: it has to have started.
         first = installation.submit("singlequdit", SMALL)
@@ -205,12 +205,12 @@ def test_a_revoked_key_signs_nowhere(installation: Installation):
     installation.run("keys", "revoke", "one")
     ring.write_bytes(copied)  # what the other machine has
     installation.submit("singlequdit", SMALL)
-    done = installation.run("drain", "--until-empty", check=False, **ON)
+    done = installation.run(*DRAIN, check=False, **ON)
     assert done.returncode == 1
     assert "the key one is revoked; `quledger keys rotate`" in done.stderr
     assert not (installation.store / "backends/configs/singlequdit.json").exists()
     installation.run("keys", "rotate", "--kid", "two")
-    assert installation.json("drain", "--until-empty", **ON) == {"DONE": 1}
+    assert installation.json(*DRAIN, **ON) == {"DONE": 1}
 
 
 @pytest.mark.parametrize("kid", ["one", "two"])
@@ -218,16 +218,14 @@ def test_kill_9_between_a_signed_result_and_its_event(installation: Installation
     """A signed result that nobody has recorded is written again: the same bytes, or signed with the key of today."""
     installation.run("keys", "new", "--kid", "one")
     job = installation.submit("singlequdit", SMALL)
-    dead = installation.run(
-        "drain", "--until-empty", check=False, **ON, **QUICK, QULEDGER_CRASH="upload.written:kill:1"
-    )
+    dead = installation.run(*DRAIN, check=False, **ON, **QUICK, QULEDGER_CRASH="upload.written:kill:1")
     assert dead.returncode == -signal.SIGKILL
     path = installation.store / f"results/singlequdit/{job}.json"
     before = path.read_bytes()
     assert installation.states() == {job: "EXECUTED"}
     if kid != "one":
         installation.run("keys", "rotate", "--kid", kid)
-    assert installation.json("drain", "--until-empty", **ON, **QUICK) == {"DONE": 1}
+    assert installation.json(*DRAIN, **ON, **QUICK) == {"DONE": 1}
     assert kid_of(installation, job) == kid
     assert (path.read_bytes() == before) == (kid == "one")
     assert installation.findings() == []

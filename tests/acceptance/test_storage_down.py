@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.storages import surrounded
-from tests.installation import Installation, experiment
+from tests.installation import DRAIN, Installation, experiment
 from tests.seaweedfs import SECRET, Weed, seaweedfs
 from tests.waiting import until
 
@@ -32,7 +32,7 @@ def test_a_storage_that_is_stopped_and_killed_loses_nothing(tmp_path: Path, pref
         ids = [f"{number:024x}" for number in range(12)]
         for job_id in ids:
             installation.queue("singlequdit", f"{job_id}.json", json.dumps(JOB).encode())
-        drain = installation.start("drain", "--until-empty", **SETTINGS)
+        drain = installation.start(*DRAIN, **SETTINGS)
         try:
             until(lambda: 1 <= list(installation.states().values()).count("DONE") < len(ids))
             weed.stop()
@@ -61,7 +61,7 @@ def test_a_storage_that_does_not_let_us_in_changes_nothing(tmp_path: Path, weed:
         installation = Installation(tmp_path, None, place)
         job = installation.run("submit", "singlequdit", EXAMPLE).stdout.strip()
         before = installation.history(job)
-        for arguments in (("drain", "--until-empty"), ("submit", "singlequdit", EXAMPLE), ("reconcile",)):
+        for arguments in (DRAIN, ("submit", "singlequdit", EXAMPLE), ("reconcile",)):
             said = installation.run(*arguments, check=False, AWS_SECRET_ACCESS_KEY="not-the-s3cret")
             assert said.returncode == 1
             assert said.stderr.startswith("quledger: the bucket lab cannot be used: the secret key does not fit")

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.canaries import Canaries
-from tests.installation import ROOT, Installation, Started, experiment
+from tests.installation import DRAIN, ONE_BACKEND, ROOT, Installation, Started, experiment
 from tests.waiting import until
 
 JOB = {"experiment_0": experiment(["rlx", [0], [3.0]], ["measure", [0], []], shots=7)}
@@ -37,7 +37,7 @@ class Rooms:
         return str(json.loads(path.read_text())["status"]) if path.exists() else ""
 
     def drain(self) -> None:
-        self.drains.append(self.installation.start("drain", **self.settings))
+        self.drains.append(self.installation.start("drain", *ONE_BACKEND, **self.settings))
 
     def stop(self) -> str:
         said = ""
@@ -76,7 +76,7 @@ def test_each_job_stays_with_its_storage(rooms: Rooms, tmp_path: Path):
         )["job_id"]
         for name in ("lab", "cloud")
     }
-    rooms.installation.run("drain", "--until-empty", **rooms.settings)
+    rooms.installation.run(*DRAIN, **rooms.settings)
     for name, other in (("lab", "cloud"), ("cloud", "lab")):
         for job_id in (queued[name], submitted[name]):
             assert rooms.status(name, job_id) == "DONE"
@@ -167,12 +167,12 @@ def make_block(api: str, name: str, slug: str, **fields: str) -> str:
 def test_a_storage_that_never_answers_is_left_out(rooms: Rooms, tmp_path: Path):
     """A drain serves what can be served, names the other storage and ends with 1, and so do verify and reconcile."""
     rooms.queue("lab", "a" * 24)
-    rooms.installation.run("drain", "--until-empty", **rooms.settings)
+    rooms.installation.run(*DRAIN, **rooms.settings)
     (tmp_path / "file").write_text("no folder")
     urls = {"lab": rooms.folders["lab"].as_uri(), "cloud": (tmp_path / "file" / "below").as_uri()}
     settings = rooms.settings | {"QULEDGER_STORAGE": json.dumps(urls)}
     rooms.queue("lab", "b" * 24)
-    drain = rooms.installation.run("drain", "--until-empty", check=False, **settings)
+    drain = rooms.installation.run(*DRAIN, check=False, **settings)
     assert drain.returncode == 1
     assert "drained: 1 DONE" in drain.stdout
     assert "quledger: the storage cloud was left out, 0 jobs wait for it: the storage does not answer" in drain.stderr
@@ -191,7 +191,7 @@ def test_jobs_of_a_storage_that_was_taken_out_are_named(rooms: Rooms, tmp_path: 
     (tmp_path / "job.json").write_text(json.dumps(JOB))
     rooms.installation.run("submit", "singlequdit", str(tmp_path / "job.json"), "--storage", "cloud", **rooms.settings)
     settings = rooms.settings | {"QULEDGER_STORAGE": json.dumps({"lab": rooms.folders["lab"].as_uri()})}
-    drain = rooms.installation.run("drain", "--until-empty", check=False, **settings)
+    drain = rooms.installation.run(*DRAIN, check=False, **settings)
     assert drain.returncode == 1
     assert "1 jobs wait for the storage cloud, which is not among the settings any more" in drain.stderr
     verify = rooms.installation.run("verify", "--no-prefect", check=False, **settings)
@@ -210,7 +210,7 @@ def test_a_block_is_a_storage_until_it_is_switched_off(rooms: Rooms, registered:
     rooms.settings["QULEDGER_STORAGE"] = json.dumps({"lab": rooms.folders["lab"].as_uri(), "*": "block://*"})
     assert rooms.installation.json("storages", **rooms.settings) == {"lab": "", "cloud": ""}
     rooms.queue("cloud", "a" * 24)
-    rooms.installation.run("drain", "--until-empty", **rooms.settings)
+    rooms.installation.run(*DRAIN, **rooms.settings)
     assert rooms.status("cloud", "a" * 24) == "DONE"
 
     switch(on=False)
@@ -219,7 +219,7 @@ def test_a_block_is_a_storage_until_it_is_switched_off(rooms: Rooms, registered:
         "submit", "singlequdit", "-", "--storage", "cloud", text=json.dumps(JOB), **rooms.settings
     )["job_id"]
     rooms.queue("lab", "c" * 24)
-    said = rooms.installation.run("drain", "--until-empty", **rooms.settings).stderr
+    said = rooms.installation.run(*DRAIN, **rooms.settings).stderr
     assert "'cloud' is switched off" in said
     assert rooms.status("lab", "c" * 24) == "DONE"
     assert rooms.status("cloud", "b" * 24) == rooms.status("cloud", submitted) == ""
@@ -229,7 +229,7 @@ def test_a_block_is_a_storage_until_it_is_switched_off(rooms: Rooms, registered:
     assert "mirror_behind" not in rooms.installation.run("reconcile", **rooms.settings).stderr
 
     switch(on=True)
-    rooms.installation.run("drain", "--until-empty", **rooms.settings)
+    rooms.installation.run(*DRAIN, **rooms.settings)
     assert rooms.status("cloud", "b" * 24) == rooms.status("cloud", submitted) == "DONE"
     rooms.installation.verified(**rooms.settings)
     again = rooms.settings | {"QULEDGER_DATABASE": f"sqlite:///{rooms.installation.home / 'again.db'}"}
@@ -239,7 +239,7 @@ def test_a_block_is_a_storage_until_it_is_switched_off(rooms: Rooms, registered:
 def test_a_block_that_is_not_there_is_named(rooms: Rooms):
     """One sentence says which block is missing; nothing else happens."""
     settings = rooms.settings | {"QULEDGER_STORAGE": "block://nosuch"}
-    done = rooms.installation.run("drain", "--until-empty", check=False, **settings)
+    done = rooms.installation.run(*DRAIN, check=False, **settings)
     assert done.returncode == 1
     assert "'nosuch'" in done.stderr
     assert "Traceback" not in done.stderr
@@ -260,7 +260,7 @@ def test_a_login_in_a_block_is_never_said(rooms: Rooms, registered: str):
     for name, (kind, login) in logins.items():
         address = make_block(registered, name, "quledger-storage", kind=kind, login=json.dumps(login))
         settings = rooms.settings | {"QULEDGER_STORAGE": f"block://{name}"}
-        for command in (("drain", "--until-empty"), ("verify",), ("config",)):
+        for command in (DRAIN, ("verify",), ("config",)):
             done = rooms.installation.run(*command, check=False, **settings)
             said += done.stdout + done.stderr
         said += httpx.get(address).text

@@ -3,7 +3,7 @@
 
 import httpx
 
-from tests.installation import Installation, experiment
+from tests.installation import DRAIN, Installation, experiment
 
 JOB = {"experiment_0": experiment(["rlx", [0], [1.0]], ["measure", [0], []])}
 
@@ -29,7 +29,7 @@ def listed(installation: Installation, name: str) -> int:
 def test_commands_go_round_it(installation: Installation) -> None:
     """`verify` compares all others and changes nothing; `reconcile` clears it away where it seems to be under way."""
     spoilt, other = (installation.submit("singlequdit", JOB) for _ in range(2))
-    installation.run("drain", "--until-empty")
+    installation.run(*DRAIN)
     spoil(installation, spoilt, "RUNNING")
     done = installation.run("verify", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -42,7 +42,7 @@ def test_commands_go_round_it(installation: Installation) -> None:
 def test_prune_clears_it_away(installation: Installation) -> None:
     """With the runs that ended long ago."""
     job_id = installation.submit("singlequdit", JOB)
-    installation.run("drain", "--until-empty")
+    installation.run(*DRAIN)
     spoil(installation, job_id, "COMPLETED")
     installation.run("prune", "--days", "0")
     assert listed(installation, job_id) == httpx.codes.OK

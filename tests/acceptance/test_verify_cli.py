@@ -8,7 +8,7 @@ from models.clock import now
 from models.facts import Failed
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
-from tests.installation import Installation, experiment
+from tests.installation import DRAIN, Installation, experiment
 
 SMALL = {"experiment_0": experiment(["load", [0], [20]], ["rlx", [0], [1.0]], ["measure", [0], []])}
 EXAMPLE = "examples/rabi_oscillation.json"
@@ -114,7 +114,7 @@ def test_a_silent_prefect_is_one_line(lone_installation: Installation):
 def test_a_prefect_that_says_otherwise_is_named(installation: Installation):
     """After a drain log and Prefect agree; a run that somebody sets to another state is named with its job."""
     job = installation.submit("singlequdit", SMALL)
-    installation.run("drain", "--until-empty")
+    installation.run(*DRAIN)
     assert installation.json("verify")["findings"] == []
     (run,) = installation.prefect("/flow_runs/filter", {"flow_runs": {"name": {"any_": [job]}}})
     installation.prefect(f"/flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLED"}, "force": True})

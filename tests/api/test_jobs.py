@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from quledger_client import Result
+from quledger_client import Client, Result
 
 from deployments.api.result_process import Made
 from models.interventions import ResultRemoved
@@ -64,6 +64,8 @@ def test_a_request_with_faults_is_told_all_of_them(door: FrontDoor, body: bytes,
     """In the words of its fields."""
     found = problem(door.ask("alice", "POST", "/v1/jobs", content=body), 422)
     assert [fault["field"] for fault in found["faults"]] == fields
+    assert found["detail"].startswith(fields[0] or found["faults"][0]["message"])
+    assert "Value error" not in found["detail"]
 
 
 def test_a_document_as_text_is_kept_to_the_letter(door: FrontDoor) -> None:
@@ -231,9 +233,9 @@ def kind(answer: Any) -> str:
     return str(answer.headers["content-type"]).partition(";")[0]
 
 
-def test_it_is_sent_for_numpy_where_that_is_wanted(door: FrontDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_is_sent_for_numpy_where_that_is_wanted(door: FrontDoor, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its name always; to who accepts it where the result is large, and it is much shorter."""
-    _, path, stored = finished(door)
+    job_id, path, stored = finished(door)
     wanted = door.ask("alice", "GET", f"{path}?format=npz")
     assert (kind(wanted), "vary" in wanted.headers) == ("application/x-npz", False)
     assert Result.read(wanted.content).document == json.loads(stored)
@@ -244,6 +246,9 @@ def test_it_is_sent_for_numpy_where_that_is_wanted(door: FrontDoor, monkeypatch:
     for query in ("", "?wait=1"):
         large = door.ask("alice", "GET", path + query, headers=BOTH)
         assert (kind(large), large.content, large.headers["vary"]) == ("application/x-npz", wanted.content, "Accept")
+    with Client(door.url, door.token("alice")) as client:
+        found = client.job(job_id).result()
+        assert (found.document, found.counts()) == (json.loads(stored), {"0 1": 3, "1 1": 1})
     for query, headers in (("?format=json", BOTH), ("", {}), ("", {"Accept": "application/json"})):
         assert kind(door.ask("alice", "GET", path + query, headers=headers)) == "application/json"
     monkeypatch.setattr("deployments.api.results.MAX_SHORTER_BYTES", len(stored) - 1)

@@ -1,6 +1,6 @@
 """What a person does with the pages: sign in, hand in a job, watch it run, read its figure, cancel another one.
 
-Pictures of every page, light and dark, on a wide screen and on a telephone, are kept in `.cache/screenshots/`.
+`make crash` keeps pictures of every page in `.cache/screenshots/`: light and dark, on a wide screen and on a telephone.
 """
 
 import itertools
@@ -110,8 +110,9 @@ def look(browser: Browser, scheme: str, width: int) -> None:
 
 
 def keep(browser: Browser, name: str) -> None:
-    """Keep a picture of the page."""
-    browser.screenshot(Path(PICTURES / f"pages-{name}.png"))
+    """Keep a picture of the page, for people to look at."""
+    if ALL:
+        browser.screenshot(Path(PICTURES / f"pages-{name}.png"))
 
 
 def test_a_job_from_signing_in_to_its_figure(browser: Browser, laboratory: Laboratory) -> None:

@@ -1,10 +1,11 @@
 """What a person does who only has Prefect's UI: hand in a job, look at its page, cancel it, read the artifacts.
 
-Pictures of every page are kept in `.cache/screenshots/`.
+`make crash` keeps pictures of every page in `.cache/screenshots/`.
 """
 
 import json
 import math
+import os
 import signal
 import socket
 import subprocess
@@ -26,6 +27,7 @@ pytestmark = [
     pytest.mark.skipif(PROGRAM is None, reason="no Chromium is installed"),
 ]
 
+ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 PICTURES = ROOT / ".cache" / "screenshots"
 EDITOR = "textarea.p-code-input__textarea"
 TAB = ".p-tab"
@@ -110,8 +112,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 def keep(browser: Browser, name: str) -> None:
-    """Keep a picture of the page."""
-    browser.screenshot(PICTURES / f"{name}.png")
+    """Keep a picture of the page, for people to look at."""
+    if ALL:
+        browser.screenshot(PICTURES / f"{name}.png")
 
 
 def open_form(site: Site, browser: Browser) -> None:

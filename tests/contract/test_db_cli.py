@@ -7,6 +7,7 @@ import os
 import re
 import sqlite3
 import subprocess
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,6 +35,23 @@ def program(
     lab.log.engine.dispose()
     monkeypatch.setenv("QULEDGER_DATABASE", url)
     return Program(tmp_path / "home", capsys)
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+
+
+def test_a_statement_that_does_not_end_is_ended(program: Program) -> None:
+    """Whoever writes would wait for it; the next one is asked as ever."""
+    begun = time.monotonic()
+    said = program.refused("db", "shell", ENDLESS, "--seconds", "0.3")
+    assert "the statement was ended after 0.3 s; --seconds says how many it may take" in said
+    assert time.monotonic() - begun < 30.0
+    refused = program.refused("db", "shell", f"CREATE TABLE more AS {ENDLESS}", "--write", "--seconds", "0.3")
+    assert "was ended after 0.3 s" in refused
+    for seconds in ("0.3", "0", "1e300"):
+        assert "1 row" in program.said("db", "shell", "SELECT 1", "--seconds", seconds)
+    for number in ("-1", "nan", "inf"):
+        assert "--seconds" in program.refused("db", "shell", "SELECT 1", f"--seconds={number}")
 
 
 def failed(program: Program, *arguments: str) -> tuple[int, str]:

@@ -58,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "export first --jobs {folder}/a.parquet": {"numpy", "pandas", "pyarrow"},
     "rerun first --exact --dry-run": {"numpy", "scipy"},
     "health": {"numpy", "scipy"},
+    "sumbit": set(),
 }
 
 
@@ -93,4 +94,4 @@ def test_no_command_imports_what_it_does_not_need(home: Path, tmp_path: Path):
     imported = {line: set(modules) for line, (_, modules) in found.items()}
     may_not = {line: HEAVY - may for line, may in commands.items()} | dict.fromkeys(BEFORE_A_COMMAND, OF_NO_COMMAND)
     assert {line: wrong for line, heavy in may_not.items() if (wrong := imported[line] & heavy)} == {}
-    assert {line: code for line, (code, _) in found.items() if code == 2} == {}
+    assert {line: code for line, (code, _) in found.items() if code == 2} == {"sumbit": 2}

@@ -28,7 +28,7 @@ from storage.providers.stores import Stores
 from tasks.services import Services, use
 from tests.contract.log_fixture import events_in
 from tests.crash.drains import Drains
-from tests.installation import Installation, experiment
+from tests.installation import DRAIN, Installation, experiment
 from tests.waiting import until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
@@ -240,13 +240,13 @@ def test_a_full_disk_is_named_and_nothing_is_lost(installation: Installation, sm
         while True:
             file.write(b"x" * 4096)
     refused = installation.run("submit", "singlequdit", "-", text=json.dumps(GOOD), check=False)
-    stuck = installation.run("drain", "--until-empty", "--time-budget", "3", check=False)
+    stuck = installation.run(*DRAIN, "--time-budget", "3", check=False)
     for done in (refused, stuck):
         assert done.returncode == 1
         assert "free some space" in done.stderr or "No space left" in done.stderr
         assert "Traceback" not in done.stderr
     ballast.unlink()
-    installation.run("drain", "--until-empty")
+    installation.run(*DRAIN)
     states = installation.states()
     assert all(states[job_id] == "DONE" for job_id in ids)
     assert set(states.values()) == {"DONE"}
@@ -266,7 +266,7 @@ def test_a_full_storage_is_waited_for_and_costs_no_attempt(installation: Install
     for job_id in ids:
         installation.queue("singlequdit", f"{job_id}.json", json.dumps(large).encode())
     (small_disk / "ballast").write_bytes(bytes(8_000_000 - 350_000))
-    drain = installation.start("drain", "--until-empty")
+    drain = installation.start(*DRAIN)
     try:
         until(lambda: waits(installation, ids) or drain.poll() is not None)
         assert drain.poll() is None, drain.printed()

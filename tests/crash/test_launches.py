@@ -6,6 +6,7 @@ The drains run in this process, against the session's Prefect server.
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -153,5 +154,32 @@ def test_a_job_that_is_given_another_chance_is_run_though_its_run_was_cancelled(
     services.claims.forget(claimed.token)
     launches.set_state(run_id, CANCELS["by force"])
     revive(services, job.job_id)
+    launches.drain(1)
+    assert launches.kinds(run_id)[-1] == "completed"
+
+
+def test_a_worker_without_a_drain_takes_a_launch_into_the_log_before_it_says_so(launches: Launches):
+    """Whatever is killed after Prefect heard that somebody has the run, the next drain runs its job."""
+    from prefect.client.orchestration import get_client  # noqa: PLC0415 - Prefect takes seconds to import
+
+    from deployments.processes.worker import Worker  # noqa: PLC0415 - as above
+    from flows.prefect_api.names import JOBS  # noqa: PLC0415 - as above
+
+    class Killed(BaseException):
+        pass
+
+    async def take() -> None:
+        async with get_client() as client:
+            worker = Worker(launches.services, client)
+            worker._deployments = {UUID(launches.deployment): JOBS}
+            await worker._take_due()
+
+    def kill(_run_id: str) -> None:
+        raise Killed
+
+    run_id = launches.launch()
+    with launches.before_setting("PENDING", kill), pytest.raises(Killed):
+        launches.run(take())
+    launches.set_state(run_id, {"state": {"type": "PENDING", "name": "Pending"}})
     launches.drain(1)
     assert launches.kinds(run_id)[-1] == "completed"

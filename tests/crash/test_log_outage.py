@@ -24,7 +24,7 @@ from models.settings import Settings
 from models.submissions import Submission
 from tasks.services import Services, use
 from tests.crash.drains import Drains
-from tests.installation import Installation, experiment
+from tests.installation import ONE_BACKEND, Installation, experiment
 from tests.postgres import postgres_server
 from tests.waiting import until
 
@@ -202,7 +202,7 @@ def test_postgresql_is_restarted_again_and_again_under_a_lone_drain(tmp_path: Pa
                 installation.queue("singlequdit", f"{ids[-1]}.json", json.dumps(JOB).encode())
 
         queue(3)
-        drain = installation.start("drain")
+        drain = installation.start("drain", *ONE_BACKEND)
         log = installation.log
         try:
             for turn in range(RESTARTS):

@@ -12,7 +12,7 @@ import pytest
 
 from storage.failpoints import POINTS
 from tests.contract.storages import sampled
-from tests.installation import Installation, experiment
+from tests.installation import DRAIN, Installation, experiment
 
 Record = Callable[[str, object], None]
 WAYS = ("kill", "term", "raise")
@@ -92,14 +92,12 @@ def test_a_drain_that_dies_is_finished_by_the_next(
     ends = fill(installation)
     # At the second passage, so that other jobs are under way; some points are surely passed only once.
     passage = 1 if point in {"failure.appended", "take.recorded"} else 2
-    first = installation.run(
-        "drain", "--until-empty", check=False, **SETTINGS, QULEDGER_CRASH=f"{point}:{way}:{passage}"
-    )
+    first = installation.run(*DRAIN, check=False, **SETTINGS, QULEDGER_CRASH=f"{point}:{way}:{passage}")
     if way == "kill":
         assert first.returncode == -signal.SIGKILL
     elif way == "term":
         assert first.returncode == 130
-    installation.run("drain", "--until-empty", **SETTINGS)
+    installation.run(*DRAIN, **SETTINGS)
     installation.run("reconcile", **SETTINGS)
     record_property("crash", (kind, point, way, check(installation, ends)))
 
@@ -111,9 +109,9 @@ def test_a_reconciliation_that_dies_is_finished_by_the_next(
 ):
     """A death right after leases were expired leaves jobs that the next drain runs."""
     ends = fill(installation)
-    installation.run("drain", "--until-empty", check=False, **SETTINGS, QULEDGER_CRASH="execution.ran:kill:1")
-    installation.run("drain", "--until-empty", check=False, **SETTINGS, QULEDGER_CRASH=f"reconcile.appended:{way}:1")
-    installation.run("drain", "--until-empty", **SETTINGS)
+    installation.run(*DRAIN, check=False, **SETTINGS, QULEDGER_CRASH="execution.ran:kill:1")
+    installation.run(*DRAIN, check=False, **SETTINGS, QULEDGER_CRASH=f"reconcile.appended:{way}:1")
+    installation.run(*DRAIN, **SETTINGS)
     record_property("crash", ("file", "reconcile.appended", way, check(installation, ends)))
 
 
@@ -129,12 +127,12 @@ def test_a_submission_that_dies_is_in_the_log_or_was_never_made(
     )  # fmt: skip
     assert dead.returncode != 0
     (job_id,) = installation.states()
-    installation.run("drain", "--until-empty", **SETTINGS)
+    installation.run(*DRAIN, **SETTINGS)
     record_property("crash", ("file", "submission.appended", way, check(installation, {job_id: "DONE"})))
 
 
 def test_a_crash_point_costs_nothing_when_off(installation: Installation):
     """Without the environment variable no point does anything."""
     ends = fill(installation)
-    installation.run("drain", "--until-empty")
+    installation.run(*DRAIN)
     assert check(installation, ends) == "clean, 0 retried"

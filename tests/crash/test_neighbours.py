@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.installation import Installation, experiment
+from tests.installation import DRAIN, ONE_BACKEND, Installation, experiment
 from tests.waiting import until
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
@@ -41,7 +41,7 @@ def test_drains_that_are_killed_at_random_share_one_queue(installation: Installa
     """Several drains empty one queue while some are killed: each job is DONE, answered once, and users take turns."""
     number, workers, kills = (400, 4, 6) if ALL else (60, 2, 2)
     ids = fill(installation, number)
-    drains = [installation.start("drain", **SETTINGS) for _ in range(workers)]
+    drains = [installation.start("drain", *ONE_BACKEND, **SETTINGS) for _ in range(workers)]
     chance = random.Random(7)
     finished = installation.store / "jobs" / "finished" / "singlequdit"
     try:
@@ -50,7 +50,7 @@ def test_drains_that_are_killed_at_random_share_one_queue(installation: Installa
             victim = chance.randrange(workers)
             drains[victim].send_signal(signal.SIGKILL)
             drains[victim].communicate()
-            drains[victim] = installation.start("drain", **SETTINGS)
+            drains[victim] = installation.start("drain", *ONE_BACKEND, **SETTINGS)
         until(lambda: count(finished) == number, 480)
     except AssertionError as error:
         left = {
@@ -65,7 +65,7 @@ def test_drains_that_are_killed_at_random_share_one_queue(installation: Installa
             each.send_signal(signal.SIGTERM)
         for each in drains:
             each.communicate(timeout=180)
-    installation.run("drain", "--until-empty", **SETTINGS)
+    installation.run(*DRAIN, **SETTINGS)
     assert installation.states() == dict.fromkeys(ids, "DONE")
     histories = {job_id: installation.history(job_id) for job_id in ids}
     check_turns(histories)
@@ -103,7 +103,7 @@ def check_turns(histories: dict[str, list[dict[str, Any]]]) -> None:
 def test_a_spooler_of_the_peer_beside_a_drain_of_ours(installation: Installation):
     """While a laboratory migrates, each job is answered once: by the peer, or by us."""
     ids = fill(installation, 60 if ALL else 30)
-    drain = installation.start("drain", "--until-empty", QULEDGER_CONCURRENCY="2", **SETTINGS)
+    drain = installation.start(*DRAIN, QULEDGER_CONCURRENCY="2", **SETTINGS)
     until(lambda: count(installation.store / "jobs" / "finished" / "singlequdit") >= 2)
     peer = subprocess.Popen(
         [PEER, SPOOLER, str(installation.store)],
@@ -159,7 +159,7 @@ def test_prefects_server_dies_and_comes_back(installation: Installation, tmp_pat
     installation.api = installation.environment["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
     finished = installation.store / "jobs" / "finished" / "singlequdit"
     server = start_prefect(port, tmp_path)
-    drain = installation.start("drain", "--until-empty", **SETTINGS)
+    drain = installation.start(*DRAIN, **SETTINGS)
     try:
         until(lambda: count(finished) >= 4)
         server.kill()

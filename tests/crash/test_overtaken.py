@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from models.events import Event
-from tests.installation import Installation, Started, experiment
+from tests.installation import ONE_BACKEND, Installation, Started, experiment
 
 ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 SECONDS, AT_LEAST = (600, 20) if ALL else (240, 3)
@@ -81,7 +81,7 @@ class Turmoil:
         self.chance = random.Random(int(os.environ.get("SEED", "1")))
         self.ids: list[str] = []
         self.found: Counter[str] = Counter()
-        self.drains: list[Started] = [installation.start("drain", **SETTINGS) for _ in range(2)]
+        self.drains: list[Started] = [installation.start("drain", *ONE_BACKEND, **SETTINGS) for _ in range(2)]
         self.log = installation.log
 
     def queue(self, number: int) -> None:
@@ -107,7 +107,7 @@ class Turmoil:
             if what < 0.2:
                 self.drains[number].kill()
                 self.drains[number].wait()
-                self.drains[number] = self.installation.start("drain", **SETTINGS)
+                self.drains[number] = self.installation.start("drain", *ONE_BACKEND, **SETTINGS)
             elif what < 0.4 and (started := children(self.drains[number].pid)):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.chance.choice(started), signal.SIGKILL)

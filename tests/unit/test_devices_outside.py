@@ -75,3 +75,22 @@ def test_documents_are_checked_and_nothing_runs(described: Any):
         device.compile((), 1)
     with pytest.raises(TypeError, match="an engine outside"):
         device.execute({})
+
+
+def test_what_is_left_out_of_the_folder_is_named_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """A folder that is not there, and files whose names no device can have."""
+    published._warn.cache_clear()
+    monkeypatch.setenv("QULEDGER_DEVICES", str(tmp_path / "devicez"))
+    assert [published.names(), published.names()] == [["qubits", "noisyqubits"]] * 2
+    (tmp_path / "Kawasaki.json").write_text("{}")
+    (tmp_path / "qubits.json").write_text("{}")
+    monkeypatch.setenv("QULEDGER_DEVICES", str(tmp_path))
+    assert [published.names(), published.names()] == [["qubits", "noisyqubits"]] * 2
+    why = "is no device: names are of small letters and digits, and none of ours"
+    assert [record.getMessage().partition(": ")[2] for record in caplog.records] == [
+        "QULEDGER_DEVICES names no folder that is there, so none of its devices is served",
+        f"'Kawasaki.json' {why}",
+        f"'qubits.json' {why}",
+    ]

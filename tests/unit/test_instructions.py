@@ -56,6 +56,14 @@ def test_a_missing_field_is_named(field: str) -> None:
     assert "missing" in fault.message
 
 
+def test_a_program_is_sent_on_to_where_programs_are_run() -> None:
+    """An OpenQASM text handed in here is that one fault, beside those of what both have."""
+    found = faults({"experiment_0": {"program": "OPENQASM 3;", "shots": 0}})
+    assert [fault.field for fault in found] == ["shots", "program"]
+    assert found[1].message == "this is for qubit devices, which run OpenQASM; here it must be instructions"
+    assert (None, "program") not in places({"experiment_0": {"program": "", "instructions": [], "shots": 1}})
+
+
 def test_seed_and_wire_order_may_be_left_out() -> None:
     """Without a seed the choice is left to the compilation, and without a wire order it is interleaved."""
     experiment = accepted(document(MEASURE))

@@ -6,6 +6,7 @@ of `QULEDGER_DEVICES` is a backend NAME: with the errors that its description st
 """
 
 import json
+import logging
 import os
 import re
 from functools import lru_cache
@@ -15,6 +16,8 @@ from pathlib import Path
 from models.backend import Access, Backend
 from models.errors import BadSetting, echo
 from models.settings import Settings
+
+_LOG = logging.getLogger("quledger.backends")
 
 BUILT_IN = {"qubits": False, "noisyqubits": True}
 """Name -> whether it errs."""
@@ -53,10 +56,21 @@ def _installed() -> bool:
 
 def _described() -> dict[str, Path]:
     folder = Settings.read().devices
-    if folder is None or not folder.is_dir():
+    if folder is None:
+        return {}
+    if not folder.is_dir():
+        _warn("QULEDGER_DEVICES names no folder that is there, so none of its devices is served")
         return {}
     found = {path.stem: path for path in folder.glob("*.json")}
-    return {name: path for name, path in found.items() if _NAME.fullmatch(name) and name not in BUILT_IN}
+    good = {name: path for name, path in found.items() if _NAME.fullmatch(name) and name not in BUILT_IN}
+    for name in sorted(found.keys() - good):
+        _warn(f"{echo(name + '.json')} is no device: names are of small letters and digits, and none of ours")
+    return good
+
+
+@lru_cache(maxsize=64)
+def _warn(why: str) -> None:
+    _LOG.warning("device_left_out action=go_on: %s", why)
 
 
 def is_outside(name: str) -> bool:

@@ -2,17 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from os import PathLike
 from typing import Any, Self
 
-from quledger_client.asking import PATIENCE
 from quledger_client.backends import AsyncBackend
-from quledger_client.calls import Calls, filters_of
-from quledger_client.client import TIMEOUT
-from quledger_client.endpoint import Endpoint, Secret
+from quledger_client.base import BaseClient
+from quledger_client.calls import filters_of
 from quledger_client.errors import QuledgerError
 from quledger_client.jobs import JobInfo
-from quledger_client.local import local_endpoint
 from quledger_client.progress import shown
 from quledger_client.results import Result
 from quledger_client.transport import AsyncTransport
@@ -24,32 +20,13 @@ from quledger_client.work import Cell, JobSpec, Named, Payload, Work, all_of, me
 __all__ = ["AsyncClient", "AsyncJob"]
 
 
-class AsyncClient:
-    """A laboratory, as the user of a token, for one event loop; see `Client`, whose words hold here too."""
+class AsyncClient(BaseClient):
+    """A laboratory, as the user of a token, for one event loop; see `Client`, whose words hold here too.
 
-    def __init__(self, url: str, token: str, *, timeout: float = TIMEOUT, patience: float = PATIENCE) -> None:
-        secret, token = Secret(token), ""
-        self._begin(Endpoint(url, secret), timeout, patience)
+    Making one is no coroutine, nor is `local`.
+    """
 
-    def _begin(self, endpoint: Endpoint, timeout: float, patience: float) -> None:
-        self._endpoint, self._timeout = endpoint, timeout
-        self.calls = Calls(patience)
-        self._transport: AsyncTransport | None = None
-        self._is_closed = False
-
-    @classmethod
-    def local(
-        cls, home: "str | PathLike[str] | None" = None, *, timeout: float = TIMEOUT, patience: float = PATIENCE
-    ) -> "AsyncClient":
-        """As `Client.local`; it is no coroutine."""
-        client = cls.__new__(cls)
-        client._begin(local_endpoint(home), timeout, patience)  # noqa: SLF001 - it is of this class
-        return client
-
-    @property
-    def url(self) -> str:
-        """Address of the server."""
-        return self._endpoint.url
+    _transport: AsyncTransport | None
 
     async def run(self, call: Call[T]) -> T:
         """Do a call to its end."""
@@ -160,9 +137,6 @@ class AsyncClient:
     async def job(self, job_id: str) -> "AsyncJob":
         """As `Client.job`."""
         return AsyncJob(self, await self.run(self.calls.job(job_id)))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({getattr(self, '_endpoint', None)!r})"
 
 
 class AsyncJob(JobInfo):

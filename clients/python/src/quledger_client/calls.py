@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import quote
 
 from quledger_client.asking import PATIENCE, ask
 from quledger_client.errors import Conflict, NotFound, QuledgerError
-from quledger_client.packed import MEDIA_TYPE, can_read
 from quledger_client.problems import error_of
 from quledger_client.views import Calibration, Checked, Event, View, Why, moment
 from quledger_client.wire import Answer, Call, Request, json_body
@@ -18,6 +18,7 @@ MAX_BATCH, MAX_BATCH_BYTES = 1000, 8_000_000
 
 PAGE = 200
 JSON = {"Content-Type": "application/json"}
+NPZ = {"Accept": "application/x-npz, application/json, */*;q=0.5"}
 
 
 class Calls:
@@ -142,7 +143,7 @@ class Calls:
 
     def result(self, job_id: str) -> Call[bytes]:
         """Return the result document of a job that is DONE, as its text or an .npz file; `Result` reads both."""
-        headers = {"Accept": f"{MEDIA_TYPE}, application/json, */*;q=0.5"} if can_read() else {}
+        headers = NPZ if find_spec("numpy") else {}
         answer = yield from ask(Request("GET", f"{path_of(job_id)}/result", headers=headers), self.patience)
         return answer.body
 

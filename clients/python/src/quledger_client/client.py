@@ -2,13 +2,12 @@
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
 
-from quledger_client.asking import PATIENCE
 from quledger_client.backends import Backend
-from quledger_client.calls import Calls, filters_of
-from quledger_client.endpoint import Endpoint, Secret
+from quledger_client.base import BaseClient
+from quledger_client.calls import filters_of
+from quledger_client.endpoint import Endpoint
 from quledger_client.errors import QuledgerError
 from quledger_client.jobs import Job
 from quledger_client.views import Checked
@@ -18,10 +17,8 @@ from quledger_client.work import Cell, JobSpec, Named, Payload, Work, all_of, me
 if TYPE_CHECKING:
     from quledger_client.transport import Transport
 
-TIMEOUT = 30.0
 
-
-class Client:
+class Client(BaseClient):
     """A laboratory, as the user of a token; several threads may use it at once.
 
     Args:
@@ -34,39 +31,11 @@ class Client:
         ValueError: the address or the token cannot be right.
     """
 
-    def __init__(self, url: str, token: str, *, timeout: float = TIMEOUT, patience: float = PATIENCE) -> None:
-        # The text of the token stands in no frame that a traceback may show the values of.
-        secret, token = Secret(token), ""
-        self._begin(Endpoint(url, secret), timeout, patience)
+    _transport: "Transport | None"
 
     def _begin(self, endpoint: Endpoint, timeout: float, patience: float) -> None:
-        self._endpoint, self._timeout = endpoint, timeout
-        self.calls = Calls(patience)
-        self._transport: Transport | None = None
-        self._lock, self._is_closed = threading.Lock(), False
-
-    @classmethod
-    def local(
-        cls, home: "str | PathLike[str] | None" = None, *, timeout: float = TIMEOUT, patience: float = PATIENCE
-    ) -> "Client":
-        """Return a client of the `quledger up` or `quledger serve` of this machine.
-
-        Args:
-            home: its folder; QULEDGER_HOME or `~/.quledger` if left out.
-
-        Raises:
-            Unreachable: nothing has left an address and a token there.
-        """
-        from quledger_client.local import local_endpoint  # noqa: PLC0415 - few need it
-
-        client = cls.__new__(cls)
-        client._begin(local_endpoint(home), timeout, patience)  # noqa: SLF001 - it is of this class
-        return client
-
-    @property
-    def url(self) -> str:
-        """Address of the server."""
-        return self._endpoint.url
+        super()._begin(endpoint, timeout, patience)
+        self._lock = threading.Lock()
 
     def run(self, call: Call[T]) -> T:
         """Do a call to its end."""
@@ -218,6 +187,3 @@ class Client:
             NotFound: it is not there, or not yours to see.
         """
         return Job(self, self.run(self.calls.job(job_id)))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({getattr(self, '_endpoint', None)!r})"

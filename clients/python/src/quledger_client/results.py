@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from quledger_client.errors import QuledgerError
 from quledger_client.outcomes import Mean, are_bits, means, sorted_counts
-from quledger_client.packed import PackedRows, is_packed, unpacked
 from quledger_client.rows import Coded, Rows, cut_out
 from quledger_client.wire import Answer
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from quledger_client.packed import PackedRows
     from quledger_client.plots import Kind
 
 
@@ -26,7 +26,7 @@ class ExperimentResult:
         shots: how many there were.
     """
 
-    def __init__(self, value: Mapping[str, Any], rows: Rows | PackedRows | None = None) -> None:
+    def __init__(self, value: Mapping[str, Any], rows: "Rows | PackedRows | None" = None) -> None:
         self.name: str = value["header"]["name"]
         self.shots: int = value["shots"]
         self._data: Mapping[str, Any] = value["data"]
@@ -109,14 +109,19 @@ class Result(Sequence[ExperimentResult]):
         Raises:
             QuledgerError: there is none in it.
         """
-        found = unpacked(text) if is_packed(text) else cut_out(text)
+        found: Any = None
+        if text.startswith(b"PK"):
+            from quledger_client.packed import unpacked  # noqa: PLC0415 - it needs numpy
+
+            found = unpacked(text)
+        found = found or cut_out(text)
         if found is None:
             return cls(Answer(body=text).json())
         result = cls.__new__(cls)
         result._begin(*found)  # noqa: SLF001 - it is of this class
         return result
 
-    def _begin(self, document: Mapping[str, Any], rows: Sequence[Rows | PackedRows] = ()) -> None:
+    def _begin(self, document: Mapping[str, Any], rows: "Sequence[Rows | PackedRows]" = ()) -> None:
         self._document, self._is_whole = document, not rows
         try:
             self.job_id: str = document["job_id"]

@@ -39,9 +39,10 @@ Levels = NDArray[np.int64]
 class _ColdAtomDevice(LaboratoryDevice):
     gates: ClassVar[frozenset[type[ColdAtomGate]]]
     observables: ClassVar[tuple[type, ...]]
+    usual_wires: ClassVar[int | None] = None
 
     def __init__(self, wires: Any = None, shots: Any = None, **options: Any) -> None:
-        super().__init__(wires=wires, shots=shots, **options)
+        super().__init__(wires=self.usual_wires if wires is None else wires, shots=shots, **options)
         self._rules = Rules.of(self.backend.name, self.backend.schema())
 
     def preprocess_transforms(self, execution_config: ExecutionConfig | None = None) -> CompilePipeline:
@@ -146,10 +147,8 @@ class FermionDevice(_ColdAtomDevice):
     place, usual = "quledger.fermions", "fermions"
     gates = frozenset({LoadFermion, Hop, Interact, Phase})
     observables = (Level,)
-
-    def __init__(self, wires: Any = None, shots: Any = None, **options: Any) -> None:
-        # A wire's place says which spin of which site it is; the first that a circuit happens to name may be another.
-        super().__init__(wires=Fermions.usual.wires if wires is None else wires, shots=shots, **options)
+    # A wire's place says which spin of which site it is; the first that a circuit happens to name may be another.
+    usual_wires = Fermions.usual.wires
 
     def _empty(self, _wires: int) -> Circuit:
         return Fermions(rules=self._rules)
