@@ -56,7 +56,8 @@ def value_rows(result: dict[str, Any]) -> Iterator[ValueRow]:
     for each in result["results"]:
         if "exp_value" in each["data"]:
             data = each["data"]
-            yield ValueRow(each["header"]["name"], data["exp_value"], data["stds"], each["shots"])
+            # A backend may say them as whole numbers, which Parquet takes for numbers only up to 2^53.
+            yield ValueRow(each["header"]["name"], float(data["exp_value"]), float(data["stds"]), each["shots"])
 
 
 def _levels(outcome: str) -> tuple[tuple[int, str], ...]:

@@ -98,7 +98,7 @@ def _fault_of_data(data: dict[str, Any], shots: int) -> str | None:
     if not isinstance(memory, Sequence) or isinstance(memory, str) or not all(isinstance(each, str) for each in memory):
         return "data.memory is no list of texts"
     if "exp_value" in data:
-        good = all(isinstance(data.get(name), _NUMBER) for name in ("exp_value", "stds"))
+        good = all(type(data.get(name)) in _NUMBER for name in ("exp_value", "stds"))
         return None if good else "data.exp_value and data.stds are not both numbers"
     if counts is not None:
         if not isinstance(counts, dict) or not all(type(count) is int and count >= 0 for count in counts.values()):

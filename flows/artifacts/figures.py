@@ -4,6 +4,8 @@ import base64
 from collections.abc import Sequence
 from html import escape
 
+from models.errors import printable
+
 WIDTH, BAR_HEIGHT, COUNT_WIDTH = 700, 20, 110
 LETTER, MARGIN, TOP = 7.3, 16, 40
 """In pixels; a letter of the monospaced font at 12 pixels."""
@@ -56,8 +58,8 @@ def histogram(counts: Sequence[tuple[str, int]], shots: int, title: str) -> str:
 
 
 def shorten(outcome: str) -> str:
-    """Return an outcome, cut to what fits into a picture."""
-    return outcome if len(outcome) <= MAX_LETTERS else outcome[: MAX_LETTERS - 1] + "…"
+    """Return an outcome, cut to what fits into a picture, without what XML has no character for."""
+    return printable(outcome, MAX_LETTERS)
 
 
 def inline_image(svg: str, text: str) -> str:

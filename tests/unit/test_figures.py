@@ -51,6 +51,14 @@ def test_any_outcomes_have_a_figure(memory: list[str]):
     assert ET.fromstring(job_figure(found)) is not None
 
 
+def test_what_xml_has_no_character_for_is_spelt_out():
+    """Else no program can read the picture."""
+    found = outcomes_of(result({"memory": ["\x1b[31m", "\x00", "\u202e1"]}, {"memory": ["0"]}), 9)
+    wanted = {"\\u001b[31m", "\\u0000", "\\u202e1"}
+    assert wanted < {*texts(job_figure(found))}
+    assert wanted < {*texts(histogram(found["experiment_0"].frequent, 3, "title"))}
+
+
 def test_a_sweep_is_one_figure():
     """Each outcome is a row, each experiment a column; the shade is the root of the share."""
     svg = job_figure(outcomes_of(result({"memory": ["0"] * 4}, {"memory": ["0", "1", "1", "1"]}), 9))

@@ -8,6 +8,7 @@ import pandas as pd
 
 from deployments.csv_text import csv_of
 from deployments.frames import counts_frame
+from deployments.result_rows import value_rows
 
 
 def experiment(name: str, *memory: str) -> dict[str, Any]:
@@ -36,3 +37,10 @@ def test_no_text_is_a_formula_in_a_spreadsheet():
     assert csv_of(pd.DataFrame(["\x1b[2J=1"], columns=["\r=x"])) == "\\u000d=x\n\\u001b[2J=1\n"
     same = pd.DataFrame([["=a", "=b"]], columns=["one", "one"])
     assert csv_of(same) == "one,one\n'=a,'=b\n"
+
+
+def test_values_that_a_backend_says_as_whole_numbers_are_numbers():
+    """Else Parquet would refuse those beyond 2^53, and the whole table with them."""
+    large = {"header": {"name": "e"}, "shots": 1, "data": {"memory": [], "exp_value": 2**53 + 1, "stds": 0}}
+    (row,) = value_rows({"results": [large]})
+    assert (type(row.exp_value), type(row.std)) == (float, float)

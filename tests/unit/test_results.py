@@ -63,6 +63,7 @@ BAD: list[tuple[Any, str]] = [
     ([GOOD | {"data": {"memory": [], "counts": [2]}}], "something else than counts"),
     ([GOOD | {"data": {"memory": [], "exp_value": "much", "stds": 0.1}}], "not both numbers"),
     ([GOOD | {"data": {"memory": [], "exp_value": 1}}], "not both numbers"),
+    ([GOOD | {"data": {"memory": [], "exp_value": True, "stds": 0.1}}], "not both numbers"),
     ([GOOD | {"extra": float("nan")}], "not finite"),
     ([GOOD | {"extra": float("-inf")}], "not finite"),
     ([GOOD | {"extra": 2**63}], "64 bits"),
