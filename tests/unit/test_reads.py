@@ -34,10 +34,10 @@ def test_a_file_is_read_at_once_and_a_server_asked_in_a_thread() -> None:
 
 def test_a_file_that_was_slow_has_threads_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """One read may keep the others waiting, and then no more."""
-    monkeypatch.setattr(reads, "SLOW_SECONDS", 0.02)
-    assert in_thread(is_near=True, slow=0.05) == [False, False, True]
+    monkeypatch.setattr(reads, "SLOW_SECONDS", 0.1)
+    assert in_thread(is_near=True, slow=0.25) == [False, False, True]
     monkeypatch.setattr(reads, "REST_SECONDS", 0.0)
-    assert in_thread(is_near=True, slow=0.05) == [False, False, False]
+    assert in_thread(is_near=True, slow=0.25) == [False, False, False]
 
 
 def test_what_a_read_raises_is_raised() -> None:
