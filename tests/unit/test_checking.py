@@ -1,9 +1,11 @@
 """Documents checked many at once: each is answered, and one that harms its process harms nobody else."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,14 +30,17 @@ def do(action: str, times: int = 1) -> bytes:
     return json.dumps({"do": action, "times": times}).encode()
 
 
-def run(test: Callable[[Sandbox], Awaitable[None]]) -> None:
-    """Run a test on a sandbox of its own."""
+Run = Callable[[Callable[[Sandbox], Coroutine[Any, Any, None]]], None]
 
-    async def whole() -> None:
-        async with Sandbox(resolver="tests.unit.batch_fakes:load", preload=()) as sandbox:
-            await test(sandbox)
 
-    asyncio.run(whole())
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    """Runs a test on a sandbox that serves all of them, as a laboratory's serves all documents."""
+    with asyncio.Runner() as runner:
+        ends = contextlib.AsyncExitStack()
+        sandbox = runner.run(ends.enter_async_context(Sandbox(resolver="tests.unit.batch_fakes:load", preload=())))
+        yield lambda test: runner.run(test(sandbox))
+        runner.run(ends.aclose())
 
 
 def pids(answers: list[Validated]) -> list[int]:
@@ -43,7 +48,7 @@ def pids(answers: list[Validated]) -> list[int]:
     return [answer["shots"] // answer["experiments"] if isinstance(answer, dict) else 0 for answer in answers]
 
 
-def test_a_batch_is_validated_by_one_process_that_is_kept() -> None:
+def test_a_batch_is_validated_by_one_process_that_is_kept(run: Run) -> None:
     """Each document has an answer of its own, in their order; those that are rejected cost no process."""
 
     async def test(sandbox: Sandbox) -> None:
@@ -72,7 +77,7 @@ def test_a_batch_is_validated_by_one_process_that_is_kept() -> None:
         ("close_channel", (LimitExceeded, ChildDied)),
     ],
 )
-def test_a_document_that_harms_its_process_harms_only_itself(action: str, kind: type[SandboxError]) -> None:
+def test_a_document_that_harms_its_process_harms_only_itself(run: Run, action: str, kind: type[SandboxError]) -> None:
     """Those before it keep their answers, those behind it are validated in another process."""
 
     async def test(sandbox: Sandbox) -> None:
@@ -88,7 +93,7 @@ def test_a_document_that_harms_its_process_harms_only_itself(action: str, kind: 
 
 
 @only_linux
-def test_a_process_whose_document_failed_is_not_kept() -> None:
+def test_a_process_whose_document_failed_is_not_kept(run: Run) -> None:
     """A bug of the backend, or too little memory, is answered; who knows what it has left behind."""
 
     async def test(sandbox: Sandbox) -> None:
@@ -101,7 +106,7 @@ def test_a_process_whose_document_failed_is_not_kept() -> None:
     run(test)
 
 
-def test_each_document_has_all_that_a_job_may_use() -> None:
+def test_each_document_has_all_that_a_job_may_use(run: Run) -> None:
     """Several that take most of the CPU time of one job come through in one batch, on a busy machine too."""
     patient = LIMITS.model_copy(update={"wall_seconds": 60})
 
@@ -113,7 +118,7 @@ def test_each_document_has_all_that_a_job_may_use() -> None:
     run(test)
 
 
-def test_all_faults_are_told_however_many() -> None:
+def test_all_faults_are_told_however_many(run: Run) -> None:
     """A document whose faults would make the answers of its batch too long is asked for alone."""
 
     async def test(sandbox: Sandbox) -> None:
@@ -126,7 +131,7 @@ def test_all_faults_are_told_however_many() -> None:
     run(test)
 
 
-def test_where_processes_are_not_kept_each_document_has_its_own() -> None:
+def test_where_processes_are_not_kept_each_document_has_its_own(run: Run) -> None:
     """As for backends that read a user's program."""
 
     async def test(sandbox: Sandbox) -> None:
@@ -140,12 +145,13 @@ def test_where_processes_are_not_kept_each_document_has_its_own() -> None:
 def test_a_sandbox_that_was_closed_answers_all() -> None:
     """Nobody waits for a process that does not come."""
 
-    async def test(sandbox: Sandbox) -> None:
-        await sandbox.close()
-        answers = await validate_all(sandbox, "any", [GOOD] * 3, LIMITS)
+    async def test() -> None:
+        async with Sandbox(resolver="tests.unit.batch_fakes:load", preload=()) as sandbox:
+            await sandbox.close()
+            answers = await validate_all(sandbox, "any", [GOOD] * 3, LIMITS)
         assert [str(answer) for answer in answers] == ["the sandbox has been closed"] * 3
 
-    run(test)
+    asyncio.run(test())
 
 
 def cold_atoms(shots: int, *instructions: object) -> bytes:
