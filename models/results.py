@@ -98,7 +98,7 @@ def _fault_of_data(data: dict[str, Any], shots: int) -> str | None:
     if not isinstance(memory, Sequence) or isinstance(memory, str) or not all(isinstance(each, str) for each in memory):
         return "data.memory is no list of texts"
     if "exp_value" in data:
-        good = all(type(data.get(name)) in _NUMBER for name in ("exp_value", "stds"))
+        good = all(_is_number(data.get(name)) for name in ("exp_value", "stds"))
         return None if good else "data.exp_value and data.stds are not both numbers"
     if counts is not None:
         if not isinstance(counts, dict) or not all(type(count) is int and count >= 0 for count in counts.values()):
@@ -108,6 +108,11 @@ def _fault_of_data(data: dict[str, Any], shots: int) -> str | None:
     if memory and len(memory) != shots:  # it is empty where nothing was measured
         return f"data.memory holds {len(memory)} outcomes of {shots} shots"
     return None
+
+
+def _is_number(value: Any) -> bool:
+    """Return whether it is a number, be it one of a numbers library; true and false are none."""
+    return isinstance(value, _NUMBER) and not isinstance(value, bool)
 
 
 def unlike_json(value: Any) -> str | None:
