@@ -25,6 +25,7 @@ from flows.telling.teller import Teller
 from models.errors import LogError
 from models.storable import LINE, WHOLE_NUMBER
 from tasks.backends import registry
+from tasks.jobs.leases import expire_leases
 from tasks.services import current
 
 SUBMISSION_SECONDS = 0.4
@@ -47,6 +48,9 @@ TELL_SECONDS = 2.0
 
 PAGES_SECONDS = 15.0
 """How often the pages of the backends are renewed."""
+
+LOOKS_A_LEASE = 4
+"""So often during a lease it looks whether one ran out: a job of a worker that died waits a quarter longer at most."""
 
 
 @flow(name="drain-queue", persist_result=False)
@@ -98,6 +102,11 @@ async def drain_queue(
                 if await asyncio.to_thread(services.claims.give_back_owed):
                     scheduler.wake()
 
+        async def give_back_expired() -> None:
+            with contextlib.suppress(LogError):
+                if await asyncio.to_thread(expire_leases, services):
+                    scheduler.wake()
+
         with present(home, run_id):
             await maintenance.begin(patient=Handover.current() is not None)
             await crash_dead_runs(services)
@@ -111,6 +120,7 @@ async def drain_queue(
                 run_periodically("looking_over", submissions.check_prefect, CHECK_SECONDS),
                 run_periodically("dead runs", partial(crash_dead_runs, services), DEAD_SECONDS),
                 run_periodically("debts", give_back_owed, OWED_SECONDS),
+                run_periodically("leases", give_back_expired, services.settings.lease_seconds / LOOKS_A_LEASE),
                 run_periodically("notices", tell, TELL_SECONDS, at_once=True),
                 run_periodically("signs_of_life", signs.give, SIGN_SECONDS, at_once=True),
             ):

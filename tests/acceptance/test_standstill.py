@@ -15,7 +15,8 @@ WAIT_SECONDS = 300
 
 def test_a_drain_that_is_held_is_ended_and_its_jobs_are_not_lost(installation: Installation) -> None:
     """With one sentence for whoever started it, and a report in the home; the lease brings the job back."""
-    installation.environment["QULEDGER_LEASE_SECONDS"] = "8"
+    # What is published an hour later does not bring the job back.
+    installation.environment |= {"QULEDGER_LEASE_SECONDS": "4", "QULEDGER_PUBLISH_SECONDS": "3600"}
     job_id = installation.submit("singlequdit", JOB)
     held = installation.run(*DRAIN, check=False, QULEDGER_CRASH="claim.appended:hold", QULEDGER_STANDSTILL_SECONDS="6")
     assert held.returncode == -signal.SIGKILL, held.stderr
