@@ -130,8 +130,8 @@ class FolderStorage:
 
         It is made where there never was one; one that is gone was a disk that is not mounted any more.
         """
-        now = self._identity()
-        if self._seen is not None and now != self._seen and not os.path.exists(self._full(layout.MARK)):
+        seen, now = self._seen, self._identity()  # in this order: another thread may make it meanwhile
+        if seen is not None and now != seen and not os.path.exists(self._full(layout.MARK)):
             msg = "the folder of the storage is gone, or another one is in its place: is its disk still mounted?"
             raise StorageUnavailable(msg)
         yield
