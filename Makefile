@@ -17,7 +17,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 # The tests wait more than they compute. The tests of a file share what they stand on, so they stay together; the files
 # come in the order of tests/order.py, and not those with the most tests (unit) first.
-PARALLEL ?= -n 5 --dist loadfile --no-loadscope-reorder
+PARALLEL ?= -n 4 --dist loadfile --no-loadscope-reorder
 
 # Clients of other front ends, each a folder in tests/clients; those that are installed in seconds are in every test run.
 QUICK_CLIENTS := oqtopus

@@ -51,8 +51,8 @@ class Question:
 class SideBySide:
     """Questions that are asked together, as often as somebody wants; one that still hangs is not asked again."""
 
-    def __init__(self, deadline: float = DEADLINE) -> None:
-        self._deadline = deadline
+    def __init__(self, deadline: float | None = None) -> None:
+        self._deadline = DEADLINE if deadline is None else deadline
         self._hanging: dict[str, tuple[threading.Thread, float]] = {}
 
     def ask(self, questions: Sequence[Question], began: float | None = None) -> list[Answer]:
