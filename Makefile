@@ -51,9 +51,9 @@ install: .venv/.installed ## set up .venv with exactly the packages of requireme
 
 .venv/.installed: .venv/.locked pyproject.toml
 	@echo "Installing Quledger itself ..."
-	@$(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input install --no-deps --no-build-isolation \
-	  --editable .
-	@$(BIN)/python -c 'import $(COMPILED)'
+	@$(BIN)/python -c 'import $(COMPILED)' & compiled=$$!; \
+	$(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input install --no-deps --no-build-isolation \
+	  --editable . && wait $$compiled
 	@touch $@
 
 .PHONY: demo

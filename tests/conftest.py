@@ -121,6 +121,15 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         os.environ.update(before)
 
 
+@pytest.fixture(autouse=True)
+def prefect_of_those_who_ask(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Only a test that has asked for the session's Prefect server finds its address in the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "prefect_api" not in request.fixturenames:
+            patch.delenv("PREFECT_API_URL", raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """A PostgreSQL server for all tests of the session."""
