@@ -40,6 +40,9 @@ LOOK_SECONDS = 2.0
 UNREADABLE_SECONDS = 1.0
 """The first pause after which a document that cannot be read is tried again; it doubles each time."""
 
+AWAITED = 3
+"""After so many failures nobody waits for a document any more; it is tried on."""
+
 COPY = "a program that keeps folders in step has made this copy of the job {of}; remove it, or rename it to have it run"
 
 
@@ -148,6 +151,7 @@ class Inbox:
             except (DocumentMissing, StorageError) as error:
                 # Somebody else may have it; or it may be readable at a later look.
                 self._try_later(path, error)
+                unsettled += self._is_awaited(path)
             else:
                 self._forget(path)
                 self._done.add(path)
@@ -165,7 +169,8 @@ class Inbox:
             path = f"{folder}/{job_id}.json"
             not_before = self._not_before.setdefault(path, before or _LONG_AGO)
             if self._is_left_alone(path):
-                del fresh[job_id]  # nobody waits for it
+                if not self._is_awaited(path):
+                    del fresh[job_id]
             elif not self._has_to_lie(path, entry):
                 dated = dated_id(job_id)
                 claimed = dated.submitted_at if dated else None
@@ -181,6 +186,10 @@ class Inbox:
     def _is_left_alone(self, path: str) -> bool:
         """Say whether a document could not be read, and is not to be tried again yet."""
         return path in self._unreadable and time.monotonic() < self._unreadable[path][0]
+
+    def _is_awaited(self, path: str) -> bool:
+        """Say whether a drain that is to end waits for a document that could not be read."""
+        return self._unreadable[path][1] < AWAITED
 
     def _try_later(self, path: str, error: Exception) -> None:
         failures = self._unreadable.get(path, (0.0, 0))[1]

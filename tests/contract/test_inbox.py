@@ -118,11 +118,25 @@ def test_documents_that_cannot_be_read_are_passed_by(log_fixture: LogFixture, mo
         return get(path)
 
     monkeypatch.setattr(log_fixture.storage, "get", refuse)
-    assert log_fixture.inbox.take("rydberg", "w") == (["good"], 0, 0)
-    assert log_fixture.inbox.take("rydberg", "w") == ([], 0, 0)
+    assert log_fixture.inbox.take("rydberg", "w") == (["good"], 9, 0)
+    assert log_fixture.inbox.take("rydberg", "w") == ([], 9, 0)
     assert len(tried) == 9
     taken: list[str] = []
     until(lambda: taken.extend(log_fixture.inbox.take("rydberg", "w").jobs) or len(taken) == 9)
+
+
+def test_nobody_waits_for_ever_for_what_cannot_be_read(log_fixture: LogFixture, monkeypatch: pytest.MonkeyPatch):
+    """A drain that is to end looks three times: a read that failed leaves no job behind, no document holds it up."""
+    monkeypatch.setattr("storage.documents.inbox.UNREADABLE_SECONDS", 0.0)
+    log_fixture.queue("bad.json", b"{}")
+
+    def refuse(_path: str) -> bytes:
+        raise StorageUnavailable("permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log_fixture.storage, "get", refuse)
+        assert [log_fixture.inbox.take("rydberg", "w").unsettled for _ in range(4)] == [1, 1, 0, 0]
+    assert log_fixture.inbox.take("rydberg", "w") == (["bad"], 0, 0)
 
 
 def test_garbage_is_left_alone_and_reported_once(log_fixture: LogFixture, caplog: pytest.LogCaptureFixture):

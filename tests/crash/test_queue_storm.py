@@ -19,15 +19,15 @@ import pytest
 from sqlalchemy import text
 
 from models import clock
-from models.events import Event
+from models.events import GENESIS, Event, seal
 from models.facts import LeaseExpired, Submitted
-from models.job import Job
+from models.job import Job, begin
 from models.retry import given_back
 from storage.log.database import open_database, reading, writing
 from storage.log.event_log import EventLog
 from storage.log.histories import histories
 from storage.log.holds import Holds
-from storage.log.rows import write_event
+from storage.log.rows import add_jobs
 from tests.crash.log_model import judge
 from tests.crash.queue_oracle import Standing, whose_turn
 from tests.crash.queue_storm import BACKENDS, DONE, HEAVY, STORAGES, Board, fast, play
@@ -93,19 +93,30 @@ class Storm:
     def fill(self) -> None:
         """Hand in the jobs of one user beside many."""
         then = clock.now() - timedelta(hours=9)
+        begun = []
+        for number in range(JOBS):
+            fact = Submitted.of(
+                b"{}",
+                keep_up_to=9,
+                backend=BACKENDS[number % 3],
+                storage=STORAGES[number % 2],
+                user=HEAVY if number % EACH else f"one{number}",
+                source="cli",
+                received_at=then + timedelta(seconds=number),
+            )
+            event = seal(
+                fact,
+                job_id=f"f{number:05}",
+                seq=0,
+                attempt=0,
+                recorded_at=then,
+                actor="f",
+                flow_run_id=None,
+                prev_hash=GENESIS,
+            )
+            begun.append((begin(event), event))
         with writing(self.engine) as connection:
-            for number in range(JOBS):
-                user = HEAVY if number % EACH else f"one{number}"
-                fact = Submitted.of(
-                    b"{}",
-                    keep_up_to=9,
-                    backend=BACKENDS[number % 3],
-                    storage=STORAGES[number % 2],
-                    user=user,
-                    source="cli",
-                    received_at=then + timedelta(seconds=number),
-                )
-                write_event(connection, None, fact, job_id=f"f{number:05}", attempt=0, actor="f", recorded_at=then)
+            add_jobs(connection, begun)
 
     def start(self, place: int) -> None:
         self.board.idle[place] = 0
