@@ -241,8 +241,7 @@ def test_whose_documents_are_slow_leaves_a_process_to_the_others(
             assert checker._working_for["ann"] <= 1
             await asyncio.sleep(0.001)
         assert isinstance(other.result()[0], JobRejected)
-        while checker._at_work:
-            await asyncio.sleep(0)
+        await asyncio.gather(*checker._at_work)
         asked = asked_for(checker, 3 * MAX_BATCH)
         await asyncio.sleep(0)
         assert checker._working_for == {"": 2}
