@@ -116,8 +116,12 @@ class JobDocuments:
         """Write the history over the one that is there."""
         self._storage.put(layout.events(job.backend, job.job_id), history_document(job, events))
 
-    def place_document(self, job: Job, known: str, target: str, *, first: bool) -> None:
-        """Bring the job document to where it belongs; the log holds its bytes should it be gone."""
+    def place_document(self, job: Job, known: str, target: str, *, first: bool, is_sure: bool) -> None:
+        """Bring the job document to where it belongs; the log holds its bytes should it be gone.
+
+        Args:
+            is_sure: it lies where it is known to be, and nowhere else, as far as this process knows.
+        """
         places = layout.places(job)
         in_queue = layout.queued(job.backend, job.job_id)
         if target == in_queue:
@@ -126,7 +130,11 @@ class JobDocuments:
                 self._write_again(job.job_id, target)
             return
         never_taken = known in ("", in_queue)
-        if not self._storage.abilities.atomic_move and not never_taken and self._copy(job, known, target):
+        if (
+            not self._storage.abilities.atomic_move
+            and not never_taken
+            and self._copy(job, known, target, is_sure=is_sure)
+        ):
             return
         # What was never taken may be in the hands of another spooler, beyond the places that are ours alone.
         ours = (in_queue, layout.taken(job.job_id)) if never_taken else (known, *places)
@@ -150,13 +158,13 @@ class JobDocuments:
             if place != target:
                 self._storage.delete(place)
 
-    def _copy(self, job: Job, known: str, target: str) -> bool:
+    def _copy(self, job: Job, known: str, target: str, *, is_sure: bool) -> bool:
         """Write a document that we have taken from the log's copy, and delete it where it was: no need to read it."""
         if not self._write_again(job.job_id, target):
             return False
         if known != target:
             self._storage.delete(known)
-        if job.attempt > 1 or job.state is not State.DONE:
+        if not is_sure or job.attempt > 1 or job.state is not State.DONE:
             self._remove_copies(job, target)
         return True
 

@@ -88,6 +88,8 @@ class Relay:
         self._first_status_seconds = first_status_seconds
         # Jobs whose final status waits for that, and until when (steady clock).
         self._late: dict[str, float] = {}
+        # Jobs whose document was moved, and the cursor was not: a copy may lie where it was.
+        self._unsure: set[str] = set()
         self._late_lock, self._writes_late = threading.Lock(), threading.Lock()
         self._follows_late = False
         # Bytes for which a storage, by its name, had no room.
@@ -159,13 +161,16 @@ class Relay:
                 if any(event.kind == "replaced" for event in fresh):
                     documents.replace_document(job, target)
                 else:
-                    documents.place_document(job, position.place, target, first=first)
+                    is_sure = job_id not in self._unsure
+                    self._unsure.add(job_id)  # until the cursor says where it lies
+                    documents.place_document(job, position.place, target, first=first, is_sure=is_sure)
                 failpoints.point("mirror.document_moved")
                 documents.announce(job, fresh)
                 failpoints.point("mirror.status_written")
             documents.tidy(job, events)
             position = position._replace(place=target)
         self._cursor.advance(job_id, job.seq, position.place)
+        self._unsure.discard(job_id)
 
     def _is_too_early(self, job: Job) -> bool:
         """Say whether a front end may still be about to write the first status, and would find ours; that is noted."""
