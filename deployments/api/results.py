@@ -78,7 +78,7 @@ class Results:
 
     def shorter_file(self, job: Job) -> memoryview:
         """Return the result of a job as an .npz file where it is large and that is much shorter, else as JSON."""
-        is_large = job.uploaded is not None and LARGE_BYTES < job.uploaded.bytes <= MAX_SHORTER_BYTES
+        is_large = job.uploaded is not None and KEPT_BYTES < job.uploaded.bytes <= MAX_SHORTER_BYTES
         return self.file(job, SHORTER if is_large else FORMS["json"])
 
     def turn(self, size: int) -> contextlib.AbstractContextManager[None]:

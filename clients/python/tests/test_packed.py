@@ -41,6 +41,13 @@ GOOD = {
     "outcomes": text([["0 1", "2 1"], []]),
     "lengths": np.array([3, 0]),
     "shots": np.array([0, 1, 0], np.uint8),
+    "counted": np.array([0, 0]),
+    "counts": np.zeros(0, np.uint8),
+}
+COUNTED = {
+    "document": text(stripped(counts={})),
+    "counted": np.array([2, 0]),
+    "counts": np.array([2, 1], np.uint16),
 }
 
 
@@ -71,7 +78,24 @@ def test_a_good_one_is_read():
     assert (result.counts(), result.memory(), result.memory(1)) == ({"0 1": 2, "2 1": 1}, ["0 1", "2 1", "0 1"], [])
 
 
+def test_counts_are_put_back():
+    result = Result.read(packed(**COUNTED))
+    first = DOCUMENT["results"][0]
+    counted = first | {"data": first["data"] | {"counts": {"0 1": 2, "2 1": 1}}}
+    assert result.document == DOCUMENT | {"results": [counted, DOCUMENT["results"][1]]}
+    assert result.counts() == {"0 1": 2, "2 1": 1}
+
+
 BAD = {
+    "too few counts": packed(**COUNTED | {"counts": np.array([2], np.uint16)}),
+    "too many counts": packed(**COUNTED | {"counts": np.array([2, 1, 3], np.uint16)}),
+    "counts of some outcomes": packed(**COUNTED | {"counted": np.array([1, 0]), "counts": np.array([2], np.uint16)}),
+    "counts of others": packed(**COUNTED | {"counted": np.array([0, 2])}),
+    "negative counts": packed(**COUNTED | {"counts": np.array([2, -1], np.int16)}),
+    "a negative number of counts": packed(**COUNTED | {"counted": np.array([3, -1])}),
+    "counts twice": packed(**COUNTED | {"document": text(stripped(counts={"0 1": 2, "2 1": 1}))}),
+    "counts for nobody": packed(**COUNTED | {"document": GOOD["document"]}),
+    "no counts": packed(counts=None),
     "no zip": b"PK\x03\x04 and no more",
     "another array": packed(shots=None),
     "objects": packed(lengths=np.array([3, {}], object)),

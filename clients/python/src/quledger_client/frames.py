@@ -1,9 +1,10 @@
 """Results as pandas objects."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from quledger_client.outcomes import numbers
+from quledger_client.outcomes import numbers, sorted_outcomes
 
 if TYPE_CHECKING:
     from quledger_client.results import ExperimentResult
@@ -34,18 +35,18 @@ def counts_frame(results: "Sequence[ExperimentResult]") -> pd.DataFrame:
     if results and all(each.expectation is not None for each in results):
         rows: list[Any] = [(each.name, each.expectation, each.standard_error, each.shots) for each in results]
         return pd.DataFrame(rows, columns=["experiment", "value", "error", "shots"])
-    counted = [(each, each.counts()) for each in results if each.expectation is None]
-    lengths = [len(counts) for _, counts in counted]
+    counted = [(each, *each._found) for each in results if each.expectation is None]  # noqa: SLF001 - of this package
+    lengths = [len(outcomes) for _, outcomes, _ in counted]
     if not any(lengths):
         return pd.DataFrame(columns=["experiment", "outcome", "count", "frequency"])
-    found = np.array([count for _, counts in counted for count in counts.values()])
+    found = np.concatenate([np.asarray(times) for *_, times in counted])
     columns: dict[str, Any] = {
-        "experiment": pd.Index([each.name for each, _ in counted]).repeat(lengths),
-        "outcome": [outcome for _, counts in counted for outcome in counts],
+        "experiment": pd.Index([each.name for each, *_ in counted]).repeat(lengths),
+        "outcome": list(chain.from_iterable(outcomes for _, outcomes, _ in counted)),
         "count": found,
-        "frequency": found / np.repeat([max(1, each.shots) for each, _ in counted], lengths),
+        "frequency": found / np.repeat([max(1, each.shots) for each, *_ in counted], lengths),
     }
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns, copy=False)
 
 
 def shots_frame(results: "Sequence[ExperimentResult]") -> pd.DataFrame:
@@ -68,8 +69,8 @@ def shots_frame(results: "Sequence[ExperimentResult]") -> pd.DataFrame:
 
 def _shots(result: "ExperimentResult") -> pd.DataFrame:
     # Of a million shots each outcome is read once. Numbers lie side by side, for memory that is new takes its time.
-    categories = list(result.counts())
-    outcomes, codes = _numbered(result, categories)
+    outcomes, codes = _numbered(result)
+    categories = sorted_outcomes({*result.counts(), *outcomes})
     places = {outcome: place for place, outcome in enumerate(categories)}
     of_outcome = np.array([places[outcome] for outcome in outcomes], np.min_scalar_type(-len(places)))
     shown = [numbers(outcome, is_bits=result.is_bits) for outcome in outcomes]
@@ -92,13 +93,12 @@ def _shots(result: "ExperimentResult") -> pd.DataFrame:
     return pd.DataFrame(columns, copy=False)
 
 
-def _numbered(
-    result: "ExperimentResult", outcomes: list[str]
-) -> "tuple[list[str], np.ndarray[Any, np.dtype[np.integer[Any]]]]":
-    """Return the outcomes, and of each shot the place of its own."""
+def _numbered(result: "ExperimentResult") -> "tuple[list[str], np.ndarray[Any, np.dtype[np.integer[Any]]]]":
+    """Return the outcomes of the shots, and of each shot the place of its own."""
     coded = result._coded  # noqa: SLF001 - of this package
     if coded is not None:
         return coded
     memory: list[str] = result.data["memory"]
+    outcomes = list(dict.fromkeys(memory))
     places = {outcome: place for place, outcome in enumerate(outcomes)}
     return outcomes, np.fromiter(map(places.__getitem__, memory), dtype=np.int32, count=len(memory))

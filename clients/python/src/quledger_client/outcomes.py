@@ -1,8 +1,13 @@
 """What outcomes say: bit strings, or numbers with blanks between them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from math import sqrt
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Times: TypeAlias = "list[int] | np.ndarray[Any, np.dtype[np.int64]]"
 
 MAX_DIGITS = 15
 """Of a number; longer ones are texts."""
@@ -44,12 +49,17 @@ def means(counts: Mapping[str, int], *, is_bits: bool) -> list[Mean]:
     return found
 
 
-def sorted_counts(counts: Mapping[str, int]) -> dict[str, int]:
-    """Return the counts in the order of the numbers that the outcomes are."""
-    whole = "".join(counts)
+def listed(outcomes: Sequence[str], times: "Times") -> dict[str, int]:
+    """Return how often each outcome was found."""
+    return dict(zip(outcomes, times if isinstance(times, list) else times.tolist(), strict=True))
+
+
+def sorted_outcomes(outcomes: Collection[str]) -> list[str]:
+    """Return the outcomes in the order of the numbers that they are."""
+    whole = "".join(outcomes)
     # Of bit strings of one length this is the order of their texts.
-    are_words = whole.split() == [whole] and len(set(map(len, counts))) == 1
-    return {outcome: counts[outcome] for outcome in sorted(counts, key=None if are_words else in_order)}
+    are_words = whole.split() == [whole] and len(set(map(len, outcomes))) == 1
+    return sorted(outcomes, key=None if are_words else in_order)
 
 
 def in_order(outcome: str) -> tuple[tuple[int, str], ...]:

@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from quledger_client.errors import QuledgerError
-from quledger_client.outcomes import Mean, are_bits, means, sorted_counts
+from quledger_client.outcomes import Mean, Times, are_bits, listed, means, sorted_outcomes
 from quledger_client.rows import Coded, Rows, cut_out
 from quledger_client.wire import Answer
 
@@ -30,12 +30,17 @@ class ExperimentResult:
         self.name: str = value["header"]["name"]
         self.shots: int = value["shots"]
         self._data: Mapping[str, Any] = value["data"]
-        self._rows = rows
+        self._value, self._rows = value, rows
 
     @cached_property
+    def _whole(self) -> Mapping[str, Any]:
+        return self._value if self._rows is None else self._rows.put_back(self._value)
+
+    @property
     def data(self) -> Mapping[str, Any]:
         """All that the backend returned."""
-        return self._data if self._rows is None else {**self._data, "memory": self._rows.texts()}
+        data: Mapping[str, Any] = self._whole["data"]
+        return data
 
     @property
     def memory(self) -> list[str]:
@@ -44,11 +49,24 @@ class ExperimentResult:
 
     @cached_property
     def _counts(self) -> dict[str, int]:
-        found = self._data.get("counts")
+        return listed(*self._found)
+
+    @cached_property
+    def _found(self) -> tuple[list[str], Times]:
+        """The outcomes in the order of their numbers, and how often each was found."""
+        found: tuple[list[str], Times] | None = None if self._rows is None else self._rows.found
         if found is None:
-            coded = self._coded
-            found = Counter(self.data["memory"]) if coded is None else coded.counts()
-        return sorted_counts(found)
+            counts = self._data.get("counts")
+            if counts is None:
+                coded = self._coded
+                counts = Counter(self.data["memory"]) if coded is None else coded.counts()
+            found = list(counts), list(counts.values())
+        outcomes, times = found
+        ordered = sorted_outcomes(outcomes)
+        if ordered == outcomes:
+            return outcomes, times
+        counted = listed(outcomes, times)
+        return ordered, [counted[outcome] for outcome in ordered]
 
     @property
     def has_memory(self) -> bool:
@@ -140,10 +158,7 @@ class Result(Sequence[ExperimentResult]):
         """All that the server answered."""
         if self._is_whole:
             return self._document
-        results = [
-            {**each, "data": of_shots.data} for each, of_shots in zip(self._document["results"], self, strict=True)
-        ]
-        return {**self._document, "results": results}
+        return {**self._document, "results": [each._whole for each in self]}  # noqa: SLF001 - of this file
 
     def __getitem__(self, place: Any) -> Any:
         if isinstance(place, str):

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -53,6 +53,9 @@ class Rows:
     def __init__(self, body: bytes, start: int, end: int) -> None:
         self._body, self._start, self._end = body, start, end
 
+    found = None
+    """Nobody has counted them yet, or the document says it."""
+
     def __bool__(self) -> bool:
         return self._body.find(b'"', self._start, self._end) >= 0
 
@@ -69,6 +72,10 @@ class Rows:
         if not all(isinstance(each, str) for each in found):
             raise QuledgerError("the answer is no result")
         return found  # type: ignore[no-any-return]
+
+    def put_back(self, experiment: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the experiment with the outcomes that were taken out of it."""
+        return {**experiment, "data": {**experiment["data"], "memory": self.texts()}}
 
     @cached_property
     def coded(self) -> Coded | None:
