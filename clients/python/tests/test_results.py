@@ -53,9 +53,18 @@ def test_an_estimation_has_a_value():
     assert "0.5 ± 0.1" in repr(VALUE)
 
 
-def test_what_is_no_result_is_said():
-    with pytest.raises(QuledgerError, match="is no result"):
-        Result({"results": 3})
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"[", "is not JSON"),
+        (b'{"results": [{"data": {"memory": [', "is not JSON"),
+        (b'{"job_id": "j", "display_name": "b", "results": [{"data": {"memory": ["1"]}}]}', "is no result"),
+        (b'{"job_id": "j", "display_name": "b", "results": 3}', "is no result"),
+    ],
+)
+def test_what_is_no_result_is_said(text: bytes, said: str):
+    with pytest.raises(QuledgerError, match=said):
+        Result.read(text)
 
 
 def test_a_notebook_shows_text_as_text():

@@ -95,9 +95,9 @@ def _shots(result: "ExperimentResult") -> pd.DataFrame:
 
 def _numbered(result: "ExperimentResult") -> "tuple[list[str], np.ndarray[Any, np.dtype[np.integer[Any]]]]":
     """Return the outcomes of the shots, and of each shot the place of its own."""
-    coded = result._coded  # noqa: SLF001 - of this package
-    if coded is not None:
-        return coded
+    rows = result._rows  # noqa: SLF001 - of this package
+    if rows is not None:
+        return rows.outcomes, rows.codes
     memory: list[str] = result.data["memory"]
     outcomes = list(dict.fromkeys(memory))
     places = {outcome: place for place, outcome in enumerate(outcomes)}

@@ -5,13 +5,15 @@ import json
 import re
 import zipfile
 from collections.abc import Mapping
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from quledger_client.errors import QuledgerError
 from quledger_client.outcomes import listed
-from quledger_client.rows import Coded
+
+Numbers: TypeAlias = "np.ndarray[Any, Any]"
 
 MOST_TEXT = 2**30
 """Characters of all outcomes, each as often as it was found: a short file may stand for more than any memory holds."""
@@ -34,30 +36,31 @@ _HEADER = re.compile(
 
 
 class PackedRows:
-    """The outcomes of the shots of one experiment, and how often each was found.
+    """What was taken out of one experiment.
 
     Attributes:
-        found: the outcomes, and how often each was found; None where nobody has counted, or the document says it.
+        outcomes: each of them once.
+        codes: for each shot, in order, the place of its outcome among these.
+        is_counted: the document of the job has counts.
     """
 
-    def __init__(self, coded: Coded, found: "np.ndarray[Any, Any]") -> None:
-        self.coded = coded
-        self.found = (coded.outcomes, found.astype(np.int64)) if len(found) else None
+    def __init__(self, outcomes: list[str], codes: Numbers, times: Numbers) -> None:
+        self.outcomes, self.codes = outcomes, codes
+        self.is_counted = bool(len(times))
+        self._times = times.astype(np.int64)
 
-    def __bool__(self) -> bool:
-        return bool(len(self.coded.codes))
-
-    def texts(self) -> list[str]:
-        """Return them all, in order."""
-        return list(map(self.coded.outcomes.__getitem__, self.coded.codes.tolist()))
+    @cached_property
+    def times(self) -> Numbers:
+        """How often each outcome was found."""
+        return self._times if self.is_counted else np.bincount(self.codes, minlength=len(self.outcomes))
 
     def put_back(self, experiment: Mapping[str, Any]) -> dict[str, Any]:
         """Return the experiment with all that was taken out of it."""
-        whole = {**experiment, "data": {**experiment["data"], "memory": self.texts()}}
-        if self.found is not None:
-            for part in ("header", "data"):
-                if "counts" in whole[part]:
-                    whole[part] = {**whole[part], "counts": listed(*self.found)}
+        memory = list(map(self.outcomes.__getitem__, self.codes.tolist()))
+        whole = {**experiment, "data": {**experiment["data"], "memory": memory}}
+        for part in ("header", "data") if self.is_counted else ():
+            if "counts" in whole[part]:
+                whole[part] = {**whole[part], "counts": listed(self.outcomes, self.times)}
         return whole
 
 
@@ -85,18 +88,24 @@ def _unpacked(body: bytes) -> tuple[Any, list[PackedRows]]:
         _expect(len(set(texts)) == len(texts) and (not len(codes) or codes.max() < len(texts)))
         if len(often):
             _expect(len(often) == len(texts) and each["data"]["counts"] == {} == each["header"].get("counts", {}))
-    found = list(map(Coded, outcomes, memories))
-    most = sum(max(map(len, texts), default=0) * len(codes) for texts, codes in found if len(codes))
-    _expect(most <= MOST_TEXT or sum(len(text) * n for each in found for text, n in each.counts().items()) <= MOST_TEXT)
-    return document, list(map(PackedRows, found, counts))
+    found = list(map(PackedRows, outcomes, memories, counts))
+    most = sum(max(map(len, each.outcomes)) * len(each.codes) for each in found if len(each.codes))
+    _expect(most <= MOST_TEXT or sum(map(_characters, found)) <= MOST_TEXT)
+    return document, found
 
 
-def _split(numbers: "np.ndarray[Any, Any]", lengths: "np.ndarray[Any, Any]") -> list["np.ndarray[Any, Any]"]:
+def _characters(rows: PackedRows) -> int:
+    """Return the length of the outcomes of all shots."""
+    times = np.bincount(rows.codes, minlength=len(rows.outcomes))
+    return int(times @ np.array(list(map(len, rows.outcomes)), np.int64))
+
+
+def _split(numbers: Numbers, lengths: Numbers) -> list[Numbers]:
     _expect((lengths >= 0).all() and lengths.sum(dtype=object) == len(numbers))
     return np.split(numbers, np.cumsum(lengths))[:-1]
 
 
-def _array(file: zipfile.ZipFile, member: zipfile.ZipInfo, types: list[str]) -> "np.ndarray[Any, Any]":
+def _array(file: zipfile.ZipFile, member: zipfile.ZipInfo, types: list[str]) -> Numbers:
     """Return an array of the file; what it says of its size is compared with what is there."""
     _expect(member.compress_type == zipfile.ZIP_STORED)
     content = file.read(member)

@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from quledger_client.errors import QuledgerError
 from quledger_client.outcomes import Mean, Times, are_bits, listed, means, sorted_outcomes
-from quledger_client.rows import Coded, Rows, cut_out
 from quledger_client.wire import Answer
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ class ExperimentResult:
         shots: how many there were.
     """
 
-    def __init__(self, value: Mapping[str, Any], rows: "Rows | PackedRows | None" = None) -> None:
+    def __init__(self, value: Mapping[str, Any], rows: "PackedRows | None" = None) -> None:
         self.name: str = value["header"]["name"]
         self.shots: int = value["shots"]
         self._data: Mapping[str, Any] = value["data"]
@@ -54,14 +53,12 @@ class ExperimentResult:
     @cached_property
     def _found(self) -> tuple[list[str], Times]:
         """The outcomes in the order of their numbers, and how often each was found."""
-        found: tuple[list[str], Times] | None = None if self._rows is None else self._rows.found
-        if found is None:
-            counts = self._data.get("counts")
-            if counts is None:
-                coded = self._coded
-                counts = Counter(self.data["memory"]) if coded is None else coded.counts()
-            found = list(counts), list(counts.values())
-        outcomes, times = found
+        rows, counts, times = self._rows, self._data.get("counts"), cast("Times", [])
+        if rows is not None and (rows.is_counted or counts is None):
+            outcomes, times = rows.outcomes, rows.times
+        else:
+            counts = Counter(self.data["memory"]) if counts is None else counts
+            outcomes, times = list(counts), list(counts.values())
         ordered = sorted_outcomes(outcomes)
         if ordered == outcomes:
             return outcomes, times
@@ -71,11 +68,7 @@ class ExperimentResult:
     @property
     def has_memory(self) -> bool:
         """Whether the outcome of each shot was kept."""
-        return bool(self._data["memory"] if self._rows is None else self._rows)
-
-    @property
-    def _coded(self) -> Coded | None:
-        return None if self._rows is None else self._rows.coded
+        return bool(len(self._data["memory"] if self._rows is None else self._rows.codes))
 
     def counts(self) -> dict[str, int]:
         """Return how often each outcome was found."""
@@ -127,19 +120,15 @@ class Result(Sequence[ExperimentResult]):
         Raises:
             QuledgerError: there is none in it.
         """
-        found: Any = None
-        if text.startswith(b"PK"):
-            from quledger_client.packed import unpacked  # noqa: PLC0415 - it needs numpy
-
-            found = unpacked(text)
-        found = found or cut_out(text)
-        if found is None:
+        if not text.startswith(b"PK"):
             return cls(Answer(body=text).json())
+        from quledger_client.packed import unpacked  # noqa: PLC0415 - it needs numpy
+
         result = cls.__new__(cls)
-        result._begin(*found)  # noqa: SLF001 - it is of this class
+        result._begin(*unpacked(text))  # noqa: SLF001 - it is of this class
         return result
 
-    def _begin(self, document: Mapping[str, Any], rows: "Sequence[Rows | PackedRows]" = ()) -> None:
+    def _begin(self, document: Mapping[str, Any], rows: "Sequence[PackedRows]" = ()) -> None:
         self._document, self._is_whole = document, not rows
         try:
             self.job_id: str = document["job_id"]
