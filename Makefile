@@ -78,7 +78,7 @@ END_LINT = wait $$types || { cat .cache/mypy.log; failed=1; }; \
 .PHONY: check
 check: install ## run the linters, and the unit and contract tests that start no server, side by side
 	@$(BEGIN_LINT); \
-	HYPOTHESIS_PROFILE=check $(BIN)/python -m pytest -n 2 -q -m 'not slow and not server' tests/unit tests/contract \
+	HYPOTHESIS_PROFILE=check $(BIN)/python -m pytest $(PARALLEL) -q -m 'not slow and not server' tests/unit tests/contract \
 	  $(PYTEST_ARGS) || failed=1; \
 	$(END_LINT)
 
