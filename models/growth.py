@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from models.words import count_of
+
 RECENT_DAYS = 30
 """Jobs of so many days say how many come in a day."""
 
@@ -76,7 +78,7 @@ class Growth(NamedTuple):
 
     def sentences(self) -> list[str]:
         """Return the same in sentences."""
-        said = [f"database: {size_of(self.database)}, {size_of(self.of_job)} a job; {self.jobs:,} jobs"]
+        said = [f"database: {size_of(self.database)}, {size_of(self.of_job)} a job; {count_of(self.jobs, 'job')}"]
         if self.payloads:
             said.append(f"payloads in it: {size_of(self.payloads)}")
         if self.looked_at:

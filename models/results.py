@@ -106,7 +106,7 @@ def _fault_of_data(data: dict[str, Any], shots: int) -> str | None:
         if sum(counts.values()) != shots:
             return f"data.counts are of {count_of(sum(counts.values()), 'shot')} instead of {shots}"
     if memory and len(memory) != shots:  # it is empty where nothing was measured
-        return f"data.memory holds {len(memory)} outcomes of {shots} shots"
+        return f"data.memory holds {count_of(len(memory), 'outcome')} of {count_of(shots, 'shot')}"
     return None
 
 

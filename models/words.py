@@ -15,6 +15,11 @@ def no_or_count_of(number: int, what: str) -> str:
     return count_of(number, what) if number else f"no {what}s"
 
 
+def count_that(number: int, what: str, does: str, do: str) -> str:
+    """Return the same with its verb: 1 job waits, 2 jobs wait."""
+    return f"{count_of(number, what)} {does if number == 1 else do}"
+
+
 def without_prefix(message: str) -> str:
     """Return what a check of ours said, without what pydantic puts before it."""
     return message.removeprefix("Value error, ")

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from deployments.api import problems
 from deployments.api.bounds import Bounds
@@ -22,6 +23,7 @@ from deployments.api.dialects import oqtopus_provider, oqtopus_user, qlued
 from deployments.api.dialects.oqtopus_answers import message_of_problem
 from deployments.api.dialects.qlued_documents import error_document
 from deployments.api.leases import watch_leases
+from deployments.api.leaving import answer_nobody
 from deployments.api.pages.router import add_pages
 from deployments.api.pages.visits import FORMS_WITH_DOCUMENTS, MAX_FORM
 from deployments.api.reads import Reads
@@ -109,6 +111,7 @@ def make_app(services: Services, *, is_warmed: bool = False) -> FastAPI:
     app.openapi = functools.partial(_describe, app)  # type: ignore[method-assign]
     add_pages(app, services)
     app.add_exception_handler(QuledgerError, problems.on_error)
+    app.add_exception_handler(ClientDisconnect, answer_nobody)
     app.add_exception_handler(HTTPException, problems.on_http_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
     app.add_middleware(

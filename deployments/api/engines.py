@@ -64,15 +64,12 @@ class Engines:
 
         Raises:
             NotSignedIn: it is the token of a user.
-            NotPermitted: the jobs of this backend are run here.
+            NotPermitted: the jobs of this backend are run here, or its description cannot be used.
         """
         if not caller.device:
             raise NotSignedIn("unknown")
-        if not registry.served_outside(caller.device):
-            raise NotPermitted(
-                f"the jobs of {caller.device} are run here; a device that an engine serves has a description with"
-                ' "simulator": "none" in QULEDGER_DEVICES'
-            )
+        if why := registry.why_run_here(caller.device):
+            raise NotPermitted(why)
         return Engine(self._services, caller.device, caller.token_id)
 
     def device(self, caller: Caller, name: str) -> Engine:

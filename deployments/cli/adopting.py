@@ -1,11 +1,13 @@
 """`quledger adopt`: takes over a store that another spooler has served."""
 
+import contextlib
 from collections import Counter
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from deployments.cli import render
+from deployments.cli.existing import existing_or_empty
 from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Column, ColumnKind, show_table
 from models.adoption import Plan
@@ -33,16 +35,16 @@ def adopt(*names: str, apply: Annotated[bool, Parameter(negative="")] = False, a
         names: Storages, or backends; without any, all storages.
         apply: Take the jobs over; without it nothing is changed.
     """
-    services = current()
-    storages, backends = _meant(services, names)
     found: list[Adoption] = []
     empty: list[str] = []
-    for name in storages:
-        adopter = Adopter(services, name, backends)
-        before = len(found)
-        found += adopter.run() if apply else [adoption for _, adoption in adopter.plans()]
-        if not backends and len(found) == before and not adopter.known:
-            empty.append(services.stores.of(name).url)
+    with contextlib.nullcontext(current()) if apply else existing_or_empty() as services:
+        storages, backends = _meant(services, names)
+        for name in storages:
+            adopter = Adopter(services, name, backends)
+            before = len(found)
+            found += adopter.run() if apply else [adoption for _, adoption in adopter.plans()]
+            if not backends and len(found) == before and not adopter.known:
+                empty.append(services.stores.of(name).url)
     value = {"applied": apply, "jobs": [each._asdict() for each in found]}
     print_output(value, lambda: _show(found, empty, applied=apply), as_json=as_json)
     return 1 if any(each.plan is Plan.LEFT for each in found) else 0

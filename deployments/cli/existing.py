@@ -1,5 +1,9 @@
 """The services of commands that need a log, and begin none: one that is not there is refused, not made."""
 
+import contextlib
+import tempfile
+from collections.abc import Iterator
+
 from models.errors import BadSetting
 from storage.log.database import open_database
 from storage.log.event_log import EventLog
@@ -29,3 +33,27 @@ def existing() -> Services:
             said = f"{error}. This is {where}; nothing was made. `quledger submit`, `quledger up`, and what else brings"
             raise LogNotThere(f"{said} something in, begin a log") from None
     return services
+
+
+@contextlib.contextmanager
+def existing_or_empty() -> Iterator[Services]:
+    """Lend the services of this process to a dry run: where there is no log, with an empty one that is gone afterwards.
+
+    Raises:
+        LogUnavailable: the database cannot be used now.
+    """
+    try:
+        services = existing()
+    except LogNotThere:
+        services = current()
+    else:
+        yield services
+        return
+    with tempfile.TemporaryDirectory(prefix="quledger-") as folder:
+        log = EventLog(open_database(f"sqlite:///{folder}/empty.db"))
+        vars(services)["log"] = log
+        try:
+            yield services
+        finally:
+            del vars(services)["log"]
+            log.engine.dispose()

@@ -1,9 +1,11 @@
 """`quledger user import-qlued`: users and tokens of qlued, so that its clients keep theirs."""
 
+import contextlib
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from deployments.cli.existing import existing_or_empty
 from deployments.cli.operator import actor
 from deployments.cli.output import Json, print_output
 from models.identity.qlued import plan
@@ -28,13 +30,14 @@ def import_qlued(
         file: qlued's `db.sqlite3`; it is only read.
         apply: Take them over.
     """
-    directory = current().directory
     users, tokens = read_qlued(file)
-    known = {listed.token.sha256 for listed in directory.tokens()}
-    made = plan(users, tokens, {user.name: user for user in directory.users()}, known)
-    if apply:
-        for step in made.steps:
-            directory.change(user_stream(step.name), step.missing, actor=actor())
+    with contextlib.nullcontext(current()) if apply else existing_or_empty() as services:
+        directory = services.directory
+        known = {listed.token.sha256 for listed in directory.tokens()}
+        made = plan(users, tokens, {user.name: user for user in directory.users()}, known)
+        if apply:
+            for step in made.steps:
+                directory.change(user_stream(step.name), step.missing, actor=actor())
     added = [step.name for step in made.steps if step.is_new]
     number = sum(step.tokens for step in made.steps)
     what = f"{no_or_count_of(len(added), 'user')} and {no_or_count_of(number, 'token')}"

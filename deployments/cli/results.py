@@ -16,6 +16,7 @@ from deployments.result_rows import count_rows, value_rows
 from deployments.sweep_figures import MAX_EXPERIMENTS, job_svg, sparklines
 from flows.artifacts.outcomes import outcomes_of
 from models.errors import printable
+from models.words import count_of
 from tasks.jobs.results import result_document
 
 BAR = 40
@@ -63,7 +64,7 @@ def print_text(document: dict[str, Any]) -> None:
     for name, rows in itertools.groupby(count_rows(document), key=lambda row: row.experiment):
         histogram(name, {row.outcome: row.count for row in rows})
     for row in value_rows(document):
-        value = f"{row.exp_value:.6g} ± {row.std:.2g} ({row.shots} shots for each group of terms)"
+        value = f"{row.exp_value:.6g} ± {row.std:.2g} ({count_of(row.shots, 'shot')} for each group of terms)"
         render.print_line(f"{printable(row.experiment)}: {value}", style="")
 
 
@@ -83,7 +84,7 @@ def histogram(title: str, counts: dict[str, int]) -> None:
     rest = shots - sum(counts[outcome] for outcome in kept)
     if rest:
         rows.append(("others", "", str(rest), f"{rest / shots:.3f}"))
-    render.print_line(f"{printable(title)}: {shots} shots", style="italic")
+    render.print_line(f"{printable(title)}: {count_of(shots, 'shot')}", style="italic")
     show_table(render.console, HISTOGRAM, rows, heading=False, least_text=LEAST_OUTCOME)
     render.console.print()
 

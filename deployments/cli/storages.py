@@ -6,7 +6,7 @@ from deployments.cli.output import Json, print_output
 from models.errors import StorageError, StorageInactive
 from models.settings import EVERY, Settings
 from storage.providers.contract import contract_faults
-from storage.providers.registry import probe
+from storage.providers.registry import leaving_nothing, probe
 from tasks.services import Services
 
 
@@ -29,9 +29,10 @@ def storages(*names: str, contract: bool = False, as_json: Json = False) -> int:
     for name in names or stores.names:
         try:
             store = stores.of(name)
-            faults = contract_faults(store) if contract else []
-            if not faults:
-                probe(store)
+            with leaving_nothing(store):
+                faults = contract_faults(store) if contract else []
+                if not faults:
+                    probe(store)
         except StorageError as error:
             found[name] = str(error)
             is_off |= {name} if isinstance(error, StorageInactive) else set()

@@ -66,12 +66,8 @@ def new(  # noqa: PLR0913 - one parameter an option
             raise BadName("--scope is for the tokens of users; one of a device is good for serving it alone")
         if device not in registry.names():
             raise registry.unknown(device)
-        if not registry.served_outside(device):
-            print(
-                f"quledger: the jobs of {device} are run here, so an engine with this key is refused; a device that one"
-                ' serves has a description with "simulator": "none" in QULEDGER_DEVICES',
-                file=sys.stderr,
-            )
+        if why := registry.why_run_here(device):
+            print(f"quledger: an engine with this key is refused: {why}", file=sys.stderr)
     if days is None:
         days = "never" if device else USUAL_DAYS
     stream = device_stream(device) if device else user_stream(user)

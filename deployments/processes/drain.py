@@ -5,6 +5,7 @@ import contextlib
 import io
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,6 +25,9 @@ from tasks.services import Services, use
 from tasks.watchdog import watched
 
 MAX_AT_ONCE = 64
+
+PATIENCE = 2.0
+"""Seconds after which somebody without a terminal is told what is waited for."""
 
 
 def run_drain_command(
@@ -106,7 +110,7 @@ def flows_ready(services: Services) -> Iterator[str]:
     use(services)
     folder = services.settings.folder
     with contextlib.ExitStack() as stack:
-        with console.status("Starting the embedded Prefect server (some 15 s) ..."):
+        with _waiting(console):
             url = stack.enter_context(prefect_server(services.settings))
             import_prefect(services.settings)
         console.print(f"Prefect UI: {url.removesuffix('/api')}", style="dim")
@@ -115,6 +119,24 @@ def flows_ready(services: Services) -> Iterator[str]:
         stack.callback(record(output))
         warn_on_terminal()
         yield url
+
+
+@contextlib.contextmanager
+def _waiting(console: Console) -> Iterator[None]:
+    """Say what is waited for: at once where the line goes away again, else if it takes long."""
+    is_given = bool(os.environ.get("PREFECT_API_URL"))
+    line = f"Waiting for {'Prefect to answer' if is_given else 'the embedded Prefect server to start (some 15 s)'} ..."
+    if console.is_terminal:
+        with console.status(line):
+            yield
+        return
+    late = threading.Timer(PATIENCE, console.print, (line,))
+    late.daemon = True
+    late.start()
+    try:
+        yield
+    finally:
+        late.cancel()
 
 
 async def _stoppable(flow_run: Any, settings: Settings) -> Any:

@@ -8,9 +8,10 @@ import os
 import signal
 import socket
 import sys
-import threading
+from functools import partial
 
 from deployments.processes.logs import record_crash
+from deployments.processes.parent import end_with_parent
 from deployments.processes.serve import serve_on
 from models.errors import QuledgerError
 from models.settings import Settings
@@ -21,7 +22,7 @@ from tasks.services import Services
 def main() -> None:
     """Serve until the parent has gone or closed standard input."""
     hide_memory()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent(partial(os.kill, os.getpid(), signal.SIGTERM))
     record_crash()
     try:
         services = Services(Settings.read())
@@ -30,12 +31,6 @@ def main() -> None:
     except QuledgerError as error:
         logging.getLogger("quledger.api").critical("api_ends action=start_again: %s", error)
         sys.exit(1)
-
-
-def _end_with_parent() -> None:
-    while os.read(sys.stdin.fileno(), 1024):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

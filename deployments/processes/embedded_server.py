@@ -10,21 +10,15 @@ import os
 import signal
 import socket
 import sys
-import threading
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from deployments.processes.logs import drop_debug_records, record, record_crash
+from deployments.processes.parent import end_with_parent
 from tasks.sandbox.walls import hide_memory
 
 SECOND = timedelta(seconds=1)
-
-
-def _end_with_parent() -> None:
-    while os.read(sys.stdin.fileno(), 1024):  # not by its buffer, whose lock the end of the interpreter needs
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _let_writers_wait() -> None:
@@ -68,7 +62,7 @@ def _look_once_a_second() -> None:
 def main() -> None:
     """Serve until the parent has gone."""
     hide_memory()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent(partial(os.kill, os.getpid(), signal.SIGTERM))
     import uvicorn  # noqa: PLC0415 - after the watch has begun: importing takes seconds
     from prefect.server.api.server import create_app  # noqa: PLC0415 - as above
 

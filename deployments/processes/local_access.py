@@ -1,10 +1,12 @@
 """An address and a token for the programs of this machine, in a file that only the owner of the home can read."""
 
 import contextlib
+import fcntl
 import json
 import logging
 import os
 import pwd
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,9 @@ from tasks.services import Services
 _LOG = logging.getLogger("quledger.api")
 
 FILE = "local-access.json"
+TURN = "local-access.lock"
+"""Held by the server whose address and token lie there."""
+
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 SCOPES: tuple[Scope, ...] = ("read", "submit")
 USUAL_NAME = "local"
@@ -30,28 +35,80 @@ USUAL_NAME = "local"
 def local_access(services: Services, host: str, url: str) -> Iterator[None]:
     """Leave an address and a new token in the home while the block runs; the token before it is revoked first.
 
-    Nothing is left by a server that others reach too. What cannot be left is logged, and the block runs all the same.
+    Nothing is left by a server that others reach too, nor while another one of this home has left its own: when that
+    ends, however it does, this one follows. What cannot be left is logged, and the block runs all the same.
     """
-    folder = services.settings.folder
-    text = ""
-    if _is_for_this_machine(services.settings, host):
-        try:
-            _revoke(services, _left(folder / FILE))
-            text = _issued(services)
-            _leave(folder / FILE, {"url": url, "token": text})
-        except (QuledgerError, OSError) as error:
-            _LOG.warning("no_local_access action=serve_on: %s", _said(error))
+    if not _is_for_this_machine(services.settings, host):
+        yield
+        return
+    access = LocalAccess(services, url)
+    access.begin()
     try:
         yield
     finally:
-        if text:
+        access.end()
+
+
+class LocalAccess:
+    """What one server leaves for the programs of its machine, from when no other one of the home does."""
+
+    def __init__(self, services: Services, url: str) -> None:
+        self._services, self._url = services, url
+        self._file = services.settings.folder / FILE
+        self._changing = threading.Lock()
+        self._text = ""
+        self._is_over = False
+        self._turn = -1
+        self._waits = False
+
+    def begin(self) -> None:
+        """Leave them now, or as soon as the server that was here before has ended."""
+        try:
+            self._turn = os.open(self._file.with_name(TURN), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._waits = True
+            threading.Thread(target=self._follow, name="local-access", daemon=True).start()
+        except OSError as error:
+            _LOG.warning("no_local_access action=serve_on: %s", _said(error))
+        else:
+            self._leave()
+
+    def end(self) -> None:
+        """Take back what was left, and let the next server follow."""
+        with self._changing:
+            self._is_over = True
+            if self._text:
+                try:
+                    # A server of an older release waits for no turn, and may have left its own since.
+                    if _left(self._file) == self._text:
+                        self._file.unlink()
+                    _revoke(self._services, self._text)
+                except (QuledgerError, OSError) as error:
+                    _LOG.warning("local_access_stays action=revoke_at_next_start: %s", _said(error))
+            if self._turn >= 0 and not self._waits:
+                os.close(self._turn)
+
+    def _follow(self) -> None:
+        # A killed process has given up its turn too: the system sees to that.
+        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        with self._changing:
+            self._waits = False
+            if self._is_over:
+                os.close(self._turn)
+                return
+        self._leave()
+
+    def _leave(self) -> None:
+        with self._changing:
+            if self._is_over:
+                return
             try:
-                # Another server of this home may have left its own since.
-                if _left(folder / FILE) == text:
-                    (folder / FILE).unlink()
-                _revoke(services, text)
+                _revoke(self._services, _left(self._file))
+                self._text = _issued(self._services)
+                _leave(self._file, {"url": self._url, "token": self._text})
             except (QuledgerError, OSError) as error:
-                _LOG.warning("local_access_stays action=revoke_at_next_start: %s", _said(error))
+                _LOG.warning("no_local_access action=serve_on: %s", _said(error))
 
 
 def local_user() -> str:

@@ -7,13 +7,11 @@ Both may serve one pool: whoever sets a run to Pending first has it.
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import socket
-import sys
-import threading
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +27,7 @@ from prefect.states import Cancelled, Failed, Pending
 from prefect.utilities.callables import get_parameter_defaults
 
 from deployments.deploy import POOL
+from deployments.processes.parent import end_with_parent
 from deployments.processes.prefect_server import PrefectUnavailable
 from deployments.processes.stop_signals import stop_signals
 from flows.drain_queue import drain_queue
@@ -259,7 +258,8 @@ async def serve(services: Services, *, with_parent: bool) -> None:
     for number in (signal.SIGINT, *stop_signals()):
         loop.add_signal_handler(number, stop.set)
     if with_parent:
-        threading.Thread(target=_end_with_parent, args=(loop, stop), daemon=True).start()
+        # However it ends: what is under way shall not wait for its lease.
+        end_with_parent(partial(_set_in, loop, stop), last=services.claims.give_back_all)
     # One client for all that runs here, whichever run needed it first.
     async with (
         watched(services.settings.folder, services.settings.standstill_seconds),
@@ -274,9 +274,7 @@ def _start(run: FlowRun) -> datetime:
     return run.expected_start_time or clock.now()
 
 
-def _end_with_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    while os.read(sys.stdin.fileno(), 1024):  # not by its buffer, whose lock the end of the interpreter needs
-        pass
+def _set_in(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     with contextlib.suppress(RuntimeError):  # it has ended already
         loop.call_soon_threadsafe(stop.set)
 

@@ -8,6 +8,7 @@ from html import escape
 from flows.artifacts.figures import LETTER, MARGIN, TOP, WIDTH, picture, shorten
 from flows.artifacts.outcome_rows import Row, rows_of
 from flows.artifacts.outcomes import Counted, Mean, Outcomes
+from models.words import count_of
 
 ROW, GAP, PLOT = 14, 34, 150
 """Heights in pixels: of one outcome, between the two parts, of the means."""
@@ -41,7 +42,7 @@ def job_figure(outcomes: Outcomes) -> str:
         parts += _plot(means, (low, high), (left, bottom), step, "bit" if is_bits else "wire")
         bottom += PLOT
     parts += _ticks(list(outcomes), left, step, bottom)
-    return picture(f"{len(outcomes)} experiments: {', '.join(what)}", bottom + GAP + MARGIN, parts)
+    return picture(f"{count_of(len(outcomes), 'experiment')}: {', '.join(what)}", bottom + GAP + MARGIN, parts)
 
 
 def _heat_map(rows: Sequence[Row], left: int, step: float) -> list[str]:

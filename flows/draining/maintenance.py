@@ -12,6 +12,7 @@ from flows.draining.inbox_poller import InboxPoller
 from flows.draining.unserved import left_paused, unserved
 from flows.publish_backends import publish
 from models.errors import QuledgerError, StorageError
+from models.words import count_of
 from tasks.jobs.leases import expire_leases
 from tasks.services import Services
 from tasks.sweeping import HALVES_SECONDS, SECONDS, sweep_leftovers, sweep_storages
@@ -73,7 +74,7 @@ class Maintenance:
             done += taken
             if time.monotonic() >= say_at:
                 left = await asyncio.to_thread(self._services.cursor.count_behind)
-                self._services.on_progress(f"the mirror follows the log: {done} jobs written, {left} to go")
+                self._services.on_progress(f"the mirror follows the log: {count_of(done, 'job')} written, {left} to go")
                 say_at = time.monotonic() + SAY_SECONDS
             await asyncio.sleep(pause)
         if say_at:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from flows.draining.inbox_poller import InboxPoller
 from models.job import Phase
-from models.words import count_of
+from models.words import count_of, count_that
 from storage.log.pauses import pauses
 from tasks.services import Services
 
@@ -24,10 +24,11 @@ def unserved(services: Services, poller: InboxPoller) -> list[str]:
         waiting[full] = waiting.get(full, 0) + number
     for name in sorted(poller.left_out() - poller.inactive):
         trouble = poller.trouble.get(name, "it does not answer")
-        said.append(f"the storage {name} was left out, {waiting.get(name, 0)} jobs wait for it: {trouble}")
+        waits = count_that(waiting.get(name, 0), "job", "waits", "wait")
+        said.append(f"the storage {name} was left out, {waits} for it: {trouble}")
     said += [
-        f"{number} jobs wait for the storage {name}, which is not among the settings any more;"
-        " QULEDGER_STORAGE has to name it"
+        f"{count_that(number, 'job', 'waits', 'wait')} for the storage {name},"
+        " which is not among the settings any more; QULEDGER_STORAGE has to name it"
         for name, number in sorted(waiting.items())
         if name not in services.stores.names
     ]
@@ -35,7 +36,8 @@ def unserved(services: Services, poller: InboxPoller) -> list[str]:
         shown = [f"{held.job_id} ({held.why})" for held in services.holds.all(limit=MAX_NAMED)]
         more = f" and {number - len(shown)} more" if number > len(shown) else ""
         said.append(
-            f"the log is behind its mirror, and {number} jobs are held: {', '.join(shown)}{more};"
+            f"the log is behind its mirror, and {count_that(number, 'job', 'is', 'are')} held:"
+            f" {', '.join(shown)}{more};"
             " run `quledger restore`, which takes over what the mirror knows"
         )
     return said

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import URL
 
 from models.errors import InputError, LogUnavailable, printable
+from models.words import count_of
 from storage.log.database import HEAD, MIGRATIONS, engine_of, parsed_url, reading, unavailable, version_of
 from storage.log.dialects import dialect_of
 from storage.log.sqlite import file_size
@@ -193,7 +194,9 @@ def _read_back(part: Path) -> int:
         (events,) = copy.execute("SELECT count(*) FROM event").fetchone()
         (views,) = copy.execute("SELECT coalesce(sum(seq + 1), 0) FROM job").fetchone()
     if events != views:
-        raise LogUnavailable(f"the copy holds {events} events, and its views tell of {views}: `quledger verify`")
+        raise LogUnavailable(
+            f"the copy holds {count_of(events, 'event')}, and its views tell of {views}: `quledger verify`"
+        )
     return int(events)
 
 

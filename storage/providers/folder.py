@@ -125,6 +125,26 @@ class FolderStorage:
         return swept
 
     @contextlib.contextmanager
+    def leaving_nothing(self) -> Iterator[None]:
+        """Remove afterwards what was made within the block of a folder that was not there: its path may be mistyped."""
+        seen, made = self._seen, []
+        folder = self._root
+        while folder and not os.path.lexists(folder):
+            made.append(folder)
+            folder = os.path.dirname(folder)
+        try:
+            yield
+        finally:
+            if made:
+                with contextlib.suppress(OSError):
+                    os.unlink(self._full(layout.PROBE))
+                below = [path for path, _, _ in os.walk(self._root, topdown=False)]
+                for path in [*below, *made[1:]]:
+                    with contextlib.suppress(OSError):  # somebody else has put something there
+                        os.rmdir(path)
+                self._seen = seen
+
+    @contextlib.contextmanager
     def _there(self) -> Iterator[None]:
         """Write only into the folder that was there before, or into another one that is a storage of ours too.
 

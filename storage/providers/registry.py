@@ -3,6 +3,7 @@
 Each kind is imported when it is first opened.
 """
 
+import contextlib
 import logging
 import os
 import random
@@ -97,6 +98,11 @@ def probe(storage: StorageProvider, size: int = ORDINARY) -> None:
     storage.put(layout.PROBE, random.randbytes(size))  # noqa: S311 - protects nothing
     if size > ORDINARY:
         storage.put(layout.PROBE, b"")  # a large one is not left behind
+
+
+def leaving_nothing(storage: StorageProvider) -> contextlib.AbstractContextManager[None]:
+    """Return a block in which a storage is only tried: a folder that was not there before is not there afterwards."""
+    return storage.leaving_nothing() if isinstance(storage, FolderStorage) else contextlib.nullcontext()
 
 
 def _known(login: Mapping[str, str], names: tuple[str, ...], url: str) -> None:

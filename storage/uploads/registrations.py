@@ -10,6 +10,7 @@ from models import clock
 from models.clock import to_text
 from models.errors import InputError, UnknownJob
 from models.names import is_job_id, new_job_id
+from models.words import count_that
 from storage.log.database import reading, writing
 from storage.uploads.tables import RegistrationRow
 
@@ -38,8 +39,8 @@ class TooManyRegistered(InputError):
 
     def __init__(self, count: int, used: int) -> None:
         super().__init__(
-            f"{count} jobs were registered and not submitted, with {used / 1e6:.1f} MB of inputs;"
-            f" submit them, or wait until they are a day old"
+            f"{count_that(count, 'job', 'was', 'were')} registered and not submitted, with {used / 1e6:.1f} MB of"
+            f" inputs; submit them, or wait until they are a day old"
         )
 
 

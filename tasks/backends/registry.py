@@ -42,6 +42,9 @@ _LOADED: set[str] = set()
 _ASKED: dict[str, "Future[JSON]"] = {}
 """The calibrations that were asked for and have not come."""
 
+_REPORTED: dict[str, str] = {}
+"""What was said last of each plug-in that cannot be used; said once, and again when it has changed."""
+
 ANSWERING = 5.0
 """So many seconds a plug-in has to say what its calibration is, or its configuration is published alone."""
 
@@ -84,6 +87,21 @@ def lasting(name: str) -> bool:
 def served_outside(name: str) -> bool:
     """Say whether an engine outside runs the jobs of this backend, so that no drain does."""
     return name not in BUILT_IN and published.is_outside(name)
+
+
+def why_run_here(name: str) -> str:
+    """Return why no engine may serve this backend; empty where one may."""
+    if served_outside(name):
+        return ""
+    if name not in BUILT_IN and published.has(name):
+        try:
+            published.load(name)
+        except BadSetting as error:
+            return f"{error}; until that is put right nobody serves it"
+    return (
+        f"the jobs of {name} are run here; a device that an engine serves has a description with"
+        ' "simulator": "none" in QULEDGER_DEVICES'
+    )
 
 
 def ours(name: str) -> bool:
@@ -201,10 +219,13 @@ _LOADS = plug_ins.Loads(load_here)
 
 
 def usable() -> list[str]:
-    """Return the names of all backends that can be loaded; a plug-in that does not fit is reported and left out."""
+    """Return the names of all backends that can be loaded; one that does not fit is reported once and left out."""
     good, unusable = survey()
-    for why in unusable.values():
-        _LOG.error("backend_unusable action=leave_out: %s", why)
+    for name, why in unusable.items():
+        if _REPORTED.get(name) != why:
+            _LOG.error("backend_unusable action=leave_out: %s", why)
+    _REPORTED.clear()
+    _REPORTED.update(unusable)
     return good
 
 

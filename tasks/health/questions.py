@@ -45,7 +45,7 @@ from storage.log import condition, outbox
 from storage.log.database import open_database
 from storage.log.pauses import pauses
 from storage.providers.protocol import StorageProvider
-from storage.providers.registry import ORDINARY, open_storage
+from storage.providers.registry import ORDINARY, leaving_nothing, open_storage
 from storage.providers.stores import Opener
 from tasks.backends import registry
 from tasks.health.presence import seen_here
@@ -166,7 +166,9 @@ def _without_database(why: str) -> list[Part]:
 def _storage(name: str, opener: Opener) -> Answer:
     called = _called(name)
     try:
-        told = try_storage(opener())
+        storage = opener()
+        with leaving_nothing(storage):
+            told = try_storage(storage)
     except StorageInactive:
         return Answer([Part(name=called, status="ok", says="is switched off")])
     except QuledgerError as error:

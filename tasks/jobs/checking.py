@@ -52,7 +52,7 @@ class Checker:
             verdicts = await checker.check_all([("rydberg", document), ("fermions", other)])
 
     Whoever asks takes turns with all others who ask, and so do the calls of each of them. Whose documents are slow
-    holds one child at a time. What nobody waits for any more is not begun.
+    holds one child at a time. What nobody waits for any more is not begun, and ended if it was.
 
     Args:
         at_once: so many children are at work at one time; by default one a core, and two at least.
@@ -116,6 +116,8 @@ class Checker:
             task = asyncio.create_task(self._check(batch, whose))
             self._at_work.add(task)
             task.add_done_callback(partial(self._ended, whose))
+            for wanted in batch:
+                wanted.verdict.add_done_callback(partial(_end_unwanted, task, batch))
 
     def _ended(self, whose: str, task: "asyncio.Task[None]") -> None:
         self._at_work.discard(task)
@@ -188,11 +190,18 @@ class Checker:
             for wanted in batch:
                 _answer(wanted, SandboxError("the sandbox has been closed"))
             raise
-        if (now := time.monotonic()) - begun > SLOW_SECONDS * len(batch):
-            self._slow_until = {each: until for each, until in self._slow_until.items() if until > now}
-            self._slow_until[whose] = now + HELD_SECONDS
+        finally:
+            if (now := time.monotonic()) - begun > SLOW_SECONDS * len(batch):
+                self._slow_until = {each: until for each, until in self._slow_until.items() if until > now}
+                self._slow_until[whose] = now + HELD_SECONDS
         for wanted, answer in zip(batch, answers, strict=True):
             _answer(wanted, _verdict(answer))
+
+
+def _end_unwanted(task: "asyncio.Task[None]", batch: list[_Wanted], _: object) -> None:
+    """End what is checked for nobody, and its process with it."""
+    if all(wanted.verdict.cancelled() for wanted in batch):
+        task.cancel()
 
 
 def _answer(wanted: _Wanted, verdict: Verdict) -> None:

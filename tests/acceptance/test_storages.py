@@ -193,7 +193,7 @@ def test_jobs_of_a_storage_that_was_taken_out_are_named(rooms: Rooms, tmp_path: 
     settings = rooms.settings | {"QULEDGER_STORAGE": json.dumps({"lab": rooms.folders["lab"].as_uri()})}
     drain = rooms.installation.run(*DRAIN, check=False, **settings)
     assert drain.returncode == 1
-    assert "1 jobs wait for the storage cloud, which is not among the settings any more" in drain.stderr
+    assert "1 job waits for the storage cloud, which is not among the settings any more" in drain.stderr
     verify = rooms.installation.run("verify", "--no-prefect", check=False, **settings)
     assert verify.returncode == 1
     assert "not compared: " in verify.stdout

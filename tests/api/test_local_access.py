@@ -1,6 +1,7 @@
 """What a server leaves for the programs of its machine: it lets in its owner, from there, while it runs."""
 
 import json
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +10,11 @@ import httpx
 import pytest
 from quledger_client import Client, NotAllowed, Unreachable
 
-from deployments.processes.local_access import FILE, is_anybody_there, local_access, local_user
+from deployments.processes.local_access import FILE, LocalAccess, is_anybody_there, local_access, local_user
 from models.identity.facts import UserDisabled
 from models.identity.streams import user_stream
 from tests.api.conftest import FrontDoor, front_door
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -77,19 +79,36 @@ def test_who_comes_from_elsewhere_is_refused(door: FrontDoor) -> None:
 def test_the_next_start_revokes_what_a_killed_server_has_left(door: FrontDoor) -> None:
     """And a client that has read the file before comes in again."""
     home = door.services.settings.folder
-    killed = local_access(door.services, "127.0.0.1", door.url)
-    killed.__enter__()
+    killed = LocalAccess(door.services, door.url)
+    killed.begin()
     first = left(door)["token"]
     with Client.local(home) as client:
         client.me()
+        os.close(killed._turn)  # as the system does it for a process that is killed
         with local_access(door.services, "127.0.0.1", door.url):
             second = left(door)["token"]
             assert first != second
             assert me(door, first).status_code == 401
             assert client.me()["user"] == local_user()
-            killed.__exit__(None, None, None)  # an older one that ends takes nothing away from a newer one
-            assert left(door)["token"] == second
-            assert client.me()["user"] == local_user()
+
+
+def test_a_server_beside_another_takes_nothing_away_and_follows_it(door: FrontDoor) -> None:
+    """Whichever of them ends, the programs of this machine have one that serves."""
+    home = door.services.settings.folder
+    first, second = (LocalAccess(door.services, url) for url in (door.url, f"{door.url}/"))
+    first.begin()
+    token = left(door)["token"]
+    second.begin()
+    with local_access(door.services, "127.0.0.1", "http://127.0.0.1:1"):
+        assert left(door) == {"url": door.url, "token": token}
+    assert left(door) == {"url": door.url, "token": token}
+    assert me(door, token).status_code == 200
+    first.end()
+    until((home / FILE).exists)
+    assert left(door)["url"] == f"{door.url}/"
+    assert [me(door, each).status_code for each in (token, left(door)["token"])] == [401, 200]
+    second.end()
+    assert not (home / FILE).exists()
 
 
 def test_a_file_that_names_another_token_revokes_nothing(door: FrontDoor) -> None:

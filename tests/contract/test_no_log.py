@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import qlued_file
 from tests.contract.test_exit_codes import ALL, ARGUMENTS, NEED_NO_LOG
 from tests.program import Program
 
@@ -56,6 +57,35 @@ def test_backends_are_listed_without_a_log(typo: Path, tmp_path: Path, capsys: p
     assert f"there is no event log at sqlite:///{typo}" in " ".join(said.split())
     assert {each["pending_jobs"] for each in program.json("backends")} == {0}
     assert not typo.parent.exists()
+
+
+@pytest.mark.parametrize("command", ["adopt", "user import-qlued"])
+def test_a_dry_run_changes_nothing(
+    command: str, typo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says what it would do to an empty log, and neither that nor a folder is made."""
+    qlued_file.make(tmp_path / "qlued.db").close()
+    store = tmp_path / "lab"
+    monkeypatch.setenv("QULEDGER_STORAGE", store.as_uri())
+    home = tmp_path / "home"
+    said = Program(home, capsys).said(*command.split(), *([str(tmp_path / "qlued.db")] if "qlued" in command else []))
+    assert "would" in said
+    assert [path.exists() for path in (typo.parent, home, store)] == [False] * 3
+
+
+def test_the_folder_of_a_mistyped_storage_is_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By what only tries it; one that is there, empty or not, stays as it is."""
+    program, store = Program(tmp_path / "home", capsys), tmp_path / "mis" / "typed"
+    monkeypatch.setenv("QULEDGER_STORAGE", store.as_uri())
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    for command in ("storages", "storages --contract", "health"):
+        program(*command.split())
+        assert not store.parent.exists()
+    store.mkdir(parents=True)
+    assert program.said("storages") == "it can be used\n"
+    assert store.exists()
 
 
 @pytest.mark.parametrize("content", [b"", None])

@@ -99,6 +99,18 @@ def test_a_token_is_what_was_asked_for(program: Program):
     assert "device rydberg  good" in program.said("token", "list")
 
 
+def test_a_token_of_a_device_whose_description_is_broken(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is made, for the description may be put right; what is wrong is said, and not that its jobs run here."""
+    (tmp_path / "kawasaki.json").write_text("{")
+    monkeypatch.setenv("QULEDGER_DEVICES", str(tmp_path))
+    code, _, err = program("token", "new", "--device", "kawasaki")
+    assert "refused: the device kawasaki: " in err
+    assert code == 0
+    assert "run here" not in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

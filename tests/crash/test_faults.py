@@ -320,5 +320,5 @@ def test_an_attempt_that_meets_a_longer_history_is_given_back(log_fixture: Any):
     assert [event.kind for event in log_fixture.log.history(job_id)] == ["submitted", "claimed", "retried"]
     assert log_fixture.storage.inner.get(path) == longer
     assert log_fixture.storage.inner.exists(f"jobs/queued/singlequdit/{job_id}.json")
-    assert f"1 jobs are held: {job_id} (its mirrored history" in log_fixture.unserved[-1]
+    assert f"1 job is held: {job_id} (its mirrored history" in log_fixture.unserved[-1]
     assert drain(log_fixture) == {}

@@ -324,6 +324,18 @@ def test_a_plug_in_declares_what_it_needs_or_is_warned_of_once(
     assert "machine" in registry.loaded()
 
 
+def test_a_plug_in_that_cannot_be_used_is_reported_once(plug_in: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """However often it is asked for; again when it fails in another way, or after it was good."""
+    registry._REPORTED.clear()
+    for attribute in ("Broken", "Broken", "Nothing", "Machine", "Nothing", "Nothing"):
+        registry.load.cache_clear()
+        registry._LOADED.discard("machine")
+        plug_in(attribute)
+        assert ("machine" in registry.usable()) is (attribute == "Machine")
+    said = [record.getMessage() for record in caplog.records if "backend_unusable" in record.getMessage()]
+    assert ["laser" in each for each in said] == [True, False, False]
+
+
 @pytest.mark.parametrize(("attribute", "kind"), [("Schemed", "object"), ("Machine", None)])
 def test_a_plug_in_may_say_what_it_takes(plug_in: Any, attribute: str, kind: str | None) -> None:
     """One that does not is said to take anything."""

@@ -266,6 +266,44 @@ def test_what_nobody_waits_for_is_not_begun(tmp_path: Path) -> None:
     with_checker(tmp_path, test)
 
 
+def test_what_nobody_waits_for_any_more_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A document that is at work is given up with its process; one that others wait for with it is not."""
+    ended: list[int] = []
+    begun_together, answered = asyncio.Event(), asyncio.Event()
+
+    async def validated(_sandbox: object, _backend: str, documents: list[bytes], _limits: Limits) -> list[Validated]:
+        try:
+            if len(documents) == 1:
+                await asyncio.Event().wait()
+            begun_together.set()
+            await answered.wait()
+        finally:
+            ended.append(len(documents))
+        return [{"experiments": 1, "shots": 1, "cost": None}] * len(documents)
+
+    monkeypatch.setattr(checking, "validate_all", validated)
+    monkeypatch.setattr(checking, "SLOW_SECONDS", 0.0)
+
+    async def test(checker: Checker) -> None:
+        first = asyncio.create_task(checker.check_all([("singlequdit", b"1")], "ann"))
+        await asyncio.sleep(0)
+        others = [asyncio.create_task(checker.check_all([("singlequdit", b"2")], name)) for name in ("ann", "ben")]
+        await asyncio.sleep(0)
+        first.cancel()
+        async with asyncio.timeout(20):
+            await begun_together.wait()
+            others[0].cancel()
+            await asyncio.wait([others[0]])
+            await asyncio.sleep(0)
+            assert ended == [1]
+            answered.set()
+            assert isinstance((await others[1])[0], Checked)
+        assert ended == [1, 2]
+        assert "ann" in checker._slow_until
+
+    with_checker(tmp_path, test)
+
+
 def test_a_checker_that_ends_leaves_nobody_waiting(tmp_path: Path) -> None:
     """Whoever still waits is told, and no process is left."""
 

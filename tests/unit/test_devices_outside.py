@@ -49,6 +49,9 @@ def test_a_description_that_cannot_be_read_is_of_nothing_that_is_served(tmp_path
         assert not registry.served_outside("kawasaki")
         with pytest.raises(BadSetting):
             published.load("kawasaki")
+        assert "the device kawasaki" in registry.why_run_here("kawasaki")
+    described("kawasaki")
+    assert registry.why_run_here("kawasaki") == ""
     described("kawasaki", simulator="engine")
     with pytest.raises(BadSetting, match="it must be ideal, noisy, none"):
         published.load("kawasaki")

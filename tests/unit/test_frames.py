@@ -39,6 +39,14 @@ def test_no_text_is_a_formula_in_a_spreadsheet():
     assert csv_of(same) == "one,one\n'=a,'=b\n"
 
 
+def test_no_text_behind_a_semicolon_is_a_formula():
+    """Where a spreadsheet of another language begins a cell there, quotes or not; numbers stay what they are."""
+    text = csv_of(pd.DataFrame({"a;=x": ["a;=1+1", 'b; "@SUM(1)', "c;+1;-2", "=1;x", "d; e=1", "1;2"], "n": [-1] * 6}))
+    head, *rows = csv.reader(io.StringIO(text))
+    assert head == ["a;'=x", "n"]
+    assert rows == [[cell, "-1"] for cell in ("a;'=1+1", "b; \"'@SUM(1)", "c;'+1;'-2", "'=1;x", "d; e=1", "1;2")]
+
+
 def test_values_that_a_backend_says_as_whole_numbers_are_numbers():
     """Else Parquet would refuse those beyond 2^53, and the whole table with them."""
     large = {"header": {"name": "e"}, "shots": 1, "data": {"memory": [], "exp_value": 2**53 + 1, "stds": 0}}

@@ -90,4 +90,4 @@ def test_a_backlog_of_the_mirror_is_worked_off_in_slices(monkeypatch: pytest.Mon
 
     asyncio.run(run())
     assert len(turns) > 4
-    assert said == ["the mirror follows the log: 1 jobs written, 4 to go", "the mirror has come up to the log"]
+    assert said == ["the mirror follows the log: 1 job written, 4 to go", "the mirror has come up to the log"]

@@ -9,8 +9,10 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse, Response
 
+from deployments.api.leaving import answer_nobody
 from deployments.api.pages.rendering import HEADERS, render
 from deployments.api.pages.visits import COOKIE, PATH, ForeignForm, visit_of
 from deployments.api.problems import TITLES, Problem, headers_of, invalid, log_ours, problem_of
@@ -32,6 +34,8 @@ class PageRoute(APIRoute):
         async def answered(request: Request) -> Response:
             try:
                 return await handle(request)
+            except ClientDisconnect as error:
+                return await answer_nobody(request, error)
             except NotSignedIn as error:
                 return to_sign_in(request, error)
             except (QuledgerError, RequestValidationError, HTTPException) as error:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from deployments.api.leaving import while_there
 from deployments.api.pages.answers import PageRoute, problem_said, see
 from deployments.api.pages.job_page import PlacedFault, place_of
 from deployments.api.pages.rendering import render
@@ -59,7 +60,7 @@ async def submit(request: Request, visited: AtForm, only: str = "") -> Response:
     if filled.request is None:
         return await _form(request, visit, filled.values, key, code=UNPROCESSABLE, faults=filled.faults)
     if only:
-        said = await _checked(visit, filled)
+        said = await _checked(request, visit, filled)
         return await _form(request, visit, filled.values, key, code=UNPROCESSABLE if said["faults"] else 200, **said)
     (outcome,) = await visit.calls.submit(visit.caller, [filled.request])
     if isinstance(outcome, QuledgerError):
@@ -76,7 +77,7 @@ async def check(request: Request, visited: AtForm) -> Response:
     """Say what is wrong with the form as it stands; nothing is stored."""
     visit, form = visited
     filled = await _filled(form)
-    said = _NOTHING | {"faults": filled.faults} if filled.faults else await _checked(visit, filled)
+    said = _NOTHING | {"faults": filled.faults} if filled.faults else await _checked(request, visit, filled)
     return render(request, "check.html", visit, code=UNPROCESSABLE if said["faults"] else 200, **said)
 
 
@@ -100,9 +101,9 @@ async def _form(
     )
 
 
-async def _checked(visit: Visit, filled: Filled) -> dict[str, Any]:
+async def _checked(request: Request, visit: Visit, filled: Filled) -> dict[str, Any]:
     assert filled.request is not None  # noqa: S101 - asked before
-    found = await visit.calls.check(visit.caller, filled.request)
+    found = await while_there(request, visit.calls.check(visit.caller, filled.request))
     if isinstance(found, QuledgerError):
         return _NOTHING | _refused(found)
     if found.shots is None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from deployments.api.calls import Calls, Outcome
 from deployments.api.door import AtDoor, Door
+from deployments.api.leaving import while_there
 from deployments.api.problems import Problem, answer_error, problem_of
 from deployments.api.requests import JobRequest, document_of, document_of_program
 from deployments.api.responses import problems
@@ -199,7 +200,7 @@ async def check(request: Request, door: AtDoor) -> Response:
     """Say what is wrong with a job as handing it in would; nothing is stored."""
     caller = await door.caller()
     wanted = await read_body(request, JobIn, lambda body: body.request(None))
-    found = await door.calls.check(caller, wanted)
+    found = await while_there(request, door.calls.check(caller, wanted))
     if isinstance(found, QuledgerError):
         return answer_error(found)
     return JSONResponse({"backend": found.backend, "is_checked": found.shots is not None, "shots": found.shots})

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from models.errors import Fault, JobRejected
 from models.job_language.coercion import label
+from models.words import count_of
 from tasks.backends.cost import Limits, check_whole, number
 
 ONCE = 10_000
@@ -79,13 +80,14 @@ def check(limits: Limits, loads: list[Load]) -> float:
 def _fault(limits: Limits, load: Load) -> Fault | None:
     if 2**load.qubits > limits.max_dimension:
         most = limits.max_dimension.bit_length() - 1
-        message = f"the program touches {load.qubits} qubits; at most {most} are simulated together"
+        message = f"the program touches {count_of(load.qubits, 'qubit')}; at most {most} are simulated together"
     elif load.updates > limits.max_cost:
         each = "for each shot, because outcomes or noise decide what follows" if load.each_shot else "once"
+        shots = f"{number(load.shots)} {'shot' if load.shots == 1 else 'shots'}"
         message = (
             f"predicted to take {number(load.updates)} amplitude updates, the limit is {number(limits.max_cost)}:"
-            f" about {number(load.operations)} operations on {load.qubits} qubits run {each}"
-            f" ({number(load.shots)} shots{f', {load.runs} circuits' if load.runs > 1 else ''})"
+            f" about {number(load.operations)} operations on {count_of(load.qubits, 'qubit')} run {each}"
+            f" ({shots}{f', {load.runs} circuits' if load.runs > 1 else ''})"
         )
     else:
         return None

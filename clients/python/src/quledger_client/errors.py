@@ -116,7 +116,8 @@ class PartlyRefused(Refused):
             for place, error in self.errors.items()
             for fault in (error.faults if isinstance(error, Refused) else [Fault("", str(error))])
         ]
-        super().__init__(f"{len(self.errors)} of {len(self.jobs)} jobs were not taken", faults)
+        jobs = "1 job was" if len(self.jobs) == 1 else f"{len(self.jobs)} jobs were"
+        super().__init__(f"{len(self.errors)} of {jobs} not taken", faults)
 
 
 def _remade(kind: type[QuledgerError], args: tuple[Any, ...], values: dict[str, Any]) -> QuledgerError:

@@ -62,7 +62,7 @@ def result_html(result: "Result") -> str:
 
 
 def _experiment(result: "ExperimentResult") -> str:
-    title = f"<p><b>{escape(result.name)}</b>, {result.shots:,} shots</p>"
+    title = f"<p><b>{escape(result.name)}</b>, {result.shots:,} shot{'' if result.shots == 1 else 's'}</p>"
     if result.expectation is not None:
         return f"{title}<p>{result.expectation:.6g} ± {result.standard_error or 0.0:.2g}</p>"
     shares = result.probabilities()

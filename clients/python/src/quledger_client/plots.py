@@ -49,8 +49,13 @@ def _counts(axes: Any, result: "Result", *, experiment: int | str = 0) -> None:
     most = set(sorted(counts, key=lambda outcome: -counts[outcome])[:MAX_BARS])
     shown = {outcome: count for outcome, count in counts.items() if outcome in most}
     axes.bar(list(shown), list(shown.values()))
+    noun = "shot" if found.shots == 1 else "shots"
     left_out = f", the {MAX_BARS} most frequent of {len(counts)} outcomes" if len(counts) > len(shown) else ""
-    axes.set(xlabel="outcome", ylabel="shots", title=f"{found.name}: {found.shots:,} shots{left_out}")
+    axes.set(
+        xlabel="outcome",
+        ylabel="shots",
+        title=f"{found.name}: {found.shots:,} {noun}{left_out}",
+    )
     if len(shown) > 8 or max(map(len, shown), default=0) > 4:  # noqa: PLR2004 - what fits side by side
         axes.tick_params(axis="x", labelrotation=90)
 

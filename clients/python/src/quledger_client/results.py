@@ -100,7 +100,7 @@ class ExperimentResult:
 
     def __repr__(self) -> str:
         found = f"{self.expectation:g} ± {self.standard_error:.2g}" if self.expectation is not None else self._preview()
-        return f"<{self.name}: {self.shots} shots, {found}>"
+        return f"<{self.name}: {self.shots} shot{'' if self.shots == 1 else 's'}, {found}>"
 
     def _preview(self) -> str:
         first = ", ".join(f"{outcome}: {count}" for outcome, count in list(self._counts.items())[:8])
