@@ -4,6 +4,7 @@ import http.server
 import inspect
 import json
 import pkgutil
+import sys
 import threading
 from pathlib import Path
 
@@ -257,6 +258,10 @@ def test_the_demo_tells_its_story(lone_installation: Installation, tmp_path: Pat
     for part in ("Rabi", "blockade", "█", "submitted", "completed", "What to try next", "not JSON", "rly"):
         assert part in done.stdout, part
     assert "Traceback" not in done.stdout + done.stderr
+    # What it proposes works in any folder, and says how to leave the demo again.
+    export = next(line.strip() for line in done.stdout.splitlines() if "export QULEDGER_HOME" in line)
+    assert export.startswith(f"export QULEDGER_HOME={tmp_path / 'demo'} PATH={Path(sys.executable).parent}:")
+    assert "unset QULEDGER_HOME" in done.stdout
     again = installation.run("demo", "--folder", str(tmp_path), check=False)
     assert again.returncode == 2
     assert "is no demo's folder" in again.stderr

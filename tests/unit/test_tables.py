@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from deployments.cli import demo, render, results
 from deployments.cli.config import print_settings
+from flows.artifacts.outcomes import Counted
 from models.errors import Fault
 from models.events import seal
 from models.facts import CancelRequested, Claimed, Failed, Submitted
@@ -197,7 +199,7 @@ def test_a_history_leaves_out_what_says_nothing(printed: Callable[..., list[str]
 @pytest.mark.parametrize("what", ODD)
 def test_a_histogram_keeps_bars_and_counts(printed: Callable[..., list[str]], what: str, width: int | None):
     """Outcomes of any length go on below; each bar has its count and its share beside it."""
-    lines = printed(width, results.histogram, "experiment_0", {ODD[what]: 30, "1 0": 10})
+    lines = printed(width, results.histogram, "experiment_0", Counted(Counter({ODD[what]: 30, "1 0": 10})))
     assert lines[0] == "experiment_0: 40 shots"
     assert sum(bool(re.search(r"█{40}  30  +0\.750", line)) for line in lines) == 1
     assert sum(bool(re.search(r"^1 0 +█{13} +10 +0\.250", line)) for line in lines) == 1
