@@ -48,7 +48,9 @@ def test_a_database_comes_back_from_the_storage(lone_installation: Installation,
     gone = installation.run("verify", check=False)
     assert gone.returncode == 1
     assert "there is no event log at" in gone.stderr
-    assert "Next: quledger reconcile" in installation.run("restore", "--from", installation.store.as_uri()).stdout
+    restored = installation.run("restore", "--from", installation.store.as_uri()).stdout
+    assert "There are no users, projects and tokens: they are in no mirror." in restored
+    assert "Next: quledger reconcile" in restored
     assert installation.history(job) == before
     assert "behind: " in installation.run("verify", check=False).stdout
     installation.run("reconcile")
