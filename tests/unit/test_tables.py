@@ -16,7 +16,7 @@ from deployments.cli.config import print_settings
 from flows.artifacts.outcomes import Counted
 from models.errors import Fault
 from models.events import seal
-from models.facts import CancelRequested, Claimed, Failed, Submitted
+from models.facts import CancelRequested, Claimed, Compiled, Failed, Submitted
 from models.job import Job, State, apply
 from tests.installation import Installation
 
@@ -193,6 +193,13 @@ def test_a_history_leaves_out_what_says_nothing(printed: Callable[..., list[str]
         "by operator",
         "by operator, reason too hot",
     ]
+
+
+def test_the_seed_in_a_history_is_named_as_the_jobs(printed: Callable[..., list[str]]):
+    """An experiment may have one of its own, which is in the document."""
+    compiled = Compiled(program_sha256="cd" * 32, program_bytes=9, seed=7)
+    place = {"job_id": "j", "attempt": 1, "recorded_at": WHEN, "actor": "w", "flow_run_id": None, "prev_hash": "0"}
+    assert printed(None, render.history, [seal(compiled, seq=0, **place)])[1].endswith("job's seed 7")
 
 
 @pytest.mark.parametrize("width", [80, 200, None])
