@@ -205,5 +205,5 @@ def test_who_waits_is_told_what_keeps_the_job(program: Program, monkeypatch: pyt
     assert "nobody has taken what waits" in program("wait", job, "--timeout", "0.5")[2]
     program.said("pause", "singlequdit", "--reason", "laser")
     code, out, err = program("wait", job, "--timeout", "0.5")
-    assert (code, out, err.splitlines()[0]) == (1, "", "singlequdit is paused: laser")
+    assert (code, out, err.splitlines()[:2]) == (1, "", ["waiting for 1 job ...", "singlequdit is paused: laser"])
     assert "nobody" not in err
