@@ -132,6 +132,7 @@ def test_figures(tmp_path: Any):
     level = result(experiment(0, ["3", "5", "5"])).plot()
     assert [bar.get_x() + bar.get_width() / 2 for bar in level.patches] == pytest.approx([3, 5])
     assert level.get_xlabel() == "level"
+    assert all(tick == int(tick) for tick in level.get_yticks())
     far = result(experiment(0, ["0", "1000"])).plot()
     assert [label.get_text() for label in far.get_xticklabels()] == ["0", "1000"]
     assert BITS.plot().get_xlabel() == "outcome"

@@ -53,13 +53,15 @@ def _counts(axes: Any, result: "Result", *, experiment: int | str = 0) -> None:
     most = set(sorted(counts, key=lambda outcome: -counts[outcome])[:MAX_BARS])
     shown = {outcome: count for outcome, count in counts.items() if outcome in most}
     levels = _levels(found, shown)
-    axes.bar(levels or list(shown), list(shown.values()))
+    places: Sequence[Any] = levels or list(shown)
+    axes.bar(places, list(shown.values()))
+    _count_whole(axes.yaxis)
     left_out = f", the {MAX_BARS} most frequent of {len(counts)} outcomes" if len(counts) > len(shown) else ""
     axes.set(
         xlabel="level" if levels else "outcome", ylabel="shots", title=f"{found.name}: {found.shots:,} shots{left_out}"
     )
     if levels:
-        _count_whole(axes)
+        _count_whole(axes.xaxis)
     elif len(shown) > 8 or max(map(len, shown), default=0) > 4:  # noqa: PLR2004 - what fits side by side
         axes.tick_params(axis="x", labelrotation=90)
 
@@ -74,9 +76,9 @@ def _levels(found: "ExperimentResult", outcomes: Iterable[str]) -> list[int]:
     return levels if fit else []
 
 
-def _count_whole(axes: Any) -> None:
-    """Have whole numbers below the axes alone."""
-    axes.xaxis.get_major_locator().set_params(integer=True)
+def _count_whole(axis: Any) -> None:
+    """Have whole numbers alone at an axis."""
+    axis.get_major_locator().set_params(integer=True)
 
 
 def _means(axes: Any, result: "Result", *, x: Sequence[float] | None = None, label: str = "") -> None:
@@ -142,7 +144,7 @@ def _name_places(axes: Any, x: Sequence[float] | None, label: str) -> None:
     """Say what stands below the axes: what the caller calls it, else the places of the experiments, or his numbers."""
     axes.set(xlabel=label or ("experiment" if x is None else "x"))
     if x is None:
-        _count_whole(axes)
+        _count_whole(axes.xaxis)
 
 
 def _places(x: Sequence[float] | None, count: int) -> list[float]:
