@@ -29,7 +29,7 @@ from tasks.services import Services
 MAX_DAYS = 36500
 
 NO_USERS = (
-    "There are no users, projects and tokens: they are in no mirror. Add them again, or put back a copy that "
+    "There are no users, projects or tokens: they are in no mirror. Add them again, or put back a copy that "
     "`quledger db backup` has made"
 )
 """For whoever finds out only when nobody can sign in any more."""

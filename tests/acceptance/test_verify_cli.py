@@ -49,7 +49,7 @@ def test_a_database_comes_back_from_the_storage(lone_installation: Installation,
     assert gone.returncode == 1
     assert "there is no event log at" in gone.stderr
     restored = installation.run("restore", "--from", installation.store.as_uri()).stdout
-    assert "There are no users, projects and tokens: they are in no mirror." in restored
+    assert "There are no users, projects or tokens: they are in no mirror." in restored
     assert "Next: quledger reconcile" in restored
     assert installation.history(job) == before
     assert "behind: " in installation.run("verify", check=False).stdout
