@@ -43,11 +43,16 @@ def group_svg(found: Sequence[Measured]) -> str:
     axes = list(varied(done))
     if len(axes) == 1:
         outcomes = [each.found for each in done]
-        what = "Value" if all(isinstance(each, Value) for each in outcomes) else "Mean"
+        what = measured_what(done)
         return curve(axes[0], points_of(done, axes[0]), what, wires_are="bit" if _are_bits(outcomes) else "wire")
     if axes:
         return grid(axes[0], axes[1], done)
     return _outcomes_svg({f"{place}": each.found for place, each in enumerate(done) if each.found is not None})
+
+
+def measured_what(done: Sequence[Measured]) -> str:
+    """Return what a group has measured at each place: means, or expectation values."""
+    return "Expectation value" if all(isinstance(each.found, Value) for each in done) else "Mean"
 
 
 def _outcomes_svg(outcomes: Outcomes) -> str:

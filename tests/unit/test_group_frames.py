@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from deployments.api.pages.group_figures import group_figure
 from deployments.group_frames import compared_frame, records, results_frame
 from deployments.group_results import Measured
 from deployments.sweep_figures import blocks, group_svg, job_svg, sparklines
@@ -103,7 +104,10 @@ def test_one_parameter_is_a_curve():
     assert xs == sorted(xs)
     assert (xs[1] - xs[0]) / (xs[2] - xs[0]) == pytest.approx(1 / 3, abs=0.01)
     assert "Mean of wire 0 ± standard error over &lt;theta&gt;" in svg
-    assert "Value ± standard error over x" in group_svg([row(Value(0.5, 0.1, 9), x=x) for x in (1, 2)])
+    assert "Expectation value ± standard error over x" in group_svg([row(Value(0.5, 0.1, 9), x=x) for x in (1, 2)])
+    found = group_figure([row(Value(0.5, 0.1, 9), x=x) for x in (1, 2)])
+    assert found is not None
+    assert found.caption == "Expectation value with its standard error over x"
     assert "Mean ± standard error over x" in group_svg([row(BITS, x=x) for x in (1, 2)])
 
 

@@ -18,7 +18,7 @@ from deployments.api.pages.drawing import (
 )
 from deployments.api.pages.figures import Figure
 from deployments.group_results import Measured, varied
-from deployments.sweep_figures import Points, points_of
+from deployments.sweep_figures import Points, measured_what, points_of
 from flows.artifacts.axes import ends, ticks
 from flows.artifacts.outcomes import Counted
 from models.errors import printable
@@ -44,7 +44,7 @@ def group_figure(found: Sequence[Measured]) -> Figure | None:
     else:
         is_bits = any(isinstance(each.found, Counted) and each.found.is_bits for each in done)
         svg = _curve(across, points_of(done, axes[0]), "bit" if is_bits else "wire")
-        caption = f"Mean with its standard error over {across}"
+        caption = f"{measured_what(done)} with its standard error over {across}"
     return Figure(caption, svg) if svg else None
 
 
