@@ -4,6 +4,7 @@ import http.server
 import inspect
 import json
 import pkgutil
+import re
 import sys
 import threading
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from deployments.cli.app import app
 from deployments.cli.commands import COMMANDS as REGISTERED
-from deployments.cli.commands import GROUPS
+from deployments.cli.commands import GROUPS, PANELS
 from models.settings import Settings, redact_url
 from tests.installation import Installation
 
@@ -35,9 +36,12 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 
 
 def test_help_lists_every_command(lone_installation: Installation):
-    """The program's own help names all commands."""
+    """The program's own help names all commands, in the order of what is needed first."""
     text = lone_installation.run("--help", cold=True).stdout
-    assert all(command in text for command in (*COMMANDS, *GROUPS))
+    placed = [name for names in PANELS.values() for name in names]
+    assert sorted(placed) == sorted({*REGISTERED, *GROUPS})
+    assert re.findall(r"^│ ([a-z][a-z-]*) ", text, re.MULTILINE) == placed
+    assert re.findall(r"^╭─ ([A-Z][\w ]+) ─", text, re.MULTILINE) == [*PANELS, "Options"]
 
 
 @pytest.mark.parametrize(("function", "line"), [*REGISTERED.values(), *(said for _, _, *said in GROUPED)])
