@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from deployments.api.pages.drawing import ticks
 from deployments.group_results import Measured, varied
+from flows.artifacts.axes import ends, ticks
 from flows.artifacts.figures import LETTER, MARGIN, TOP, WIDTH, histogram, picture, shorten
 from flows.artifacts.job_figure import COLOURS, job_figure
+from flows.artifacts.outcome_rows import bars_of
 from flows.artifacts.outcomes import Counted, Mean, Outcomes, Value, outcomes_of
 from models.errors import ResultMissing, printable
 
@@ -41,12 +42,17 @@ def group_svg(found: Sequence[Measured]) -> str:
     done = [each for each in found if each.found is not None and each.found.shots]
     axes = list(varied(done))
     if len(axes) == 1:
-        return curve(
-            axes[0], points_of(done, axes[0]), wires_are="bit" if _are_bits([each.found for each in done]) else "wire"
-        )
+        outcomes = [each.found for each in done]
+        what = measured_what(done)
+        return curve(axes[0], points_of(done, axes[0]), what, wires_are="bit" if _are_bits(outcomes) else "wire")
     if axes:
         return grid(axes[0], axes[1], done)
     return _outcomes_svg({f"{place}": each.found for place, each in enumerate(done) if each.found is not None})
+
+
+def measured_what(done: Sequence[Measured]) -> str:
+    """Return what a group has measured at each place: means, or expectation values."""
+    return "Expectation value" if all(isinstance(each.found, Value) for each in done) else "Mean"
 
 
 def _outcomes_svg(outcomes: Outcomes) -> str:
@@ -54,7 +60,7 @@ def _outcomes_svg(outcomes: Outcomes) -> str:
         return job_figure(outcomes)
     for name, found in outcomes.items():
         if isinstance(found, Counted) and found.shots:
-            return histogram(found.frequent, found.shots, f"{printable(name)}: {found.summary}")
+            return histogram(bars_of(found), found.shots, f"{printable(name)}: {found.summary}")
     raise ResultMissing("there is nothing to draw: that takes counts, or several values")
 
 
@@ -69,13 +75,17 @@ def points_of(found: Sequence[Measured], axis: str) -> Points:
     return [(x, there.means()) for x, there in placed if there is not None]
 
 
-def curve(axis: str, points: Points, *, wires_are: str) -> str:
-    """Return a figure of means with their standard errors over a parameter, a line for each of the first wires."""
+def curve(axis: str, points: Points, what: str, *, wires_are: str) -> str:
+    """Return a figure of means with their standard errors over a parameter, a line for each of the first wires.
+
+    Args:
+        what: it is that has the errors.
+    """
     shown = [mean for _, means in points for mean in means[: len(COLOURS)]]
     if not shown:
         raise ResultMissing("there is nothing to draw: the outcomes are no numbers")
-    low, high = _ends([mean.value - mean.error for mean in shown], [mean.value + mean.error for mean in shown])
-    first, last = _ends([x for x, _ in points], [x for x, _ in points])
+    low, high = ends([mean.value - mean.error for mean in shown], [mean.value + mean.error for mean in shown])
+    first, last = ends([x for x, _ in points], [x for x, _ in points])
     marks = ticks(low, high, 6)
     left = MARGIN + round(LETTER * max(len(f"{mark:.4g}") for mark in marks)) + 8
     top, bottom = TOP + MARGIN, TOP + MARGIN + PLOT
@@ -90,6 +100,8 @@ def curve(axis: str, points: Points, *, wires_are: str) -> str:
         parts.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{mark:.4g}</text>')
     parts += [_below(at(mark, low)[0], bottom, f"{mark:.4g}") for mark in ticks(first, last, 8)]
     most = max(len(means) for _, means in points)
+    if what == "Mean" and most == 1:
+        what = f"Mean of {wires_are} 0"
     for wire, colour in zip(range(most), COLOURS, strict=False):
         line = [(at(x, means[wire].value), means[wire], x) for x, means in points if wire < len(means)]
         path = " ".join(f"{x:.1f},{y:.1f}" for (x, y), _, _ in line)
@@ -103,7 +115,7 @@ def curve(axis: str, points: Points, *, wires_are: str) -> str:
         if most > 1:
             parts.append(f'<text x="{left + 80 * wire}" y="{top - 6}" style="fill:{colour}">{wires_are} {wire}</text>')
     parts.append(_below((left + WIDTH - MARGIN) / 2, bottom + 18, shorten(printable(axis))))
-    return picture(f"Mean ± standard error over {shorten(printable(axis))}", bottom + 48 + MARGIN, parts)
+    return picture(f"{what} ± standard error over {shorten(printable(axis))}", bottom + 48 + MARGIN, parts)
 
 
 def grid(across: str, up: str, found: Sequence[Measured]) -> str:
@@ -164,11 +176,6 @@ def blocks(values: Sequence[float]) -> str:
     low, span = min(values), max(values) - min(values)
     most = len(BLOCKS) - 1
     return "".join(BLOCKS[round(most * (value - low) / span) if span > 0 else 0] for value in values)
-
-
-def _ends(lows: Sequence[float], highs: Sequence[float]) -> tuple[float, float]:
-    low, high = min(lows), max(highs)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
 def _below(x: float, bottom: float, words: str) -> str:

@@ -26,6 +26,11 @@ def to_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+def in_words(moment: datetime) -> str:
+    """Return an aware time to the second in UTC, as sentences for people have it."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def in_utc(moment: datetime) -> datetime:
     """Return an aware time in UTC.
 

@@ -22,10 +22,10 @@ def what_happened(event: Event) -> str:  # noqa: PLR0911 - one line for each kin
         case Validated() as fact:
             return f"{count_of(fact.experiments, 'experiment')}, {count_of(fact.shots, 'shot')}"
         case Compiled() as fact:
-            return f"program {fact.program_sha256[:12]}, seed {fact.seed}"
+            return f"program {fact.program_sha256[:12]}, job's seed {fact.seed}"
         case Executed() as fact:
             versions = " ".join(f"{name} {version}" for name, version in fact.versions.items())
-            return f"{fact.seconds:.3f} s, seed {fact.seed}, result {fact.result_sha256[:12]}, {versions}"
+            return f"{fact.seconds:.3f} s, job's seed {fact.seed}, result {fact.result_sha256[:12]}, {versions}"
         case Uploaded() as fact:
             return f"{fact.path}, {fact.bytes} bytes, read back {fact.sha256[:12]}"
         case Failed() as fact:

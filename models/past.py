@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from models.clock import to_text
+from models.clock import in_words
 from models.errors import InputError
 from models.events import Event
 from models.job import Job, apply
@@ -13,7 +13,7 @@ class NotYet(InputError):
     """The job had not been handed in by then."""
 
     def __init__(self, job_id: str, at: datetime) -> None:
-        super().__init__(f"job {job_id} had not been handed in by {to_text(at)}")
+        super().__init__(f"job {job_id} had not been handed in by {in_words(at)}")
 
 
 def job_at(events: Iterable[Event], at: datetime) -> Job | None:

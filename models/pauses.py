@@ -9,7 +9,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from models.clock import UtcDatetime, to_text
+from models.clock import UtcDatetime, in_words
 from models.errors import QuledgerError
 
 MAX_REASON = 200
@@ -39,7 +39,7 @@ class Pause(BaseModel):
         return self.until is not None and self.until <= now
 
     def __str__(self) -> str:
-        until = f" until {to_text(self.until)[:19].replace('T', ' ')} UTC" if self.until else ""
+        until = f" until {in_words(self.until)}" if self.until else ""
         return f"{self.backend} is paused{until}" + (f": {self.reason}" if self.reason else "")
 
 

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from models.clock import UtcDatetime
+from models.clock import UtcDatetime, in_words
 from models.job import FINAL, State
 from models.words import count_of
 
@@ -102,8 +102,10 @@ class Why(_Said):
         said = [hold.text for hold in self.holds]
         if self.attempt is not None:
             whose = f", {self.attempt.worker} has it" if self.attempt.worker else ""
-            until = f"; its lease lasts until {_time(self.attempt.lease_until)}" if self.attempt.lease_until else ""
-            said.append(f"attempt {self.attempt.number} is under way since {_time(self.attempt.since)}{whose}{until}")
+            until = f"; its lease lasts until {in_words(self.attempt.lease_until)}" if self.attempt.lease_until else ""
+            said.append(
+                f"attempt {self.attempt.number} is under way since {in_words(self.attempt.since)}{whose}{until}"
+            )
         if self.queue is not None and self.queue.before:
             named = sorted(self.queue.before.items(), key=lambda each: (-each[1], each[0]))
             shown = ", ".join(f"{user or '(nobody)'} {number:,}" for user, number in named[:MOST_NAMED])
@@ -113,7 +115,7 @@ class Why(_Said):
 
     def _expectations(self) -> list[str]:
         said = [
-            f"expected {what}: {_time(when.expected)}, in {_in(self.at, when.expected)}"
+            f"expected {what}: {in_words(when.expected)}, in {_in(self.at, when.expected)}"
             f" (between {_in(self.at, when.earliest)} and {_in(self.at, when.latest)})"
             for what, when in (("start", self.start), ("end", self.end))
             if when is not None
@@ -134,10 +136,6 @@ def turn(queue: Queue) -> Hold:
     parts += [f"{count_of(others, 'job')} of {count_of(queue.users_before, 'other user')}"] if others > 0 else []
     about = "" if queue.is_exact else "about "
     return Hold(kind="turn", text=f"it is {about}number {queue.place:,} in line, behind {' and '.join(parts)}")
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _in(now: datetime, moment: datetime) -> str:

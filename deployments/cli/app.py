@@ -12,11 +12,12 @@ import gc
 import itertools
 import json
 import sys
+from typing import Any
 
-from cyclopts import App
+from cyclopts import App, Group
 
 from deployments.cli import terminal
-from deployments.cli.commands import COMMANDS, GROUPS
+from deployments.cli.commands import COMMANDS, GROUPS, PANELS
 from deployments.cli.output import Json
 from tasks.prefect_settings import forget_empty_variables
 
@@ -27,14 +28,25 @@ FLAGS = ["--help", "-h"]
 
 app = App(
     name="quledger",
-    help="Quantum jobs that people can trust: each one is a Prefect flow run, and its history is kept for ever.",
+    help=(
+        "Quantum jobs that people can trust: each one is a Prefect flow run, and its history is kept for ever."
+        " `quledger demo` shows it; `quledger up` serves everything."
+    ),
     help_flags=FLAGS,
     version=lambda: _version(),  # noqa: PLW0108 - looked up when it is asked for
     version_flags=["--version"],
+    group_commands=Group("Options", sort_key=len(PANELS)),
     version_format="plaintext",  # markdown takes as long to import as the rest of it
 )
+PLACES: dict[str, dict[str, Any]] = {
+    name: {"group": panel, "sort_key": place}
+    for panel, names in [(Group(title, sort_key=row), names) for row, (title, names) in enumerate(PANELS.items())]
+    for place, name in enumerate(names)
+}
+"""Where the help shows a command."""
+
 for name, (function, line) in COMMANDS.items():
-    app.command(f"deployments.cli.{function}", name=name, help=line)
+    app.command(f"deployments.cli.{function}", name=name, help=line, **PLACES.get(name, {}))
 
 
 def list_backends(*, as_json: Json = False) -> int:
@@ -45,7 +57,7 @@ def list_backends(*, as_json: Json = False) -> int:
 
 
 for title, (about, commands) in GROUPS.items():
-    group = App(name=title, help=about, help_flags=FLAGS)
+    group = App(name=title, help=about, help_flags=FLAGS, group_commands="Commands", **PLACES.get(title, {}))
     app.command(group)
     for name, (function, line) in commands.items():
         group.command(f"deployments.cli.{function}", name=name, help=line)

@@ -28,6 +28,12 @@ from tasks.services import Services
 
 MAX_DAYS = 36500
 
+NO_USERS = (
+    "There are no users, projects or tokens: they are in no mirror. Add them again, or put back a copy that "
+    "`quledger db backup` has made"
+)
+"""For whoever finds out only when nobody can sign in any more."""
+
 
 def verify(job_id: str | None = None, *, prefect: bool | None = None, as_json: Json = False) -> int:
     """Compare the log with itself, its views, the storage and Prefect; end with code 3 if anything differs.
@@ -191,7 +197,8 @@ def restore(
             log's aside, even if these have ended the job.
     """
     settings = Settings.read()
-    stores = Services(settings).stores
+    services = Services(settings)
+    stores = services.stores
     storages, left_out = _open_storages(settings, stores, source or [])
     forks: list[restoring.Fork] = []
     counts = restoring.restore(
@@ -208,6 +215,8 @@ def restore(
     is_nothing = not (counts["jobs"] or counts["events"] or forks or left_out)
     told = ": the log has all that the storages hold" if is_nothing else ""
     lines.append(f"restored {count_of(counts['jobs'], 'job')} with {count_of(counts['events'], 'event')}{told}")
+    if counts["jobs"] and not services.directory.users():
+        lines.append(NO_USERS)
     lines.append("Next: quledger reconcile")
     value: dict[str, Any] = {**counts, "forks": [fork._asdict() for fork in forks], "left_out": left_out}
     print_output(value, lambda: print("\n".join(lines)), as_json=as_json)

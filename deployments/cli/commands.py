@@ -228,3 +228,18 @@ GROUPS = {
     "token": ("Make, list and revoke the tokens with which users and devices sign in.", TOKEN_COMMANDS),
 }
 """Commands that have commands of their own: the line about each in the help, and these."""
+
+PANELS = {
+    "Jobs": (
+        *("backends", "check", "submit", "list", "status", "why", "wait", "watch", "result", "history"),
+        *("cancel", "retry", "rerun", "label", "group"),
+    ),
+    "Results and records": ("diff", "results", "export", "verify-archive", "schema"),
+    "Serve": ("demo", "drain", "up", "serve", "worker", "pause", "resume"),
+    "Look after it": (
+        *("health", "config", "storages", "verify", "reconcile", "restore", "rebuild", "retention", "prune", "adopt"),
+        "db",
+    ),
+    "People and keys": ("user", "project", "token", "keys"),
+}
+"""What the help shows together, and in which order: what one needs first stands first."""

@@ -1,8 +1,8 @@
 """`quledger demo`: real jobs for all four backends through a real Prefect, shown so that a newcomer understands."""
 
-import itertools
 import json
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -17,7 +17,7 @@ from deployments.cli.output import Json
 from deployments.cli.results import histogram
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
 from deployments.processes.drain import flows_ready, run_drain
-from deployments.result_rows import count_rows
+from flows.artifacts.outcomes import Counted, outcomes_of
 from models.errors import BadSetting
 from models.job import Job, State
 from models.settings import Settings
@@ -108,28 +108,30 @@ def _explain(console: Console, services: Services, jobs: dict[str, Job], seconds
     show_table(console, TABLE, [_row(story, jobs[story.name]) for story in STORIES])
 
     console.print("\n[bold]4.[/] One result: with the blockade the outcome '1 1' (both excited) is gone.\n")
-    counts = count_rows(result_document(services, jobs["rydberg_blockade"].job_id))
-    experiments = itertools.groupby(counts, key=lambda row: row.experiment)
-    for (name, rows), title in zip(experiments, ("without blockade", "with blockade"), strict=True):
-        histogram(f"{name}, {title}", {row.outcome: row.count for row in rows})
+    outcomes = outcomes_of(result_document(services, jobs["rydberg_blockade"].job_id), 2)
+    for (name, found), title in zip(outcomes.items(), ("without blockade", "with blockade"), strict=True):
+        if isinstance(found, Counted):
+            histogram(f"{name}, {title}", found)
 
     job = jobs["rabi_oscillation"]
     console.print("[bold]5.[/] The history of one job: append-only, hash-chained, mirrored into the storage.\n")
     render.history(services.log.history(job.job_id))
 
-    home = services.settings.folder
-    path = home.relative_to(Path.cwd()) if home.is_relative_to(Path.cwd()) else home
+    # They go on to work wherever whoever tries them goes next.
+    home, programs = shlex.quote(str(services.settings.folder)), shlex.quote(str(Path(sys.executable).parent))
     console.print(
         f"""
 [bold]What to try next[/] (all of it looks at what this demo left behind):
 
-  export QULEDGER_HOME={path} PATH=.venv/bin:$PATH
+  export QULEDGER_HOME={home} PATH={programs}:$PATH
   quledger list                                 all jobs
   quledger result {job.job_id}       the Rabi oscillation as histograms
   quledger history {jobs["bad_instructions"].job_id}      how a bad job ended
   quledger submit fermions examples/fermionic_hop.json
   quledger drain --until-empty                  run it
-  ls -R {path}/storage                      what front ends (sqooler, qlued) read and write
+  ls -R $QULEDGER_HOME/storage                  what front ends (sqooler, qlued) read and write
+  unset QULEDGER_HOME                           away from the demo, to a laboratory of your own
 """,
         highlight=False,
+        soft_wrap=True,
     )

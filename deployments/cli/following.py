@@ -17,6 +17,7 @@ from deployments.group_results import jobs_of
 from models.clock import to_text
 from models.errors import BadName, LogError
 from models.job import FINAL, Job, State
+from models.words import count_of
 from storage.log.pauses import pauses
 from tasks.jobs.following import following
 from tasks.jobs.results import result_document
@@ -131,7 +132,7 @@ def ends_of(
     """
     jobs: dict[str, Job] = {}
     waiting = dict.fromkeys(job_ids)
-    hint_at = time.monotonic() + HINT_SECONDS
+    hint_at, said = time.monotonic() + HINT_SECONDS, False
     for changed in following(services.log, lambda: services.log.last_events(waiting), timeout):
         for job in changed:
             jobs[job.job_id] = job
@@ -143,6 +144,9 @@ def ends_of(
                 )
         if not waiting:
             break
+        if tell and not states and not said:
+            print(f"waiting for {count_of(len(waiting), 'job')} ...", file=sys.stderr)
+            said = True
         if tell and time.monotonic() > hint_at:
             hint_at = math.inf
             print(*_what_keeps(services, [jobs[each] for each in waiting]), sep="", end="", file=sys.stderr)

@@ -14,6 +14,16 @@ from tasks.prefect_settings import import_prefect, prepare
 from tasks.services import Services
 from tasks.sweeping import sweep_leftovers, sweep_storages
 
+SAID = {
+    "expired": "leases that had expired",
+    "relayed": "jobs written into the storage",
+    "failed": "jobs that could not be",
+    "crashed": "dead runs ended in Prefect",
+    "held": "jobs held",
+    "left_out": "storages left out",
+}
+"""What each number is, for people."""
+
 
 def reconcile(*, new_storage: Annotated[bool, Parameter(negative="")] = False, as_json: Json = False) -> int:
     """Bring right what a crash left behind: expired leases, documents that do not follow the log.
@@ -40,7 +50,7 @@ def reconcile(*, new_storage: Annotated[bool, Parameter(negative="")] = False, a
     }
     held = services.holds.count()
     counts |= ({"held": held} if held else {}) | ({"left_out": len(unreachable)} if unreachable else {})
-    text = ", ".join(f"{number} {what}" for what, number in counts.items())
+    text = ", ".join(f"{SAID[what]}: {number}" for what, number in counts.items())
     print_output(counts, lambda: print(text), as_json=as_json)
     if held:
         print("quledger: the log is behind its mirror; run `quledger restore`", file=sys.stderr)

@@ -12,7 +12,7 @@ from rich.text import Text
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table, table_lines
 from models.backend import BackendConfig
 from models.characters import spelt_out
-from models.clock import to_text
+from models.clock import in_words, to_text
 from models.event_text import what_happened
 from models.events import Event
 from models.job import FINAL, Job, State
@@ -42,7 +42,7 @@ def status(job: Job, more: Mapping[str, str] = MappingProxyType({})) -> None:
         "state": _state(job),
         "backend": job.backend,
         "user": job.user or "-",
-        "submitted": to_text(job.submitted_at)[:19].replace("T", " ") + " UTC",
+        "submitted": in_words(job.submitted_at),
         "attempt": str(job.attempt),
         "took": f"{seconds:.2f} s" if job.state in FINAL else "-",
         "reason": job.reason or "-",

@@ -1,6 +1,5 @@
 """`quledger result`: reads the result of a job and prints it; the log and the storage are enough."""
 
-import itertools
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,9 +11,10 @@ from deployments.cli.existing import existing
 from deployments.cli.figures import write_figure
 from deployments.cli.output import Json, print_output
 from deployments.cli.tables import Cell, Column, ColumnKind, Row, show_table
-from deployments.result_rows import count_rows, value_rows
+from deployments.result_rows import value_rows
 from deployments.sweep_figures import MAX_EXPERIMENTS, job_svg, sparklines
-from flows.artifacts.outcomes import outcomes_of
+from flows.artifacts.outcome_rows import bars_of
+from flows.artifacts.outcomes import Counted, outcomes_of
 from models.errors import printable
 from models.words import count_of
 from tasks.jobs.results import result_document
@@ -24,9 +24,6 @@ BAR = 40
 
 LEAST_OUTCOME = 8
 """An outcome has at least so many cells beside its bar, and goes on in the next line."""
-
-MAX_OUTCOMES = 32
-"""The most bars of one histogram; the rarest outcomes are summed up."""
 
 
 def result(
@@ -61,8 +58,9 @@ def print_text(document: dict[str, Any]) -> None:
     """Print a histogram of each experiment, and the expectation values."""
     made_by = printable(f"{document['display_name']} {document['backend_version']}")
     render.print_line(f"{made_by}, job {document['job_id']}", style="")
-    for name, rows in itertools.groupby(count_rows(document), key=lambda row: row.experiment):
-        histogram(name, {row.outcome: row.count for row in rows})
+    for name, found in outcomes_of(document, len(document["results"])).items():
+        if isinstance(found, Counted) and found.shots:
+            histogram(name, found)
     for row in value_rows(document):
         value = f"{row.exp_value:.6g} ± {row.std:.2g} ({count_of(row.shots, 'shot')} for each group of terms)"
         render.print_line(f"{printable(row.experiment)}: {value}", style="")
@@ -71,17 +69,15 @@ def print_text(document: dict[str, Any]) -> None:
 HISTOGRAM = (Column("outcome", ColumnKind.TEXT), Column("bar"), Column("count"), Column("share"))
 
 
-def histogram(title: str, counts: dict[str, int]) -> None:
+def histogram(title: str, found: Counted) -> None:
     """Print counts as bars, the commonest outcomes where there are many."""
-    shots = sum(counts.values())
-    kept = sorted(counts, key=lambda outcome: -counts[outcome])[:MAX_OUTCOMES]
-    most = max(counts.values(), default=1)
+    shots, bars = found.shots, bars_of(found)
+    most = max(count for _, count in bars)
     rows: list[Row] = []
-    for outcome in [outcome for outcome in counts if outcome in set(kept)]:
-        count = counts[outcome]
-        bar = Cell("█" * max(1, round(BAR * count / most)), "cyan")
+    for outcome, count in bars:
+        bar = Cell("█" * max(1, round(BAR * count / most)) if count else "", "cyan")
         rows.append((outcome, bar, str(count), f"{count / shots:.3f}"))
-    rest = shots - sum(counts[outcome] for outcome in kept)
+    rest = shots - sum(count for _, count in bars)
     if rest:
         rows.append(("others", "", str(rest), f"{rest / shots:.3f}"))
     render.print_line(f"{printable(title)}: {count_of(shots, 'shot')}", style="italic")

@@ -42,7 +42,7 @@ def storages(*names: str, contract: bool = False, as_json: Json = False) -> int:
     if not names and settings.takes_every_block and "PREFECT_API_URL" not in os.environ:
         found[EVERY] = "blocks are not looked for; PREFECT_API_URL has to say by which Prefect they are kept"
     good = "it keeps the contract" if contract else "it can be used"
-    lines = [": ".join(filter(None, (name, trouble or good))) for name, trouble in found.items()]
+    lines = [f"{name or 'the storage'}: {trouble or good}" for name, trouble in found.items()]
     print_output(found, lambda: print("\n".join(lines)), as_json=as_json)
     if differs:
         return 3

@@ -48,7 +48,7 @@ def histogram(counts: Sequence[tuple[str, int]], shots: int, title: str) -> str:
     parts = []
     for row, (label, (_, count)) in enumerate(zip(labels, counts, strict=True)):
         top = TOP + row * BAR_HEIGHT
-        width = max(1, round(room * count / most))
+        width = max(1, round(room * count / most)) if count else 0
         parts += [
             f'<text x="{left - 8}" y="{top + 14}" text-anchor="end">{escape(label)}</text>',
             f'<rect class="bar" x="{left}" y="{top + 2}" width="{width}" height="{BAR_HEIGHT - 4}"/>',

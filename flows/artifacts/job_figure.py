@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from html import escape
 
+from flows.artifacts.axes import ends, ticks
 from flows.artifacts.figures import LETTER, MARGIN, TOP, WIDTH, picture, shorten
 from flows.artifacts.outcome_rows import Row, rows_of
 from flows.artifacts.outcomes import Counted, Mean, Outcomes
@@ -16,17 +17,22 @@ ROW, GAP, PLOT = 14, 34, 150
 COLOURS = ("#3b82f6", "#f59e0b", "#10b981", "#ef4444", "#8b5cf6", "#06b6d4")
 """Of the means of the first wires; each can be told from dark and light paper."""
 
-MAX_TICKS = 12
+MAX_TICKS, MAX_MARKS = 12, 6
+"""Below the figure, and beside the means."""
+
 FAINTEST = 0.04
 
 
 def job_figure(outcomes: Outcomes) -> str:
     """Return the figure of at least two experiments as SVG text, from left to right in their order."""
-    rows = rows_of([found.counts if isinstance(found, Counted) else Counter() for found in outcomes.values()])
+    is_bits = any(isinstance(found, Counted) and found.is_bits for found in outcomes.values())
+    counters = [found.counts if isinstance(found, Counted) else Counter() for found in outcomes.values()]
+    rows = rows_of(counters, is_bits=is_bits)
     means = [found.means() if not isinstance(found, Counted) or found.shots else [] for found in outcomes.values()]
     low, high = _range(means)
-    ends = [f"{high:.4g}", f"{low:.4g}"]
-    left = MARGIN + round(LETTER * max(len(label) for label in [*(row.label for row in rows), *ends])) + 8
+    marks = ticks(low, high, MAX_MARKS) if any(means) else []
+    words = [*(shorten(row.label) for row in rows), *(f"{mark:.4g}" for mark in marks)]
+    left = MARGIN + round(LETTER * max(map(len, words), default=0)) + 8
     step = (WIDTH - MARGIN - left) / len(outcomes)
     bottom = TOP + ROW * len(rows)
     parts = _heat_map(rows, left, step)
@@ -38,7 +44,7 @@ def job_figure(outcomes: Outcomes) -> str:
     if any(means):
         is_value = not any(isinstance(found, Counted) for found in outcomes.values())
         what.append("expectation value ± standard error" if is_value else "mean ± standard error")
-        is_bits = any(isinstance(found, Counted) and found.is_bits for found in outcomes.values())
+        parts += _marks(marks, (low, high), (left, bottom))
         parts += _plot(means, (low, high), (left, bottom), step, "bit" if is_bits else "wire")
         bottom += PLOT
     parts += _ticks(list(outcomes), left, step, bottom)
@@ -67,25 +73,35 @@ def _heat_map(rows: Sequence[Row], left: int, step: float) -> list[str]:
 def _range(means: Sequence[Sequence[Mean]]) -> tuple[float, float]:
     """Return the ends of the axis of the means, error bars included."""
     shown = [mean for each in means for mean in each[: len(COLOURS)]]
-    low = min((mean.value - mean.error for mean in shown), default=0.0)
-    high = max((mean.value + mean.error for mean in shown), default=1.0)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    return ends([mean.value - mean.error for mean in shown], [mean.value + mean.error for mean in shown])
+
+
+def _height(value: float, span: tuple[float, float], top: int) -> float:
+    low, high = span
+    return top + PLOT * (high - value) / (high - low)
+
+
+def _marks(marks: Sequence[float], span: tuple[float, float], corner: tuple[int, int]) -> list[str]:
+    """Return the frame of the means and its horizontal lines with their numbers."""
+    left, top = corner
+    parts = [f'<rect class="axis" x="{left}" y="{top}" width="{WIDTH - MARGIN - left}" height="{PLOT}"/>']
+    for mark in marks:
+        y = _height(mark, span, top)
+        parts.append(f'<path class="axis" d="M{left} {y:.1f}H{WIDTH - MARGIN}"/>')
+        parts.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{mark:.4g}</text>')
+    return parts
 
 
 def _plot(
-    means: Sequence[Sequence[Mean]], ends: tuple[float, float], corner: tuple[int, int], step: float, what: str
+    means: Sequence[Sequence[Mean]], span: tuple[float, float], corner: tuple[int, int], step: float, what: str
 ) -> list[str]:
-    (low, high), (left, top) = ends, corner
+    left, top = corner
     wires = max(len(each) for each in means)
-    room = PLOT - 2 * MARGIN
+    parts = []
 
     def height(value: float) -> float:
-        return top + MARGIN + room * (high - value) / (high - low)
+        return _height(value, span, top)
 
-    parts = [f'<rect class="axis" x="{left}" y="{top}" width="{WIDTH - MARGIN - left}" height="{PLOT}"/>']
-    parts += [
-        f'<text x="{left - 8}" y="{height(value) + 4:.1f}" text-anchor="end">{value:.4g}</text>' for value in ends
-    ]
     for wire, colour in zip(range(wires), COLOURS, strict=False):
         points = [(left + (column + 0.5) * step, each[wire]) for column, each in enumerate(means) if wire < len(each)]
         line = " ".join(f"{x:.1f},{height(mean.value):.1f}" for x, mean in points)

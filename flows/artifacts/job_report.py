@@ -15,6 +15,7 @@ from prefect.events import emit_event
 
 from flows.artifacts.figures import folded, histogram, html_image, inline_image, shorten
 from flows.artifacts.job_figure import job_figure
+from flows.artifacts.outcome_rows import bars_of
 from flows.artifacts.outcomes import MAX_OUTCOMES, Counted, Outcomes, Value, outcomes_of
 from models.clock import to_text
 from models.errors import QuledgerError, printable
@@ -156,7 +157,7 @@ def _figures(counts: Outcomes) -> list[str]:
     ((name, found),) = counts.items()
     if isinstance(found, Value):
         return [f"{escape_markdown(name)}: **{found.summary}**"]
-    picture = histogram(found.frequent, found.shots, f"{shorten(name)}: {found.summary}")
+    picture = histogram(bars_of(found), found.shots, f"{shorten(name)}: {found.summary}")
     return [inline_image(picture, f"histogram of {escape_markdown(name)}")]
 
 
@@ -165,7 +166,7 @@ def _single(name: str, found: Counted | Value) -> str:
     if isinstance(found, Value):
         return f"<p>{html.escape(printable(name))}: {found.summary}</p>"
     title = f"{shorten(name)}: {found.summary}"
-    return html_image(histogram(found.frequent, found.shots, title), f"histogram of {printable(name)}")
+    return html_image(histogram(bars_of(found), found.shots, title), f"histogram of {printable(name)}")
 
 
 def _facts(job: Job) -> list[str]:

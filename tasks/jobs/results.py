@@ -4,7 +4,7 @@ from typing import Any
 
 from models.errors import DocumentMissing, ResultMissing
 from models.events import uploaded_at
-from models.job import Job, State
+from models.job import FINAL, Job, State
 from storage import layout
 from tasks.jobs.accepted import Accepted
 from tasks.services import Services
@@ -32,8 +32,11 @@ def result_bytes(services: Services, job: Job) -> bytes:
     job_id = job.job_id
     if job.state is State.ERROR:
         raise ResultMissing(f"job {job_id} ended in ERROR: {job.reason}")
+    if job.state not in FINAL:
+        why = f"`quledger why {job_id}` says what it waits for"
+        raise ResultMissing(f"job {job_id} is {job.state}; it has no result yet, and {why}")
     if job.state is not State.DONE:
-        raise ResultMissing(f"job {job_id} is {job.state}; it has no result yet")
+        raise ResultMissing(f"job {job_id} is {job.state}; it has no result")
     if job.is_result_removed:
         raise ResultMissing(
             f"the result of job {job_id} was removed: results are kept for so long; its hash is in the log"

@@ -4,6 +4,8 @@ import http.server
 import inspect
 import json
 import pkgutil
+import re
+import sys
 import threading
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from deployments.cli.app import app
 from deployments.cli.commands import COMMANDS as REGISTERED
-from deployments.cli.commands import GROUPS
+from deployments.cli.commands import GROUPS, PANELS
 from models.settings import Settings, redact_url
 from tests.installation import Installation
 
@@ -34,9 +36,12 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 
 
 def test_help_lists_every_command(lone_installation: Installation):
-    """The program's own help names all commands."""
+    """The program's own help names all commands, in the order of what is needed first."""
     text = lone_installation.run("--help", cold=True).stdout
-    assert all(command in text for command in (*COMMANDS, *GROUPS))
+    placed = [name for names in PANELS.values() for name in names]
+    assert sorted(placed) == sorted({*REGISTERED, *GROUPS})
+    assert re.findall(r"^│ ([a-z][a-z-]*) ", text, re.MULTILINE) == placed
+    assert re.findall(r"^╭─ ([A-Z][\w ]+) ─", text, re.MULTILINE) == [*PANELS, "Options"]
 
 
 @pytest.mark.parametrize(("function", "line"), [*REGISTERED.values(), *(said for _, _, *said in GROUPED)])
@@ -257,6 +262,10 @@ def test_the_demo_tells_its_story(lone_installation: Installation, tmp_path: Pat
     for part in ("Rabi", "blockade", "█", "submitted", "completed", "What to try next", "not JSON", "rly"):
         assert part in done.stdout, part
     assert "Traceback" not in done.stdout + done.stderr
+    # What it proposes works in any folder, and says how to leave the demo again.
+    export = next(line.strip() for line in done.stdout.splitlines() if "export QULEDGER_HOME" in line)
+    assert export.startswith(f"export QULEDGER_HOME={tmp_path / 'demo'} PATH={Path(sys.executable).parent}:")
+    assert "unset QULEDGER_HOME" in done.stdout
     again = installation.run("demo", "--folder", str(tmp_path), check=False)
     assert again.returncode == 2
     assert "is no demo's folder" in again.stderr

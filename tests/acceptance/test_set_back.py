@@ -27,6 +27,7 @@ def test_an_older_copy_of_the_database_replaces_no_result(tmp_path: Path, prefec
     installation = Installation(tmp_path, prefect_api)
     installation.queue("singlequdit", "first.json", json.dumps(JOB).encode())
     installation.run(*DRAIN, check=False, **SETTINGS, QULEDGER_CRASH="take.recorded:kill:1")
+    installation.run("user", "add", "ann")
     copy = tmp_path / "backup.db"
     with sqlite3.connect(installation.home / "quledger.db") as live, sqlite3.connect(copy) as backup:
         live.backup(backup)
@@ -54,6 +55,7 @@ def test_an_older_copy_of_the_database_replaces_no_result(tmp_path: Path, prefec
 
     restored = installation.run("restore").stdout
     assert restored.startswith("restored 2 jobs with ")
+    assert "There are no users" not in restored  # they were in the copy
     installation.run("reconcile")
     assert installation.run("verify", "--no-prefect").stdout == "3 jobs verified: no differences\n"
     assert {job_id: installation.history(job_id) for job_id in histories} == histories

@@ -48,10 +48,12 @@ def test_a_database_comes_back_from_the_storage(lone_installation: Installation,
     gone = installation.run("verify", check=False)
     assert gone.returncode == 1
     assert "there is no event log at" in gone.stderr
-    assert "Next: quledger reconcile" in installation.run("restore", "--from", installation.store.as_uri()).stdout
+    restored = installation.run("restore", "--from", installation.store.as_uri()).stdout
+    assert "There are no users, projects or tokens: they are in no mirror." in restored
+    assert "Next: quledger reconcile" in restored
     assert installation.history(job) == before
     assert "behind: " in installation.run("verify", check=False).stdout
-    installation.run("reconcile")
+    assert "jobs written into the storage: 1, jobs that could not be: 0" in installation.run("reconcile").stdout
     installation.run("verify")
     again = installation.run("restore", "--from", installation.store.as_uri())
     assert again.stdout.startswith("restored 0 jobs with 0 events")

@@ -192,6 +192,8 @@ def test_backends_are_shown(alice: Visitor) -> None:
     assert "rlx" in page
     assert "waiting" in page
     assert "There" not in page
+    assert "load Puts atoms on a wire" in page
+    assert "if_else What follows depends on bits that were measured" in words(alice.get("/ui/backends/qubits"))
     assert "no backend is called" in words(alice.get("/ui/backends/%3Cb%3E", 404)).lower()
 
 

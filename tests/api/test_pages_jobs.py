@@ -47,6 +47,13 @@ def test_labels_and_groups_are_shown_and_found(door: FrontDoor, visitors: dict[s
     assert "NAME=VALUE" in visitors["alice"].get("/ui/jobs?label=good", code=422)
 
 
+def test_who_finds_nothing_is_told_what_is_not_shown(visitors: dict[str, Visitor]) -> None:
+    """A job of the command line with her name in it is none of hers yet; operators see it."""
+    for page in ("/ui/jobs?label=no%3Dsuch", "/ui/groups"):
+        assert "What came by the command line" in words(visitors["vic"].get(page))
+        assert "What came by the command line" not in words(visitors["olga"].get(page))
+
+
 def test_a_job_that_has_run_shows_its_figure_and_what_happened(door: FrontDoor, visitors: dict[str, Visitor]) -> None:
     """The histogram, its numbers as a table, each event, and the document; not who ran it where."""
     job_id = door.submit("alice")

@@ -198,6 +198,18 @@ def test_only_what_has_changed_is_read_again(tmp_path: Path, log_fixtures: House
 
 
 @on("sqlite")
+def test_who_asks_too_early_for_a_result_is_told_where_to_look(program: Program):
+    """And of a job that never gets one nobody is told to wait."""
+    job = submitted(program)
+    code, out, err = program("result", job)
+    why = f"`quledger why {job}` says what it waits for"
+    assert (code, out, err) == (1, "", f"quledger: job {job} is QUEUED; it has no result yet, and {why}\n")
+    with program.services() as services:
+        cancel(services, job, by="me")
+    assert program("result", job)[2] == f"quledger: job {job} is CANCELLED; it has no result\n"
+
+
+@on("sqlite")
 def test_who_waits_is_told_what_keeps_the_job(program: Program, monkeypatch: pytest.MonkeyPatch):
     """A pause where there is one, else that nobody has taken it."""
     monkeypatch.setattr("deployments.cli.following.HINT_SECONDS", 0)
@@ -205,5 +217,5 @@ def test_who_waits_is_told_what_keeps_the_job(program: Program, monkeypatch: pyt
     assert "nobody has taken what waits" in program("wait", job, "--timeout", "0.5")[2]
     program.said("pause", "singlequdit", "--reason", "laser")
     code, out, err = program("wait", job, "--timeout", "0.5")
-    assert (code, out, err.splitlines()[0]) == (1, "", "singlequdit is paused: laser")
+    assert (code, out, err.splitlines()[:2]) == (1, "", ["waiting for 1 job ...", "singlequdit is paused: laser"])
     assert "nobody" not in err

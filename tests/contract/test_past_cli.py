@@ -35,6 +35,8 @@ def test_where_a_job_stood(program: Program):
     then = program.json("status", "first", "--at", submitted["recorded_at"])
     assert (then["state"], then["at"], then["seq"]) == ("QUEUED", submitted["recorded_at"], 0)
     assert program.json("status", "first", "--at", cancelled["recorded_at"])["state"] == "CANCELLED"
+    refused = program.refused("status", "first", "--at", "2026-01-02T04:04:05+01:00")
+    assert "job first had not been handed in by 2026-01-02 03:04:05 UTC" in refused
     assert "had not been handed in by" in program.refused("status", "first", "--at", "1h")
     assert "is no time" in program.refused("status", "first", "--at", "yesterday")
     for command in (("status", "first"), ("list",)):

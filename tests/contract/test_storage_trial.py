@@ -152,10 +152,10 @@ def test_it_is_asked_for_at_the_command_line(
 ) -> None:
     """0 where all is kept, 3 where something differs, 1 where it cannot be used."""
     program = Program(tmp_path / "home", capsys)
-    assert program.said("storages", "--contract") == "it keeps the contract\n"
+    assert program.said("storages", "--contract") == "the storage: it keeps the contract\n"
     monkeypatch.setattr(contract, "_CHECKS", (lambda _trial: iter(["it forgets", "it lies"]),))
     code, out, _ = program("storages", "--contract")
-    assert (code, out) == (3, "it forgets; it lies\n")
+    assert (code, out) == (3, "the storage: it forgets; it lies\n")
     monkeypatch.undo()
     monkeypatch.setattr(FolderStorage, "put", lambda *_: (_ for _ in ()).throw(KeyError("a bug")))
     code, out, _ = program("storages", "--contract")

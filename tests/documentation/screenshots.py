@@ -24,7 +24,7 @@ SWEEP = {
         "instructions": [["load", [0], [20]], ["rlx", [0], [math.pi * step / 10]], ["measure", [0], []]],
         "num_wires": 1,
         "shots": 200,
-        "seed": 7,
+        "seed": step,
     }
     for step in range(21)
 }

@@ -3,13 +3,15 @@
 import base64
 import math
 import re
+from collections import Counter
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from flows.artifacts.figures import folded, histogram, html_image, inline_image
 from flows.artifacts.job_figure import job_figure
-from flows.artifacts.outcomes import Mean, outcomes_of
+from flows.artifacts.outcome_rows import bars_of
+from flows.artifacts.outcomes import Counted, Mean, outcomes_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -68,6 +70,33 @@ def test_a_sweep_is_one_figure():
     assert cells(svg) == [0.87, 1.0, 0.5]
 
 
+def test_a_level_that_no_shot_showed_is_seen_as_a_gap():
+    """In a histogram and in a heat map; bit strings are no levels, and of levels far apart there are too many."""
+    assert bars_of(Counted(Counter({"9": 1, "12": 3}))) == [("9", 1), ("10", 0), ("11", 0), ("12", 3)]
+    assert bars_of(Counted(Counter({"10": 1, "12": 3}), is_bits=True)) == [("10", 1), ("12", 3)]
+    assert bars_of(Counted(Counter({"1 0": 1, "3 0": 3}))) == [("1 0", 1), ("3 0", 3)]
+    assert bars_of(Counted(Counter({"0": 1, "32": 3}))) == [("0", 1), ("32", 3)]
+    svg = histogram(bars_of(Counted(Counter({"2": 4, "4": 4}))), 8, "title")
+    assert texts(svg) == ["title", "2", "4 (50.0%)", "3", "0 (0.0%)", "4", "4 (50.0%)"]
+    widths = [
+        float(each.attrib["width"]) for each in ET.fromstring(svg).iter(f"{SVG}rect") if each.get("class") == "bar"
+    ]
+    assert widths == [widths[0], 0, widths[0]]
+    assert texts(job_figure(outcomes_of(result({"memory": ["2"]}, {"memory": ["4"]}), 9)))[1:4] == ["4", "3", "2"]
+
+
+def test_points_and_error_bars_lie_inside_the_frame():
+    """Of the means of several experiments, with round numbers beside them."""
+    svg = job_figure(outcomes_of(result({"memory": ["0", "2"]}, {"memory": ["4", "5"]}), 9))
+    frame = [each for each in ET.fromstring(svg).iter(f"{SVG}rect") if each.get("class") == "axis"][-1]
+    top, height = float(frame.attrib["y"]), float(frame.attrib["height"])
+    (bars,) = [each.attrib["d"] for each in ET.fromstring(svg).iter(f"{SVG}path") if each.get("class") is None]
+    ends = [float(y) for pair in re.findall(r"M[\d.]+ ([\d.]+)V([\d.]+)", bars) for y in pair]
+    assert len(ends) == 4
+    assert all(top < y < top + height for y in ends)
+    assert {"0", "1", "2", "3", "4", "5"} <= {*texts(svg)}
+
+
 def test_levels_of_many_atoms_are_counted_in_intervals():
     """There are never more than 32 rows."""
     svg = job_figure(outcomes_of(result({"memory": [str(level) for level in range(101)]}, {"memory": ["7"]}), 9))
@@ -83,7 +112,7 @@ def test_a_sweep_of_values_has_no_heat_map():
     data = [{"exp_value": value, "stds": 0.25} for value in (-1.0, 0.0, 1.0)]
     svg = job_figure(outcomes_of(result(*data), 9))
     assert texts(svg) == [
-        "3 experiments: expectation value ± standard error", "-1.25", "1.25", "0", "1", "2", "experiment",
+        "3 experiments: expectation value ± standard error", "-1", "-0.5", "0", "0.5", "1", "0", "1", "2", "experiment",
     ]  # fmt: skip
     assert cells(svg) == []
 

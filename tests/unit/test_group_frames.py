@@ -1,11 +1,13 @@
 """Results of groups as tables and figures, from numbers that are stated here."""
 
+import re
 from collections import Counter
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from deployments.api.pages.group_figures import group_figure
 from deployments.group_frames import compared_frame, records, results_frame
 from deployments.group_results import Measured
 from deployments.sweep_figures import blocks, group_svg, job_svg, sparklines
@@ -101,7 +103,23 @@ def test_one_parameter_is_a_curve():
     xs = [float(each.get("cx", "")) for each in drawn(svg).iter("{http://www.w3.org/2000/svg}circle")]
     assert xs == sorted(xs)
     assert (xs[1] - xs[0]) / (xs[2] - xs[0]) == pytest.approx(1 / 3, abs=0.01)
-    assert "&lt;theta&gt;" in svg
+    assert "Mean of wire 0 ± standard error over &lt;theta&gt;" in svg
+    assert "Expectation value ± standard error over x" in group_svg([row(Value(0.5, 0.1, 9), x=x) for x in (1, 2)])
+    found = group_figure([row(Value(0.5, 0.1, 9), x=x) for x in (1, 2)])
+    assert found is not None
+    assert found.caption == "Expectation value with its standard error over x"
+    assert "Mean ± standard error over x" in group_svg([row(BITS, x=x) for x in (1, 2)])
+
+
+def test_points_and_error_bars_of_a_curve_lie_inside_its_frame():
+    """Those of the first and the last value too."""
+    svg = drawn(group_svg([row(levels(_0=1, _2=1), x=1), row(levels(_4=1, _8=1), x=2)]))
+    frame = next(each for each in svg.iter("{http://www.w3.org/2000/svg}rect") if each.get("class") == "axis")
+    left, top, width, height = (float(frame.attrib[each]) for each in ("x", "y", "width", "height"))
+    (bars,) = [each.attrib["d"] for each in svg.iter("{http://www.w3.org/2000/svg}path") if each.get("class") is None]
+    placed = [tuple(map(float, each)) for each in re.findall(r"M([\d.]+) ([\d.]+)V([\d.]+)", bars)]
+    assert len(placed) == 2
+    assert all(left < x < left + width and top < high < low < top + height for x, low, high in placed)
 
 
 def test_two_parameters_are_a_heat_map():

@@ -6,9 +6,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from deployments.api.pages.drawing import ticks
 from deployments.api.pages.figures import MAX_BARS, level_bins, shown
 from deployments.api.pages.sweeps import SHADES, shade
+from flows.artifacts.axes import ticks
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "<script>alert(1)</script>\"'&\x00\x1b"
@@ -45,7 +45,7 @@ def test_levels_are_bars_in_their_order():
     ((caption, svg),) = shown(result({"memory": ["0", "2", "2", "2"]})).figures
     assert caption == "experiment_0: 4 shots, 2 outcomes; mean 1.5 ± 0.5"
     assert [height for _, height in bars(svg)] == [70, 210]
-    assert texts(svg) == ["0", "1", "2", "3", "0", "1", "2", "level"]
+    assert texts(svg) == ["shots", "0", "1", "2", "3", "0", "1", "2", "level"]
     assert tree(svg).find(f"{SVG}title").text == "Histogram of experiment_0"
     assert tree(svg).find(f"{SVG}desc").text == "Shots by level from 0 to 2 of 4 shots; most, 3, at 2."
 
@@ -60,6 +60,15 @@ def test_bit_strings_are_labelled_bars():
         ("experiment_0", "00", "500", "50.00%"),
         ("experiment_0", "11", "500", "50.00%"),
     ]
+
+
+def test_bit_strings_without_a_leading_zero_are_no_levels():
+    """They look like the numbers ten, eleven and a hundred and eleven."""
+    for several in (["10", "11"], ["100", "111"]):
+        one = shown(result({"counts": dict.fromkeys(several, 2)})).figures[0].svg
+        assert texts(one) == [several[0], "2 (50.0%)", several[1], "2 (50.0%)"]
+    heat = shown(result(*({"counts": {f"1{number:05b}": 1 for number in range(20)} | {"111111": 20}},) * 2)).figures[0]
+    assert [each for each in texts(heat.svg) if len(each) == len("100000")][:2] == ["100000", "100001"]
 
 
 def test_many_outcomes_are_summed_up():

@@ -23,14 +23,16 @@ def test_each_event_is_a_line():
         view(0, "submitted", 0, document_bytes=1234, document_sha256="ab" * 32),
         view(1, "claimed", 0.25),
         view(2, "validated", 0.3, experiments=1, shots=1000),
-        view(3, "executed", 65.3, seconds=12.3, versions={"numpy": "2.1"}),
-        view(4, "failed", 4000, stage="upload", blame="infrastructure"),
+        view(3, "compiled", 1, program_sha256="cd" * 32, seed=7),
+        view(4, "executed", 65.3, seconds=12.3, versions={"numpy": "2.1"}),
+        view(5, "failed", 4000, stage="upload", blame="infrastructure"),
     ]
     assert [(each.title, each.text, each.since, each.tone) for each in timeline(events)] == [
         ("Handed in", "1.23 kB, SHA-256 abababababab…", "", ""),
         ("Taken by a worker", "", "250 ms", ""),
         ("Checked", "1 experiment, 1,000 shots, no faults", "50 ms", ""),
-        ("Executed", "in 12.3 s, with numpy 2.1", "1 min 5 s", ""),
+        ("Compiled", "program cdcdcdcdcdcd…, job's seed 7", "700 ms", ""),
+        ("Executed", "in 12.3 s, with numpy 2.1", "1 min 4 s", ""),
         ("Failed", "in upload: the laboratory's fault, and not the document's", "1 h 5 min", "bad"),
     ]
 

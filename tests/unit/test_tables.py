@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,9 +13,10 @@ from rich.console import Console
 
 from deployments.cli import demo, render, results
 from deployments.cli.config import print_settings
+from flows.artifacts.outcomes import Counted
 from models.errors import Fault
 from models.events import seal
-from models.facts import CancelRequested, Claimed, Failed, Submitted
+from models.facts import CancelRequested, Claimed, Compiled, Failed, Submitted
 from models.job import Job, State, apply
 from tests.installation import Installation
 
@@ -193,11 +195,18 @@ def test_a_history_leaves_out_what_says_nothing(printed: Callable[..., list[str]
     ]
 
 
+def test_the_seed_in_a_history_is_named_as_the_jobs(printed: Callable[..., list[str]]):
+    """An experiment may have one of its own, which is in the document."""
+    compiled = Compiled(program_sha256="cd" * 32, program_bytes=9, seed=7)
+    place = {"job_id": "j", "attempt": 1, "recorded_at": WHEN, "actor": "w", "flow_run_id": None, "prev_hash": "0"}
+    assert printed(None, render.history, [seal(compiled, seq=0, **place)])[1].endswith("job's seed 7")
+
+
 @pytest.mark.parametrize("width", [80, 200, None])
 @pytest.mark.parametrize("what", ODD)
 def test_a_histogram_keeps_bars_and_counts(printed: Callable[..., list[str]], what: str, width: int | None):
     """Outcomes of any length go on below; each bar has its count and its share beside it."""
-    lines = printed(width, results.histogram, "experiment_0", {ODD[what]: 30, "1 0": 10})
+    lines = printed(width, results.histogram, "experiment_0", Counted(Counter({ODD[what]: 30, "1 0": 10})))
     assert lines[0] == "experiment_0: 40 shots"
     assert sum(bool(re.search(r"█{40}  30  +0\.750", line)) for line in lines) == 1
     assert sum(bool(re.search(r"^1 0 +█{13} +10 +0\.250", line)) for line in lines) == 1

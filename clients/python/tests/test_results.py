@@ -128,12 +128,23 @@ def test_figures(tmp_path: Any):
     assert axes.get_xlabel() == "phase"
     assert len(axes.lines[-1].get_xdata()) == 401
     assert "angular frequency 1.7" in axes.get_legend_handles_labels()[1][0]
+    assert swept.plot("fringe", x=x).get_xlabel() == swept.plot("means", x=x).get_xlabel() == "x"
+    numbered = swept.plot("means")
+    assert numbered.get_xlabel() == "experiment"
+    assert all(tick == int(tick) for tick in numbered.get_xticks())
     assert [bar.get_height() for bar in SPINS.plot("counts").patches] == [2, 1, 1]
     assert [bar.get_height() for bar in SPINS.plot("wires").patches] == [4.75, 0.5]
     assert SPINS.plot().get_legend_handles_labels()[1] == ["wire 0", "wire 1"]
     assert BITS.plot().get_title() == "experiment_0: 4 shots"
     assert VALUE.plot().get_ylabel() == "expectation value"
     assert swept.plot(ax=axes) is axes
+    level = result(experiment(0, ["3", "5", "5"])).plot()
+    assert [bar.get_x() + bar.get_width() / 2 for bar in level.patches] == pytest.approx([3, 5])
+    assert level.get_xlabel() == "level"
+    assert all(tick == int(tick) for tick in level.get_yticks())
+    far = result(experiment(0, ["0", "1000"])).plot()
+    assert [label.get_text() for label in far.get_xticklabels()] == ["0", "1000"]
+    assert BITS.plot().get_xlabel() == "outcome"
     many = result(experiment(0, [str(n) for n in range(100)])).plot()
     assert "the 64 most frequent of 100 outcomes" in many.get_title()
     axes.figure.savefig(tmp_path / "fringe.png")

@@ -15,6 +15,17 @@ router = APIRouter(prefix="/ui/backends", route_class=PageRoute, include_in_sche
 
 MAX_UNTIL = 40
 
+USUAL = {
+    "load": "Puts atoms on a wire",
+    "measure": "Reads a wire: what it shows is part of the outcome",
+    "barrier": "Does nothing",
+    "reset": "Puts a qubit to 0",
+    "if_else": "What follows depends on bits that were measured",
+    "for_loop": "Repeats so many times",
+    "while_loop": "Repeats while bits that were measured say so",
+}
+"""What instructions do that are no gates, so that no configuration describes them."""
+
 
 @router.get("")
 async def list_backends(request: Request, visit: AtPage) -> Response:
@@ -35,7 +46,7 @@ async def show_backend(request: Request, visit: AtPage, name: str) -> Response:
         visit,
         here="backends",
         backend=found,
-        plain=[each for each in config["supported_instructions"] if each not in described],
+        plain={each: USUAL.get(each, "") for each in config["supported_instructions"] if each not in described},
         as_json=json.dumps(config, indent=2, ensure_ascii=False),
         may_submit=visit.may_submit,
         is_outside=registry.served_outside(name),

@@ -1,6 +1,5 @@
 """What figures are drawn with: SVG that stands in a page and is coloured by its style sheet."""
 
-import math
 from collections.abc import Sequence
 from html import escape
 
@@ -65,26 +64,6 @@ def saying(element: str, words: str) -> str:
 def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
     """Return a straight line."""
     return f'<path class="{kind}" d="M{_number(x1)} {_number(y1)}L{_number(x2)} {_number(y2)}"/>'
-
-
-def ticks(low: float, high: float, most: int, *, whole: bool = False) -> list[float]:
-    """Return round numbers from `low` to `high`, at most `most` of them and as many as can be.
-
-    Args:
-        whole: integers alone.
-    """
-    span = high - low
-    if not (math.isfinite(span) and span > 0):
-        return [low]
-    size = 10.0 ** math.floor(math.log10(span / most))
-    steps = [factor * size for factor in (1, 2, 5, 10, 20, 50, 100)]
-    for step in steps:
-        if whole and step < 1:
-            continue
-        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-        if last - first + 1 <= most:
-            return [round(place * step, 12) for place in range(first, last + 1)]
-    return [low]
 
 
 def shorten(label: str) -> str:

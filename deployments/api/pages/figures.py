@@ -15,9 +15,9 @@ from deployments.api.pages.drawing import (
     saying,
     shorten,
     text,
-    ticks,
 )
 from deployments.api.pages.sweeps import heat_map, mean_plot
+from flows.artifacts.axes import ticks
 from flows.artifacts.outcome_rows import are_levels
 from flows.artifacts.outcomes import Counted, Outcomes, Value, outcomes_of
 from models.errors import printable
@@ -35,8 +35,9 @@ MAX_ROWS = 400
 MAX_BARS = 128
 """Levels beyond so many are counted in intervals."""
 
-PLOT, MAX_WIDTH, BAR = 210, 60, 22
-"""Height of a histogram of levels and the most width of its bars; height of one bar of another histogram."""
+PLOT, ABOVE, MAX_WIDTH, BAR = 210, 16, 60, 22
+"""Heights: of a histogram of levels, and of what stands above it; the most width
+of its bars; height of one bar of another histogram."""
 
 
 class Figure(NamedTuple):
@@ -115,7 +116,7 @@ def experiment_figure(place: int, name: str, found: Counted | Value) -> Figure:
         return Figure(caption, "")
     if len(means := found.means()) == 1:
         caption += f"; mean {means[0].value:.4g} ± {means[0].error:.2g}"
-    draw = levels_histogram if are_levels(found.counts) else bars
+    draw = levels_histogram if not found.is_bits and are_levels(found.counts) else bars
     return Figure(caption, draw(f"single-{place}", name, found))
 
 
@@ -125,11 +126,12 @@ def levels_histogram(identity: str, name: str, found: Counted) -> str:
     first, last, size = bins[0][0], bins[-1][0], bins[1][0] - bins[0][0] if len(bins) > 1 else 1
     most = max(count for _, count in bins)
     marks = ticks(0, most, 5, whole=True)
-    left = label_width([f"{mark:,.0f}" for mark in marks])
-    top, bottom = MARGIN, MARGIN + PLOT
+    left = label_width(["shots", *(f"{mark:,.0f}" for mark in marks)])
+    top = MARGIN + ABOVE
+    bottom = top + PLOT
     step = (WIDTH - MARGIN - left) / len(bins)
     height = PLOT / most
-    parts = []
+    parts = [text(left - 8, MARGIN, "shots", anchor="end", kind="what")]
     for mark in marks:
         y = bottom - mark * height
         parts.append(line(left, y, WIDTH - MARGIN, y, "grid"))

@@ -15,11 +15,11 @@ from deployments.api.pages.drawing import (
     saying,
     shorten,
     text,
-    ticks,
 )
 from deployments.api.pages.figures import Figure
 from deployments.group_results import Measured, varied
-from deployments.sweep_figures import Points, points_of
+from deployments.sweep_figures import Points, measured_what, points_of
+from flows.artifacts.axes import ends, ticks
 from flows.artifacts.outcomes import Counted
 from models.errors import printable
 
@@ -44,7 +44,7 @@ def group_figure(found: Sequence[Measured]) -> Figure | None:
     else:
         is_bits = any(isinstance(each.found, Counted) and each.found.is_bits for each in done)
         svg = _curve(across, points_of(done, axes[0]), "bit" if is_bits else "wire")
-        caption = f"Mean with its standard error over {across}"
+        caption = f"{measured_what(done)} with its standard error over {across}"
     return Figure(caption, svg) if svg else None
 
 
@@ -52,8 +52,8 @@ def _curve(axis: str, points: Points, wires_are: str) -> str:
     drawn = [mean for _, means in points for mean in means[:MAX_SERIES]]
     if not drawn:
         return ""
-    low, high = _ends([mean.value - mean.error for mean in drawn], [mean.value + mean.error for mean in drawn])
-    first, last = _ends([x for x, _ in points], [x for x, _ in points])
+    low, high = ends([mean.value - mean.error for mean in drawn], [mean.value + mean.error for mean in drawn])
+    first, last = ends([x for x, _ in points], [x for x, _ in points])
     if not math.isfinite(high - low) or not math.isfinite(last - first):
         return ""
     series = min(MAX_SERIES, max(len(means) for _, means in points))
@@ -133,10 +133,3 @@ def _grid(across: str, up: str, found: Sequence[Measured]) -> tuple[str, str]:
     span = f"from {low:.4g} (faint) to {high:.4g}"
     about = f"{len(columns)} by {len(rows)} values; means {span}."
     return picture(IDENTITY, bottom + BELOW, "Means over two parameters", about, parts), span
-
-
-def _ends(lows: Sequence[float], highs: Sequence[float]) -> tuple[float, float]:
-    """Return the ends of an axis, with a little room."""
-    low, high = min(lows), max(highs)
-    room = 0.05 * (high - low) if high > low else 0.5
-    return low - room, high + room

@@ -15,8 +15,8 @@ from deployments.api.pages.drawing import (
     rectangle,
     shorten,
     text,
-    ticks,
 )
+from flows.artifacts.axes import ends, ticks
 from flows.artifacts.outcome_rows import Row, are_levels, rows_of
 from flows.artifacts.outcomes import MAX_OUTCOMES, Counted, Mean, Outcomes
 from models.errors import printable
@@ -40,8 +40,9 @@ MAX_TICKS = 12
 def heat_map(identity: str, outcomes: Outcomes) -> str:
     """Return a heat map, outcomes by experiments; empty where nothing was counted."""
     counters = [found.counts if isinstance(found, Counted) else Counter() for found in outcomes.values()]
-    is_of_levels = all(are_levels(counts) for counts in counters)
-    rows = rows_of(counters, MAX_LEVELS if is_of_levels else MAX_OUTCOMES)
+    is_bits = any(isinstance(found, Counted) and found.is_bits for found in outcomes.values())
+    is_of_levels = not is_bits and all(are_levels(counts) for counts in counters)
+    rows = rows_of(counters, MAX_LEVELS if is_of_levels else MAX_OUTCOMES, is_bits=is_bits)
     if not rows:
         return ""
     tall = min(ROW, MAP / len(rows)) if is_of_levels else ROW
@@ -157,11 +158,7 @@ def mean_plot(identity: str, outcomes: Outcomes) -> str:
 def _range(means: Sequence[Sequence[Mean]]) -> tuple[float, float]:
     """Return the ends of the axis: all error bars, and a little room."""
     drawn = [mean for each in means for mean in each[:MAX_SERIES]]
-    low, high = min(mean.value - mean.error for mean in drawn), max(mean.value + mean.error for mean in drawn)
-    if high <= low:
-        return low - 0.5, high + 0.5
-    room = 0.06 * (high - low)
-    return low - room, high + room
+    return ends([mean.value - mean.error for mean in drawn], [mean.value + mean.error for mean in drawn])
 
 
 def _experiments(names: Sequence[str], left: float, step: float, bottom: float) -> list[str]:

@@ -89,7 +89,7 @@ def _text(kind: str, data: dict[str, Any]) -> str:  # noqa: PLR0911 - one line f
         case "validated", {"experiments": int(experiments), "shots": int(shots)}:
             return f"{count_of(experiments, 'experiment')}, {count_of(shots, 'shot')}, no faults"
         case "compiled", {"program_sha256": str(digest), "seed": seed}:
-            return f"program {digest[:12]}…, seed {seed}"
+            return f"program {digest[:12]}…, job's seed {seed}"
         case "executed", {"seconds": float() | int() as seconds}:
             versions = data.get("versions") or {}
             named = ", ".join(f"{name} {version}" for name, version in versions.items())

@@ -1,6 +1,6 @@
 """Figures of results."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ Kind = Literal["counts", "means", "fringe", "wires"]
 MAX_BARS = 64
 """Outcomes of a histogram; of more the most frequent are drawn."""
 
+MAX_SPAN = 256
+"""From the lowest to the highest level of a histogram; bars of levels further apart stand side by side."""
+
 _CURVE_POINTS = 400
 
 
@@ -30,7 +33,8 @@ def plot(result: "Result", kind: Kind | None = None, *, ax: Any = None, **option
             `fringe`: those of one wire, with a sine that is fitted; `wires`: the mean of each wire of one experiment,
             such as its atoms. `counts` of one experiment and `means` of several if left out.
         ax: axes to draw on; new ones if left out.
-        options: `experiment` of `counts` and `wires`, `x` and `label` of `means` and `fringe`, `wire` of `fringe`.
+        options: `experiment` of `counts` and `wires`; of `means` and `fringe` `x`, where each experiment stands, and
+            `label`, what that is; `wire` of `fringe`.
 
     Raises:
         ValueError: it cannot be drawn so.
@@ -48,32 +52,49 @@ def _counts(axes: Any, result: "Result", *, experiment: int | str = 0) -> None:
     counts = found.counts()
     most = set(sorted(counts, key=lambda outcome: -counts[outcome])[:MAX_BARS])
     shown = {outcome: count for outcome, count in counts.items() if outcome in most}
-    axes.bar(list(shown), list(shown.values()))
+    levels = _levels(found, shown)
+    places: Sequence[Any] = levels or list(shown)
+    axes.bar(places, list(shown.values()))
+    _count_whole(axes.yaxis)
     noun = "shot" if found.shots == 1 else "shots"
     left_out = f", the {MAX_BARS} most frequent of {len(counts)} outcomes" if len(counts) > len(shown) else ""
     axes.set(
-        xlabel="outcome",
-        ylabel="shots",
-        title=f"{found.name}: {found.shots:,} {noun}{left_out}",
+        xlabel="level" if levels else "outcome", ylabel="shots", title=f"{found.name}: {found.shots:,} {noun}{left_out}"
     )
-    if len(shown) > 8 or max(map(len, shown), default=0) > 4:  # noqa: PLR2004 - what fits side by side
+    if levels:
+        _count_whole(axes.xaxis)
+    elif len(shown) > 8 or max(map(len, shown), default=0) > 4:  # noqa: PLR2004 - what fits side by side
         axes.tick_params(axis="x", labelrotation=90)
 
 
-def _means(axes: Any, result: "Result", *, x: Sequence[float] | None = None, label: str = "experiment") -> None:
+def _levels(found: "ExperimentResult", outcomes: Iterable[str]) -> list[int]:
+    """Return where outcomes stand that are levels of one wire; nothing of others, and of levels too far apart."""
+    from quledger_client.outcomes import numbers  # noqa: PLC0415 - as below
+
+    shown = [] if found.is_bits else [numbers(outcome, is_bits=False) for outcome in outcomes]
+    levels = [each[0] for each in shown if len(each) == 1]
+    fit = len(levels) == len(shown) > 0 and max(levels) - min(levels) < MAX_SPAN
+    return levels if fit else []
+
+
+def _count_whole(axis: Any) -> None:
+    """Have whole numbers alone at an axis."""
+    axis.get_major_locator().set_params(integer=True)
+
+
+def _means(axes: Any, result: "Result", *, x: Sequence[float] | None = None, label: str = "") -> None:
     columns, word = _columns(result)
     places = _places(x, len(result))
     for number, means in columns.items():
         values, errors = [each.value for each in means], [each.error for each in means]
         axes.errorbar(places, values, yerr=errors, marker="o", linestyle="none", capsize=2, label=f"{word} {number}")
-    axes.set(xlabel=label, ylabel="expectation value" if word == "value" else "mean")
+    _name_places(axes, x, label)
+    axes.set(ylabel="expectation value" if word == "value" else "mean")
     if len(columns) > 1:
         axes.legend()
 
 
-def _fringe(
-    axes: Any, result: "Result", *, x: Sequence[float] | None = None, label: str = "experiment", wire: int = 0
-) -> None:
+def _fringe(axes: Any, result: "Result", *, x: Sequence[float] | None = None, label: str = "", wire: int = 0) -> None:
     from quledger_client.fringes import fit_fringe  # noqa: PLC0415 - for this kind alone
 
     columns, word = _columns(result)
@@ -87,7 +108,8 @@ def _fringe(
     axes.errorbar(places, values, yerr=errors, marker="o", linestyle="none", capsize=2, label="measured")
     words = f"amplitude {fitted.amplitude:.3g}, angular frequency {fitted.frequency:.3g}"
     axes.plot(curve, [fitted.at(each) for each in curve], label=words)
-    axes.set(xlabel=label, ylabel=f"mean of {word} {wire}" if word != "value" else "expectation value")
+    _name_places(axes, x, label)
+    axes.set(ylabel=f"mean of {word} {wire}" if word != "value" else "expectation value")
     axes.legend()
 
 
@@ -117,6 +139,13 @@ def _columns(result: "Result") -> "tuple[dict[int, list[Mean]], str]":
         raise ValueError("the outcomes of an experiment are no numbers, or nothing was measured")
     word = "bit" if all(each.is_bits for each in result) else "wire"
     return {number: [row[number] for row in rows] for number in range(width)}, word
+
+
+def _name_places(axes: Any, x: Sequence[float] | None, label: str) -> None:
+    """Say what stands below the axes: what the caller calls it, else the places of the experiments, or his numbers."""
+    axes.set(xlabel=label or ("experiment" if x is None else "x"))
+    if x is None:
+        _count_whole(axes.xaxis)
 
 
 def _places(x: Sequence[float] | None, count: int) -> list[float]:
