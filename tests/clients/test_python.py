@@ -253,7 +253,7 @@ def test_spins_and_fermions_of_pennylane_are_physics(laboratory: Laboratory):
     found = asked_by_pennylane(laboratory, "physics.py")
     assert max(*found["spins"], *found["fermions"]) < 0.03
     sweep = found["sweep"]
-    assert sweep["jobs"] == [[2, "pennylane"], [1000, "pennylane"]]
+    assert sweep["jobs"] == [[501, "pennylane"], [501, "pennylane"]]
     assert (sweep["seeds"], sweep["levels"]) == (1002, [1002, 20])
     assert sweep["ends"] == [4.5, -3.5, 0.0, 16.0, 0.0]  # m of four atoms from 2 to -2, twice, and a half of the other
     assert found["refused"] == {

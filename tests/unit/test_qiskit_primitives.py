@@ -20,8 +20,12 @@ from quledger_client.qiskit.estimator import EstimatorOptions, estimation, opera
 from quledger_client.qiskit.jobs import status_of
 from quledger_client.qiskit.options import KNOWN
 from quledger_client.qiskit.sampler import SamplerOptions, sampling
+from quledger_client.runs import OF_THE_WHOLE
 
+from models.errors import JobRejected
 from models.job_language.qubits import GROUPS
+from tasks.backends.qubits.backend import Qubits
+from tasks.backends.qubits.device import DEFAULT
 from tests.unit.qiskit_laboratory import ideal, laboratory
 
 THETA = Parameter("theta")
@@ -231,6 +235,40 @@ def test_a_run_of_many_experiments_is_several_jobs_and_one_run():
     one = backend.run(turned().assign_parameters([0.0]), shots=3, labels={"sample": "B"})
     assert next(provider.jobs(label={"sample": "B"})).result().get_counts() == {"0": 3}
     assert one.done()
+
+
+def test_a_run_that_is_too_dear_for_one_job_is_several():
+    """As many as its predicted cost needs, of one size; what one job alone cannot hold is refused as ever."""
+    backend = laboratory().backend("noisyqubits")
+    chain = QuantumCircuit(8, name="chain")
+    for qubit in range(7):
+        chain.cx(qubit, qubit + 1)
+    chain.x(0)
+    chain.measure_all()
+    job = backend.run([chain] * 7, shots=24_000)
+    assert [len(each.document()) for each in job.jobs] == [3, 3, 1]
+    assert len(job.result().results) == 7
+    with pytest.raises(Refused, match="amplitude updates, the limit"):
+        backend.run([chain] * 2, shots=10**7)
+    runner = Qubits("qubits", DEFAULT, noisy=False)
+    program = "OPENQASM 3.0; qubit[12] q; bit[12] c; c = measure q;"
+    large = {f"experiment_{place}": {"program": program, "shots": 10**7} for place in range(2)}
+    with pytest.raises(JobRejected) as refused:
+        runner.compile(runner.validate(large), seed=1)  # a result of 320 MB
+    assert all(any(word in str(each) for word in OF_THE_WHOLE) for each in refused.value.faults)
+
+
+def test_a_run_of_which_a_part_was_refused_is_in_no_list():
+    """And hides no other."""
+    provider = laboratory()
+    backend = provider.backend("qubits")
+    backend.info.configuration["max_experiments"] = 1
+    sampler = SamplerV2(backend, {"labels": {"sample": "C"}})
+    values = turned().assign_parameters([0.0])
+    good = sampler.run([(values, None, 5)])
+    with pytest.raises(Refused, match=r"jobs\[1\].*shots"):
+        sampler.run([(values, None, 5), (values, None, 10**9)])
+    assert [each.job_id() for each in provider.jobs(label={"sample": "C"})] == [good.job_id()]
 
 
 @pytest.mark.parametrize(
