@@ -134,7 +134,7 @@ def _taken(client: "Client", specs: Sequence[JobSpec]) -> "list[Job]":
     """
     if len(specs) == 1:
         (only,) = specs
-        named: Any = {"key": only.key, "group": only.group or None, "project": only.project}
+        named: dict[str, Any] = {"key": only.key, "group": only.group or None, "project": only.project}
         return [client.submit(only.backend, only.work, labels=only.labels, **named)]
     try:
         return client.submit_many(specs)
