@@ -10,6 +10,7 @@ from qiskit.transpiler import Target, TranspilerError
 
 from quledger_client.errors import Refused
 from quledger_client.qiskit.openqasm import shares_bits, text_of
+from quledger_client.qiskit.own_gates import told_apart
 from quledger_client.qiskit.target import FLOW, STANDARD, written
 
 NAMES = frozenset({*STANDARD, *FLOW, "store"})
@@ -54,6 +55,7 @@ def program_of(circuit: QuantumCircuit, target: Target, *, measures: bool = True
     if not 0 < circuit.num_qubits <= target.num_qubits:
         message = f"the circuit {circuit.name} has {circuit.num_qubits} qubits; the device has 1 to {target.num_qubits}"
         raise Refused(message)
+    circuit = told_apart(circuit)
     placed = _is_placed(circuit, target, range(circuit.num_qubits))
     plain, bits = _plain(circuit)
     if not placed and any(each.operation.name not in {*STANDARD, "barrier"} for each in plain.data):
