@@ -181,6 +181,10 @@ def test_exact_values_are_those_of_a_simulator_without_errors():
     circuit.ry(1.0, 0)
     (exact,) = EstimatorV2(ideal()).run([(circuit, "Z")], precision=0).result()
     assert exact.data.evs == pytest.approx(math.cos(1), abs=1e-12)
+    prepared = QuantumCircuit(1)
+    prepared.initialize([0.6, 0.8j])
+    (exact,) = EstimatorV2(ideal()).run([(prepared, "Y")], precision=0).result()
+    assert exact.data.evs == pytest.approx(0.96, abs=1e-12)
     noisy = EstimatorV2(laboratory().backend("noisyqubits"))
     with pytest.raises(ValueError, match="the 1-th pub has precision 0, but noisyqubits errs"):
         noisy.run([(circuit, "Z"), (circuit, "Z", None, 0)], precision=0.1)

@@ -18,6 +18,7 @@ from tasks.backends.qubits.circuits import (
     hidden_bits,
     nested,
     sources,
+    without_first_resets,
     without_loops,
     without_measurements,
 )
@@ -40,7 +41,7 @@ def checked(experiment: QubitExperiment, device: Device, *, noisy: bool) -> tupl
         for number, each in enumerate(parsed)
         for mark in each.marks
     ]
-    circuits = [each.circuit for each in parsed if each.circuit is not None]
+    circuits = [without_first_resets(each.circuit) for each in parsed if each.circuit is not None]
     whole = len(circuits) == len(parsed)
     known = circuits[0].num_qubits if whole and len(circuits) == 1 else None
     terms: tuple[Any, ...] = ()
