@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, transpile
 from qiskit.circuit import Clbit, Gate, Parameter
-from qiskit.circuit.classical import expr
+from qiskit.circuit.classical import expr, types
 from qiskit.circuit.library import UnitaryGate
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.sampler_pub import SamplerPub
@@ -299,6 +299,11 @@ def test_what_cannot_be_run_is_refused():
         backend.run(turned())
     with pytest.raises(Refused, match="13 qubits"):
         backend.run(QuantumCircuit(13))
+    asking = QuantumCircuit(1, 1, name="asking")
+    with asking.if_test(asking.add_input("level", types.Bool())):
+        asking.x(0)
+    with pytest.raises(Refused, match="the circuit asking has inputs, which nothing gives a value: level"):
+        backend.run(asking)
     with pytest.raises(Refused, match="run takes circuits; got int"):
         backend.run([1])
     for run in (

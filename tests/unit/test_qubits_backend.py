@@ -231,6 +231,16 @@ def test_a_reset_of_an_untouched_qubit_does_nothing():
     assert one(HEAD3 + "qubit q;\nbit c;\nreset q;\nx q;\nreset q;\nc = measure q;\n", 10)["counts"] == {"0": 10}
 
 
+def test_a_qubit_that_nothing_touches_costs_nothing():
+    """Such as those of a whole device that a circuit was placed on; shots of two qubits may be many."""
+    bell = "bit[2] c;\nrz(pi/2) $3;\nsx $3;\nrz(pi/2) $3;\ncx $3, $11;\nc[0] = measure $3;\nc[1] = measure $11;\n"
+    device = Device.model_validate(DEFAULT.model_dump() | {"couplings": ((3, 11),)})
+    noisy = Qubits("line", device, noisy=True)
+    document = {"program": HEAD3 + bell, "shots": 5 * 10**5, "skip_transpilation": True}
+    assert noisy.predicted_cost(noisy.validate(document)) < 5e9
+    assert noisy.predicted_cost(noisy.validate(document | {"shots": 10**5, "skip_transpilation": False})) < 5e9
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
