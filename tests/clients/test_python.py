@@ -241,6 +241,10 @@ def test_pennylane_runs_on_it(laboratory: Laboratory):
     assert outcomes == pytest.approx([1 - up, 0, 0, up], abs=1e-9)
     assert found["exact_gradient"] == pytest.approx(-math.sin(1), abs=1e-9)
     assert found["inexact"].endswith("quledger.qubits on noisyqubits, which errs")
+    variance, samples, square, nothing = found["whole"]
+    assert ([variance, nothing], set(samples)) == ([0, 0], {1.0})
+    assert square == pytest.approx(1)
+    assert all(each == pytest.approx(1) and outcome == [0, 1, 0, 0] for each, outcome in found["on_the_way"])
     # J = pi / 2 swaps two spins of one atom, t = pi / 2 moves two fermions on.
     assert found["spins"] == [0.5, 0.0, ["0 1"]]
     assert found["fermions"] == [0.0, 0.0, 1.0, 1.0]
@@ -253,7 +257,7 @@ def test_spins_and_fermions_of_pennylane_are_physics(laboratory: Laboratory):
     found = asked_by_pennylane(laboratory, "physics.py")
     assert max(*found["spins"], *found["fermions"]) < 0.03
     sweep = found["sweep"]
-    assert sweep["jobs"] == [[2, "pennylane"], [1000, "pennylane"]]
+    assert sweep["jobs"] == [[501, "pennylane"], [501, "pennylane"]]
     assert (sweep["seeds"], sweep["levels"]) == (1002, [1002, 20])
     assert sweep["ends"] == [4.5, -3.5, 0.0, 16.0, 0.0]  # m of four atoms from 2 to -2, twice, and a half of the other
     assert found["refused"] == {

@@ -9,7 +9,7 @@ from quledger_client.errors import Conflict, Fault, NotFound, Refused
 from quledger_client.qiskit import QuledgerBackend, QuledgerProvider
 from quledger_client.results import Result
 from quledger_client.views import Calibration
-from quledger_client.work import JobSpec
+from quledger_client.work import JobSpec, all_of
 
 from models.errors import JobRejected
 from tasks.backends.qubits.backend import Qubits
@@ -85,8 +85,14 @@ class Here:
         raise Refused("the job has faults", faults)
 
     def submit_many(self, specs: Sequence[JobSpec]) -> list[RunHere]:
-        """Run several."""
-        return [self.submit(each.backend, each.work, labels=each.labels) for each in specs]  # type: ignore[arg-type]
+        """Run several; those that have faults keep out no other."""
+        found: list[RunHere | Refused] = []
+        for each in specs:
+            try:
+                found.append(self.submit(each.backend, each.work, labels=each.labels))  # type: ignore[arg-type]
+            except Refused as error:
+                found.append(error)
+        return all_of([each if isinstance(each, RunHere) else None for each in found], found)
 
     def job(self, job_id: str) -> RunHere:
         """Return a job."""

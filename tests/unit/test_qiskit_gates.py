@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
-from qiskit.circuit import Gate
+from qiskit.circuit import Gate, Parameter
 from qiskit.circuit.library import get_standard_gate_name_mapping
-from qiskit.quantum_info import SparsePauliOp, Statevector
+from qiskit.quantum_info import Pauli, SparsePauliOp, Statevector
 from quledger_client.qiskit import EstimatorV2
 
 from tests.unit.qiskit_laboratory import ideal
@@ -48,6 +48,47 @@ def test_all_gates_have_the_expectation_values_that_amplitudes_have():
     for (circuit, observable), result in zip(pubs, found, strict=True):
         exact = Statevector(circuit).expectation_value(observable).real
         assert result.data.evs == pytest.approx(exact, abs=1e-8), circuit.name
+
+
+def named_as(gate: Gate, *, has_parameters: bool) -> Gate:
+    """Return a gate of a circuit's own that has the name of another."""
+    angles = [Parameter(f"angle_{place}") for place in range(len(gate.params))] if has_parameters else []
+    own = QuantumCircuit(gate.num_qubits, name=gate.name)
+    for qubit in range(gate.num_qubits):
+        own.u(0.3 + qubit, 0.7, 0.1, qubit)
+    for angle in angles:
+        own.ry(2 * angle, 0)
+    for qubit in range(gate.num_qubits - 1):
+        own.crx(0.9, qubit, qubit + 1)
+    return own.to_gate()
+
+
+def test_own_gates_are_what_they_are_defined_as():
+    """Whatever they are called, with parameters as many as their namesake has or with none, within others or not."""
+    circuits = []
+    for place, gate in enumerate(gates()):
+        for has_parameters in {False, bool(gate.params)}:
+            own = named_as(gate, has_parameters=has_parameters)
+            outer = QuantumCircuit(own.num_qubits, name="outer")
+            outer.append(own, range(own.num_qubits))
+            nested = (outer.to_gate(), outer.to_gate().control(annotated=True), outer.to_instruction())[place % 3]
+            circuits += [around(own), around(nested)]
+    bound = [each.assign_parameters(ANGLES[: each.num_parameters]) for each in circuits]
+    observables = ["XYZXYZ"[: each.num_qubits] for each in circuits]
+    pubs = [
+        (each, observable, ANGLES[: each.num_parameters])
+        for each, observable in zip(circuits, observables, strict=True)
+    ]
+    found = EstimatorV2(ideal()).run(pubs, precision=0).result()
+    for circuit, observable, result in zip(bound, observables, found, strict=True):
+        exact = Statevector(circuit).expectation_value(Pauli(observable)).real
+        assert result.data.evs == pytest.approx(exact, abs=1e-8), circuit.name
+    flow = QuantumCircuit(2, 1)
+    with flow.if_test((flow.clbits[0], 0)):
+        flow.append(named_as(get_standard_gate_name_mapping()["iswap"], has_parameters=False), [0, 1])
+    flow.measure(0, 0)
+    counts = ideal().run(flow, shots=2000, seed_simulator=1).result().get_counts()
+    assert counts["1"] / 2000 == pytest.approx(np.sin(0.15) ** 2, abs=0.02)
 
 
 def test_counts_have_the_distribution_that_amplitudes_have():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, transpile
 from qiskit.circuit import Clbit, Gate, Parameter
-from qiskit.circuit.classical import expr
+from qiskit.circuit.classical import expr, types
 from qiskit.circuit.library import UnitaryGate
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.sampler_pub import SamplerPub
@@ -20,8 +20,12 @@ from quledger_client.qiskit.estimator import EstimatorOptions, estimation, opera
 from quledger_client.qiskit.jobs import status_of
 from quledger_client.qiskit.options import KNOWN
 from quledger_client.qiskit.sampler import SamplerOptions, sampling
+from quledger_client.runs import OF_THE_WHOLE
 
+from models.errors import JobRejected
 from models.job_language.qubits import GROUPS
+from tasks.backends.qubits.backend import Qubits
+from tasks.backends.qubits.device import DEFAULT
 from tests.unit.qiskit_laboratory import ideal, laboratory
 
 THETA = Parameter("theta")
@@ -177,6 +181,10 @@ def test_exact_values_are_those_of_a_simulator_without_errors():
     circuit.ry(1.0, 0)
     (exact,) = EstimatorV2(ideal()).run([(circuit, "Z")], precision=0).result()
     assert exact.data.evs == pytest.approx(math.cos(1), abs=1e-12)
+    prepared = QuantumCircuit(1)
+    prepared.initialize([0.6, 0.8j])
+    (exact,) = EstimatorV2(ideal()).run([(prepared, "Y")], precision=0).result()
+    assert exact.data.evs == pytest.approx(0.96, abs=1e-12)
     noisy = EstimatorV2(laboratory().backend("noisyqubits"))
     with pytest.raises(ValueError, match="the 1-th pub has precision 0, but noisyqubits errs"):
         noisy.run([(circuit, "Z"), (circuit, "Z", None, 0)], precision=0.1)
@@ -233,6 +241,40 @@ def test_a_run_of_many_experiments_is_several_jobs_and_one_run():
     assert one.done()
 
 
+def test_a_run_that_is_too_dear_for_one_job_is_several():
+    """As many as its predicted cost needs, of one size; what one job alone cannot hold is refused as ever."""
+    backend = laboratory().backend("noisyqubits")
+    chain = QuantumCircuit(8, name="chain")
+    for qubit in range(7):
+        chain.cx(qubit, qubit + 1)
+    chain.x(0)
+    chain.measure_all()
+    job = backend.run([chain] * 7, shots=24_000)
+    assert [len(each.document()) for each in job.jobs] == [3, 3, 1]
+    assert len(job.result().results) == 7
+    with pytest.raises(Refused, match="amplitude updates, the limit"):
+        backend.run([chain] * 2, shots=10**7)
+    runner = Qubits("qubits", DEFAULT, noisy=False)
+    program = "OPENQASM 3.0; qubit[12] q; bit[12] c; c = measure q;"
+    large = {f"experiment_{place}": {"program": program, "shots": 10**7} for place in range(2)}
+    with pytest.raises(JobRejected) as refused:
+        runner.compile(runner.validate(large), seed=1)  # a result of 320 MB
+    assert all(any(word in str(each) for word in OF_THE_WHOLE) for each in refused.value.faults)
+
+
+def test_a_run_of_which_a_part_was_refused_is_in_no_list():
+    """And hides no other."""
+    provider = laboratory()
+    backend = provider.backend("qubits")
+    backend.info.configuration["max_experiments"] = 1
+    sampler = SamplerV2(backend, {"labels": {"sample": "C"}})
+    values = turned().assign_parameters([0.0])
+    good = sampler.run([(values, None, 5)])
+    with pytest.raises(Refused, match=r"jobs\[1\].*shots"):
+        sampler.run([(values, None, 5), (values, None, 10**9)])
+    assert [each.job_id() for each in provider.jobs(label={"sample": "C"})] == [good.job_id()]
+
+
 @pytest.mark.parametrize(
     ("states", "status"),
     [
@@ -257,6 +299,11 @@ def test_what_cannot_be_run_is_refused():
         backend.run(turned())
     with pytest.raises(Refused, match="13 qubits"):
         backend.run(QuantumCircuit(13))
+    asking = QuantumCircuit(1, 1, name="asking")
+    with asking.if_test(asking.add_input("level", types.Bool())):
+        asking.x(0)
+    with pytest.raises(Refused, match="the circuit asking has inputs, which nothing gives a value: level"):
+        backend.run(asking)
     with pytest.raises(Refused, match="run takes circuits; got int"):
         backend.run([1])
     for run in (

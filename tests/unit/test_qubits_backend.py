@@ -218,6 +218,29 @@ def test_what_is_transpiled_runs_on_the_device():
     assert data["transpiled"]["two_qubit_gates"] == len(pairs)
 
 
+def test_a_reset_of_an_untouched_qubit_does_nothing():
+    """The circuit has one final state and runs once, whatever the shots; on physical qubits it stays where it is."""
+    program = "qubit[2] q;\nbit[2] c;\nreset q;\nbarrier q;\nh q[0];\nreset q[1];\ncx q[0], q[1];\nc = measure q;\n"
+    for options in ({}, {"skip_transpilation": True}, {"optimization_level": 0}):
+        assert distance(one(HEAD3 + program, 10**6, memory=False, **options)["counts"], {"00": 0.5, "11": 0.5}) < 0.01
+    exact = {"job_type": "estimation", "operator": [{"pauli": "X 0 X 1", "coeff": 1}], "method": "state_vector"}
+    assert one(HEAD3 + program, 1, **exact)["exp_value"] == pytest.approx(1)
+    data = one(HEAD3 + "bit c;\nreset $3;\nx $3;\nc = measure $3;\n", 10)
+    assert (data["counts"], data["transpiled"]["final_layout"][3]) == ({"1": 10}, 3)
+    assert "$3" in data["transpiled"]["program"]
+    assert one(HEAD3 + "qubit q;\nbit c;\nreset q;\nx q;\nreset q;\nc = measure q;\n", 10)["counts"] == {"0": 10}
+
+
+def test_a_qubit_that_nothing_touches_costs_nothing():
+    """Such as those of a whole device that a circuit was placed on; shots of two qubits may be many."""
+    bell = "bit[2] c;\nrz(pi/2) $3;\nsx $3;\nrz(pi/2) $3;\ncx $3, $11;\nc[0] = measure $3;\nc[1] = measure $11;\n"
+    device = Device.model_validate(DEFAULT.model_dump() | {"couplings": ((3, 11),)})
+    noisy = Qubits("line", device, noisy=True)
+    document = {"program": HEAD3 + bell, "shots": 5 * 10**5, "skip_transpilation": True}
+    assert noisy.predicted_cost(noisy.validate(document)) < 5e9
+    assert noisy.predicted_cost(noisy.validate(document | {"shots": 10**5, "skip_transpilation": False})) < 5e9
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -228,7 +251,7 @@ def test_what_is_transpiled_runs_on_the_device():
         ({"program": [BELL] * 7, "job_type": "multi_manual"}, "have 14, the device has 12"),
         ({"job_type": "estimation", "operator": [{"pauli": "X 2", "coeff": 1}]}, "operator[0]"),
         (
-            {"program": HEAD3 + "qubit q;\nbit c;\nreset q;\nc = measure q;\n", "method": "state_vector"},
+            {"program": HEAD3 + "qubit q;\nbit c;\nh q;\nreset q;\nc = measure q;\n", "method": "state_vector"},
             "no single final state",
         ),
         (

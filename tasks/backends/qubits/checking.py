@@ -12,12 +12,14 @@ from models.job_language.qubits import QubitExperiment
 from tasks.backends.cost import Limits
 from tasks.backends.qubits.circuits import (
     STORE,
+    active_qubits,
     assigns,
     ends_in_measurements,
     everything,
     hidden_bits,
     nested,
     sources,
+    without_first_resets,
     without_loops,
     without_measurements,
 )
@@ -40,7 +42,7 @@ def checked(experiment: QubitExperiment, device: Device, *, noisy: bool) -> tupl
         for number, each in enumerate(parsed)
         for mark in each.marks
     ]
-    circuits = [each.circuit for each in parsed if each.circuit is not None]
+    circuits = [without_first_resets(each.circuit) for each in parsed if each.circuit is not None]
     whole = len(circuits) == len(parsed)
     known = circuits[0].num_qubits if whole and len(circuits) == 1 else None
     terms: tuple[Any, ...] = ()
@@ -157,10 +159,11 @@ def _load(each: Checked, *, noisy: bool) -> Load:
     if experiment.job_type == "estimation":
         circuits = [without_measurements(circuit) for circuit in circuits]
     rounds = ROUNDS if any(item.operation.name == "while_loop" for c in circuits for item in everything(c)) else 1
+    growth = 1 if experiment.skip_transpilation else GROWTH
     return Load(
         name=experiment.name,
-        operations=sum(size_of(circuit) for circuit in circuits) * GROWTH * rounds,
-        qubits=sum(circuit.num_qubits for circuit in circuits),
+        operations=sum(size_of(circuit) for circuit in circuits) * growth * rounds,
+        qubits=sum(len(active_qubits(circuit)) for circuit in circuits),
         shots=experiment.shots,
         runs=len(groups(each.terms)) if each.terms else 1,
         each_shot=noisy or not all(ends_in_measurements(circuit) for circuit in circuits),

@@ -182,6 +182,22 @@ def without_measurements(circuit: QuantumCircuit) -> QuantumCircuit:
     return bare
 
 
+def without_first_resets(circuit: QuantumCircuit) -> QuantumCircuit:
+    """Return the circuit without the resets of qubits that nothing has touched: each begins in state 0."""
+    touched: set[Any] = set()
+    kept = []
+    for item in circuit.data:
+        if item.operation.name == "reset" and touched.isdisjoint(item.qubits):
+            continue
+        if item.operation.name != "barrier":
+            touched.update(item.qubits)
+        kept.append(item)
+    bare: QuantumCircuit = circuit.copy_empty_like()
+    for item in kept:
+        bare.append(item)
+    return bare
+
+
 def active_qubits(circuit: QuantumCircuit) -> list[int]:
     """Return the qubits that are touched, in rising order."""
     touched = {qubit for item in circuit.data if item.operation.name not in IDLE for qubit in item.qubits}

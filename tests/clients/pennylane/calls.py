@@ -66,6 +66,30 @@ try:
     qml.QNode(exactly.func, QubitDevice(wires=2, backend="noisyqubits", client=names["client"]))(0.4)
 except DeviceError as error:
     found["inexact"] = str(error)
+
+
+@qml.set_shots(100)
+@qml.qnode(names["device"])
+def whole() -> Any:
+    """Return what is measured of a sum, of a power and of an identity, where there is but one outcome."""
+    qml.X(0)
+    total = qml.Z(0) + 2 * qml.Z(1)
+    return qml.var(total), qml.sample(total), qml.expval(total**2), qml.var(qml.Identity(0))
+
+
+@qml.qnode(names["device"])
+def on_the_way() -> Any:
+    """Return outcomes of both wires of the device, the first of which was read and reset."""
+    qml.X(0)
+    first = qml.measure(0, reset=True)
+    qml.cond(first, qml.X)(1)
+    return qml.expval(first), qml.probs(wires=[0, 1])
+
+
+found["whole"] = [each.tolist() for each in whole()]
+found["on_the_way"] = [
+    [each.tolist() for each in circuit()] for circuit in (on_the_way, qml.set_shots(on_the_way, 100))
+]
 (spin, both, levels), sites = names["exchanged"](math.pi / 2), names["hopped"](math.pi / 2)
 found |= {"spins": [float(spin), float(both), sorted(levels)], "fermions": [float(each) for each in sites]}
 

@@ -5,6 +5,7 @@ import operator
 import time
 import uuid
 from collections.abc import Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from quledger_client.errors import Conflict, NotFound, PartlyRefused, Refused
@@ -21,7 +22,12 @@ ABOUT = "quledger_run"
 LABEL = "quledger_run"
 """Label of the jobs of a run that are more than one."""
 
+OF_THE_WHOLE = ("split the job", "for the whole job")
+"""What a fault says that fewer experiments in a job do not have: their predicted work, or the size of their result."""
+
 MAX_SEED = 2**32 - 1
+
+Experiment = Mapping[str, Any]
 
 
 class Run:
@@ -75,31 +81,78 @@ def hand_in(  # noqa: PLR0913 - one parameter an option
     key: str | None = None,
     project: str = "",
 ) -> Run:
-    """Hand in the experiments of a run, at most so many in a job.
+    """Hand in the experiments of a run, at most so many in a job, and fewer where so many together are too dear.
 
     Raises:
         Refused: one has faults; those that were taken are cancelled.
     """
     run = uuid.uuid4().hex if key is None else key
-    parts = [experiments[start : start + most] for start in range(0, len(experiments), most)]
-    labels = {**(labels or {}), **({LABEL: run} if len(parts) > 1 else {})}
+    spec = JobSpec(backend, {}, key=run, labels=labels or {}, group=group, project=project)
+    size = most
+    while True:
+        parts = _even(experiments, size)
+        try:
+            return Run(_taken(client, _specs(spec, parts, about)), about)
+        except Refused as refused:
+            size = len(parts[0]) // 2
+            if not size or not _is_of_the_whole(refused):
+                raise
+
+
+def _even(experiments: Sequence[Experiment], most: int) -> list[Sequence[Experiment]]:
+    """Return parts of one size, but for the last: where one is too large, so is most often each."""
+    size = -(-len(experiments) // -(-len(experiments) // most))
+    return [experiments[start : start + size] for start in range(0, len(experiments), size)]
+
+
+def _specs(spec: JobSpec, parts: Sequence[Sequence[Experiment]], about: Mapping[str, Any]) -> list[JobSpec]:
+    """Return the jobs of a run, one for each part; of several, each says which it is.
+
+    Args:
+        spec: what they have in common; its key is that of the run.
+    """
+    run = spec.key or ""
     specs = []
     for number, part in enumerate(parts):
         # The first job has all of it: each of many would have that of all others.
         own_about = about if number == 0 else {"kind": about["kind"]}
         said = {ABOUT: {**own_about, "run": run if len(parts) > 1 else "", "part": number, "parts": len(parts)}}
-        document = {f"experiment_{place}": {**each, **(said if place == 0 else {})} for place, each in enumerate(part)}
-        own = run if len(parts) == 1 else f"{run}-{number}"
-        specs.append(JobSpec(backend, document, key=own, labels=labels, group=group, project=project))
+        work = {f"experiment_{place}": {**each, **(said if place == 0 else {})} for place, each in enumerate(part)}
+        specs.append(spec.but(work=work))
     if len(specs) == 1:
-        spec = specs[0]
-        job = client.submit(backend, spec.work, key=spec.key, labels=labels, group=group or None, project=project)
-        return Run([job], about)
+        return specs
+    labels = {**spec.labels, LABEL: run}
+    # Other parts of the same run are other jobs.
+    return [each.but(key=f"{run}-{number}-of-{len(specs)}", labels=labels) for number, each in enumerate(specs)]
+
+
+def _taken(client: "Client", specs: Sequence[JobSpec]) -> "list[Job]":
+    """Return the jobs of a run, handed in.
+
+    Raises:
+        Refused: one has faults; those that were taken are cancelled.
+    """
+    if len(specs) == 1:
+        (only,) = specs
+        named: dict[str, Any] = {"key": only.key, "group": only.group or None, "project": only.project}
+        return [client.submit(only.backend, only.work, labels=only.labels, **named)]
     try:
-        return Run(client.submit_many(specs), about)
+        return client.submit_many(specs)
     except PartlyRefused as refused:
-        Run([job for job in refused.jobs if job is not None], about).cancel()
+        for job in refused.jobs:
+            if job is not None:
+                with suppress(Conflict):
+                    job.cancel()
         raise
+
+
+def _is_of_the_whole(refused: Refused) -> bool:
+    """Return whether nothing is wrong but that so many experiments together are too dear."""
+    errors = refused.errors.values() if isinstance(refused, PartlyRefused) else [refused]
+    return all(
+        isinstance(each, Refused) and all(any(word in fault.message for word in OF_THE_WHOLE) for fault in each.faults)
+        for each in errors
+    )
 
 
 def found_again(client: "Client", job: "Job", kinds: Container[str]) -> Run | None:
@@ -116,7 +169,7 @@ def found_again(client: "Client", job: "Job", kinds: Container[str]) -> Run | No
     places = {}
     for each in client.jobs(label={LABEL: about["run"]}):
         said = said_of(each)
-        if said is not None and said["run"] == about["run"]:
+        if said is not None and (said["run"], said["parts"]) == (about["run"], about["parts"]):
             places[said["part"]] = each
             about = said if said["part"] == 0 else about
     if len(places) != about["parts"]:

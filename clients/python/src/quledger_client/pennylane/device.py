@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from pennylane.devices import Device
 from pennylane.devices.modifiers import simulator_tracking, single_tape_support
+from pennylane.wires import Wires
 
 from quledger_client.client import Client
 from quledger_client.errors import Fault, Refused
@@ -99,7 +100,8 @@ class LaboratoryDevice(Device):  # type: ignore[misc]  # PennyLane is published 
         parts, faults = [], []
         for place, tape in enumerate(circuits):
             try:
-                parts.append(self.part(tape, self.wires or tape.wires))
+                # A measurement that is put off to the end may need a wire that the device was not given.
+                parts.append(self.part(tape, Wires.all_wires([self.wires or tape.wires, tape.wires])))
             except Refused as error:
                 where = f"circuit {place}, " if len(circuits) > 1 else ""
                 faults += [Fault(f"{where}{each.field or 'wires'}", each.message) for each in error.faults]

@@ -1,5 +1,6 @@
 """A device of PennyLane for the qubit backends: circuits with shots are sampling jobs, others estimations."""
 
+from copy import copy
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -12,8 +13,9 @@ from pennylane.devices.preprocess import (
     validate_device_wires,
     validate_measurements,
 )
-from pennylane.measurements import ClassicalShadowMP, SampleMeasurement, ShadowExpvalMP
-from pennylane.ops import QubitUnitary
+from pennylane.measurements import ClassicalShadowMP, ExpectationMP, SampleMeasurement, ShadowExpvalMP
+from pennylane.ops import Identity, Pow, Prod, QubitUnitary, SProd, Sum
+from pennylane.ops.op_math import SymbolicOp
 from pennylane.transforms import broadcast_expand, defer_measurements, split_non_commuting
 from pennylane.transforms.core import CompilePipeline, transform
 
@@ -43,10 +45,49 @@ def _decomposed(operation: Any) -> Any:
     return [QubitUnitary(operation.matrix(), wires=operation.wires)]
 
 
-@transform  # type: ignore[untyped-decorator]  # PennyLane is published without types
+class Whole(SymbolicOp):  # type: ignore[misc]  # PennyLane is published without types
+    """An observable that is measured as one thing."""
+
+    def __init__(self, base: Any) -> None:
+        super().__init__(base)
+        self._name = f"Whole({base.name})"
+
+    @property
+    def has_diagonalizing_gates(self) -> bool:
+        """Whether there is a way into its eigenbasis."""
+        return bool(self.base.has_diagonalizing_gates)
+
+    def diagonalizing_gates(self) -> Any:
+        """Return the way into its eigenbasis."""
+        return self.base.diagonalizing_gates()
+
+    def eigvals(self) -> Any:
+        """Return its eigenvalues, as an array also where PennyLane has a list."""
+        return np.asarray(self.base.eigvals())
+
+
+@transform  # type: ignore[untyped-decorator]  # as above
 def _apart(tape: Any) -> tuple[Any, Any]:
     """Return tapes of observables that share no wire; exact values need no such thing."""
-    return split_non_commuting(tape, grouping_strategy="wires") if tape.shots else ((tape,), _first)
+    if not tape.shots:
+        return (tape,), _first
+    kept = tape.copy(measurements=[_whole(each) for each in tape.measurements])
+    tapes, made = split_non_commuting(kept, grouping_strategy="wires")
+    return tapes, made
+
+
+def _whole(measurement: Any) -> Any:
+    """Return a measurement whose observable PennyLane does not look into when it splits them.
+
+    It takes sums apart, which only their expectation values allow, and takes 1 for whatever is asked of an identity.
+    """
+    obs = measurement.obs
+    has_parts = isinstance(obs, Sum | SProd | Prod | Identity) and not isinstance(measurement, ExpectationMP)
+    if not (has_parts or isinstance(obs, Pow)):
+        return measurement
+    hidden = copy(measurement)
+    hidden.obs = Whole(obs)
+    return hidden
 
 
 @transform  # type: ignore[untyped-decorator]  # as above

@@ -10,6 +10,7 @@ from qiskit.transpiler import Target, TranspilerError
 
 from quledger_client.errors import Refused
 from quledger_client.qiskit.openqasm import shares_bits, text_of
+from quledger_client.qiskit.own_gates import told_apart
 from quledger_client.qiskit.target import FLOW, STANDARD, written
 
 NAMES = frozenset({*STANDARD, *FLOW, "store"})
@@ -49,11 +50,14 @@ def program_of(circuit: QuantumCircuit, target: Target, *, measures: bool = True
         measures: it has to measure something; a bit of our own is added where it does not.
 
     Raises:
-        Refused: it has more qubits than the device, or none, or what the laboratory has no gates for.
+        Refused: it has more qubits than the device, or none, or inputs, or what the laboratory has no gates for.
     """
     if not 0 < circuit.num_qubits <= target.num_qubits:
         message = f"the circuit {circuit.name} has {circuit.num_qubits} qubits; the device has 1 to {target.num_qubits}"
         raise Refused(message)
+    if inputs := [each.name for each in circuit.iter_input_vars()]:
+        raise Refused(f"the circuit {circuit.name} has inputs, which nothing gives a value: {', '.join(inputs)}")
+    circuit = told_apart(circuit)
     placed = _is_placed(circuit, target, range(circuit.num_qubits))
     plain, bits = _plain(circuit)
     if not placed and any(each.operation.name not in {*STANDARD, "barrier"} for each in plain.data):

@@ -80,12 +80,18 @@ class QuledgerProvider:
         status: Any = None,
         group: str | None = None,
     ) -> Iterator[QuledgerJob | QuledgerPrimitiveJob]:
-        """Go through the jobs that were handed in from Qiskit, the newest first; a run of several is there once."""
+        """Go through the jobs that were handed in from Qiskit, the newest first; a run of several is there once.
+
+        One whose jobs are not all there is left out: some were refused, or hidden since.
+        """
         names = {each.name for each in self.backends(backend)}
         for job in self.client.jobs(label=label, backend=backend, status=status, group=group):
             said = said_of(job) if job.backend in names else None
             if said is not None and said["part"] == 0:
-                found = self._of(job)
+                try:
+                    found = self._of(job)
+                except NotFound:
+                    continue
                 if found is not None:
                     yield found
 
