@@ -249,7 +249,7 @@ def test_a_run_that_is_too_dear_for_one_job_is_several():
         chain.cx(qubit, qubit + 1)
     chain.x(0)
     chain.measure_all()
-    job = backend.run([chain] * 7, shots=24_000)
+    job = backend.run([chain] * 7, shots=96_000)
     assert [len(each.document()) for each in job.jobs] == [3, 3, 1]
     assert len(job.result().results) == 7
     with pytest.raises(Refused, match="amplitude updates, the limit"):

@@ -4,9 +4,9 @@ import json
 
 import pytest
 from qiskit import QuantumCircuit, transpile
-from quledger_client.calibrations import errors_of
 from quledger_client.errors import NotFound
 from quledger_client.qiskit.target import is_of_qubits, target_of
+from quledger_client.views import errors_of
 
 from models.job_language import coldatoms
 from tasks.backends.qubits.backend import Qubits

@@ -8,7 +8,6 @@ from qiskit import QuantumCircuit
 from qiskit.providers import BackendV2, Options
 from qiskit.transpiler import Target
 
-from quledger_client.calibrations import errors_of
 from quledger_client.errors import Refused
 from quledger_client.qiskit.bits import registers_of
 from quledger_client.qiskit.jobs import QuledgerJob
@@ -16,6 +15,7 @@ from quledger_client.qiskit.options import checked
 from quledger_client.qiskit.programs import program_of
 from quledger_client.qiskit.target import target_of
 from quledger_client.runs import Run, as_json, hand_in, seeded
+from quledger_client.views import errors_of
 
 if TYPE_CHECKING:
     from quledger_client.backends import Backend

@@ -8,8 +8,7 @@ from qiskit.result import Result
 from qiskit.result.models import ExperimentResult, ExperimentResultData
 
 from quledger_client.qiskit.bits import counts_of, number_of
-from quledger_client.qiskit.estimator_results import estimated
-from quledger_client.qiskit.sampler_results import sampled
+from quledger_client.qiskit.pub_results import estimated, sampled
 from quledger_client.views import FINAL
 
 if TYPE_CHECKING:

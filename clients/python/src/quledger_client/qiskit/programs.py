@@ -9,8 +9,7 @@ from qiskit.circuit import ClassicalRegister, QuantumRegister
 from qiskit.transpiler import Target, TranspilerError
 
 from quledger_client.errors import Refused
-from quledger_client.qiskit.openqasm import shares_bits, text_of
-from quledger_client.qiskit.own_gates import told_apart
+from quledger_client.qiskit.openqasm import shares_bits, text_of, told_apart
 from quledger_client.qiskit.target import FLOW, STANDARD, written
 
 NAMES = frozenset({*STANDARD, *FLOW, "store"})

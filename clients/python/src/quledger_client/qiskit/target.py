@@ -18,7 +18,7 @@ from qiskit.circuit import (
 from qiskit.circuit.library import get_standard_gate_name_mapping
 from qiskit.transpiler import InstructionProperties, Target
 
-from quledger_client.calibrations import errors_of
+from quledger_client.views import errors_of
 
 KNOWN = get_standard_gate_name_mapping()
 CONTROL_FLOW = {
