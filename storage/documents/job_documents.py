@@ -124,12 +124,12 @@ class JobDocuments:
         """
         places = layout.places(job)
         in_queue = layout.queued(job.backend, job.job_id)
-        if target == in_queue:
+        never_taken = known in ("", in_queue)
+        if target == in_queue and never_taken:
             # Only `take` takes it from here. A front end has put it there itself; where it went, `take` finds out.
             if job.source != "inbox" and (first or not any(self._storage.exists(path) for path in places)):
                 self._write_again(job.job_id, target)
             return
-        never_taken = known in ("", in_queue)
         if (
             not self._storage.abilities.atomic_move
             and not never_taken

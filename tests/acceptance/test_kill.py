@@ -17,6 +17,9 @@ ALL = os.environ.get("QULEDGER_TEST_CRASH") == "all"
 FAST = [kind for kind in LIVES if kind != "mongodb"]
 """Not the tests' MongoDB server: it is slow with results of 13 MB of BSON. tests/crash kills drains over it."""
 
+QUICK = 0.02
+"""Seconds between two looks at jobs that each take a few tenths of one."""
+
 SLOW = {
     f"experiment_{number}": experiment(
         ["load", [0], [500]], ["rlx", [0], [1.0]], ["rlz2", [0], [0.1]], ["measure", [0], []], shots=200_000
@@ -64,13 +67,13 @@ def test_kill_9_loses_no_job(stored_installation: Installation):
 
     def stands_still_in_mid_job() -> bool:
         drain.send_signal(signal.SIGSTOP)
-        if mirrored(installation, "jobs/finished/singlequdit") >= 2 and begun(installation):
+        if "DONE" in installation.states().values() and begun(installation):
             return True
         drain.send_signal(signal.SIGCONT)
         return False
 
     try:
-        until(stands_still_in_mid_job)
+        until(stands_still_in_mid_job, pause=QUICK, max_pause=QUICK, told=drain.printed)
     finally:
         drain.send_signal(signal.SIGKILL)
         drain.communicate()

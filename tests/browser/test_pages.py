@@ -186,8 +186,8 @@ def test_axe_finds_nothing_wrong(browser: Browser, laboratory: Laboratory) -> No
     """On any page, light or dark, wide or narrow; and no page is wider than its screen."""
     source = axe_source()
     sign_in(browser, laboratory, "olga")
-    jobs = laboratory.installation.json("list")
-    done = next(job["job_id"] for job in jobs if job["state"] == "DONE")
+    done = laboratory.installation.submit("singlequdit", SWEEP)
+    until(lambda: laboratory.installation.states()[done] == "DONE")
     template = {"experiment_0": SWEEP["experiment_3"] | {"shots": "{shots}"}}
     body = {"backend": "singlequdit", "template": template, "group": "swept", "rows": [{"shots": 10}, {"shots": 20}]}
     headers = {"Authorization": f"Bearer {laboratory.tokens['olga']}"}

@@ -84,7 +84,7 @@ def test_the_folder_of_a_mistyped_storage_is_not_made(
         program(*command.split())
         assert not store.parent.exists()
     store.mkdir(parents=True)
-    assert program.said("storages") == "it can be used\n"
+    assert program.said("storages") == "the storage: it can be used\n"
     assert store.exists()
 
 

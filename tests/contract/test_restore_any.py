@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from models.facts import (
@@ -103,6 +103,8 @@ class Walk:
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(steps=STEPS)
+@example(["submit", "adopt", "relay", "revive"])
+@example(["submit"] * 3 + ["claim"] * 3 + ["adopt", "relay", "revive", "relay", "claim"])
 def test_any_history_comes_back(databases: Databases, steps: list[str]):
     """Whatever happened to the jobs, rebuild and restore give the same bytes, and the result verifies."""
     with tempfile.TemporaryDirectory() as name:

@@ -66,6 +66,11 @@ ALL_JOBS = text(
     " EXISTS (SELECT 1 FROM held WHERE held.job_id = job.job_id) FROM job WHERE phase <> 'final'"
 )
 
+OTHERS_AT_WORK = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND backend_type = 'client backend' AND state <> 'idle'"
+)
+
 
 class Storm:
     """The processes, and what looks at them."""
@@ -132,7 +137,14 @@ class Storm:
 
     def stand_still(self) -> None:
         self.board.halt.value = 1
-        until(lambda: all(self.board.idle), 120, pause=0.005)
+        until(lambda: all(self.board.idle) and not self.goes_on(), 120, pause=0.005)
+
+    def goes_on(self) -> bool:
+        """Return whether a server is still at what a process had asked for that was killed: it holds its rows."""
+        if self.engine.dialect.name == "sqlite":
+            return False
+        with reading(self.engine) as connection:
+            return bool(connection.execute(OTHERS_AT_WORK).scalar_one())
 
     def jobs(self) -> dict[str, Standing]:
         with reading(self.engine) as connection:
