@@ -17,7 +17,8 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 # The tests wait more than they compute. The tests of a file share what they stand on, so they stay together; the files
 # come in the order of tests/order.py, and not those with the most tests (unit) first.
-PARALLEL ?= -n 4 --dist loadfile --no-loadscope-reorder
+PARALLEL ?= -n 4 $(BY_FILE)
+BY_FILE := --dist loadfile --no-loadscope-reorder
 
 # Clients of other front ends, each a folder in tests/clients; those that are installed in seconds are in every test run.
 QUICK_CLIENTS := oqtopus
@@ -78,7 +79,7 @@ END_LINT = wait $$types || { cat .cache/mypy.log; failed=1; }; \
 .PHONY: check
 check: install ## run the linters, and the unit and contract tests that start no server, side by side
 	@$(BEGIN_LINT); \
-	HYPOTHESIS_PROFILE=check $(BIN)/python -m pytest $(PARALLEL) -q -m 'not slow and not server' tests/unit tests/contract \
+	HYPOTHESIS_PROFILE=check $(BIN)/python -m pytest -n 5 $(BY_FILE) -q -m 'not slow and not server' tests/unit tests/contract \
 	  $(PYTEST_ARGS) || failed=1; \
 	$(END_LINT)
 

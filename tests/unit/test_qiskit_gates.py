@@ -63,6 +63,7 @@ def named_as(gate: Gate, *, has_parameters: bool) -> Gate:
     return own.to_gate()
 
 
+@pytest.mark.slow
 def test_own_gates_are_what_they_are_defined_as():
     """Whatever they are called, with parameters as many as their namesake has or with none, within others or not."""
     circuits = []
