@@ -90,7 +90,7 @@ class LocalAccess:
                 os.close(self._turn)
 
     def _follow(self) -> None:
-        # A killed process has given up its turn too: the system sees to that.
+        # By hand: FileLock would look again and again, where the system tells when the turn comes, also after a kill.
         fcntl.flock(self._turn, fcntl.LOCK_EX)
         with self._changing:
             self._waits = False
