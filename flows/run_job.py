@@ -7,7 +7,8 @@ Two flows carry the name `run-job`, so that people find every job under one name
 import asyncio
 import contextlib
 import logging
-from typing import Annotated
+from collections.abc import AsyncIterator, Coroutine
+from typing import Annotated, Any
 
 from prefect import flow
 from prefect.client.orchestration import PrefectClient
@@ -21,8 +22,7 @@ from flows.artifacts.job_report import report
 from flows.prefect_api.engine import run_task
 from flows.prefect_api.names import JOB, end_state, name_run
 from flows.prefect_api.waiting_runs import was_cancelled
-from models.errors import LogError, QuledgerError, StorageError
-from models.facts import CancelRequested
+from models.errors import JobHeld, LogError, NotCancellable, QuledgerError, StorageError
 from models.job import FINAL, Job, Phase
 from models.requests import JobRequest
 from models.storable import LINE, WHOLE_NUMBER
@@ -30,8 +30,8 @@ from models.submissions import Submission
 from storage import failpoints
 from storage.log.pauses import pauses
 from tasks.backends import registry
-from tasks.jobs.attempt import hold
-from tasks.jobs.submission import submit_document
+from tasks.jobs.attempt import Attempt, hold
+from tasks.jobs.submission import cancel, submit_document
 from tasks.services import Services, current
 from tasks.steps import compilation, execution, upload, validation
 
@@ -59,16 +59,12 @@ async def run_attempt(
         whose = ", in the hands of another worker" if job.attempt == attempt and job.phase is Phase.RUNNING else ""
         return Completed(message=f"nothing to do: job {job_id} is {job.state} in attempt {job.attempt}{whose}")
     client, run = _this_run()
-    await name_run(client, run, claimed.job)
     failpoints.point("run.begun")
-    is_launched = claimed.job.source == "prefect" and claimed.job.flow_run_id == str(run.id)
-    async with hold(services, claimed, str(run.id)) as held:
+    async with (
+        hold(services, claimed, str(run.id)) as held,
+        _beside(name_run(client, run, claimed.job), _heed_cancel(client, run, held)) as prefect,
+    ):
         try:
-            # A run that was created as running, by whoever claimed the job, was never anything else.
-            if is_launched and not held.is_cancelled() and await was_cancelled(client, run.id):
-                with contextlib.suppress(LogError):  # somebody else has asked for it, or the log does not answer
-                    await held.record(CancelRequested(by="prefect", reason="cancelled in Prefect before it began"))
-                await held.cancel()
             if not await held.take():
                 return Completed(message="the document was gone from the queue: somebody else has the job")
         except StorageError as error:
@@ -76,6 +72,8 @@ async def run_attempt(
             return Failed(message=str(error))
         state: PrefectState = Completed()
         for task in (validation, compilation, execution, upload):
+            if task is execution:
+                await prefect  # a run that was cancelled is not executed
             # A task returns its own state, which Prefect takes for the state of the task run.
             state = await run_task(task, job_id)
             if not state.is_completed():
@@ -84,6 +82,30 @@ async def run_attempt(
     failpoints.point("run.ended")
     # A state of the run's own: Prefect words the state of a task run anew.
     return PrefectState(type=state.type, name=state.name, message="DONE" if state.is_completed() else state.message)
+
+
+@contextlib.asynccontextmanager
+async def _beside(*calls: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Future[list[None]]]:
+    """Make calls while the block runs, which may wait for them; none outlives it."""
+    made = asyncio.gather(*calls)
+    try:
+        yield made
+        await made
+    finally:
+        made.cancel()
+
+
+async def _heed_cancel(client: PrefectClient, run: FlowRun, held: Attempt) -> None:
+    """Cancel the job of a run that somebody had cancelled just before it was set to Running."""
+    # A run that was created as running, by whoever claimed the job, was never anything else.
+    is_launched = held.job.source == "prefect" and held.job.flow_run_id == str(run.id)
+    if is_launched and not held.is_cancelled() and await was_cancelled(client, run.id):
+        # Somebody else has asked for it, or the log does not answer.
+        with contextlib.suppress(LogError, NotCancellable, JobHeld):
+            await asyncio.to_thread(
+                cancel, held.services, held.job.job_id, by="prefect", reason="cancelled in Prefect before it began"
+            )
+        await held.cancel()
 
 
 def _this_run() -> tuple[PrefectClient, FlowRun]:

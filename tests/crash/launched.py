@@ -1,5 +1,6 @@
 """Runs of the deployment `run-job` at a real Prefect server, and drains in this process that take them."""
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from models.names import job_id_for
 from storage.audit.verify import Verifier
 from tasks.services import Services
 from tests.crash.drains import Drains
+from tests.waiting import until
 
 UI_CANCEL = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": True}
 """What Prefect's UI sends for *Cancel*."""
@@ -120,6 +122,20 @@ class Launches:
             return await real(client, run_id, state, *more, **named)
 
         with mock.patch.object(PrefectClient, "set_flow_run_state", set_state):
+            yield
+
+    @contextlib.contextmanager
+    def states_told_when(self, is_so: Callable[[str], bool]) -> Iterator[None]:
+        """Let this process learn in which states a run was only when it is so of that run."""
+        from prefect.client.orchestration import PrefectClient  # noqa: PLC0415 - as above
+
+        real: Callable[..., Awaitable[Any]] = PrefectClient.read_flow_run_states
+
+        async def read(client: PrefectClient, run_id: UUID) -> Any:
+            await asyncio.to_thread(until, lambda: is_so(str(run_id)))
+            return await real(client, run_id)
+
+        with mock.patch.object(PrefectClient, "read_flow_run_states", read):
             yield
 
     @contextlib.contextmanager
