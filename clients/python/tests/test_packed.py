@@ -86,7 +86,58 @@ def test_counts_are_put_back():
     assert result.counts() == {"0 1": 2, "2 1": 1}
 
 
+OUTCOMES = {
+    "bit strings in their order": ["00", "01", "11"],
+    "of one bit": ["0", "1"],
+    "only one": ["0110"],
+    "in another order": ["11", "00", "01"],
+    "of other lengths": ["0", "00", "01"],
+    "lengths that add up": ["0", "011", "01"],
+    "no bits": ["00", "02", "11"],
+    "numbers with blanks": ["0 1", "1 0", "1 1"],
+    "quoted": ['0", "1', '1", "0'],
+    "as long as they are escaped": ["\\u0030", "000001"],
+    "empty": [""],
+    "none": [],
+}
+
+
+@pytest.mark.parametrize("outcomes", OUTCOMES.values(), ids=OUTCOMES)
+@pytest.mark.parametrize("in_arrow", [True, False])
+def test_counts_of_one_experiment_are_those_of_the_document(
+    outcomes: list[str], monkeypatch: pytest.MonkeyPatch, *, in_arrow: bool
+):
+    """Whether pandas holds texts in arrays of pyarrow or not."""
+    pandas, frames = pytest.importorskip("pandas"), pytest.importorskip("quledger_client.frames")
+    monkeypatch.setattr(frames, "_IN_ARROW", in_arrow and frames._IN_ARROW)
+    counts = {outcome: 5 + place for place, outcome in enumerate(outcomes)}
+    bare = {"header": {"name": "e0"}, "shots": 9, "data": {"memory": [], "counts": {}}}
+    document = DOCUMENT | {"results": [bare | {"data": {"memory": [], "counts": counts}}]}
+    file = packed(
+        document=text(DOCUMENT | {"results": [bare]}),
+        outcomes=text([outcomes]),
+        lengths=np.array([0]),
+        shots=np.zeros(0, np.uint8),
+        counted=np.array([len(counts)]),
+        counts=np.array([*counts.values()], np.uint8),
+    )
+    result, other = Result.read(file), Result(document)
+    pandas.testing.assert_frame_equal(result.to_frame(), other.to_frame())
+    pandas.testing.assert_series_equal(result.to_series(), other.to_series())
+    assert (result.document, result.counts(), result.memory()) == (document, other.counts(), [])
+    assert list(result.counts()) == list(other.counts())
+    assert (result[0].is_bits, len(result.to_frame(shots=True))) == (other[0].is_bits, 0)
+
+
 BAD = {
+    "bit strings twice": packed(
+        document=text(DOCUMENT | {"results": [stripped(counts={})["results"][0]]}),
+        outcomes=text([["00", "00"]]),
+        lengths=np.array([0]),
+        shots=np.zeros(0, np.uint8),
+        counted=np.array([2]),
+        counts=np.array([2, 1], np.uint8),
+    ),
     "too few counts": packed(**COUNTED | {"counts": np.array([2], np.uint16)}),
     "too many counts": packed(**COUNTED | {"counts": np.array([2, 1, 3], np.uint16)}),
     "counts of some outcomes": packed(**COUNTED | {"counted": np.array([1, 0]), "counts": np.array([2], np.uint16)}),

@@ -5,6 +5,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from quledger_client.outcomes import numbers, sorted_outcomes
+from quledger_client.packed import Words
 
 if TYPE_CHECKING:
     from quledger_client.results import ExperimentResult
@@ -14,7 +15,13 @@ try:
     import pandas as pd
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError("this needs pandas: pip install 'quledger-client[pandas]'", name="pandas") from error
+try:
+    import pyarrow as pa
+except ModuleNotFoundError:  # pandas does without
+    pa = None
 
+# Since pandas 3 texts are no objects.
+_IN_ARROW = pa is not None and pd.Series([""]).dtype == "str"
 
 _PART = 1 << 16
 """Shots that are looked up at a time."""
@@ -42,11 +49,21 @@ def counts_frame(results: "Sequence[ExperimentResult]") -> pd.DataFrame:
     found = np.concatenate([np.asarray(times) for *_, times in counted])
     columns: dict[str, Any] = {
         "experiment": pd.Index([each.name for each, *_ in counted]).repeat(lengths),
-        "outcome": list(chain.from_iterable(outcomes for _, outcomes, _ in counted)),
+        "outcome": _texts([outcomes for _, outcomes, _ in counted]),
         "count": found,
         "frequency": found / np.repeat([max(1, each.shots) for each, *_ in counted], lengths),
     }
     return pd.DataFrame(columns, copy=False)
+
+
+def _texts(outcomes: Sequence[Sequence[str]]) -> Any:
+    """Return the outcomes of experiments, one after the other."""
+    if _IN_ARROW and len(outcomes) == 1 and isinstance(outcomes[0], Words):
+        rows = outcomes[0].rows
+        ends = np.arange(len(rows) + 1, dtype=np.int64) * rows.shape[1]
+        texts = pa.LargeStringArray.from_buffers(len(rows), pa.py_buffer(ends), pa.py_buffer(rows))
+        return pd.array(texts, dtype="str")
+    return list(chain.from_iterable(outcomes))
 
 
 def shots_frame(results: "Sequence[ExperimentResult]") -> pd.DataFrame:
@@ -97,7 +114,7 @@ def _numbered(result: "ExperimentResult") -> "tuple[list[str], np.ndarray[Any, n
     """Return the outcomes of the shots, and of each shot the place of its own."""
     rows = result._rows  # noqa: SLF001 - of this package
     if rows is not None:
-        return rows.outcomes, rows.codes
+        return list(rows.outcomes), rows.codes
     memory: list[str] = result.data["memory"]
     outcomes = list(dict.fromkeys(memory))
     places = {outcome: place for place, outcome in enumerate(outcomes)}

@@ -51,11 +51,13 @@ class ExperimentResult:
         return listed(*self._found)
 
     @cached_property
-    def _found(self) -> tuple[list[str], Times]:
+    def _found(self) -> tuple[Sequence[str], Times]:
         """The outcomes in the order of their numbers, and how often each was found."""
         rows, counts, times = self._rows, self._data.get("counts"), cast("Times", [])
         if rows is not None and (rows.is_counted or counts is None):
             outcomes, times = rows.outcomes, rows.times
+            if not isinstance(outcomes, list):
+                return outcomes, times
         else:
             counts = Counter(self.data["memory"]) if counts is None else counts
             outcomes, times = list(counts), list(counts.values())

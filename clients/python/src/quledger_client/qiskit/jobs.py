@@ -7,8 +7,7 @@ from qiskit.providers import JobError, JobStatus, JobV1
 from qiskit.result import Result
 from qiskit.result.models import ExperimentResult, ExperimentResultData
 
-from quledger_client.qiskit.bits import counts_of, number_of
-from quledger_client.qiskit.pub_results import estimated, sampled
+from quledger_client.qiskit.bits import counts_of, estimated, number_of, sampled
 from quledger_client.views import FINAL
 
 if TYPE_CHECKING:
