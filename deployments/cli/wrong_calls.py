@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from cyclopts import CycloptsError
-from cyclopts.exceptions import MissingArgumentError, UnknownCommandError, UnusedCliTokensError
+from cyclopts.exceptions import ArgumentOrderError, MissingArgumentError, UnknownCommandError, UnusedCliTokensError
 
 from deployments.cli.commands import COMMANDS, GROUPS
 from models.errors import echo, printable
@@ -22,6 +22,12 @@ def sentence(error: CycloptsError) -> str:
         if argument.field_info.is_positional and error.keyword is None:
             return f"{command} requires an argument: {argument.name.lstrip('-').upper()}"
         return f"{command}: {error.keyword or argument.name} requires an argument"
+    if isinstance(error, ArgumentOrderError) and error.argument is not None:
+        named = " ".join(each.name for each in error.prior_positional_or_keyword_supplied_as_keyword_arguments)
+        command, argument = " ".join(error.command_chain or ()), error.argument.name
+        return (
+            f"{command}: with {named} it takes {argument} {echo(error.token)}; or write neither name, and both in order"
+        )
     if isinstance(error, UnknownCommandError) and error.unused_tokens:
         return _unknown(error.unused_tokens[0], error.command_chain or ())
     return printable(" ".join(str(error).split()))

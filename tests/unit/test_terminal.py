@@ -179,6 +179,7 @@ def test_an_unforeseen_error_is_one_sentence(
         (["sumbit"], "submit"),
         (["status"], "status requires an argument: JOB-ID"),
         (["pause", "rydberg", "--until"], "pause: --until requires an argument"),
+        (["submit", "a b.json", "--backend", "qubits"], "submit: with --backend it takes --file 'a b.json'; or"),
         (["status", "abcd", "efgh"], "more than the command takes: 'efgh'"),
         (["cancel", "--since", "then", "--until", "now"], "'now' is no time"),
         (["export", "--archive", "a.zip", "--since", "then", "--until", "now"], "'now' is no time"),
