@@ -72,9 +72,10 @@ class Attempt(_Said):
 
 
 class Why(_Said):
-    """What is known of a job that has not ended.
+    """What is known of where a job stands.
 
     Attributes:
+        reason: why it is in ERROR; empty otherwise.
         known_runs: of how many jobs of its backend what is expected is concluded.
     """
 
@@ -82,6 +83,7 @@ class Why(_Said):
     backend: str
     state: State
     at: UtcDatetime
+    reason: str = ""
     holds: tuple[Hold, ...] = ()
     queue: Queue | None = None
     attempt: Attempt | None = None
@@ -98,7 +100,7 @@ class Why(_Said):
     def sentences(self) -> list[str]:
         """Return all of it in sentences."""
         if self.state in FINAL:
-            return [f"the job has ended: it is {self.state}"]
+            return [f"the job has ended: {self.reason or f'it is {self.state}'}"]
         said = [hold.text for hold in self.holds]
         if self.attempt is not None:
             whose = f", {self.attempt.worker} has it" if self.attempt.worker else ""

@@ -24,10 +24,8 @@ def sentence(error: CycloptsError) -> str:
         return f"{command}: {error.keyword or argument.name} requires an argument"
     if isinstance(error, ArgumentOrderError) and error.argument is not None:
         named = " ".join(each.name for each in error.prior_positional_or_keyword_supplied_as_keyword_arguments)
-        command, argument = " ".join(error.command_chain or ()), error.argument.name
-        return (
-            f"{command}: with {named} it takes {argument} {echo(error.token)}; or write neither name, and both in order"
-        )
+        command, name = " ".join(error.command_chain or ()), error.argument.name
+        return f"{command}: with {named} it takes {name} {echo(error.token)}; or write neither name, and both in order"
     if isinstance(error, UnknownCommandError) and error.unused_tokens:
         return _unknown(error.unused_tokens[0], error.command_chain or ())
     return printable(" ".join(str(error).split()))

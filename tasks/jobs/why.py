@@ -29,7 +29,7 @@ def why(services: Services, job: Job) -> Why:
     now = clock.now()
     about: dict[str, Any] = {"job_id": job.job_id, "backend": job.backend, "state": job.state, "at": now}
     if job.state in FINAL:
-        return Why(**about)
+        return Why(**about, reason=job.reason)
     engine = services.log.engine
     stand, paused = waiting.stand(engine), pauses(engine, now)
     durations = Durations(stand.runs)

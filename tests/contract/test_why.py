@@ -140,6 +140,9 @@ def test_a_job_under_way(lab: Lab):
     assert "worker-7" in said.sentences()[0]
     assert "worker-7" not in str(said.for_users().model_dump()) + str(said.for_users().sentences())
     assert lab.why("old0").sentences() == ["the job has ended: it is DONE"]
+    broke = Failed(stage="execution", blame="user", faults=(Fault(message="the laser was off"),), fault_count=1)
+    lab.log.append(job, broke, attempt=1, actor="worker-7")
+    assert lab.why(job.job_id).sentences() == ["the job has ended: the laser was off"]
 
 
 def test_what_holds_a_job(lab: Lab):
