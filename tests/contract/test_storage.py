@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import BadSetting, DocumentExists, DocumentMissing, StorageUnavailable
+from storage import layout
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import open_storage
 from tests.contract import test_storage_races
@@ -65,6 +66,14 @@ def test_a_large_document_is_read_as_it_was_written(store: Store):
     content = json.dumps({"memory": ["0 1 0 1 0"] * 400_000}).encode()
     store.storage.put(HERE, content)
     assert store.same(HERE, content)
+
+
+def test_the_longest_names_are_taken(store: Store):
+    """An id of two hundred characters is a job's, and so is the name of each of its documents."""
+    for path in (layout.staged("a" * 200, 99, "0" * 64), layout.result("rydberg", "a" * 200)):
+        store.storage.create(path, ONE)
+        store.storage.put(path, TWO)
+        assert store.same(path, TWO)
 
 
 def test_put_replaces(store: Store):
