@@ -16,7 +16,7 @@ from models.errors import AppendConflict, DocumentMissing, IdempotencyConflict, 
 from models.events import UNKNOWN
 from models.facts import Revived, Submitted
 from models.job import FINAL, State
-from models.names import dated_id, is_job_id
+from models.names import NO_JOB_DOCUMENT, dated_id, is_job_id
 from models.policy import back_off
 from models.settings import Settings
 from models.sync_copies import copied_from
@@ -245,7 +245,7 @@ class Inbox:
             job_id = entry.name.removesuffix(".json")
             if not entry.regular or job_id == entry.name or not is_job_id(job_id):
                 of = copied_from(job_id, lambda _: False) if entry.regular else None
-                self._report(path, "it is not a job document" if of is None else COPY.format(of=of))
+                self._report(path, NO_JOB_DOCUMENT if of is None else COPY.format(of=of))
             else:
                 fresh[job_id] = entry
         # What has left the folder is looked at anew should it come back.
