@@ -1,5 +1,6 @@
 """The contract of a storage provider, over every kind of storage, cut by ability."""
 
+import errno
 import importlib.util
 import inspect
 import json
@@ -201,6 +202,17 @@ def test_an_error_names_no_path_of_the_machine(tmp_path: Path):
         open_storage(tmp_path.as_uri()).put("a/x.json", b"1")
     assert str(tmp_path) not in str(caught.value)
     assert "a/x.json" in str(caught.value)
+
+
+def test_what_may_not_be_written_is_said_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A folder of somebody else's: who runs a drain has to know what to look at."""
+
+    def refuse(_handle: int) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("os.fsync", refuse)
+    with pytest.raises(StorageUnavailable, match="Permission denied; check the owner and mode of the storage's folder"):
+        open_storage(tmp_path.as_uri()).put("a/x.json", b"1")
 
 
 @pytest.mark.parametrize(
