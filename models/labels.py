@@ -46,10 +46,16 @@ def labels_said(words: Sequence[str]) -> dict[str, str]:
     Raises:
         BadLabels: names each word that says none.
     """
-    changes = changes_said(words)
-    if changes.removed:
-        raise BadLabels(*(_fault(name, "write it as NAME=VALUE") for name in changes.removed))
-    return changes.labels
+    bare = [one_spelling(word).removesuffix("-") for word in words if "=" not in word]
+    faults = [_fault(name, "write it as NAME=VALUE") for name in bare]
+    labels: dict[str, str] = {}
+    try:
+        labels = changes_said([word for word in words if "=" in word]).labels
+    except BadLabels as error:
+        faults += error.faults
+    if faults:
+        raise BadLabels(*faults)
+    return labels
 
 
 def changes_said(words: Sequence[str]) -> LabelChanges:

@@ -12,8 +12,13 @@ from typing import NamedTuple
 from models.errors import BadName, echo
 
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,199}")
+JOB_ID_SAID = "letters, digits, '-', '_' and '.', at most 200 of them"
+"""What a job id is made of, as people are told."""
+
 _DISPLAY_NAME = re.compile(r"[a-z0-9]{1,100}")
 _DATED_ID = re.compile(r"(?:job-)?(\d{8}_\d{6})-([a-z0-9]+)-(.+)-([0-9a-fA-F]{5})")
+
+NO_JOB_DOCUMENT = f"it is not a job document: that is a file called by its job's id ({JOB_ID_SAID}) and .json"
 
 LEAST_PREFIX = 4
 """Characters of the beginning of an id that may stand for the whole."""
@@ -86,7 +91,7 @@ def check_job_id(text: str) -> str:
         BadName: it is not.
     """
     if not is_job_id(text):
-        msg = f"{echo(text)} is not a job id (letters, digits, '-', '_' and '.', at most 200 of them)"
+        msg = f"{echo(text)} is not a job id ({JOB_ID_SAID})"
         raise BadName(msg)
     return text
 

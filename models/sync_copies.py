@@ -15,6 +15,9 @@ _MARKED = re.compile(
 )
 _ID_AND_MACHINE = re.compile(r"(?P<of>(?:job-)?[0-9]{8}_[0-9]{6}-.+?-[0-9a-f]{5}|[0-9a-f]{24})-[\w-]+", re.IGNORECASE)
 
+COPY = "a program that keeps folders in step has made this copy of the job {of}; remove it, or rename it to have it run"
+"""What people are told of such a copy."""
+
 
 def copied_from(name: str, exists: Callable[[str], bool]) -> str | None:
     """Return the id of the job of whose document this is a copy; None if it is a document of its own.

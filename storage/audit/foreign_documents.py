@@ -8,8 +8,8 @@ from sqlalchemy import Engine, bindparam, text
 from models.audit import Finding, check_history
 from models.errors import DocumentMissing, echo
 from models.events import UNKNOWN
-from models.names import is_display_name, is_job_id
-from models.sync_copies import copied_from
+from models.names import NO_JOB_DOCUMENT, is_display_name, is_job_id
+from models.sync_copies import COPY, copied_from
 from storage import layout
 from storage.audit.not_yet import claims_an_end
 from storage.log.database import reading
@@ -162,7 +162,11 @@ class ForeignDocuments:
 def _foreign_entry(path: str, entry: Entry) -> Iterator[Finding]:
     # What begins with a dot is half a document of a writer that was killed; no reader takes it for one.
     if not entry.name.startswith("."):
-        yield Finding(job_id="", what="foreign", message=f"{echo(path)[1:-1]} is no document of Quledger")
+        why = ""
+        if path.startswith("jobs/queued/"):
+            of = copied_from(entry.name.removesuffix(".json"), lambda _: False) if entry.regular else None
+            why = f", and is never run: {NO_JOB_DOCUMENT if of is None else COPY.format(of=of)}"
+        yield Finding(job_id="", what="foreign", message=f"{echo(path)[1:-1]} is no document of Quledger{why}")
 
 
 def _batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:

@@ -16,10 +16,10 @@ from models.errors import AppendConflict, DocumentMissing, IdempotencyConflict, 
 from models.events import UNKNOWN
 from models.facts import Revived, Submitted
 from models.job import FINAL, State
-from models.names import dated_id, is_job_id
+from models.names import NO_JOB_DOCUMENT, dated_id, is_job_id
 from models.policy import back_off
 from models.settings import Settings
-from models.sync_copies import copied_from
+from models.sync_copies import COPY, copied_from
 from storage import failpoints, layout
 from storage.documents.mended import may_be_mended, mended
 from storage.log.event_log import EventLog
@@ -42,8 +42,6 @@ UNREADABLE_SECONDS = 1.0
 
 AWAITED = 3
 """After so many failures nobody waits for a document any more; it is tried on."""
-
-COPY = "a program that keeps folders in step has made this copy of the job {of}; remove it, or rename it to have it run"
 
 
 class Taken(NamedTuple):
@@ -245,7 +243,7 @@ class Inbox:
             job_id = entry.name.removesuffix(".json")
             if not entry.regular or job_id == entry.name or not is_job_id(job_id):
                 of = copied_from(job_id, lambda _: False) if entry.regular else None
-                self._report(path, "it is not a job document" if of is None else COPY.format(of=of))
+                self._report(path, NO_JOB_DOCUMENT if of is None else COPY.format(of=of))
             else:
                 fresh[job_id] = entry
         # What has left the folder is looked at anew should it come back.

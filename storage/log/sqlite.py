@@ -53,7 +53,8 @@ class Sqlite:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            msg = f"the folder of the database cannot be made: {error.strerror}"
+            named = "QULEDGER_HOME or QULEDGER_DATABASE names it"
+            msg = f"the folder of the database cannot be made: {error.strerror}; {named}"
             raise LogUnavailable(msg) from None
         # More connections than threads, and more patience than for the lock: the pool is never what fails.
         engine = create_engine(

@@ -1,6 +1,7 @@
 """Documents that are written beside their place first: how they are called, and what a disk says that has no room."""
 
 import errno
+import os
 import re
 import uuid
 from typing import Protocol, runtime_checkable
@@ -12,13 +13,17 @@ SWEPT_AFTER = 3600.0
 """So many seconds after its last change the half of a document is that of a writer that was killed."""
 
 _BESIDE = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
+_MOST_OF_NAME = 255 - len(f"..{uuid.UUID(int=0).hex}.tmp")
+"""Bytes; a file's name has 255, and a document whose own name fits has to be written."""
+
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TOO_LARGE = frozenset({errno.EFBIG})
 
 
 def beside_name(name: str) -> str:
     """Return a new name beside a document's. A leading dot and .tmp: no reader of the layout takes it for one."""
-    return f".{name}.{uuid.uuid4().hex}.tmp"
+    short = os.fsencode(name)[:_MOST_OF_NAME].decode("utf-8", "ignore")
+    return f".{short}.{uuid.uuid4().hex}.tmp"
 
 
 def is_beside(name: str) -> bool:

@@ -205,7 +205,9 @@ def _errors(path: str, size: int = 0) -> Iterator[None]:
         if said is not None:
             raise said from None
         reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
-        msg = f"the storage does not answer for {path}: {reason}"
+        denied = isinstance(error, PermissionError)
+        advice = "; check the owner and mode of the storage's folder" if denied else ""
+        msg = f"the storage does not answer for {path}: {reason}{advice}"
         raise StorageUnavailable(msg) from None
 
 

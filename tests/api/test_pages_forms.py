@@ -68,6 +68,11 @@ def test_programs_and_documents_are_taken_too(alice: Visitor, program: str, back
 
 FAULTY: list[tuple[dict[str, str], list[str]]] = [
     ({"shots": "many", "wires": "0", "priority": "x"}, ["wires :", "shots :", "priority :"]),
+    ({"shots": "lots", "priority": "1.5"}, ["shots : got 'lots'; it must be a whole number", "priority : got '1.5'"]),
+    (
+        {"shots": "lots", "program": '[["nope", [0], []], ["measure", [3], []]]'},
+        ["shots : got 'lots'", "instruction 0 (nope)", "instruction 1 (measure)"],
+    ),
     ({"shots": "9" * 5000}, ["shots has more than 20 characters"]),
     ({"program": "   "}, ["the program is empty"]),
     ({"backend": HOSTILE}, ["no backend is called"]),

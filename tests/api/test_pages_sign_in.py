@@ -59,6 +59,12 @@ def test_a_wrong_token_is_a_sentence(nobody: Visitor, token: str, said: str) -> 
     assert not token or token not in answer.text
 
 
+def test_a_token_may_be_pasted_with_blanks(door: FrontDoor, nobody: Visitor) -> None:
+    """Around it and in it, as a wrapped line leaves them."""
+    token = door.token("alice")
+    assert nobody.sign_in(f" {token[:20]}\n {token[20:]}\t").status_code == 303
+
+
 def test_one_comes_back_to_the_page_that_was_asked_for(door: FrontDoor, nobody: Visitor) -> None:
     """And to no other server's."""
     asked = nobody.client.get("/ui/jobs?state=DONE")

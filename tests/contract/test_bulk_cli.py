@@ -102,7 +102,7 @@ def test_what_fails_is_named_and_holds_up_no_other(program: Program):
         (("--since", "yesterday"), "--since: 'yesterday' is no time"),
         (("--state", "DONE"), "cancel is for jobs that are CLAIMED"),
         (("--state", "LOST"), "LOST"),
-        (("--label", "sample"), "write NAME=VALUE"),
+        (("--label", "sample"), "write it as NAME=VALUE"),
         (("nosuch",), "no job has the id"),
     ],
 )

@@ -161,6 +161,11 @@ def test_garbage_is_left_alone_and_reported_once(log_fixture: LogFixture, caplog
     assert sorted(taken.jobs) == ["0123456789abcdef01234567", "job-20260101_000000-rydberg-ann-marie-0a1b2"]
     assert log_fixture.files() == before
     assert len(caplog.records) == 6
+    # It is said how a file has to be called, there and by `verify`.
+    called = "called by its job's id (letters, digits, '-', '_' and '.', at most 200 of them) and .json"
+    assert all(called in record.message for record in caplog.records)
+    found = [each.message for each in ForeignDocuments(log_fixture.log.engine, log_fixture.storage, {""}).all()]
+    assert sum(called in message for message in found) == 6
 
 
 def test_a_dropbox_id_tells_user_and_time(log_fixture: LogFixture):
@@ -233,5 +238,7 @@ def test_copies_that_sync_programs_make_are_left_and_named(log_fixture: LogFixtu
         log_fixture.queue(f"{job}-lab.json", b"{}")
         assert log_fixture.inbox.take("rydberg", "w") == ([], 0, 0)
     assert [f"copy of the job {job};" in record.message for record in caplog.records] == [True] * 4
-    verified = ForeignDocuments(log_fixture.log.engine, log_fixture.stores.of(""), {""}).all()
+    verified = list(ForeignDocuments(log_fixture.log.engine, log_fixture.stores.of(""), {""}).all())
     assert sum(f"a copy of one of {job}" in finding.message for finding in verified) == 3
+    # One whose name no job could have is named as one too.
+    assert sum(f"copy of the job {job}; remove it" in finding.message for finding in verified) == 1

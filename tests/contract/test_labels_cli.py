@@ -92,7 +92,7 @@ def test_what_is_wrong_with_labels_is_said(program: Program):
     assert all(f"labels.{name}: " in refusal for name in ("b", "-c", "d"))
     assert "say what is to be changed" in program.refused("label", job)
     assert "no job has the id" in program.refused("label", "nosuch", "a=1")
-    assert "labels.x: write NAME=VALUE" in program.refused("list", "--label", "x")
+    assert program.refused("list", "--label", "x") == "quledger: labels.x: write it as NAME=VALUE\n"
     assert program.json("status", job)["labels"] == {"a": "1"}
 
 

@@ -39,6 +39,17 @@ def test_what_begins_no_log_names_the_setting(
     assert not typo.parent.exists()
 
 
+def test_a_file_where_the_home_should_be_is_said_with_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are what has to be changed."""
+    monkeypatch.setenv("QULEDGER_DATABASE", f"sqlite:///{tmp_path}/file/quledger.db")
+    (tmp_path / "file").write_text("a file where a folder should be")
+    code, _, said = Program(tmp_path / "home", capsys)("user", "add", "ann")
+    assert code == 1
+    assert "File exists; QULEDGER_HOME or QULEDGER_DATABASE names it" in said
+
+
 @pytest.mark.parametrize("command", sorted(LOOK_BY_THEMSELVES))
 def test_what_looks_at_a_database_makes_none(
     command: str, typo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -1,5 +1,6 @@
 """The contract of a storage provider, over every kind of storage, cut by ability."""
 
+import errno
 import importlib.util
 import inspect
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import BadSetting, DocumentExists, DocumentMissing, StorageUnavailable
+from storage import layout
 from storage.providers.protocol import StorageProvider
 from storage.providers.registry import open_storage
 from tests.contract import test_storage_races
@@ -65,6 +67,14 @@ def test_a_large_document_is_read_as_it_was_written(store: Store):
     content = json.dumps({"memory": ["0 1 0 1 0"] * 400_000}).encode()
     store.storage.put(HERE, content)
     assert store.same(HERE, content)
+
+
+def test_the_longest_names_are_taken(store: Store):
+    """An id of two hundred characters is a job's, and so is the name of each of its documents."""
+    for path in (layout.staged("a" * 200, 99, "0" * 64), layout.result("rydberg", "a" * 200)):
+        store.storage.create(path, ONE)
+        store.storage.put(path, TWO)
+        assert store.same(path, TWO)
 
 
 def test_put_replaces(store: Store):
@@ -192,6 +202,17 @@ def test_an_error_names_no_path_of_the_machine(tmp_path: Path):
         open_storage(tmp_path.as_uri()).put("a/x.json", b"1")
     assert str(tmp_path) not in str(caught.value)
     assert "a/x.json" in str(caught.value)
+
+
+def test_what_may_not_be_written_is_said_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A folder of somebody else's: who runs a drain has to know what to look at."""
+
+    def refuse(_handle: int) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("os.fsync", refuse)
+    with pytest.raises(StorageUnavailable, match="Permission denied; check the owner and mode of the storage's folder"):
+        open_storage(tmp_path.as_uri()).put("a/x.json", b"1")
 
 
 @pytest.mark.parametrize(

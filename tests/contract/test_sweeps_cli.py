@@ -181,7 +181,7 @@ def test_a_whole_sweep_can_be_one_job(program: Program):
         ("job.json --sweep rabi.csv --template job.json --key k", "a FILE, --key cannot be given with a sweep"),
         ("", "say which FILE is to be handed in"),
         ("job.json --timeout 3", "--timeout is for --wait"),
-        ("job.json --label a --label b-", "labels.a: write NAME=VALUE to set it, NAME- to take it away"),
+        ("job.json --label a --label b-", "labels.a: write it as NAME=VALUE"),
         ("job.json --no-check --group a/b", "group: 'a/b' cannot be the name of a group"),
         ("job.json --no-check --derived-from nosuch", "no job has the id 'nosuch'"),
         ("--sweep rabi.csv --template job.json", "'{atoms}', and there is no such column; the column 'phi' has no"),

@@ -50,10 +50,11 @@ def test_all_that_is_wrong_is_said_at_once(words: list[str], said: str):
 def test_a_job_that_begins_has_no_label_to_lose():
     """Each that is to go is named."""
     with pytest.raises(BadLabels) as caught:
-        labels_said(["a=1", "old-", "older-"])
+        labels_said(["a=1", "old-", "older", "=1"])
     assert [(fault.field, fault.message) for fault in caught.value.faults] == [
         ("labels.old", "write it as NAME=VALUE"),
         ("labels.older", "write it as NAME=VALUE"),
+        ("labels.", "a name has 1 to 63 characters that can be seen, and no blank at an end"),
     ]
 
 

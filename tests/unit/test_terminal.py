@@ -171,8 +171,8 @@ def test_an_unforeseen_error_is_one_sentence(
         (["list", "--user="], "--user is empty"),
         (["submit", "x", "y", "--key", ""], "--key is empty"),
         (["status", ""], "an argument is empty"),
-        (["list", "--limit", "1e400"], "unable to convert"),
-        (["list", "--limit", "9" * 5000], "unable to convert"),
+        (["list", "--limit", "1e400"], "--limit: got '1e400'; it must be a whole number"),
+        (["list", "--limit", "9" * 5000], "it must be a whole number"),
         (["list", "--limit", "0"], "at least 1"),
         (["list", "--state", "SLEEPY"], "is no state"),
         (["list", "--nosuch"], "--nosuch"),
@@ -190,7 +190,9 @@ def test_an_unforeseen_error_is_one_sentence(
         (["up", "--port", "1" + "0" * 30], "port"),
         (["up", "--port=-1"], "port"),
         (["submit", "singlequdit", "examples/bell.qasm", "--priority", "1" + "0" * 30], "priority"),
-        (["keys", "revoke", "x", "--since", "99999-01-01"], "unable to convert"),
+        (["wait", "abcd", "--timeout", "x"], "--timeout: got 'x'; it must be a number"),
+        (["token", "new", "ann", "--days", "x"], "--days: got 'x'; it must be a number or never"),
+        (["keys", "revoke", "x", "--since", "99999-01-01"], "it must be a time such as"),
     ],
 )
 def test_a_call_that_has_to_be_changed(

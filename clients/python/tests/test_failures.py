@@ -210,7 +210,7 @@ def test_what_is_no_address_is_refused(url: str):
 
 
 def test_what_is_no_token_is_refused():
-    for token in ("", "  ", "a\nb", "ü"):
+    for token in ("", "  ", "a b", "a\n", "a\nb", "ü"):
         with pytest.raises(ValueError, match="token"):
             Client("https://a", token)
 

@@ -41,7 +41,8 @@ async def ask(request: Request, go_on: Annotated[str, Query(alias="next")] = "",
 @router.post("/ui/sign-in")
 async def sign_in(request: Request, form: Annotated[Form, Depends(form_of)]) -> Response:
     """Begin a session for whoever shows a token."""
-    go_on, token = local_path(form.text("next")), form.text("token", MOST_TOKEN).strip()
+    # No token has a blank; one that is pasted from a wrapped line does.
+    go_on, token = local_path(form.text("next")), "".join(form.text("token", MOST_TOKEN).split())
     try:
         caller = await asyncio.to_thread(request.app.state.calls.visits.caller, token)
     except NotSignedIn as error:

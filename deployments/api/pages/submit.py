@@ -16,7 +16,7 @@ from deployments.api.pages.rendering import render
 from deployments.api.pages.visits import AtForm, AtPage, Form, Visit
 from deployments.api.problems import headers_of, problem_of
 from deployments.api.requests import JobRequest
-from models.errors import JobRejected, QuledgerError, UnknownBackend, printable
+from models.errors import JobRejected, QuledgerError, UnknownBackend, echo, printable
 from models.requests import EXAMPLE, MAX_PROGRAM
 from models.requests import JobRequest as FormOfJob
 from models.words import count_of, without_prefix
@@ -28,6 +28,9 @@ FIELDS = {"backend": 100, "project": 100, "program": MAX_PROGRAM, "wires": 20, "
 
 _FIRST = {"program": EXAMPLE, "wires": "1", "shots": "500", "seed": "", "priority": "0", "project": "", "backend": ""}
 _NOTHING: dict[str, Any] = {"faults": [], "more_faults": 0, "good": ""}
+_BESIDE_PROGRAM = {"shots", "seed", "priority"}
+"""Fields without which a program can be checked."""
+
 MOST_KEY = 100
 UNPROCESSABLE, TOO_MANY = 422, 429
 
@@ -36,7 +39,8 @@ class Filled(NamedTuple):
     """The form as it was sent.
 
     Attributes:
-        request: None where it has faults of its own.
+        request: None where its faults leave nothing to check; without the fields that are wrong where they do.
+        faults: of the form itself; with any of them nothing is handed in.
     """
 
     values: dict[str, str]
@@ -57,9 +61,7 @@ async def submit(request: Request, visited: AtForm, only: str = "") -> Response:
     visit, form = visited
     filled = await _filled(form)
     key = form.text("key", MOST_KEY)
-    if filled.request is None:
-        return await _form(request, visit, filled.values, key, code=UNPROCESSABLE, faults=filled.faults)
-    if only:
+    if only or filled.faults or filled.request is None:
         said = await _checked(request, visit, filled)
         return await _form(request, visit, filled.values, key, code=UNPROCESSABLE if said["faults"] else 200, **said)
     (outcome,) = await visit.calls.submit(visit.caller, [filled.request])
@@ -77,7 +79,7 @@ async def check(request: Request, visited: AtForm) -> Response:
     """Say what is wrong with the form as it stands; nothing is stored."""
     visit, form = visited
     filled = await _filled(form)
-    said = _NOTHING | {"faults": filled.faults} if filled.faults else await _checked(request, visit, filled)
+    said = await _checked(request, visit, filled)
     return render(request, "check.html", visit, code=UNPROCESSABLE if said["faults"] else 200, **said)
 
 
@@ -102,10 +104,14 @@ async def _form(
 
 
 async def _checked(request: Request, visit: Visit, filled: Filled) -> dict[str, Any]:
-    assert filled.request is not None  # noqa: S101 - asked before
+    if filled.request is None:
+        return _NOTHING | {"faults": filled.faults}
     found = await while_there(request, visit.calls.check(visit.caller, filled.request))
     if isinstance(found, QuledgerError):
-        return _NOTHING | _refused(found)
+        said = _refused(found)
+        return _NOTHING | said | {"faults": [*filled.faults, *said["faults"]]}
+    if filled.faults:
+        return _NOTHING | {"faults": filled.faults}
     if found.shots is None:
         return _NOTHING | {"good": "It cannot be checked here now; its run will. Nothing is stored yet."}
     good = f"{found.backend} takes it, {count_of(found.shots, 'shot')} in all. Nothing is stored yet."
@@ -129,11 +135,17 @@ async def _filled(form: Form) -> Filled:
     given["program"] = values["program"] if not file else "{}"
     try:
         read = FormOfJob.model_validate(given)
-        document = await asyncio.to_thread(_document, read, file)
     except ValidationError as error:
-        return Filled(values, None, _wrong_fields(error))
+        faults = _wrong_fields(error, values)
+        wrong = {fault.input for fault in faults}
+        if not wrong <= _BESIDE_PROGRAM:
+            return Filled(values, None, faults)
+        # The program is checked all the same, so that all that is wrong is said at once.
+        read = FormOfJob.model_validate({name: value for name, value in given.items() if name not in wrong})
+    try:
+        document = await asyncio.to_thread(_document, read, file)
     except QuledgerError as error:
-        return Filled(values, None, _faults(error))
+        return Filled(values, None, [*faults, *_faults(error)])
     nonce = form.text("key", MOST_KEY)
     # Another document from the same form is another job: somebody went back and has changed it.
     said = "\x00".join([nonce, read.backend, read.project, str(read.priority), hashlib.sha256(document).hexdigest()])
@@ -144,7 +156,7 @@ async def _filled(form: Form) -> Filled:
         priority=read.priority,
         key=f"form-{hashlib.sha256(said.encode('utf-8', 'replace')).hexdigest()[:32]}" if nonce else None,
     )
-    return Filled(values, request, [])
+    return Filled(values, request, faults)
 
 
 def _document(read: FormOfJob, file: bytes) -> bytes:
@@ -158,11 +170,13 @@ def _document(read: FormOfJob, file: bytes) -> bytes:
         return file
 
 
-def _wrong_fields(error: ValidationError) -> list[PlacedFault]:
+def _wrong_fields(error: ValidationError, values: dict[str, str]) -> list[PlacedFault]:
     faults = []
     for each in error.errors(include_url=False):
         name = str(each["loc"][0]) if each["loc"] else "program"
-        faults.append(PlacedFault(name, printable(without_prefix(each["msg"])), name))
+        whole = f"got {echo(values.get(name, ''))}; it must be a whole number"
+        message = whole if each["type"].startswith("int_") else printable(without_prefix(each["msg"]))
+        faults.append(PlacedFault(name, message, name))
     return faults
 
 

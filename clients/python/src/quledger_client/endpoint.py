@@ -40,8 +40,9 @@ class Endpoint:
 
     def __init__(self, url: str, token: Secret, renew: "Callable[[], tuple[str, Secret] | None] | None" = None) -> None:
         self.url, self.token, self._renew = _checked(url), token, renew
-        if not token.reveal().isascii() or not token.reveal().isprintable() or not token.reveal().strip():
-            raise ValueError("the token is empty, or holds characters that no token has")
+        said = token.reveal()
+        if not said or " " in said or not said.isascii() or not said.isprintable():
+            raise ValueError("the token is empty, or holds what no token has, such as a blank or the end of a line")
 
     @property
     def is_local(self) -> bool:
