@@ -77,19 +77,17 @@ class LaboratoryDevice(Device):  # type: ignore[misc]  # PennyLane is published 
         del execution_config
         parts = self._parts(circuits)
         experiments = [experiment for part in parts for experiment in part.experiments]
-        found = iter(self._results(experiments) if experiments else ())
-        return tuple(part.made(list(islice(found, len(part.experiments)))) for part in parts)
-
-    def _results(self, experiments: list[dict[str, Any]]) -> list[Any]:
         seed = None if self._seeds is None else int(self._seeds.integers(MAX_SEED + 1))
-        return hand_in(
+        run = hand_in(
             self.client,
             self.backend.name,
             seeded(experiments, seed),
             {"kind": "pennylane"},
             most=self.backend.limits.experiments,
             **self._options,
-        ).experiments()
+        )
+        found = iter(run.experiments())
+        return tuple(part.made(list(islice(found, len(part.experiments)))) for part in parts)
 
     def _parts(self, circuits: Sequence[Any]) -> list[Part]:
         """Return the experiments of each circuit.

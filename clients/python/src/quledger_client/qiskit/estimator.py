@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,33 +11,12 @@ from qiskit.quantum_info import SparseObservable
 
 from quledger_client.errors import Refused
 from quledger_client.qiskit.jobs import QuledgerPrimitiveJob
-from quledger_client.qiskit.options import checked
+from quledger_client.qiskit.options import EstimatorOptions, checked, own
 from quledger_client.qiskit.programs import program_of
 from quledger_client.runs import as_json, seeded
 
 if TYPE_CHECKING:
     from quledger_client.qiskit.backend import QuledgerBackend
-
-
-@dataclass
-class EstimatorOptions:
-    """Options of an estimator.
-
-    Attributes:
-        default_precision: of a PUB that does not say its own, where the run does not either.
-        seed: of all random outcomes of a run; None for one that the laboratory draws.
-        mitigation: of readout errors: `none`, `pseudo_inverse` or `least_square`.
-        labels: words to find the jobs by.
-        group: name of the group that they belong to.
-        experiment: further options of each experiment, such as `transpiler_info`.
-    """
-
-    default_precision: float = 1 / 64
-    seed: int | None = None
-    mitigation: str = "none"
-    labels: Mapping[str, str] = field(default_factory=dict)
-    group: str = ""
-    experiment: Mapping[str, Any] = field(default_factory=dict)
 
 
 class EstimatorV2(BaseEstimatorV2):  # type: ignore[misc]  # Qiskit is published without types
@@ -54,7 +32,7 @@ class EstimatorV2(BaseEstimatorV2):  # type: ignore[misc]  # Qiskit is published
 
     def __init__(self, backend: "QuledgerBackend", options: EstimatorOptions | Mapping[str, Any] | None = None) -> None:
         self.backend = backend
-        self.options = options if isinstance(options, EstimatorOptions) else EstimatorOptions(**(options or {}))
+        self.options = own(EstimatorOptions, options)
 
     def run(
         self,
@@ -141,12 +119,12 @@ def operator_of(observable: Mapping[str, complex]) -> list[dict[str, Any]]:
         observable: label -> coefficient; the last character of a label is qubit 0, and projectors may be in it.
 
     Raises:
-        Refused: a coefficient is no real number.
+        Refused: a coefficient is no finite real number.
     """
     terms = SparseObservable.from_list(list(observable.items())).as_paulis().simplify(0).to_sparse_list()
-    wrong = [value for _, _, value in terms if abs(value.imag) > 0]
+    wrong = [value for _, _, value in terms if value.imag or not math.isfinite(value.real)]
     if wrong:
-        raise Refused(f"an observable has the coefficient {wrong[0]}; it must be a real number")
+        raise Refused(f"an observable has the coefficient {wrong[0]}; it must be a real number, and finite")
     return [
         {
             "pauli": " ".join(f"{pauli} {qubit}" for pauli, qubit in zip(paulis, qubits, strict=True)) or "I",

@@ -26,7 +26,7 @@ def text_of(circuit: QuantumCircuit) -> str:
     """
     try:
         text: str = qasm3.dumps(circuit, allow_aliasing=True)
-    except qasm3.QASM3ExporterError as error:
+    except (qasm3.QASM3ExporterError, ValueError, OverflowError) as error:  # of NaN
         message = f"the circuit {circuit.name} cannot be written as OpenQASM 3: {error}"
     else:
         return _shared(text, circuit) if shares_bits(circuit) else text
