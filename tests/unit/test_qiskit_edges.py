@@ -1,10 +1,13 @@
 """What is at the edge of what a primitive of Qiskit may be asked: nothing, numbers that are none, options of two."""
 
 import math
+from types import MappingProxyType
 
 import numpy as np
 import pytest
-from qiskit import QuantumCircuit
+from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
+from qiskit.circuit import Parameter
+from qiskit.circuit.classical import expr, types
 from qiskit.providers import JobStatus
 from quledger_client.errors import Refused
 from quledger_client.qiskit import EstimatorV2, SamplerV2
@@ -48,7 +51,7 @@ def test_a_run_of_nothing_is_no_job_and_has_an_empty_result():
 def test_options_are_copied():
     """What is changed of one primitive is not changed of another one, nor of what they were made from."""
     shared = SamplerOptions(default_shots=7, labels={"sample": "A7"})
-    for options in (shared, vars(shared)):
+    for options in (shared, MappingProxyType(vars(shared))):
         one, other = SamplerV2(ideal(), options), SamplerV2(ideal(), options)
         one.options.default_shots, one.options.labels["sample"] = 9, "B8"
         assert other.options == shared == SamplerOptions(default_shots=7, labels={"sample": "A7"})
@@ -56,3 +59,19 @@ def test_options_are_copied():
     one, other = EstimatorV2(ideal(), exact), EstimatorV2(ideal(), exact)
     one.options.experiment["seed"] = 1
     assert other.options == exact == EstimatorOptions(default_precision=0.0)
+
+
+@pytest.mark.parametrize("name", ["kept", "level", "q"])
+def test_the_number_of_a_loop_may_have_the_name_of_anything_else(name: str):
+    """Of a register, a variable, or the qubits: a branch in the loop reads those."""
+    kept, out = ClassicalRegister(2, "kept"), ClassicalRegister(1, "out")
+    circuit = QuantumCircuit(QuantumRegister(2, "qubits"), kept, out)
+    level = circuit.add_var("level", expr.lift(1, types.Uint(2)))
+    circuit.x(0)
+    circuit.measure(0, kept[0])
+    with circuit.for_loop([1, 2], Parameter(name)) as number:
+        circuit.rx(number * math.pi, 0)
+        with circuit.if_test(expr.equal(kept if name == "kept" else level, 1)):
+            circuit.x(1)
+    circuit.measure(1, out)
+    assert ideal().run(circuit, shots=5).result().get_counts() == {"0 01": 5}

@@ -122,5 +122,5 @@ class QuledgerBackend(BackendV2):  # type: ignore[misc]  # Qiskit is published w
         return QuledgerJob(self, run)
 
     def hand_in(self, experiments: Sequence[Mapping[str, Any]], about: Mapping[str, Any], **options: Any) -> Run:
-        """Hand in the experiments of a run; see `runs.hand_in`."""
+        """See `runs.hand_in`."""
         return hand_in(self._client, self.name, experiments, about, most=self.info.limits.experiments, **options)

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 class EstimatorV2(BaseEstimatorV2):  # type: ignore[misc]  # Qiskit is published without types
     """Estimates expectation values on a backend; a run is one job, with an experiment for each value.
 
-    A precision p takes 1 / p**2 shots for each group of terms that are measured together, which is
-    the standard error of a Pauli product in the worst case. What it came to be stands beside each value. A precision of
-    0 asks a simulator without errors for exact values.
+    A precision p takes 1 / p**2 shots for each group of terms that are measured together: the standard error of a Pauli
+    product in the worst case. 0 asks a simulator without errors for exact values.
 
     Args:
         options: see `EstimatorOptions`; a dictionary of some of them will do.
@@ -32,7 +31,7 @@ class EstimatorV2(BaseEstimatorV2):  # type: ignore[misc]  # Qiskit is published
 
     def __init__(self, backend: "QuledgerBackend", options: EstimatorOptions | Mapping[str, Any] | None = None) -> None:
         self.backend = backend
-        self.options = own(EstimatorOptions, options)
+        self.options: EstimatorOptions = own(EstimatorOptions, options)
 
     def run(
         self,

@@ -1,9 +1,9 @@
-"""Options of primitives, and those of an experiment, of which the laboratory passes over what it does not know."""
+"""Options of primitives and of experiments; the laboratory passes over those that it does not know."""
 
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from quledger_client.errors import Fault, Refused
 
@@ -56,13 +56,9 @@ class EstimatorOptions:
     experiment: Mapping[str, Any] = field(default_factory=dict)
 
 
-T = TypeVar("T")
-
-
-def own(kind: type[T], options: T | Mapping[str, Any] | None) -> T:
-    """Return a copy of options, so that one primitive's are no other's."""
-    given: Any = vars(options) if isinstance(options, kind) else options
-    return kind(**deepcopy(dict(given or {})))
+def own(kind: type, options: Any) -> Any:
+    """Return options of one primitive alone."""
+    return kind(**deepcopy(dict(vars(options) if isinstance(options, kind) else options or {})))
 
 
 def checked(options: Mapping[str, Any]) -> dict[str, Any]:

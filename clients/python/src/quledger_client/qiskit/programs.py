@@ -50,8 +50,7 @@ def program_of(circuit: QuantumCircuit, target: Target, *, measures: bool = True
         measures: it has to measure something; a bit of our own is added where it does not.
 
     Raises:
-        Refused: it has more qubits than the device, or none, or inputs, or what the laboratory has no gates for, or a
-            parameter that is no finite number.
+        Refused: it is too large, or has inputs, numbers that are not finite, or what the laboratory has no gates for.
     """
     if not 0 < circuit.num_qubits <= target.num_qubits:
         message = f"the circuit {circuit.name} has {circuit.num_qubits} qubits; the device has 1 to {target.num_qubits}"

@@ -28,7 +28,7 @@ class SamplerV2(BaseSamplerV2):  # type: ignore[misc]  # Qiskit is published wit
 
     def __init__(self, backend: "QuledgerBackend", options: SamplerOptions | Mapping[str, Any] | None = None) -> None:
         self.backend = backend
-        self.options = own(SamplerOptions, options)
+        self.options: SamplerOptions = own(SamplerOptions, options)
 
     def run(
         self,
