@@ -123,5 +123,18 @@ for arguments in ((math.nan,), (-math.inf,), (1j,), (qml.numpy.array([0.1, math.
             circuit(*arguments)
         except Refused as error:
             found["odd"].append(str(error.faults[0]))
+
+
+@qml.qnode(QubitDevice(client=names["client"]))
+def backwards() -> Any:
+    """Return outcomes of a device without wires, of which the last is named first."""
+    qml.X(1)
+    qml.Identity(0)
+    qml.H(0)
+    qml.H(0)
+    return qml.probs()
+
+
+found["backwards"] = [backwards().tolist(), qml.set_shots(backwards, 10)().tolist()]
 names["client"].close()
 print(json.dumps(found))

@@ -1,4 +1,4 @@
-"""What the devices have in common: the circuits of one execution, as experiments of one run of the laboratory."""
+"""What the devices have in common: the circuits of one execution, as experiments of one run."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
@@ -15,7 +15,7 @@ from quledger_client.runs import MAX_SEED, hand_in, seeded
 
 
 class Part(NamedTuple):
-    """The experiments of one circuit, and what their results make of its measurements, nested as PennyLane has it."""
+    """The experiments of one circuit, and what makes its measurements of their results."""
 
     experiments: list[dict[str, Any]]
     made: Callable[[list[Any]], Any]
@@ -99,7 +99,9 @@ class LaboratoryDevice(Device):  # type: ignore[misc]  # PennyLane is published 
         for place, tape in enumerate(circuits):
             try:
                 # A measurement that is put off to the end may need a wire that the device was not given.
-                parts.append(self.part(tape, Wires.all_wires([self.wires or tape.wires, tape.wires])))
+                wires = Wires.all_wires([self.wires or tape.wires, tape.wires])
+                numbers = range(len(wires))
+                parts.append(self.part(tape, wires if self.wires or {*wires} != {*numbers} else Wires(numbers)))
             except Refused as error:
                 where = f"circuit {place}, " if len(circuits) > 1 else ""
                 faults += [Fault(f"{where}{each.field or 'wires'}", each.message) for each in error.faults]

@@ -50,7 +50,7 @@ def program_of(tape: Any, wires: Any) -> str:
         wires: of the device, in the order of its qubits.
 
     Raises:
-        Refused: it has no wires, or an angle that is not real and finite.
+        Refused: it has no wires, or an angle is none.
     """
     if not len(wires):
         raise Refused("the circuit has no wires")
