@@ -83,7 +83,7 @@ def hand_in(  # noqa: PLR0913 - one parameter an option
 ) -> Run:
     """Hand in the experiments of a run, at most so many in a job, and fewer where so many together are too dear.
 
-    No experiments are no job.
+    None are no job.
 
     Raises:
         Refused: one has faults; those that were taken are cancelled.

@@ -1,4 +1,4 @@
-"""What the devices have in common: the circuits of one execution, as experiments of one run."""
+"""What the devices have in common: circuits of one execution are one run."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
@@ -15,7 +15,7 @@ from quledger_client.runs import MAX_SEED, hand_in, seeded
 
 
 class Part(NamedTuple):
-    """The experiments of one circuit, and what makes its measurements of their results."""
+    """The experiments of a circuit, and what makes its measurements."""
 
     experiments: list[dict[str, Any]]
     made: Callable[[list[Any]], Any]
@@ -98,7 +98,7 @@ class LaboratoryDevice(Device):  # type: ignore[misc]  # PennyLane is published 
         parts, faults = [], []
         for place, tape in enumerate(circuits):
             try:
-                # A measurement that is put off to the end may need a wire that the device was not given.
+                # A measurement that is put off may need a wire that the device was not given.
                 wires = Wires.all_wires([self.wires or tape.wires, tape.wires])
                 numbers = range(len(wires))
                 parts.append(self.part(tape, wires if self.wires or {*wires} != {*numbers} else Wires(numbers)))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class SamplerV2(BaseSamplerV2):  # type: ignore[misc]  # Qiskit is published without types
-    """Samples circuits on a backend; a run is one job, with an experiment for each set of parameters.
+    """Samples circuits on a backend; a run is a job, with an experiment for each set of parameters.
 
     Args:
         options: see `SamplerOptions`; a dictionary of some of them will do.
