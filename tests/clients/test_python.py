@@ -249,6 +249,11 @@ def test_pennylane_runs_on_it(laboratory: Laboratory):
     assert found["spins"] == [0.5, 0.0, ["0 1"]]
     assert found["fermions"] == [0.0, 0.0, 1.0, 1.0]
     assert found["refused"] == ["PauliZ", "RX", "instruction 0 (rlx), params[0]"]
+    angles = [("", "nan"), ("", "-inf"), ("", "1j"), ("circuit 1, ", "inf")]
+    words = [f"{where}RZ: got {angle}; an angle is real and finite" for where, angle in angles for _ in range(2)]
+    whole = "this cannot be written as JSON: it has a number that is not finite, or holds itself"
+    assert all(each == pytest.approx([0, 1, 0, 0]) for each in found["backwards"])
+    assert found["odd"] == [*words, whole]
 
 
 @pytest.mark.skipif(not PENNYLANE.exists(), reason="PennyLane's environment is missing: make clients")

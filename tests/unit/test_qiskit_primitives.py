@@ -16,10 +16,10 @@ from qiskit.providers import JobStatus
 from qiskit.quantum_info import SparsePauliOp
 from quledger_client.errors import Refused
 from quledger_client.qiskit import EstimatorV2, SamplerV2
-from quledger_client.qiskit.estimator import EstimatorOptions, estimation, operator_of, shots_for
+from quledger_client.qiskit.estimator import estimation, operator_of, shots_for
 from quledger_client.qiskit.jobs import status_of
-from quledger_client.qiskit.options import KNOWN
-from quledger_client.qiskit.sampler import SamplerOptions, sampling
+from quledger_client.qiskit.options import KNOWN, EstimatorOptions, SamplerOptions
+from quledger_client.qiskit.sampler import sampling
 from quledger_client.runs import OF_THE_WHOLE
 
 from models.errors import JobRejected
@@ -295,7 +295,7 @@ def test_a_run_has_ended_when_all_of_its_jobs_have(states: list[str], status: Jo
 def test_what_cannot_be_run_is_refused():
     """Before anything is handed in, or by the laboratory."""
     backend = ideal()
-    with pytest.raises(Refused, match="parameters without a value"):
+    with pytest.raises(Refused, match=r"parameters without a value: theta of circuit-\d+; assign"):
         backend.run(turned())
     with pytest.raises(Refused, match="13 qubits"):
         backend.run(QuantumCircuit(13))
@@ -326,8 +326,11 @@ def test_what_cannot_be_run_is_refused():
             made(circuit)
         with pytest.raises(Refused, match=f"has {name}, which the laboratory has no gates for"):
             backend.run(circuit)
-    with pytest.raises(Refused, match="nothing to run"):
-        SamplerV2(backend).run([])
+    named = QuantumCircuit(QuantumRegister(1), ClassicalRegister(1, "keys"), ClassicalRegister(1, "shape"))
+    with pytest.raises(Refused, match="no register may be named keys, shape"):
+        SamplerV2(backend).run([named])
+    with pytest.raises(Refused, match=r"the coefficient \(?nan.*; it must be a real number, and finite"):
+        EstimatorV2(backend).run([(QuantumCircuit(1), {"Z": math.nan})])
 
 
 def test_options_are_those_of_the_laboratory():

@@ -75,6 +75,13 @@ def test_all_faults_are_in_a_list_and_in_the_message(server: Any, say: Any):
     assert str(caught.value) == "2 faults:\n  - shots: got 0\n  - experiment_0.[1]: no such gate"
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_a_number_that_is_not_finite_is_told_in_words(server: Any, value: float):
+    with Client(server.url, TOKEN) as client, pytest.raises(Refused, match="has a number that is not finite"):
+        client.submit("b", {"experiment_0": {"instructions": [["rlx", [0], [value]]]}})
+    assert not server.asked
+
+
 def test_a_page_of_a_proxy_is_told_in_words(server: Any, say: Any):
     server.script = [say(418, b"<html>no</html>")]
     with Client(server.url, TOKEN) as client, pytest.raises(QuledgerError, match="the server answers 418"):

@@ -107,5 +107,34 @@ try:
     wrong()
 except Refused as error:
     found["refused"] = sorted(each.field for each in error.faults)
+
+
+@qml.qnode(names["device"])
+def odd(angle: Any, coefficient: float = 1.0) -> Any:
+    """Return a value of a turn by two angles."""
+    qml.Rot(angle, 0.0, angle, wires=0)
+    return qml.expval(coefficient * qml.Z(0))
+
+
+found["odd"] = []
+for arguments in ((math.nan,), (-math.inf,), (1j,), (qml.numpy.array([0.1, math.inf]),), (0.1, math.nan)):
+    for circuit in (odd, qml.set_shots(odd, 10)):
+        try:
+            circuit(*arguments)
+        except Refused as error:
+            found["odd"].append(str(error.faults[0]))
+
+
+@qml.qnode(QubitDevice(client=names["client"]))
+def backwards() -> Any:
+    """Return outcomes of a device without wires, of which the last is named first."""
+    qml.X(1)
+    qml.Identity(0)
+    qml.H(0)
+    qml.H(0)
+    return qml.probs()
+
+
+found["backwards"] = [backwards().tolist(), qml.set_shots(backwards, 10)().tolist()]
 names["client"].close()
 print(json.dumps(found))

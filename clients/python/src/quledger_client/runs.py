@@ -83,9 +83,13 @@ def hand_in(  # noqa: PLR0913 - one parameter an option
 ) -> Run:
     """Hand in the experiments of a run, at most so many in a job, and fewer where so many together are too dear.
 
+    None are no job.
+
     Raises:
         Refused: one has faults; those that were taken are cancelled.
     """
+    if not experiments:
+        return Run((), about)
     run = uuid.uuid4().hex if key is None else key
     spec = JobSpec(backend, {}, key=run, labels=labels or {}, group=group, project=project)
     size = most

@@ -84,9 +84,11 @@ def json_body(value: Any) -> bytes:
     """
     try:
         return json.dumps(value, default=_plain, allow_nan=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        message = f"this cannot be written as JSON: {error}"
-    raise Refused(message)
+    except ValueError:
+        why = "it has a number that is not finite, or holds itself"
+    except (TypeError, RecursionError) as error:
+        why = str(error)
+    raise Refused(f"this cannot be written as JSON: {why}")
 
 
 def _plain(value: Any) -> Any:

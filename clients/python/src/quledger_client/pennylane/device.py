@@ -1,4 +1,4 @@
-"""What the devices have in common: the circuits of one execution, as experiments of one run of the laboratory."""
+"""What the devices have in common: circuits of one execution are one run."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
@@ -15,7 +15,7 @@ from quledger_client.runs import MAX_SEED, hand_in, seeded
 
 
 class Part(NamedTuple):
-    """The experiments of one circuit, and what their results make of its measurements, nested as PennyLane has it."""
+    """The experiments of a circuit, and what makes its measurements."""
 
     experiments: list[dict[str, Any]]
     made: Callable[[list[Any]], Any]
@@ -77,19 +77,17 @@ class LaboratoryDevice(Device):  # type: ignore[misc]  # PennyLane is published 
         del execution_config
         parts = self._parts(circuits)
         experiments = [experiment for part in parts for experiment in part.experiments]
-        found = iter(self._results(experiments) if experiments else ())
-        return tuple(part.made(list(islice(found, len(part.experiments)))) for part in parts)
-
-    def _results(self, experiments: list[dict[str, Any]]) -> list[Any]:
         seed = None if self._seeds is None else int(self._seeds.integers(MAX_SEED + 1))
-        return hand_in(
+        run = hand_in(
             self.client,
             self.backend.name,
             seeded(experiments, seed),
             {"kind": "pennylane"},
             most=self.backend.limits.experiments,
             **self._options,
-        ).experiments()
+        )
+        found = iter(run.experiments())
+        return tuple(part.made(list(islice(found, len(part.experiments)))) for part in parts)
 
     def _parts(self, circuits: Sequence[Any]) -> list[Part]:
         """Return the experiments of each circuit.
@@ -100,8 +98,10 @@ class LaboratoryDevice(Device):  # type: ignore[misc]  # PennyLane is published 
         parts, faults = [], []
         for place, tape in enumerate(circuits):
             try:
-                # A measurement that is put off to the end may need a wire that the device was not given.
-                parts.append(self.part(tape, Wires.all_wires([self.wires or tape.wires, tape.wires])))
+                # A measurement that is put off may need a wire that the device was not given.
+                wires = Wires.all_wires([self.wires or tape.wires, tape.wires])
+                numbers = range(len(wires))
+                parts.append(self.part(tape, wires if self.wires or {*wires} != {*numbers} else Wires(numbers)))
             except Refused as error:
                 where = f"circuit {place}, " if len(circuits) > 1 else ""
                 faults += [Fault(f"{where}{each.field or 'wires'}", each.message) for each in error.faults]

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from quledger_client.errors import Refused
+import numpy as np
+
+from quledger_client.errors import Fault, Refused
 
 GATES = {
     "PauliX": "x",
@@ -48,10 +50,18 @@ def program_of(tape: Any, wires: Any) -> str:
         wires: of the device, in the order of its qubits.
 
     Raises:
-        Refused: it has no wires.
+        Refused: it has no wires, or an angle is none.
     """
     if not len(wires):
         raise Refused("the circuit has no wires")
+    faults = [
+        Fault(each.name, f"got {value}; an angle is real and finite")
+        for each in tape.operations
+        for value in each.parameters
+        if each.name not in NOTHING and (np.iscomplexobj(value) or not np.isfinite(value))
+    ]
+    if faults:
+        raise Refused("the circuit has faults", faults)
     size = len(wires)
     lines = [f'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit[{size}] q;\nbit[{size}] c;']
     for each in tape.operations:

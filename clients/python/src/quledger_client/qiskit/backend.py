@@ -9,9 +9,9 @@ from qiskit.providers import BackendV2, Options
 from qiskit.transpiler import Target
 
 from quledger_client.errors import Refused
-from quledger_client.qiskit.bits import registers_of
 from quledger_client.qiskit.jobs import QuledgerJob
 from quledger_client.qiskit.options import checked
+from quledger_client.qiskit.outcomes import registers_of
 from quledger_client.qiskit.programs import program_of
 from quledger_client.qiskit.target import target_of
 from quledger_client.runs import Run, as_json, hand_in, seeded
@@ -97,8 +97,7 @@ class QuledgerBackend(BackendV2):  # type: ignore[misc]  # Qiskit is published w
         wrong = [type(each).__name__ for each in circuits if not isinstance(each, QuantumCircuit)]
         if wrong or not circuits:
             raise Refused(f"run takes circuits; got {', '.join(wrong) or 'none'}")
-        unbound = [each.name for each in circuits if each.parameters]
-        if unbound:
+        if unbound := [f"{one.name} of {each.name}" for each in circuits for one in each.parameters]:
             raise Refused(f"parameters without a value: {', '.join(unbound)}; assign them first")
         usual = self.options
         common = {
@@ -123,11 +122,5 @@ class QuledgerBackend(BackendV2):  # type: ignore[misc]  # Qiskit is published w
         return QuledgerJob(self, run)
 
     def hand_in(self, experiments: Sequence[Mapping[str, Any]], about: Mapping[str, Any], **options: Any) -> Run:
-        """Hand in the experiments of a run; see `runs.hand_in`.
-
-        Raises:
-            Refused: one has faults, or there are none.
-        """
-        if not experiments:
-            raise Refused("there is nothing to run")
+        """See `runs.hand_in`."""
         return hand_in(self._client, self.name, experiments, about, most=self.info.limits.experiments, **options)

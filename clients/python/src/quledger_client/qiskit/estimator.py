@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from qiskit.quantum_info import SparseObservable
 
 from quledger_client.errors import Refused
 from quledger_client.qiskit.jobs import QuledgerPrimitiveJob
-from quledger_client.qiskit.options import checked
+from quledger_client.qiskit.options import EstimatorOptions, checked, own
 from quledger_client.qiskit.programs import program_of
 from quledger_client.runs import as_json, seeded
 
@@ -20,33 +19,11 @@ if TYPE_CHECKING:
     from quledger_client.qiskit.backend import QuledgerBackend
 
 
-@dataclass
-class EstimatorOptions:
-    """Options of an estimator.
-
-    Attributes:
-        default_precision: of a PUB that does not say its own, where the run does not either.
-        seed: of all random outcomes of a run; None for one that the laboratory draws.
-        mitigation: of readout errors: `none`, `pseudo_inverse` or `least_square`.
-        labels: words to find the jobs by.
-        group: name of the group that they belong to.
-        experiment: further options of each experiment, such as `transpiler_info`.
-    """
-
-    default_precision: float = 1 / 64
-    seed: int | None = None
-    mitigation: str = "none"
-    labels: Mapping[str, str] = field(default_factory=dict)
-    group: str = ""
-    experiment: Mapping[str, Any] = field(default_factory=dict)
-
-
 class EstimatorV2(BaseEstimatorV2):  # type: ignore[misc]  # Qiskit is published without types
     """Estimates expectation values on a backend; a run is one job, with an experiment for each value.
 
-    A precision p takes 1 / p**2 shots for each group of terms that are measured together, which is
-    the standard error of a Pauli product in the worst case. What it came to be stands beside each value. A precision of
-    0 asks a simulator without errors for exact values.
+    A precision p takes 1 / p**2 shots for each group of terms that are measured together: the standard error of a Pauli
+    product in the worst case. 0 asks a simulator without errors for exact values.
 
     Args:
         options: see `EstimatorOptions`; a dictionary of some of them will do.
@@ -54,7 +31,7 @@ class EstimatorV2(BaseEstimatorV2):  # type: ignore[misc]  # Qiskit is published
 
     def __init__(self, backend: "QuledgerBackend", options: EstimatorOptions | Mapping[str, Any] | None = None) -> None:
         self.backend = backend
-        self.options = options if isinstance(options, EstimatorOptions) else EstimatorOptions(**(options or {}))
+        self.options: EstimatorOptions = own(EstimatorOptions, options)
 
     def run(
         self,
@@ -141,12 +118,12 @@ def operator_of(observable: Mapping[str, complex]) -> list[dict[str, Any]]:
         observable: label -> coefficient; the last character of a label is qubit 0, and projectors may be in it.
 
     Raises:
-        Refused: a coefficient is no real number.
+        Refused: a coefficient is no finite real number.
     """
     terms = SparseObservable.from_list(list(observable.items())).as_paulis().simplify(0).to_sparse_list()
-    wrong = [value for _, _, value in terms if abs(value.imag) > 0]
+    wrong = [value for _, _, value in terms if value.imag or not math.isfinite(value.real)]
     if wrong:
-        raise Refused(f"an observable has the coefficient {wrong[0]}; it must be a real number")
+        raise Refused(f"an observable has the coefficient {wrong[0]}; it must be a real number, and finite")
     return [
         {
             "pauli": " ".join(f"{pauli} {qubit}" for pauli, qubit in zip(paulis, qubits, strict=True)) or "I",

@@ -7,7 +7,7 @@ from qiskit.providers import JobError, JobStatus, JobV1
 from qiskit.result import Result
 from qiskit.result.models import ExperimentResult, ExperimentResultData
 
-from quledger_client.qiskit.bits import counts_of, estimated, number_of, sampled
+from quledger_client.qiskit.outcomes import counts_of, estimated, number_of, sampled
 from quledger_client.views import FINAL
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class _Asked:
     @property
     def labels(self) -> dict[str, str]:
         """Words to find it by."""
-        return dict(self.jobs[0].labels)
+        return dict(self.jobs[0].labels) if self.jobs else {}
 
     def status(self) -> JobStatus:
         """Ask where it stands."""
@@ -106,7 +106,7 @@ class QuledgerPrimitiveJob(_Asked, BasePrimitiveJob):  # type: ignore[misc]  # a
     """A run of a sampler or an estimator."""
 
     def __init__(self, run: "Run") -> None:
-        super().__init__(run.jobs[0].id)
+        super().__init__(run.jobs[0].id if run.jobs else "")
         self._run = run
 
     def result(self, timeout: float | None = None) -> PrimitiveResult:

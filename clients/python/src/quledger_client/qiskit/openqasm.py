@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from qiskit import QuantumCircuit, qasm3
-from qiskit.circuit import AnnotatedOperation, ControlledGate, Gate, Instruction
+from qiskit.circuit import AnnotatedOperation, ControlledGate, ForLoopOp, Gate, Instruction, Parameter
 
 from quledger_client.errors import Refused
 
@@ -26,7 +26,7 @@ def text_of(circuit: QuantumCircuit) -> str:
     """
     try:
         text: str = qasm3.dumps(circuit, allow_aliasing=True)
-    except qasm3.QASM3ExporterError as error:
+    except (qasm3.QASM3ExporterError, ValueError, OverflowError) as error:  # of NaN
         message = f"the circuit {circuit.name} cannot be written as OpenQASM 3: {error}"
     else:
         return _shared(text, circuit) if shares_bits(circuit) else text
@@ -54,7 +54,10 @@ def _shared(text: str, circuit: QuantumCircuit) -> str:
 
 
 def told_apart(circuit: QuantumCircuit) -> QuantumCircuit:
-    """Return a circuit in which no own gate has a name of Qiskit's: Qiskit would translate it by its name alone."""
+    """Return a circuit in which no own gate has a name of Qiskit's, and no loop's number that of a register.
+
+    Qiskit would write them by their names alone.
+    """
     operations = [_told_apart(each.operation) for each in circuit.data]
     if all(each.operation is other for each, other in zip(circuit.data, operations, strict=True)):
         return circuit
@@ -70,6 +73,10 @@ def _told_apart(operation: Any) -> Any:
         return operation if base is operation.base_op else AnnotatedOperation(base, operation.modifiers)
     if getattr(operation, "blocks", ()):
         blocks = [told_apart(each) for each in operation.blocks]
+        if isinstance(operation, ForLoopOp) and operation.params[1] is not None:
+            indexes, old, _ = operation.params
+            new = Parameter(f"own_{old.name}")
+            return ForLoopOp(indexes, new, blocks[0].assign_parameters({old: new}, strict=False))
         same = all(one is other for one, other in zip(blocks, operation.blocks, strict=True))
         return operation if same else operation.replace_blocks(blocks)
     if not _is_own(operation):

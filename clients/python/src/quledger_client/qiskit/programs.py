@@ -1,6 +1,7 @@
 """Circuits of Qiskit as OpenQASM 3, and where their classical bits are in what comes back."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,13 +50,15 @@ def program_of(circuit: QuantumCircuit, target: Target, *, measures: bool = True
         measures: it has to measure something; a bit of our own is added where it does not.
 
     Raises:
-        Refused: it has more qubits than the device, or none, or inputs, or what the laboratory has no gates for.
+        Refused: it is too large, or has inputs, numbers that are not finite, or what the laboratory has no gates for.
     """
     if not 0 < circuit.num_qubits <= target.num_qubits:
         message = f"the circuit {circuit.name} has {circuit.num_qubits} qubits; the device has 1 to {target.num_qubits}"
         raise Refused(message)
     if inputs := [each.name for each in circuit.iter_input_vars()]:
         raise Refused(f"the circuit {circuit.name} has inputs, which nothing gives a value: {', '.join(inputs)}")
+    if wrong := sorted(set(_not_finite(circuit))):
+        raise Refused(f"the circuit {circuit.name} has {', '.join(wrong)}; parameters must be finite numbers")
     circuit = told_apart(circuit)
     placed = _is_placed(circuit, target, range(circuit.num_qubits))
     plain, bits = _plain(circuit)
@@ -73,7 +76,7 @@ def _in_known_gates(circuit: QuantumCircuit) -> QuantumCircuit:
     try:
         return transpile(circuit, target=written(circuit.num_qubits), optimization_level=0)
     except TranspilerError:
-        unknown = ", ".join(sorted(_without_meaning(circuit))) or "an operation"
+        unknown = ", ".join(sorted(_without_meaning(circuit))) or "an operation or a parameter"
     raise Refused(f"the circuit {circuit.name} has {unknown}, which the laboratory has no gates for")
 
 
@@ -93,6 +96,15 @@ def _without_meaning(circuit: QuantumCircuit) -> set[str]:
         for part in parts:
             found |= _without_meaning(part)
     return found
+
+
+def _not_finite(circuit: QuantumCircuit) -> Iterator[str]:
+    for each in circuit.data:
+        for value in each.params:
+            if isinstance(value, QuantumCircuit):
+                yield from _not_finite(value)
+            elif isinstance(value, float) and not math.isfinite(value):
+                yield f"{each.name}({value})"
 
 
 def _measures(circuit: QuantumCircuit) -> bool:

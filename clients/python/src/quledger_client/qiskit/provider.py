@@ -82,7 +82,7 @@ class QuledgerProvider:
     ) -> Iterator[QuledgerJob | QuledgerPrimitiveJob]:
         """Go through the jobs that were handed in from Qiskit, the newest first; a run of several is there once.
 
-        One whose jobs are not all there is left out: some were refused, or hidden since.
+        One whose jobs are not all there is left out.
         """
         names = {each.name for each in self.backends(backend)}
         for job in self.client.jobs(label=label, backend=backend, status=status, group=group):

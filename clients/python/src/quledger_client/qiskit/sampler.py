@@ -2,16 +2,16 @@
 
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qiskit.primitives import BaseSamplerV2
+from qiskit.primitives import BaseSamplerV2, DataBin
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 
-from quledger_client.qiskit.bits import registers_of
+from quledger_client.errors import Refused
 from quledger_client.qiskit.jobs import QuledgerPrimitiveJob
-from quledger_client.qiskit.options import checked
+from quledger_client.qiskit.options import SamplerOptions, checked, own
+from quledger_client.qiskit.outcomes import registers_of
 from quledger_client.qiskit.programs import program_of
 from quledger_client.runs import as_json, seeded
 
@@ -19,27 +19,8 @@ if TYPE_CHECKING:
     from quledger_client.qiskit.backend import QuledgerBackend
 
 
-@dataclass
-class SamplerOptions:
-    """Options of a sampler.
-
-    Attributes:
-        default_shots: of a PUB that does not say its own, where the run does not either.
-        seed: of all random outcomes of a run; None for one that the laboratory draws.
-        labels: words to find the jobs by.
-        group: name of the group that they belong to.
-        experiment: further options of each experiment, such as `transpiler_info`.
-    """
-
-    default_shots: int = 1024
-    seed: int | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    group: str = ""
-    experiment: Mapping[str, Any] = field(default_factory=dict)
-
-
 class SamplerV2(BaseSamplerV2):  # type: ignore[misc]  # Qiskit is published without types
-    """Samples circuits on a backend; a run is one job, with an experiment for each set of parameters.
+    """Samples circuits on a backend; a run is a job, with an experiment for each set of parameters.
 
     Args:
         options: see `SamplerOptions`; a dictionary of some of them will do.
@@ -47,7 +28,7 @@ class SamplerV2(BaseSamplerV2):  # type: ignore[misc]  # Qiskit is published wit
 
     def __init__(self, backend: "QuledgerBackend", options: SamplerOptions | Mapping[str, Any] | None = None) -> None:
         self.backend = backend
-        self.options = options if isinstance(options, SamplerOptions) else SamplerOptions(**(options or {}))
+        self.options: SamplerOptions = own(SamplerOptions, options)
 
     def run(
         self,
@@ -85,6 +66,8 @@ def sampling(
         if not pub.circuit.cregs:
             text = f"the {number}-th pub's circuit has no classical register, so its result will be empty"
             warnings.warn(text, UserWarning, stacklevel=3)
+        if wrong := [each.name for each in pub.circuit.cregs if hasattr(DataBin, each.name)]:
+            raise Refused(f"no register may be named {', '.join(wrong)}")
         program = program_of(pub.circuit, backend.target)
         bound = pub.parameter_values.bind_all(program.circuit)
         experiments += [

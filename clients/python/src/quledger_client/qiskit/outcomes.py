@@ -1,4 +1,4 @@
-"""Outcomes of the laboratory as bits of a circuit, and PUB by PUB as primitives return them."""
+"""What experiments have found, as bits of a circuit, and PUB by PUB in the shape of its parameters."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -9,7 +9,6 @@ from qiskit.primitives import BitArray, DataBin, PubResult, SamplerPubResult
 
 from quledger_client.results import ExperimentResult
 
-Bits = NDArray[np.uint8]
 Pub = Mapping[str, Any]
 Found = Sequence[ExperimentResult]
 
@@ -19,7 +18,7 @@ def registers_of(circuit: Any) -> list[list[Any]]:
     return [[each.name, [circuit.find_bit(bit).index for bit in each]] for each in circuit.cregs]
 
 
-def shots_of(found: ExperimentResult, order: Sequence[int | None]) -> Bits:
+def shots_of(found: ExperimentResult, order: Sequence[int | None]) -> NDArray[np.uint8]:
     """Return the bits of each shot, shape (shots, bits): bit k of the circuit in column k.
 
     Args:
