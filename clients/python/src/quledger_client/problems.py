@@ -74,7 +74,7 @@ def retry_after(answer: Answer) -> float | None:
 def _problem(answer: Answer) -> dict[str, Any]:
     try:
         found = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
