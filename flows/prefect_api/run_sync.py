@@ -198,13 +198,16 @@ async def _runs(client: PrefectClient, kinds: list[StateType], names: Sequence[s
 
 def _overdue(services: Services, run: FlowRun) -> PrefectState | None:
     """Return the state in which a run should have ended by now; None if it may be under way."""
-    job = _job_of(services, run)
+    own = _job_of(services, run)
+    job = own or _job_of_key(services, run)
     if job is None:
         return None  # of another laboratory, or not taken into the log yet
     # A run that has just ended may not have told Prefect yet.
     # (A time far ahead was written by a clock that was wrong.)
     if abs(clock.now() - job.updated_at) < timedelta(seconds=services.settings.lease_seconds):
         return None
+    if own is None:  # it follows the job of an earlier launch
+        return end_state(job) if job.state in FINAL else None
     is_last = job.flow_run_id == str(run.id)
     if job.state in FINAL:
         return end_state(job) if is_last else _crashed()

@@ -159,6 +159,21 @@ def test_who_cancels_a_run_that_ended_as_an_earlier_one_s_job_cancels_the_run_al
     assert launches.services.log.get(job.job_id).state == "QUEUED"
 
 
+def test_a_run_that_died_as_an_earlier_one_s_job_ends_with_that(launches: Launches):
+    """Its worker was killed before it could name it; nothing but its key says whose job it was to be."""
+    from flows.prefect_api.run_sync import crash_dead_runs  # noqa: PLC0415 - Prefect takes seconds to import
+
+    services = launches.services
+    first, again = launches.launch(key="k"), launches.launch(key="k")
+    launches.set_state(again, {"state": {"type": "RUNNING", "name": "Running"}, "force": True})
+    launches.drain(1)
+    launches.run(crash_dead_runs(services))
+    assert [launches.state(each) for each in (first, again)] == ["COMPLETED", "RUNNING"]
+    object.__setattr__(services, "settings", services.settings.model_copy(update={"lease_seconds": 0.0}))
+    launches.run(crash_dead_runs(services))
+    assert launches.state(again) == "COMPLETED"
+
+
 def test_launches_that_come_together_are_taken_together(launches: Launches):
     """They are in the log in their order, told of at once, run once each; bad ones keep none of them from it."""
     from flows.draining.launch_intake import take_in  # noqa: PLC0415 - Prefect takes seconds to import
