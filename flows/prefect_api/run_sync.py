@@ -29,10 +29,11 @@ from flows.prefect_api.run_lists import readable
 from flows.prefect_api.unreadable_runs import Filters
 from models import clock
 from models.cancelling import RunEnd, run_end
-from models.errors import JobHeld, LogError, NotCancellable, UnknownJob
+from models.errors import InputError, JobHeld, LogError, NotCancellable, UnknownJob
 from models.events import REOPENS
 from models.job import FINAL, Job, Phase
-from models.names import job_id_for
+from models.names import job_id_for, job_id_of_key, one_spelling
+from models.requests import JobRequest
 from tasks.jobs.submission import cancel
 from tasks.services import Services
 
@@ -109,9 +110,11 @@ def _cancelled(services: Services, run: FlowRun) -> PrefectState | None:
     cancelling = run.state_type is StateType.CANCELLING
     job = _job_of(services, run)
     if job is None:
-        # Of another laboratory, unless it was launched here and never begun.
-        unborn = cancelling and run.start_time is None and "job" in (run.parameters or {})
-        return Cancelled(message="it was cancelled before it began") if unborn else None
+        # Of another laboratory, unless it was launched here and never begun, or its key was that of an earlier launch.
+        launched = cancelling and "job" in (run.parameters or {})
+        if launched and (run.start_time is None or _job_of_key(services, run) is not None):
+            return Cancelled(message="it was cancelled before it began")
+        return None
     if job.state not in FINAL and not was_revived_since(services, job, run):
         try:
             job = cancel(services, job.job_id, by="prefect", reason="cancelled in Prefect")
@@ -130,10 +133,24 @@ def _cancelled(services: Services, run: FlowRun) -> PrefectState | None:
 
 
 def _job_of(services: Services, run: FlowRun) -> Job | None:
-    """Return the job of a run: by its name, or by its own id while it has no name yet."""
+    """Return the job of a run: by its name, or, while it has none yet, by its own id or the key of its launch."""
     for job_id in (run.name, job_id_for("prefect", str(run.id))):
         with contextlib.suppress(UnknownJob):
             return services.log.get(job_id)
+    job = _job_of_key(services, run)
+    # Another launch with the same key may have begun it.
+    return job if job and services.log.history(job.job_id)[0].flow_run_id == str(run.id) else None
+
+
+def _job_of_key(services: Services, run: FlowRun) -> Job | None:
+    """Return the job to which the key leads that a run was launched with."""
+    launched = (run.parameters or {}).get("job")
+    if not isinstance(launched, dict) or not launched.get("key"):
+        return None
+    with contextlib.suppress(InputError, UnknownJob):
+        asked = JobRequest.read(launched)
+        user, project = one_spelling(asked.user), one_spelling(asked.project)
+        return services.log.get(job_id_of_key(asked.backend, user, project, asked.key or "", 0))
     return None
 
 
@@ -181,13 +198,16 @@ async def _runs(client: PrefectClient, kinds: list[StateType], names: Sequence[s
 
 def _overdue(services: Services, run: FlowRun) -> PrefectState | None:
     """Return the state in which a run should have ended by now; None if it may be under way."""
-    job = _job_of(services, run)
+    own = _job_of(services, run)
+    job = own or _job_of_key(services, run)
     if job is None:
         return None  # of another laboratory, or not taken into the log yet
     # A run that has just ended may not have told Prefect yet.
     # (A time far ahead was written by a clock that was wrong.)
     if abs(clock.now() - job.updated_at) < timedelta(seconds=services.settings.lease_seconds):
         return None
+    if own is None:  # it follows the job of an earlier launch
+        return end_state(job) if job.state in FINAL else None
     is_last = job.flow_run_id == str(run.id)
     if job.state in FINAL:
         return end_state(job) if is_last else _crashed()

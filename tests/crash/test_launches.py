@@ -110,8 +110,12 @@ def test_a_run_that_is_changed_or_deleted_at_the_worst_moment_loses_no_job(launc
     assert launches.findings() == []
 
 
-def test_a_cancel_is_not_lost_to_who_ends_dead_runs(launches: Launches):
-    """A worker fell silent, its job waits again; who cancels its run, just as that is about to be Crashed, is heard."""
+@pytest.mark.parametrize("key", [None, "k"])
+def test_a_cancel_is_not_lost_to_who_ends_dead_runs(launches: Launches, key: str | None):
+    """A worker fell silent, its job waits again; who cancels its run, just as that is about to be Crashed, is heard.
+
+    The run had not got its name yet.
+    """
     from flows.prefect_api.run_sync import cancel_as_in_prefect, crash_dead_runs  # noqa: PLC0415 - Prefect is imported
 
     async def look() -> None:
@@ -122,7 +126,7 @@ def test_a_cancel_is_not_lost_to_who_ends_dead_runs(launches: Launches):
             await cancel_as_in_prefect(services, client)
 
     services = launches.services
-    first = launches.launch()
+    first = launches.launch(key=key)
     job = launches.taken(first)
     launches.set_state(first, {"state": {"type": "RUNNING", "name": "Running"}, "force": True})
     claimed = services.claims.claim(["singlequdit"])
@@ -133,6 +137,41 @@ def test_a_cancel_is_not_lost_to_who_ends_dead_runs(launches: Launches):
         launches.run(look())
     assert services.log.get(job.job_id).state == "CANCELLED"
     assert launches.state(first) == "CANCELLED"
+
+
+def test_who_cancels_a_run_that_ended_as_an_earlier_one_s_job_cancels_the_run_alone(launches: Launches):
+    """It had ended, and Prefect has it *Cancelling* all the same; the job is that of another launch with its key."""
+    from prefect.client.orchestration import get_client  # noqa: PLC0415 - Prefect takes seconds to import
+
+    from flows.prefect_api.run_sync import cancel_as_in_prefect  # noqa: PLC0415 - as above
+
+    async def look() -> None:
+        async with get_client() as client:
+            await cancel_as_in_prefect(launches.services, client)
+
+    first, again = launches.launch(key="k"), launches.launch(key="k")
+    job = launches.taken(first)
+    assert launches.taken(again).job_id == job.job_id
+    launches.set_state(again, CHANGES["completed"])
+    launches.set_state(again, UI_CANCEL)
+    launches.run(look())
+    assert launches.state(again) == "CANCELLED"
+    assert launches.services.log.get(job.job_id).state == "QUEUED"
+
+
+def test_a_run_that_died_as_an_earlier_one_s_job_ends_with_that(launches: Launches):
+    """Its worker was killed before it could name it; nothing but its key says whose job it was to be."""
+    from flows.prefect_api.run_sync import crash_dead_runs  # noqa: PLC0415 - Prefect takes seconds to import
+
+    services = launches.services
+    first, again = launches.launch(key="k"), launches.launch(key="k")
+    launches.set_state(again, {"state": {"type": "RUNNING", "name": "Running"}, "force": True})
+    launches.drain(1)
+    launches.run(crash_dead_runs(services))
+    assert [launches.state(each) for each in (first, again)] == ["COMPLETED", "RUNNING"]
+    object.__setattr__(services, "settings", services.settings.model_copy(update={"lease_seconds": 0.0}))
+    launches.run(crash_dead_runs(services))
+    assert launches.state(again) == "COMPLETED"
 
 
 def test_launches_that_come_together_are_taken_together(launches: Launches):

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from quledger_client.views import Calibration, View, moment
+from quledger_client.views import Calibration, View, moment, told
 
 if TYPE_CHECKING:
     from quledger_client.aio import AsyncClient
@@ -49,6 +49,7 @@ class BackendInfo:
     """
 
     def __init__(self, view: View) -> None:
+        view = told(view, "name")
         self.name: str = view["name"]
         self.configuration: Mapping[str, Any] = view["config"]
         self.waiting: int = view["waiting"]

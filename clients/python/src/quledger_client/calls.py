@@ -6,9 +6,8 @@ from importlib.util import find_spec
 from typing import Any
 from urllib.parse import quote
 
-from quledger_client.asking import PATIENCE, ask
+from quledger_client.asking import PATIENCE, ask, error_of
 from quledger_client.errors import Conflict, NotFound, QuledgerError
-from quledger_client.problems import error_of
 from quledger_client.views import Calibration, Checked, Event, View, Why, moment
 from quledger_client.wire import Answer, Call, Request, json_body
 from quledger_client.work import JobSpec, Payload, Work, document_of, new_key

@@ -4,9 +4,9 @@ import contextlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from quledger_client.asking import fault_list
 from quledger_client.errors import Fault, JobFailed, QuledgerError
-from quledger_client.problems import fault_list
-from quledger_client.views import FINAL, Calibration, Event, View, Why, moment
+from quledger_client.views import FINAL, Calibration, Event, View, Why, moment, told
 
 if TYPE_CHECKING:
     from quledger_client.client import Client
@@ -21,8 +21,8 @@ class JobInfo:
     """
 
     def __init__(self, view: View) -> None:
-        self._view: dict[str, Any] = dict(view)
-        self.id: str = view["job_id"]
+        self._take(view)
+        self.id: str = self._view["job_id"]
 
     @property
     def backend(self) -> str:
@@ -75,7 +75,7 @@ class JobInfo:
         return moment(self._view.get("submitted_at"))
 
     def _take(self, view: View) -> None:
-        self._view = dict(view)
+        self._view: dict[str, Any] = told(view, "job_id", "backend", "state")
 
     def _expect_result(self) -> None:
         if self.state != "DONE":

@@ -7,13 +7,15 @@ import asyncio
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
 import httpx
 
 from quledger_client.endpoint import Endpoint
-from quledger_client.wire import Answer, Call, Request, T
+from quledger_client.errors import QuledgerError
+from quledger_client.wire import NOT_OURS, Answer, Call, Request, Step, T
 
 _UNAUTHORIZED = 401
 _KEPT_ALIVE = 20
@@ -22,6 +24,12 @@ _KEPT_SECONDS = 3.0
 
 MOST_HELD = 100
 """Requests that the server holds at once; others go past them. It holds 200 of a user."""
+
+MOST_BYTES = 2**31
+"""Of one answer, unpacked: a short one may stand for more than any memory holds, and one may have no end."""
+
+SLOWEST = 1000
+"""Bytes a second: what comes for longer than the timeout, and slower, is not waited for."""
 
 
 class _Bearer(httpx.Auth):
@@ -67,6 +75,22 @@ class _Base:
         what = "the connection broke" if was_sent else "nothing answers there"
         return Answer(lost=f"{where}: {what}{why}", was_sent=was_sent)
 
+    def _collector(self, response: httpx.Response) -> "tuple[list[bytes], Callable[[bytes], None]]":
+        """Return where the parts of a body go, and what puts them there as long as it can be one of ours."""
+        parts: list[bytes] = []
+        begun, size = time.monotonic(), 0
+
+        def take(part: bytes) -> None:
+            nonlocal size
+            parts.append(part)
+            size += len(part)
+            if size > MOST_BYTES:
+                raise QuledgerError(f"the answer is larger than {MOST_BYTES / 1e9:.1f} GB", status=response.status_code)
+            if time.monotonic() - begun > self._timeout + size / SLOWEST:
+                raise httpx.ReadTimeout("too slow")
+
+        return parts, take
+
     def _is_stale(self, answer: Answer) -> bool:
         """Return whether another address or token is to be tried at once."""
         refused = answer.status == _UNAUTHORIZED or (not answer.status and not answer.was_sent)
@@ -91,7 +115,7 @@ class Transport(_Base):
                     answer = Answer()
                 else:
                     answer = self._sent(step.request)
-                step = call.send(answer)
+                step = _after(call, answer)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
 
@@ -107,7 +131,11 @@ class Transport(_Base):
     def _send(self, request: Request) -> Answer:
         # Whatever goes wrong is raised from here or further up: the frames below hold the token.
         try:
-            return _answer(self._http.request(**self._arguments(request)))
+            with self._http.stream(**self._arguments(request)) as response:
+                parts, take = self._collector(response)
+                for part in response.iter_bytes():
+                    take(part)
+            return _answer(response, parts)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return self._lost(error)
         except KeyboardInterrupt:
@@ -133,7 +161,7 @@ class AsyncTransport(_Base):
                     answer = Answer()
                 else:
                     answer = await self._sent(step.request)
-                step = call.send(answer)
+                step = _after(call, answer)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
 
@@ -148,15 +176,30 @@ class AsyncTransport(_Base):
 
     async def _send(self, request: Request) -> Answer:
         try:
-            return _answer(await self._http.request(**self._arguments(request)))
+            async with self._http.stream(**self._arguments(request)) as response:
+                parts, take = self._collector(response)
+                async for part in response.aiter_bytes():
+                    take(part)
+            return _answer(response, parts)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return self._lost(error)
 
 
-def _answer(response: httpx.Response) -> Answer:
-    return Answer(
-        response.status_code, {name.lower(): value for name, value in response.headers.items()}, response.content
-    )
+def _answer(response: httpx.Response, parts: list[bytes]) -> Answer:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status_code, headers, b"".join(parts))
+
+
+def _after(call: Call[T], answer: Answer) -> Step:
+    """Return the next step of a call.
+
+    Raises:
+        QuledgerError: among others, the answer is JSON of something else.
+    """
+    try:
+        return call.send(answer)
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise QuledgerError(NOT_OURS, status=answer.status or None) from error
 
 
 def _version() -> str:

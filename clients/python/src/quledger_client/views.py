@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias, TypeGuard
 
+from quledger_client.errors import QuledgerError
+from quledger_client.wire import NOT_OURS
+
 View: TypeAlias = Mapping[str, Any]
 """A job as the API shows it."""
 
@@ -19,6 +22,20 @@ FINAL = frozenset({"DONE", "ERROR", "CANCELLED", "WITHDRAWN"})
 def moment(text: str | None) -> datetime | None:
     """Return a time as the API writes it, with its zone; None where there is none."""
     return datetime.fromisoformat(text) if text else None
+
+
+def told(value: Any, *names: str) -> dict[str, Any]:
+    """Return what the server says of something.
+
+    Args:
+        names: of texts that it always says.
+
+    Raises:
+        QuledgerError: they are not there.
+    """
+    if isinstance(value, Mapping) and all(isinstance(value.get(name), str) for name in names):
+        return dict(value)
+    raise QuledgerError(NOT_OURS)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from time import monotonic
 from quledger_client.asking import NOT_CHANGED, Trouble, ask
 from quledger_client.calls import path_of
 from quledger_client.errors import TimedOut
-from quledger_client.views import FINAL, View
+from quledger_client.views import FINAL, View, told
 from quledger_client.wire import Call, Request, Step
 
 LONG_POLL = 50.0
@@ -57,10 +57,11 @@ def wait(  # noqa: PLR0913 - what is told whom
         held = 0.0 if version is None else max(0.0, min(poll, left))
         answer = yield from ask(_poll(job_id, version, held), max(0.0, min(left, OUTAGE)), trouble)
         if answer.status != NOT_CHANGED:
-            view = answer.json()
-        elif monotonic() - asked < min(held, _LEAST_PAUSE):
-            # A server that is about to stop holds nobody.
-            yield Step(pause=min(held, _LEAST_PAUSE))
+            view = told(answer.json(), "state")
+        pause = min(left if version is None else held, _LEAST_PAUSE)
+        if view is not None and view.get("version") == version and monotonic() - asked < pause:
+            # A server that is about to stop holds nobody, nor does one behind a proxy that leaves out our conditions.
+            yield Step(pause=pause)
 
 
 def _poll(job_id: str, version: int | None, seconds: float) -> Request:

@@ -13,6 +13,8 @@ from quledger_client.errors import QuledgerError, Refused
 
 T = TypeVar("T")
 
+NOT_OURS = "the answer is none of a Quledger server; is this the address of one?"
+
 
 @dataclass(frozen=True)
 class Request:
@@ -60,7 +62,7 @@ class Answer:
         """
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             message = "the answer is not JSON; is this the address of a Quledger server?"
         raise QuledgerError(message, status=self.status)
 

@@ -6,8 +6,8 @@ except ModuleNotFoundError as error:
     message = "PennyLane is not installed: pip install 'quledger-client[pennylane]'"
     raise ModuleNotFoundError(message, name=error.name) from None
 
-from quledger_client.pennylane.coldatoms import FermionDevice, SpinDevice
-from quledger_client.pennylane.gates import (
+from quledger_client.pennylane.coldatoms import (
+    FermionDevice,
     Hop,
     Interact,
     Level,
@@ -20,6 +20,7 @@ from quledger_client.pennylane.gates import (
     RLz,
     RLz2,
     RLzLz,
+    SpinDevice,
 )
 from quledger_client.pennylane.qubits import QubitDevice
 

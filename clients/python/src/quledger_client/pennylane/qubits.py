@@ -20,9 +20,8 @@ from pennylane.transforms import broadcast_expand, defer_measurements, split_non
 from pennylane.transforms.core import CompilePipeline, transform
 
 from quledger_client.pennylane.device import LaboratoryDevice, Part
-from quledger_client.pennylane.exact import experiments_of as exact_experiments
-from quledger_client.pennylane.exact import is_exact
-from quledger_client.pennylane.programs import GATES, NOTHING, is_known, program_of
+from quledger_client.pennylane.programs import GATES, NOTHING, is_exact, is_known, program_of
+from quledger_client.pennylane.programs import experiments_of as exact_experiments
 from quledger_client.views import errors_of
 
 NAME = "quledger.qubits"
