@@ -164,6 +164,13 @@ BAD = {
     "no outcomes": packed(outcomes=text([[], []]), shots=np.zeros(3, np.uint8)),
     "an outcome twice": packed(outcomes=text([["0 1", "0 1"], []])),
     "outcomes that are none": packed(outcomes=text([[0, 1], []])),
+    "outcomes that are nothing": packed(
+        document=text(DOCUMENT | {"results": [DOCUMENT["results"][1]]}),
+        outcomes=text([None]),
+        lengths=np.array([0]),
+        shots=np.zeros(0, np.uint8),
+        counted=np.array([0]),
+    ),
     "outcomes as one text": packed(outcomes=text(["01", ""])),
     "outcomes for more": packed(outcomes=text([["0 1", "2 1"], [], []])),
     "more than any memory holds": packed(

@@ -120,7 +120,7 @@ def _unpacked(body: bytes) -> tuple[Any, list[PackedRows]]:
     memories, counts = (_split(arrays[name], arrays[by]) for name, by in (("shots", "lengths"), ("counts", "counted")))
     _expect([each["data"]["memory"] for each in document["results"]] == [[] for _ in memories])
     for texts, codes, often, each in zip(outcomes, memories, counts, document["results"], strict=True):
-        if texts is not words:
+        if not isinstance(texts, Words):
             _expect(isinstance(texts, list) and set(map(type, texts)) <= {str} and len(set(texts)) == len(texts))
         _expect(not len(codes) or codes.max() < len(texts))
         if len(often):
